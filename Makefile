@@ -1,0 +1,75 @@
+# `make help` lists what there is. Everything runs from .venv, made here from requirements.lock.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+LOCK := requirements.lock
+# Unit tests are independent of each other; the rest starts servers and would fight over the cores.
+JOBS ?= 2
+
+# These train and simulate for minutes; a check before a commit leaves them to the whole run.
+TRAINING := tests/unit/experiments tests/unit/studies tests/unit/memory
+
+.DEFAULT_GOAL := help
+.PHONY: help install lock up doctor demo check format test test-unit test-integration test-acceptance bench clean distclean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make .venv and install everything in it (first time: several GB for torch, some minutes)
+
+$(INSTALLED): pyproject.toml $(LOCK)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -r $(LOCK)
+	$(BIN)/pip install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The resolver, run on a newer Python, leaves out what redis wants before 3.11.3.
+lock: ## Resolve pyproject.toml anew into requirements.lock
+	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-header --annotation-style=line --no-emit-options \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.lock.new pyproject.toml
+	(sed '/^gpulab @/d; /^#/d; /^$$/d' requirements.lock.new; echo 'async-timeout==5.0.1 ; python_full_version < "3.11.3"') > $(LOCK)
+	rm requirements.lock.new
+
+up: $(INSTALLED) ## Bring up a lab in .lab/ on http://127.0.0.1:8000
+	$(BIN)/gpulab up
+
+doctor: $(INSTALLED) ## Look this machine over for what a lab needs
+	$(BIN)/gpulab doctor
+
+demo: $(INSTALLED) ## Reproduce the homework, small, in a lab of its own, and show it beside the sheet
+	$(BIN)/gpulab reproduce --own --scale smoke --data .lab/demo --out .lab/demo-report
+
+check: $(INSTALLED) ## Format, lint, types, import rules and unit tests: before every commit
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/unit tests/architecture $(TRAINING:%=--ignore %) -n $(JOBS) -q -m "not slow"
+
+format: $(INSTALLED) ## Format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: test-unit test-integration test-acceptance ## Every test
+
+test-unit: $(INSTALLED) ## Tests without a running lab, and the architecture's rules
+	$(BIN)/pytest tests/unit tests/architecture -n $(JOBS) $(PYTEST_ARGS)
+
+test-integration: $(INSTALLED) ## Tests against a real PostgreSQL and Redis, and a GPU where there is one
+	$(BIN)/pytest tests/integration tests/gpu $(PYTEST_ARGS)
+
+test-acceptance: $(INSTALLED) ## Tests that start real labs, kill their processes and look at the outcome
+	$(BIN)/pytest tests/acceptance $(PYTEST_ARGS)
+
+bench: $(INSTALLED) ## Measure the figures that docs/benchmarks.md states
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove caches and build outputs
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## Remove also .venv and the lab in .lab/ with all its data
+	rm -rf $(VENV) .lab

@@ -1,0 +1,62 @@
+"""`python -m api.admin --token-file PATH`: make sure that there is an admin, and a working token of theirs in PATH."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from api.tokens import digest_of, new_token
+from gpulab.states import Role
+from models.database import sync_engine
+from models.logs import configure_logs
+from models.settings import DatabaseSettings
+from models.statements import people
+
+ADMIN = "admin"
+
+log = structlog.get_logger()
+
+
+def ensure_token(connection: Connection, path: Path) -> bool:
+    """Leave a token in `path` that an admin can use; whether it had to be made."""
+    if path.exists() and _works(connection, path.read_text().strip()):
+        path.chmod(0o600)
+        return False
+    token = new_token()
+    user_id = connection.execute(people.ensure_user(ADMIN, Role.ADMIN.value)).scalar_one()
+    connection.execute(people.add_token(user_id, name="bootstrap", digest=digest_of(token)))
+    _write_private(path, token)
+    return True
+
+
+def _works(connection: Connection, token: str) -> bool:
+    row = connection.execute(people.bearer(digest_of(token))).first()
+    return row is not None and row.role == Role.ADMIN
+
+
+def _write_private(path: Path, token: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(token + "\n")
+    draft.replace(path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m api.admin", description="Make an admin and a token.")
+    parser.add_argument("--token-file", type=Path, required=True)
+    arguments = parser.parse_args()
+    configure_logs()
+    engine = sync_engine(DatabaseSettings().sqlalchemy_url, pool_size=1)
+    with engine.begin() as connection:
+        made = ensure_token(connection, arguments.token_file)
+    engine.dispose()
+    log.info("token.made" if made else "token.kept", path=str(arguments.token_file))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The application: what it holds, which routes it serves."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import Depends, FastAPI
+from redis.asyncio import Redis
+
+from api import openapi, rendering
+from api.announcer import Announcer
+from api.auth import bearer_scheme
+from api.context import Lab
+from api.database import Database
+from api.hub import Hub
+from api.known_results import KnownResults
+from api.middleware import RequestBoundary
+from api.owners import Owners
+from api.routes import experiments, health, jobs, nodes, people, results, streams, studies
+from api.services import experiments as catalogue
+from api.telemetry import Telemetry
+from models.settings import ApiSettings
+from models.store import open_store
+
+DESCRIPTION = """
+Submit experiments as data, follow them, and read what they found.
+
+Errors are `application/problem+json` with a stable `type`. Times are RFC 3339 UTC, memory is bytes. Lists use opaque
+cursors. Reads carry an ETag and answer `If-None-Match` with 304.
+"""
+
+
+def create_app(settings: ApiSettings) -> FastAPI:
+    """The API. Nothing is connected before its lifespan begins."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Read now, so that a broken catalogue keeps the process from starting, and no request waits for it.
+        catalogue.page()
+        lab = _open(settings, telemetry)
+        app.state.lab = lab
+        lab.hub.start()
+        try:
+            yield
+        finally:
+            await lab.hub.stop()
+            await lab.announcer.finish()
+            await lab.redis.aclose()
+            await lab.database.close()
+
+    telemetry = Telemetry()
+    app = FastAPI(
+        title="gpulab",
+        version=_version(),
+        summary="A job queue for the GPU experiments of a deep-learning class.",
+        description=DESCRIPTION.strip(),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.add_middleware(RequestBoundary, telemetry=telemetry)
+    rendering.install(app)
+    openapi.install(app)
+    for routes in (experiments, jobs, studies, results, streams, nodes, people):
+        app.include_router(routes.router, dependencies=[Depends(bearer_scheme)])
+    app.include_router(health.router)
+    return app
+
+
+def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
+    database = Database(settings.libpq_url, pool_size=settings.pool_size)
+    return Lab(
+        settings=settings,
+        database=database,
+        announcer=Announcer(database),
+        hub=Hub(settings.libpq_url, database, stream_limit=settings.stream_limit),
+        known_results=KnownResults(database),
+        owners=Owners(database),
+        store=open_store(settings.artifacts_url),
+        redis=Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2),
+        telemetry=telemetry,
+    )
+
+
+def _version() -> str:
+    try:
+        return version("gpulab")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,37 @@
+"""What one API process holds for all its requests."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from obstore.store import ObjectStore
+from redis.asyncio import Redis
+
+from api.announcer import Announcer
+from api.database import Database
+from api.hub import Hub
+from api.known_results import KnownResults
+from api.owners import Owners
+from api.telemetry import Telemetry
+from models.settings import ApiSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    settings: ApiSettings
+    database: Database
+    announcer: Announcer
+    hub: Hub
+    known_results: KnownResults
+    owners: Owners
+    store: ObjectStore
+    redis: Redis
+    telemetry: Telemetry
+
+
+async def _lab(request: Request) -> Lab:
+    lab: Lab = request.app.state.lab
+    return lab
+
+
+TheLab = Annotated[Lab, Depends(_lab)]

@@ -1,0 +1,236 @@
+"""One LISTEN connection for the whole process: it wakes long polls and feeds streams, none of which holds one."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from api.database import Database
+from api.pool import connect
+from api.problems import TooManyStreams
+from gpulab.states import JobState
+from models import channels
+from models.statements import jobs
+
+BATCH_SECONDS = 0.05
+"""Notices of this long are looked into together."""
+RECHECK_SECONDS = 2.0
+"""A held request looks at its job this often, should a notice be lost."""
+QUEUE_LIMIT = 256
+RECONNECT_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class JobChanged:
+    job_id: UUID
+    event_id: int
+    version: int
+    state: JobState
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsGrew:
+    job_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """Notices may have been lost: look at everything again."""
+
+
+Notice = JobChanged | RecordsGrew | Resync
+
+
+class Subscription:
+    """The notices one stream has not sent yet, a bounded number: a slow reader gets one `Resync` for its backlog."""
+
+    def __init__(self, job_id: UUID | None) -> None:
+        self.job_id = job_id
+        self.closed = False
+        self._waiting: deque[Notice] = deque()
+        self._event = asyncio.Event()
+
+    def offer(self, notice: Notice) -> None:
+        if isinstance(notice, RecordsGrew) and notice in self._waiting:
+            return
+        if len(self._waiting) >= QUEUE_LIMIT:
+            self._waiting.clear()
+            notice = Resync()
+        self._waiting.append(notice)
+        self._event.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self._event.set()
+
+    async def take(self, timeout_seconds: float) -> list[Notice]:
+        """Everything that waits, after at most `timeout_seconds`; empty when nothing came or the hub closes."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._event.wait()
+        if not self.closed:
+            self._event.clear()
+        taken = list(self._waiting)
+        self._waiting.clear()
+        return taken
+
+
+class _Watch:
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.event = asyncio.Event()
+
+
+class Hub:
+    def __init__(self, database_url: str, database: Database, *, stream_limit: int) -> None:
+        self.listening = False
+        self.closing = False
+        self._url = database_url
+        self._database = database
+        self._stream_limit = stream_limit
+        self._subscriptions: set[Subscription] = set()
+        self._watches: dict[UUID, set[_Watch]] = {}
+        self._dirty: set[UUID] = set()
+        self._dirty_event = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return len(self._subscriptions)
+
+    @property
+    def held(self) -> int:
+        """How many requests are held by `?wait=`."""
+        return sum(map(len, self._watches.values()))
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._recheck())]
+
+    def close(self) -> None:
+        """End every stream and let every held request answer. Safe to call from the loop at any time."""
+        self.closing = True
+        for subscription in self._subscriptions:
+            subscription.close()
+        self._wake(watch for watches in self._watches.values() for watch in watches)
+
+    async def stop(self) -> None:
+        self.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def check_room(self) -> None:
+        """Raises `TooManyStreams` when no further stream may open."""
+        if self.closing or len(self._subscriptions) >= self._stream_limit:
+            raise TooManyStreams(f"at most {self._stream_limit} streams may be open; poll, or try again later")
+
+    @contextlib.contextmanager
+    def subscribed(self, job_id: UUID | None) -> Iterator[Subscription]:
+        """The notices of one job, or of all."""
+        subscription = Subscription(job_id)
+        if self.closing:
+            subscription.close()
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+
+    async def wait_for_change(self, job_id: UUID, version: int, timeout_seconds: float) -> None:
+        """Return when the job's version is no longer `version`, at the time-out, or when the process ends."""
+        watch = _Watch(version)
+        self._watches.setdefault(job_id, set()).add(watch)
+        # It may have changed between the caller's look and now.
+        self._mark([job_id])
+        try:
+            if not self.closing:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(timeout_seconds):
+                        await watch.event.wait()
+        finally:
+            watches = self._watches[job_id]
+            watches.discard(watch)
+            if not watches:
+                del self._watches[job_id]
+
+    def dispatch(self, channel: str, payload: str) -> None:
+        """Hand a notification on. One that is not ours to read is left alone."""
+        try:
+            notice = _parse(channel, payload)
+        except ValueError:
+            log.warning("notice.unreadable", channel=channel, payload=payload[:200])
+            return
+        for subscription in self._subscriptions:
+            if subscription.job_id in (None, notice.job_id):
+                subscription.offer(notice)
+        if isinstance(notice, RecordsGrew):
+            self._mark([notice.job_id])
+        else:
+            self._wake(watch for watch in self._watches.get(notice.job_id, ()) if watch.version != notice.version)
+
+    def _wake(self, watches: Iterable[_Watch]) -> None:
+        for watch in watches:
+            watch.event.set()
+
+    def _mark(self, job_ids: Iterable[UUID]) -> None:
+        self._dirty.update(job_id for job_id in job_ids if job_id in self._watches)
+        if self._dirty:
+            self._dirty_event.set()
+
+    async def _listen(self) -> None:
+        while not self.closing:
+            try:
+                async with await connect(self._url) as connection:
+                    await connection.execute(f"LISTEN {channels.JOBS}")
+                    await connection.execute(f"LISTEN {channels.DATA}")
+                    self._heard_anew()
+                    async for notification in connection.notifies():
+                        self.dispatch(notification.channel, notification.payload)
+            except psycopg.OperationalError as error:
+                log.warning("listener.disconnected", reason=str(error).strip())
+            self.listening = False
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    def _heard_anew(self) -> None:
+        self.listening = True
+        for subscription in self._subscriptions:
+            subscription.offer(Resync())
+        self._mark(self._watches)
+
+    async def _recheck(self) -> None:
+        """Compare the versions of watched jobs, all in one statement, on a hint of a change or after a while."""
+        while True:
+            try:
+                async with asyncio.timeout(RECHECK_SECONDS):
+                    await self._dirty_event.wait()
+                await asyncio.sleep(BATCH_SECONDS)
+            except TimeoutError:
+                self._dirty.update(self._watches)
+            self._dirty_event.clear()
+            asked, self._dirty = self._dirty & self._watches.keys(), set()
+            if asked:
+                try:
+                    await self._compare(asked)
+                except psycopg.DatabaseError as error:
+                    log.warning("recheck.failed", reason=str(error))
+
+    async def _compare(self, asked: set[UUID]) -> None:
+        rows = await self._database.rows(jobs.versions, job_ids=list(asked))
+        found = {row.id: row.version for row in rows}
+        for job_id in asked:
+            self._wake(watch for watch in self._watches.get(job_id, ()) if watch.version != found.get(job_id))
+
+
+def _parse(channel: str, payload: str) -> JobChanged | RecordsGrew:
+    if channel == channels.DATA:
+        return RecordsGrew(UUID(payload))
+    job_id, event_id, version, state = payload.split(" ")
+    return JobChanged(UUID(job_id), int(event_id), int(version), JobState(state))

@@ -1,0 +1,36 @@
+"""The numbers of finished runs, remembered: a final job does not change, and its result may be far larger."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from api.database import Database
+from experiments.studies.outcome import RunOutcome
+from experiments.studies.report_job import numbers_alone
+from models.statements import studies
+
+KNOWN_RESULTS = 20_000
+AT_ONCE = 50
+"""Whole results in memory at a time."""
+
+
+class KnownResults:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: OrderedDict[UUID, dict[str, Any] | None] = OrderedDict()
+
+    async def of(self, runs: Sequence[tuple[UUID, RunOutcome]]) -> list[RunOutcome]:
+        """The outcomes with their results' numbers; `runs` are jobs and what became of them."""
+        unknown = [(job_id, run) for job_id, run in runs if run.state == "succeeded" and job_id not in self._known]
+        for start in range(0, len(unknown), AT_ONCE):
+            await self._learn(dict(unknown[start : start + AT_ONCE]))
+        found = [run.model_copy(update={"result": self._known.get(job_id)}) for job_id, run in runs]
+        while len(self._known) > KNOWN_RESULTS:
+            self._known.popitem(last=False)
+        return found
+
+    async def _learn(self, runs: dict[UUID, RunOutcome]) -> None:
+        for row in await self._database.rows(studies.results, job_ids=list(runs)):
+            whole = runs[row.id].model_copy(update={"result": row.result})
+            self._known[row.id] = numbers_alone(whole).result

@@ -1,0 +1,117 @@
+"""The contract of the API as `/openapi.json` tells it."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from api.problems import (
+    InternalError,
+    InvalidRequest,
+    Refusal,
+    Unauthenticated,
+    Unavailable,
+)
+from gpulab.schemas import InvalidField, Problem
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+PROBLEM_REFERENCE = {"$ref": "#/components/schemas/Problem"}
+TAGS = [
+    {"name": "experiments", "description": "The catalogue: what can be run, with which parameters."},
+    {"name": "jobs", "description": "Submitting, following, cancelling."},
+    {"name": "studies", "description": "Many runs that answer one question: compared, and reported on."},
+    {"name": "results", "description": "What runs recorded, printed and kept."},
+    {"name": "streams", "description": "Server-sent events: notices that something changed."},
+    {"name": "nodes", "description": "The machines."},
+    {"name": "people", "description": "Who is asking."},
+    {"name": "health", "description": "Whether the lab works. No token is needed."},
+]
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of what you have.",
+    "schema": {"type": "string"},
+}
+Responses = dict[int | str, dict[str, Any]]
+
+
+def problems(*kinds: type[Refusal]) -> Responses:
+    """The `responses` of a route that may refuse in these ways."""
+    statuses: Responses = {}
+    for kind in kinds:
+        described = statuses.setdefault(kind.status, _problem(""))
+        lines = [line for line in (described["description"], f"`{kind.slug}`: {kind.title}.") if line]
+        described["description"] = "\n\n".join(lines)
+    return statuses
+
+
+def headers(**described: str) -> dict[str, Any]:
+    """The `headers` of a response; an underscore stands for a hyphen."""
+    return {
+        name.replace("_", "-"): {"description": words, "schema": {"type": "string"}}
+        for name, words in described.items()
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Serve the completed contract."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
+                tags=TAGS,
+            )
+            app.openapi_schema = _completed(made)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign] # the way FastAPI documents
+
+
+def _completed(made: dict[str, Any]) -> dict[str, Any]:
+    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    _, definitions = models_json_schema(
+        [(Problem, "serialization"), (InvalidField, "serialization")], ref_template="#/components/schemas/{model}"
+    )
+    schemas |= definitions["$defs"]
+    for operations in made["paths"].values():
+        for method, operation in operations.items():
+            if method == "get" and operation.get("security"):
+                _declare_conditional(operation)
+            _complete(operation)
+    return made
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422", "")):
+        del responses["422"]
+    common: list[type[Refusal]] = [InternalError]
+    if operation.get("security"):
+        common += [Unauthenticated, Unavailable]
+    if operation.get("parameters") or operation.get("requestBody"):
+        common.append(InvalidRequest)
+    for status, response in problems(*common).items():
+        responses.setdefault(str(status), response)
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _declare_conditional(operation: dict[str, Any]) -> None:
+    """Every read answers `If-None-Match`; only the streams are no reads."""
+    if operation["tags"] == ["streams"]:
+        return
+    operation.setdefault("parameters", []).append(IF_NONE_MATCH)
+    operation["responses"]["200"].setdefault("headers", {}).update(headers(ETag="Stands for this answer."))
+    operation["responses"]["304"] = {"description": "You have it already."}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {PROBLEM_MEDIA_TYPE: {"schema": PROBLEM_REFERENCE}}}

@@ -1,0 +1,80 @@
+"""A pool of connections: no background tasks, no waiting where PostgreSQL is away, nothing broken handed out twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection, OperationalError
+from psycopg.pq import TransactionStatus
+from psycopg.rows import namedtuple_row
+
+WAIT_SECONDS = 5.0
+"""How long a request waits for a connection that others hold."""
+OPTIONS: dict[str, Any] = {
+    # Every statement of the API is a transaction of its own, so no BEGIN and COMMIT travel beside it.
+    "autocommit": True,
+    "prepare_threshold": 1,
+    "row_factory": namedtuple_row,
+    "options": "-c timezone=UTC",
+    # A peer that vanished without a word is found out within half a minute.
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+
+Connection = AsyncConnection[Any]
+
+
+class PoolExhausted(OperationalError):  # noqa: N818 - it states the fact
+    """Every connection stayed taken for `WAIT_SECONDS`."""
+
+
+async def connect(url: str) -> Connection:
+    """A connection of the API. Raises `psycopg.OperationalError`."""
+    return await AsyncConnection.connect(url, **OPTIONS)
+
+
+class Pool:
+    """At most `size` connections, made when they are needed."""
+
+    def __init__(self, url: str, size: int) -> None:
+        self._url = url
+        self._idle: list[Connection] = []
+        self._room = asyncio.Semaphore(size)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Borrow one. Raises `psycopg.OperationalError` when there is none to be had."""
+        await self._enter()
+        try:
+            connection = self._idle.pop() if self._idle else await connect(self._url)
+            try:
+                yield connection
+            finally:
+                await self._take_back(connection)
+        finally:
+            self._room.release()
+
+    async def close(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await connection.close()
+
+    async def _enter(self) -> None:
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._room.acquire()
+        except TimeoutError:
+            raise PoolExhausted(f"all connections stayed taken for {WAIT_SECONDS:g} s") from None
+
+    async def _take_back(self, connection: Connection) -> None:
+        if connection.broken:
+            # What cut one has mostly cut all: the server restarted.
+            await self.close()
+        if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            self._idle.append(connection)
+        else:
+            # Broken, or its statement was abandoned half way.
+            await connection.close()

@@ -1,0 +1,127 @@
+"""How answers look: JSON bodies with their ETags, and problems for whatever was refused."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from psycopg import OperationalError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Scope
+
+from api.etag import answer, of_body
+from api.problems import InvalidRequest, Refusal, Unavailable, shortened
+from gpulab.schemas import InvalidField, Problem
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+STATUS_SLUGS = {404: "not-found", 405: "method-not-allowed"}
+
+log = structlog.get_logger()
+
+
+def json_response(model: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """The body of `model`, which was validated when it was made and is not again."""
+    return Response(model.model_dump_json(), status, headers, media_type="application/json")
+
+
+def readable(request: Request, body: BaseModel | bytes, *, etag: str | None = None) -> Response:
+    """A read that a client may keep: its ETag, or 304 when the client has it already."""
+    content = body if isinstance(body, bytes) else body.__pydantic_serializer__.to_json(body)
+    return answer(request, content, etag or of_body(content))
+
+
+def problem_response(error: Refusal, scope: Scope) -> Response:
+    return _response(error.problem(_instance(scope)), error.headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make problems of everything that is refused below."""
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OperationalError, _database_away)
+
+
+def invalid_fields(errors: Sequence[Any], prefix: Sequence[str] = ()) -> list[InvalidField]:
+    """Pydantic's errors as ours: the path, what would be accepted, and what was sent."""
+    return [_invalid_field(error, prefix) for error in errors[:20]]
+
+
+def _invalid_field(error: Mapping[str, Any], prefix: Sequence[str]) -> InvalidField:
+    location = [*prefix, *(str(part) for part in error["loc"])]
+    if location[0] == "body" and len(location) > 1:
+        location = location[1:]
+    limit = {
+        name: value
+        for name, value in error.get("ctx", {}).items()
+        if isinstance(value, str | int | float) and name != "error"
+    }
+    message = "unknown field" if error["type"] == "extra_forbidden" else error["msg"]
+    missing = error["type"] == "missing"
+    return InvalidField(
+        path=".".join(part[:100] for part in location)[:300],
+        message=message[0].lower() + message[1:],
+        limit=limit or None,
+        value=None if missing else shortened(error.get("input")),
+    )
+
+
+def summary(fields: Sequence[InvalidField]) -> str:
+    first = f"{fields[0].path}: {fields[0].message}"
+    return first if len(fields) == 1 else f"{first} (and {len(fields) - 1} more)"
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # noqa: S101 - what it was registered for
+    log.info("request.refused", problem=error.slug, detail=error.detail)
+    return problem_response(error, request.scope)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it was registered for
+    fields = invalid_fields(error.errors())
+    return await _refused(request, InvalidRequest(summary(fields), errors=fields))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it was registered for
+    status = HTTPStatus(error.status_code)
+    slug = STATUS_SLUGS.get(status, status.phrase.lower().replace(" ", "-"))
+    log.info("request.refused", problem=slug, detail=error.detail)
+    problem = Problem(
+        type=f"/problems/{slug}",
+        title=status.phrase,
+        status=status,
+        detail=f"{request.method} {request.url.path[:200]}: {status.description or status.phrase}",
+        instance=_instance(request.scope),
+    )
+    headers = {"Allow": _allowed(request)} if status == HTTPStatus.METHOD_NOT_ALLOWED else error.headers
+    return _response(problem, headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of every route at this path; the framework names those of the first one only."""
+    bare = {"type": "http", "path": request.scope["path"], "root_path": "", "headers": [], "query_string": b""}
+    return ", ".join(
+        method
+        for method in ("GET", "POST")
+        if any(route.matches({**bare, "method": method})[0] is Match.FULL for route in request.app.routes)
+    )
+
+
+async def _database_away(request: Request, error: Exception) -> Response:
+    log.warning("database.unreachable", reason=str(error).partition("\n")[0])
+    return problem_response(Unavailable("the database does not answer; try again"), request.scope)
+
+
+def _instance(scope: Scope) -> str:
+    return f"/requests/{scope['state']['request_id']}"
+
+
+def _response(problem: Problem, headers: Mapping[str, str] | None) -> Response:
+    body = problem.model_dump_json(exclude_none=True)
+    return Response(body, problem.status, headers, media_type=PROBLEM_MEDIA_TYPE)

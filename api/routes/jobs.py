@@ -1,0 +1,159 @@
+"""Jobs: submit, read, list, cancel, try again."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from api.auth import ThePrincipal
+from api.context import TheLab
+from api.openapi import headers, problems
+from api.problems import (
+    BodyTooLarge,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    InvalidRequest,
+    InvalidSpec,
+    JobAlreadyFinished,
+    JobNotFinished,
+    JobNotFound,
+    MalformedBody,
+    UnknownExperiment,
+    UnsupportedMediaType,
+)
+from api.rendering import json_response, readable
+from api.routes.parameters import Cursor, JobId, Limit, Words
+from api.routing import LabRoute
+from api.services import history, jobs
+from gpulab.schemas import DryRunRead, EventPage, JobCreate, JobPage, JobRead, QueueRead
+from gpulab.schemas.base import Tag
+from gpulab.states import JobState
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=LabRoute)
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x21-\x7e]{1,200}$",
+        description="Sending the same submission again under the same key gives the first job.",
+    ),
+]
+
+
+@router.post(
+    "",
+    operation_id="submit_job",
+    status_code=201,
+    response_model=JobRead,
+    responses={
+        200: {"model": JobRead | DryRunRead, "description": "The first job under the key, or what a dry run found."},
+        201: {"headers": headers(Location="The job's address.")},
+        **problems(
+            MalformedBody,
+            IdempotencyKeyReused,
+            BodyTooLarge,
+            UnsupportedMediaType,
+            InvalidRequest,
+            InvalidSpec,
+            UnknownExperiment,
+        ),
+    },
+)
+async def submit_job(
+    lab: TheLab,
+    principal: ThePrincipal,
+    order: JobCreate,
+    dry_run: Annotated[bool, Query(description="Only check, and say what would be stored.")] = False,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Queue one experiment. What the spec leaves out takes its default and is stored."""
+    if dry_run:
+        return json_response(jobs.dry_run(order))
+    job, new = await jobs.submit(lab, principal, order, idempotency_key)
+    return json_response(job, status=201 if new else 200, headers={"Location": f"/v1/jobs/{job.id}"})
+
+
+@router.get("", operation_id="list_jobs", response_model=JobPage, responses=problems(InvalidRequest, InvalidCursor))
+async def list_jobs(
+    request: Request,
+    lab: TheLab,
+    principal: ThePrincipal,
+    state: Annotated[list[JobState] | None, Query(max_length=20, description="May be repeated.")] = None,
+    experiment: Words = None,
+    owner: Words = None,
+    tag: Annotated[Tag | None, Query()] = None,
+    text: Annotated[Words, Query(description="Part of the name or the experiment.")] = None,
+    study: Annotated[UUID | None, Query(description="Runs of this study, reused ones too.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """Jobs, newest first. Students see their own."""
+    filters = jobs.JobFilters(tuple(state or ()), experiment, owner, tag, text, study)
+    return readable(request, await jobs.page(lab, principal, filters, cursor, limit))
+
+
+@router.get("/{job_id}", operation_id="get_job", response_model=JobRead, responses=problems(JobNotFound))
+async def get_job(
+    request: Request,
+    lab: TheLab,
+    principal: ThePrincipal,
+    job_id: JobId,
+    wait: Annotated[
+        float, Query(ge=0, allow_inf_nan=False, description="Seconds to hold the answer until the job changes.")
+    ] = 0.0,
+) -> Response:
+    """One job. With `wait`, held until it differs from `If-None-Match`, or from what it is now."""
+    job, tag = await jobs.get_when_changed(lab, principal, job_id, wait, request.headers.get("if-none-match"))
+    return readable(request, job, etag=tag)
+
+
+@router.post(
+    "/{job_id}/cancel",
+    operation_id="cancel_job",
+    status_code=202,
+    response_model=JobRead,
+    responses=problems(JobNotFound, JobAlreadyFinished),
+)
+async def cancel_job(lab: TheLab, principal: ThePrincipal, job_id: JobId) -> Response:
+    """Ask for the job's end. A running one gets time for a checkpoint; asking again changes nothing."""
+    return json_response(await jobs.cancel(lab, principal, job_id), status=202)
+
+
+@router.post(
+    "/{job_id}/retry",
+    operation_id="retry_job",
+    status_code=201,
+    response_model=JobRead,
+    responses={
+        201: {"headers": headers(Location="The new job's address.")},
+        **problems(JobNotFound, JobNotFinished),
+    },
+)
+async def retry_job(lab: TheLab, principal: ThePrincipal, job_id: JobId) -> Response:
+    """Submit a final job's order again, as a new job that names the first in `retry_of`."""
+    job = await jobs.retry(lab, principal, job_id)
+    return json_response(job, status=201, headers={"Location": f"/v1/jobs/{job.id}"})
+
+
+@router.get("/{job_id}/queue", operation_id="get_job_queue", response_model=QueueRead, responses=problems(JobNotFound))
+async def get_job_queue(request: Request, lab: TheLab, principal: ThePrincipal, job_id: JobId) -> Response:
+    """Why the job waits, in words and in fields."""
+    return readable(request, await history.queue(lab, principal, job_id))
+
+
+@router.get(
+    "/{job_id}/events",
+    operation_id="list_job_events",
+    response_model=EventPage,
+    responses=problems(JobNotFound, InvalidRequest, InvalidCursor),
+)
+async def list_job_events(
+    request: Request,
+    lab: TheLab,
+    principal: ThePrincipal,
+    job_id: JobId,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Response:
+    """The job's history, oldest first."""
+    return readable(request, await history.events(lab, principal, job_id, cursor, limit))

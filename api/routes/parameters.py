@@ -1,0 +1,22 @@
+"""Parameters that several routes share."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Header, Path, Query
+
+from gpulab.schemas.base import Line
+
+JobId = Annotated[UUID, Path(description="The job's id.")]
+Cursor = Annotated[
+    str | None, Query(max_length=500, description="`next_cursor` of the page before, with the same filters.")
+]
+Limit = Annotated[int, Query(ge=1, le=200, description="Items of one page.")]
+MaxPoints = Annotated[
+    int | None,
+    Query(ge=2, le=1_000_000, description="Thin each series to so many points; its ends and extremes stay."),
+]
+LastEventId = Annotated[
+    int | None, Header(alias="Last-Event-ID", ge=0, lt=2**63, description="Id of the last event you got.")
+]
+Words = Annotated[Line | None, Query()]

@@ -1,0 +1,64 @@
+"""Server-sent events."""
+
+from fastapi import APIRouter, Response
+from fastapi.sse import EventSourceResponse
+
+from api import stream
+from api.auth import ThePrincipal
+from api.context import TheLab
+from api.openapi import problems
+from api.problems import JobNotFound, TooManyStreams
+from api.routes.parameters import JobId, LastEventId
+from api.routing import LabRoute
+from api.services import jobs
+from gpulab.states import JobState
+
+router = APIRouter(prefix="/v1", tags=["streams"], route_class=LabRoute)
+
+EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["job", "records", "resync", "ready"]},
+        "id": {"type": "string", "description": "Where to go on from, as `Last-Event-ID`."},
+        "data": {"type": "string", "description": "JSON: `job_id`, and of a `job` event `event_id, version, state`."},
+        "retry": {"type": "integer"},
+    },
+}
+EVENTS = {
+    "description": "Events `job` (with an id), `records`, `resync`, `ready`; comments keep the connection alive.",
+    "content": {"text/event-stream": {"schema": EVENT}},
+}
+UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+@router.get(
+    "/stream",
+    operation_id="stream_jobs",
+    response_class=Response,
+    responses={200: EVENTS, **problems(TooManyStreams)},
+)
+async def stream_jobs(lab: TheLab, principal: ThePrincipal, last_event_id: LastEventId = None) -> Response:
+    """Notices of every job that you may see. They say that something changed; read it where it is."""
+    lab.hub.check_room()
+    return EventSourceResponse(stream.of_all(lab, principal, last_event_id), headers=UNBUFFERED)
+
+
+@router.get(
+    "/jobs/{job_id}/stream",
+    operation_id="stream_job",
+    response_class=Response,
+    responses={
+        200: EVENTS,
+        204: {"description": "The job is final and you have seen its last event: do not come back."},
+        **problems(JobNotFound, TooManyStreams),
+    },
+)
+async def stream_job(
+    lab: TheLab, principal: ThePrincipal, job_id: JobId, last_event_id: LastEventId = None
+) -> Response:
+    """Notices of one job; ends after its final state."""
+    job = await jobs.visible(lab, principal, job_id)
+    if await stream.is_over(lab, job_id, JobState(job.state), last_event_id):
+        return Response(status_code=204)
+    lab.hub.check_room()
+    return EventSourceResponse(stream.of_job(lab, job_id, last_event_id), headers=UNBUFFERED)

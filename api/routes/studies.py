@@ -1,0 +1,167 @@
+"""Studies: many runs that answer one question."""
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from api import etag
+from api.auth import ThePrincipal
+from api.context import TheLab
+from api.openapi import headers, problems
+from api.problems import (
+    ArtifactNotFound,
+    BodyTooLarge,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    InvalidRequest,
+    InvalidSpec,
+    InvalidStudy,
+    MalformedBody,
+    ReportFailed,
+    StudyChanged,
+    StudyNotFound,
+    UnsupportedMediaType,
+)
+from api.rendering import json_response, readable
+from api.routes.jobs import IdempotencyKey
+from api.routes.parameters import Cursor, Limit
+from api.routing import LabRoute
+from api.services import studies, study_reports
+from gpulab.schemas import SeedsAdd, StudyCreate, StudyPage, StudyRead, StudyReportRead
+
+router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=LabRoute)
+
+StudyId = Annotated[UUID, Path(description="The study's id.")]
+Wait = Annotated[float, Query(ge=0, allow_inf_nan=False, description="Seconds to hold the answer.")]
+BODY = (MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
+RETRY_AFTER_SECONDS = 2
+PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+"""A report is a page that stands alone: its own style, its pictures inside, no script."""
+
+
+class ReportFormat(StrEnum):
+    HTML = "html"
+    MARKDOWN = "md"
+    JSON = "json"
+
+
+FILES = {
+    ReportFormat.HTML: ("report.html", "text/html; charset=utf-8"),
+    ReportFormat.MARKDOWN: ("report.md", "text/markdown; charset=utf-8"),
+    ReportFormat.JSON: ("findings.json", "application/json"),
+}
+
+
+@router.post(
+    "",
+    operation_id="submit_study",
+    status_code=201,
+    response_model=StudyRead,
+    responses={
+        200: {"model": StudyRead, "description": "The first study under the key."},
+        201: {"headers": headers(Location="The study's address.")},
+        **problems(*BODY, IdempotencyKeyReused, InvalidStudy, InvalidSpec),
+    },
+)
+async def submit_study(
+    lab: TheLab, principal: ThePrincipal, order: StudyCreate, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Queue every run of a template or of a grid, all at once; runs of yours that are done already are taken over."""
+    study, new = await studies.submit(lab, principal, order, idempotency_key)
+    return json_response(study, status=201 if new else 200, headers={"Location": f"/v1/studies/{study.id}"})
+
+
+@router.get(
+    "", operation_id="list_studies", response_model=StudyPage, responses=problems(InvalidRequest, InvalidCursor)
+)
+async def list_studies(
+    request: Request, lab: TheLab, principal: ThePrincipal, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
+    """Studies, newest first. Students see their own."""
+    return readable(request, await studies.page(lab, principal, cursor, limit))
+
+
+@router.get("/{study_id}", operation_id="get_study", response_model=StudyRead, responses=problems(StudyNotFound))
+async def get_study(
+    request: Request, lab: TheLab, principal: ThePrincipal, study_id: StudyId, wait: Wait = 0.0
+) -> Response:
+    """One study and what its runs say so far. With `wait`, held until it changes, as a job is."""
+    seen = request.headers.get("if-none-match")
+    study, tag = await studies.get_when_changed(lab, principal, study_id, wait, seen)
+    return readable(request, b"" if study is None else study, etag=tag)
+
+
+@router.post(
+    "/{study_id}/cancel",
+    operation_id="cancel_study",
+    status_code=202,
+    response_model=StudyRead,
+    responses=problems(StudyNotFound),
+)
+async def cancel_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) -> Response:
+    """Ask for the end of every run that is not final; asking again changes nothing."""
+    return json_response(await studies.cancel(lab, principal, study_id), status=202)
+
+
+@router.post(
+    "/{study_id}/retry",
+    operation_id="retry_study",
+    response_model=StudyRead,
+    responses=problems(StudyNotFound),
+)
+async def retry_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) -> Response:
+    """Put new jobs in the place of runs that failed or were cancelled; the next report is made anew."""
+    return json_response(await studies.retry(lab, principal, study_id))
+
+
+@router.post(
+    "/{study_id}/seeds",
+    operation_id="add_study_seeds",
+    response_model=StudyRead,
+    responses=problems(*BODY, StudyNotFound, StudyChanged, InvalidStudy),
+)
+async def add_study_seeds(lab: TheLab, principal: ThePrincipal, study_id: StudyId, order: SeedsAdd) -> Response:
+    """Add seeds; the runs that are there stay."""
+    return json_response(await studies.add_seeds(lab, principal, study_id, order))
+
+
+@router.get(
+    "/{study_id}/report",
+    operation_id="get_study_report",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The report.",
+            "content": {media.partition(";")[0]: {"schema": {"type": "string"}} for _, media in FILES.values()},
+        },
+        202: {
+            "model": StudyReportRead,
+            "description": "It is not there yet.",
+            "headers": headers(Retry_After="Seconds."),
+        },
+        **problems(StudyNotFound, ArtifactNotFound, ReportFailed),
+    },
+)
+async def get_study_report(
+    request: Request,
+    lab: TheLab,
+    principal: ThePrincipal,
+    study_id: StudyId,
+    form: Annotated[ReportFormat, Query(alias="format", description="A page, Markdown, or findings.json.")] = (
+        ReportFormat.HTML
+    ),
+    wait: Wait = 0.0,
+) -> Response:
+    """The report once every run is final, made at the first request for it; its job is `report_job_id`."""
+    name, media_type = FILES[form]
+    found = await study_reports.report(lab, principal, study_id, name, wait)
+    if isinstance(found, StudyReportRead):
+        return json_response(found, status=202, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    tag = f'"{found.sha256}"'
+    kept = {"ETag": tag, "Cache-Control": etag.PRIVATE, "Vary": "Authorization"}
+    if etag.matches(request.headers.get("if-none-match"), tag):
+        return Response(status_code=304, headers=kept)
+    safe = {"Content-Security-Policy": PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
+    return Response(found.body, headers=kept | safe, media_type=media_type)

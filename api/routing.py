@@ -1,0 +1,89 @@
+"""The routes of /v1: each knows who asks before anything else, and reads its body within a limit and strictly."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from api import strict_json
+from api.auth import authenticate
+from api.problems import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType, shortened
+from gpulab.schemas import InvalidField
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class StrictRequest(Request):
+    """A request whose `json()` is strict and whose body is bounded, whether or not its length was announced."""
+
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            limit = self.app.state.lab.settings.body_limit_bytes
+            announced = self.headers.get("content-length", "")
+            if announced.isdecimal() and int(announced) > limit:
+                raise BodyTooLarge(f"at most {limit} bytes are accepted, {announced} were announced")
+            chunks: list[bytes] = []
+            size = 0
+            async for chunk in self.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise BodyTooLarge(f"at most {limit} bytes are accepted")
+                chunks.append(chunk)
+            self._body = b"".join(chunks)
+        return self._body
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_json"):
+            kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != "application/json":
+                raise UnsupportedMediaType(f"the content type must be application/json, not {kind[:100] or 'absent'}")
+            body = await self.body()
+            if not body:
+                raise MalformedBody("the body is empty")
+            self._json = strict_json.loads(body)
+        return self._json
+
+
+class LabRoute(APIRoute):
+    def get_route_handler(self) -> Handler:
+        handler = super().get_route_handler()
+        takes_body = self.body_field is not None
+        body_required = self.body_field is not None and self.body_field.field_info.is_required()
+
+        known = _query_names(self.dependant)
+
+        async def checked(request: Request) -> Response:
+            request.state.principal = await authenticate(request, request.app.state.lab.database)
+            if request.scope["query_string"]:
+                _refuse_unknown(request, known)
+            if not takes_body or not (body_required or _has_body(request)):
+                return await handler(request)
+            strict = StrictRequest(request.scope, request.receive)
+            # Parsed here, where a refusal still travels as it is; the framework finds the value ready.
+            await strict.json()
+            return await handler(strict)
+
+        return checked
+
+
+def _query_names(dependant: Dependant) -> set[str]:
+    own = {parameter.alias for parameter in dependant.query_params}
+    return own.union(*(_query_names(below) for below in dependant.dependencies))
+
+
+def _refuse_unknown(request: Request, known: set[str]) -> None:
+    """A filter that is misspelt and ignored would answer another question than the one asked."""
+    unknown = sorted(request.query_params.keys() - known)
+    if unknown:
+        limit = {"enum": sorted(known)}
+        fields = [
+            InvalidField(path=f"query.{shortened(name)}", message="unknown parameter", limit=limit)
+            for name in unknown[:20]
+        ]
+        raise InvalidRequest(f"{fields[0].path}: unknown parameter", errors=fields)
+
+
+def _has_body(request: Request) -> bool:
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers

@@ -1,0 +1,1 @@
+"""What the calls do: statements run, schemas built, errors raised."""

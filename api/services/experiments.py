@@ -1,0 +1,111 @@
+"""The catalogue, and what a submission becomes under it."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from api.problems import ExperimentNotFound, InvalidRequest, InvalidSpec, UnknownExperiment, shortened
+from api.rendering import invalid_fields, summary
+from experiments.contract import Experiment, GpuUse
+from experiments.registry import broken, experiments
+from gpulab.schemas import (
+    ExperimentDetail,
+    ExperimentPage,
+    ExperimentSummary,
+    InvalidField,
+    JobCreate,
+    MetricRead,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A submission with everything that was left open filled in."""
+
+    spec: dict[str, Any]
+    datasets: list[str]
+    time_limit_seconds: int
+    gpus: int | None
+    exclusive: bool
+
+
+@cache
+def page() -> ExperimentPage:
+    return ExperimentPage(
+        items=[ExperimentSummary(**_summary(experiment)) for experiment in experiments().values() if experiment.listed],
+        broken=[{"entry_point": plugin.entry_point, "reason": plugin.reason} for plugin in broken()],
+    )
+
+
+@cache
+def detail(slug: str) -> ExperimentDetail:
+    """Raises `ExperimentNotFound`."""
+    experiment = experiments().get(slug)
+    if experiment is None:
+        raise ExperimentNotFound(f"no experiment is called {shortened(slug)!r}; see /v1/experiments")
+    return ExperimentDetail(
+        **_summary(experiment),
+        spec_schema=experiment.spec.model_json_schema(),
+        result_schema=experiment.result.model_json_schema(mode="serialization"),
+        metrics=[
+            MetricRead(name=m.name, unit=m.unit, direction=m.direction, description=m.description)
+            for m in experiment.metrics
+        ],
+        default_time_limit_seconds=experiment.default_time_limit_seconds,
+    )
+
+
+def plan(order: JobCreate) -> Plan:
+    """Check an order against its experiment. Raises `UnknownExperiment`, `InvalidSpec` or `InvalidRequest`."""
+    experiment = experiments().get(order.experiment)
+    if experiment is None:
+        raise _unknown(order.experiment)
+    spec = _spec(experiment, order.spec)
+    if experiment.gpu is GpuUse.NONE and (order.gpus or order.exclusive or order.gpu_memory_bytes):
+        raise _no_gpu(experiment, order)
+    if experiment.gpu is GpuUse.EXCLUSIVE and order.exclusive is False:
+        message = f"{experiment.slug} measures the device and takes it whole"
+        field = InvalidField(path="exclusive", message=message, limit={"const": True}, value=False)
+        raise InvalidRequest(f"exclusive: {message}", errors=[field])
+    return Plan(
+        spec=spec.model_dump(mode="json"),
+        datasets=list(experiment.datasets(spec)),
+        time_limit_seconds=order.time_limit_seconds or experiment.default_time_limit_seconds,
+        gpus=0 if experiment.gpu is GpuUse.NONE else order.gpus,
+        exclusive=experiment.gpu is GpuUse.EXCLUSIVE if order.exclusive is None else order.exclusive,
+    )
+
+
+def _spec(experiment: Experiment[Any, Any], given: dict[str, Any]) -> Any:
+    try:
+        # As JSON, so that strictness knows lists for tuples and words for enumerations.
+        return experiment.spec.model_validate_json(orjson.dumps(given), strict=True)
+    except ValidationError as error:
+        fields = invalid_fields(error.errors(include_url=False), prefix=["spec"])
+        raise InvalidSpec(summary(fields), errors=fields) from None
+
+
+def _summary(experiment: Experiment[Any, Any]) -> dict[str, Any]:
+    return {
+        "slug": experiment.slug,
+        "title": experiment.title,
+        "summary": experiment.summary,
+        "questions": list(experiment.questions),
+        "gpu": experiment.gpu.value,
+    }
+
+
+def _unknown(slug: str) -> UnknownExperiment:
+    message = f"no experiment is called {slug!r}; see /v1/experiments"
+    field = InvalidField(path="experiment", message=message, limit={"enum": list(experiments())}, value=slug)
+    return UnknownExperiment(message, errors=[field])
+
+
+def _no_gpu(experiment: Experiment[Any, Any], order: JobCreate) -> InvalidRequest:
+    message = f"{experiment.slug} runs on the CPU and takes no GPU"
+    asked = {"gpus": order.gpus, "exclusive": order.exclusive, "gpu_memory_bytes": order.gpu_memory_bytes}
+    fields = [InvalidField(path=path, message=message, value=value) for path, value in asked.items() if value]
+    return InvalidRequest(f"{fields[0].path}: {message}", errors=fields)

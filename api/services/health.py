@@ -1,0 +1,91 @@
+"""Whether the lab can do its work, and what Prometheus asks."""
+
+import asyncio
+from functools import cache
+
+from alembic.script import ScriptDirectory
+from psycopg import DatabaseError
+from redis.exceptions import RedisError
+
+from api.context import Lab
+from api.database import Row
+from api.problems import NotReady
+from gpulab.schemas import InvalidField, ReadyRead
+from gpulab.states import ACTIVE_STATES, JobState
+from models.statements import jobs, nodes, readiness
+
+CHECK_SECONDS = 3.0
+ALIVE = "heard of lately"
+
+
+async def ready(lab: Lab) -> ReadyRead:
+    """Raises `NotReady`, which names every part that is missing."""
+    checks: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    for name, (good, found) in {**await _database(lab), "redis": await _redis(lab)}.items():
+        (checks if good else missing)[name] = found
+    if not lab.hub.listening:
+        missing["notices"] = "the connection that listens for changes is down; answers may be late"
+    if missing:
+        errors = [InvalidField(path=name, message=found) for name, found in missing.items()]
+        raise NotReady("missing: " + "; ".join(f"{name}: {found}" for name, found in missing.items()), errors=errors)
+    return ReadyRead(status="ready", checks=checks)
+
+
+async def measure(lab: Lab) -> bytes:
+    """The metrics in Prometheus' text format. Without the database, those of the process alone."""
+    telemetry = lab.telemetry
+    telemetry.streams.set(lab.hub.streams)
+    telemetry.held.set(lab.hub.held)
+    telemetry.jobs.clear()
+    telemetry.nodes.clear()
+    try:
+        counts = {row.state: row.jobs for row in await lab.database.rows(jobs.unfinished)}
+        rows = await lab.database.rows(nodes.overview(lab.settings.lease_seconds))
+    except DatabaseError:
+        return telemetry.render()
+    for state in (JobState.QUEUED, *sorted(ACTIVE_STATES)):
+        telemetry.jobs.labels(state).set(counts.get(state, 0))
+    for node_state in ("up", "draining", "down"):
+        telemetry.nodes.labels(node_state).set(sum(_node_state(row) == node_state for row in rows))
+    return telemetry.render()
+
+
+def _node_state(row: Row) -> str:
+    return "down" if row.down else "draining" if row.draining else "up"
+
+
+async def _database(lab: Lab) -> dict[str, tuple[bool, str]]:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            version = await lab.database.scalar(readiness.schema_version)
+            parts = await lab.database.row(readiness.parts(lab.settings.lease_seconds))
+    except TimeoutError:
+        return {"database": (False, f"no answer within {CHECK_SECONDS:g} s")}
+    except DatabaseError as error:
+        return {"database": (False, type(error).__name__)}
+    assert parts is not None  # noqa: S101 - a SELECT without FROM has one row
+    return {
+        "database": (True, "reachable"),
+        "schema": (version == _head(), f"version {version}, this program needs {_head()}"),
+        "scheduler": (parts.leading, "one leads" if parts.leading else "none is running"),
+        "nodes": (parts.nodes > 0, f"{parts.nodes} {ALIVE}"),
+    }
+
+
+async def _redis(lab: Lab) -> tuple[bool, str]:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await lab.redis.ping()
+    except (RedisError, OSError, TimeoutError) as error:
+        return False, f"no answer ({type(error).__name__})"
+    return True, "reachable"
+
+
+@cache
+def _head() -> str:
+    import migrations
+
+    head = ScriptDirectory(str(migrations.__path__[0])).get_current_head()
+    assert head is not None  # noqa: S101 - there is a first migration
+    return head

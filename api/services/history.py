@@ -1,0 +1,67 @@
+"""Why a job waits, and what happened to it."""
+
+from uuid import UUID
+
+from api import cursors
+from api.auth import Principal
+from api.context import Lab
+from api.database import Row
+from api.services.jobs import visible
+from gpulab.schemas import EventPage, EventRead, QueueRead
+from gpulab.states import JobState
+from models.statements import jobs
+
+UNSEEN = "next_in_line"
+
+
+async def events(lab: Lab, principal: Principal, job_id: UUID, cursor: str | None, limit: int) -> EventPage:
+    """Oldest first. Raises `InvalidCursor`."""
+    await visible(lab, principal, job_id)
+    filters = {"job_id": str(job_id)}
+    after = 0 if cursor is None else cursors.decode_number(cursor, "events", filters)
+    rows = await lab.database.rows(jobs.events, job_id=job_id, after=after, limit=limit + 1)
+    items = [
+        EventRead(
+            id=row.id,
+            at=row.at,
+            type=row.type,
+            from_state=row.from_state,
+            to_state=row.to_state,
+            attempt=row.attempt,
+            actor=row.actor,
+            message=row.message,
+        )
+        for row in rows[:limit]
+    ]
+    more = len(rows) > limit
+    return EventPage(items=items, next_cursor=cursors.encode("events", filters, items[-1].id) if more else None)
+
+
+async def queue(lab: Lab, principal: Principal, job_id: UUID) -> QueueRead:
+    job = await visible(lab, principal, job_id)
+    state = JobState(job.state)
+    if state is not JobState.QUEUED:
+        return _waits_not(state)
+    return _waits(job, await lab.database.scalar(jobs.position, job_id=job_id))
+
+
+def _waits(job: Row, position: int) -> QueueRead:
+    return QueueRead(
+        state=JobState.QUEUED,
+        position=position,
+        reason=job.wait_reason or UNSEEN,
+        explanation=job.message if job.wait_reason and job.message else "the scheduler looks at it next",
+        estimated_start_at=None,
+        would_help=[],
+    )
+
+
+def _waits_not(state: JobState) -> QueueRead:
+    return QueueRead(
+        state=state,
+        position=None,
+        reason="not_waiting",
+        explanation=f"the job is {state} and does not wait",
+        estimated_start_at=None,
+        would_help=[],
+    )

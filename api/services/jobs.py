@@ -1,0 +1,254 @@
+"""Jobs: submitting, reading, waiting, cancelling, trying again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg.types.json import Jsonb
+from sqlalchemy import Text, bindparam
+
+from api import cursors, etag
+from api.auth import Principal
+from api.context import Lab
+from api.database import Prepared, Row, Source
+from api.problems import IdempotencyKeyReused, JobAlreadyFinished, JobNotFinished, JobNotFound
+from api.services import experiments
+from gpulab.schemas import DryRunRead, JobCreate, JobPage, JobRead, JobSummary, ProgressRead
+from gpulab.states import FINAL_STATES, JobState
+from models.job import Job
+from models.statements import jobs
+
+COPIED_BY_RETRY = (
+    "experiment",
+    "spec",
+    "seed",
+    "name",
+    "tags",
+    "priority",
+    "time_limit_seconds",
+    "gpus",
+    "gpu_memory_bytes",
+    "exclusive",
+    "datasets",
+)
+ORDERED = ("owner_id", "idempotency_key", "request_digest", "retry_of", *COPIED_BY_RETRY)
+# A parameter of an INSERT may not be called as its column.
+SUBMIT = Prepared(
+    jobs.submit(
+        {name: bindparam(f"given_{name}", type_=Job.__table__.c[name].type) for name in ORDERED},
+        actor=bindparam("actor", type_=Text),
+        message=bindparam("words", type_=Text),
+        notify=False,
+    )
+)
+SAME_IN_SUMMARY = tuple(column.key for column in jobs.SUMMARY if not column.key.startswith("progress_"))
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilters:
+    states: tuple[JobState, ...] = ()
+    experiment: str | None = None
+    owner: str | None = None
+    tag: str | None = None
+    text: str | None = None
+    study: UUID | None = None
+
+    def as_mapping(self) -> dict[str, Any]:
+        return {
+            "states": sorted(set(self.states)),
+            "experiment": self.experiment,
+            "owner": self.owner,
+            "tag": self.tag,
+            "text": self.text,
+            "study": self.study,
+        }
+
+
+async def submit(lab: Lab, principal: Principal, order: JobCreate, key: str | None) -> tuple[JobRead, bool]:
+    """The job, and whether it is new. Raises what `experiments.plan` does, and `IdempotencyKeyReused`."""
+    plan = experiments.plan(order)
+    digest = None if key is None else _digest(order)
+    values = {
+        "owner_id": principal.id,
+        "idempotency_key": key,
+        "request_digest": digest,
+        "experiment": order.experiment,
+        "spec": plan.spec,
+        "seed": order.seed,
+        "name": order.name,
+        "tags": order.tags,
+        "priority": order.priority.value,
+        "time_limit_seconds": plan.time_limit_seconds,
+        "gpus": plan.gpus,
+        "gpu_memory_bytes": order.gpu_memory_bytes,
+        "exclusive": plan.exclusive,
+        "datasets": plan.datasets,
+    }
+    row = await insert(lab, principal, values, "submitted")
+    if row is not None:
+        return _fresh(values, row, principal), True
+    assert key is not None  # noqa: S101 - only a key that was used before keeps the row from being inserted
+    return await _first_under(lab, principal, key, digest), False
+
+
+def dry_run(order: JobCreate) -> DryRunRead:
+    """What `submit` would store. Raises what `experiments.plan` does."""
+    plan = experiments.plan(order)
+    return DryRunRead(
+        experiment=order.experiment,
+        spec=plan.spec,
+        time_limit_seconds=plan.time_limit_seconds,
+        gpus=plan.gpus,
+        exclusive=plan.exclusive,
+        datasets=plan.datasets,
+    )
+
+
+async def page(lab: Lab, principal: Principal, filters: JobFilters, cursor: str | None, limit: int) -> JobPage:
+    """One page, newest first. Students see their own jobs. Raises `InvalidCursor`."""
+    mapping = filters.as_mapping()
+    before = None if cursor is None else cursors.decode_id(cursor, "jobs", mapping)
+    rows = await lab.database.rows(
+        jobs.page,
+        before=before,
+        limit=limit + 1,
+        owner_id=None if principal.is_staff else principal.id,
+        owner=filters.owner,
+        states=[state.value for state in filters.states] or None,
+        experiment=filters.experiment,
+        tag=filters.tag,
+        text=filters.text,
+        study=filters.study,
+    )
+    items = [JobSummary(**_summary(row._asdict())) for row in rows[:limit]]
+    more = len(rows) > limit
+    return JobPage(items=items, next_cursor=cursors.encode("jobs", mapping, str(items[-1].id)) if more else None)
+
+
+async def visible(lab: Lab, principal: Principal, job_id: UUID) -> Row:
+    """The job's standing. Raises `JobNotFound`, also for a job that the principal may not see."""
+    return await _visible(lab, principal, job_id, jobs.standing)
+
+
+async def _whole(lab: Lab, principal: Principal, job_id: UUID) -> Row:
+    """Every column of the job. Raises as `visible`."""
+    return await _visible(lab, principal, job_id, jobs.by_id)
+
+
+async def _visible(lab: Lab, principal: Principal, job_id: UUID, source: Source) -> Row:
+    row = await lab.database.row(source, job_id=job_id)
+    if row is None or not (principal.is_staff or row.owner_id == principal.id):
+        raise JobNotFound(f"no job of yours has the id {job_id}")
+    return row
+
+
+async def get(lab: Lab, principal: Principal, job_id: UUID) -> JobRead:
+    return _read((await _whole(lab, principal, job_id))._asdict())
+
+
+async def get_when_changed(
+    lab: Lab, principal: Principal, job_id: UUID, wait_seconds: float, if_none_match: str | None
+) -> tuple[JobRead, str]:
+    """The job and its tag: at once when the client's tag is another one, else held until it changes or time is up.
+
+    Without a tag, it is held from what the job is now. A final job does not change and is never held.
+    """
+    row = await _whole(lab, principal, job_id)
+    tag = etag.of_job(job_id, row.version)
+    unchanged = if_none_match is None or etag.matches(if_none_match, tag)
+    if wait_seconds > 0 and unchanged and JobState(row.state) not in FINAL_STATES:
+        timeout_seconds = min(wait_seconds, lab.settings.max_wait_seconds)
+        await lab.hub.wait_for_change(job_id, row.version, timeout_seconds)
+        row = await _whole(lab, principal, job_id)
+    return _read(row._asdict()), etag.of_job(job_id, row.version)
+
+
+async def cancel(lab: Lab, principal: Principal, job_id: UUID) -> JobRead:
+    """Ask for the job's end; asking again changes nothing. Raises `JobNotFound`, `JobAlreadyFinished`."""
+    await visible(lab, principal, job_id)
+    changed = await lab.database.row(jobs.cancel(job_id, actor=principal.actor))
+    job = await get(lab, principal, job_id)
+    if changed is None and job.state in {JobState.SUCCEEDED, JobState.FAILED}:
+        raise JobAlreadyFinished(f"the job is {job.state}; there is nothing to cancel")
+    return job
+
+
+async def retry(lab: Lab, principal: Principal, job_id: UUID) -> JobRead:
+    """A new job with the same order, linked to the first. Raises `JobNotFound`, `JobNotFinished`."""
+    row = await _whole(lab, principal, job_id)
+    if JobState(row.state) not in FINAL_STATES:
+        raise JobNotFinished(f"the job is {row.state}; only a final one can be tried again")
+    order = row._asdict()
+    values = {name: order[name] for name in COPIED_BY_RETRY}
+    values |= {"owner_id": principal.id, "retry_of": job_id}
+    made = await insert(lab, principal, values, f"retry of {job_id}")
+    assert made is not None  # noqa: S101 - without a key nothing can collide
+    return _fresh(values, made, principal)
+
+
+async def insert(lab: Lab, principal: Principal, values: Mapping[str, Any], message: str) -> Row | None:
+    """Store an order and send its notice. None where its owner has used the idempotency key before."""
+    given = {f"given_{name}": values.get(name) for name in ORDERED}
+    given["given_spec"] = Jsonb(values["spec"], dumps=orjson.dumps)
+    row = await lab.database.row(SUBMIT, **given, actor=principal.actor, words=message)
+    if row is not None:
+        lab.announcer.announce(row)
+    return row
+
+
+async def _first_under(lab: Lab, principal: Principal, key: str, digest: bytes | None) -> JobRead:
+    row = await lab.database.row(jobs.by_idempotency_key, owner_id=principal.id, key=key)
+    assert row is not None  # noqa: S101 - it kept ours from being inserted, and jobs are not deleted
+    if row.request_digest != digest:
+        raise IdempotencyKeyReused(f"the key {key!r} belongs to job {row.id}, whose submission was another")
+    return _read(row._asdict())
+
+
+def _digest(order: JobCreate) -> bytes:
+    return sha256(orjson.dumps(order.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _fresh(values: Mapping[str, Any], row: Row, principal: Principal) -> JobRead:
+    """A job just submitted, without reading it back."""
+    nothing = dict.fromkeys((column.name for column in Job.__table__.columns), None)
+    return _read(
+        {
+            **nothing,
+            "gpu_uuids": [],
+            **values,
+            "id": row.id,
+            "owner": principal.name,
+            "state": row.state,
+            "attempt": row.attempt,
+            "version": row.version,
+            "submitted_at": row.submitted_at,
+            "changed_at": row.submitted_at,
+        }
+    )
+
+
+def _read(row: Mapping[str, Any]) -> JobRead:
+    return JobRead(
+        **_summary(row),
+        spec=row["spec"],
+        result=row["result"],
+        device=row["device"],
+        gpus=row["gpus"],
+        gpu_uuids=row["gpu_uuids"],
+        gpu_memory_bytes=row["gpu_memory_bytes"],
+        exclusive=row["exclusive"],
+        datasets=row["datasets"],
+        time_limit_seconds=row["time_limit_seconds"],
+        cancel_requested_at=row["cancel_requested_at"],
+        retry_of=row["retry_of"],
+        versions=row["versions"],
+    )
+
+
+def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
+    fraction = row["progress_fraction"]
+    progress = None if fraction is None else ProgressRead(fraction=fraction, message=row["progress_message"] or "")
+    return {**{name: row[name] for name in SAME_IN_SUMMARY}, "progress": progress}

@@ -1,0 +1,116 @@
+"""What runs recorded. Long lists go from the rows to the answer without a model in between; a test checks the shape."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from api.auth import Principal
+from api.context import Lab
+from api.downsample import kept_indexes
+from api.services.jobs import visible
+from models.statements import series
+
+DEFAULT_MAX_POINTS = 2000
+
+
+async def metrics(
+    lab: Lab,
+    principal: Principal,
+    job_id: UUID,
+    *,
+    names: Sequence[str] | None,
+    after_step: int | None,
+    max_points: int | None,
+) -> bytes:
+    """The JSON of a `MetricsRead`."""
+    await visible(lab, principal, job_id)
+    every = [row.name for row in await lab.database.rows(series.metric_names, job_id=job_id)]
+    rows = await lab.database.rows(series.metric_chunks, job_id=job_id, names=names)
+    found = [
+        _series(name, chunks, after_step, max_points) for name, chunks in groupby(rows, key=lambda row: str(row.name))
+    ]
+    return orjson.dumps({"job_id": job_id, "series": found, "names": every})
+
+
+def _series(name: str, chunks: Iterable[Any], after_step: int | None, max_points: int | None) -> dict[str, Any]:
+    steps: list[int] = []
+    times: list[float] = []
+    values: list[float] = []
+    for chunk in chunks:
+        steps += chunk.steps
+        times += chunk.times
+        values += chunk.values
+    if after_step is not None:
+        steps, times, values = _picked([i for i, step in enumerate(steps) if step > after_step], steps, times, values)
+    total = len(steps)
+    if max_points is not None and total > max_points:
+        steps, times, values = _picked(kept_indexes(values, max_points), steps, times, values)
+    # orjson writes null for what is not finite; JSON has no word for it.
+    nonfinite = {str(i): str(value) for i, value in enumerate(values) if not math.isfinite(value)}
+    return {
+        "name": name,
+        "steps": steps,
+        "values": values,
+        "times": times,
+        "nonfinite": nonfinite,
+        "total_points": total,
+    }
+
+
+def _picked(indexes: Sequence[int], *columns: Sequence[Any]) -> list[list[Any]]:
+    return [[column[i] for i in indexes] for column in columns]
+
+
+async def samples(lab: Lab, principal: Principal, job_id: UUID, *, max_points: int | None) -> bytes:
+    """The JSON of a `SamplesRead`; `max_points` bounds each track."""
+    await visible(lab, principal, job_id)
+    rows = await lab.database.rows(series.sample_chunks, job_id=job_id)
+    phases = await lab.database.rows(series.phases, job_id=job_id)
+    tracks: dict[tuple[int, str, str | None], dict[str, Any]] = {}
+    for row in rows:
+        track = tracks.setdefault((row.attempt, row.source, row.gpu_uuid), {"times": [], "values": {}, "reasons": {}})
+        _append(track, row._asdict())
+    return orjson.dumps(
+        {
+            "job_id": job_id,
+            "tracks": [
+                {"source": source, "gpu_uuid": gpu_uuid, "attempt": attempt, **_thinned(track, max_points)}
+                for (attempt, source, gpu_uuid), track in tracks.items()
+            ],
+            "phases": [{"time": row.time, "name": row.name, "attempt": row.attempt} for row in phases],
+            "predicted_peak_bytes": None,
+        }
+    )
+
+
+def _append(track: dict[str, Any], chunk: Mapping[str, Any]) -> None:
+    """Add a chunk; a field that only some chunks have is null in the others."""
+    before, added = len(track["times"]), len(chunk["times"])
+    track["times"] += chunk["times"]
+    for field in track["values"].keys() | chunk["values"].keys():
+        readings = track["values"].setdefault(field, [None] * before)
+        readings += chunk["values"].get(field) or [None] * added
+    track["reasons"] |= chunk["reasons"]
+
+
+def _thinned(track: dict[str, Any], max_points: int | None) -> dict[str, Any]:
+    times, values = track["times"], track["values"]
+    if max_points is None or len(times) <= max_points:
+        return track
+    # Each field with numbers gets its share of the points, so that none loses its extremes to another.
+    numeric = [
+        readings for readings in values.values() if any(isinstance(reading, int | float) for reading in readings)
+    ]
+    share = max(4, max_points // max(1, len(numeric)))
+    kept = sorted({i for readings in numeric for i in kept_indexes(readings, share)} | {0, len(times) - 1})
+    (times,) = _picked(kept, times)
+    return {**track, "times": times, "values": {field: _picked(kept, column)[0] for field, column in values.items()}}
+
+
+def split_names(given: Sequence[str]) -> list[str]:
+    """Names that were repeated, separated by commas, or both. Those that no run could have used are left out."""
+    return [name for names in given for name in names.split(",") if name and "\0" not in name]

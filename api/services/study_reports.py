@@ -1,0 +1,133 @@
+"""A study's report: rendered once for each version of the study, by a job like any other."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from api.auth import Principal
+from api.context import Lab
+from api.database import Row
+from api.problems import ArtifactNotFound, ReportFailed
+from api.services import experiments, jobs, studies
+from experiments.studies.outcome import RunOutcome
+from experiments.studies.plan import Scale, StudyPlan
+from experiments.studies.report_job import SLUG, report_spec
+from gpulab.schemas import JobCreate, StudyReportRead
+from gpulab.states import FINAL_STATES, JobState, Priority
+from models.statements import nodes, series
+from models.statements import studies as statements
+
+RESULTS_AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A file of the report, and the SHA-256 that is its tag."""
+
+    body: bytes
+    sha256: str
+
+
+async def report(
+    lab: Lab, principal: Principal, study_id: UUID, name: str, wait_seconds: float
+) -> Report | StudyReportRead:
+    """The file `name` of the newest report, or why it is not there yet. Raises `StudyNotFound`, `ReportFailed`."""
+    row = await studies.visible(lab, principal, study_id)
+    deadline = time.monotonic() + min(wait_seconds, lab.settings.max_wait_seconds)
+    standing = await studies.version(lab, study_id)
+    while not standing.final and not lab.hub.closing and (left := deadline - time.monotonic()) > 0:
+        await studies.wait_for_change(lab, study_id, standing.version, left)
+        standing = await studies.version(lab, study_id)
+    if not standing.final:
+        return StudyReportRead(
+            study_id=study_id, state="waiting", unfinished=standing.unfinished, report_job_id=row.report_job_id
+        )
+    job = await _job(lab, principal, row, standing.version)
+    while job.state not in FINAL_STATES and not lab.hub.closing and (left := deadline - time.monotonic()) > 0:
+        await lab.hub.wait_for_change(job.id, job.version, left)
+        job = await _job(lab, principal, row, standing.version)
+    if job.state not in FINAL_STATES:
+        return StudyReportRead(study_id=study_id, state="rendering", unfinished=0, report_job_id=job.id)
+    if job.state != JobState.SUCCEEDED:
+        why = ": ".join(part for part in (job.cause, job.message) if part) or job.state
+        raise ReportFailed(f"job {job.id} was to render it and did not ({why}); retry the study for a new one")
+    return await _file(lab, job.id, name)
+
+
+async def _job(lab: Lab, principal: Principal, row: Row, version: str) -> Row:
+    """The job that renders this version; made when there is none yet."""
+    # No key that a client sends has a space in it.
+    key = f"study report {row.id} {version}"
+    job = await lab.database.row(statements.report_job, owner_id=row.owner_id, key=key)
+    if job is None:
+        await _submit(lab, principal, row, key)
+        job = await lab.database.row(statements.report_job, owner_id=row.owner_id, key=key)
+        assert job is not None  # noqa: S101 - it was inserted just now, by us or by who came first
+    if row.report_job_id != job.id:
+        await lab.database.execute(statements.reported(row.id, job.id))
+    return job
+
+
+async def _submit(lab: Lab, principal: Principal, row: Row, key: str) -> None:
+    spec = await _spec(lab, row)
+    order = JobCreate(
+        experiment=SLUG, spec={"title": spec["title"]}, name=f"Report of {row.title}"[:200], priority=Priority.HIGH
+    )
+    plan = experiments.plan(order)
+    values = {
+        "owner_id": row.owner_id,
+        "idempotency_key": key,
+        "request_digest": None,
+        "experiment": SLUG,
+        "spec": spec,
+        "seed": 0,
+        "name": order.name,
+        "tags": ["report"],
+        "priority": order.priority.value,
+        "time_limit_seconds": plan.time_limit_seconds,
+        "gpus": plan.gpus,
+        "gpu_memory_bytes": None,
+        "exclusive": plan.exclusive,
+        "datasets": plan.datasets,
+    }
+    await jobs.insert(lab, principal, values, f"report of study {row.id}")
+
+
+async def _spec(lab: Lab, row: Row) -> dict[str, Any]:
+    plan = StudyPlan(
+        template=row.template,
+        scale=None if row.scale is None else Scale(row.scale),
+        title=row.name or row.title,
+        questions=tuple(row.definition["questions"]),
+        runs=(),
+        notes=tuple(row.definition["notes"]),
+    )
+    outcomes = await _outcomes(lab, row.id)
+    facts = {"study": str(row.id), "owner": row.owner}
+    try:
+        return await asyncio.to_thread(report_spec, plan, outcomes, facts)
+    except ValueError as error:
+        raise ReportFailed(str(error)) from None
+
+
+async def _outcomes(lab: Lab, study_id: UUID) -> list[RunOutcome]:
+    names = {gpu.uuid: gpu.name for gpu in await lab.database.rows(nodes.gpus)}
+    runs = await lab.database.rows(statements.runs, study_id=study_id)
+    results: dict[UUID, Any] = {}
+    for start in range(0, len(runs), RESULTS_AT_ONCE):
+        wanted = [run.id for run in runs[start : start + RESULTS_AT_ONCE]]
+        results |= {found.id: found.result for found in await lab.database.rows(statements.results, job_ids=wanted)}
+    return [studies.outcome(run, names).model_copy(update={"result": results[run.id]}) for run in runs]
+
+
+async def _file(lab: Lab, job_id: UUID, name: str) -> Report:
+    row = await lab.database.row(series.artifact, job_id=job_id, name=name)
+    try:
+        found = None if row is None else await lab.store.get_async(row.key)
+    except FileNotFoundError:
+        found = None
+    if row is None or found is None:
+        raise ArtifactNotFound(f"job {job_id} kept no {name!r}, or it is no longer stored")
+    return Report(bytes(await found.bytes_async()), row.sha256)

@@ -1,0 +1,84 @@
+"""One call of the planner with a long queue and many machines, and how its time grows with the queue."""
+
+import math
+import random
+import statistics
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from benchmarks.figures import Figure, median_figure
+from gpulab.states import Priority
+from scheduler.plan import GpuRoom, NodeRoom, Waiting, plan
+
+GPUS_A_NODE, GPUS, USERS, JOBS = 8, 1000, 1000, 100_000
+GIB = 2**30
+SIZES_GIB = (None, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80)
+
+
+def measure(*, quick: bool) -> list[Figure]:
+    """Jobs of some hundred shapes before a lab that is full but for one GPU in a hundred: what a tick finds.
+
+    Beside it the rare burst: two GPUs of three are free at once, so that more than a thousand jobs start.
+    """
+    rounds, jobs = (2, 10_000) if quick else (9, JOBS)
+    full: list[float] = []
+    tenth: list[float] = []
+    burst: list[float] = []
+    for _ in range(rounds):
+        full.append(planned(jobs, free_share=0.01))
+        tenth.append(planned(jobs // 10, free_share=0.01))
+        burst.append(planned(jobs, free_share=2 / 3))
+    value, less = statistics.median(full), statistics.median(tenth)
+    beside = {
+        "tenth_of_the_queue_ms": less * 1000,
+        "growth_exponent_of_the_last_tenfold": math.log10(value / less),
+        "burst_ms": statistics.median(burst) * 1000,
+    }
+    what = f"plan() with {jobs:,} queued jobs, {USERS:,} users and {GPUS:,} GPUs, one in a hundred free"
+    milliseconds = [seconds * 1000 for seconds in full]
+    return [median_figure("planning", what, "ms", "lower", milliseconds, bar=100, aim=20, beside=beside)]
+
+
+def planned(count: int, *, free_share: float) -> float:
+    """CPU seconds of one call: it waits for nothing, and other load on the machine does not lengthen them."""
+    waiting, nodes = queue(count), machines(free_share)
+    start = time.thread_time()
+    made = plan(waiting, nodes)
+    elapsed = time.thread_time() - start
+    assert len(made.placements) + len(made.waits) == count
+    return elapsed
+
+
+def queue(count: int) -> list[Waiting]:
+    """In order of submission, as the database gives them."""
+    generator = random.Random(0)
+    users = [UUID(int=number) for number in range(USERS)]
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    classes = list(Priority)
+    return [
+        Waiting(
+            id=UUID(int=number),
+            owner_id=generator.choice(users),
+            priority=generator.choices(classes, [1, 8, 1])[0],
+            gpus=generator.choice((None, 1, 1, 2)),
+            gpu_memory_bytes=None if (size := generator.choice(SIZES_GIB)) is None else size * GIB,
+            exclusive=generator.random() < 0.05,
+            datasets=frozenset(generator.choice(((), ("cifar10",), ("mnist",)))),
+            time_limit_seconds=3600,
+            submitted_at=first + timedelta(seconds=number),
+        )
+        for number in range(count)
+    ]
+
+
+def machines(free_share: float) -> list[NodeRoom]:
+    generator = random.Random(1)
+    rooms = []
+    for number in range(GPUS // GPUS_A_NODE):
+        gpus = [GpuRoom(f"GPU-{number}-{index}", 80 * GIB) for index in range(GPUS_A_NODE)]
+        for gpu in gpus:
+            if generator.random() > free_share:
+                gpu.leases, gpu.whole, gpu.reserved_bytes = 1, True, 80 * GIB
+        rooms.append(NodeRoom(f"node-{number}", 8, frozenset({"cifar10", "mnist"}), gpus=gpus))
+    return rooms

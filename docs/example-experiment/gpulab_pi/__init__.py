@@ -1,0 +1,1 @@
+"""Pi by throwing darts."""

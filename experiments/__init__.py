@@ -1,0 +1,1 @@
+"""The catalogue of experiments; torch lives in this package and nowhere else."""

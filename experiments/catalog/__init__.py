@@ -1,0 +1,1 @@
+"""The experiments that gpulab ships, one package each."""

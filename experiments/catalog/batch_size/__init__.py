@@ -1,0 +1,1 @@
+"""Training at one batch size: time, memory, accuracy."""

@@ -1,0 +1,1 @@
+"""Pictures that carry their label, and dropout."""

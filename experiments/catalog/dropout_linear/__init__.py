@@ -1,0 +1,1 @@
+"""Linear regression under input dropout: the closed form and the iteration."""

@@ -1,0 +1,1 @@
+"""Dropout on the inputs as a ridge penalty."""

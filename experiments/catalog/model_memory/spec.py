@@ -1,0 +1,100 @@
+"""Parameters and result of `model-memory`."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from experiments.contract import Experiment, GpuUse, Metric, Result, Spec
+from experiments.torchvision_models import ModelName, check_image_size
+
+Moment = Literal["after_model", "after_backward", "after_step", "after_second_step"]
+
+
+class ModelMemorySpec(Spec):
+    """A model, an optimizer and a batch of random pictures; the defaults are the homework's ResNet-152."""
+
+    model: ModelName = "resnet152"
+    """A torchvision classification model; its weights are random, nothing is downloaded."""
+    num_classes: int = Field(default=10, ge=2, le=100_000)
+    """The number of classes, which sets the size of the last layer."""
+    image_size: int = Field(default=224, ge=1, le=1024)
+    """Height and width of the pictures in pixels."""
+    batch_size: int = Field(default=8, ge=1, le=4096)
+    """Pictures in the one batch of each of the two steps."""
+    optimizer: Literal["sgd", "sgd_momentum", "adam", "adamw"] = "sgd"
+    """The optimizer; its state takes 0, 1, 2 and 2 times the bytes of the parameters."""
+    foreach: bool | None = None
+    """Whether the optimizer updates many tensors at once, with temporaries of their size; null leaves it to torch."""
+
+    @model_validator(mode="after")
+    def _image_size_suits_the_model(self) -> Self:
+        check_image_size(self.model, self.image_size)
+        return self
+
+
+class MemoryReading(Result):
+    """The memory at one moment. What only a GPU has is null without one, and `reason` says so."""
+
+    moment: Moment
+    """When: with the model in place, after the first backward pass, after the first step, after a whole second step."""
+    allocated_bytes: int | None
+    """Bytes of live tensors on the GPU, as torch's caching allocator counts them."""
+    peak_allocated_bytes: int | None
+    """The most that was allocated since the moment before."""
+    reserved_bytes: int | None
+    """Bytes that the caching allocator holds, free blocks included."""
+    device_used_bytes: int | None
+    """Bytes in use on the whole device: CUDA context, libraries, everything reserved, other processes."""
+    host_rss_bytes: int
+    """Resident memory of the process on the host."""
+    parameter_bytes: int
+    """Bytes of the parameters."""
+    gradient_bytes: int
+    """Bytes of the gradients that exist."""
+    optimizer_state_bytes: int
+    """Bytes of the optimizer's state that exists; the first step creates it."""
+    reason: str | None
+    """Why fields are null; null where none is."""
+
+
+class ModelMemoryResult(Result):
+    """Exact bytes by cause, and readings at four moments of two steps."""
+
+    parameter_count: int
+    """Trainable numbers."""
+    parameter_bytes: int
+    """Bytes of the parameters."""
+    gradient_bytes: int
+    """Bytes of the gradients after a backward pass."""
+    optimizer_state_bytes: int
+    """Bytes of momentum or moments, without the step counters."""
+    optimizer_step_counter_bytes: int
+    """Bytes of the optimizer's step counters, one number a parameter tensor; torch keeps them on the CPU."""
+    buffer_bytes: int
+    """Bytes of the buffers, such as batch norm's running statistics."""
+    saved_activation_bytes: int
+    """Bytes of the distinct tensors that one forward pass saves for backward, the input included."""
+    context_bytes: int | None
+    """Bytes in use on the device with a CUDA context and no model, other processes included; null without a GPU."""
+    overhead_bytes: int | None
+    """Bytes in use on the device with the model in place, less the model's own: the sheet's definition of overhead."""
+    readings: list[MemoryReading]
+    """The four moments, in order of time."""
+
+
+EXPERIMENT = Experiment(
+    slug="model-memory",
+    title="Memory of a model and its optimizer",
+    summary=(
+        "What parameters, gradients, optimizer state and activations take, counted exactly, and what the allocator and "
+        "the device show after the model, the backward pass, the first step and a second step."
+    ),
+    spec=ModelMemorySpec,
+    result=ModelMemoryResult,
+    run="experiments.catalog.model_memory.run:run",
+    figures="experiments.catalog.model_memory.figures:draw",
+    questions=("5a", "5b"),
+    metrics=(Metric("loss", direction="min", description="Cross-entropy of the step's random batch"),),
+    gpu=GpuUse.EXCLUSIVE,
+    default_time_limit_seconds=1800,
+)

@@ -1,0 +1,1 @@
+"""Max and average pooling: where their gradients go, and what they keep of a thin band."""

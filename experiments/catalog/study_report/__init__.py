@@ -1,0 +1,1 @@
+"""The report of a study, rendered as a job like any other."""

@@ -1,0 +1,60 @@
+"""Turns findings into a page and into Markdown. Whatever came from outside is escaped; the page runs no script."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from experiments.studies.findings import Verdict
+from experiments.studies.report import StudyReport, described, shown
+
+VERDICTS = {
+    Verdict.AGREES: ("✓", "agrees"),
+    Verdict.SHEET_IS_WRONG: ("✎", "sheet is wrong"),
+    Verdict.DIFFERS: ("✗", "differs"),
+    Verdict.UNDECIDED: ("?", "undecided"),
+    Verdict.NOT_MEASURED: ("○", "not measured"),
+}
+"""A sign and words for each verdict, so that colour alone says nothing."""
+
+
+def render_html(found: StudyReport, pictures: Mapping[str, bytes], lab: Mapping[str, str]) -> str:
+    """The report as one page with its pictures inside."""
+    addresses = {name: f"data:image/png;base64,{b64encode(data).decode()}" for name, data in pictures.items()}
+    return (
+        _environment(escape=True)
+        .get_template("report.html.j2")
+        .render(report=found, pictures=addresses, lab=lab, verdicts=VERDICTS, Verdict=Verdict)
+    )
+
+
+def render_markdown(found: StudyReport, lab: Mapping[str, str]) -> str:
+    """The report as Markdown; its pictures are files beside it, named after the figures."""
+    return (
+        _environment(escape=False)
+        .get_template("report.md.j2")
+        .render(report=found, lab=lab, verdicts=VERDICTS, Verdict=Verdict)
+    )
+
+
+def _environment(*, escape: bool) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=escape,  # noqa: S701 - Markdown is no HTML; its cells have an escape of their own
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["shown"] = shown
+    environment.filters["described"] = described
+    environment.filters["cell"] = _markdown_cell
+    return environment
+
+
+def _markdown_cell(value: object, digits: int = 5) -> str:
+    """A value for a cell of a Markdown table: one line, nothing that reads as markup."""
+    text = " ".join(shown(value, digits).split())
+    for sign in "\\`*_[]<>|":
+        text = text.replace(sign, f"\\{sign}")
+    return text

@@ -1,0 +1,1 @@
+"""The everyday job: any torchvision model on any data set."""

@@ -1,0 +1,132 @@
+"""What an experiment is, and what its run may do. No torch here: the API and the scheduler read this module.
+
+An experiment is a package with three modules: `spec.py` (its parameters, its result, the `EXPERIMENT` object;
+torch-free), `run.py` (the computation) and `figures.py` (its pictures). A run knows nothing of queues, databases or
+HTTP: it gets a validated spec and a `Run`, and whatever it says through the `Run` ends up as records and files in one
+directory.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+SPEC_FILE = "spec.json"
+RECORDS_FILE = "records.ndjson"
+SAMPLES_FILE = "samples.ndjson"
+OUTPUT_FILE = "output.log"
+ARTIFACTS_FOLDER = "artifacts"
+CHECKPOINTS_FOLDER = "checkpoints"
+
+S = TypeVar("S", bound="Spec")
+R = TypeVar("R", bound="Result")
+
+
+class Spec(BaseModel):
+    """Parameters of one run: frozen, finite numbers only, unknown fields refused. Every field carries a sentence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Result(BaseModel):
+    """What one run found: frozen, finite numbers only. Units are in the names (`_bytes`, `_seconds`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class GpuUse(StrEnum):
+    """How an experiment relates to a GPU."""
+
+    NONE = "none"
+    """Runs on the CPU, always."""
+    PREFERRED = "preferred"
+    """Takes a GPU where the lab has one, the CPU otherwise."""
+    EXCLUSIVE = "exclusive"
+    """As preferred, and a whole GPU, because it measures the device's memory or time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One series a run records, so that clients can label axes."""
+
+    name: str
+    unit: str = "1"
+    direction: Literal["min", "max", "none"] = "none"
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment(Generic[S, R]):
+    """One entry of the catalogue. Everything here can be read without importing torch."""
+
+    slug: str
+    title: str
+    summary: str
+    spec: type[S]
+    result: type[R]
+    run: str
+    """Where the computation lives, as `package.module:function` with the signature `(spec, run) -> Result`."""
+    figures: str | None = None
+    """Where the pictures live, `package.module:function`, `(spec, result) -> Mapping[str, matplotlib Figure]`."""
+    questions: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    gpu: GpuUse = GpuUse.PREFERRED
+    datasets: Callable[[S], tuple[str, ...]] = field(default=lambda _spec: ())
+    """Names of the data sets a spec needs; a node without them never gets the job."""
+    default_time_limit_seconds: int = 3600
+    listed: bool = True
+    """False for what the lab itself submits; such an experiment stays out of listings."""
+
+
+class Stopped(Exception):  # noqa: N818 - it is not an error: the run was asked to stop and did
+    """Raised by a run that saw `should_stop()` and has saved what it wants to keep."""
+
+
+class Diverged(Exception):  # noqa: N818 - the name is the state's cause
+    """Raised by a run whose loss is no longer finite; the job's cause becomes `diverged`."""
+
+
+class CannotFit(Exception):  # noqa: N818 - the name is the state's cause
+    """Raised by a run that knows before starting that its memory cannot suffice; the cause becomes `cannot_fit`."""
+
+
+class Run(Protocol):
+    """A run's only door to the outside. Every call is cheap: one appended line, no waiting, no device sync."""
+
+    seed: int
+    device: str
+    """`"cpu"` or `"cuda"`; with `"cuda"` exactly the leased GPUs are visible."""
+    datasets_folder: Path
+    cache_folder: Path
+    """For things that are dear to make and safe to lose, shared by the runs of a node."""
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Record scalars at a step (a count of optimizer steps, epochs or samples; it must not decrease)."""
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Say how far the run is, 0 to 1, and in a few words what it does."""
+
+    def phase(self, name: str) -> None:
+        """Mark on the time axis that a phase begins: `model`, `forward`, `backward`, `step`, `evaluation`, ..."""
+
+    def memory(self, *, allocated_bytes: int, reserved_bytes: int, peak_allocated_bytes: int | None = None) -> None:
+        """Record one reading of the CUDA caching allocator."""
+
+    def artifact(self, name: str) -> AbstractContextManager[Path]:
+        """Yield a path to write; on a clean exit the file becomes the artifact `name`, whole or not at all."""
+
+    def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Keep a table as the artifact `name` + `.csv`."""
+
+    def checkpoint(self, step: int) -> AbstractContextManager[Path]:
+        """Yield a path to write; on a clean exit it replaces the checkpoint before it."""
+
+    def latest_checkpoint(self) -> tuple[int, Path] | None:
+        """The step and file to go on from, or None for a fresh start. Metrics recorded after it were taken back."""
+
+    def should_stop(self) -> bool:
+        """True once the run was asked to end. Checkpoint if you can, then raise `Stopped`."""

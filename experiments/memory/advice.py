@@ -1,0 +1,116 @@
+"""Whether a workload fits into a GPU, the largest batch that does, and what to change where it does not."""
+
+from collections.abc import Iterator
+
+from experiments.memory.contract import Edit, Estimate, Fit, Interval, Workload
+from experiments.memory.devices import Gpu, gpu_named
+from experiments.memory.estimate import estimate, peak_device
+from experiments.memory.scaling import TraceFamily
+
+LARGEST_BATCH_SIZE = 65_536
+MOST_EDITS = 3
+
+Change = dict[str, str | int | bool]
+
+
+def max_batch(workload: Workload, memory_bytes: int, gpu: str | None = None) -> int | None:
+    """The largest batch whose likely peak on the device is at most `memory_bytes`; None where none is.
+
+    The batch size of `workload` does not matter. Its other fields do: an evaluation pass keeps its own size.
+    """
+    model = gpu_named(gpu)
+    family = TraceFamily(workload, cublas_workspace_bytes=model.cublas_workspace_bytes)
+
+    def inside(batch_size: int) -> bool:
+        return peak_device(family.at(batch_size), model).likely_bytes <= memory_bytes
+
+    low = _least_batch(family, model)
+    if not inside(low):
+        return None
+    high = 2 * low
+    while high <= LARGEST_BATCH_SIZE and inside(high):
+        low, high = high, 2 * high
+    high = min(high, LARGEST_BATCH_SIZE + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if inside(middle) else (low, middle)
+    return low
+
+
+def _least_batch(family: TraceFamily, gpu: Gpu) -> int:
+    try:
+        peak_device(family.at(1), gpu)
+    except ValueError:
+        # Batch norm cannot normalise a single picture whose maps are one pixel large.
+        return 2
+    return 1
+
+
+def fits(found: Estimate, gpu_total_bytes: int) -> Fit:
+    """Fits as it is, fits up to a smaller batch, or cannot fit; with up to three edits that make it fit."""
+    peak = found.peak_device
+    inside = peak.likely_bytes <= gpu_total_bytes
+    largest = max_batch(found.workload, gpu_total_bytes, found.gpu)
+    return Fit(
+        verdict="fits" if inside else "cannot_fit" if largest is None else "fits_up_to",
+        certain=peak.high_bytes <= gpu_total_bytes if inside else peak.low_bytes > gpu_total_bytes,
+        total_bytes=gpu_total_bytes,
+        estimate=found,
+        largest_batch_size=largest,
+        edits=[] if inside else _edits(found, largest, gpu_total_bytes),
+    )
+
+
+def _edits(found: Estimate, largest: int | None, memory_bytes: int) -> list[Edit]:
+    """The first three that fit, in the order of what they cost; where fewer do, the rest come nearest."""
+    tried: list[Edit] = []
+    for change, reason in _proposals(found.workload, largest):
+        peak: Interval = estimate(_changed(found.workload, change), found.gpu).peak_device
+        tried.append(Edit(change=change, reason=reason, peak_device=peak, fits=peak.likely_bytes <= memory_bytes))
+        if sum(edit.fits for edit in tried) == MOST_EDITS:
+            break
+    tried.sort(key=lambda edit: (not edit.fits, 0 if edit.fits else edit.peak_device.likely_bytes))
+    return tried[:MOST_EDITS]
+
+
+def _proposals(workload: Workload, largest: int | None) -> Iterator[tuple[Change, str]]:
+    if largest is not None:
+        yield {"batch_size": largest}, "The largest batch that fits."
+        steps = -(-workload.batch_size * workload.gradient_accumulation_steps // largest)
+        if workload.gradient_accumulation_steps < steps <= 1024:
+            size = workload.batch_size * workload.gradient_accumulation_steps // steps
+            if 0 < size <= largest:
+                change: Change = {"batch_size": size, "gradient_accumulation_steps": steps}
+                yield change, "The same pictures a step, in passes that fit; batch norm sees the smaller passes."
+    if workload.precision == "float32":
+        yield {"precision": "bfloat16"}, "Activations of convolutions and matrix products take half."
+    if not workload.checkpointing:
+        yield (
+            {"checkpointing": True},
+            "Blocks keep their inputs alone; a step computes them twice, about a third longer.",
+        )
+    if workload.optimizer in {"adam", "adamw"}:
+        yield (
+            {"optimizer": "sgd_momentum"},
+            "One number of state an element instead of two; needs its own learning rate.",
+        )
+    if workload.optimizer != "sgd":
+        yield {"optimizer": "sgd"}, "No state at all; needs its own learning rate."
+    if workload.precision == "float32" and not workload.checkpointing:
+        yield {"precision": "bfloat16", "checkpointing": True}, "Both at once."
+    for share in (2, 4):
+        smaller = workload.image_size // share // 32 * 32
+        if smaller >= 32 and _valid(workload, {"image_size": smaller}):
+            yield {"image_size": smaller}, f"Activations shrink with the area, {share * share} times."
+
+
+def _valid(workload: Workload, change: Change) -> bool:
+    try:
+        _changed(workload, change)
+    except ValueError:
+        return False
+    return True
+
+
+def _changed(workload: Workload, change: Change) -> Workload:
+    return Workload.model_validate({**workload.model_dump(), **change})

@@ -1,0 +1,60 @@
+"""GPU models by name: their memory, and what a context and the libraries take of it. No torch here.
+
+Defaults until a node has measured its own. The context of a process that uses PyTorch is a property of the driver, the
+CUDA version and the kernels it loads: since CUDA 11.7 they are loaded when first used, which leaves it near 300 to
+500 MB; the homework's sheet shows about 592 MiB on a T4 in 2023. cuBLAS takes 8,519,680 bytes through the allocator by
+default and 32 MiB on Hopper (PyTorch, `CUBLAS_WORKSPACE_CONFIG`).
+"""
+
+from dataclasses import dataclass
+
+from experiments.memory.contract import Interval
+
+MIB = 1 << 20
+CONTEXT = Interval(low_bytes=150 * MIB, likely_bytes=450 * MIB, high_bytes=700 * MIB)
+CUBLAS_WORKSPACE_BYTES = 4096 * 1024 * 2 + 16 * 1024 * 8
+CUBLAS_WORKSPACE_HOPPER_BYTES = 32 * MIB
+
+CONVOLUTION_SCRATCH_LIKELY_BYTES = 64 * MIB
+"""What cuDNN's convolutions are taken to want at a time: a guess, until a lab has measured its own."""
+CONVOLUTION_SCRATCH_HIGH_BYTES = 512 * MIB
+"""With so much the replay comes within 10 % of every device reading of the sheet: its T4 of 2023 took about this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A GPU model; the total is what `nvidia-smi` shows."""
+
+    name: str
+    total_bytes: int
+    context: Interval = CONTEXT
+    cublas_workspace_bytes: int = CUBLAS_WORKSPACE_BYTES
+
+
+TYPICAL = Gpu("typical", 0)
+GPUS = {
+    gpu.name: gpu
+    for gpu in (
+        Gpu("T4", 15_360 * MIB),
+        Gpu("V100-16GB", 16_384 * MIB),
+        Gpu("V100-32GB", 32_768 * MIB),
+        Gpu("RTX-2080-Ti", 11_264 * MIB),
+        Gpu("RTX-3090", 24_576 * MIB),
+        Gpu("RTX-4090", 24_564 * MIB),
+        Gpu("L4", 23_034 * MIB),
+        Gpu("A10", 23_028 * MIB),
+        Gpu("A100-40GB", 40_960 * MIB),
+        Gpu("A100-80GB", 81_920 * MIB),
+        Gpu("H100", 81_559 * MIB, cublas_workspace_bytes=CUBLAS_WORKSPACE_HOPPER_BYTES),
+        Gpu("H200", 143_771 * MIB, cublas_workspace_bytes=CUBLAS_WORKSPACE_HOPPER_BYTES),
+    )
+}
+
+
+def gpu_named(name: str | None) -> Gpu:
+    """The GPU model of that name; None for a typical one. Raises `ValueError` for an unknown name."""
+    if name is None:
+        return TYPICAL
+    if name not in GPUS:
+        raise ValueError(f"gpu: {name!r} is unknown; known are {', '.join(GPUS)}")
+    return GPUS[name]

@@ -1,0 +1,55 @@
+"""`python -m experiments.studies`: reproduce questions of the homework on this machine, without a server."""
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.contract import ARTIFACTS_FOLDER
+from experiments.inventory import available_datasets
+from experiments.studies.local import Machine, carry_out
+from experiments.studies.outcome import RunOutcome
+from experiments.studies.plan import PlanError, RunPlan, Scale
+from experiments.studies.report_job import SLUG, report_spec
+from experiments.studies.templates import expand
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a template and write `report.html`, `report.md` and `findings.json` into `--out`."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.studies", description=main.__doc__)
+    parser.add_argument("--only", default="all", help="a question or a part: 1b, 4, all")
+    parser.add_argument("--scale", type=Scale, choices=list(Scale), default=Scale.SMOKE)
+    parser.add_argument("--seeds", type=int, nargs="+", help="seeds; the scale's own when left out")
+    parser.add_argument("--out", type=Path, required=True, help="folder for runs and report; finished runs are kept")
+    parser.add_argument("--datasets", type=Path, default=Path("datasets"), help="folder of data sets")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--slots", type=int, default=2, help="runs at once")
+    chosen = parser.parse_args(arguments)
+    try:
+        plan = expand(f"course/{chosen.only}", chosen.scale, chosen.seeds, available_datasets(chosen.datasets))
+    except PlanError as error:
+        parser.exit(2, f"{chosen.only}: {error}\n")
+    machine = Machine((chosen.out / "runs").resolve(), chosen.datasets.resolve(), chosen.slots, device=chosen.device)
+    started = time.perf_counter()
+    outcomes = carry_out(plan.runs, machine, _tell)
+    print(f"{len(outcomes)} runs in {time.perf_counter() - started:.0f} s")  # noqa: T201
+    rendering = RunPlan(SLUG, report_spec(plan, outcomes), 0)
+    rendered = carry_out([rendering], machine)[0]
+    if rendered.result is None:
+        print(f"the report failed: {rendered.why_not}", file=sys.stderr)  # noqa: T201
+        return 1
+    shutil.copytree(machine.place(rendering) / ARTIFACTS_FOLDER, chosen.out, dirs_exist_ok=True)
+    print(f"{rendered.result['verdicts']}; see {chosen.out / 'report.html'}")  # noqa: T201
+    return 0
+
+
+def _tell(outcome: RunOutcome) -> None:
+    questions = " ".join(outcome.questions)
+    seconds = f"{outcome.duration_seconds:6.1f} s" if outcome.duration_seconds is not None else "       "
+    print(f"{outcome.state:10}{seconds}  {questions:12}  {outcome.cell} {outcome.why_not}", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""A study without a server: each run is a process forked from one that has torch loaded already.
+
+A run that finished before is not run again: the same experiment, spec and seed is the same run.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
+
+from experiments.contract import OUTPUT_FILE, RECORDS_FILE, SPEC_FILE, GpuUse
+from experiments.registry import experiments
+from experiments.studies.outcome import RunOutcome
+from experiments.studies.plan import RunPlan
+
+ENDINGS = {"result": "succeeded", "error": "failed", "stopped": "cancelled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where runs go and what they may use."""
+
+    folder: Path
+    datasets_folder: Path
+    slots: int = 1
+    threads: int = 1
+    device: str = "cpu"
+
+    def place(self, run: RunPlan) -> Path:
+        """The folder of a run, the same every time."""
+        return self.folder / hashlib.sha256(run.key.encode()).hexdigest()[:16]
+
+    @property
+    def context(self) -> ForkServerContext:
+        """Processes fork from a server that has imported torch and the catalogue, once for all runs."""
+        context = get_context("forkserver")
+        context.set_forkserver_preload(["experiments.warm"])
+        return context
+
+
+def carry_out(
+    runs: Sequence[RunPlan], machine: Machine, tell: Callable[[RunOutcome], None] = lambda _: None
+) -> list[RunOutcome]:
+    """Run what has not run yet, `machine.slots` at once; `tell` hears of each run as it ends."""
+    with ThreadPoolExecutor(machine.slots) as pool:
+        waiting = [pool.submit(_carry_out, run, machine, tell) for run in runs]
+        return [one.result() for one in waiting]
+
+
+def _carry_out(run: RunPlan, machine: Machine, tell: Callable[[RunOutcome], None]) -> RunOutcome:
+    folder = machine.place(run)
+    if not (folder / RECORDS_FILE).exists() or _read(run, folder).state == "running":
+        _start_over(folder)
+        order = _order(run, machine)
+        (folder / SPEC_FILE).write_text(json.dumps(order))
+        process = machine.context.Process(target=_execute, args=(str(folder),))
+        process.start()
+        process.join()
+    outcome = _read(run, folder)
+    tell(outcome)
+    return outcome
+
+
+def _execute(folder: str) -> None:
+    from experiments.host import execute
+
+    output = os.open(Path(folder) / OUTPUT_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    execute(Path(folder))
+    print(f"CPU seconds: {time.process_time():.1f}", flush=True)  # noqa: T201 - goes to output.log
+
+
+def _start_over(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RECORDS_FILE).unlink(missing_ok=True)
+
+
+def _order(run: RunPlan, machine: Machine) -> dict[str, Any]:
+    on_cpu = experiments()[run.experiment].gpu is GpuUse.NONE
+    return {
+        "experiment": run.experiment,
+        "spec": run.spec,
+        "seed": run.seed,
+        "device": "cpu" if on_cpu else machine.device,
+        "threads": machine.threads,
+        "datasets_folder": str(machine.datasets_folder),
+        "cache_folder": str(machine.folder / ".cache"),
+    }
+
+
+def _read(run: RunPlan, folder: Path) -> RunOutcome:
+    records = list(_records(folder / RECORDS_FILE))
+    started = next((record for record in records if record["type"] == "started"), None)
+    ending = next((record for record in reversed(records) if record["type"] in ENDINGS), None)
+    duration = ending["time"] - started["time"] if started and ending else None
+    return RunOutcome(
+        experiment=run.experiment,
+        spec=run.spec,
+        seed=run.seed,
+        cell=dict(run.cell or {}),
+        questions=run.questions,
+        state=ENDINGS[ending["type"]] if ending else "running",
+        cause=ending.get("cause") if ending else None,
+        message=ending.get("message") if ending else None,
+        result=ending.get("value") if ending else None,
+        device=started["device"] if started else None,
+        versions=started["versions"] if started else None,
+        duration_seconds=duration,
+    )
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        with path.open() as file:
+            yield from (json.loads(line) for line in file if line.endswith("\n"))

@@ -1,0 +1,145 @@
+"""A question of the course: which runs it needs, and what they say."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from experiments.studies.findings import Comparison, FigureSpec, QuestionReport, Table
+from experiments.studies.intervals import Interval, interval
+from experiments.studies.outcome import RunOutcome
+from experiments.studies.plan import Scale
+
+Sizes = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One spec that a question needs runs of."""
+
+    experiment: str
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    seeded: bool = True
+    """Whether each seed is a run of its own; False for a computation without chance, which runs once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the runs of a study are made for."""
+
+    scale: Scale
+    datasets: Collection[str]
+
+    def pick(self, *, smoke: Any, cpu: Any, full: Any) -> Any:
+        """The value for the scale."""
+        return {Scale.SMOKE: smoke, Scale.CPU: cpu, Scale.FULL: full}[self.scale]
+
+    @property
+    def pictures(self) -> str:
+        """CIFAR-10 where the lab has it, else the digits that every node has."""
+        return "cifar10" if "cifar10" in self.datasets else "digits"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the runs of a question say."""
+
+    comparisons: Sequence[Comparison]
+    table: Table | None = None
+    figures: Sequence[FigureSpec] = ()
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The finished runs of a question."""
+
+    outcomes: Sequence[RunOutcome]
+
+    def where(self, experiment: str, **fields: Any) -> "Runs":
+        """Those of an experiment whose spec has these values."""
+        return Runs(
+            [
+                outcome
+                for outcome in self.outcomes
+                if outcome.experiment == experiment
+                and all(outcome.spec.get(name) == value for name, value in fields.items())
+            ]
+        )
+
+    def by(self, name: str) -> "dict[Any, Runs]":
+        """Split by a field of the spec, in ascending order."""
+        values = {outcome.spec[name] for outcome in self.outcomes}
+        return {value: Runs([run for run in self.outcomes if run.spec[name] == value]) for value in sorted(values)}
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """One result for each independent training, in the order of the seeds."""
+        found = [pair for outcome in self.outcomes for pair in outcome.replicas]
+        return [result for _, result in sorted(found, key=lambda pair: pair[0])]
+
+    @property
+    def first(self) -> dict[str, Any] | None:
+        """The result of the lowest seed; None before any run has finished."""
+        return next(iter(self.results), None)
+
+    def values(self, read: "str | Callable[[dict[str, Any]], float | None]") -> list[float]:
+        """A number of each result, leaving out those that lack it."""
+        reader = read if callable(read) else lambda result: result[read]
+        return [float(value) for result in self.results if (value := reader(result)) is not None]
+
+    def interval(self, read: "str | Callable[[dict[str, Any]], float | None]") -> Interval | None:
+        """Mean and interval of a number over the results; None before any run has finished."""
+        values = self.values(read)
+        return interval(values) if values else None
+
+    def __iter__(self) -> Iterator[RunOutcome]:
+        return iter(self.outcomes)
+
+    def __bool__(self) -> bool:
+        return any(outcome.result is not None for outcome in self.outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question of the homework."""
+
+    slug: str
+    """`1b`"""
+    title: str
+    statement: str
+    """What is asked, in our own words."""
+    needs: Callable[[Setting], Sequence[Need]]
+    answer: Callable[[Runs], Answer]
+
+    def report(self, outcomes: Sequence[RunOutcome]) -> QuestionReport:
+        """What the runs say, those still missing named."""
+        mine = [outcome for outcome in outcomes if self.slug in outcome.questions]
+        answer = self.answer(Runs([outcome for outcome in mine if outcome.result is not None]))
+        return QuestionReport(
+            question=self.slug,
+            title=self.title,
+            statement=self.statement,
+            table=answer.table,
+            comparisons=tuple(answer.comparisons),
+            figures=tuple(answer.figures),
+            notes=tuple(answer.notes),
+            runs=len(mine),
+            missing=tuple(_missing(outcome) for outcome in mine if outcome.result is None),
+            collapsed=tuple(_collapsed(mine)),
+        )
+
+
+def _missing(outcome: RunOutcome) -> str:
+    return f"{_named(outcome)}, seed {outcome.seed}: {outcome.why_not or outcome.state}"
+
+
+def _collapsed(outcomes: Sequence[RunOutcome]) -> Iterator[str]:
+    for outcome in outcomes:
+        seeds = [str(seed) for seed, result in outcome.replicas if result.get("collapsed") is True]
+        if seeds:
+            yield f"{_named(outcome)}: seed {', '.join(seeds)}"
+
+
+def _named(outcome: RunOutcome) -> str:
+    cell = (f"{name} {value}" for name, value in outcome.cell.items() if name not in {"experiment", "replicas"})
+    return ", ".join([outcome.experiment, *cell])

@@ -1,0 +1,1 @@
+"""What several training experiments share: models, optimizers, the loop, its checkpoints, its memory readings."""

@@ -1,0 +1,32 @@
+"""Optimizers by name."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+
+def build_optimizer(
+    name: str,
+    parameters: Iterable[nn.Parameter],
+    learning_rate: float,
+    *,
+    weight_decay: float = 0.0,
+    foreach: bool | None = None,
+) -> torch.optim.Optimizer:
+    """`sgd`, `sgd_momentum` (0.9), `adam` or `adamw` (betas 0.9, 0.999).
+
+    State per parameter element: none, one, two and two numbers. `foreach` lets torch update many tensors at once, at
+    the price of temporaries; None leaves the choice to torch.
+    """
+    match name:
+        case "sgd" | "sgd_momentum":
+            momentum = 0.9 if name == "sgd_momentum" else 0.0
+            return torch.optim.SGD(
+                parameters, lr=learning_rate, momentum=momentum, weight_decay=weight_decay, foreach=foreach
+            )
+        case "adam":
+            return torch.optim.Adam(parameters, lr=learning_rate, weight_decay=weight_decay, foreach=foreach)
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, foreach=foreach)
+    raise ValueError(f"unknown optimizer {name!r}")

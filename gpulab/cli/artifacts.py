@@ -1,0 +1,63 @@
+"""`gpulab get`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpulab.cli.lab import JobId, Lab, lab_command, print_json
+
+if TYPE_CHECKING:
+    from gpulab.client import Job
+    from gpulab.schemas import ArtifactRead
+
+app = typer.Typer()
+
+
+@lab_command(app)
+def get(
+    lab: Lab,
+    job: JobId,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Which; without it, all.")] = None,
+    to: Annotated[Path, typer.Option(help="Folder to put them in; made if missing.")] = Path(),
+    listing: Annotated[bool, typer.Option("--list", help="Only list them.")] = False,
+) -> None:
+    """Fetch the files that a run kept; each is checked against its SHA-256."""
+    found = lab.job(job)
+    artifacts = found.artifacts()
+    if listing:
+        _list(lab, artifacts)
+        return
+    sizes = {artifact.name: artifact.size_bytes for artifact in artifacts}
+    paths = [_fetch(lab, found, name, to, sizes.get(name)) for name in names or sizes]
+    if lab.as_json:
+        print_json({"job_id": str(found.id), "files": [str(path) for path in paths]})
+    elif not paths:
+        print("no artifacts")
+
+
+def _fetch(lab: Lab, job: "Job", name: str, to: Path, size_bytes: int | None) -> Path:
+    if lab.as_json:
+        return job.download(name, to)
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    # The bar is for eyes and goes to stderr; stdout gets the path, for scripts.
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(name, total=size_bytes)
+        path = job.download(name, to, on_progress=lambda done: progress.update(task, completed=done))
+    print(path)
+    return path
+
+
+def _list(lab: Lab, artifacts: "list[ArtifactRead]") -> None:
+    from gpulab.cli.tables import byte_size, print_table
+
+    if lab.as_json:
+        print_json(artifacts)
+        return
+    print_table(
+        ["NAME", "SIZE", "TYPE", "SHA-256"],
+        ([file.name, byte_size(file.size_bytes), file.media_type, file.sha256] for file in artifacts),
+    )

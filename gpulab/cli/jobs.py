@@ -1,0 +1,137 @@
+"""`gpulab status`, `gpulab cancel`, `gpulab retry` and `gpulab queue`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpulab.cli.lab import JobId, Lab, lab_command, print_json
+
+if TYPE_CHECKING:
+    from gpulab.client import Job
+    from gpulab.schemas import JobSummary
+
+app = typer.Typer()
+
+
+@lab_command(app)
+def status(
+    lab: Lab,
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="One job in full; without it, a list.")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="Only jobs in this state; repeatable.")] = None,
+    experiment: Annotated[str | None, typer.Option(help="Only jobs of this experiment.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only jobs of this person.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only jobs with this tag.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only jobs whose name has this text.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+) -> None:
+    """List jobs, or show one."""
+    if job is not None:
+        _show_one(lab, lab.job(job))
+        return
+    found = lab.client.jobs(state=state, experiment=experiment, owner=owner, tag=tag, text=text, limit=limit)
+    summaries = [listed.data for listed in found]
+    if lab.as_json:
+        print_json(summaries)
+    elif summaries:
+        _print_list(summaries)
+    else:
+        print("no jobs")
+
+
+@lab_command(app)
+def cancel(
+    lab: Lab, jobs: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids of jobs; @last is your newest.")]
+) -> None:
+    """Ask the lab to end jobs; what they recorded is kept."""
+    asked = [lab.job(job).cancel() for job in jobs]
+    if lab.as_json:
+        print_json([job.data for job in asked])
+    else:
+        for job in asked:
+            print(f"{job.id}  {'cancelled' if job.is_final else 'asked to end'}")
+
+
+@lab_command(app)
+def retry(lab: Lab, job: JobId) -> None:
+    """Queue the same run again as a new job."""
+    again = lab.job(job).retry()
+    if lab.as_json:
+        print_json(again.data)
+    else:
+        print(f"{again.id}  {again.experiment} {again.state}")
+
+
+@lab_command(app)
+def queue(lab: Lab, job: JobId) -> None:
+    """Say why a job waits, its place, and what would help."""
+    from gpulab.cli.tables import print_facts
+
+    found = lab.job(job).queue()
+    if lab.as_json:
+        print_json(found)
+        return
+    print(found.explanation)
+    print_facts(
+        [
+            ("state", found.state.value),
+            ("reason", found.reason),
+            ("place", found.position),
+            ("starts about", found.estimated_start_at),
+            *(("would help", hint) for hint in found.would_help),
+        ]
+    )
+
+
+def _print_list(jobs: "list[JobSummary]") -> None:
+    from gpulab.cli.tables import ago, print_table, styled
+
+    print_table(
+        ["JOB", "EXPERIMENT", "NAME", "STATE", "DONE", "OWNER", "AGE", "MESSAGE"],
+        (
+            [
+                str(job.id),
+                job.experiment,
+                job.name,
+                styled(job.state),
+                f"{job.progress.fraction:.0%}" if job.progress else "",
+                job.owner,
+                ago(job.submitted_at),
+                job.message,
+            ]
+            for job in jobs
+        ),
+    )
+
+
+def _show_one(lab: Lab, job: "Job") -> None:
+    from gpulab.cli.tables import byte_size, print_facts, shortened
+
+    data = job._loaded()
+    if lab.as_json:
+        print_json(data)
+        return
+    reserved = None if data.gpu_memory_bytes is None else byte_size(data.gpu_memory_bytes)
+    print_facts(
+        [
+            ("job", data.id),
+            ("name", data.name),
+            ("experiment", data.experiment),
+            ("state", data.state if data.cause is None else f"{data.state} ({data.cause})"),
+            ("message", data.message),
+            ("progress", f"{data.progress.fraction:.0%} {data.progress.message}" if data.progress else None),
+            ("owner", data.owner),
+            ("tags", ", ".join(data.tags)),
+            ("seed", data.seed),
+            ("attempt", data.attempt),
+            ("node", data.node),
+            ("device", data.device),
+            ("gpu memory", reserved),
+            ("time limit", f"{data.time_limit_seconds} s"),
+            ("submitted", data.submitted_at),
+            ("started", data.started_at),
+            ("finished", data.finished_at),
+            ("retry of", data.retry_of),
+            *((f"spec.{field}", shortened(value)) for field, value in data.spec.items()),
+            *((f"result.{field}", shortened(value)) for field, value in (data.result or {}).items()),
+        ]
+    )

@@ -1,0 +1,111 @@
+"""What every command that talks to the lab has in common: its options, its client and its output."""
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from gpulab.cli.failures import BadInput
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from gpulab.client import Client, Job, Study
+
+RETRY_SECONDS = 3.0
+LAST_JOB = "@last"
+
+Url = Annotated[
+    str | None, typer.Option("--url", help="Where the lab is; else $GPULAB_URL, else this machine.", show_default=False)
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        help="File with your token; else $GPULAB_TOKEN, $GPULAB_TOKEN_FILE, ~/.config/gpulab/token.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help=f"Id of a job; {LAST_JOB} is your newest.")]
+StudyId = Annotated[str, typer.Argument(metavar="STUDY", help=f"Id of a study; {LAST_JOB} is the newest.")]
+
+_COMMON = {"url": (Url, None), "token_file": (TokenFile, None), "as_json": (AsJson, False)}
+
+
+class Lab:
+    """The lab as one command sees it."""
+
+    def __init__(self, url: str | None, token_file: Path | None, as_json: bool) -> None:
+        self.as_json = as_json
+        self._url = url
+        self._token_file = token_file
+
+    @functools.cached_property
+    def client(self) -> "Client":
+        from gpulab.client import Client
+
+        return Client(self._url, token_file=self._token_file, retry_seconds=RETRY_SECONDS)
+
+    def job(self, text: str) -> "Job":
+        """The job named on the command line. Raises BadInput when that is no id."""
+        if text == LAST_JOB:
+            return self._last_job()
+        try:
+            return self.client.job(UUID(text))
+        except ValueError:
+            raise BadInput(f"{text!r} is not a job id; `gpulab status` lists them, {LAST_JOB} is your newest") from None
+
+    def study(self, text: str) -> "Study":
+        """The study named on the command line. Raises BadInput when that is no id."""
+        if text == LAST_JOB:
+            for study in self.client.studies(limit=1):
+                return study.refresh()
+            raise BadInput("there are no studies yet")
+        try:
+            return self.client.study(UUID(text))
+        except ValueError:
+            raise BadInput(f"{text!r} is not a study id; `gpulab study list` lists them") from None
+
+    def _last_job(self) -> "Job":
+        for job in self.client.jobs(owner=self.client.me().name, limit=1):
+            return job.refresh()
+        raise BadInput("you have no jobs yet")
+
+
+def lab_command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command whose function gets a `Lab` first; adds --url, --token-file and --json to its options."""
+
+    def register(body: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(body)
+        def command(**values: Any) -> None:
+            common = {option: values.pop(option) for option in _COMMON}
+            body(Lab(**common), **values)
+
+        own = list(inspect.signature(body).parameters.values())[1:]
+        added = [
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for option, (kind, default) in _COMMON.items()
+        ]
+        command.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined] # typer reads it
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *added)}
+        app.command(name)(command)
+        return body
+
+    return register
+
+
+def print_json(value: "BaseModel | Iterable[BaseModel] | dict[str, Any]") -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(_plain(value), ensure_ascii=False), flush=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else [_plain(item) for item in value]

@@ -1,0 +1,205 @@
+"""`gpulab study ...`: many runs that answer one question."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gpulab.cli.failures import BadInput, ExitCode
+from gpulab.cli.lab import Lab, StudyId, lab_command, print_json
+from gpulab.cli.submit import SPEC_SUFFIXES, read_mapping
+
+if TYPE_CHECKING:
+    from gpulab.client import Study
+    from gpulab.schemas import StudyRead
+
+app = typer.Typer(help="Studies: many runs that answer one question.", no_args_is_help=True)
+
+GRID_KEYS = ("experiment", "base", "grid", "seeds", "template", "scale", "fresh", "name", "priority")
+SeedCount = Annotated[int | None, typer.Option("--seeds", min=1, max=200, help="How many seeds: 0, 1, 2, ...")]
+
+
+@lab_command(app)
+def submit(
+    lab: Lab,
+    target: Annotated[
+        str, typer.Argument(metavar="TEMPLATE|GRID.yaml", help="course/1b, course/4, course/all, or a file.")
+    ],
+    scale: Annotated[str | None, typer.Option(help="smoke, cpu or full.", show_default="cpu")] = None,
+    seeds: SeedCount = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run anew what succeeded before.")] = False,
+    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default="normal")] = None,
+    key: Annotated[
+        str | None, typer.Option("--idempotency-key", help="The same key and content give the same study.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Watch it to its end; exit 1 unless every run succeeds.")
+    ] = False,
+) -> None:
+    """Queue every run of a course template, or of a grid in a file."""
+    order: dict[str, Any] = _read_order(target)
+    chosen = {
+        "scale": scale,
+        "seeds": None if seeds is None else list(range(seeds)),
+        "fresh": fresh or None,
+        "name": name,
+        "priority": priority,
+    }
+    order |= {option: value for option, value in chosen.items() if value is not None}
+    study = lab.client.submit_study(**order, idempotency_key=key)
+    if wait:
+        _follow(lab, study)
+    else:
+        _show_line(lab, study)
+
+
+@lab_command(app, "list")
+def list_studies(lab: Lab, limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20) -> None:
+    """List studies."""
+    from gpulab.cli.tables import ago, print_table
+
+    found = [study.data for study in lab.client.studies(limit=limit)]
+    if lab.as_json:
+        print_json(found)
+        return
+    rows = [
+        [str(one.id), one.state, f"{one.progress:.0%}", str(one.runs), ago(one.created_at), one.name or one.title]
+        for one in found
+    ]
+    print_table(["STUDY", "STATE", "DONE", "RUNS", "AGE", "TITLE"], rows)
+
+
+@lab_command(app)
+def show(lab: Lab, study: StudyId) -> None:
+    """Show a study: its runs by state, and the comparison of what they found."""
+    found = lab.study(study)
+    if lab.as_json:
+        print_json(found.data)
+    else:
+        _print_study(found)
+
+
+@lab_command(app)
+def watch(lab: Lab, study: StudyId) -> None:
+    """Follow a study until every run is final; exit 1 unless all succeed."""
+    _follow(lab, lab.study(study))
+
+
+@lab_command(app)
+def cancel(lab: Lab, study: StudyId) -> None:
+    """Ask the lab to end every run that is not final."""
+    _show_line(lab, lab.study(study).cancel())
+
+
+@lab_command(app)
+def retry(lab: Lab, study: StudyId) -> None:
+    """Put new jobs in the place of runs that failed or were cancelled."""
+    _show_line(lab, lab.study(study).retry())
+
+
+@lab_command(app)
+def seeds(
+    lab: Lab, study: StudyId, seed: Annotated[list[int], typer.Argument(metavar="SEED...", help="Seeds to add.")]
+) -> None:
+    """Add seeds; runs that are there stay."""
+    _show_line(lab, lab.study(study).add_seeds(seed))
+
+
+@lab_command(app)
+def report(
+    lab: Lab,
+    study: StudyId,
+    to: Annotated[Path, typer.Option(help="Folder to put it in; made if missing.")] = Path("report"),
+    form: Annotated[str | None, typer.Option("--format", help="One file alone: html, md or json.")] = None,
+    show_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Fetch the report once every run is final: the page, Markdown, findings and pictures."""
+    paths = lab.study(study).report(to, form)
+    if lab.as_json:
+        print_json({"files": [str(path) for path in paths]})
+    else:
+        for path in paths:
+            print(path)
+    if show_page and (page := to / "report.html").exists():
+        typer.launch(str(page))
+
+
+def _read_order(target: str) -> dict[str, Any]:
+    path = Path(target)
+    if path.suffix.lower() not in SPEC_SUFFIXES:
+        return {"template": target}
+    order = read_mapping(path)
+    if unknown := order.keys() - set(GRID_KEYS):
+        raise BadInput(f"{path}: unknown key {min(map(str, unknown))!r}; known: {', '.join(GRID_KEYS)}")
+    return order
+
+
+def _follow(lab: Lab, study: "Study") -> None:
+    if lab.as_json:
+        study.wait()
+        print_json(study.data)
+    else:
+        from gpulab.cli.progress import follow_study
+
+        follow_study(study)
+        _print_study(study)
+    if study.state != "succeeded":
+        raise typer.Exit(ExitCode.JOB_FAILED)
+
+
+def _show_line(lab: Lab, study: "Study") -> None:
+    if lab.as_json:
+        print_json(study.data)
+        return
+    states = ", ".join(f"{count} {state}" for state, count in study.data.states.items())
+    print(f"{study.id}  {states}, {study.data.reused} of them reused")
+
+
+def _print_study(study: "Study") -> None:
+    from gpulab.cli.tables import print_facts, print_table
+
+    data = study._loaded()
+    print_facts(
+        [
+            ("study", data.id),
+            ("title", data.name or data.title),
+            ("state", data.state),
+            ("runs", ", ".join(f"{count} {state}" for state, count in data.states.items())),
+            ("reused", data.reused),
+            ("seeds", ", ".join(map(str, data.seeds))),
+            ("report", data.report_job_id),
+            *(("note", note) for note in data.notes),
+        ]
+    )
+    if data.questions:
+        print()
+        print_table(
+            ["QUESTION", "DONE", "SUCCEEDED", "TITLE"],
+            ([one.question, f"{one.final}/{one.runs}", str(one.succeeded), one.title] for one in data.questions),
+        )
+    else:
+        print()
+        _print_comparison(data)
+
+
+def _print_comparison(data: "StudyRead") -> None:
+    from gpulab.cli.tables import print_table
+
+    rows = [
+        [
+            ", ".join(f"{key}={value}" for key, value in cell.cell.items()) or cell.experiment,
+            name,
+            f"{found.mean:.6g}",
+            "" if found.sd is None else f"{found.sd:.3g}",
+            f"{found.min:.6g}",
+            f"{found.max:.6g}",
+            str(found.n),
+        ]
+        for cell in data.comparison
+        for name, found in cell.fields.items()
+    ]
+    print_table(["CELL", "QUANTITY", "MEAN", "SD", "MIN", "MAX", "N"], rows)
+    for cell in data.comparison:
+        for run in (*cell.collapsed, *cell.failed):
+            print(f"seed {run.seed} of {cell.cell}: {run.why} (job {run.job_id})")

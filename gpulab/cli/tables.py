@@ -1,0 +1,101 @@
+"""Words and tables for people."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gpulab.states import JobState
+
+PIPE_WIDTH = 500
+"""Room for the last column when nobody looks: scripts want one line a row."""
+GAP = 2
+NARROWEST_LAST = 24
+
+LONGEST_VALUE = 120
+
+STATE_STYLES = {
+    JobState.QUEUED: "dim",
+    JobState.LEASED: "cyan",
+    JobState.RUNNING: "blue",
+    JobState.SUCCEEDED: "green",
+    JobState.FAILED: "red",
+    JobState.CANCELLED: "yellow",
+}
+
+
+def console() -> Console:
+    """Stdout, with colours only on a terminal."""
+    return Console(highlight=False, markup=False)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text | None]]) -> None:
+    """Left-aligned columns; only the last one wraps, and only on a terminal, so that ids stay whole."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=column != columns[-1], overflow="fold")
+    cells = [[Text(printable(cell or "")) if not isinstance(cell, Text) else cell for cell in row] for row in rows]
+    for row_cells in cells:
+        table.add_row(*row_cells)
+    fixed = [max([len(name), *(len(row[at]) for row in cells)]) for at, name in enumerate(columns[:-1])]
+    out = console()
+    needed = sum(fixed) + GAP * len(fixed) + NARROWEST_LAST
+    out.width = max(out.width, needed) if out.is_terminal else PIPE_WIDTH + needed
+    with out.capture() as captured:
+        out.print(table)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
+
+
+def print_facts(facts: Iterable[tuple[str, object]]) -> None:
+    """Name and value, one a line; facts without a value are left out."""
+    known = [(name, value) for name, value in facts if value not in (None, "", [], {})]
+    width = max((len(name) for name, _ in known), default=0)
+    for name, value in known:
+        print(f"{name:<{width}}  {printable(str(value))}")
+
+
+def printable(text: str) -> str:
+    """One line that cannot steer a terminal: names and messages come from other people's runs."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def shortened(value: object) -> str:
+    """A JSON value in one line, cut where it is long; `--json` has it whole."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}... ({len(text)} characters)"
+
+
+def styled(state: JobState) -> Text:
+    return Text(state.value, style=STATE_STYLES[state])
+
+
+def ago(moment: datetime | None) -> str:
+    """How long since, in the two largest units."""
+    return "" if moment is None else duration(datetime.now(UTC) - moment)
+
+
+def duration(span: timedelta) -> str:
+    """`45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    left = max(int(span.total_seconds()), 0)
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
+
+
+def byte_size(count: float | None) -> str:
+    """`1.5 GiB`; `?` for what was not measured."""
+    if count is None:
+        return "?"
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"

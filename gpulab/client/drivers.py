@@ -1,0 +1,188 @@
+"""The two loops that carry out steps: `Driver` blocks, `AsyncDriver` awaits. Only they touch sockets."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import aclosing, closing
+from typing import Any
+
+import httpx
+
+from gpulab.client.connection import Connection
+from gpulab.client.steps import (
+    Disconnected,
+    Emit,
+    Open,
+    Read,
+    Request,
+    Response,
+    Send,
+    Sleep,
+    Step,
+    Steps,
+    T,
+    advance,
+    emitted,
+)
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+
+
+class Driver:
+    """Carries out operations one after the other in the caller's thread."""
+
+    def __init__(self, connection: Connection, transport: httpx.BaseTransport | None) -> None:
+        self._http = httpx.Client(
+            base_url=connection.url,
+            headers=connection.headers,
+            trust_env=connection.trusts_proxies,
+            transport=transport,
+        )
+
+    def run(self, steps: Steps[T]) -> T:
+        """Carry out a whole operation and return its result."""
+        with closing(self.walk(emitted(steps))) as walk:
+            result: T = next(walk)
+        return result
+
+    def walk(self, steps: Steps[Any]) -> Generator[Any, None, None]:
+        """Carry out an operation and yield what it emits."""
+        with closing(steps), closing(_Line(self._http)) as line:
+            outcome: Any = None
+            while (step := advance(steps, outcome)) is not None:
+                if isinstance(step, Emit):
+                    outcome = yield step.value
+                else:
+                    outcome = line.perform(step)
+
+    def close(self) -> None:
+        self._http.close()
+
+
+class AsyncDriver:
+    """Carries out operations on the running event loop."""
+
+    def __init__(self, connection: Connection, transport: httpx.AsyncBaseTransport | None) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=connection.url,
+            headers=connection.headers,
+            trust_env=connection.trusts_proxies,
+            transport=transport,
+        )
+
+    async def run(self, steps: Steps[T]) -> T:
+        """Carry out a whole operation and return its result."""
+        async with aclosing(self.walk(emitted(steps))) as walk:
+            result: T = await anext(walk)
+        return result
+
+    async def walk(self, steps: Steps[Any]) -> AsyncGenerator[Any, None]:
+        """Carry out an operation and yield what it emits."""
+        with closing(steps):
+            async with aclosing(_AsyncLine(self._http)) as line:
+                outcome: Any = None
+                while (step := advance(steps, outcome)) is not None:
+                    if isinstance(step, Emit):
+                        outcome = yield step.value
+                    else:
+                        outcome = await line.perform(step)
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+
+class _Line:
+    """One operation's connection, with the body it may hold open."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+        self._open: httpx.Response | None = None
+        self._pieces: Iterator[bytes] = iter(())
+
+    def perform(self, step: Step) -> Any:
+        try:
+            match step:
+                case Sleep(seconds):
+                    time.sleep(seconds)
+                case Send(request):
+                    return _whole(self._http.send(_built(self._http, request)))
+                case Open(request):
+                    return self._begin(request)
+                case Read():
+                    return next(self._pieces, b"")
+        except httpx.RequestError as error:
+            return _disconnected(self._http, error)
+        return None
+
+    def _begin(self, request: Request) -> Response:
+        self.close()
+        answer = self._open = self._http.send(_built(self._http, request), stream=True)
+        if answer.is_error:
+            answer.read()
+            return _whole(answer)
+        self._pieces = answer.iter_bytes()
+        return Response(answer.status_code, answer.headers)
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+class _AsyncLine:
+    """One operation's connection, with the body it may hold open."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self._open: httpx.Response | None = None
+        self._pieces: AsyncIterator[bytes] | None = None
+
+    async def perform(self, step: Step) -> Any:
+        try:
+            match step:
+                case Sleep(seconds):
+                    await asyncio.sleep(seconds)
+                case Send(request):
+                    return _whole(await self._http.send(_built(self._http, request)))
+                case Open(request):
+                    return await self._begin(request)
+                case Read() if self._pieces is not None:
+                    return await anext(self._pieces, b"")
+        except httpx.RequestError as error:
+            return _disconnected(self._http, error)
+        return None
+
+    async def _begin(self, request: Request) -> Response:
+        await self.aclose()
+        answer = self._open = await self._http.send(_built(self._http, request), stream=True)
+        if answer.is_error:
+            await answer.aread()
+            return _whole(answer)
+        self._pieces = answer.aiter_bytes()
+        return Response(answer.status_code, answer.headers)
+
+    async def aclose(self) -> None:
+        if self._open is not None:
+            await self._open.aclose()
+            self._open = None
+
+
+def _built(http: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
+    return http.build_request(
+        request.method,
+        request.path,
+        params=request.parameters,
+        headers=dict(request.headers),
+        json=request.body,
+        timeout=httpx.Timeout(request.read_timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS),
+    )
+
+
+def _whole(answer: httpx.Response) -> Response:
+    return Response(answer.status_code, answer.headers, answer.content)
+
+
+def _disconnected(http: httpx.Client | httpx.AsyncClient, error: httpx.RequestError) -> Disconnected:
+    reason = str(error) or type(error).__name__
+    sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    return Disconnected(f"no lab answers at {str(http.base_url).rstrip('/')}: {reason}", sent=sent)

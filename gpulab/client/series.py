@@ -1,0 +1,56 @@
+"""Metrics and samples as a client reads them, with a way into pandas."""
+
+from typing import TYPE_CHECKING
+
+from gpulab.schemas import MetricsRead, SamplesRead, SeriesRead
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Metrics(MetricsRead):
+    """Every series asked for; `metrics["loss"]` is one of them."""
+
+    def __getitem__(self, name: str) -> SeriesRead:
+        for series in self.series:
+            if series.name == name:
+                return series
+        raise KeyError(f"no metric {name!r}; there are: {', '.join(self.names) or 'none yet'}")
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """One column a metric, indexed by `step`; needs pandas. A step recorded twice keeps its last value."""
+        import pandas as pd
+
+        columns = {series.name: pd.Series(floats(series), index=series.steps, dtype=float) for series in self.series}
+        unique = {name: column[~column.index.duplicated(keep="last")] for name, column in columns.items()}
+        return pd.DataFrame(unique).rename_axis(index="step").sort_index()
+
+
+class Samples(SamplesRead):
+    """The memory and utilisation timeline; `tracks` share one time axis."""
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """Long form: one row a track and time, with `source`, `gpu_uuid`, `attempt`, `time` and a column a field."""
+        import pandas as pd
+
+        frames = [
+            pd.DataFrame(
+                {
+                    "source": track.source,
+                    "gpu_uuid": track.gpu_uuid,
+                    "attempt": track.attempt,
+                    "time": pd.to_datetime(pd.Series(track.times, dtype=float), unit="s", utc=True),
+                    **track.values,
+                }
+            )
+            for track in self.tracks
+        ]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def floats(series: SeriesRead) -> list[float]:
+    """The values with `nan`, `inf` and `-inf` put back where JSON could not carry them."""
+    return [
+        float(series.nonfinite.get(index, "nan")) if value is None else value
+        for index, value in enumerate(series.values)
+    ]

@@ -1,0 +1,145 @@
+"""What can go wrong for a client of the lab.
+
+GpulabError
+├── ConfigurationError      the URL, the token file or something to be sent cannot be used
+├── LabUnreachable          no answer, also after trying again
+├── UnexpectedAnswer        an answer that is not in the lab's language
+├── WaitTimeout             the job was not final in time (also a TimeoutError)
+├── DownloadFailed          an artifact could not be fetched whole
+├── JobNotLoaded            the job came from a list and was not loaded in full yet
+├── JobFailed               asked for by `Job.raise_for_failure()`
+└── Refused                 the lab answered with a problem; `problem` holds it, `slug` names its type
+    ├── InvalidRequest      400, 413, 422
+    ├── Unauthenticated     401
+    ├── Forbidden           403
+    ├── NotFound            404, 410
+    ├── Conflict            409, 412
+    ├── TooManyRequests     429
+    └── ServerError         5xx
+"""
+# ruff: noqa: N818 - the names state what happened
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gpulab.schemas import InvalidField, Problem
+
+
+class GpulabError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class ConfigurationError(GpulabError, ValueError):
+    """The URL, the token, the token file or something to be sent cannot be used."""
+
+
+class LabUnreachable(GpulabError, ConnectionError):
+    """Nobody answered, also after trying again for as long as the client is told to."""
+
+
+class UnexpectedAnswer(GpulabError):
+    """Something answered that does not speak the lab's interface."""
+
+
+class WaitTimeout(GpulabError, TimeoutError):
+    """The job was not final in time. It goes on in the lab."""
+
+
+class DownloadFailed(GpulabError):
+    """An artifact could not be fetched whole; nothing was left under its name."""
+
+
+class JobNotLoaded(GpulabError):
+    """The job came from a list, which holds neither spec nor result."""
+
+
+class JobFailed(GpulabError):
+    """The job ended as `failed` or `cancelled`."""
+
+    def __init__(self, message: str, *, cause: str | None) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class Refused(GpulabError):
+    """The lab understood and said no. `str()` is one line that names field, limit and value where there are any."""
+
+    def __init__(self, problem: "Problem") -> None:
+        super().__init__(explain(problem))
+        self.problem = problem
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.problem.status
+
+    @property
+    def slug(self) -> str:
+        """The stable last part of the problem's type, such as `invalid-spec`."""
+        return self.problem.type.rstrip("/").rpartition("/")[2]
+
+    @property
+    def errors(self) -> "list[InvalidField]":
+        """Each field that is wrong, with its path, limit and value."""
+        return self.problem.errors or []
+
+
+class InvalidRequest(Refused):
+    """Something sent is wrong; `errors` names the fields."""
+
+
+class Unauthenticated(Refused):
+    """The token is missing, unknown or expired."""
+
+
+class Forbidden(Refused):
+    """The token is good but may not do this."""
+
+
+class NotFound(Refused):
+    """There is no such thing, or none that this token may see."""
+
+
+class Conflict(Refused):
+    """The thing is in a state that does not allow this."""
+
+
+class TooManyRequests(Refused):
+    """A limit per person was reached."""
+
+
+class ServerError(Refused):
+    """The lab failed; the request may be fine."""
+
+
+_KINDS: dict[int, type[Refused]] = {
+    400: InvalidRequest,
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: NotFound,
+    412: Conflict,
+    413: InvalidRequest,
+    422: InvalidRequest,
+    429: TooManyRequests,
+}
+
+
+def refusal(problem: "Problem") -> Refused:
+    """The exception for a problem, chosen by its status."""
+    return _KINDS.get(problem.status, ServerError if problem.status >= 500 else Refused)(problem)
+
+
+def explain(problem: "Problem") -> str:
+    """One line: each wrong field with what is allowed and what was sent, or else the problem's own sentence."""
+    if problem.errors:
+        return "; ".join(_explain_field(error) for error in problem.errors)
+    return problem.detail or problem.title
+
+
+def _explain_field(error: "InvalidField") -> str:
+    facts = [f"{name} {limit}" for name, limit in (error.limit or {}).items()]
+    if error.value is not None:
+        facts.append(f"got {error.value!r}")
+    return f"{error.path}: {error.message}" + (f" ({', '.join(facts)})" if facts else "")

@@ -1,0 +1,44 @@
+"""The two bases of the wire: what comes in is refused when it is not exactly right, what goes out may grow."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+MAX_JSON_DEPTH = 16
+
+
+class Incoming(BaseModel):
+    """A request body: unknown fields and non-finite numbers are refused, and `"5"` or `true` is no number."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Outgoing(BaseModel):
+    """A response body: a client must ignore fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+def _shallow(value: Any, depth: int = 1) -> Any:
+    if depth > MAX_JSON_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_JSON_DEPTH} levels")
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for child in children:
+        _shallow(child, depth + 1)
+    return value
+
+
+Line = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_printable)
+]
+"""One line of printable text."""
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$")]
+JsonObject = Annotated[dict[str, Any], AfterValidator(_shallow)]

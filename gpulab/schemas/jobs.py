@@ -1,0 +1,170 @@
+"""Jobs on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from gpulab.schemas.base import Incoming, JsonObject, Line, Outgoing, Tag
+from gpulab.states import FailureCause, JobState, Priority
+
+MAX_TIME_LIMIT_SECONDS = 7 * 24 * 3600
+MAX_GPU_MEMORY_BYTES = 2**50
+MAX_TAGS = 20
+
+
+class JobCreate(Incoming):
+    """One experiment to run."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"experiment": "dropout-linear", "spec": {"dropout": 0.5}, "seed": 1, "tags": ["homework"]}]
+        }
+    )
+
+    experiment: Line
+    """Slug of the experiment, from `/v1/experiments`."""
+    spec: JsonObject = Field(default_factory=dict)
+    """Parameters; see the experiment's JSON Schema. What is left out takes its default."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of every random number the run draws."""
+    name: Line | None = None
+    """A name for people."""
+    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] = Field(default_factory=list)
+    """Labels to filter by."""
+    priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
+    """Priority class."""
+    time_limit_seconds: Annotated[int, Field(ge=1, le=MAX_TIME_LIMIT_SECONDS)] | None = None
+    """Wall-clock limit of one attempt; the experiment's own default when left out."""
+    gpus: Annotated[int, Field(ge=0, le=16)] | None = None
+    """How many GPUs of one node; null lets the experiment and the lab decide."""
+    gpu_memory_bytes: Annotated[int, Field(ge=1, le=MAX_GPU_MEMORY_BYTES)] | None = None
+    """Bytes to reserve on each GPU; null reserves the predicted peak or a whole GPU."""
+    exclusive: bool | None = None
+    """True takes whole GPUs; null lets the experiment decide."""
+
+
+class ProgressRead(Outgoing):
+    fraction: float
+    message: str
+
+
+class JobSummary(Outgoing):
+    """A job in a list."""
+
+    id: UUID
+    experiment: str
+    name: str | None
+    tags: list[str]
+    owner: str
+    study_id: UUID | None
+    state: JobState
+    cause: FailureCause | None
+    """Why it failed; null unless `state` is `failed`."""
+    message: str | None
+    """One line a person can act on: the error, or why the job waits."""
+    priority: Priority
+    seed: int
+    attempt: int
+    """0 until the first lease."""
+    progress: ProgressRead | None
+    node: str | None
+    submitted_at: datetime
+    started_at: datetime | None
+    """Start of the latest attempt."""
+    finished_at: datetime | None
+    changed_at: datetime
+
+
+class JobRead(JobSummary):
+    """A job with everything but its series, logs and files."""
+
+    spec: dict[str, Any]
+    result: dict[str, Any] | None
+    device: str | None
+    """`cpu` or `cuda` of the latest attempt."""
+    gpus: int | None
+    gpu_uuids: list[str]
+    gpu_memory_bytes: int | None
+    exclusive: bool
+    datasets: list[str]
+    time_limit_seconds: int
+    cancel_requested_at: datetime | None
+    retry_of: UUID | None
+    versions: dict[str, str] | None
+    """Software the latest attempt ran with."""
+
+
+class JobPage(Outgoing):
+    items: list[JobSummary]
+    next_cursor: str | None
+
+
+class DryRunRead(Outgoing):
+    """What a submission would become."""
+
+    experiment: str
+    spec: dict[str, Any]
+    """The spec with every default filled in."""
+    time_limit_seconds: int
+    gpus: int | None
+    exclusive: bool
+    datasets: list[str]
+
+
+class QueueRead(Outgoing):
+    """Why a job waits."""
+
+    state: JobState
+    position: int | None
+    """1 is next; null when the job does not wait."""
+    reason: str
+    """A stable slug: `next_in_line`, `no_free_slot`, `dataset_missing`, `no_gpu`, `no_node`, `not_waiting`, ..."""
+    explanation: str
+    """The reason in words."""
+    estimated_start_at: datetime | None
+    would_help: list[str]
+
+
+class EventRead(Outgoing):
+    """One entry of the job's history."""
+
+    id: int
+    at: datetime
+    type: str
+    from_state: JobState | None
+    to_state: JobState | None
+    attempt: int
+    actor: str
+    message: str
+
+
+class EventPage(Outgoing):
+    items: list[EventRead]
+    next_cursor: str | None
+
+
+class LogRead(Outgoing):
+    """A piece of what the run printed."""
+
+    offset: int
+    """Byte offset of the first byte of `text`, over all attempts in order."""
+    next_offset: int
+    text: str
+    """Decoded as UTF-8; broken bytes become U+FFFD."""
+    complete: bool
+    """True when the job is final and this piece reaches the end."""
+
+
+class ArtifactRead(Outgoing):
+    name: str
+    size_bytes: int
+    sha256: str
+    media_type: str
+    attempt: int
+    created_at: datetime
+
+
+class ArtifactPage(Outgoing):
+    items: list[ArtifactRead]

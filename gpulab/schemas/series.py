@@ -1,0 +1,56 @@
+"""Metrics and the memory timeline on the wire."""
+
+from typing import Any
+from uuid import UUID
+
+from gpulab.schemas.base import Outgoing
+
+
+class SeriesRead(Outgoing):
+    """One metric as parallel lists, ordered by step."""
+
+    name: str
+    steps: list[int]
+    values: list[float | None]
+    """Null stands for a value that is not finite; see `nonfinite`."""
+    times: list[float]
+    """Unix seconds at which each point was recorded."""
+    nonfinite: dict[int, str]
+    """Index in `values` to `nan`, `inf` or `-inf`."""
+    total_points: int
+    """How many there are before downsampling."""
+
+
+class MetricsRead(Outgoing):
+    job_id: UUID
+    series: list[SeriesRead]
+    names: list[str]
+    """Every metric of the job, also those not asked for."""
+
+
+class SampleTrack(Outgoing):
+    """Readings of one source on one time axis."""
+
+    source: str
+    """`host` (the process tree), `gpu` (NVML) or `allocator` (torch)."""
+    gpu_uuid: str | None
+    attempt: int
+    times: list[float]
+    """Unix seconds."""
+    values: dict[str, list[Any]]
+    """Field name (with its unit) to readings; null is a missing reading, never zero."""
+    reasons: dict[str, str]
+    """Why a field has nulls."""
+
+
+class PhaseRead(Outgoing):
+    time: float
+    name: str
+    attempt: int
+
+
+class SamplesRead(Outgoing):
+    job_id: UUID
+    tracks: list[SampleTrack]
+    phases: list[PhaseRead]
+    predicted_peak_bytes: int | None

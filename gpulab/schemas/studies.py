@@ -1,0 +1,158 @@
+"""Studies on the wire: many runs that answer one question."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from gpulab.schemas.base import Incoming, JsonObject, Line, Outgoing
+from gpulab.states import JobState, Priority
+
+MAX_STUDY_SEEDS = 200
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Seeds = Annotated[list[Seed], Field(min_length=1, max_length=MAX_STUDY_SEEDS)]
+StudyState = Literal["running", "succeeded", "failed", "cancelled"]
+"""`running` until every run is final; then `succeeded` where all did."""
+
+
+class StudyCreate(Incoming):
+    """A template of the course at a scale, or a grid over the fields of one experiment."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"template": "course/1b", "scale": "smoke"},
+                {
+                    "experiment": "dropout-linear",
+                    "base": {"method": "closed_form"},
+                    "grid": {"dropout": [0.1, 0.5]},
+                    "seeds": [0],
+                },
+            ]
+        }
+    )
+
+    template: Line | None = None
+    """`course/1a` to `course/5c`, a part such as `course/4`, or `course/all`."""
+    scale: Line | None = None
+    """How large a template is asked: `smoke` (seconds), `cpu` (minutes on two cores), `full` (the homework's sizes)."""
+    experiment: Line | None = None
+    """Slug of the experiment of a grid."""
+    base: JsonObject = Field(default_factory=dict)
+    """Fields of the spec that all runs of a grid share."""
+    grid: dict[str, list[JsonValue]] = Field(default_factory=dict)
+    """Fields of the spec with the values to combine."""
+    seeds: Seeds | None = None
+    """Seeds of every combination; a template has its own for each scale, a grid has 0."""
+    fresh: bool = False
+    """True runs everything anew; else a run of yours that succeeded with the same spec and seed is taken over."""
+    name: Line | None = None
+    """A name for people."""
+    priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
+    """Priority class of the runs."""
+
+
+class SeedsAdd(Incoming):
+    """Seeds that a study should have too."""
+
+    seeds: Seeds
+    """Those that it has already change nothing."""
+    fresh: bool = False
+    """True runs the new ones anew even where you have such a run."""
+
+
+class StatisticRead(Outgoing):
+    """One number over the runs of a cell."""
+
+    mean: float
+    sd: float | None
+    """Standard deviation (n - 1); null for a single run."""
+    min: float
+    max: float
+    n: int
+
+
+class NamedRunRead(Outgoing):
+    """A run that a reader of the table must know of."""
+
+    seed: int
+    job_id: UUID | None
+    why: str
+    """`collapsed`, or how it failed."""
+
+
+class CellRead(Outgoing):
+    """One row of the comparison: the runs that differ in the seed alone."""
+
+    cell: dict[str, Any]
+    """The coordinates."""
+    experiment: str
+    runs: int
+    states: dict[str, int]
+    job_ids: list[UUID]
+    fields: dict[str, StatisticRead]
+    """Statistics of the results' numbers, by field."""
+    collapsed: list[NamedRunRead]
+    """Trainings that gave every image the same class."""
+    failed: list[NamedRunRead]
+    """Runs that ended without a result."""
+
+
+class QuestionProgressRead(Outgoing):
+    """How far the runs of one question of the course are; a run may serve several."""
+
+    question: str
+    title: str
+    runs: int
+    final: int
+    succeeded: int
+
+
+class StudySummary(Outgoing):
+    """A study in a list."""
+
+    id: UUID
+    template: str | None
+    scale: str | None
+    title: str
+    name: str | None
+    owner: str
+    state: StudyState
+    runs: int
+    reused: int
+    """Runs taken over from earlier jobs."""
+    states: dict[JobState, int]
+    """How many runs are in each state."""
+    progress: float
+    """0 to 1; a final run counts as done."""
+    created_at: datetime
+    cancelled_at: datetime | None
+    report_job_id: UUID | None
+    """The job that rendered the latest report."""
+
+
+class StudyRead(StudySummary):
+    """A study with what its runs say so far."""
+
+    seeds: list[int]
+    notes: list[str]
+    """What a reader must know, such as a data set that stood in for another."""
+    questions: list[QuestionProgressRead]
+    comparison: list[CellRead]
+
+
+class StudyPage(Outgoing):
+    items: list[StudySummary]
+    next_cursor: str | None
+
+
+class StudyReportRead(Outgoing):
+    """Why a report is not there yet."""
+
+    study_id: UUID
+    state: Literal["waiting", "rendering"]
+    """`waiting` for runs, or `rendering` in the job `report_job_id`."""
+    unfinished: int
+    """Runs that are not final."""
+    report_job_id: UUID | None

@@ -1,0 +1,60 @@
+"""The life of a job: its states, the moves between them, and the causes of failure. The one table everybody obeys."""
+
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    LEASED = "leased"
+    """A node was chosen and holds the right to run; its process is not up yet."""
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class FailureCause(StrEnum):
+    OUT_OF_MEMORY = "out_of_memory"
+    DIVERGED = "diverged"
+    ERROR = "error"
+    TIME_LIMIT = "time_limit"
+    LOST = "lost"
+    GPU_FAULT = "gpu_fault"
+    CANNOT_FIT = "cannot_fit"
+
+
+class Priority(StrEnum):
+    """Priority classes, most urgent first."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+class Role(StrEnum):
+    STUDENT = "student"
+    INSTRUCTOR = "instructor"
+    ADMIN = "admin"
+
+
+FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+ACTIVE_STATES = frozenset({JobState.LEASED, JobState.RUNNING})
+
+_Q, _L, _R = JobState.QUEUED, JobState.LEASED, JobState.RUNNING
+MOVES: MappingProxyType[JobState, frozenset[JobState]] = MappingProxyType(
+    {
+        _Q: frozenset({_L, JobState.CANCELLED, JobState.FAILED}),
+        _L: frozenset({_Q, _R, JobState.CANCELLED, JobState.FAILED}),
+        _R: frozenset({_Q}) | FINAL_STATES,
+        JobState.SUCCEEDED: frozenset(),
+        JobState.FAILED: frozenset(),
+        JobState.CANCELLED: frozenset(),
+    }
+)
+"""From each state, where a job may go. A lost lease leads back to `queued`; a final state leads nowhere."""
+
+
+def sources(target: JobState) -> frozenset[JobState]:
+    """The states from which a job may move to `target`."""
+    return frozenset(state for state, targets in MOVES.items() if target in targets)

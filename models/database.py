@@ -1,0 +1,22 @@
+"""Engines and sessions. One statement or one short transaction at a time; nothing holds a connection while it waits."""
+
+from typing import Any
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+OPTIONS: dict[str, Any] = {
+    "pool_pre_ping": False,
+    # Each statement is planned once a connection; psycopg prepares it on its second use.
+    "connect_args": {"prepare_threshold": 1},
+}
+
+
+def sync_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """For the scheduler and the worker."""
+    return create_engine(url, pool_size=pool_size, max_overflow=pool_size, **OPTIONS)
+
+
+def async_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
+    """For the API."""
+    return create_async_engine(url, pool_size=pool_size, max_overflow=0, **OPTIONS)

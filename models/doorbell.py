@@ -1,0 +1,53 @@
+"""The Celery application: one task, whose message says no more than 'look at this job, with this token'.
+
+A message is a hint. Losing it costs the time until the scheduler rings again; repeating it finds the lease claimed.
+"""
+
+from uuid import UUID
+
+from celery import Celery
+
+RUN_TASK = "job.run"
+
+
+def celery_app(redis_url: str) -> Celery:
+    """The app by which the scheduler rings and the worker listens: no results, no remote control, no late acks."""
+    app = Celery("gpulab", broker=redis_url.replace("unix://", "redis+socket://", 1))
+    app.conf.update(
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_acks_late=False,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 10, "retry_on_timeout": False},
+        enable_utc=True,
+    )
+    return app
+
+
+def queue_of(node: str) -> str:
+    """The queue that the worker of `node` listens to."""
+    return f"node.{node}"
+
+
+def ring(app: Celery, *, node: str, job_id: UUID, token: UUID, expires_seconds: float) -> None:
+    """Tell a node's worker that it holds a lease.
+
+    Raises:
+        kombu.exceptions.OperationalError: Redis cannot be reached; the lease stays, the bell rings again later.
+    """
+    app.send_task(
+        RUN_TASK,
+        args=[str(job_id), str(token)],
+        queue=queue_of(node),
+        expires=expires_seconds,
+        retry=False,
+        ignore_result=True,
+    )

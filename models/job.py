@@ -1,0 +1,85 @@
+"""The job: the row that is the truth."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gpulab.states import FailureCause, JobState
+from models.base import Base
+
+
+def _one_of(column: str, values: list[str]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+class Job(Base):
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", [state.value for state in JobState]), name="state_known"),
+        CheckConstraint(_one_of("cause", [cause.value for cause in FailureCause]), name="cause_known"),
+        CheckConstraint("(state = 'failed') = (cause IS NOT NULL)", name="cause_iff_failed"),
+        CheckConstraint(
+            "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)", name="finished_iff_final"
+        ),
+        Index("uq_jobs_owner_id_idempotency_key", "owner_id", "idempotency_key", unique=True),
+        Index("ix_jobs_owner_id_id", "owner_id", "id"),
+        Index("ix_jobs_queued", "id", postgresql_where=text("state = 'queued'")),
+        Index("ix_jobs_active", "id", postgresql_where=text("state IN ('leased', 'running')")),
+        Index("ix_jobs_state_id", "state", "id"),
+        Index("ix_jobs_tags", "tags", postgresql_using="gin"),
+        Index("ix_jobs_reusable", "owner_id", "experiment", "seed", postgresql_where=text("state = 'succeeded'")),
+        Index("ix_jobs_study_id", "study_id", postgresql_where=text("study_id IS NOT NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    idempotency_key: Mapped[str | None]
+    request_digest: Mapped[bytes | None]
+    """SHA-256 of the request body that used the key."""
+
+    experiment: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    seed: Mapped[int] = mapped_column(BigInteger)
+    name: Mapped[str | None]
+    tags: Mapped[list[str]]
+    priority: Mapped[str]
+    time_limit_seconds: Mapped[int]
+    gpus: Mapped[int | None]
+    """GPUs asked for; null takes one where the lab has any."""
+    gpu_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    exclusive: Mapped[bool]
+    datasets: Mapped[list[str]]
+
+    state: Mapped[str]
+    cause: Mapped[str | None]
+    message: Mapped[str | None]
+    """One line: the error of a failed job, the reason a queued one waits."""
+    wait_reason: Mapped[str | None]
+    """Slug of the scheduler's latest reason not to start it."""
+    version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+    """Grows with every change that a reader of the job can see; the ETag."""
+    attempt: Mapped[int] = mapped_column(server_default=text("0"))
+    lost_attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    """Attempts ended by something other than the job; bounded by a setting."""
+    progress_fraction: Mapped[float | None]
+    progress_message: Mapped[str | None]
+    result: Mapped[dict[str, Any] | None]
+    device: Mapped[str | None]
+    node: Mapped[str | None]
+    gpu_uuids: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    versions: Mapped[dict[str, Any] | None]
+
+    submitted_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    retry_of: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
+    study_id: Mapped[UUID | None] = mapped_column(
+        # Each table names the other: this key is added when both are there.
+        ForeignKey("studies.id", use_alter=True)
+    )
+    """The study that submitted it; later ones may reuse it."""

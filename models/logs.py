@@ -1,0 +1,26 @@
+"""Structured logs: one event name, bound context, JSON unless a person is watching."""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logs(*, json: bool | None = None) -> None:
+    """Set up structlog for a process; `json=None` decides by whether standard error is a terminal."""
+    as_json = not sys.stderr.isatty() if json is None else json
+    # Plain tracebacks: the fancy ones print local variables, and with them tokens and specs.
+    for_people = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer = structlog.processors.JSONRenderer() if as_json else for_people
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

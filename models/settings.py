@@ -1,0 +1,76 @@
+"""Settings from the environment. Every one is explained in docs/settings.md; a test fails when one is not."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class DatabaseSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="GPULAB_", frozen=True, populate_by_name=True)
+
+    database_url: Annotated[str, Field(validation_alias="DATABASE_URL")]
+    """PostgreSQL 18 or newer: `postgresql://user:password@host/name`."""
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's address with our driver named."""
+        rest = self.database_url.partition("://")[2]
+        return f"postgresql+psycopg://{rest}"
+
+    @property
+    def libpq_url(self) -> str:
+        """The same for connections that listen, outside SQLAlchemy."""
+        rest = self.database_url.partition("://")[2]
+        return f"postgresql://{rest}"
+
+
+class Settings(DatabaseSettings):
+    """What every process of the lab needs to find the others."""
+
+    redis_url: Annotated[str, Field(validation_alias="REDIS_URL")]
+    artifacts_url: str
+    """Where files go: `file:///folder` or `s3://bucket/prefix`."""
+    lease_seconds: float = 30.0
+    """Life of a lease without a heartbeat."""
+    heartbeat_seconds: float = 5.0
+    max_lost_attempts: int = 3
+    """After so many attempts lost to something other than the job, it fails with the cause `lost`."""
+
+
+class ApiSettings(Settings):
+    body_limit_bytes: int = 1_000_000
+    """Longest request body; more answers 413."""
+    max_wait_seconds: float = 30.0
+    """Longest a `?wait=` is held."""
+    pool_size: int = 10
+    """Connections to PostgreSQL of one API process, beside the one that listens. Streams and waits hold none."""
+    stream_limit: int = 2000
+    """Open event streams of one API process; more answer 503."""
+
+
+class SchedulerSettings(Settings):
+    tick_seconds: float = 1.0
+    ring_again_seconds: float = 3.0
+    """How long a lease may stay unclaimed before its doorbell rings again."""
+
+
+class NodeSettings(Settings):
+    node: str = Field(default_factory=socket.gethostname)
+    runs_folder: Path
+    datasets_folder: Path
+    cache_folder: Path
+    slots: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1)))
+    """Jobs at once on the CPU side."""
+    threads_per_job: int = 0
+    """CPU threads of one job; 0 shares the cores out over the slots."""
+    sample_hz: float = 10.0
+    stop_grace_seconds: float = 10.0
+    """Between the request to stop and the kill."""
+    ship_seconds: float = 0.05
+    """Pause between two looks at a run directory."""
+    log_limit_bytes: int = 10 * 2**20
+    """What is kept of one job's output."""

@@ -1,0 +1,231 @@
+"""Submitting, reading, listing, cancelling."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal, null, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, array, insert
+
+from gpulab.states import JobState
+from models.channels import CANCEL, JOBS
+from models.event import JobEvent
+from models.job import Job
+from models.lease import Lease
+from models.person import User
+from models.statements.transitions import OLD_STATE, announce
+from models.study import StudyRun
+
+LEASED, RUNNING, QUEUED, CANCELLED = (
+    state.value for state in (JobState.LEASED, JobState.RUNNING, JobState.QUEUED, JobState.CANCELLED)
+)
+
+
+def submit(
+    values: dict[str, Any],
+    *,
+    actor: str | ColumnElement[str],
+    message: str | ColumnElement[str] = "submitted",
+    notify: bool = True,
+) -> Select[Any]:
+    """Insert a queued job. No row comes back when its owner has used the idempotency key before.
+
+    Transactions that notify are committed one by one, each with its own flush to disk; whoever submits much sets
+    `notify=False` and follows up with `tell`.
+    """
+    changed = (
+        insert(Job)
+        .values(state=QUEUED, **values)
+        .on_conflict_do_nothing(index_elements=[Job.owner_id, Job.idempotency_key])
+        .returning(
+            Job.id, Job.attempt, Job.version, Job.state, cast(null(), Text).label("from_state"), Job.submitted_at
+        )
+        .cte("changed")
+    )
+    return announce(changed, event="job.submitted", actor=actor, message=message, notify=notify)
+
+
+def submit_all(
+    orders: Select[Any], *, actor: str | ColumnElement[str], message: str | ColumnElement[str]
+) -> Select[Any]:
+    """Insert a queued job for each row of `orders`, whose columns are named as the jobs'; their notices follow."""
+    columns = orders.selected_columns
+    changed = (
+        insert(Job)
+        .from_select([*columns.keys(), "state"], orders.add_columns(literal(QUEUED, Text)))
+        .returning(Job.id, Job.attempt, Job.version, Job.state, cast(null(), Text).label("from_state"))
+        .cte("changed")
+    )
+    return announce(changed, event="job.submitted", actor=actor, message=message, notify=False)
+
+
+def tell(notices: Sequence[str]) -> Select[*tuple[Any, ...]]:
+    """Notify of changes that were committed without it. A notice need not survive a crash, so no flush is awaited."""
+    notice = func.unnest(cast(notices, ARRAY(Text))).column_valued("notice")
+    return select(func.set_config("synchronous_commit", "off", True), func.pg_notify(JOBS, notice))
+
+
+OWNER = User.name.label("owner")
+SUMMARY = (
+    Job.id,
+    Job.experiment,
+    Job.name,
+    Job.tags,
+    OWNER,
+    Job.state,
+    Job.cause,
+    Job.message,
+    Job.priority,
+    Job.seed,
+    Job.study_id,
+    Job.attempt,
+    Job.progress_fraction,
+    Job.progress_message,
+    Job.node,
+    Job.submitted_at,
+    Job.started_at,
+    Job.finished_at,
+    Job.changed_at,
+)
+"""What a list shows of a job: nothing that grows with its spec or its result."""
+
+
+def by_id(job_id: UUID) -> Select[*tuple[Any, ...]]:
+    """Every column of the job, and its owner's name as `owner`."""
+    return select(*Job.__table__.columns, OWNER).join(User, User.id == Job.owner_id).where(Job.id == job_id)
+
+
+def standing(job_id: UUID) -> Select[*tuple[Any, ...]]:
+    """Whose job it is and in which state: what reading a part of it needs to know."""
+    return select(Job.id, Job.owner_id, Job.state, Job.wait_reason, Job.message).where(Job.id == job_id)
+
+
+def by_idempotency_key(owner_id: UUID, key: str) -> Select[*tuple[Any, ...]]:
+    return (
+        select(*Job.__table__.columns, OWNER)
+        .join(User, User.id == Job.owner_id)
+        .where(Job.owner_id == owner_id, Job.idempotency_key == key)
+    )
+
+
+def page(
+    *,
+    before: UUID | None = None,
+    limit: int,
+    owner_id: UUID | None = None,
+    owner: str | None = None,
+    states: Sequence[str] | None = None,
+    experiment: str | None = None,
+    tag: str | None = None,
+    text: str | None = None,
+    study: UUID | None = None,
+) -> Select[*tuple[Any, ...]]:
+    """The `SUMMARY` of each, newest first, at most `limit`, older than `before`. Never counts."""
+    conditions: list[ColumnElement[bool]] = []
+    if before is not None:
+        conditions.append(Job.id < before)
+    if owner_id is not None:
+        conditions.append(Job.owner_id == owner_id)
+    if owner is not None:
+        conditions.append(User.name == owner)
+    if states is not None:
+        conditions.append(Job.state == func.any(states))
+    if experiment is not None:
+        conditions.append(Job.experiment == experiment)
+    if tag is not None:
+        conditions.append(Job.tags.contains(array([tag], type_=Text)))
+    if text is not None:
+        words = func.lower(text)
+        conditions.append(
+            or_(func.strpos(func.lower(Job.name), words) > 0, func.strpos(func.lower(Job.experiment), words) > 0)
+        )
+    if study is not None:
+        conditions.append(Job.id.in_(select(StudyRun.job_id).where(StudyRun.study_id == study)))
+    return select(*SUMMARY).join(User, User.id == Job.owner_id).where(*conditions).order_by(Job.id.desc()).limit(limit)
+
+
+def cancel(job_id: UUID, *, actor: str) -> Select[Any]:
+    """End a job that no process has taken up; ask the worker of any other to end it. No row: it was final or asked."""
+    return _cancel(Job.id == job_id, Lease.job_id == job_id, actor)
+
+
+def cancel_all(job_ids: Sequence[UUID], *, actor: str) -> Select[Any]:
+    """As `cancel`, of many jobs at once; a row for each that was neither final nor asked."""
+    return _cancel(Job.id == func.any(job_ids), Lease.job_id == func.any(job_ids), actor)
+
+
+def _cancel(wanted: ColumnElement[bool], leased: ColumnElement[bool], actor: str) -> Select[Any]:
+    released = (
+        update(Lease)
+        .where(leased, Lease.released_at.is_(None), Lease.claimed_at.is_(None))
+        .values(released_at=func.now(), outcome=CANCELLED)
+        .returning(Lease.job_id)
+        .cte("released")
+    )
+    # Evaluated before the UPDATE: a row that had to be waited for is looked at anew, and cannot ask `released` then.
+    let_go = func.array(select(released.c.job_id).scalar_subquery())
+    idle = or_(Job.state == QUEUED, Job.id == func.any(let_go))
+    from_state = Job.state
+    changed = (
+        update(Job)
+        .where(wanted, Job.state.in_([QUEUED, LEASED, RUNNING]), Job.cancel_requested_at.is_(None))
+        .values(
+            state=case((idle, CANCELLED), else_=from_state),
+            finished_at=case((idle, func.now()), else_=null()),
+            cancel_requested_at=func.now(),
+            version=Job.version + 1,
+            changed_at=func.now(),
+        )
+        .returning(Job.id, Job.attempt, Job.version, Job.state, OLD_STATE)
+        .cte("changed")
+    )
+    statement = announce(changed, event="job.cancel_requested", actor=actor, message="asked to end")
+    return statement.add_columns(func.pg_notify(CANCEL, cast(changed.c.id, Text)))
+
+
+def events(job_id: UUID, *, after: int, limit: int) -> Select[JobEvent]:
+    return select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.id > after).order_by(JobEvent.id).limit(limit)
+
+
+def notices(
+    after: int, *, limit: int, job_id: UUID | None = None, owner_id: UUID | None = None
+) -> Select[*tuple[Any, ...]]:
+    """What a stream missed: job, event and state, of one job, of one owner's jobs or of all, and the version now."""
+    statement = (
+        select(JobEvent.job_id, JobEvent.id.label("event_id"), JobEvent.to_state, Job.version)
+        .join(Job, Job.id == JobEvent.job_id)
+        .where(JobEvent.id > after)
+    )
+    if job_id is not None:
+        statement = statement.where(JobEvent.job_id == job_id)
+    if owner_id is not None:
+        statement = statement.where(Job.owner_id == owner_id)
+    return statement.order_by(JobEvent.id).limit(limit)
+
+
+def latest_event(job_id: UUID | None = None) -> Select[int]:
+    """Id of the newest event, of one job or of all; 0 where there is none."""
+    statement = select(func.coalesce(func.max(JobEvent.id), 0))
+    return statement if job_id is None else statement.where(JobEvent.job_id == job_id)
+
+
+def owners(job_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    return select(Job.id, Job.owner_id).where(Job.id == func.any(job_ids))
+
+
+def unfinished() -> Select[*tuple[Any, ...]]:
+    """How many jobs are in each state that is not final; final ones are too many to count."""
+    return (
+        select(Job.state, func.count().label("jobs"))
+        .where(or_(Job.state == QUEUED, Job.state.in_([LEASED, RUNNING])))
+        .group_by(Job.state)
+    )
+
+
+def versions(job_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    return select(Job.id, Job.version).where(Job.id == func.any(job_ids))
+
+
+def position(job_id: UUID) -> Select[int]:
+    """How many queued jobs stand before it in plain order of submission, plus one."""
+    return select(func.count() + literal(1)).where(Job.state == QUEUED, Job.id < job_id)

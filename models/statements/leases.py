@@ -1,0 +1,242 @@
+"""The life of a lease: granted by the scheduler, claimed, renewed and finished by the worker, rescued when it expires.
+
+A worker's statements are guarded by the token and by `released_at IS NULL`. No row back means: the lease is gone, stop.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    Update,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from gpulab.states import FailureCause, JobState
+from models.job import Job
+from models.lease import Lease
+from models.statements.transitions import announce, moved
+
+LIVE = Lease.released_at.is_(None)
+
+
+def grant(
+    job_id: UUID, *, node: str, gpu_uuids: Sequence[str], reserved_bytes: int | None, lease_seconds: float
+) -> Select[Any]:
+    """Lease a queued job to a node. The row holds the `token`; no row: the job no longer waits."""
+    changed = moved(
+        [JobState.LEASED],
+        and_(Job.id == job_id, Job.cancel_requested_at.is_(None)),
+        values={
+            "attempt": Job.attempt + 1,
+            "node": node,
+            "gpu_uuids": list(gpu_uuids),
+            "device": "cuda" if gpu_uuids else "cpu",
+            "message": None,
+            "wait_reason": None,
+        },
+    )
+    lease = (
+        insert(Lease)
+        .from_select(
+            ["job_id", "attempt", "node", "gpu_uuids", "reserved_bytes", "expires_at"],
+            select(
+                changed.c.id,
+                changed.c.attempt,
+                literal(node, Text),
+                literal(list(gpu_uuids), Lease.gpu_uuids.type),
+                literal(reserved_bytes, Lease.reserved_bytes.type),
+                _expiry(lease_seconds),
+            ),
+        )
+        .returning(Lease.job_id, Lease.token)
+        .cte("lease")
+    )
+    statement = announce(changed, event="job.leased", actor="scheduler", message=f"to node {node}")
+    return statement.add_columns(lease.c.token).join(lease, lease.c.job_id == changed.c.id)
+
+
+def claim(job_id: UUID, token: UUID, *, actor: str, lease_seconds: float) -> Select[Any]:
+    """Take up a granted lease, once. The row holds what the run needs; no row: it is taken or gone."""
+    claimed = (
+        update(Lease)
+        .where(Lease.job_id == job_id, Lease.token == token, LIVE, Lease.claimed_at.is_(None))
+        .values(claimed_at=func.now(), expires_at=_expiry(lease_seconds))
+        .returning(Lease.job_id, Lease.gpu_uuids, Lease.reserved_bytes)
+        .cte("claimed")
+    )
+    changed = moved(
+        [JobState.RUNNING],
+        Job.id == claimed.c.job_id,
+        values={
+            "started_at": func.now(),
+            "finished_at": None,
+            "progress_fraction": None,
+            "progress_message": None,
+            "versions": None,
+        },
+        returning=[
+            Job.experiment,
+            Job.spec,
+            Job.seed,
+            Job.device,
+            Job.time_limit_seconds,
+            Job.cancel_requested_at,
+            claimed.c.gpu_uuids,
+            claimed.c.reserved_bytes,
+        ],
+    )
+    return announce(changed, event="job.started", actor=actor, message="")
+
+
+def renew(tokens: Sequence[UUID], *, lease_seconds: float) -> ReturningUpdate[UUID, datetime | None]:
+    """Extend live leases; the tokens that do not come back are gone. With each, when its job was asked to end."""
+    return (
+        update(Lease)
+        .where(Lease.token.in_(tokens), LIVE, Job.id == Lease.job_id)
+        .values(expires_at=_expiry(lease_seconds))
+        .returning(Lease.token, Job.cancel_requested_at)
+    )
+
+
+def finish(
+    token: UUID,
+    target: JobState,
+    *,
+    actor: str,
+    message: str = "",
+    cause: FailureCause | None = None,
+    result: dict[str, Any] | None = None,
+) -> Select[Any]:
+    """Release the lease and move its job to a final state. No row: the lease was taken away, the verdict is void."""
+    released = _release([Lease.token == token], outcome=literal(target.value, Text))
+    changed = moved(
+        [target],
+        Job.id == released.c.job_id,
+        values={"cause": cause, "message": message or None, "result": result},
+    )
+    return announce(changed, event=f"job.{target}", actor=actor, message=message)
+
+
+def requeue(token: UUID, *, actor: str, message: str) -> Select[Any]:
+    """Give a lease back for another attempt that counts as none lost: the worker is leaving on purpose."""
+    released = _release([Lease.token == token], outcome=literal("requeued", Text))
+    cancelled = Job.cancel_requested_at.is_not(None)
+    changed = moved(
+        [JobState.QUEUED, JobState.CANCELLED],
+        Job.id == released.c.job_id,
+        state=case((cancelled, JobState.CANCELLED.value), else_=JobState.QUEUED.value),
+        values={"finished_at": case((cancelled, func.now()), else_=null()), "node": None, "gpu_uuids": []},
+    )
+    return announce(changed, event="job.requeued", actor=actor, message=message)
+
+
+def lose(condition: ColumnElement[bool], *, max_lost_attempts: int, actor: str, message: str) -> Select[Any]:
+    """Take matching live leases away. The jobs wait again, are cancelled if that was asked, or fail if lost often."""
+    released = _release([condition], outcome=literal("lost", Text))
+    cancelled = Job.cancel_requested_at.is_not(None)
+    hopeless = Job.lost_attempts + 1 >= max_lost_attempts
+    final_message = literal(f"lost {max_lost_attempts} times; last: {message}", Text)
+    changed = moved(
+        [JobState.QUEUED, JobState.FAILED, JobState.CANCELLED],
+        Job.id == released.c.job_id,
+        state=case(
+            (cancelled, JobState.CANCELLED.value), (hopeless, JobState.FAILED.value), else_=JobState.QUEUED.value
+        ),
+        values={
+            "cause": case((and_(hopeless, ~cancelled), FailureCause.LOST.value), else_=null()),
+            "message": case((and_(hopeless, ~cancelled), final_message), else_=null()),
+            "finished_at": case((cancelled | hopeless, func.now()), else_=null()),
+            "lost_attempts": Job.lost_attempts + 1,
+            "node": None,
+            "gpu_uuids": [],
+        },
+    )
+    return announce(changed, event="job.lost", actor=actor, message=message)
+
+
+def expired() -> ColumnElement[bool]:
+    """For `lose`: leases whose worker was not heard of in time."""
+    return Lease.expires_at < func.now()
+
+
+def of_token(token: UUID) -> ColumnElement[bool]:
+    """For `lose`: one attempt whose process was killed from outside."""
+    return Lease.token == token
+
+
+def silent(ring_again_seconds: float) -> ReturningUpdate[UUID, UUID, str]:
+    """Granted leases that nobody has claimed for a while: ring their bells again."""
+    return (
+        update(Lease)
+        .where(LIVE, Lease.claimed_at.is_(None), Lease.rung_at < func.now() - timedelta(seconds=ring_again_seconds))
+        .values(rung_at=func.now())
+        .returning(Lease.job_id, Lease.token, Lease.node)
+    )
+
+
+def live() -> Select[Lease]:
+    """Every live lease: what is taken of the lab's capacity."""
+    return select(Lease).where(LIVE)
+
+
+def claimed_on(node: str) -> Select[UUID, UUID, int]:
+    """Job, token and attempt of what a node holds: after a restart, leftovers of the worker before."""
+    return select(Lease.job_id, Lease.token, Lease.attempt).where(
+        LIVE, Lease.node == node, Lease.claimed_at.is_not(None)
+    )
+
+
+def advance(token: UUID, *, before: tuple[int, int, int], after: tuple[int, int, int]) -> ReturningUpdate[UUID, int]:
+    """Move the offsets of records, samples and output; the rows they stand for go into the same transaction.
+
+    No row: the lease is gone, or the bytes were shipped already by somebody else.
+    """
+    return (
+        update(Lease)
+        .where(
+            Lease.token == token,
+            LIVE,
+            Lease.records_offset == before[0],
+            Lease.samples_offset == before[1],
+            Lease.output_offset == before[2],
+        )
+        .values(records_offset=after[0], samples_offset=after[1], output_offset=after[2])
+        .returning(Lease.job_id, Lease.attempt)
+    )
+
+
+def offsets(token: UUID) -> Select[int, int, int]:
+    """What was shipped of a live lease's directory; no row when it is not live."""
+    return select(Lease.records_offset, Lease.samples_offset, Lease.output_offset).where(Lease.token == token, LIVE)
+
+
+def describe(job_id: UUID, **values: Any) -> Update:
+    """Change what a running job shows of itself (progress, versions). Guard it with `advance` in its transaction."""
+    return update(Job).where(Job.id == job_id).values(version=Job.version + 1, changed_at=func.now(), **values)
+
+
+def _release(conditions: Sequence[ColumnElement[bool]], *, outcome: ColumnElement[str]) -> Any:
+    return (
+        update(Lease)
+        .where(LIVE, *conditions)
+        .values(released_at=func.now(), outcome=outcome)
+        .returning(Lease.job_id)
+        .cte("released")
+    )
+
+
+def _expiry(lease_seconds: float) -> ColumnElement[Any]:
+    return func.now() + timedelta(seconds=lease_seconds)

@@ -1,0 +1,45 @@
+"""What the scheduler reads and says of the queue."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Select, Text, Update, Uuid, func, literal, select, update
+
+from gpulab.states import JobState
+from models.job import Job
+
+
+def waiting() -> Select[*tuple[Any, ...]]:
+    """Every queued job, oldest first, with what placing it needs."""
+    return (
+        select(
+            Job.id,
+            Job.owner_id,
+            Job.priority,
+            Job.gpus,
+            Job.gpu_memory_bytes,
+            Job.exclusive,
+            Job.datasets,
+            Job.time_limit_seconds,
+            Job.submitted_at,
+            Job.wait_reason,
+        )
+        .where(Job.state == JobState.QUEUED)
+        .order_by(Job.id)
+    )
+
+
+def explain(reasons: Sequence[tuple[UUID, str, str]]) -> Update:
+    """Say why jobs wait: id, slug and words of each. Only what changed is written."""
+    columns = list(zip(*reasons, strict=True))
+    # Three arrays, however many rows: a statement takes at most 65,535 parameters.
+    arrays: list[Any] = [
+        literal(list(given), ARRAY(kind)) for given, kind in zip(columns, (Uuid, Text, Text), strict=True)
+    ]
+    given = func.unnest(*arrays).table_valued("id", "reason", "words").render_derived("given")
+    return (
+        update(Job)
+        .where(Job.id == given.c.id, Job.state == JobState.QUEUED, Job.wait_reason.is_distinct_from(given.c.reason))
+        .values(wait_reason=given.c.reason, message=given.c.words, version=Job.version + 1, changed_at=func.now())
+    )

@@ -1,0 +1,104 @@
+"""Reading what runs recorded, and taking back what a resumed attempt records again."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, delete, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.dml import Delete, Insert
+
+from models.artifact import Artifact, Checkpoint
+from models.series import LogChunk, MetricChunk, Phase, SampleChunk
+
+
+def metric_names(job_id: UUID) -> Select[str]:
+    return select(MetricChunk.name).where(MetricChunk.job_id == job_id).distinct().order_by(MetricChunk.name)
+
+
+def metric_chunks(job_id: UUID, names: Sequence[str] | None = None) -> Select[*tuple[Any, ...]]:
+    """Name, steps, times and values in the order they were recorded."""
+    statement = select(MetricChunk.name, MetricChunk.steps, MetricChunk.times, MetricChunk.values).where(
+        MetricChunk.job_id == job_id
+    )
+    if names is not None:
+        statement = statement.where(MetricChunk.name == func.any(names))
+    return statement.order_by(MetricChunk.name, MetricChunk.id)
+
+
+def take_back_metrics(job_id: UUID, after_time: float) -> tuple[Any, Delete]:
+    """Drop the points recorded after `after_time` (Unix seconds): the next attempt goes on from there.
+
+    Two statements, to be executed in order.
+    """
+    shorten = text(
+        """
+        UPDATE metric_chunks SET
+            steps = ARRAY(SELECT s FROM unnest(steps, times) WITH ORDINALITY AS u(s, t, i)
+                          WHERE t <= :time ORDER BY i),
+            values = ARRAY(SELECT v FROM unnest(values, times) WITH ORDINALITY AS u(v, t, i)
+                           WHERE t <= :time ORDER BY i),
+            times = ARRAY(SELECT t FROM unnest(times) WITH ORDINALITY AS u(t, i) WHERE t <= :time ORDER BY i)
+        WHERE job_id = :job_id AND times[cardinality(times)] > :time
+        """
+    ).bindparams(job_id=job_id, time=after_time)
+    empty = delete(MetricChunk).where(MetricChunk.job_id == job_id, func.cardinality(MetricChunk.steps) == 0)
+    return shorten, empty
+
+
+def sample_chunks(job_id: UUID) -> Select[SampleChunk]:
+    return select(SampleChunk).where(SampleChunk.job_id == job_id).order_by(SampleChunk.id)
+
+
+def phases(job_id: UUID) -> Select[Phase]:
+    return select(Phase).where(Phase.job_id == job_id).order_by(Phase.id)
+
+
+def log_end(job_id: UUID) -> Select[int]:
+    """Bytes of output kept so far; no row: none."""
+    return (
+        select(LogChunk.start + func.octet_length(LogChunk.data))
+        .where(LogChunk.job_id == job_id)
+        .order_by(LogChunk.start.desc())
+        .limit(1)
+    )
+
+
+def log_chunks(job_id: UUID, *, offset: int, limit: int) -> Select[int, bytes]:
+    """Pieces that reach past `offset`, at most `limit` of them."""
+    first = (
+        select(func.max(LogChunk.start)).where(LogChunk.job_id == job_id, LogChunk.start <= offset).scalar_subquery()
+    )
+    return (
+        select(LogChunk.start, LogChunk.data)
+        .where(LogChunk.job_id == job_id, LogChunk.start >= func.coalesce(first, 0))
+        .order_by(LogChunk.start)
+        .limit(limit)
+    )
+
+
+def artifacts(job_id: UUID) -> Select[Artifact]:
+    return select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.name)
+
+
+def artifact(job_id: UUID, name: str) -> Select[Artifact]:
+    return select(Artifact).where(Artifact.job_id == job_id, Artifact.name == name)
+
+
+def keep_artifact(values: dict[str, Any]) -> Insert:
+    """A name written again replaces the file before it."""
+    return _upsert(Artifact, values, ("job_id", "name"))
+
+
+def keep_checkpoint(values: dict[str, Any]) -> Insert:
+    return _upsert(Checkpoint, values, ("job_id",))
+
+
+def checkpoint(job_id: UUID) -> Select[Checkpoint]:
+    return select(Checkpoint).where(Checkpoint.job_id == job_id)
+
+
+def _upsert(table: type[Artifact] | type[Checkpoint], values: dict[str, Any], key: Sequence[str]) -> Insert:
+    statement = insert(table).values(**values)
+    changes = {name: statement.excluded[name] for name in values if name not in key}
+    return statement.on_conflict_do_update(index_elements=list(key), set_={**changes, "created_at": func.now()})

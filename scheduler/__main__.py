@@ -1,0 +1,24 @@
+"""`python -m scheduler`: runs until SIGTERM or SIGINT."""
+
+import signal
+import sys
+from threading import Event
+
+from models.database import sync_engine
+from models.logs import configure_logs
+from models.settings import SchedulerSettings
+from scheduler.loop import Scheduler
+
+
+def main() -> int:
+    configure_logs()
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    settings = SchedulerSettings()
+    Scheduler(settings, sync_engine(settings.sqlalchemy_url, pool_size=2), stop).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""The scheduler: one leader, any number on standby. Wakes on notices and on a tick, plans, leases, rings, rescues.
+
+Leadership is a session-level advisory lock on the connection that also listens: who loses the connection loses both.
+Two leaders at once would still do no harm, since every grant is a guarded UPDATE.
+"""
+
+import time
+from collections.abc import Mapping
+from itertools import islice
+from threading import Event
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError as BrokerError
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from gpulab.states import FINAL_STATES, JobState, Priority
+from models.channels import JOBS
+from models.doorbell import celery_app, ring
+from models.lease import Lease
+from models.node import Gpu, Node
+from models.settings import SchedulerSettings
+from models.statements import leases, nodes, queue
+from scheduler.plan import GpuRoom, NodeRoom, Placement, Wait, Waiting, plan
+
+LEADER_LOCK = 7_010_002
+REST_SHARE = 2.0
+"""A look at the queue is followed by so many times its own length before new submissions cause the next."""
+LONGEST_REST_SECONDS = 0.5
+EXPLAINED_A_TICK = 5000
+
+log = structlog.get_logger()
+
+
+class Scheduler:
+    """Runs until `stop` is set. `engine` is for short transactions; the leader's connection is its own."""
+
+    def __init__(self, settings: SchedulerSettings, engine: Engine, stop: Event) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._stop = stop
+        self._celery: Celery = celery_app(settings.redis_url)
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with psycopg.connect(self._settings.libpq_url, autocommit=True, connect_timeout=5) as connection:
+                    if self._lead(connection):
+                        log.info("scheduler.leading")
+                        self._serve(connection)
+            except (psycopg.Error, DBAPIError) as error:
+                log.warning("scheduler.database_away", reason=_first_line(error))
+            self._stop.wait(0.5)
+
+    def _lead(self, connection: psycopg.Connection[Any]) -> bool:
+        """Wait on standby until the leader's seat is free."""
+        while not self._stop.is_set():
+            row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK]).fetchone()
+            if row and row[0]:
+                return True
+            self._stop.wait(self._settings.tick_seconds)
+        return False
+
+    def _serve(self, connection: psycopg.Connection[Any]) -> None:
+        # After an outage no worker could renew; each gets the time of a lease before any counts as lost.
+        rescue_from = time.monotonic() + self._settings.lease_seconds
+        connection.execute(f"LISTEN {JOBS}")
+        next_tick = time.monotonic()
+        while not self._stop.is_set():
+            ticking = time.monotonic() >= next_tick
+            if ticking:
+                next_tick = time.monotonic() + self._settings.tick_seconds
+                if time.monotonic() >= rescue_from:
+                    self.rescue()
+                self.ring_again()
+            looking_from = time.monotonic()
+            self.schedule(explain=ticking)
+            now = time.monotonic()
+            rest_until = now + min(REST_SHARE * (now - looking_from), LONGEST_REST_SECONDS)
+            self._await_news(connection, rest_until, next_tick)
+
+    def _await_news(self, connection: psycopg.Connection[Any], rest_until: float, deadline: float) -> None:
+        """Sleep until a job ends, until one begins to wait and the rest is over, or until the deadline."""
+        wake_at = deadline
+        while (left := wake_at - time.monotonic()) > 0 and not self._stop.is_set():
+            # One look serves every notice that is already here, hence a list.
+            notices = list(connection.notifies(timeout=min(left, 0.5), stop_after=1))
+            news = {notice.payload.rpartition(" ")[2] for notice in notices}
+            if news & FINAL_STATES:
+                return
+            if JobState.QUEUED in news:
+                wake_at = min(wake_at, rest_until)
+
+    def schedule(self, *, explain: bool) -> None:
+        """Lease what can start now; with `explain`, tell the others why they wait."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(queue.waiting()).all()
+            if not rows:
+                return
+            made = plan([_waiting(row) for row in rows], self._rooms(connection))
+            granted = [(placement, self._grant(connection, placement)) for placement in made.placements]
+        for placement, token in granted:
+            if token is not None:
+                self._ring(placement.node, placement.job_id, token)
+        if explain:
+            self._explain({row.id: row.wait_reason for row in rows}, made.waits)
+
+    def _explain(self, told: Mapping[UUID, str | None], waits: Mapping[UUID, Wait]) -> None:
+        """Write down what changed, so many a tick that a tick stays short."""
+        news = ((job_id, wait.reason, wait.message) for job_id, wait in waits.items() if told[job_id] != wait.reason)
+        reasons = list(islice(news, EXPLAINED_A_TICK))
+        if reasons:
+            with self._engine.begin() as connection:
+                connection.execute(queue.explain(reasons))
+
+    def rescue(self) -> None:
+        """Take away the leases of workers that were not heard of in time."""
+        statement = leases.lose(
+            leases.expired(),
+            max_lost_attempts=self._settings.max_lost_attempts,
+            actor="scheduler",
+            message="its worker was not heard of in time",
+        )
+        with self._engine.begin() as connection:
+            for row in connection.execute(statement).mappings().all():
+                log.warning("lease.expired", job_id=str(row["id"]), attempt=row["attempt"], state=row["state"])
+
+    def ring_again(self) -> None:
+        """A message may have been lost with Redis; the lease knows better."""
+        with self._engine.begin() as connection:
+            silent = connection.execute(leases.silent(self._settings.ring_again_seconds)).all()
+        for job_id, token, node in silent:
+            log.info("doorbell.again", job_id=str(job_id), node=node)
+            self._ring(node, job_id, token)
+
+    def _grant(self, connection: Any, placement: Placement) -> UUID | None:
+        statement = leases.grant(
+            placement.job_id,
+            node=placement.node,
+            gpu_uuids=placement.gpu_uuids,
+            reserved_bytes=placement.reserved_bytes,
+            lease_seconds=self._settings.lease_seconds,
+        )
+        row = connection.execute(statement).mappings().first()
+        if row is None:
+            return None
+        log.info("job.leased", job_id=str(placement.job_id), node=placement.node, attempt=row["attempt"])
+        token: UUID = row["token"]
+        return token
+
+    def _ring(self, node: str, job_id: UUID, token: UUID) -> None:
+        try:
+            ring(self._celery, node=node, job_id=job_id, token=token, expires_seconds=self._settings.lease_seconds)
+        except (BrokerError, OSError) as error:
+            log.warning("doorbell.failed", job_id=str(job_id), node=node, reason=_first_line(error))
+
+    def _rooms(self, connection: Any) -> list[NodeRoom]:
+        silence = self._settings.lease_seconds
+        rooms = {
+            node.name: NodeRoom(node.name, node.slots, frozenset(node.datasets), node.draining)
+            for node in connection.execute(nodes.alive(silence).with_only_columns(*Node.__table__.c))
+        }
+        gpus: dict[str, GpuRoom] = {}
+        for gpu in connection.execute(nodes.gpus().with_only_columns(*Gpu.__table__.c)):
+            if gpu.node in rooms and gpu.healthy:
+                gpus[gpu.uuid] = GpuRoom(gpu.uuid, gpu.memory_total_bytes)
+                rooms[gpu.node].gpus.append(gpus[gpu.uuid])
+        for lease in connection.execute(leases.live().with_only_columns(*Lease.__table__.c)):
+            _take(lease, rooms, gpus)
+        return list(rooms.values())
+
+
+def _take(lease: Any, rooms: dict[str, NodeRoom], gpus: dict[str, GpuRoom]) -> None:
+    if not lease.gpu_uuids and lease.node in rooms:
+        rooms[lease.node].slots_free -= 1
+    for uuid in lease.gpu_uuids:
+        if uuid in gpus:
+            gpus[uuid].leases += 1
+            gpus[uuid].whole |= lease.reserved_bytes is None
+            gpus[uuid].reserved_bytes += lease.reserved_bytes or gpus[uuid].total_bytes or 0
+
+
+def _waiting(row: Any) -> Waiting:
+    return Waiting(
+        id=row.id,
+        owner_id=row.owner_id,
+        priority=Priority(row.priority),
+        gpus=row.gpus,
+        gpu_memory_bytes=row.gpu_memory_bytes,
+        exclusive=row.exclusive,
+        datasets=frozenset(row.datasets),
+        time_limit_seconds=row.time_limit_seconds,
+        submitted_at=row.submitted_at,
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,113 @@
+"""A lab that believes it has GPUs: leases, packing, samples and the watchdog, through pynvml's real path."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.nvml import GIB, FakeGpu, FakeNvml, build_library
+from tests.lab import Lab, wait_until
+
+NVML_ERROR_GPU_IS_LOST = 15
+
+
+class GpuLab(Lab):
+    """A lab on a machine of two fake GPUs of 80 GiB."""
+
+    def __init__(self, folder: Path) -> None:
+        self.world = FakeNvml(folder, build_library(folder))
+        super().__init__(folder, settings=self.world.env)
+        self.show(GIB)
+
+    def show(self, used_bytes: int | None, *, broken: bool = False) -> None:
+        """Each job uses `used_bytes` on the first GPU; the second may be lost."""
+        fail = {"all": NVML_ERROR_GPU_IS_LOST} if broken else {}
+        self.world.write(FakeGpu("GPU-1", processes={"*": used_bytes}), FakeGpu("GPU-2", fail=fail))
+
+    def gated(self, gate: Path, **fields: Any) -> str:
+        return self.submit("probe-gpu", {"steps": 1, "gate": str(gate)}, **fields)
+
+
+@pytest.fixture(scope="module")
+def gpu_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GpuLab]:
+    made = GpuLab(tmp_path_factory.mktemp("gpulab"))
+    try:
+        made.start()
+        wait_until(lambda: len(made.client.get("/v1/gpus").json()["items"]) == 2, what="two GPUs")
+        yield made
+    finally:
+        made.stop()
+
+
+def test_job_sees_the_gpu_it_leased_and_is_sampled_on_it(gpu_lab: GpuLab, tmp_path: Path) -> None:
+    job_id = gpu_lab.gated(tmp_path / "gate")
+    job = gpu_lab.wait_for(job_id, "running")
+    assert job["device"] == "cuda"
+    (uuid,) = job["gpu_uuids"]
+
+    def tracks() -> dict[str, Any]:
+        answer = gpu_lab.client.get(f"/v1/jobs/{job_id}/samples").json()
+        return {track["source"]: track for track in answer["tracks"]}
+
+    found = wait_until(lambda: seen if {"gpu", "host"} <= (seen := tracks()).keys() else None, what="both tracks")
+    assert found is not None
+    assert found["gpu"]["gpu_uuid"] == uuid
+    assert found["gpu"]["values"]["power_watts"][0] == 250.0
+    assert abs(found["gpu"]["times"][0] - found["host"]["times"][0]) < 1.0
+    assert found["host"]["values"]["rss_bytes"][0] > 0
+    log = wait_until(lambda: gpu_lab.client.get(f"/v1/jobs/{job_id}/logs").json()["text"], what="its output")
+    assert f"[{uuid}]" in log
+    (tmp_path / "gate").write_text("1")
+    gpu_lab.wait_for(job_id, "succeeded")
+
+
+def test_jobs_that_state_their_memory_share_a_gpu_and_the_next_waits(gpu_lab: GpuLab, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    small = [gpu_lab.gated(gate, gpu_memory_bytes=30 * GIB) for _ in range(2)]
+    jobs = [gpu_lab.wait_for(job_id, "running") for job_id in small]
+    assert jobs[0]["gpu_uuids"] == jobs[1]["gpu_uuids"], "best fit fills one GPU first"
+    whole = gpu_lab.gated(gate)
+    assert gpu_lab.wait_for(whole, "running")["gpu_uuids"] != jobs[0]["gpu_uuids"]
+    waiting = gpu_lab.gated(gate, gpu_memory_bytes=30 * GIB)
+    queue = wait_until(
+        lambda: a if (a := gpu_lab.client.get(f"/v1/jobs/{waiting}/queue").json())["reason"] == "no_free_gpu" else None,
+        what="the reason",
+    )
+    assert queue is not None
+    reserved = {g["uuid"]: g["memory_reserved_bytes"] for g in gpu_lab.client.get("/v1/gpus").json()["items"]}
+    assert reserved[jobs[0]["gpu_uuids"][0]] == 60 * GIB
+    gate.write_text("1")
+    for job_id in (*small, whole, waiting):
+        gpu_lab.wait_for(job_id, "succeeded")
+
+
+def test_job_that_outgrows_its_reservation_is_ended(gpu_lab: GpuLab, tmp_path: Path) -> None:
+    gpu_lab.show(3 * GIB)
+    job_id = gpu_lab.gated(tmp_path / "gate", gpu_memory_bytes=2 * GIB)
+    job = gpu_lab.wait_for(job_id, "failed")
+    gpu_lab.show(GIB)
+    assert job["cause"] == "out_of_memory"
+    assert "reserved" in job["message"]
+
+
+def test_lost_gpu_is_named_and_gets_no_work(gpu_lab: GpuLab, tmp_path: Path) -> None:
+    gpu_lab.show(GIB, broken=True)
+
+    def sick() -> dict[str, Any] | None:
+        gpus = gpu_lab.client.get("/v1/gpus").json()["items"]
+        return next((gpu for gpu in gpus if not gpu["healthy"]), None)
+
+    lost = wait_until(sick, what="an unhealthy GPU")
+    assert lost is not None
+    assert lost["reason"]
+    gate = tmp_path / "gate"
+    first, second = gpu_lab.gated(gate), gpu_lab.gated(gate)
+    gpu_lab.wait_for(first, "running")
+    wait_until(
+        lambda: gpu_lab.client.get(f"/v1/jobs/{second}/queue").json()["reason"] == "no_free_gpu", what="the reason"
+    )
+    gate.write_text("1")
+    for job_id in (first, second):
+        assert gpu_lab.wait_for(job_id, "succeeded")["gpu_uuids"] == ["GPU-1"]
+    gpu_lab.show(GIB)

@@ -1,0 +1,110 @@
+"""The real parts for tests: one PostgreSQL and one Redis a pytest process, a fresh migrated database a test."""
+
+import itertools
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic import command
+from sqlalchemy import create_engine
+
+from gpulab.embedded import EmbeddedPostgres, EmbeddedRedis
+from migrations.settings import config
+from models import Base
+from tests.lab import Lab
+
+_numbers = itertools.count(1)
+# Before any test loads torch: threads that spin while they wait starve the other test processes.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A shell's background job ignores SIGINT and hands that on to every program that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+_TEMPORARY_ROOT = "PYTEST_DEBUG_TEMPROOT"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """As root, give each session a temporary root of its own.
+
+    pytest closes the shared one (mode 0700) at every start, and the database server of a session under way, which does
+    not run as root, would lose sight of its files.
+    """
+    if os.geteuid() == 0 and _TEMPORARY_ROOT not in os.environ:
+        folder = tempfile.mkdtemp(prefix="gpulab-tests-")
+        os.environ[_TEMPORARY_ROOT] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A real server, without fsync."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def _migrated(postgres: EmbeddedPostgres) -> str:
+    url = new_database(postgres, "migrated")
+    made = config()
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection:
+        made.attributes["connection"] = connection
+        command.upgrade(made, "head")
+    engine.dispose()
+    return url
+
+
+@pytest.fixture
+def database_url(_migrated: str) -> Iterator[str]:
+    """A migrated database, empty: what a test leaves in it is swept out after it."""
+    yield _migrated
+    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with psycopg.connect(_migrated, autocommit=True) as connection:
+        connection.execute("SET lock_timeout = '10s'")
+        connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
+
+
+@pytest.fixture
+def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """A database without any table, for tests of the migrations."""
+    name = f"empty_{next(_numbers)}"
+    yield new_database(postgres, name)
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def new_database(server: EmbeddedPostgres, name: str) -> str:
+    """Make a database on the server; returns its address."""
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    head, _, query = server.url.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}?{query}"
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One whole lab for the tests that do not break it."""
+    made = Lab(tmp_path_factory.mktemp("lab"))
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def own_lab(tmp_path: Path) -> Iterator[Lab]:
+    """A lab for a test that breaks things."""
+    made = Lab(tmp_path)
+    try:
+        yield made.start()
+    finally:
+        made.stop()

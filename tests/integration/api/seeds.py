@@ -1,0 +1,161 @@
+"""What tests of the API put into the database: people, nodes, and jobs in the states they need."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, func, insert, select, text, update
+
+from api.tokens import digest_of, new_token
+from gpulab.states import FailureCause, JobState, Role
+from models import Artifact, Job, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, Token
+from models.statements import jobs, leases, nodes, people
+
+NODE = "node-1"
+ORDER = {"experiment": "dropout-linear", "spec": {"dropout": 0.5}}
+
+
+@dataclass(frozen=True)
+class Person:
+    id: UUID
+    name: str
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+@dataclass
+class Seeds:
+    """Writes to the database beside the API."""
+
+    engine: Engine
+    tokens: dict[UUID, UUID] = field(default_factory=dict)
+    """Job to the token of its live lease."""
+
+    def person(self, name: str, role: Role = Role.ADMIN, *, expires_at: datetime | None = None) -> Person:
+        token = new_token()
+        with self.engine.begin() as connection:
+            user_id = connection.execute(people.ensure_user(name, role.value)).scalar_one()
+            connection.execute(
+                insert(Token).values(user_id=user_id, name="test", digest=digest_of(token), expires_at=expires_at)
+            )
+        return Person(user_id, name, token)
+
+    def revoke(self, person: Person) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(Token).where(Token.digest == digest_of(person.token)).values(revoked_at=func.now())
+            )
+
+    def node(self, name: str = NODE, **values: Any) -> None:
+        described = {"slots": 2, "datasets": [], "versions": {}, "gpu_reason": "no NVIDIA driver", **values}
+        with self.engine.begin() as connection:
+            connection.execute(nodes.join({"name": name, **described}))
+
+    def job(self, owner: Person, **values: Any) -> UUID:
+        given = {
+            "owner_id": owner.id,
+            "idempotency_key": None,
+            "request_digest": None,
+            "experiment": "dropout-linear",
+            "spec": {},
+            "seed": 0,
+            "name": None,
+            "tags": [],
+            "priority": "normal",
+            "time_limit_seconds": 60,
+            "gpus": 0,
+            "gpu_memory_bytes": None,
+            "exclusive": False,
+            "datasets": [],
+            **values,
+        }
+        with self.engine.begin() as connection:
+            row = connection.execute(jobs.submit(given, actor=f"user:{owner.name}")).one()
+            job_id: UUID = row.id
+        return job_id
+
+    def lease(self, job_id: UUID, *, gpu_uuids: tuple[str, ...] = (), reserved_bytes: int | None = None) -> UUID:
+        statement = leases.grant(
+            job_id, node=NODE, gpu_uuids=gpu_uuids, reserved_bytes=reserved_bytes, lease_seconds=60
+        )
+        with self.engine.begin() as connection:
+            token: UUID = connection.execute(statement).one().token
+        self.tokens[job_id] = token
+        return token
+
+    def run(self, job_id: UUID) -> None:
+        token = self.lease(job_id)
+        with self.engine.begin() as connection:
+            connection.execute(leases.claim(job_id, token, actor=f"node:{NODE}", lease_seconds=60)).one()
+
+    def finish(self, job_id: UUID, state: JobState = JobState.SUCCEEDED, cause: FailureCause | None = None) -> None:
+        result = {"loss": 1.0} if state is JobState.SUCCEEDED else None
+        message = "it broke" if state is JobState.FAILED else ""
+        statement = leases.finish(
+            self.tokens[job_id], state, actor=f"node:{NODE}", cause=cause, result=result, message=message
+        )
+        with self.engine.begin() as connection:
+            connection.execute(statement).one()
+
+    def describe(self, job_id: UUID, **values: Any) -> None:
+        """A change that has a version and no event, as the shipper makes it."""
+        with self.engine.begin() as connection:
+            connection.execute(leases.describe(job_id, **values))
+
+    def notify(self, channel: str, payload: str) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload})
+
+    def metric(self, job_id: UUID, name: str, steps: list[int], values: list[float]) -> None:
+        times = [1000.0 + step for step in steps]
+        self._insert(MetricChunk, job_id=job_id, attempt=1, name=name, steps=steps, times=times, values=values)
+
+    def samples(self, job_id: UUID, source: str, values: dict[str, list[Any]], **more: Any) -> None:
+        count = len(next(iter(values.values())))
+        times = more.pop("times", [1000.0 + i for i in range(count)])
+        given = {"gpu_uuid": None, "reasons": {}, "attempt": 1, **more}
+        self._insert(SampleChunk, job_id=job_id, source=source, times=times, values=values, **given)
+
+    def phase(self, job_id: UUID, name: str, time: float) -> None:
+        self._insert(Phase, job_id=job_id, attempt=1, time=time, name=name)
+
+    def log(self, job_id: UUID, start: int, data: bytes) -> None:
+        self._insert(LogChunk, job_id=job_id, start=start, attempt=1, data=data)
+
+    def artifact(self, job_id: UUID, name: str, key: str, data: bytes, digest: str) -> None:
+        self._insert(
+            Artifact,
+            job_id=job_id,
+            name=name,
+            attempt=1,
+            key=key,
+            size_bytes=len(data),
+            sha256=digest,
+            media_type="text/plain",
+        )
+
+    def state_of_everything(self) -> tuple[Any, ...]:
+        """What refused requests must leave as it was."""
+        with self.engine.begin() as connection:
+            rows = connection.execute(select(Job.id, Job.state, Job.version).order_by(Job.id)).all()
+            events = connection.execute(select(func.count()).select_from(JobEvent)).scalar_one()
+            drained = connection.execute(text("SELECT name, draining FROM nodes ORDER BY name")).all()
+        return tuple(rows), events, tuple(drained)
+
+    def _insert(self, table: type[Any], **values: Any) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(insert(table).values(**values))
+
+
+def body(**changes: Any) -> bytes:
+    """A submission's body with changes."""
+    return json.dumps({**ORDER, **changes}).encode()
+
+
+def long_ago() -> datetime:
+    return datetime(2000, 1, 1, tzinfo=UTC)

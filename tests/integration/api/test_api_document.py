@@ -1,0 +1,49 @@
+"""docs/api.md: its examples run, and its table of refusals is complete."""
+
+import asyncio
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from api.__main__ import Server
+from api.problems import Refusal
+from api.rendering import STATUS_SLUGS
+from tests.integration.api.seeds import Person
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "api.md"
+ROW = re.compile(r"^\| `/problems/([a-z-]+)` \| (\d+) \|", re.MULTILINE)
+
+
+def refusals(kind: type[Refusal] = Refusal) -> set[tuple[str, int]]:
+    """Slug and status of every kind that is raised."""
+    below = {pair for child in kind.__subclasses__() for pair in refusals(child)}
+    return below if kind is Refusal else below | {(kind.slug, kind.status)}
+
+
+def test_table_of_refusals_is_complete() -> None:
+    listed = {(slug, int(status)) for slug, status in ROW.findall(DOCUMENT.read_text())}
+    assert listed == refusals() | {(slug, status) for status, slug in STATUS_SLUGS.items()}
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+async def test_examples_run(server: tuple[Server, str], admin: Person) -> None:
+    environment = os.environ | {"GPULAB_URL": server[1], "GPULAB_TOKEN": admin.token}
+    blocks = re.findall(r"```bash\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert len(blocks) >= 4
+    for block in blocks:
+        process = await asyncio.create_subprocess_exec(
+            "bash",
+            "-euo",
+            "pipefail",
+            "-c",
+            block,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(60):
+            _, errors = await process.communicate()
+        assert process.returncode == 0, f"{block}\n{errors.decode()}"

@@ -1,0 +1,243 @@
+"""Probes, metrics, machines, tokens, and what happens while PostgreSQL is away."""
+
+import asyncio
+import stat
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from alembic import command
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import create_engine, insert, text
+
+from api.admin import ensure_token
+from api.auth import Principal
+from api.tokens import digest_of
+from experiments.registry import experiments
+from gpulab.embedded import EmbeddedPostgres
+from gpulab.schemas import ExperimentDetail, ExperimentPage, MeRead, NodePage
+from gpulab.states import Role
+from migrations.settings import config
+from models import Gpu
+from models.settings import ApiSettings
+from models.statements import people
+from models.statements.readiness import LEADER_LOCK
+from scheduler import loop
+from tests.integration.api.conftest import serving
+from tests.integration.api.seeds import Person, Seeds
+
+
+def gpu(seeds: Seeds, uuid: str, index: int) -> None:
+    described = {"name": "Test GPU", "memory_total_bytes": 1000, "healthy": True, "reason": None, "latest": {}}
+    with seeds.engine.begin() as connection:
+        connection.execute(insert(Gpu).values(uuid=uuid, node="node-1", index=index, **described))
+
+
+async def eventually(client: httpx.AsyncClient, path: str, status: int) -> httpx.Response:
+    """The first answer with that status, within a deadline."""
+    async with asyncio.timeout(30):
+        while (answer := await client.get(path)).status_code != status:  # noqa: ASYNC110 - another process decides
+            await asyncio.sleep(0.05)
+    return answer
+
+
+async def test_probes_need_no_token(anonymous: httpx.AsyncClient) -> None:
+    answer = await anonymous.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_readiness_names_every_missing_part(anonymous: httpx.AsyncClient) -> None:
+    answer = await anonymous.get("/readyz")
+
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready")
+    assert {"scheduler", "nodes"} <= {field["path"] for field in answer.json()["errors"]}
+
+
+async def test_lab_is_ready_with_a_scheduler_and_a_node(anonymous: httpx.AsyncClient, seeds: Seeds) -> None:
+    seeds.node()
+    with seeds.engine.connect() as leader:
+        leader.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LEADER_LOCK})
+        answer = await eventually(anonymous, "/readyz", 200)
+
+    assert set(answer.json()["checks"]) == {"database", "schema", "scheduler", "nodes", "redis"}
+
+
+def test_readiness_looks_for_the_lock_that_the_scheduler_takes() -> None:
+    assert LEADER_LOCK == loop.LEADER_LOCK
+
+
+async def test_schema_of_another_version_is_not_ready(anonymous: httpx.AsyncClient, seeds: Seeds) -> None:
+    with seeds.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'other'"))
+    fields = (await anonymous.get("/readyz")).json()["errors"]
+
+    assert any(field["path"] == "schema" and "other" in field["message"] for field in fields)
+
+
+async def test_metrics_count_requests_and_waiting_jobs(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+    seeds.node()
+    seeds.job(admin)
+    await client.get("/v1/me")
+    families = {family.name: family for family in text_string_to_metric_families((await client.get("/metrics")).text)}
+
+    requests = {tuple(sample.labels.values()): sample.value for sample in families["gpulab_http_requests"].samples}
+    states = {sample.labels["state"]: sample.value for sample in families["gpulab_jobs"].samples}
+    assert requests["GET", "/v1/me", "200"] == 1
+    assert states == {"queued": 1, "leased": 0, "running": 0}
+    assert {s.labels["state"]: s.value for s in families["gpulab_nodes"].samples} == {"up": 1, "draining": 0, "down": 0}
+
+
+async def test_metrics_do_not_grow_with_made_up_paths(client: httpx.AsyncClient) -> None:
+    for number in range(5):
+        await client.get(f"/v1/made-up/{number}")
+    assert "made-up" not in (await client.get("/metrics")).text
+
+
+async def test_nodes_show_what_is_taken(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+    seeds.node(gpu_reason=None)
+    gpu(seeds, "GPU-a", 0)
+    gpu(seeds, "GPU-b", 1)
+    seeds.run(seeds.job(admin))
+    seeds.lease(seeds.job(admin), gpu_uuids=("GPU-a",), reserved_bytes=300)
+    seeds.lease(seeds.job(admin), gpu_uuids=("GPU-a",), reserved_bytes=200)
+    seeds.lease(seeds.job(admin), gpu_uuids=("GPU-b",))
+    (node,) = NodePage.model_validate_json((await client.get("/v1/nodes")).content).items
+    gpus = (await client.get("/v1/gpus")).json()["items"]
+
+    assert (node.state, node.slots, node.slots_used) == ("up", 2, 1)
+    assert [card.memory_reserved_bytes for card in node.gpus] == [500, 1000]
+    assert [card["uuid"] for card in gpus] == ["GPU-a", "GPU-b"]
+
+
+async def test_drain_is_ordered_and_taken_back(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    seeds.node()
+    drained = await client.post("/v1/nodes/node-1/drain", json={"reason": "new fans"})
+    plain = await client.post("/v1/nodes/node-1/drain")
+    back = await client.post("/v1/nodes/node-1/undrain")
+    nowhere = await client.post("/v1/nodes/node-2/drain")
+
+    assert (drained.status_code, drained.json()["state"], drained.json()["reason"]) == (200, "draining", "new fans")
+    assert plain.json()["reason"] == "drained by admin"
+    assert (back.json()["state"], back.json()["reason"]) == ("up", None)
+    assert (nowhere.status_code, nowhere.json()["type"]) == (404, "/problems/node-not-found")
+
+
+async def test_silent_node_is_down(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    seeds.node()
+    with seeds.engine.begin() as connection:
+        connection.execute(text("UPDATE nodes SET heartbeat_at = now() - interval '1 hour'"))
+    assert (await client.get("/v1/nodes")).json()["items"][0]["state"] == "down"
+
+
+async def test_me_is_the_owner_of_the_token(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    sam = seeds.person("sam", Role.STUDENT)
+    me = MeRead.model_validate_json((await client.get("/v1/me", headers=sam.headers)).content)
+
+    assert (me.id, me.name, me.role, me.token_expires_at) == (sam.id, "sam", Role.STUDENT, None)
+
+
+async def test_catalogue_explains_its_experiments(client: httpx.AsyncClient) -> None:
+    page = ExperimentPage.model_validate_json((await client.get("/v1/experiments")).content)
+    detail = ExperimentDetail.model_validate_json((await client.get("/v1/experiments/dropout-linear")).content)
+
+    assert "dropout-linear" in {item.slug for item in page.items}
+    assert detail.spec_schema["properties"]["dropout"]["exclusiveMaximum"] == 1
+    assert detail.spec_schema["properties"]["dropout"]["description"]
+    assert {metric.name for metric in detail.metrics} >= {"loss"}
+
+
+async def test_listing_leaves_out_what_the_lab_itself_submits(client: httpx.AsyncClient) -> None:
+    listed = {item["slug"] for item in (await client.get("/v1/experiments")).json()["items"]}
+    assert listed == {slug for slug, experiment in experiments().items() if experiment.listed}
+    assert listed < experiments().keys()
+
+
+def token_works(settings: ApiSettings, token: str) -> Any:
+    engine = create_engine(settings.sqlalchemy_url)
+    with engine.begin() as connection:
+        row = connection.execute(people.bearer(digest_of(token))).first()
+    engine.dispose()
+    return row
+
+
+def test_admin_token_is_made_once_and_replaced_when_it_stops_working(
+    settings: ApiSettings, seeds: Seeds, tmp_path: Path
+) -> None:
+    path = tmp_path / "deep" / "token"
+
+    def ensure() -> bool:
+        with seeds.engine.begin() as connection:
+            return ensure_token(connection, path)
+
+    assert ensure()
+    first = path.read_text()
+    assert not ensure()
+    assert path.read_text() == first
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    row = token_works(settings, first.strip())
+    assert (row.name, row.role) == ("admin", Role.ADMIN)
+
+    seeds.revoke(Person(row.id, row.name, first.strip()))
+    assert ensure()
+    assert path.read_text() != first
+
+
+def test_only_a_digest_of_the_token_is_stored(settings: ApiSettings, seeds: Seeds, tmp_path: Path) -> None:
+    with seeds.engine.begin() as connection:
+        ensure_token(connection, tmp_path / "token")
+    token = (tmp_path / "token").read_text().strip()
+    with seeds.engine.begin() as connection:
+        rows = connection.execute(text("SELECT encode(digest, 'hex'), name FROM tokens")).all()
+
+    assert token.startswith("glab_")
+    assert len(token) >= 48
+    assert all(token not in str(row) for row in rows)
+
+
+def test_students_are_no_staff() -> None:
+    fields = {"name": "x", "token_name": "t", "token_expires_at": None}
+    assert [Principal(id=None, role=role, **fields).is_staff for role in Role] == [False, True, True]  # type: ignore[arg-type]
+
+
+async def test_outage_of_the_database_is_a_503_and_passes(
+    settings: ApiSettings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """On a server of its own, since it is killed."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("outage"))
+    server.start()
+    try:
+        own = settings.model_copy(update={"database_url": server.url})
+        token_file = tmp_path_factory.mktemp("token") / "token"
+        engine = create_engine(own.sqlalchemy_url)
+        with engine.connect() as connection:
+            _migrate(connection)
+            ensure_token(connection, token_file)
+            connection.commit()
+        engine.dispose()
+        headers = {"Authorization": f"Bearer {token_file.read_text().strip()}"}
+        async with serving(own) as (_, url), httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client:
+            assert (await client.get("/v1/jobs")).status_code == 200
+            server.kill()
+            away = await client.get("/v1/jobs")
+            ready = await client.get("/readyz")
+            server.start()
+            await eventually(client, "/v1/jobs", 200)
+            # No connection from before is left to trip over, and notices are heard again.
+            answers = await asyncio.gather(*(client.get("/v1/jobs") for _ in range(20)))
+            fields = [field["path"] for field in (await client.get("/readyz")).json()["errors"]]
+
+        assert (away.status_code, away.json()["type"]) == (503, "/problems/unavailable")
+        assert away.headers["retry-after"] == "1"
+        assert "database" in {field["path"] for field in ready.json()["errors"]}
+        assert {answer.status_code for answer in answers} == {200}
+        assert "database" not in fields
+    finally:
+        server.stop()
+
+
+def _migrate(connection: Any) -> None:
+    made = config()
+    made.attributes["connection"] = connection
+    command.upgrade(made, "head")
+    connection.commit()

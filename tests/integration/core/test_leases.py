@@ -1,0 +1,175 @@
+"""The lease statements against a real database: who may write, who has lost."""
+
+from collections.abc import Callable
+from threading import Barrier, Thread
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from gpulab.states import FailureCause, JobState
+from models import Job, JobEvent, Lease
+from models.statements import jobs, leases
+
+Execute = Callable[[Any], list[Any]]
+MakeLease = Callable[..., tuple[UUID, UUID]]
+
+
+def state_of(execute: Execute, job_id: UUID) -> str:
+    state: str = execute(select(Job.state).where(Job.id == job_id))[0]["state"]
+    return state
+
+
+def events_of(execute: Execute, job_id: UUID) -> list[str]:
+    rows = execute(select(JobEvent.type).where(JobEvent.job_id == job_id).order_by(JobEvent.id))
+    return [row["type"] for row in rows]
+
+
+def lose(condition: Any, most: int = 3) -> Any:
+    return leases.lose(condition, max_lost_attempts=most, actor="scheduler", message="gone")
+
+
+def test_whole_life_leaves_one_event_a_change(execute: Execute, make_lease: MakeLease) -> None:
+    job, token = make_lease()
+    execute(leases.finish(token, JobState.SUCCEEDED, actor="node:n1", result={"answer": 42}))
+    row = execute(select(Job.state, Job.result, Job.finished_at).where(Job.id == job))[0]
+    assert (row["state"], row["result"]) == ("succeeded", {"answer": 42})
+    assert row["finished_at"] is not None
+    assert events_of(execute, job) == ["job.submitted", "job.leased", "job.started", "job.succeeded"]
+
+
+def test_second_grant_finds_the_job_gone(execute: Execute, make_lease: MakeLease, node: str) -> None:
+    job, _ = make_lease(claimed=False)
+    assert execute(leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=9)) == []
+
+
+def test_two_workers_race_for_one_lease_and_one_wins(engine: Engine, make_lease: MakeLease) -> None:
+    job, token = make_lease(claimed=False)
+    barrier, wins = Barrier(8), []
+
+    def race() -> None:
+        barrier.wait()
+        with engine.begin() as connection:
+            wins.append(
+                connection.execute(leases.claim(job, token, actor="node:n1", lease_seconds=60)).first() is not None
+            )
+
+    threads = [Thread(target=race) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(wins) == [False] * 7 + [True]
+
+
+def test_stale_token_can_write_nothing(execute: Execute, make_lease: MakeLease) -> None:
+    job, stale = make_lease()
+    execute(lose(leases.of_token(stale)))
+    _, fresh = make_lease(job_id=job)
+    assert execute(leases.finish(stale, JobState.SUCCEEDED, actor="node:n1", result={})) == []
+    assert execute(leases.advance(stale, before=(0, 0, 0), after=(9, 9, 9))) == []
+    assert [row["token"] for row in execute(leases.renew([stale, fresh], lease_seconds=9))] == [fresh]
+    assert state_of(execute, job) == "running"
+
+
+def test_database_refuses_a_second_live_lease(execute: Execute, make_lease: MakeLease) -> None:
+    job, _ = make_lease()
+    second = insert(Lease).values(job_id=job, attempt=7, node="n1", gpu_uuids=[], expires_at=func.now())
+    with pytest.raises(IntegrityError, match="uq_leases_live_job_id"):
+        execute(second)
+
+
+def test_expired_lease_goes_back_to_the_queue(execute: Execute, make_lease: MakeLease) -> None:
+    job, _ = make_lease(lease_seconds=-1)
+    assert [row["id"] for row in execute(lose(leases.expired()))] == [job]
+    assert state_of(execute, job) == "queued"
+    assert execute(lose(leases.expired())) == []
+
+
+def test_live_lease_is_not_rescued(execute: Execute, make_lease: MakeLease) -> None:
+    job, _ = make_lease()
+    assert execute(lose(leases.expired())) == []
+    assert state_of(execute, job) == "running"
+
+
+def test_job_lost_too_often_fails_as_lost(execute: Execute, make_lease: MakeLease) -> None:
+    job, token = make_lease()
+    for _ in range(2):
+        execute(lose(leases.of_token(token)))
+        _, token = make_lease(job_id=job)
+    execute(lose(leases.of_token(token)))
+    row = execute(select(Job.state, Job.cause, Job.message).where(Job.id == job))[0]
+    assert (row["state"], row["cause"]) == ("failed", "lost")
+    assert "lost 3 times" in row["message"]
+
+
+def test_lost_job_that_was_asked_to_end_is_cancelled(execute: Execute, make_lease: MakeLease) -> None:
+    job, token = make_lease()
+    execute(jobs.cancel(job, actor="user:someone"))
+    assert state_of(execute, job) == "running"
+    execute(lose(leases.of_token(token)))
+    assert state_of(execute, job) == "cancelled"
+
+
+def test_leaving_worker_gives_back_without_counting(execute: Execute, make_lease: MakeLease) -> None:
+    job, token = make_lease()
+    execute(leases.requeue(token, actor="node:n1", message="leaving"))
+    row = execute(select(Job.state, Job.lost_attempts).where(Job.id == job))[0]
+    assert (row["state"], row["lost_attempts"]) == ("queued", 0)
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_cancel_ends_what_no_process_has_taken_up(execute: Execute, make_lease: MakeLease, claimed: bool) -> None:
+    job, token = make_lease(claimed=claimed)
+    execute(jobs.cancel(job, actor="user:someone"))
+    assert state_of(execute, job) == ("running" if claimed else "cancelled")
+    assert bool(execute(leases.claim(job, token, actor="node:n1", lease_seconds=9))) is False
+
+
+def test_cancel_of_a_queued_job_is_final(execute: Execute, make_job: Callable[..., UUID], node: str) -> None:
+    job = make_job()
+    assert execute(jobs.cancel(job, actor="user:someone"))[0]["state"] == "cancelled"
+    assert execute(jobs.cancel(job, actor="user:someone")) == []
+    assert execute(leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=9)) == []
+
+
+def test_claim_tells_of_a_cancellation_that_came_between(execute: Execute, make_lease: MakeLease) -> None:
+    job, token = make_lease(claimed=False)
+    execute(update(Job).where(Job.id == job).values(cancel_requested_at=func.now()))
+    row = execute(leases.claim(job, token, actor="node:n1", lease_seconds=9))[0]
+    assert row["cancel_requested_at"] is not None
+
+
+def test_offsets_move_once(execute: Execute, make_lease: MakeLease) -> None:
+    _, token = make_lease()
+    assert execute(leases.advance(token, before=(0, 0, 0), after=(10, 0, 5)))
+    assert execute(leases.advance(token, before=(0, 0, 0), after=(10, 0, 5))) == []
+    assert tuple(execute(leases.offsets(token))[0].values()) == (10, 0, 5)
+
+
+def test_unclaimed_lease_is_rung_again_and_a_claimed_one_is_not(execute: Execute, make_lease: MakeLease) -> None:
+    waiting, _ = make_lease(claimed=False)
+    make_lease()
+    assert [row["job_id"] for row in execute(leases.silent(-1))] == [waiting]
+
+
+def test_failed_job_needs_a_cause(execute: Execute, make_lease: MakeLease) -> None:
+    _, token = make_lease()
+    with pytest.raises(IntegrityError, match="cause_iff_failed"):
+        execute(leases.finish(token, JobState.FAILED, actor="node:n1"))
+    execute(leases.finish(token, JobState.FAILED, actor="node:n1", cause=FailureCause.ERROR, message="boom"))
+
+
+def test_idempotency_key_is_used_once_an_owner(execute: Execute, make_job: Callable[..., UUID]) -> None:
+    make_job(idempotency_key="k", request_digest=b"1")
+    with pytest.raises(IndexError):
+        make_job(idempotency_key="k", request_digest=b"1")
+    assert execute(select(func.count()).select_from(Job))[0]["count"] == 1
+
+
+def test_wrong_token_claims_nothing(execute: Execute, make_lease: MakeLease) -> None:
+    job, _ = make_lease(claimed=False)
+    assert execute(leases.claim(job, uuid4(), actor="node:n1", lease_seconds=9)) == []
+    assert execute(select(Lease.claimed_at).where(Lease.job_id == job))[0]["claimed_at"] is None

@@ -1,0 +1,184 @@
+"""The shipper against a real database: every record once, whatever happens between two turns."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from obstore.store import LocalStore
+from sqlalchemy import Engine, event, select
+from sqlalchemy.exc import OperationalError
+
+from experiments.run_directory import RunDirectory
+from models import Artifact, Checkpoint, LogChunk, MetricChunk, Phase, SampleChunk
+from models.statements import leases, series
+from worker.shipper import LeaseGoneError, Shipper, last_record
+
+Execute = Callable[[Any], list[Any]]
+
+
+class Setting:
+    """One claimed lease, its run directory, and shippers for it."""
+
+    def __init__(self, engine: Engine, execute: Execute, lease: tuple[UUID, UUID], folder: Path) -> None:
+        self.engine = engine
+        self.execute = execute
+        self.job_id, self.token = lease
+        self.folder = folder / "run"
+        self.run = RunDirectory(self.folder)
+        self.store = LocalStore(folder / "store", mkdir=True)
+
+    def shipper(self, *, log_limit_bytes: int = 1000) -> Shipper:
+        return Shipper(self.engine, self.store, self.folder, self.token, self.job_id, log_limit_bytes=log_limit_bytes)
+
+    def steps(self, name: str = "loss") -> list[int]:
+        rows = self.execute(series.metric_chunks(self.job_id, [name]))
+        return [step for row in rows for step in row["steps"]]
+
+    def output(self) -> bytes:
+        rows = self.execute(select(LogChunk.data).where(LogChunk.job_id == self.job_id).order_by(LogChunk.start))
+        return b"".join(row["data"] for row in rows)
+
+
+@pytest.fixture
+def setting(engine: Engine, execute: Execute, make_lease: Callable[..., tuple[UUID, UUID]], tmp_path: Path) -> Setting:
+    return Setting(engine, execute, make_lease(), tmp_path)
+
+
+def test_ships_every_kind_of_record_and_then_nothing(setting: Setting) -> None:
+    run = setting.run
+    run.phase("model")
+    run.metrics(1, {"loss": 0.5, "accuracy": float("nan")})
+    run.metrics(2, {"loss": 0.25})
+    run.memory(allocated_bytes=10, reserved_bytes=20)
+    run.progress(0.5, "half")
+    run.table("rows", ["a"], [[1]])
+    with run.checkpoint(2) as path:
+        path.write_bytes(b"state")
+    sample = {"time": 1.0, "source": "host", "values": {"rss_bytes": 7, "cpu_percent": None}, "reasons": {"x": "why"}}
+    (setting.folder / "samples.ndjson").write_text(json.dumps(sample) + "\n")
+    (setting.folder / "output.log").write_bytes(b"hello\xff")
+    shipper = setting.shipper()
+    assert shipper.turn()
+    assert not shipper.turn()
+    assert setting.steps() == [1, 2]
+    assert [r["source"] for r in setting.execute(select(SampleChunk.source).order_by(SampleChunk.source))] == [
+        "allocator",
+        "host",
+    ]
+    assert setting.execute(select(Phase.name))[0]["name"] == "model"
+    artifact = setting.execute(select(Artifact.name, Artifact.key))[0]
+    assert artifact["name"] == "rows.csv"
+    assert bytes(setting.store.get(artifact["key"]).bytes()) == b"a\r\n1\r\n"
+    checkpoint = setting.execute(select(Checkpoint.step, Checkpoint.key))[0]
+    assert bytes(setting.store.get(checkpoint["key"]).bytes()) == b"state"
+    assert setting.output() == b"hello\xff"
+
+
+def test_half_a_line_waits_for_its_other_half(setting: Setting) -> None:
+    setting.run.metrics(1, {"loss": 1.0})
+    records = setting.folder / "records.ndjson"
+    whole = records.read_bytes()
+    records.write_bytes(whole + whole[:20])
+    shipper = setting.shipper()
+    shipper.turn()
+    assert setting.steps() == [1]
+    records.write_bytes(whole + whole.replace(b'"step":1', b'"step":2'))
+    shipper.turn()
+    assert setting.steps() == [1, 2]
+
+
+def test_another_shipper_goes_on_where_the_first_stopped(setting: Setting) -> None:
+    setting.run.metrics(1, {"loss": 1.0})
+    setting.shipper().turn()
+    setting.run.metrics(2, {"loss": 1.0})
+    assert setting.shipper().turn()
+    assert setting.steps() == [1, 2]
+
+
+@pytest.mark.parametrize("moment", ["before_commit", "after_commit"])
+def test_lost_connection_neither_skips_nor_doubles(setting: Setting, moment: str) -> None:
+    """The commit fails, or it succeeds and its answer is lost: the shipper cannot tell, and need not."""
+    shipper = setting.shipper()
+    setting.run.metrics(1, {"loss": 1.0})
+    shipper.turn()
+    setting.run.metrics(2, {"loss": 1.0})
+    lost = OperationalError("commit", {}, Exception("connection lost"))
+
+    def break_commit(connection: Any) -> None:
+        event.remove(setting.engine, "commit", break_commit)
+        if moment == "after_commit":
+            connection.connection.dbapi_connection.commit()
+        raise lost
+
+    event.listen(setting.engine, "commit", break_commit)
+    with pytest.raises(OperationalError):
+        shipper.turn()
+    while shipper.turn():
+        pass
+    assert setting.steps() == [1, 2]
+
+
+def test_shipper_of_a_lost_lease_changes_nothing(setting: Setting) -> None:
+    shipper = setting.shipper()
+    setting.run.metrics(1, {"loss": 1.0})
+    shipper.turn()
+    setting.execute(leases.lose(leases.of_token(setting.token), max_lost_attempts=3, actor="t", message="gone"))
+    setting.run.metrics(2, {"loss": 1.0})
+    with pytest.raises(LeaseGoneError):
+        shipper.turn()
+    assert setting.steps() == [1]
+
+
+def test_line_that_is_no_record_does_not_stop_the_next(setting: Setting) -> None:
+    with (setting.folder / "records.ndjson").open("a") as file:
+        file.write("not json\n[1]\n")
+    setting.run.metrics(1, {"loss": 1.0})
+    setting.shipper().turn()
+    assert setting.steps() == [1]
+
+
+def test_output_is_kept_up_to_its_limit(setting: Setting) -> None:
+    (setting.folder / "output.log").write_bytes(b"x" * 30)
+    shipper = setting.shipper(log_limit_bytes=10)
+    shipper.turn()
+    assert setting.output() == b"x" * 10
+    assert not shipper.turn()
+
+
+def test_file_replaced_before_it_was_shipped_is_named_once(setting: Setting) -> None:
+    for content in ("old", "newer"):
+        with setting.run.artifact("a.txt") as path:
+            path.write_text(content)
+    setting.shipper().turn()
+    rows = setting.execute(select(Artifact.key, Artifact.size_bytes))
+    assert [row["size_bytes"] for row in rows] == [5]
+    assert bytes(setting.store.get(rows[0]["key"]).bytes()) == b"newer"
+
+
+def test_points_after_the_checkpoint_are_taken_back(setting: Setting) -> None:
+    for step, time in ((1, 10.0), (2, 20.0), (3, 30.0)):
+        record = {"time": time, "type": "metric", "step": step, "values": {"loss": 1.0}}
+        with (setting.folder / "records.ndjson").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+    setting.shipper().turn()
+    for statement in series.take_back_metrics(setting.job_id, 20.0):
+        setting.execute(statement)
+    assert setting.steps() == [1, 2]
+    row = setting.execute(select(MetricChunk.steps, MetricChunk.times, MetricChunk.values))[0]
+    assert (row["times"], row["values"]) == ([10.0, 20.0], [1.0, 1.0])
+    for statement in series.take_back_metrics(setting.job_id, 0.0):
+        setting.execute(statement)
+    assert setting.execute(select(MetricChunk.id)) == []
+
+
+def test_last_record_ignores_a_torn_line(setting: Setting) -> None:
+    assert last_record(setting.folder) is None
+    setting.run.record("result", value={"x": 1})
+    with (setting.folder / "records.ndjson").open("a") as file:
+        file.write('{"type": "err')
+    found = last_record(setting.folder)
+    assert found is not None
+    assert found["type"] == "result"

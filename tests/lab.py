@@ -1,0 +1,189 @@
+"""A whole lab as real processes on this machine, each part to be started, stopped and killed at will."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from gpulab.child_process import spawn, stop_process, tail
+from gpulab.embedded import EmbeddedPostgres, EmbeddedRedis
+
+ROOT = Path(__file__).parent.parent
+PROBE = ROOT / "tests" / "probe"
+"""Installs the experiment `probe`, which misbehaves on order."""
+T = TypeVar("T")
+
+
+def wait_until(look: Callable[[], T], *, timeout_seconds: float = 30.0, what: str = "it") -> T:
+    """Poll `look` until it returns something true; fail with what it said last."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true within {timeout_seconds} s; last seen: {found!r}")
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A loopback port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Lab:
+    """Postgres, Redis, api, scheduler and one worker below `folder`. Lease times are short, so that rescue is quick."""
+
+    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None, durable: bool = False) -> None:
+        self.folder = folder
+        self.postgres = EmbeddedPostgres(folder / "postgres", durable=durable)
+        self.redis = EmbeddedRedis(folder / "redis")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._settings = dict(settings or {})
+        self._client: httpx.Client | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}:{PROBE}",
+            "DATABASE_URL": self.postgres.url,
+            "REDIS_URL": self.redis.url,
+            "GPULAB_ARTIFACTS_URL": (self.folder / "artifacts").as_uri(),
+            "GPULAB_NODE": "node-a",
+            "GPULAB_RUNS_FOLDER": str(self.runs),
+            "GPULAB_DATASETS_FOLDER": str(self.folder / "datasets"),
+            "GPULAB_CACHE_FOLDER": str(self.folder / "cache"),
+            "GPULAB_SLOTS": "2",
+            "GPULAB_LEASE_SECONDS": "3",
+            "GPULAB_HEARTBEAT_SECONDS": "0.5",
+            "GPULAB_TICK_SECONDS": "0.2",
+            "GPULAB_RING_AGAIN_SECONDS": "1",
+            "GPULAB_STOP_GRACE_SECONDS": "5",
+            **self._settings,
+        }
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def token(self) -> str:
+        return (self.folder / "admin.token").read_text().strip()
+
+    @property
+    def client(self) -> httpx.Client:
+        """An HTTP client with the admin's token."""
+        if self._client is None:
+            headers = {"Authorization": f"Bearer {self.token}"}
+            self._client = httpx.Client(base_url=self.url, headers=headers, timeout=40.0)
+        return self._client
+
+    def start(self, *names: str) -> Self:
+        """Bring everything up, or only the named parts again."""
+        if not names:
+            self.postgres.start()
+            self.redis.start()
+            self.call("migrations")
+            self.call("api.admin", "--token-file", str(self.folder / "admin.token"))
+        for name in names or ("scheduler", "worker", "api"):
+            self.spawn(name)
+        self.wait_ready()
+        return self
+
+    def spawn(self, name: str, *, module: str | None = None, settings: Mapping[str, str] | None = None) -> None:
+        """Start one program under a name of its own, perhaps with settings of its own."""
+        arguments = ("--host", "127.0.0.1", "--port", str(self.port)) if name == "api" else ()
+        with self.log(name).open("ab") as log:
+            self.processes[name] = spawn(
+                [sys.executable, "-m", module or name, *arguments],
+                log=log,
+                death_signal=signal.SIGKILL,
+                env={**self.environment, **(settings or {})},
+                cwd=ROOT,
+            )
+
+    def wait_ready(self, timeout_seconds: float = 60.0) -> None:
+        def ready() -> bool:
+            self.check_alive()
+            try:
+                return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        wait_until(ready, timeout_seconds=timeout_seconds, what="/readyz")
+
+    def check_alive(self) -> None:
+        for name, process in self.processes.items():
+            assert process.poll() is None, f"{name} ended with {process.returncode}:\n{tail(self.log(name), 40)}"
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, as a crash would."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def terminate(self, name: str, grace_seconds: float = 20.0) -> int:
+        return stop_process(self.processes.pop(name), (signal.SIGTERM, grace_seconds))
+
+    def stop(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        for name in sorted(self.processes):
+            self.terminate(name)
+        self.redis.stop()
+        self.postgres.stop()
+
+    def log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def call(self, module: str, *arguments: str) -> None:
+        """Run a program of the lab to its end."""
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert done.returncode == 0, f"{module} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+
+    def submit(self, experiment: str, spec: Mapping[str, Any] | None = None, **fields: Any) -> str:
+        """Submit a job over HTTP; returns its id."""
+        answer = self.client.post("/v1/jobs", json={"experiment": experiment, "spec": spec or {}, **fields})
+        assert answer.status_code == 201, answer.text
+        identifier: str = answer.json()["id"]
+        return identifier
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        answer = self.client.get(f"/v1/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def wait_for(self, job_id: str, *states: str, timeout_seconds: float = 60.0) -> dict[str, Any]:
+        """The job once it is in one of `states`; fails if it ends in another."""
+        final = {"succeeded", "failed", "cancelled"}
+
+        def look() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            assert job["state"] not in final - set(states), f"ended as {job['state']}: {job['message']}"
+            return job if job["state"] in states else None
+
+        found = wait_until(look, timeout_seconds=timeout_seconds, what=f"{states} of job {job_id}")
+        assert found is not None
+        return found

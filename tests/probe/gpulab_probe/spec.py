@@ -1,0 +1,46 @@
+"""Parameters of the probe."""
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from experiments.contract import Experiment, GpuUse, Result, Spec
+
+
+class ProbeSpec(Spec):
+    steps: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Steps to do; each records the metrics `step` (its number) and `double`."""
+    gate: str | None = None
+    """Before step n the run waits until the file `gate` holds a number of n or more."""
+    checkpoint_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between checkpoints; 0 for none."""
+    ignore_stop: bool = False
+    """Never look at the stop flag."""
+    child: bool = False
+    """Start a child process that ignores SIGTERM and outlives its parent if nobody ends it."""
+    ending: Literal["result", "error", "diverged", "out_of_memory", "segfault", "exit", "nan"] = "result"
+    """How it ends after the last step."""
+    dataset: str | None = None
+    """A data set it asks for."""
+
+
+class ProbeResult(Result):
+    total: int
+    """Sum of the step numbers this and earlier attempts did; n(n+1)/2 when each was done once."""
+    resumed_from: int
+    """Step of the checkpoint it went on from; 0 for a fresh start."""
+
+
+EXPERIMENT = Experiment(
+    slug="probe",
+    title="Probe",
+    summary="Does what its spec says, good or bad.",
+    spec=ProbeSpec,
+    result=ProbeResult,
+    run="gpulab_probe.run:run",
+    gpu=GpuUse.NONE,
+    datasets=lambda spec: (spec.dataset,) if spec.dataset else (),
+)
+
+GPU_EXPERIMENT = replace(EXPERIMENT, slug="probe-gpu", title="Probe on a GPU", gpu=GpuUse.PREFERRED)

@@ -1,0 +1,103 @@
+"""The contract says all that a client must know."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from api.app import create_app
+from api.openapi import PROBLEM_MEDIA_TYPE, PROBLEM_REFERENCE
+from models.settings import ApiSettings
+
+OPEN = {"get_health", "get_readiness", "get_metrics"}
+
+
+@pytest.fixture(scope="module")
+def contract() -> dict[str, Any]:
+    settings = ApiSettings(database_url="postgresql://x/x", redis_url="redis://x", artifacts_url="file:///nowhere")
+    return create_app(settings).openapi()
+
+
+def operations(contract: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in contract["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def test_contract_is_valid(contract: dict[str, Any]) -> None:
+    OpenAPIV31SpecValidator(contract).validate()
+
+
+def test_every_refusal_is_a_problem(contract: dict[str, Any]) -> None:
+    for method, path, operation in operations(contract):
+        refusals = {status: response for status, response in operation["responses"].items() if int(status) >= 400}
+        assert refusals, f"{method} {path} documents no refusal"
+        for status, response in refusals.items():
+            assert response["content"] == {PROBLEM_MEDIA_TYPE: {"schema": PROBLEM_REFERENCE}}, (
+                f"{method} {path} {status}"
+            )
+            assert response["description"].startswith("`"), f"{method} {path} {status} names no problem type"
+
+
+def test_every_call_but_the_probes_needs_a_token(contract: dict[str, Any]) -> None:
+    for _, path, operation in operations(contract):
+        secured = operation["operationId"] not in OPEN
+        assert bool(operation.get("security")) is secured, path
+        assert ("401" in operation["responses"]) is secured, path
+        assert ("503" in operation["responses"]) or not secured, path
+    assert contract["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+def test_operations_are_named_tagged_and_explained(contract: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(contract)]
+    tags = {tag["name"] for tag in contract["tags"]}
+
+    assert len(set(names)) == len(names)
+    for _, path, operation in operations(contract):
+        assert operation["description"].endswith("."), path
+        assert set(operation["tags"]) <= tags, path
+
+
+def test_paths_with_a_job_may_not_find_it(contract: dict[str, Any]) -> None:
+    for method, path, operation in operations(contract):
+        if "{" in path:
+            assert "404" in operation["responses"], f"{method} {path}"
+
+
+def test_reads_say_that_they_can_be_kept(contract: dict[str, Any]) -> None:
+    for method, path, operation in operations(contract):
+        if method == "get" and operation["operationId"] not in OPEN and operation["tags"] != ["streams"]:
+            assert "304" in operation["responses"], path
+            assert "ETag" in operation["responses"]["200"]["headers"], path
+            assert any(parameter["name"] == "If-None-Match" for parameter in operation["parameters"]), path
+
+
+def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
+    found = {f"{method.upper()} {path}" for method, path, _ in operations(contract)}
+    job, study = "/v1/jobs/{job_id}", "/v1/studies/{study_id}"
+    assert found == {
+        "GET /v1/experiments",
+        "GET /v1/experiments/{slug}",
+        "POST /v1/jobs",
+        "GET /v1/jobs",
+        f"GET {job}",
+        f"POST {job}/cancel",
+        f"POST {job}/retry",
+        *(f"GET {job}/{part}" for part in ("metrics", "samples", "logs", "events", "artifacts", "queue", "stream")),
+        f"GET {job}/artifacts/{{name}}",
+        "POST /v1/studies",
+        "GET /v1/studies",
+        f"GET {study}",
+        f"GET {study}/report",
+        *(f"POST {study}/{part}" for part in ("cancel", "retry", "seeds")),
+        "GET /v1/stream",
+        "GET /v1/nodes",
+        "GET /v1/gpus",
+        "POST /v1/nodes/{name}/drain",
+        "POST /v1/nodes/{name}/undrain",
+        "GET /v1/me",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics",
+    }

@@ -1,0 +1,265 @@
+"""What the clients ask and understand, each on the sync and the async client."""
+
+import inspect
+import json
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+import gpulab
+from gpulab.client.steps import Request
+from tests.unit.gpulab.stub_lab import StubLab, dropped, make_job, problem, refused, series, unavailable
+
+
+class Spec(BaseModel):
+    steps: int = 5
+
+
+def test_submit_sends_what_was_given_and_nothing_else(either: Any, stub: StubLab) -> None:
+    job = either.submit("echo", {"steps": 3}, seed=7, tags=("a", "b"))
+    assert json.loads(stub.requests[0].content) == {
+        "experiment": "echo",
+        "spec": {"steps": 3},
+        "seed": 7,
+        "tags": ["a", "b"],
+    }
+    assert (job.state, job.experiment, job.spec) == ("queued", "echo", {"steps": 3})
+
+
+def test_submit_takes_a_pydantic_spec(either: Any) -> None:
+    assert either.submit("echo", Spec()).spec == {"steps": 5}
+
+
+def test_submission_whose_answer_was_lost_is_sent_again_and_queued_once(either: Any, stub: StubLab) -> None:
+    def accept_and_drop(request: httpx.Request) -> httpx.Response:
+        stub._submit(request)
+        return dropped(request)
+
+    stub.faults.append(accept_and_drop)
+    job = either.submit("echo")
+    assert list(stub.jobs) == [job.id]
+    assert len(stub.requests) == 2
+
+
+def test_every_submission_has_a_key_of_its_own(either: Any, stub: StubLab) -> None:
+    assert either.submit("echo").id != either.submit("echo").id
+
+
+def test_same_key_gives_the_same_job_and_another_body_is_a_conflict(either: Any) -> None:
+    first = either.submit("echo", idempotency_key="k")
+    assert either.submit("echo", idempotency_key="k").id == first.id
+    with pytest.raises(gpulab.Conflict):
+        either.submit("echo", seed=1, idempotency_key="k")
+
+
+def test_invalid_spec_names_field_limit_and_value(either: Any) -> None:
+    with pytest.raises(gpulab.InvalidRequest) as refusal:
+        either.submit("echo", {"steps": 5000})
+    assert str(refusal.value) == "spec.steps: Input should be less than or equal to 1000 (le 1000, got 5000)"
+    assert refusal.value.slug == "invalid-spec"
+    assert refusal.value.errors[0].limit == {"le": 1000}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object()])
+def test_spec_that_json_cannot_carry_never_leaves(either: Any, stub: StubLab, value: object) -> None:
+    with pytest.raises(gpulab.ConfigurationError, match="cannot be sent as JSON"):
+        either.submit("echo", {"rate": value})
+    assert stub.requests == []
+
+
+@pytest.mark.parametrize("key", ["", "two words", "a\r\nX-Evil: 1", "ä", "x" * 201])
+def test_idempotency_key_that_is_no_header_value_is_refused(either: Any, stub: StubLab, key: str) -> None:
+    with pytest.raises(gpulab.ConfigurationError, match="visible ASCII"):
+        either.submit("echo", idempotency_key=key)
+    assert stub.requests == []
+
+
+def test_dry_run_queues_nothing(either: Any, stub: StubLab) -> None:
+    assert either.dry_run("echo", {"steps": 3}, seed=1).spec == {"steps": 3}
+    assert stub.jobs == {}
+
+
+def test_jobs_come_page_by_page_and_stop_at_the_limit(either: Any, stub: StubLab) -> None:
+    known = [stub.add().id for _ in range(7)][::-1]
+    stub.page_size = 3
+    assert [job.id for job in either.jobs()] == known
+    assert [job.id for job in either.jobs(limit=4)] == known[:4]
+    assert stub.requests[-1].url.params["limit"] == "1"
+
+
+def test_jobs_can_be_filtered(either: Any, stub: StubLab) -> None:
+    stub.add(state="failed")
+    running = stub.add(state="running")
+    assert [job.id for job in either.jobs(state="running")] == [running.id]
+    assert len(either.jobs(state=["running", "failed"])) == 2
+
+
+def test_pages_are_fetched_only_as_far_as_somebody_reads(client: gpulab.Client, stub: StubLab) -> None:
+    for _ in range(5):
+        stub.add()
+    stub.page_size = 2
+    jobs = client.jobs()
+    next(jobs)
+    assert len(stub.requests) == 1
+
+
+def test_listed_job_loads_its_result_when_asked(client: gpulab.Client, stub: StubLab) -> None:
+    stub.add(state="succeeded", result={"loss": 1.5})
+    (job,) = client.jobs()
+    assert job.result == {"loss": 1.5}
+
+
+async def test_listed_async_job_says_that_it_must_be_refreshed(stub: StubLab) -> None:
+    stub.add(state="succeeded", result={"loss": 1.5})
+    async with gpulab.AsyncClient("http://lab", "glab_test", transport=httpx.MockTransport(stub.handle)) as client:
+        (job,) = [job async for job in client.jobs()]
+        with pytest.raises(gpulab.JobNotLoaded, match="refresh"):
+            _ = job.result
+        assert (await job.refresh()).result == {"loss": 1.5}
+
+
+def test_unknown_job_is_not_found(either: Any) -> None:
+    with pytest.raises(gpulab.NotFound):
+        either.job(uuid4())
+
+
+def test_ids_and_names_cannot_become_path_syntax(either: Any, stub: StubLab) -> None:
+    with pytest.raises(gpulab.NotFound):
+        either.experiment("../jobs?x=1")
+    assert stub.requests[0].url.raw_path == b"/v1/experiments/..%2Fjobs%3Fx%3D1"
+
+
+def test_wrong_token_is_unauthenticated(stub: StubLab) -> None:
+    client = gpulab.Client("http://lab", "glab_wrong", transport=httpx.MockTransport(stub.handle))
+    with client, pytest.raises(gpulab.Unauthenticated, match="send a valid token"):
+        client.me()
+
+
+def test_catalogue_nodes_queue_and_me_are_read(either: Any, stub: StubLab) -> None:
+    job = either.job(stub.add().id)
+    assert [found.slug for found in either.experiments()] == ["echo"]
+    assert either.experiment("echo").metrics[0].unit == "nat"
+    assert either.nodes()[0].gpus[0].uuid == "GPU-1"
+    assert job.queue().reason == "no_free_slot"
+    assert either.me().name == "ada"
+
+
+def test_cancel_shows_the_new_state_and_retry_gives_a_new_job(either: Any, stub: StubLab) -> None:
+    job = either.job(stub.add().id)
+    assert job.cancel().state == "cancelled"
+    again = job.retry()
+    assert again.id != job.id
+    assert again.data.retry_of == job.id
+
+
+@pytest.mark.parametrize("fault", [dropped, refused, unavailable])
+def test_reads_are_tried_again_while_the_lab_is_away(
+    either: Any, stub: StubLab, sleeps: list[float], fault: Any
+) -> None:
+    stub.faults.extend([fault, fault])
+    assert either.me().name == "ada"
+    assert len(sleeps) == 2
+
+
+def test_a_call_that_may_have_worked_is_not_repeated_when_that_could_double_it(either: Any, stub: StubLab) -> None:
+    job = either.job(stub.add().id)
+    stub.faults.append(dropped)
+    with pytest.raises(gpulab.LabUnreachable):
+        job.retry()
+    stub.faults.append(refused)
+    assert job.retry().data.retry_of == job.id
+
+
+def test_server_that_asks_for_a_pause_gets_it(either: Any, stub: StubLab, sleeps: list[float]) -> None:
+    stub.faults.append(lambda _: httpx.Response(429, headers={"Retry-After": "4"}))
+    either.me()
+    assert sleeps == [4.0]
+
+
+def test_server_error_is_not_repeated(either: Any, stub: StubLab) -> None:
+    stub.faults.append(lambda _: problem(500, "bug"))
+    with pytest.raises(gpulab.ServerError):
+        either.me()
+    assert len(stub.requests) == 1
+
+
+def test_answer_of_a_stranger_is_named_as_such(either: Any, stub: StubLab) -> None:
+    stub.faults.extend([lambda _: httpx.Response(404, text="<html>"), lambda _: httpx.Response(200, text="<html>")])
+    with pytest.raises(gpulab.UnexpectedAnswer, match="is this a gpulab"):
+        either.me()
+    with pytest.raises(gpulab.UnexpectedAnswer, match="as MeRead"):
+        either.me()
+
+
+def test_metrics_are_found_by_name_and_asked_for_by_name(either: Any, stub: StubLab) -> None:
+    stub.series = [series("loss", [2.0, 1.0]), series("accuracy", [0.1, 0.5])]
+    metrics = either.job(stub.add().id).metrics(names=["loss", "accuracy"], max_points=10)
+    assert metrics["accuracy"].values == [0.1, 0.5]
+    assert dict(stub.requests[-1].url.params) == {"names": "loss,accuracy", "max_points": "10"}
+    with pytest.raises(KeyError, match="there are: loss, accuracy"):
+        metrics["nothing"]
+
+
+def test_dataframe_joins_series_on_the_step_and_restores_what_json_cannot_say(
+    stub: StubLab, client: gpulab.Client
+) -> None:
+    pytest.importorskip("pandas")
+    stub.series = [
+        series("loss", [2.0, None, None], nonfinite={"1": "inf", "2": "nan"}),
+        series("accuracy", [0.1, 0.2, 0.5], steps=[0, 2, 2]),
+    ]
+    frame = client.job(stub.add().id).metrics().to_dataframe()
+    assert frame.index.name == "step"
+    assert frame["loss"].tolist()[:2] == [2.0, float("inf")]
+    assert frame["accuracy"].iloc[2] == 0.5
+    assert frame["accuracy"].isna().tolist() == [False, True, False]
+
+
+def test_async_client_mirrors_the_sync_client() -> None:
+    pairs = ((gpulab.Client, gpulab.AsyncClient), (gpulab.Job, gpulab.AsyncJob), (gpulab.Study, gpulab.AsyncStudy))
+    for sync, mirror in pairs:
+        methods = {name for name, _ in inspect.getmembers(sync, inspect.isfunction) if not name.startswith("_")}
+        mirrored = {name for name, _ in inspect.getmembers(mirror, inspect.isfunction) if not name.startswith("_")}
+        assert methods == mirrored
+        for name in methods:
+            ours, theirs = getattr(sync, name), getattr(mirror, name)
+            shapes = [
+                [(p.name, p.kind, p.default) for p in inspect.signature(method).parameters.values()]
+                for method in (ours, theirs)
+            ]
+            assert shapes[0] == shapes[1], name
+            assert ours.__doc__
+            assert ours.__doc__ == theirs.__doc__, name
+
+
+def test_request_leaves_out_what_was_not_asked() -> None:
+    assert Request("GET", "/", query={"a": None, "b": 0}).parameters == {"b": 0}
+
+
+def test_card_escapes_what_the_lab_says(client: gpulab.Client, stub: StubLab) -> None:
+    facts = {"name": "<script>", "state": "failed", "cause": "error", "message": "<b>boom</b>"}
+    card = client.job(stub.add(**facts).id)._repr_html_()
+    assert "<script>" not in card
+    assert "&lt;script&gt;" in card
+    assert "error: &lt;b&gt;boom&lt;/b&gt;" in card
+
+
+def test_failed_job_can_raise(client: gpulab.Client, stub: StubLab) -> None:
+    job = client.job(stub.add(state="failed", cause="diverged", message="loss is inf").id)
+    with pytest.raises(gpulab.JobFailed, match="failed: diverged: loss is inf") as failure:
+        job.raise_for_failure()
+    assert failure.value.cause == "diverged"
+    running = client.job(stub.add(state="running").id)
+    assert running.raise_for_failure() is running
+
+
+def test_repr_says_state_and_progress(client: gpulab.Client, stub: StubLab) -> None:
+    job = client.job(stub.add(state="running", progress={"fraction": 0.25, "message": ""}).id)
+    assert repr(job) == f"<Job {job.id} echo running 25%>"
+
+
+def test_job_schema_of_the_stub_is_the_real_one() -> None:
+    assert make_job().state == "queued"

@@ -1,0 +1,72 @@
+"""The largest batch is the largest; verdicts and edits hold what they promise."""
+
+import pytest
+
+from experiments.memory.advice import fits, max_batch
+from experiments.memory.contract import Workload
+from experiments.memory.estimate import estimate
+from experiments.memory.scaling import TraceFamily
+from experiments.memory.step import trace_steps
+
+MIB = 1 << 20
+WORKLOAD = Workload(model="resnet18", batch_size=512, optimizer="adam", image_size=224)
+SMALL_GPU_BYTES = 4096 * MIB
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        WORKLOAD,
+        WORKLOAD.model_copy(update={"precision": "bfloat16", "evaluation_batch_size": 8}),
+        WORKLOAD.model_copy(update={"model": "vit_b_32"}),
+        WORKLOAD.model_copy(update={"model": "mobilenet_v3_small", "checkpointing": True}),
+    ],
+    ids=["resnet18", "resnet18 bfloat16", "vit_b_32", "mobilenet_v3_small checkpointing"],
+)
+def test_every_block_is_linear_in_the_batch(workload: Workload) -> None:
+    assert TraceFamily(workload).at(48) == trace_steps(workload.model_copy(update={"batch_size": 48}))
+
+
+def test_largest_batch_fits_and_the_next_does_not() -> None:
+    largest = max_batch(WORKLOAD, SMALL_GPU_BYTES)
+    assert largest is not None
+    peaks = [
+        estimate(WORKLOAD.model_copy(update={"batch_size": size})).peak_device.likely_bytes
+        for size in (largest, largest + 1)
+    ]
+    assert peaks[0] <= SMALL_GPU_BYTES < peaks[1]
+
+
+def test_too_large_a_batch_fits_up_to_a_smaller_one_and_every_edit_fits() -> None:
+    found = fits(estimate(WORKLOAD), SMALL_GPU_BYTES)
+    assert found.verdict == "fits_up_to"
+    assert found.certain
+    assert len(found.edits) == 3
+    for edit in found.edits:
+        changed = WORKLOAD.model_copy(update=edit.change)
+        assert edit.fits
+        assert estimate(changed).peak_device == edit.peak_device
+        assert edit.peak_device.likely_bytes <= SMALL_GPU_BYTES
+    assert found.edits[0].change == {"batch_size": found.largest_batch_size}
+
+
+def test_small_batch_fits_without_edits() -> None:
+    found = fits(estimate(WORKLOAD.model_copy(update={"batch_size": 8})), SMALL_GPU_BYTES)
+    assert (found.verdict, found.edits) == ("fits", [])
+    assert found.largest_batch_size is not None
+    assert found.largest_batch_size > 8
+
+
+def test_model_larger_than_the_gpu_cannot_fit_and_the_nearest_edits_say_so() -> None:
+    workload = Workload(model="vgg11", batch_size=1, optimizer="adam", image_size=224)
+    found = fits(estimate(workload), 1024 * MIB)
+    assert (found.verdict, found.largest_batch_size) == ("cannot_fit", None)
+    peaks = [edit.peak_device.likely_bytes for edit in found.edits]
+    assert not any(edit.fits for edit in found.edits)
+    assert peaks == sorted(peaks)
+
+
+def test_batch_of_one_that_batch_norm_refuses_is_not_asked_for() -> None:
+    workload = Workload(model="resnet18", batch_size=8, optimizer="sgd", image_size=32)
+    assert max_batch(workload, 2048 * MIB) is not None
+    assert max_batch(workload, 100 * MIB) is None

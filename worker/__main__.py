@@ -1,0 +1,26 @@
+"""`python -m worker`: serve this node until SIGTERM or SIGINT."""
+
+import sys
+
+import structlog
+from pydantic import ValidationError
+
+from models.logs import configure_logs
+from models.settings import NodeSettings
+from worker.app import NodeTakenError, Worker
+
+
+def main() -> int:
+    configure_logs()
+    log = structlog.get_logger()
+    try:
+        worker = Worker(NodeSettings())
+    except (NodeTakenError, ValidationError) as error:
+        log.error("worker.refused", reason=str(error))  # noqa: TRY400 - one line says it all
+        return 2
+    worker.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""The node's own life: joining, heartbeats, hearing of cancellations, clearing up after a worker that was killed."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from shutil import rmtree
+from threading import Event, Thread
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from experiments.inventory import available_datasets
+from models.channels import CANCEL
+from models.settings import NodeSettings
+from models.statements import leases, nodes
+from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
+from worker.sampler import Sampler
+from worker.supervisor import Order, Supervisor, first_line
+
+log = structlog.get_logger()
+
+
+class Agent:
+    """One thread: renews the node and its leases, and passes cancellations on as they are asked for."""
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        engine: Engine,
+        supervisor: Supervisor,
+        nvml: Nvml | NvmlAbsent,
+        sampler: Sampler,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._supervisor = supervisor
+        self._nvml = nvml
+        self._sampler = sampler
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="agent", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def leave(self) -> None:
+        """Tell the lab to give this node nothing more; leases that it holds are renewed until `stop`."""
+        with suppress(DBAPIError), self._engine.begin() as connection:
+            connection.execute(nodes.leave(self._settings.node))
+
+    def stop(self) -> None:
+        """End the thread; call it when the last attempt has ended."""
+        self._stop.set()
+        self._thread.join(timeout=self._settings.heartbeat_seconds + 5)
+
+    def join(self) -> None:
+        """Describe this node to the lab."""
+        datasets = list(available_datasets(self._settings.datasets_folder))
+        description = {
+            "name": self._settings.node,
+            "slots": self._settings.slots,
+            "datasets": datasets,
+            "versions": {name: version(name) for name in ("torch", "torchvision", "celery")},
+            "gpu_reason": self._nvml.reason if isinstance(self._nvml, NvmlAbsent) else None,
+        }
+        with self._engine.begin() as connection:
+            connection.execute(nodes.join(description))
+            self._keep_gpus(connection)
+        log.info("node.joined", node=self._settings.node, slots=self._settings.slots, datasets=datasets)
+
+    def clear_up(self) -> None:
+        """Deal with what the worker before left: end its orphans, ship its directories, give its verdicts."""
+        end_orphans(self._settings.runs_folder)
+        with self._engine.begin() as connection:
+            left = connection.execute(leases.claimed_on(self._settings.node)).all()
+        for job_id, token, attempt in left:
+            self._supervisor.recover(job_id, token, attempt)
+        for folder in self._settings.runs_folder.iterdir():
+            if folder.is_dir():
+                # Its lease expired before we came: whatever it holds is void.
+                rmtree(folder, ignore_errors=True)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._serve()
+            except (psycopg.Error, DBAPIError) as error:
+                log.warning("agent.database_away", reason=first_line(error))
+                self._stop.wait(0.5)
+
+    def _serve(self) -> None:
+        with psycopg.connect(self._settings.libpq_url, autocommit=True, connect_timeout=5) as connection:
+            connection.execute(f"LISTEN {CANCEL}")
+            while not self._stop.is_set():
+                self._beat()
+                self._hear(connection, time.monotonic() + self._settings.heartbeat_seconds)
+
+    def _hear(self, connection: psycopg.Connection[Any], deadline: float) -> None:
+        while (left := deadline - time.monotonic()) > 0 and not self._stop.is_set():
+            for notice in connection.notifies(timeout=min(left, 0.5)):
+                self._order_job(UUID(notice.payload), Order.CANCEL)
+
+    def _order_job(self, job_id: UUID, order: Order) -> None:
+        for attempt in list(self._supervisor.attempts.values()):
+            if attempt.claimed.job_id == job_id:
+                attempt.order(order)
+
+    def _beat(self) -> None:
+        attempts = dict(self._supervisor.attempts)
+        with self._engine.begin() as connection:
+            datasets = list(available_datasets(self._settings.datasets_folder))
+            connection.execute(nodes.beat(self._settings.node, datasets=datasets))
+            self._keep_gpus(connection)
+            renewed = connection.execute(leases.renew(list(attempts), lease_seconds=self._settings.lease_seconds)).all()
+        alive = {row.token: row.cancel_requested_at for row in renewed}
+        for token, attempt in attempts.items():
+            if token not in alive:
+                attempt.order(Order.REVOKED)
+            elif alive[token] is not None:
+                attempt.order(Order.CANCEL)
+
+    def _keep_gpus(self, connection: Connection) -> None:
+        if isinstance(self._nvml, NvmlAbsent):
+            return
+        latest = self._sampler.latest()
+        rows = [_gpu_row(self._settings.node, gpu, latest.get(gpu.uuid)) for gpu in self._nvml.gpus()]
+        connection.execute(nodes.forget_gpus(self._settings.node, [row["uuid"] for row in rows]))
+        if rows:
+            connection.execute(nodes.keep_gpus(rows))
+
+
+def end_orphans(runs: Path) -> None:
+    """Kill the processes that live in a run directory: their worker is gone, and their writes would be refused."""
+    for pid in processes_below(runs):
+        log.warning("orphan.ended", pid=pid)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def processes_below(folder: Path) -> Iterator[int]:
+    """Processes whose working directory is below `folder`."""
+    root = folder.resolve()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        # Gone meanwhile, or another user's: not ours to end.
+        with suppress(OSError):
+            if (entry / "cwd").readlink().is_relative_to(root):
+                yield int(entry.name)
+
+
+def _gpu_row(node: str, gpu: GpuInfo, reading: GpuReading | None) -> dict[str, Any]:
+    return {
+        "uuid": gpu.uuid,
+        "node": node,
+        "index": gpu.index,
+        "name": gpu.name or "unknown",
+        "memory_total_bytes": gpu.memory_total_bytes,
+        "healthy": gpu.healthy,
+        "reason": gpu.reason,
+        "latest": {} if reading is None else _latest(reading),
+    }
+
+
+def _latest(reading: GpuReading) -> dict[str, Any]:
+    return {
+        "device_used_bytes": reading.device_used_bytes,
+        "utilization_percent": reading.utilization_percent,
+        "power_watts": reading.power_watts,
+        "temperature_celsius": reading.temperature_celsius,
+        "reasons": dict(reading.reasons),
+    }

@@ -1,0 +1,104 @@
+"""Puts a node's worker together: Celery listens on the node's queue, and each message becomes a supervised attempt."""
+
+import fcntl
+from pathlib import Path
+from typing import Any, TextIO
+from uuid import UUID
+
+import structlog
+from celery import Celery, Task
+from celery.signals import worker_ready, worker_shutting_down
+from sqlalchemy.exc import DBAPIError
+
+from models.database import sync_engine
+from models.doorbell import RUN_TASK, celery_app, queue_of
+from models.settings import NodeSettings
+from models.store import open_store
+from worker.agent import Agent
+from worker.nvml import Nvml
+from worker.sampler import Sampler
+from worker.supervisor import Supervisor, first_line
+from worker.zygote import Zygote
+
+THREADS_PER_GPU = 16
+"""Attempts that may share one GPU; a thread of the pool is made when it is first needed."""
+
+log = structlog.get_logger()
+
+
+class NodeTakenError(Exception):
+    """Another worker serves this node's folder."""
+
+
+class Worker:
+    """Everything of one node. `run` blocks until SIGTERM or SIGINT and the end of the attempts."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        self._settings = settings
+        for folder in (settings.runs_folder, settings.cache_folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock_folder(settings.runs_folder)
+        self._nvml = Nvml.open()
+        gpus = len(self._nvml.gpus()) if isinstance(self._nvml, Nvml) else 0
+        self._threads = settings.slots + THREADS_PER_GPU * gpus
+        self._sampler = Sampler(self._nvml, hz=settings.sample_hz)
+        engine = sync_engine(settings.sqlalchemy_url, pool_size=max(5, settings.slots + 2))
+        store = open_store(settings.artifacts_url)
+        self._zygote = Zygote()
+        self._supervisor = Supervisor(settings, engine, store, self._zygote, self._sampler)
+        self._agent = Agent(settings, engine, self._supervisor, self._nvml, self._sampler)
+
+    def run(self) -> None:
+        self._zygote.warm()
+        self._agent.clear_up()
+        app = celery_app(self._settings.redis_url)
+        _register(app, self._supervisor)
+        worker_ready.connect(self._ready, weak=False)
+        worker_shutting_down.connect(self._leave, weak=False)
+        app.Worker(
+            hostname=f"gpulab@{self._settings.node}",
+            queues=[queue_of(self._settings.node)],
+            pool_cls="threads",
+            concurrency=self._threads,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            loglevel="WARNING",
+            optimization="fair",
+        ).start()
+        self._agent.stop()
+        self._sampler.stop()
+
+    def _ready(self, **_: Any) -> None:
+        self._sampler.start()
+        self._agent.join()
+        self._agent.start()
+        log.info("worker.ready", node=self._settings.node, threads=self._threads)
+
+    def _leave(self, **_: Any) -> None:
+        log.info("worker.leaving")
+        self._agent.leave()
+        self._supervisor.leave()
+
+
+def _register(app: Celery, supervisor: Supervisor) -> None:
+    @app.task(name=RUN_TASK, bind=True)  # type: ignore[untyped-decorator]
+    def run_job(_task: Task, job_id: str, token: str) -> None:
+        try:
+            supervisor.run(UUID(job_id), UUID(token))
+        except DBAPIError as error:
+            # The lease knows: an unclaimed one is rung again, a claimed one expires or is found in its directory.
+            log.warning("task.database_away", job_id=job_id, reason=first_line(error))
+        except Exception:
+            log.exception("task.failed", job_id=job_id)
+
+
+def _lock_folder(folder: Path) -> TextIO:
+    """Hold the node's folder for as long as this process lives."""
+    file = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise NodeTakenError(f"another worker serves {folder}") from None
+    return file

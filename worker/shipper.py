@@ -1,0 +1,265 @@
+"""Tails a run directory into Postgres: every record exactly once.
+
+The offset up to which a file was read moves in the transaction that writes the rows, in an UPDATE guarded by the
+lease's token and by the offset before. A crash between two transactions repeats nothing and skips nothing; a shipper
+whose lease is gone changes nothing. Files go to the object store first, under a key of their own, and are named in the
+transaction.
+"""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+import structlog
+from obstore.store import ObjectStore
+from sqlalchemy import Connection, Engine, func, insert, select
+
+from experiments.contract import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER, OUTPUT_FILE, RECORDS_FILE, SAMPLES_FILE
+from models.channels import DATA
+from models.series import LogChunk, MetricChunk, Phase, SampleChunk
+from models.statements import leases, series
+
+MOST_BYTES = 4 * 2**20
+"""Read of one file in one turn, so that a transaction stays short."""
+
+log = structlog.get_logger()
+
+
+class LeaseGoneError(Exception):
+    """The lease was taken away: nothing of this attempt counts any more."""
+
+
+class Offsets(NamedTuple):
+    records: int
+    samples: int
+    output: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one turn found, sorted by the table it belongs to."""
+
+    metrics: dict[str, list[tuple[int, float, float]]] = field(default_factory=lambda: defaultdict(list))
+    samples: dict[tuple[str, str | None], list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    phases: list[tuple[float, str]] = field(default_factory=list)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    checkpoint: dict[str, Any] | None = None
+    progress: dict[str, Any] | None = None
+    versions: dict[str, str] | None = None
+    output: bytes = b""
+
+
+class Shipper:
+    """Ships one attempt's directory. Call `turn` until it returns False after the process has ended."""
+
+    def __init__(
+        self, engine: Engine, store: ObjectStore, folder: Path, token: UUID, job_id: UUID, *, log_limit_bytes: int
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._folder = folder
+        self._token = token
+        self._job_id = job_id
+        self._log_limit_bytes = log_limit_bytes
+        self._offsets: Offsets | None = None
+
+    def _resume(self) -> Offsets:
+        """How far this attempt was shipped, by whomever; asked at first, and after a commit whose fate is unknown."""
+        with self._engine.begin() as connection:
+            row = connection.execute(leases.offsets(self._token)).first()
+        if row is None:
+            raise LeaseGoneError
+        return Offsets(*row)
+
+    def turn(self) -> bool:
+        """Ship what is new; False when there was nothing.
+
+        Raises:
+            LeaseGoneError: stop; the attempt is over.
+            sqlalchemy.exc.DBAPIError: the database is away; call again later, nothing is lost.
+        """
+        before = self._offsets or self._resume()
+        records, records_end = _lines(self._folder / RECORDS_FILE, before.records)
+        samples, samples_end = _lines(self._folder / SAMPLES_FILE, before.samples)
+        output, output_end = _tail(self._folder / OUTPUT_FILE, before.output)
+        after = Offsets(records_end, samples_end, output_end)
+        self._offsets = before
+        if after == before:
+            return False
+        batch = _sort(records, samples)
+        batch.output = output
+        keys = {name: self._upload(ARTIFACTS_FOLDER, record) for name, record in batch.files.items()}
+        checkpoint_key = self._upload(CHECKPOINTS_FOLDER, batch.checkpoint) if batch.checkpoint else None
+        # Should the commit's answer be lost, the next turn asks the database how it ended.
+        self._offsets = None
+        with self._engine.begin() as connection:
+            self._write(connection, before, after, batch, keys, checkpoint_key)
+        self._offsets = after
+        return True
+
+    def _write(
+        self,
+        connection: Connection,
+        before: Offsets,
+        after: Offsets,
+        batch: _Batch,
+        keys: dict[str, str | None],
+        checkpoint_key: str | None,
+    ) -> None:
+        moved = connection.execute(leases.advance(self._token, before=before, after=after)).first()
+        if moved is None:
+            raise LeaseGoneError
+        attempt = moved.attempt
+        own = {"job_id": self._job_id, "attempt": attempt}
+        if batch.metrics:
+            connection.execute(insert(MetricChunk), [own | _metric_row(n, p) for n, p in batch.metrics.items()])
+        if batch.samples:
+            connection.execute(insert(SampleChunk), [own | _sample_row(k, r) for k, r in batch.samples.items()])
+        if batch.phases:
+            connection.execute(insert(Phase), [own | {"time": time, "name": name} for time, name in batch.phases])
+        for name, key in keys.items():
+            if key is not None:
+                connection.execute(series.keep_artifact(own | _file_row(batch.files[name], key)))
+        if batch.checkpoint and checkpoint_key:
+            connection.execute(series.keep_checkpoint(own | _checkpoint_row(batch.checkpoint, checkpoint_key)))
+        if batch.output:
+            self._keep_output(connection, attempt, batch.output)
+        shown = _shown(batch)
+        if shown:
+            connection.execute(leases.describe(self._job_id, **shown))
+        connection.execute(select(func.pg_notify(DATA, str(self._job_id))))
+
+    def _keep_output(self, connection: Connection, attempt: int, output: bytes) -> None:
+        start = connection.execute(series.log_end(self._job_id)).scalar() or 0
+        kept = output[: max(0, self._log_limit_bytes - start)]
+        if kept:
+            connection.execute(insert(LogChunk).values(job_id=self._job_id, start=start, attempt=attempt, data=kept))
+
+    def _upload(self, folder: str, record: dict[str, Any]) -> str | None:
+        """Copy a file to the store; null when it was replaced meanwhile, since a later record names the newer one."""
+        path = self._folder / folder / record["name"]
+        key = f"jobs/{self._job_id}/{record['sha256'][:16]}-{record['name']}"
+        try:
+            size = path.stat().st_size
+            if size != record["size_bytes"]:
+                return None
+            self._store.put(key, path)
+        except FileNotFoundError:
+            log.info("file.replaced", name=record["name"])
+            return None
+        return key
+
+
+def last_record(folder: Path) -> dict[str, Any] | None:
+    """The last whole record of a directory; the verdict, when the run got that far."""
+    path = folder / RECORDS_FILE
+    if not path.exists():
+        return None
+    data = path.read_bytes()
+    end = data.rfind(b"\n")
+    if end < 0:
+        return None
+    found: dict[str, Any] = orjson.loads(data[data.rfind(b"\n", 0, end) + 1 : end])
+    return found
+
+
+def _lines(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
+    """Whole lines after `offset`, decoded, and the offset behind them."""
+    data, _ = _tail(path, offset)
+    end = data.rfind(b"\n") + 1
+    return [record for line in data[:end].splitlines() if (record := _decode(line))], offset + end
+
+
+def _decode(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        record = None
+    if isinstance(record, dict):
+        return record
+    # Not one of ours: a run that wrote into the file by hand. It must not stop the records behind it.
+    log.warning("record.unreadable", line=line[:200])
+    return None
+
+
+def _tail(path: Path, offset: int) -> tuple[bytes, int]:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read(MOST_BYTES)
+    except FileNotFoundError:
+        return b"", offset
+    return data, offset + len(data)
+
+
+def _sort(records: list[dict[str, Any]], samples: list[dict[str, Any]]) -> _Batch:
+    batch = _Batch()
+    for record in records:
+        match record["type"]:
+            case "metric":
+                time, step = record["time"], record["step"]
+                for name, value in record["values"].items():
+                    batch.metrics[name].append((step, time, float(value)))
+            case "progress":
+                batch.progress = record
+            case "phase":
+                batch.phases.append((record["time"], record["name"]))
+            case "memory":
+                batch.samples["allocator", None].append(_allocator_sample(record))
+            case "artifact":
+                batch.files[record["name"]] = record
+            case "checkpoint":
+                batch.checkpoint = record
+            case "started":
+                batch.versions = record["versions"]
+    for sample in samples:
+        batch.samples[sample["source"], sample.get("gpu")].append(sample)
+    return batch
+
+
+def _allocator_sample(record: dict[str, Any]) -> dict[str, Any]:
+    values = {name: value for name, value in record.items() if name.endswith("_bytes")}
+    return {"time": record["time"], "values": values, "reasons": {}}
+
+
+def _metric_row(name: str, points: list[tuple[int, float, float]]) -> dict[str, Any]:
+    steps, times, values = zip(*points, strict=True)
+    return {"name": name, "steps": list(steps), "times": list(times), "values": list(values)}
+
+
+def _sample_row(key: tuple[str, str | None], samples: list[dict[str, Any]]) -> dict[str, Any]:
+    names = list(dict.fromkeys(name for sample in samples for name in sample["values"]))
+    return {
+        "source": key[0],
+        "gpu_uuid": key[1],
+        "times": [sample["time"] for sample in samples],
+        "values": {name: [_finite(sample["values"].get(name)) for sample in samples] for name in names},
+        "reasons": {name: reason for sample in samples for name, reason in sample["reasons"].items()},
+    }
+
+
+def _file_row(record: dict[str, Any], key: str) -> dict[str, Any]:
+    return {"key": key, **{name: record[name] for name in ("name", "size_bytes", "sha256", "media_type")}}
+
+
+def _checkpoint_row(record: dict[str, Any], key: str) -> dict[str, Any]:
+    kept = {name: record[name] for name in ("name", "step", "size_bytes")}
+    return {"key": key, "recorded_time": record["time"], **kept}
+
+
+def _shown(batch: _Batch) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if batch.progress is not None:
+        shown["progress_fraction"] = batch.progress["fraction"]
+        shown["progress_message"] = batch.progress["message"].replace("\0", "")
+    if batch.versions is not None:
+        shown["versions"] = batch.versions
+    return shown
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,352 @@
+"""Supervises one attempt of a job from claim to verdict. Whatever dies inside the job, this writes what happened.
+
+One thread of the Celery pool runs `Supervisor.run`: a short transaction to claim, then a loop that ships records and
+watches the clock and the orders with no session open, then a short transaction for the verdict.
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from shutil import rmtree
+from threading import Event
+from typing import Any
+from uuid import UUID
+
+import structlog
+from obstore.exceptions import BaseError as StoreError
+from obstore.store import ObjectStore
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from experiments.contract import SPEC_FILE
+from experiments.run_directory import place_checkpoint
+from gpulab.states import FailureCause, JobState
+from models.settings import NodeSettings
+from models.statements import leases, series
+from worker.sampler import Breach, Sampler, Watched
+from worker.shipper import LeaseGoneError, Shipper, last_record
+from worker.zygote import JobProcess, Zygote
+
+RETRY_SECONDS = 1.0
+AWAY = (DBAPIError, StoreError)
+"""The database or the object store can't be reached now; what was to be written is safe in the directory."""
+CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
+
+log = structlog.get_logger()
+
+
+class LeftForLaterError(Exception):
+    """The worker leaves while the database is away; the directory holds what the next worker needs."""
+
+
+class Order(StrEnum):
+    """Why a running job is told to end, the strongest last."""
+
+    LEAVE = "leave"
+    """The worker is stopping: checkpoint, another attempt follows."""
+    TIME_LIMIT = "time_limit"
+    CANCEL = "cancel"
+    BREACH = "breach"
+    """It holds more GPU memory than it reserved."""
+    REVOKED = "revoked"
+    """The lease is gone: end at once, say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a run needs, as the claim returned it."""
+
+    job_id: UUID
+    token: UUID
+    attempt: int
+    experiment: str
+    spec: dict[str, Any]
+    seed: int
+    device: str
+    time_limit_seconds: int
+    gpu_uuids: list[str]
+    reserved_bytes: int | None
+
+
+class Attempt:
+    """One running attempt. `order` may be called from any thread; everything else belongs to the supervising one."""
+
+    def __init__(self, claimed: Claimed, folder: Path) -> None:
+        self.claimed = claimed
+        self.folder = folder
+        self._orders: set[Order] = set()
+
+    def order(self, order: Order) -> None:
+        self._orders.add(order)
+
+    @property
+    def strongest(self) -> Order | None:
+        return max(self._orders, key=list(Order).index, default=None)
+
+
+class Supervisor:
+    """Runs attempts on one node. `attempts` holds the live ones by token."""
+
+    def __init__(
+        self, settings: NodeSettings, engine: Engine, store: ObjectStore, zygote: Zygote, sampler: Sampler
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._store = store
+        self._zygote = zygote
+        self._sampler = sampler
+        self._actor = f"node:{settings.node}"
+        self._leaving = Event()
+        self.attempts: dict[UUID, Attempt] = {}
+
+    def leave(self) -> None:
+        """Stop every attempt so that another follows, and take no new one."""
+        self._leaving.set()
+        for attempt in list(self.attempts.values()):
+            attempt.order(Order.LEAVE)
+
+    def run(self, job_id: UUID, token: UUID) -> None:
+        """Claim the lease and see the attempt through; a lease that is gone or taken is left quietly."""
+        if self._leaving.is_set():
+            return
+        with structlog.contextvars.bound_contextvars(job_id=str(job_id), node=self._settings.node):
+            claimed = self._claim(job_id, token)
+            if claimed is None:
+                log.info("lease.not_claimed")
+                return
+            with structlog.contextvars.bound_contextvars(attempt=claimed.attempt):
+                self._see_through(claimed)
+
+    def recover(self, job_id: UUID, token: UUID, attempt: int) -> None:
+        """Ship what a killed worker left in a run directory, and give the verdict it could not give."""
+        folder = run_folder(self._settings.runs_folder, job_id, attempt)
+        with structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=attempt):
+            shipper = self._shipper(folder, token, job_id)
+            try:
+                while shipper.turn():
+                    pass
+                log.info("leftover.shipped")
+                self._conclude(token, folder, None, order=None)
+            except LeaseGoneError:
+                log.info("leftover.void")
+            rmtree(folder, ignore_errors=True)
+
+    def _claim(self, job_id: UUID, token: UUID) -> Claimed | None:
+        statement = leases.claim(job_id, token, actor=self._actor, lease_seconds=self._settings.lease_seconds)
+        with self._engine.begin() as connection:
+            row = connection.execute(statement).mappings().first()
+        if row is None:
+            return None
+        if row["cancel_requested_at"] is not None:
+            self._finish(token, JobState.CANCELLED, message="cancelled before it started")
+            return None
+        names = ("attempt", "experiment", "spec", "seed", "device", "time_limit_seconds", "gpu_uuids", "reserved_bytes")
+        return Claimed(job_id=job_id, token=token, **{name: row[name] for name in names})
+
+    def _see_through(self, claimed: Claimed) -> None:
+        folder = run_folder(self._settings.runs_folder, claimed.job_id, claimed.attempt)
+        attempt = Attempt(claimed, folder)
+        self.attempts[claimed.token] = attempt
+        if self._leaving.is_set():
+            attempt.order(Order.LEAVE)
+        try:
+            self._prepare(claimed, folder)
+            process = self._zygote.start(folder, ",".join(claimed.gpu_uuids))
+            log.info("job.started", pid=process.pid)
+            self._watch(attempt, process)
+            try:
+                self._follow(attempt, process)
+            finally:
+                self._sampler.unwatch(str(claimed.job_id))
+                process.kill()
+            self._ship_rest(attempt)
+            self._conclude(claimed.token, folder, process.exit_status, order=attempt.strongest)
+        except LeftForLaterError:
+            log.warning("verdict.left_for_the_next_worker")
+            return
+        except LeaseGoneError:
+            log.warning("lease.gone")
+        except Exception:
+            # Without a heartbeat from here on the lease expires, and another attempt follows.
+            rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            del self.attempts[claimed.token]
+        rmtree(folder, ignore_errors=True)
+
+    def _prepare(self, claimed: Claimed, folder: Path) -> None:
+        """Write the order and bring back the checkpoint of the attempt before."""
+        rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        if claimed.attempt > 1:
+            self._bring_back(claimed, folder)
+        order = {
+            "job_id": str(claimed.job_id),
+            "attempt": claimed.attempt,
+            "experiment": claimed.experiment,
+            "spec": claimed.spec,
+            "seed": claimed.seed,
+            "device": claimed.device,
+            "threads": self._settings.threads_per_job or max(1, (os.cpu_count() or 1) // max(1, self._settings.slots)),
+            "datasets_folder": str(self._settings.datasets_folder),
+            "cache_folder": str(self._settings.cache_folder),
+            "gpu_memory_bytes": claimed.reserved_bytes,
+        }
+        (folder / SPEC_FILE).write_text(json.dumps(order))
+
+    def _bring_back(self, claimed: Claimed, folder: Path) -> None:
+        nothing_shipped = (0, 0, 0)
+        with self._engine.begin() as connection:
+            guard = leases.advance(claimed.token, before=nothing_shipped, after=nothing_shipped)
+            if connection.execute(guard).first() is None:
+                raise LeaseGoneError
+            row = connection.execute(series.checkpoint(claimed.job_id)).first()
+            for statement in series.take_back_metrics(claimed.job_id, row.recorded_time if row else 0.0):
+                connection.execute(statement)
+        if row is not None:
+            path = place_checkpoint(folder, row.step, row.name)
+            with path.open("wb") as file:
+                for chunk in self._store.get(row.key):
+                    file.write(chunk)
+            log.info("job.resumes", step=row.step)
+
+    def _watch(self, attempt: Attempt, process: JobProcess) -> None:
+        def breached(breach: Breach) -> None:
+            log.warning("reservation.broken", gpu=breach.gpu_uuid, used_bytes=breach.process_used_bytes)
+            attempt.order(Order.BREACH)
+
+        claimed = attempt.claimed
+        self._sampler.watch(
+            Watched(
+                job_id=str(claimed.job_id),
+                folder=attempt.folder,
+                pid=process.pid,
+                gpu_uuids=tuple(claimed.gpu_uuids),
+                reserved_bytes=claimed.reserved_bytes,
+                on_breach=breached,
+            )
+        )
+
+    def _follow(self, attempt: Attempt, process: JobProcess) -> None:
+        """Until the process ends: ship, enforce the clock, pass orders on."""
+        shipper = self._shipper(attempt.folder, attempt.claimed.token, attempt.claimed.job_id)
+        deadline = time.monotonic() + attempt.claimed.time_limit_seconds
+        kill_at: float | None = None
+        ship_at = 0.0
+        while not process.wait(self._settings.ship_seconds):
+            now = time.monotonic()
+            if now >= deadline:
+                attempt.order(Order.TIME_LIMIT)
+            order = attempt.strongest
+            if order is Order.REVOKED:
+                raise LeaseGoneError
+            if order is not None and kill_at is None:
+                log.info("job.stopping", order=order)
+                process.stop()
+                kill_at = now + self._settings.stop_grace_seconds
+            if kill_at is not None and now >= kill_at:
+                process.kill()
+            if now >= ship_at:
+                ship_at = now + self._ship(shipper)
+
+    def _ship(self, shipper: Shipper) -> float:
+        """Ship once; returns how long to leave the database alone."""
+        try:
+            shipper.turn()
+        except AWAY as error:
+            log.warning("shipper.waits", reason=first_line(error))
+            return RETRY_SECONDS
+        return 0.0
+
+    def _ship_rest(self, attempt: Attempt) -> None:
+        shipper = self._shipper(attempt.folder, attempt.claimed.token, attempt.claimed.job_id)
+
+        def rest() -> None:
+            while shipper.turn():
+                pass
+
+        self._persist(rest, attempt)
+
+    def _conclude(self, token: UUID, folder: Path, exit_status: int | None, *, order: Order | None) -> None:
+        """The verdict, from the last record, the exit status and the order that was given."""
+        last = last_record(folder) or {}
+        kind = last.get("type")
+        attempt = self.attempts.get(token)
+
+        def conclude() -> None:
+            if kind == "result":
+                self._finish(token, JobState.SUCCEEDED, result=last["value"])
+            elif order is Order.CANCEL:
+                self._finish(token, JobState.CANCELLED, message="cancelled")
+            elif order is Order.TIME_LIMIT:
+                self._fail(token, FailureCause.TIME_LIMIT, "it reached its time limit and was stopped")
+            elif order is Order.BREACH:
+                self._fail(token, FailureCause.OUT_OF_MEMORY, "it held more GPU memory than it had reserved")
+            elif kind == "error":
+                self._fail(token, FailureCause(last["cause"]), last["message"])
+            elif order is Order.LEAVE:
+                self._execute(leases.requeue(token, actor=self._actor, message="the worker is leaving"))
+            elif exit_status is not None and -exit_status in CRASHES:
+                name = signal.Signals(-exit_status).name
+                self._fail(token, FailureCause.ERROR, f"the process crashed with {name}; see the log")
+            elif exit_status is not None and exit_status > 0:
+                self._fail(token, FailureCause.ERROR, f"the process ended with status {exit_status}; see the log")
+            else:
+                self._lose(token, exit_status)
+
+        self._persist(conclude, attempt)
+
+    def _persist(self, action: Callable[[], None], attempt: Attempt | None) -> None:
+        """Do it until the database takes it. What a leaving worker can't write, the next one finds in the directory."""
+        while True:
+            try:
+                action()
+                return
+            except AWAY as error:
+                log.warning("verdict.waits", reason=first_line(error))
+                if self._leaving.wait(RETRY_SECONDS):
+                    raise LeftForLaterError from error
+                if attempt is not None and attempt.strongest is Order.REVOKED:
+                    raise LeaseGoneError from error
+
+    def _finish(self, token: UUID, state: JobState, *, message: str = "", result: dict[str, Any] | None = None) -> None:
+        self._execute(leases.finish(token, state, actor=self._actor, message=message, result=result))
+
+    def _fail(self, token: UUID, cause: FailureCause, message: str) -> None:
+        self._execute(leases.finish(token, JobState.FAILED, actor=self._actor, message=message, cause=cause))
+
+    def _lose(self, token: UUID, exit_status: int | None) -> None:
+        how = "its worker was killed" if exit_status is None else f"its process was ended from outside ({exit_status})"
+        statement = leases.lose(
+            leases.of_token(token),
+            max_lost_attempts=self._settings.max_lost_attempts,
+            actor=self._actor,
+            message=how,
+        )
+        self._execute(statement)
+
+    def _execute(self, statement: Any) -> None:
+        with self._engine.begin() as connection:
+            row = connection.execute(statement).mappings().first()
+        if row is None:
+            raise LeaseGoneError
+        log.info("job.concluded", state=row["state"], attempt=row["attempt"])
+
+    def _shipper(self, folder: Path, token: UUID, job_id: UUID) -> Shipper:
+        limit = self._settings.log_limit_bytes
+        return Shipper(self._engine, self._store, folder, token, job_id, log_limit_bytes=limit)
+
+
+def first_line(error: BaseException) -> str:
+    """What a log line needs of an error."""
+    return str(error).strip().partition("\n")[0]
+
+
+def run_folder(runs: Path, job_id: UUID, attempt: int) -> Path:
+    """Where an attempt lives while it runs."""
+    return runs / f"{job_id}-{attempt}"
