@@ -28,9 +28,9 @@ from models.statements import leases, nodes, queue
 from scheduler.plan import GpuRoom, NodeRoom, Placement, Wait, Waiting, plan
 
 LEADER_LOCK = 7_010_002
-REST_SHARE = 2.0
+REST_SHARE = 9.0
 """A look at the queue is followed by so many times its own length before new submissions cause the next."""
-LONGEST_REST_SECONDS = 0.5
+LONGEST_REST_SECONDS = 2.0
 EXPLAINED_A_TICK = 5000
 
 log = structlog.get_logger()
