@@ -1,10 +1,12 @@
-"""`python -m benchmarks.render`: put the newest results into docs/benchmarks.md, between its markers."""
+"""`python -m benchmarks.render`: put the results into docs/benchmarks.md and docs/gpu-memory.md, between markers."""
 
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks import render_memory
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -14,6 +16,8 @@ BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 def main() -> int:
     PAGE.write_text(rendered(PAGE.read_text(), newest()))
+    memory = render_memory.PAGE
+    memory.write_text(render_memory.rendered(memory.read_text(), render_memory.measured()))
     return 0
 
 

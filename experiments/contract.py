@@ -77,6 +77,8 @@ class Experiment(Generic[S, R]):
     gpu: GpuUse = GpuUse.PREFERRED
     datasets: Callable[[S], tuple[str, ...]] = field(default=lambda _spec: ())
     """Names of the data sets a spec needs; a node without them never gets the job."""
+    workload: Callable[[S], Any] | None = None
+    """The training step that decides a spec's memory, a `memory.contract.Workload`; None where nothing is predicted."""
     default_time_limit_seconds: int = 3600
     listed: bool = True
     """False for what the lab itself submits; such an experiment stays out of listings."""

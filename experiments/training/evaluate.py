@@ -9,9 +9,7 @@ from torch.nn import functional
 from experiments.contract import Run, Stopped
 from experiments.data import Images, to_input
 from experiments.training.models import logits_of
-
-BATCH_SIZE = 256
-MAX_BATCH_PIXELS = 64 * 224 * 224
+from experiments.training.recipe import evaluation_batch_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Evaluation:
 def evaluate(model: nn.Module, images: Images, image_size: int, run: Run, standardize: nn.Module) -> Evaluation:
     """Raises `Stopped` between batches when the run is asked to end. The model is left in evaluation mode."""
     model.eval()
-    batch_size = max(1, min(BATCH_SIZE, MAX_BATCH_PIXELS // image_size**2))
+    batch_size = evaluation_batch_size(image_size)
     loss = torch.zeros((), dtype=torch.float64, device=run.device)
     predictions: list[Tensor] = []
     batches = (torch.split(whole, batch_size) for whole in (images.pixels, images.labels))

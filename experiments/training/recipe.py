@@ -7,6 +7,13 @@ from typing import Literal
 Optimizer = Literal["sgd", "sgd_momentum", "adam", "adamw"]
 Schedule = Literal["constant", "cosine", "step"]
 Precision = Literal["float32", "bfloat16", "float16"]
+EVALUATION_BATCH_SIZE = 256
+EVALUATION_BATCH_PIXELS = 64 * 224 * 224
+
+
+def evaluation_batch_size(image_size: int) -> int:
+    """Pictures classified at once after an epoch, bounded in pixels."""
+    return max(1, min(EVALUATION_BATCH_SIZE, EVALUATION_BATCH_PIXELS // image_size**2))
 
 
 @dataclass(frozen=True, slots=True)

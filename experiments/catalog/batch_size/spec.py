@@ -6,7 +6,9 @@ from pydantic import Field, model_validator
 
 from experiments.contract import Experiment, GpuUse, Result, Spec
 from experiments.inventory import DatasetName
+from experiments.memory.contract import Workload
 from experiments.torchvision_models import ModelName, check_image_size
+from experiments.training.recipe import evaluation_batch_size
 from experiments.training.rows import EPOCH_METRICS, EpochRow
 
 LEARNING_RATE_PER_IMAGE = 2.5e-5
@@ -79,6 +81,17 @@ class BatchSizeResult(Result):
     """Why the memory is null; null where it is not."""
 
 
+def workload(spec: BatchSizeSpec) -> Workload:
+    """The training step and the evaluation whose memory decides; all data sets of the course have ten classes."""
+    return Workload(
+        model=spec.model,
+        image_size=spec.image_size,
+        batch_size=spec.batch_size,
+        optimizer="sgd_momentum",
+        evaluation_batch_size=min(evaluation_batch_size(spec.image_size), max(spec.images, spec.validation_images)),
+    )
+
+
 EXPERIMENT = Experiment(
     slug="batch-size",
     title="Batch size, speed and memory",
@@ -92,6 +105,7 @@ EXPERIMENT = Experiment(
     figures="experiments.catalog.batch_size.figures:draw",
     questions=("5c",),
     metrics=EPOCH_METRICS,
+    workload=workload,
     gpu=GpuUse.EXCLUSIVE,
     datasets=lambda spec: (spec.dataset,),
     default_time_limit_seconds=3 * 3600,

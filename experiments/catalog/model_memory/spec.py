@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from experiments.contract import Experiment, GpuUse, Metric, Result, Spec
+from experiments.memory.contract import Implementation, Workload
 from experiments.torchvision_models import ModelName, check_image_size
 
 Moment = Literal["after_model", "after_backward", "after_step", "after_second_step"]
@@ -82,6 +83,13 @@ class ModelMemoryResult(Result):
     """The four moments, in order of time."""
 
 
+def workload(spec: ModelMemorySpec) -> Workload:
+    """The training step whose memory is measured."""
+    implementation: Implementation | None = None if spec.foreach is None else "foreach" if spec.foreach else "for_loop"
+    shared = spec.model_dump(exclude={"foreach"})
+    return Workload.model_validate(shared | {"implementation": implementation})
+
+
 EXPERIMENT = Experiment(
     slug="model-memory",
     title="Memory of a model and its optimizer",
@@ -95,6 +103,7 @@ EXPERIMENT = Experiment(
     figures="experiments.catalog.model_memory.figures:draw",
     questions=("5a", "5b"),
     metrics=(Metric("loss", direction="min", description="Cross-entropy of the step's random batch"),),
+    workload=workload,
     gpu=GpuUse.EXCLUSIVE,
     default_time_limit_seconds=1800,
 )

@@ -6,8 +6,9 @@ from pydantic import Field, model_validator
 
 from experiments.contract import Experiment, GpuUse, Result, Spec
 from experiments.inventory import DatasetName
+from experiments.memory.contract import Workload
 from experiments.torchvision_models import ModelName, check_image_size
-from experiments.training.recipe import Optimizer, Precision, Schedule
+from experiments.training.recipe import Optimizer, Precision, Schedule, evaluation_batch_size
 from experiments.training.rows import EPOCH_METRICS, EpochRow
 
 
@@ -102,6 +103,12 @@ class TrainClassifierResult(Result):
     """Why the memory is null; null where it is not."""
 
 
+def workload(spec: TrainClassifierSpec) -> Workload:
+    """The training step and the evaluation whose memory decides, for ten classes: more enlarge the last layer alone."""
+    shared = spec.model_dump(include=set(Workload.model_fields))
+    return Workload.model_validate(shared | {"evaluation_batch_size": evaluation_batch_size(spec.image_size)})
+
+
 EXPERIMENT = Experiment(
     slug="train-classifier",
     title="Train a classifier",
@@ -114,6 +121,7 @@ EXPERIMENT = Experiment(
     run="experiments.catalog.train_classifier.run:run",
     figures="experiments.catalog.train_classifier.figures:draw",
     metrics=EPOCH_METRICS,
+    workload=workload,
     gpu=GpuUse.PREFERRED,
     datasets=lambda spec: (spec.dataset,),
     default_time_limit_seconds=4 * 3600,
