@@ -164,10 +164,14 @@ def _largest(results: dict[str, Any]) -> list[str]:
 
 def _cold(results: dict[str, Any]) -> list[str]:
     told = [
-        f"{found['wall']} s with {optimizer} ({found['low']} to {found['high']}, five processes)"
+        f"{found['wall']} s with `{optimizer}` ({found['low']} to {found['high']}; {found['cpu']} s of processor time)"
         for optimizer, found in results["cold"].items()
     ]
-    return [f"ResNet-152 at batch 8 and 224 pixels, in a fresh process, imports left out: {', '.join(told)}."]
+    load = max(found["load"] for found in results["cold"].values())
+    return [
+        "ResNet-152 at batch 8 and 224 pixels, in a fresh process, imports left out; medians and extremes of five, on a "
+        f"machine with up to {load:.0f} other runnable processes: {', '.join(told)}."
+    ]
 
 
 SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
@@ -193,8 +197,12 @@ def _steps(values: Sequence[int]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
+    return f"{_no_minus_zero(f'{100 * share:.2f}')} %"
 
 
 def _off(value: float, truth: float) -> str:
-    return f"{100 * (value / truth - 1):+.0f} %"
+    return f"{_no_minus_zero(f'{100 * (value / truth - 1):+.0f}')} %"
+
+
+def _no_minus_zero(number: str) -> str:
+    return number if number.strip("+-0.") else number.lstrip("+-")
