@@ -169,8 +169,8 @@ def _cold(results: dict[str, Any]) -> list[str]:
     ]
     load = max(found["load"] for found in results["cold"].values())
     return [
-        "ResNet-152 at batch 8 and 224 pixels, in a fresh process, imports left out; medians and extremes of five, on a "
-        f"machine with up to {load:.0f} other runnable processes: {', '.join(told)}."
+        f"ResNet-152 at batch 8 and 224 pixels, in a fresh process, imports left out: {', '.join(told)}. Medians and",
+        f"extremes of five, while up to {load:.0f} processes wanted the machine's cores.",
     ]
 
 
