@@ -8,12 +8,13 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from api.tokens import digest_of, new_token
+from api.tokens import digest_of, new_token, prefix_of
 from gpulab.states import Role
 from models.database import sync_engine
 from models.logs import configure_logs
 from models.settings import DatabaseSettings
-from models.statements import people
+from models.statements import people, tokens
+from models.statements.audit import OPERATOR
 
 ADMIN = "admin"
 
@@ -26,15 +27,16 @@ def ensure_token(connection: Connection, path: Path) -> bool:
         path.chmod(0o600)
         return False
     token = new_token()
-    user_id = connection.execute(people.ensure_user(ADMIN, Role.ADMIN.value)).scalar_one()
-    connection.execute(people.add_token(user_id, name="bootstrap", digest=digest_of(token)))
+    user_id = connection.execute(people.ensure_admin(ADMIN)).scalar_one()
+    values = {"name": "bootstrap", "digest": digest_of(token), "prefix": prefix_of(token), "expires_at": None}
+    connection.execute(tokens.make(user_id, values, OPERATOR, most=sys.maxsize))
     _write_private(path, token)
     return True
 
 
 def _works(connection: Connection, token: str) -> bool:
     row = connection.execute(people.bearer(digest_of(token))).first()
-    return row is not None and row.role == Role.ADMIN
+    return row is not None and row.good and row.role == Role.ADMIN
 
 
 def _write_private(path: Path, token: str) -> None:

@@ -16,8 +16,9 @@ from api.hub import Hub
 from api.known_results import KnownResults
 from api.middleware import RequestBoundary
 from api.owners import Owners
-from api.routes import experiments, health, jobs, nodes, people, results, streams, studies
+from api.routes import audit, experiments, health, jobs, nodes, people, results, sessions, streams, studies, tokens
 from api.services import experiments as catalogue
+from api.sign_ins import SignIns
 from api.telemetry import Telemetry
 from models.settings import ApiSettings
 from models.store import open_store
@@ -62,8 +63,9 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.add_middleware(RequestBoundary, telemetry=telemetry)
     rendering.install(app)
     openapi.install(app)
-    for routes in (experiments, jobs, studies, results, streams, nodes, people):
+    for routes in (experiments, jobs, studies, results, streams, nodes, people, tokens, sessions, audit):
         app.include_router(routes.router, dependencies=[Depends(bearer_scheme)])
+    app.include_router(sessions.opening)
     app.include_router(health.router)
     return app
 
@@ -77,6 +79,7 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
         hub=Hub(settings.libpq_url, database, stream_limit=settings.stream_limit),
         known_results=KnownResults(database),
         owners=Owners(database),
+        sign_ins=SignIns(settings.failed_sign_ins_per_minute),
         store=open_store(settings.artifacts_url),
         redis=Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2),
         telemetry=telemetry,

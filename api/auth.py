@@ -1,5 +1,10 @@
-"""Who asks: bearer tokens, looked up by their SHA-256 at every request, so that revoking one works at once."""
+"""Who asks: a bearer token or the cookie of a session, looked up by its SHA-256 at every request.
 
+So revoking one, or shutting a person out, works at once. A session's cookie travels by itself wherever the browser
+goes; what changes something must therefore also carry a header that no other site can set.
+"""
+
+import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -8,11 +13,18 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from api.database import Database
-from api.problems import Forbidden, Unauthenticated
-from api.tokens import digest_of
+from api.context import Lab
+from api.database import Row
+from api.problems import CsrfFailed, Forbidden, Unauthenticated
+from api.tokens import csrf_of, digest_of
 from gpulab.states import Role
 from models.statements import people
+from models.statements.audit import Origin
+
+SESSION_COOKIE = "gpulab_session"
+CSRF_COOKIE = "gpulab_csrf"
+CSRF_HEADER = "X-CSRF-Token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 bearer_scheme = HTTPBearer(
     scheme_name="bearer", bearerFormat="glab_…", description="A token of the lab.", auto_error=False
@@ -21,32 +33,94 @@ bearer_scheme = HTTPBearer(
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The person behind a request."""
+    """The person behind a request, and where it came from."""
 
     id: UUID
     name: str
     role: Role
-    token_name: str
+    team: str | None
+    token_id: UUID | None
+    token_name: str | None
     token_expires_at: datetime | None
+    address: str
+    request_id: str
 
     @property
     def is_staff(self) -> bool:
         return self.role is not Role.STUDENT
 
     @property
+    def is_admin(self) -> bool:
+        return self.role is Role.ADMIN
+
+    @property
     def actor(self) -> str:
         return f"user:{self.name}"
 
+    @property
+    def origin(self) -> Origin:
+        """What the audit keeps of it."""
+        return Origin(self.actor, self.id, self.address, self.request_id)
 
-async def authenticate(request: Request, database: Database) -> Principal:
-    """The owner of the request's token. Raises `Unauthenticated`."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+
+async def authenticate(request: Request, lab: Lab) -> Principal:
+    """Who asks. Raises `Unauthenticated`, `TooManySignIns`, `CsrfFailed`."""
+    given = request.headers.get("authorization")
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if given is None and cookie:
+        return await _of_session(request, lab, cookie)
+    scheme, _, token = (given or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("send a token: Authorization: Bearer glab_…", invalid_token=False)
-    row = await database.row_after_reconnecting(people.bearer, digest=digest_of(token.strip()))
-    if row is None:
+    return await of_token(request, lab, token.strip())
+
+
+async def of_token(request: Request, lab: Lab, token: str) -> Principal:
+    """Whose token it is. Raises `Unauthenticated`, `TooManySignIns`."""
+    address = address_of(request)
+    lab.sign_ins.check(address, token)
+    digest = digest_of(token)
+    row = await lab.database.row_after_reconnecting(people.bearer, digest=digest)
+    if row is None or not row.good:
+        lab.sign_ins.failed(address, token, known=row is not None)
         raise Unauthenticated("the token is unknown, expired or revoked", invalid_token=True)
-    return Principal(row.id, row.name, Role(row.role), row.token_name, row.expires_at)
+    lab.sign_ins.succeeded(digest)
+    return _principal_of(request, row)
+
+
+async def _of_session(request: Request, lab: Lab, cookie: str) -> Principal:
+    row = await lab.database.row_after_reconnecting(people.browser, digest=digest_of(cookie))
+    if row is None:
+        raise Unauthenticated("the session is over; sign in again", invalid_token=True)
+    if request.method not in SAFE_METHODS:
+        sent = request.headers.get(CSRF_HEADER, "")
+        if not hmac.compare_digest(sent.encode(errors="surrogateescape"), csrf_of(cookie).encode()):
+            raise CsrfFailed(f"send the value of the cookie {CSRF_COOKIE} as the header {CSRF_HEADER}")
+    return _principal_of(request, row)
+
+
+def _principal_of(request: Request, row: Row) -> Principal:
+    return Principal(
+        id=row.id,
+        name=row.name,
+        role=Role(row.role),
+        team=row.team,
+        token_id=row.token_id,
+        token_name=row.token_name,
+        token_expires_at=row.expires_at,
+        address=address_of(request),
+        request_id=request.scope["state"]["request_id"],
+    )
+
+
+def address_of(request: Request) -> str:
+    """Where the request came from; behind a proxy that the server trusts, what the proxy says."""
+    return request.client.host if request.client is not None else "unknown"
+
+
+def origin_of(request: Request) -> Origin:
+    """What the audit keeps of a request by nobody yet."""
+    return Origin("anonymous", None, address_of(request), request.scope["state"]["request_id"])
 
 
 async def _principal(request: Request) -> Principal:
@@ -61,5 +135,13 @@ async def _staff(request: Request) -> Principal:
     return principal
 
 
+async def _admin(request: Request) -> Principal:
+    principal: Principal = request.state.principal
+    if not principal.is_admin:
+        raise Forbidden("only admins may do this")
+    return principal
+
+
 ThePrincipal = Annotated[Principal, Depends(_principal)]
 Staff = Annotated[Principal, Depends(_staff)]
+Admin = Annotated[Principal, Depends(_admin)]

@@ -12,6 +12,7 @@ from api.database import Database
 from api.hub import Hub
 from api.known_results import KnownResults
 from api.owners import Owners
+from api.sign_ins import SignIns
 from api.telemetry import Telemetry
 from models.settings import ApiSettings
 
@@ -24,6 +25,7 @@ class Lab:
     hub: Hub
     known_results: KnownResults
     owners: Owners
+    sign_ins: SignIns
     store: ObjectStore
     redis: Redis
     telemetry: Telemetry

@@ -7,6 +7,8 @@ from fastapi import Request, Response
 
 PRIVATE = "private, no-cache"
 """A client may keep the answer, for itself, and asks before using it."""
+VARY = "Authorization, Cookie"
+"""Whose answer it is."""
 
 
 def of_job(job_id: UUID, version: int) -> str:
@@ -28,7 +30,7 @@ def matches(header: str | None, etag: str) -> bool:
 
 def answer(request: Request, body: bytes, etag: str) -> Response:
     """The body with its tag, or 304."""
-    headers = {"ETag": etag, "Cache-Control": PRIVATE, "Vary": "Authorization"}
+    headers = {"ETag": etag, "Cache-Control": PRIVATE, "Vary": VARY}
     if matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")

@@ -6,10 +6,12 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from api.auth import SESSION_COOKIE
 from api.problems import (
     InternalError,
     InvalidRequest,
     Refusal,
+    TooManySignIns,
     Unauthenticated,
     Unavailable,
 )
@@ -24,7 +26,9 @@ TAGS = [
     {"name": "results", "description": "What runs recorded, printed and kept."},
     {"name": "streams", "description": "Server-sent events: notices that something changed."},
     {"name": "nodes", "description": "The machines."},
-    {"name": "people", "description": "Who is asking."},
+    {"name": "people", "description": "Who is asking, who there is, and their tokens."},
+    {"name": "sessions", "description": "Signing a browser in and out."},
+    {"name": "audit", "description": "Who did what."},
     {"name": "health", "description": "Whether the lab works. No token is needed."},
 ]
 IF_NONE_MATCH = {
@@ -33,6 +37,12 @@ IF_NONE_MATCH = {
     "required": False,
     "description": "The ETag of what you have.",
     "schema": {"type": "string"},
+}
+SESSION_SCHEME = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": SESSION_COOKIE,
+    "description": "From `POST /v1/session`. What changes something also needs the header `X-CSRF-Token`.",
 }
 Responses = dict[int | str, dict[str, Any]]
 
@@ -82,6 +92,7 @@ def _completed(made: dict[str, Any]) -> dict[str, Any]:
         [(Problem, "serialization"), (InvalidField, "serialization")], ref_template="#/components/schemas/{model}"
     )
     schemas |= definitions["$defs"]
+    made["components"]["securitySchemes"]["session"] = SESSION_SCHEME
     for operations in made["paths"].values():
         for method, operation in operations.items():
             if method == "get" and operation.get("security"):
@@ -96,7 +107,8 @@ def _complete(operation: dict[str, Any]) -> None:
         del responses["422"]
     common: list[type[Refusal]] = [InternalError]
     if operation.get("security"):
-        common += [Unauthenticated, Unavailable]
+        operation["security"].append({"session": []})
+        common += [Unauthenticated, TooManySignIns, Unavailable]
     if operation.get("parameters") or operation.get("requestBody"):
         common.append(InvalidRequest)
     for status, response in problems(*common).items():

@@ -59,6 +59,12 @@ class Forbidden(Refusal):
     title = "The token may not do this"
 
 
+class CsrfFailed(Refusal):
+    status = 403
+    slug = "csrf-failed"
+    title = "The request does not prove where it comes from"
+
+
 class NotFound(Refusal):
     status = 404
     slug = "not-found"
@@ -88,6 +94,34 @@ class ArtifactNotFound(NotFound):
 class NodeNotFound(NotFound):
     slug = "node-not-found"
     title = "There is no such node"
+
+
+class UserNotFound(NotFound):
+    slug = "user-not-found"
+    title = "There is no such person"
+
+
+class TokenNotFound(NotFound):
+    slug = "token-not-found"
+    title = "There is no such token"
+
+
+class AlreadyTaken(Refusal):
+    status = 409
+    slug = "already-taken"
+    title = "Somebody has this name or address already"
+
+
+class LastAdmin(Refusal):
+    status = 409
+    slug = "last-admin"
+    title = "The lab would have no admin left"
+
+
+class TooManyTokens(Refusal):
+    status = 409
+    slug = "too-many-tokens"
+    title = "The person has as many tokens as one may have"
 
 
 class JobAlreadyFinished(Refusal):
@@ -162,6 +196,12 @@ class InvalidStudy(InvalidRequest):
 class InvalidCursor(InvalidRequest):
     slug = "invalid-cursor"
     title = "The cursor does not belong to this list"
+
+
+class TooManySignIns(Refusal):
+    status = 429
+    slug = "too-many-sign-ins"
+    title = "Too many sign-ins failed"
 
 
 class Unavailable(Refusal):

@@ -108,7 +108,7 @@ def _allowed(request: Request) -> str:
     bare = {"type": "http", "path": request.scope["path"], "root_path": "", "headers": [], "query_string": b""}
     return ", ".join(
         method
-        for method in ("GET", "POST")
+        for method in ("GET", "POST", "PATCH", "DELETE")
         if any(route.matches({**bare, "method": method})[0] is Match.FULL for route in request.app.routes)
     )
 

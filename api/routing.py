@@ -1,13 +1,13 @@
 """The routes of /v1: each knows who asks before anything else, and reads its body within a limit and strictly."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from api import strict_json
+from api import auditing, strict_json
 from api.auth import authenticate
 from api.problems import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType, shortened
 from gpulab.schemas import InvalidField
@@ -47,25 +47,56 @@ class StrictRequest(Request):
 
 
 class LabRoute(APIRoute):
+    is_open: ClassVar[bool] = False
+    """Whether it answers who is not signed in."""
+    audits_itself: ClassVar[bool] = False
+    """Whether its statements write their own events of the audit."""
+
     def get_route_handler(self) -> Handler:
-        handler = super().get_route_handler()
+        answer = self._audited(super().get_route_handler())
         takes_body = self.body_field is not None
         body_required = self.body_field is not None and self.body_field.field_info.is_required()
 
         known = _query_names(self.dependant)
 
         async def checked(request: Request) -> Response:
-            request.state.principal = await authenticate(request, request.app.state.lab.database)
+            if not self.is_open:
+                request.state.principal = await authenticate(request, request.app.state.lab)
             if request.scope["query_string"]:
                 _refuse_unknown(request, known)
             if not takes_body or not (body_required or _has_body(request)):
-                return await handler(request)
+                return await answer(request)
             strict = StrictRequest(request.scope, request.receive)
             # Parsed here, where a refusal still travels as it is; the framework finds the value ready.
             await strict.json()
-            return await handler(strict)
+            return await answer(strict)
 
         return checked
+
+    def _audited(self, handler: Handler) -> Handler:
+        if self.audits_itself or self.is_open:
+            return handler
+        operation = self.operation_id or self.name
+        kind = str(self.tags[0]).removesuffix("s") if self.tags else "thing"
+
+        async def recorded(request: Request) -> Response:
+            response = await handler(request)
+            await auditing.record(request, operation, kind, response.status_code)
+            return response
+
+        return recorded
+
+
+class PeopleRoute(LabRoute):
+    """A route whose statements write their own events of the audit."""
+
+    audits_itself = True
+
+
+class OpenRoute(LabRoute):
+    """A route for who is not signed in yet."""
+
+    is_open = True
 
 
 def _query_names(dependant: Dependant) -> set[str]:

@@ -38,6 +38,14 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class Audience(StrEnum):
+    """With whom a job or a study is shared."""
+
+    TEAM = "team"
+    """The owner's team."""
+    CLASS = "class"
+
+
 FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 ACTIVE_STATES = frozenset({JobState.LEASED, JobState.RUNNING})
 

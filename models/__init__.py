@@ -1,18 +1,21 @@
 """The tables, one a file, and the statements over them, shared by the async API and the sync scheduler and worker."""
 
 from models.artifact import Artifact, Checkpoint
+from models.audit import AuditEvent
 from models.base import Base
 from models.event import JobEvent
 from models.job import Job
 from models.lease import Lease
 from models.node import Gpu, Node
-from models.person import Token, User
+from models.person import BrowserSession, Token, User
 from models.series import LogChunk, MetricChunk, Phase, SampleChunk
 from models.study import Study, StudyRun
 
 __all__ = [
     "Artifact",
+    "AuditEvent",
     "Base",
+    "BrowserSession",
     "Checkpoint",
     "Gpu",
     "Job",

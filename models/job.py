@@ -32,6 +32,7 @@ class Job(Base):
         Index("ix_jobs_tags", "tags", postgresql_using="gin"),
         Index("ix_jobs_reusable", "owner_id", "experiment", "seed", postgresql_where=text("state = 'succeeded'")),
         Index("ix_jobs_study_id", "study_id", postgresql_where=text("study_id IS NOT NULL")),
+        Index("ix_jobs_shared", "id", postgresql_where=text("shared_with IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
@@ -83,3 +84,5 @@ class Job(Base):
         ForeignKey("studies.id", use_alter=True)
     )
     """The study that submitted it; later ones may reuse it."""
+    shared_with: Mapped[str | None]
+    """Who else may read it: `team` (the owner's) or `class`; null is nobody."""

@@ -50,6 +50,12 @@ class ApiSettings(Settings):
     """Connections to PostgreSQL of one API process, beside the one that listens. Streams and waits hold none."""
     stream_limit: int = 2000
     """Open event streams of one API process; more answer 503."""
+    session_seconds: float = 12 * 3600.0
+    """How long a browser stays signed in; never longer than the token it signed in with."""
+    failed_sign_ins_per_minute: int = 20
+    """With one beginning of a token; more answer 429. Ten times as many from one address."""
+    max_tokens: int = 50
+    """Good tokens that one person may have."""
 
 
 class SchedulerSettings(Settings):

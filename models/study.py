@@ -15,6 +15,7 @@ class Study(Base):
     __table_args__ = (
         Index("uq_studies_owner_id_idempotency_key", "owner_id", "idempotency_key", unique=True),
         Index("ix_studies_owner_id_id", "owner_id", "id"),
+        Index("ix_studies_shared", "id", postgresql_where=text("shared_with IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
@@ -35,6 +36,8 @@ class Study(Base):
     cancelled_at: Mapped[datetime | None]
     report_job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
     """The latest report; it is no run of the study."""
+    shared_with: Mapped[str | None]
+    """Who else may read it and its jobs: `team` (the owner's) or `class`; null is nobody."""
 
 
 class StudyRun(Base):

@@ -10,6 +10,7 @@ from api.context import TheLab
 from api.openapi import headers, problems
 from api.problems import (
     BodyTooLarge,
+    Forbidden,
     IdempotencyKeyReused,
     InvalidCursor,
     InvalidRequest,
@@ -22,10 +23,10 @@ from api.problems import (
     UnsupportedMediaType,
 )
 from api.rendering import json_response, readable
-from api.routes.parameters import Cursor, JobId, Limit, Words
+from api.routes.parameters import Cursor, JobId, Limit, Shared, Words
 from api.routing import LabRoute
 from api.services import history, jobs
-from gpulab.schemas import DryRunRead, EventPage, JobCreate, JobPage, JobRead, QueueRead
+from gpulab.schemas import DryRunRead, EventPage, JobCreate, JobPage, JobRead, QueueRead, ShareOrder
 from gpulab.schemas.base import Tag
 from gpulab.states import JobState
 
@@ -84,11 +85,12 @@ async def list_jobs(
     tag: Annotated[Tag | None, Query()] = None,
     text: Annotated[Words, Query(description="Part of the name or the experiment.")] = None,
     study: Annotated[UUID | None, Query(description="Runs of this study, reused ones too.")] = None,
+    shared: Shared = False,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
-    """Jobs, newest first. Students see their own."""
-    filters = jobs.JobFilters(tuple(state or ()), experiment, owner, tag, text, study)
+    """Jobs, newest first. Students see their own, or those shared with them."""
+    filters = jobs.JobFilters(tuple(state or ()), experiment, owner, tag, text, study, shared)
     return readable(request, await jobs.page(lab, principal, filters, cursor, limit))
 
 
@@ -112,7 +114,7 @@ async def get_job(
     operation_id="cancel_job",
     status_code=202,
     response_model=JobRead,
-    responses=problems(JobNotFound, JobAlreadyFinished),
+    responses=problems(Forbidden, JobNotFound, JobAlreadyFinished),
 )
 async def cancel_job(lab: TheLab, principal: ThePrincipal, job_id: JobId) -> Response:
     """Ask for the job's end. A running one gets time for a checkpoint; asking again changes nothing."""
@@ -133,6 +135,17 @@ async def retry_job(lab: TheLab, principal: ThePrincipal, job_id: JobId) -> Resp
     """Submit a final job's order again, as a new job that names the first in `retry_of`."""
     job = await jobs.retry(lab, principal, job_id)
     return json_response(job, status=201, headers={"Location": f"/v1/jobs/{job.id}"})
+
+
+@router.post(
+    "/{job_id}/share",
+    operation_id="share_job",
+    response_model=JobRead,
+    responses=problems(MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest, Forbidden, JobNotFound),
+)
+async def share_job(lab: TheLab, principal: ThePrincipal, job_id: JobId, order: ShareOrder) -> Response:
+    """Let your team or the class read the job and all it recorded; null takes it back."""
+    return json_response(await jobs.share(lab, principal, job_id, order))
 
 
 @router.get("/{job_id}/queue", operation_id="get_job_queue", response_model=QueueRead, responses=problems(JobNotFound))

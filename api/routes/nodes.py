@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.auth import Staff
+from api.auth import Admin
 from api.context import TheLab
 from api.openapi import problems
 from api.problems import BodyTooLarge, Forbidden, MalformedBody, NodeNotFound, UnsupportedMediaType
@@ -37,8 +37,8 @@ async def list_gpus(request: Request, lab: TheLab) -> Response:
     response_model=NodeRead,
     responses=problems(MalformedBody, Forbidden, NodeNotFound, BodyTooLarge, UnsupportedMediaType),
 )
-async def drain_node(lab: TheLab, principal: Staff, name: NodeName, order: DrainOrder | None = None) -> Response:
-    """Start no further job on the node; those that run go on. For staff."""
+async def drain_node(lab: TheLab, principal: Admin, name: NodeName, order: DrainOrder | None = None) -> Response:
+    """Start no further job on the node; those that run go on. For admins."""
     reason = None if order is None else order.reason
     return json_response(await nodes.drain(lab, principal, name, draining=True, reason=reason))
 
@@ -49,6 +49,6 @@ async def drain_node(lab: TheLab, principal: Staff, name: NodeName, order: Drain
     response_model=NodeRead,
     responses=problems(Forbidden, NodeNotFound),
 )
-async def undrain_node(lab: TheLab, principal: Staff, name: NodeName) -> Response:
-    """Let jobs start on the node again. For staff."""
+async def undrain_node(lab: TheLab, principal: Admin, name: NodeName) -> Response:
+    """Let jobs start on the node again. For admins."""
     return json_response(await nodes.drain(lab, principal, name, draining=False, reason=None))

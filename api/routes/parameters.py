@@ -16,6 +16,7 @@ MaxPoints = Annotated[
     int | None,
     Query(ge=2, le=1_000_000, description="Thin each series to so many points; its ends and extremes stay."),
 ]
+Shared = Annotated[bool, Query(description="Only what others shared with you, by your team or with the class.")]
 LastEventId = Annotated[
     int | None, Header(alias="Last-Event-ID", ge=0, lt=2**63, description="Id of the last event you got.")
 ]

@@ -13,6 +13,7 @@ from api.openapi import headers, problems
 from api.problems import (
     ArtifactNotFound,
     BodyTooLarge,
+    Forbidden,
     IdempotencyKeyReused,
     InvalidCursor,
     InvalidRequest,
@@ -26,10 +27,10 @@ from api.problems import (
 )
 from api.rendering import json_response, readable
 from api.routes.jobs import IdempotencyKey
-from api.routes.parameters import Cursor, Limit
+from api.routes.parameters import Cursor, Limit, Shared
 from api.routing import LabRoute
 from api.services import studies, study_reports
-from gpulab.schemas import SeedsAdd, StudyCreate, StudyPage, StudyRead, StudyReportRead
+from gpulab.schemas import SeedsAdd, ShareOrder, StudyCreate, StudyPage, StudyRead, StudyReportRead
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=LabRoute)
 
@@ -77,10 +78,15 @@ async def submit_study(
     "", operation_id="list_studies", response_model=StudyPage, responses=problems(InvalidRequest, InvalidCursor)
 )
 async def list_studies(
-    request: Request, lab: TheLab, principal: ThePrincipal, cursor: Cursor = None, limit: Limit = 50
+    request: Request,
+    lab: TheLab,
+    principal: ThePrincipal,
+    shared: Shared = False,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Response:
-    """Studies, newest first. Students see their own."""
-    return readable(request, await studies.page(lab, principal, cursor, limit))
+    """Studies, newest first. Students see their own, or those shared with them."""
+    return readable(request, await studies.page(lab, principal, cursor, limit, shared=shared))
 
 
 @router.get("/{study_id}", operation_id="get_study", response_model=StudyRead, responses=problems(StudyNotFound))
@@ -98,7 +104,7 @@ async def get_study(
     operation_id="cancel_study",
     status_code=202,
     response_model=StudyRead,
-    responses=problems(StudyNotFound),
+    responses=problems(Forbidden, StudyNotFound),
 )
 async def cancel_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) -> Response:
     """Ask for the end of every run that is not final; asking again changes nothing."""
@@ -109,7 +115,7 @@ async def cancel_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) 
     "/{study_id}/retry",
     operation_id="retry_study",
     response_model=StudyRead,
-    responses=problems(StudyNotFound),
+    responses=problems(Forbidden, StudyNotFound),
 )
 async def retry_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) -> Response:
     """Put new jobs in the place of runs that failed or were cancelled; the next report is made anew."""
@@ -120,11 +126,22 @@ async def retry_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) -
     "/{study_id}/seeds",
     operation_id="add_study_seeds",
     response_model=StudyRead,
-    responses=problems(*BODY, StudyNotFound, StudyChanged, InvalidStudy),
+    responses=problems(*BODY, Forbidden, StudyNotFound, StudyChanged, InvalidStudy),
 )
 async def add_study_seeds(lab: TheLab, principal: ThePrincipal, study_id: StudyId, order: SeedsAdd) -> Response:
     """Add seeds; the runs that are there stay."""
     return json_response(await studies.add_seeds(lab, principal, study_id, order))
+
+
+@router.post(
+    "/{study_id}/share",
+    operation_id="share_study",
+    response_model=StudyRead,
+    responses=problems(*BODY, Forbidden, StudyNotFound),
+)
+async def share_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId, order: ShareOrder) -> Response:
+    """Let your team or the class read the study, its report and its runs; null takes it back."""
+    return json_response(await studies.share(lab, principal, study_id, order))
 
 
 @router.get(
@@ -160,7 +177,7 @@ async def get_study_report(
     if isinstance(found, StudyReportRead):
         return json_response(found, status=202, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     tag = f'"{found.sha256}"'
-    kept = {"ETag": tag, "Cache-Control": etag.PRIVATE, "Vary": "Authorization"}
+    kept = {"ETag": tag, "Cache-Control": etag.PRIVATE, "Vary": etag.VARY}
     if etag.matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=kept)
     safe = {"Content-Security-Policy": PAGE_POLICY, "X-Content-Type-Options": "nosniff"}

@@ -29,7 +29,7 @@ SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Accept-Ranges": "bytes",
     "Cache-Control": etag.PRIVATE,
-    "Vary": "Authorization",
+    "Vary": etag.VARY,
 }
 """A file of a run is a stranger's: a browser saves it and never runs it."""
 

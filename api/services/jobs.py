@@ -15,11 +15,13 @@ from api.auth import Principal
 from api.context import Lab
 from api.database import Prepared, Row, Source
 from api.problems import IdempotencyKeyReused, JobAlreadyFinished, JobNotFinished, JobNotFound
-from api.services import experiments
-from gpulab.schemas import DryRunRead, JobCreate, JobPage, JobRead, JobSummary, ProgressRead
+from api.services import experiments, sharing
+from api.services.sharing import check_may_change, may_read
+from gpulab.schemas import DryRunRead, JobCreate, JobPage, JobRead, JobSummary, ProgressRead, ShareOrder
 from gpulab.states import FINAL_STATES, JobState
 from models.job import Job
 from models.statements import jobs
+from models.statements import sharing as statements
 
 COPIED_BY_RETRY = (
     "experiment",
@@ -55,6 +57,7 @@ class JobFilters:
     tag: str | None = None
     text: str | None = None
     study: UUID | None = None
+    shared: bool = False
 
     def as_mapping(self) -> dict[str, Any]:
         return {
@@ -64,6 +67,7 @@ class JobFilters:
             "tag": self.tag,
             "text": self.text,
             "study": self.study,
+            "shared": self.shared,
         }
 
 
@@ -115,7 +119,8 @@ async def page(lab: Lab, principal: Principal, filters: JobFilters, cursor: str 
         jobs.page,
         before=before,
         limit=limit + 1,
-        owner_id=None if principal.is_staff else principal.id,
+        owner_id=await _whose(lab, principal, filters),
+        **(sharing.shared_with(principal) if filters.shared else {}),
         owner=filters.owner,
         states=[state.value for state in filters.states] or None,
         experiment=filters.experiment,
@@ -126,6 +131,15 @@ async def page(lab: Lab, principal: Principal, filters: JobFilters, cursor: str 
     items = [JobSummary(**_summary(row._asdict())) for row in rows[:limit]]
     more = len(rows) > limit
     return JobPage(items=items, next_cursor=cursors.encode("jobs", mapping, str(items[-1].id)) if more else None)
+
+
+async def _whose(lab: Lab, principal: Principal, filters: JobFilters) -> UUID | None:
+    """The owner that a list is narrowed to: students see their own, what was shared, and shared studies' runs."""
+    if principal.is_staff or filters.shared:
+        return None
+    if filters.study is not None and await sharing.is_shared_study(lab, principal, filters.study):
+        return None
+    return principal.id
 
 
 async def visible(lab: Lab, principal: Principal, job_id: UUID) -> Row:
@@ -140,7 +154,7 @@ async def _whole(lab: Lab, principal: Principal, job_id: UUID) -> Row:
 
 async def _visible(lab: Lab, principal: Principal, job_id: UUID, source: Source) -> Row:
     row = await lab.database.row(source, job_id=job_id)
-    if row is None or not (principal.is_staff or row.owner_id == principal.id):
+    if row is None or not (may_read(principal, row) or await sharing.in_shared_study(lab, principal, job_id)):
         raise JobNotFound(f"no job of yours has the id {job_id}")
     return row
 
@@ -167,8 +181,8 @@ async def get_when_changed(
 
 
 async def cancel(lab: Lab, principal: Principal, job_id: UUID) -> JobRead:
-    """Ask for the job's end; asking again changes nothing. Raises `JobNotFound`, `JobAlreadyFinished`."""
-    await visible(lab, principal, job_id)
+    """Ask for the job's end; asking again changes nothing. Raises `JobNotFound`, `Forbidden`, `JobAlreadyFinished`."""
+    check_may_change(principal, await visible(lab, principal, job_id))
     changed = await lab.database.row(jobs.cancel(job_id, actor=principal.actor))
     job = await get(lab, principal, job_id)
     if changed is None and job.state in {JobState.SUCCEEDED, JobState.FAILED}:
@@ -187,6 +201,14 @@ async def retry(lab: Lab, principal: Principal, job_id: UUID) -> JobRead:
     made = await insert(lab, principal, values, f"retry of {job_id}")
     assert made is not None  # noqa: S101 - without a key nothing can collide
     return _fresh(values, made, principal)
+
+
+async def share(lab: Lab, principal: Principal, job_id: UUID, order: ShareOrder) -> JobRead:
+    """Say who else may read the job. Raises `JobNotFound`, `Forbidden`, `InvalidRequest`."""
+    row = await visible(lab, principal, job_id)
+    sharing.check_audience(principal, row, order)
+    await lab.database.execute(statements.share_job(job_id, order.audience))
+    return await get(lab, principal, job_id)
 
 
 async def insert(lab: Lab, principal: Principal, values: Mapping[str, Any], message: str) -> Row | None:
@@ -244,6 +266,7 @@ def _read(row: Mapping[str, Any]) -> JobRead:
         time_limit_seconds=row["time_limit_seconds"],
         cancel_requested_at=row["cancel_requested_at"],
         retry_of=row["retry_of"],
+        shared_with=row["shared_with"],
         versions=row["versions"],
     )
 

@@ -18,7 +18,8 @@ from api.auth import Principal
 from api.context import Lab
 from api.database import Row
 from api.problems import IdempotencyKeyReused, StudyChanged, StudyNotFound
-from api.services import study_plans
+from api.services import sharing, study_plans
+from api.services.sharing import check_may_change, may_read
 from experiments.studies.course import QUESTIONS
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import StudyPlan
@@ -27,6 +28,7 @@ from gpulab.schemas import (
     CellRead,
     QuestionProgressRead,
     SeedsAdd,
+    ShareOrder,
     StudyCreate,
     StudyPage,
     StudyRead,
@@ -34,11 +36,15 @@ from gpulab.schemas import (
 )
 from gpulab.states import FINAL_STATES, JobState
 from models.statements import jobs, nodes, studies
+from models.statements import sharing as statements
 
 TRIES = 5
 LOOK_SECONDS = 0.5
 """A held request looks at its study at most so often, and on every notice in between only once."""
-SAME_IN_SUMMARY = ("id", "template", "scale", "title", "name", "owner", "created_at", "cancelled_at", "report_job_id")
+SAME_IN_SUMMARY = (
+    *("id", "template", "scale", "title", "name", "owner"),
+    *("created_at", "cancelled_at", "report_job_id", "shared_with"),
+)
 
 
 async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | None) -> tuple[StudyRead, bool]:
@@ -71,25 +77,33 @@ async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | 
     return await get(lab, principal, first.id), False
 
 
-async def page(lab: Lab, principal: Principal, cursor: str | None, limit: int) -> StudyPage:
-    """One page, newest first. Students see their own studies. Raises `InvalidCursor`."""
-    before = None if cursor is None else cursors.decode_id(cursor, "studies", {})
-    owner_id = None if principal.is_staff else principal.id
-    rows = await lab.database.rows(studies.page, before=before, limit=limit + 1, owner_id=owner_id)
+async def page(lab: Lab, principal: Principal, cursor: str | None, limit: int, *, shared: bool = False) -> StudyPage:
+    """One page, newest first. Students see their own studies, or those `shared` with them. Raises `InvalidCursor`."""
+    filters = {"shared": shared}
+    before = None if cursor is None else cursors.decode_id(cursor, "studies", filters)
+    narrowed = sharing.shared_with(principal) if shared else {"owner_id": None if principal.is_staff else principal.id}
+    rows = await lab.database.rows(studies.page, before=before, limit=limit + 1, **narrowed)
     more, rows = len(rows) > limit, rows[:limit]
     counted = await lab.database.rows(studies.counts, study_ids=[row.id for row in rows]) if rows else []
     of_study: defaultdict[UUID, list[Row]] = defaultdict(list)
     for row in counted:
         of_study[row.study_id].append(row)
     items = [StudySummary(**_summary(row, of_study[row.id])) for row in rows]
-    return StudyPage(items=items, next_cursor=cursors.encode("studies", {}, str(items[-1].id)) if more else None)
+    return StudyPage(items=items, next_cursor=cursors.encode("studies", filters, str(items[-1].id)) if more else None)
 
 
 async def visible(lab: Lab, principal: Principal, study_id: UUID) -> Row:
     """Raises `StudyNotFound`, also for a study that the principal may not see."""
     row = await lab.database.row(studies.by_id, study_id=study_id)
-    if row is None or not (principal.is_staff or row.owner_id == principal.id):
+    if row is None or not may_read(principal, row):
         raise StudyNotFound(f"no study of yours has the id {study_id}")
+    return row
+
+
+async def changeable(lab: Lab, principal: Principal, study_id: UUID) -> Row:
+    """Raises `StudyNotFound`, and `Forbidden` for one that was only shared with the principal."""
+    row = await visible(lab, principal, study_id)
+    check_may_change(principal, row)
     return row
 
 
@@ -144,8 +158,8 @@ async def version(lab: Lab, study_id: UUID) -> Row:
 
 
 async def cancel(lab: Lab, principal: Principal, study_id: UUID) -> StudyRead:
-    """Ask for the end of every run that is not final; asking again changes nothing. Raises `StudyNotFound`."""
-    await visible(lab, principal, study_id)
+    """Ask for the end of every run that is not final; asking again changes nothing. Raises as `changeable`."""
+    await changeable(lab, principal, study_id)
     waiting = await lab.database.rows(studies.unfinished, study_id=study_id)
     if waiting:
         await lab.database.execute(studies.cancelled(study_id))
@@ -154,8 +168,8 @@ async def cancel(lab: Lab, principal: Principal, study_id: UUID) -> StudyRead:
 
 
 async def retry(lab: Lab, principal: Principal, study_id: UUID) -> StudyRead:
-    """New jobs for the runs that failed or were cancelled, and a new report. Raises `StudyNotFound`."""
-    await visible(lab, principal, study_id)
+    """New jobs for the runs that failed or were cancelled, and a new report. Raises as `changeable`."""
+    await changeable(lab, principal, study_id)
     _announce(lab, await lab.database.rows(studies.retry(study_id, actor=principal.actor)))
     return await get(lab, principal, study_id)
 
@@ -163,7 +177,7 @@ async def retry(lab: Lab, principal: Principal, study_id: UUID) -> StudyRead:
 async def add_seeds(lab: Lab, principal: Principal, study_id: UUID, order: SeedsAdd) -> StudyRead:
     """Lay the study out again with more seeds; what it has of the new plan stays. Raises as `submit`."""
     for _ in range(TRIES):
-        row = await visible(lab, principal, study_id)
+        row = await changeable(lab, principal, study_id)
         seeds = list(dict.fromkeys([*row.definition["seeds"], *order.seeds]))
         if seeds == row.definition["seeds"]:
             break
@@ -171,6 +185,14 @@ async def add_seeds(lab: Lab, principal: Principal, study_id: UUID, order: Seeds
             break
     else:
         raise StudyChanged(f"study {study_id} kept changing; try again")
+    return await get(lab, principal, study_id)
+
+
+async def share(lab: Lab, principal: Principal, study_id: UUID, order: ShareOrder) -> StudyRead:
+    """Say who else may read the study and its runs. Raises as `changeable`, and `InvalidRequest`."""
+    row = await visible(lab, principal, study_id)
+    sharing.check_audience(principal, row, order)
+    await lab.database.execute(statements.share_study(study_id, order.audience))
     return await get(lab, principal, study_id)
 
 
@@ -252,7 +274,7 @@ def _digest(order: StudyCreate) -> bytes:
 
 
 def _tag(study_id: UUID, standing: Row) -> str:
-    return f'"{study_id.hex}.{standing.version}"'
+    return f'"{study_id.hex}.{standing.version}.{standing.shared_with or ""}"'
 
 
 def _summary(row: Row, counted: Sequence[Row]) -> dict[str, Any]:

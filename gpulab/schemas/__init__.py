@@ -1,5 +1,6 @@
 """What travels over HTTP, shared by the server and the client. Times are RFC 3339 UTC, memory is bytes."""
 
+from gpulab.schemas.audit import AuditEventRead, AuditPage
 from gpulab.schemas.experiments import ExperimentDetail, ExperimentPage, ExperimentSummary, MetricRead
 from gpulab.schemas.health import HealthRead, ReadyRead
 from gpulab.schemas.jobs import (
@@ -15,9 +16,23 @@ from gpulab.schemas.jobs import (
     LogRead,
     ProgressRead,
     QueueRead,
+    ShareOrder,
 )
 from gpulab.schemas.nodes import DrainOrder, GpuPage, GpuRead, NodePage, NodeRead
-from gpulab.schemas.people import MeRead
+from gpulab.schemas.people import (
+    MeRead,
+    SessionRead,
+    SignIn,
+    TokenCreate,
+    TokenCreated,
+    TokenPage,
+    TokenRead,
+    UserCreate,
+    UserCreated,
+    UserPage,
+    UserRead,
+    UserUpdate,
+)
 from gpulab.schemas.problems import InvalidField, Problem
 from gpulab.schemas.series import MetricsRead, PhaseRead, SamplesRead, SampleTrack, SeriesRead
 from gpulab.schemas.studies import (
@@ -36,6 +51,8 @@ from gpulab.schemas.studies import (
 __all__ = [
     "ArtifactPage",
     "ArtifactRead",
+    "AuditEventRead",
+    "AuditPage",
     "CellRead",
     "DrainOrder",
     "DryRunRead",
@@ -69,10 +86,22 @@ __all__ = [
     "SamplesRead",
     "SeedsAdd",
     "SeriesRead",
+    "SessionRead",
+    "ShareOrder",
+    "SignIn",
     "StatisticRead",
     "StudyCreate",
     "StudyPage",
     "StudyRead",
     "StudyReportRead",
     "StudySummary",
+    "TokenCreate",
+    "TokenCreated",
+    "TokenPage",
+    "TokenRead",
+    "UserCreate",
+    "UserCreated",
+    "UserPage",
+    "UserRead",
+    "UserUpdate",
 ]

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from gpulab.schemas.base import Incoming, JsonObject, Line, Outgoing, Tag
-from gpulab.states import FailureCause, JobState, Priority
+from gpulab.states import Audience, FailureCause, JobState, Priority
 
 MAX_TIME_LIMIT_SECONDS = 7 * 24 * 3600
 MAX_GPU_MEMORY_BYTES = 2**50
@@ -94,6 +94,15 @@ class JobRead(JobSummary):
     retry_of: UUID | None
     versions: dict[str, str] | None
     """Software the latest attempt ran with."""
+    shared_with: Audience | None = None
+    """Who besides its owner and staff may read it."""
+
+
+class ShareOrder(Incoming):
+    """Who else may read it."""
+
+    audience: Annotated[Audience, Field(strict=False)] | None
+    """`team` (the owner's), `class`, or null for nobody."""
 
 
 class JobPage(Outgoing):

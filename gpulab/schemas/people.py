@@ -1,15 +1,167 @@
-"""People on the wire."""
+"""People, tokens and sessions on the wire."""
 
 from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from gpulab.schemas.base import Outgoing
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from gpulab.schemas.base import Incoming, Line, Outgoing
 from gpulab.states import Role
+
+MAX_COUNT = 100_000
+MAX_HOURS = 1e9
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError("a string is expected")  # noqa: TRY004 - pydantic makes a refusal of it
+    return value
+
+
+Email = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[^@\s\x00-\x1f\x7f<>\",;:\\()\[\]]+@[^@\s\x00-\x1f\x7f<>\",;:\\()\[\]]+$",
+        min_length=3,
+        max_length=254,
+        strip_whitespace=True,
+    ),
+    AfterValidator(str.lower),
+]
+"""An e-mail address; case does not tell two apart."""
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text, json_schema_input_type=str)]
+"""An instant in RFC 3339, with its offset."""
+AnId = Annotated[UUID, Field(strict=False), BeforeValidator(_text, json_schema_input_type=str)]
+ARole = Annotated[Role, Field(strict=False)]
+Group = Annotated[Line, Field(max_length=100)]
+Weight = Annotated[float, Field(gt=0, le=1000)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Hours = Annotated[float, Field(ge=0, le=MAX_HOURS)]
+
+
+class UserCreate(Incoming):
+    """A person to let in."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "sam", "role": "student", "section": "A"}]})
+
+    name: Line
+    """What they are called in the lab; unique."""
+    role: ARole = Role.STUDENT
+    email: Email | None = None
+    """Unique; the roster and a university's sign-in know a person by it."""
+    section: Group | None = None
+    team: Group | None = None
+    weight: Weight = 1.0
+    """Share of the lab beside others."""
+    max_running: Count | None = None
+    """Jobs at once; null leaves the lab's limit."""
+    max_queued: Count | None = None
+    max_gpu_hours: Hours | None = None
+    max_gib_hours: Hours | None = None
+    token_expires_at: Moment | None = None
+    """When the first token ends; null is never."""
+
+
+class UserUpdate(Incoming):
+    """What to change of a person; what is left out stays, null takes a value away (not of `role` and `weight`)."""
+
+    role: ARole | None = None
+    email: Email | None = None
+    section: Group | None = None
+    team: Group | None = None
+    weight: Weight | None = None
+    max_running: Count | None = None
+    max_queued: Count | None = None
+    max_gpu_hours: Hours | None = None
+    max_gib_hours: Hours | None = None
+
+
+class UserRead(Outgoing):
+    id: UUID
+    name: str
+    email: str | None
+    role: Role
+    section: str | None
+    team: str | None
+    weight: float
+    max_running: int | None
+    max_queued: int | None
+    max_gpu_hours: float | None
+    max_gib_hours: float | None
+    created_at: datetime
+    disabled_at: datetime | None
+    """Since when they are shut out; null for who is not."""
+
+
+class UserCreated(UserRead):
+    token: str
+    """Their first token. It is shown here and never again."""
+
+
+class UserPage(Outgoing):
+    items: list[UserRead]
+    next_cursor: str | None
 
 
 class MeRead(Outgoing):
     id: UUID
     name: str
     role: Role
-    token_name: str
+    token_name: str | None
+    """Null for a session through the university's sign-in."""
     token_expires_at: datetime | None
+    """When the token, or the session of a browser, ends."""
+    email: str | None = None
+    section: str | None = None
+    team: str | None = None
+    weight: float = 1.0
+    max_running: int | None = None
+    max_queued: int | None = None
+    max_gpu_hours: float | None = None
+    max_gib_hours: float | None = None
+
+
+class TokenCreate(Incoming):
+    """A further token."""
+
+    name: Line
+    """What it is for: `laptop`, `notebook`."""
+    expires_at: Moment | None = None
+    """Null is never."""
+    user_id: AnId | None = None
+    """Whose; staff may name somebody else."""
+
+
+class TokenRead(Outgoing):
+    id: UUID
+    user_id: UUID
+    name: str
+    prefix: str | None
+    """Its first characters, to know it again by."""
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class TokenCreated(TokenRead):
+    token: str
+    """Shown here and never again."""
+
+
+class TokenPage(Outgoing):
+    items: list[TokenRead]
+    next_cursor: str | None
+
+
+class SignIn(Incoming):
+    """A token to turn into a session of a browser."""
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+
+
+class SessionRead(MeRead):
+    """Who signed in. The cookie came beside it."""
+
+    csrf: str
+    """To be sent as `X-CSRF-Token` with every request that changes something; also in the cookie `gpulab_csrf`."""

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, JsonValue
 
 from gpulab.schemas.base import Incoming, JsonObject, Line, Outgoing
-from gpulab.states import JobState, Priority
+from gpulab.states import Audience, JobState, Priority
 
 MAX_STUDY_SEEDS = 200
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -130,6 +130,8 @@ class StudySummary(Outgoing):
     cancelled_at: datetime | None
     report_job_id: UUID | None
     """The job that rendered the latest report."""
+    shared_with: Audience | None = None
+    """Who besides its owner and staff may read it and its runs."""
 
 
 class StudyRead(StudySummary):

@@ -13,6 +13,7 @@ from models.event import JobEvent
 from models.job import Job
 from models.lease import Lease
 from models.person import User
+from models.statements.sharing import shared
 from models.statements.transitions import OLD_STATE, announce
 from models.study import StudyRun
 
@@ -66,6 +67,7 @@ def tell(notices: Sequence[str]) -> Select[*tuple[Any, ...]]:
 
 
 OWNER = User.name.label("owner")
+OWNER_TEAM = User.team.label("owner_team")
 SUMMARY = (
     Job.id,
     Job.experiment,
@@ -91,13 +93,18 @@ SUMMARY = (
 
 
 def by_id(job_id: UUID) -> Select[*tuple[Any, ...]]:
-    """Every column of the job, and its owner's name as `owner`."""
-    return select(*Job.__table__.columns, OWNER).join(User, User.id == Job.owner_id).where(Job.id == job_id)
+    """Every column of the job, its owner's name as `owner` and their team as `owner_team`."""
+    columns = (*Job.__table__.columns, OWNER, OWNER_TEAM)
+    return select(*columns).join(User, User.id == Job.owner_id).where(Job.id == job_id)
 
 
 def standing(job_id: UUID) -> Select[*tuple[Any, ...]]:
-    """Whose job it is and in which state: what reading a part of it needs to know."""
-    return select(Job.id, Job.owner_id, Job.state, Job.wait_reason, Job.message).where(Job.id == job_id)
+    """Whose job it is, who else may read it, and in which state: what reading a part of it needs to know."""
+    return (
+        select(Job.id, Job.owner_id, Job.state, Job.wait_reason, Job.message, Job.shared_with, OWNER_TEAM)
+        .join(User, User.id == Job.owner_id)
+        .where(Job.id == job_id)
+    )
 
 
 def by_idempotency_key(owner_id: UUID, key: str) -> Select[*tuple[Any, ...]]:
@@ -119,9 +126,16 @@ def page(
     tag: str | None = None,
     text: str | None = None,
     study: UUID | None = None,
+    shared_with_class: bool | None = None,
+    shared_with_team: str | None = None,
 ) -> Select[*tuple[Any, ...]]:
-    """The `SUMMARY` of each, newest first, at most `limit`, older than `before`. Never counts."""
+    """The `SUMMARY` of each, newest first, at most `limit`, older than `before`. Never counts.
+
+    With `shared_with_class`, only what is shared with the class, or with the team `shared_with_team`.
+    """
     conditions: list[ColumnElement[bool]] = []
+    if shared_with_class is not None:
+        conditions.append(shared(Job.shared_with, shared_with_team))
     if before is not None:
         conditions.append(Job.id < before)
     if owner_id is not None:

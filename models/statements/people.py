@@ -1,38 +1,177 @@
-"""Who is asking."""
+"""People: who is asking, who there is, and what staff change of them. Every change leaves its audit event."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.dml import Insert, ReturningInsert
+from sqlalchemy.sql.dml import ReturningInsert
 
-from models.person import Token, User
+from gpulab.states import Role
+from models.person import BrowserSession, Token, User
+from models.statements.audit import Origin, audited
+
+ADMIN = Role.ADMIN.value
+COLUMNS = tuple(
+    User.__table__.c[name]
+    for name in (
+        "id",
+        "name",
+        "email",
+        "role",
+        "section",
+        "team",
+        "weight",
+        "max_running",
+        "max_queued",
+        "max_gpu_hours",
+        "max_gib_hours",
+        "created_at",
+        "disabled_at",
+    )
+)
+"""What is shown of a person."""
+
+GOOD_TOKEN = Token.revoked_at.is_(None) & or_(Token.expires_at.is_(None), Token.expires_at > func.now())
+ENABLED = User.disabled_at.is_(None)
+WHO = (User.id, User.name, User.role, User.team)
 
 
 def bearer(digest: bytes) -> Select[*tuple[Any, ...]]:
-    """User id, name, role, token name and expiry of a token that is good now; no row for any other."""
+    """The token's owner, its name and expiry, and whether it is `good` now; no row for a token never made."""
     return (
-        select(User.id, User.name, User.role, Token.name.label("token_name"), Token.expires_at)
+        select(
+            *WHO,
+            Token.id.label("token_id"),
+            Token.name.label("token_name"),
+            Token.expires_at,
+            (GOOD_TOKEN & ENABLED).label("good"),
+        )
         .join(User, User.id == Token.user_id)
+        .where(Token.digest == digest)
+    )
+
+
+def browser(digest: bytes) -> Select[*tuple[Any, ...]]:
+    """As `bearer`, for a session that is good now; no row for any other."""
+    return (
+        select(*WHO, BrowserSession.token_id, Token.name.label("token_name"), BrowserSession.expires_at)
+        .join_from(BrowserSession, User, User.id == BrowserSession.user_id)
+        .outerjoin(Token, Token.id == BrowserSession.token_id)
         .where(
-            Token.digest == digest,
-            Token.revoked_at.is_(None),
-            or_(Token.expires_at.is_(None), Token.expires_at > func.now()),
+            BrowserSession.digest == digest,
+            BrowserSession.revoked_at.is_(None),
+            BrowserSession.expires_at > func.now(),
+            ENABLED,
+            or_(BrowserSession.token_id.is_(None), GOOD_TOKEN),
         )
     )
 
 
+def by_id(user_id: UUID) -> Select[*tuple[Any, ...]]:
+    return select(*COLUMNS).where(User.id == user_id)
+
+
+def page(
+    *,
+    limit: int,
+    before: UUID | None = None,
+    role: str | None = None,
+    section: str | None = None,
+    team: str | None = None,
+    text: str | None = None,
+) -> Select[*tuple[Any, ...]]:
+    """Newest first, at most `limit`, older than `before`."""
+    conditions: list[ColumnElement[bool]] = []
+    if before is not None:
+        conditions.append(User.id < before)
+    if role is not None:
+        conditions.append(User.role == role)
+    if section is not None:
+        conditions.append(User.section == section)
+    if team is not None:
+        conditions.append(User.team == team)
+    if text is not None:
+        words = func.lower(text)
+        conditions.append(or_(func.strpos(func.lower(User.name), words) > 0, func.strpos(User.email, words) > 0))
+    return select(*COLUMNS).where(*conditions).order_by(User.id.desc()).limit(limit)
+
+
+def taken(name: str | None, email: str | None) -> Select[*tuple[Any, ...]]:
+    """Who has the name or the e-mail address already."""
+    return select(User.id, User.name, User.email).where(or_(User.name == name, User.email == email))
+
+
+def create(values: Mapping[str, Any], token: Mapping[str, Any], origin: Origin) -> Select[Any]:
+    """A person with a first token (`name`, `digest`, `prefix`, `expires_at`). No row where name or address is taken."""
+    made = insert(User).values(**values).on_conflict_do_nothing().returning(*COLUMNS).cte("made")
+    first = (
+        insert(Token)
+        .from_select(
+            ["user_id", *token],
+            select(made.c.id, *(literal(value, Token.__table__.c[name].type) for name, value in token.items())),
+        )
+        .returning(Token.id)
+        .cte("first_token")
+    )
+    told = {name: value for name, value in values.items() if value is not None}
+    return audited(made, origin, "user.created", user_target(made.c.id), told).add_cte(first)
+
+
+def change(
+    user_id: UUID, values: Mapping[str, Any], origin: Origin, *, action: str, only: str | None = None
+) -> Select[Any]:
+    """Change a person, where their role is still `only` if that is given. No row: it is not, or no admin would be left.
+
+    `values` may hold an SQL expression; the event tells the others.
+    """
+    condition = User.id == user_id if only is None else (User.id == user_id) & (User.role == only)
+    if values.get("role", ADMIN) != ADMIN or values.get("disabled_at") is not None:
+        condition &= or_(User.role != ADMIN, User.disabled_at.is_not(None), _another_admin(user_id))
+    changed = update(User).where(condition).values(**values).returning(*COLUMNS).cte("changed")
+    told = {name: value for name, value in values.items() if not isinstance(value, ColumnElement)}
+    return audited(changed, origin, action, user_target(changed.c.id), told)
+
+
+def _another_admin(user_id: UUID) -> ColumnElement[bool]:
+    """Whether an admin besides this one could still sign in.
+
+    Every admin's row is locked, in one order: of two who take each other's role away, the second waits and is refused.
+    """
+    admins = select(User.id).where(User.role == ADMIN, ENABLED).order_by(User.id).with_for_update().cte("admins")
+    # An array is worked out once, before the UPDATE looks at a row.
+    others = func.array(select(admins.c.id).where(admins.c.id != user_id).scalar_subquery())
+    return func.cardinality(others) > 0
+
+
+def ensure_admin(name: str) -> ReturningInsert[Any]:
+    """The admin of that name: made if there is none, let in again if they were shut out."""
+    return _ensured(name, ADMIN, {"role": ADMIN, "disabled_at": None})
+
+
 def ensure_user(name: str, role: str) -> ReturningInsert[Any]:
     """The user of that name, made if there is none."""
+    return _ensured(name, role, {"name": name})
+
+
+def _ensured(name: str, role: str, changes: Mapping[str, Any]) -> ReturningInsert[Any]:
     return (
         insert(User)
         .values(name=name, role=role)
-        .on_conflict_do_update(index_elements=[User.name], set_={"name": name})
+        .on_conflict_do_update(index_elements=[User.name], set_=dict(changes))
         .returning(User.id)
     )
 
 
-def add_token(user_id: UUID, *, name: str, digest: bytes) -> Insert:
-    """A token that does not expire."""
-    return insert(Token).values(user_id=user_id, name=name, digest=digest)
+def user_target(user_id: ColumnElement[Any]) -> ColumnElement[str]:
+    """How the audit names a person."""
+    return literal("user:", Text).concat(cast(user_id, Text))
+
+
+def by_email(email: str) -> Select[*tuple[Any, ...]]:
+    return select(*COLUMNS, User.openid_subject).where(User.email == email)
+
+
+def by_openid(subject: str) -> Select[*tuple[Any, ...]]:
+    return select(*COLUMNS).where(User.openid_subject == subject)

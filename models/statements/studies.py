@@ -32,9 +32,11 @@ from gpulab.states import JobState
 from models.job import Job
 from models.person import User
 from models.statements.jobs import submit_all
+from models.statements.sharing import shared
 from models.study import Study, StudyRun
 
 OWNER = User.name.label("owner")
+OWNER_TEAM = User.team.label("owner_team")
 SUCCEEDED = JobState.SUCCEEDED.value
 FINAL = Job.finished_at.is_not(None)
 """Of a job: a constraint of the table holds the two together."""
@@ -159,7 +161,8 @@ def members(study_id: UUID, runs: Any) -> Select[*tuple[Any, ...]]:
 
 
 def by_id(study_id: UUID) -> Select[*tuple[Any, ...]]:
-    return select(*Study.__table__.columns, OWNER).join(User, User.id == Study.owner_id).where(Study.id == study_id)
+    columns = (*Study.__table__.columns, OWNER, OWNER_TEAM)
+    return select(*columns).join(User, User.id == Study.owner_id).where(Study.id == study_id)
 
 
 def by_idempotency_key(owner_id: UUID, key: str) -> Select[*tuple[Any, ...]]:
@@ -170,9 +173,18 @@ def by_idempotency_key(owner_id: UUID, key: str) -> Select[*tuple[Any, ...]]:
     )
 
 
-def page(*, limit: int, before: UUID | None = None, owner_id: UUID | None = None) -> Select[*tuple[Any, ...]]:
-    """Newest first, at most `limit`, older than `before`."""
+def page(
+    *,
+    limit: int,
+    before: UUID | None = None,
+    owner_id: UUID | None = None,
+    shared_with_class: bool | None = None,
+    shared_with_team: str | None = None,
+) -> Select[*tuple[Any, ...]]:
+    """Newest first, at most `limit`, older than `before`. With `shared_with_class`, as the page of jobs."""
     conditions: list[ColumnElement[bool]] = []
+    if shared_with_class is not None:
+        conditions.append(shared(Study.shared_with, shared_with_team))
     if before is not None:
         conditions.append(Study.id < before)
     if owner_id is not None:
@@ -241,6 +253,7 @@ def version(study_id: UUID) -> Select[*tuple[Any, ...]]:
             func.concat(Study.revision, ".", func.md5(func.string_agg(each, _ordered(",")))).label("version"),
             func.bool_and(FINAL).label("final"),
             func.count().filter(~FINAL).label("unfinished"),
+            Study.shared_with,
         )
         .join_from(Study, StudyRun, StudyRun.study_id == Study.id)
         .join(Job, Job.id == StudyRun.job_id)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, insert, select, text, update
 
 from api.tokens import digest_of, new_token
 from gpulab.states import FailureCause, JobState, Role
-from models import Artifact, Job, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, Token
+from models import Artifact, BrowserSession, Job, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, Token, User
 from models.statements import jobs, leases, nodes, people
 
 NODE = "node-1"
@@ -50,6 +50,20 @@ class Seeds:
             connection.execute(
                 update(Token).where(Token.digest == digest_of(person.token)).values(revoked_at=func.now())
             )
+
+    def expire(self, token_id: UUID) -> None:
+        """End a token as time does."""
+        with self.engine.begin() as connection:
+            connection.execute(update(Token).where(Token.id == token_id).values(expires_at=long_ago()))
+
+    def expire_sessions(self) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(update(BrowserSession).values(expires_at=long_ago()))
+
+    def promote(self, *people: Person) -> None:
+        with self.engine.begin() as connection:
+            names = [person.name for person in people]
+            connection.execute(update(User).where(User.name.in_(names)).values(role=Role.ADMIN.value))
 
     def node(self, name: str = NODE, **values: Any) -> None:
         described = {"slots": 2, "datasets": [], "versions": {}, "gpu_reason": "no NVIDIA driver", **values}

@@ -1,0 +1,58 @@
+"""Signing a browser in and out."""
+
+from fastapi import APIRouter, Request, Response
+
+from api.auth import ThePrincipal
+from api.context import TheLab
+from api.openapi import headers, problems
+from api.problems import (
+    BodyTooLarge,
+    CsrfFailed,
+    InvalidRequest,
+    MalformedBody,
+    TooManySignIns,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from api.rendering import json_response
+from api.routing import OpenRoute, PeopleRoute
+from api.services import sessions
+from gpulab.schemas import SessionRead, SignIn
+
+opening = APIRouter(prefix="/v1/session", tags=["sessions"], route_class=OpenRoute)
+router = APIRouter(prefix="/v1/session", tags=["sessions"], route_class=PeopleRoute)
+
+
+@opening.post(
+    "",
+    operation_id="sign_in",
+    response_model=SessionRead,
+    responses={
+        200: {"headers": headers(Set_Cookie="`gpulab_session`, which no script reads, and `gpulab_csrf`.")},
+        **problems(
+            MalformedBody,
+            BodyTooLarge,
+            UnsupportedMediaType,
+            InvalidRequest,
+            Unauthenticated,
+            TooManySignIns,
+            Unavailable,
+        ),
+    },
+)
+async def sign_in(request: Request, lab: TheLab, order: SignIn) -> Response:
+    """Turn a token into a session of this browser. No token is needed but the one in the body."""
+    found, secret, ends = await sessions.sign_in(lab, request, order)
+    response = json_response(found)
+    sessions.set_cookies(request, response, secret, ends)
+    return response
+
+
+@router.delete("", operation_id="sign_out", status_code=204, response_class=Response, responses=problems(CsrfFailed))
+async def sign_out(request: Request, lab: TheLab, principal: ThePrincipal) -> Response:
+    """End the session of this browser."""
+    await sessions.sign_out(lab, request, principal)
+    response = Response(status_code=204)
+    sessions.clear_cookies(request, response)
+    return response

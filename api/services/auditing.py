@@ -1,0 +1,29 @@
+"""Reading the audit."""
+
+from datetime import datetime
+from typing import Any
+
+from api import cursors
+from api.context import Lab
+from gpulab.schemas import AuditEventRead, AuditPage
+from models.audit import AuditEvent
+from models.statements import audit
+
+NAMES = tuple(column.name for column in AuditEvent.__table__.columns)
+
+
+async def page(
+    lab: Lab,
+    filters: dict[str, str | None],
+    since: datetime | None,
+    until: datetime | None,
+    cursor: str | None,
+    limit: int,
+) -> AuditPage:
+    """One page, newest first. Raises `InvalidCursor`."""
+    given: dict[str, Any] = {**filters, "since": since, "until": until}
+    before = None if cursor is None else cursors.decode_number(cursor, "audit", given)
+    rows = await lab.database.rows(audit.page, before=before, limit=limit + 1, **given)
+    items = [AuditEventRead(**{name: getattr(row, name) for name in NAMES}) for row in rows[:limit]]
+    more = len(rows) > limit
+    return AuditPage(items=items, next_cursor=cursors.encode("audit", given, items[-1].id) if more else None)

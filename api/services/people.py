@@ -1,0 +1,152 @@
+"""People: who may change whom, and what is told of them."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func
+
+from api import cursors
+from api.auth import Principal
+from api.context import Lab
+from api.database import Row
+from api.problems import AlreadyTaken, Forbidden, LastAdmin, UserNotFound, shortened
+from api.services.moments import check_in_future
+from api.tokens import digest_of, new_token, prefix_of
+from gpulab.schemas import InvalidField, MeRead, UserCreate, UserCreated, UserPage, UserRead, UserUpdate
+from gpulab.states import Role
+from models.statements import people
+from models.statements.audit import Origin
+
+FIRST_TOKEN = "first"  # noqa: S105 - its name
+ALLOWANCES = ("email", "section", "team", "weight", "max_running", "max_queued", "max_gpu_hours", "max_gib_hours")
+
+
+async def me(lab: Lab, principal: Principal) -> MeRead:
+    return MeRead(**await facts_of(lab, principal))
+
+
+async def facts_of(lab: Lab, principal: Principal) -> dict[str, Any]:
+    """The fields of a `MeRead`."""
+    row = await lab.database.row(people.by_id, user_id=principal.id)
+    assert row is not None  # noqa: S101 - they are signed in, and people are not deleted
+    return {
+        "id": principal.id,
+        "name": principal.name,
+        "role": principal.role,
+        "token_name": principal.token_name,
+        "token_expires_at": principal.token_expires_at,
+        **{name: getattr(row, name) for name in ALLOWANCES},
+    }
+
+
+async def page(lab: Lab, filters: dict[str, str | None], cursor: str | None, limit: int) -> UserPage:
+    """One page, newest first. Raises `InvalidCursor`."""
+    before = None if cursor is None else cursors.decode_id(cursor, "users", filters)
+    rows = await lab.database.rows(people.page, before=before, limit=limit + 1, **filters)
+    items = [read(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return UserPage(items=items, next_cursor=cursors.encode("users", filters, str(items[-1].id)) if more else None)
+
+
+async def get(lab: Lab, principal: Principal, user_id: UUID) -> UserRead:
+    """Raises `UserNotFound`, also where a student asks for somebody else."""
+    return read(await visible(lab, principal, user_id))
+
+
+async def visible(lab: Lab, principal: Principal, user_id: UUID) -> Row:
+    """The person's row. Raises as `get`."""
+    allowed = principal.is_staff or principal.id == user_id
+    row = await lab.database.row(people.by_id, user_id=user_id) if allowed else None
+    if row is None:
+        raise UserNotFound(f"nobody that you may see has the id {user_id}")
+    return row
+
+
+def check_may_manage(principal: Principal, role: Role) -> None:
+    """Admins manage everybody, instructors manage students. Raises `Forbidden`."""
+    if not (principal.is_admin or (principal.is_staff and role is Role.STUDENT)):
+        raise Forbidden(f"as {principal.role} you may not manage somebody who is {role}")
+
+
+async def create(lab: Lab, principal: Principal, order: UserCreate) -> UserCreated:
+    """A person with a first token. Raises `Forbidden`, `AlreadyTaken`."""
+    check_may_manage(principal, order.role)
+    if order.token_expires_at is not None:
+        await check_in_future(lab, "token_expires_at", order.token_expires_at)
+    values = order.model_dump(exclude={"token_expires_at"}) | {"role": order.role.value}
+    row, token = await insert(lab, values, order.token_expires_at, principal.origin)
+    return UserCreated(**read(row).model_dump(), token=token)
+
+
+async def insert(lab: Lab, values: dict[str, Any], expires_at: Any, origin: Origin) -> tuple[Row, str]:
+    """The person's row and the token that nobody will see again. Raises `AlreadyTaken`."""
+    token = new_token()
+    first = {"name": FIRST_TOKEN, "digest": digest_of(token), "prefix": prefix_of(token), "expires_at": expires_at}
+    row = await lab.database.row(people.create(values, first, origin))
+    if row is None:
+        await _refuse_taken(lab, values)
+    return row, token
+
+
+async def change(lab: Lab, principal: Principal, user_id: UUID, order: UserUpdate) -> UserRead:
+    """Raises `UserNotFound`, `Forbidden`, `AlreadyTaken`, `LastAdmin`."""
+    row = await visible(lab, principal, user_id)
+    check_may_manage(principal, Role(row.role))
+    values = order.model_dump(exclude_unset=True)
+    for name in ("role", "weight"):
+        if values.get(name, ...) is None:
+            del values[name]
+    if "role" in values:
+        check_may_manage(principal, values["role"])
+        values["role"] = values["role"].value
+    if not values:
+        return read(row)
+    if (email := values.get("email")) is not None:
+        await _refuse_taken(lab, {"email": email}, but=user_id)
+    return await _change(lab, principal, row, values, "user.changed")
+
+
+async def disable(lab: Lab, principal: Principal, user_id: UUID) -> UserRead:
+    """Shut a person out; again changes nothing. Raises `UserNotFound`, `Forbidden`, `LastAdmin`."""
+    row = await visible(lab, principal, user_id)
+    check_may_manage(principal, Role(row.role))
+    if row.disabled_at is not None:
+        return read(row)
+    return await _change(lab, principal, row, {"disabled_at": func.now()}, "user.disabled")
+
+
+async def enable(lab: Lab, principal: Principal, user_id: UUID) -> UserRead:
+    """Let a person in again. Raises `UserNotFound`, `Forbidden`."""
+    row = await visible(lab, principal, user_id)
+    check_may_manage(principal, Role(row.role))
+    if row.disabled_at is None:
+        return read(row)
+    return await _change(lab, principal, row, {"disabled_at": None}, "user.enabled")
+
+
+async def _change(lab: Lab, principal: Principal, row: Row, values: dict[str, Any], action: str) -> UserRead:
+    # An instructor's right to change somebody ends in the moment that person stops being a student.
+    only = None if principal.is_admin else Role.STUDENT.value
+    changed = await lab.database.row(people.change(row.id, values, principal.origin, action=action, only=only))
+    if changed is None and only is not None:
+        raise Forbidden(f"{row.name} is no student any more")
+    if changed is None:
+        raise LastAdmin(f"{row.name} is the last admin who can sign in; make another one first")
+    return read(changed)
+
+
+async def _refuse_taken(lab: Lab, values: dict[str, Any], but: UUID | None = None) -> None:
+    """Raises `AlreadyTaken` where somebody has the name or the address."""
+    found = await lab.database.rows(people.taken(values.get("name"), values.get("email")))
+    fields = [
+        InvalidField(path=field, message="somebody has it already", value=shortened(values[field]))
+        for field in ("name", "email")
+        if values.get(field) is not None
+        and any(getattr(row, field) == values[field] and row.id != but for row in found)
+    ]
+    if fields or but is None:
+        raise AlreadyTaken("; ".join(f"{field.path}: {field.message}" for field in fields) or "taken", errors=fields)
+
+
+def read(row: Row) -> UserRead:
+    return UserRead(**{column.name: getattr(row, column.name) for column in people.COLUMNS})

@@ -1,0 +1,69 @@
+"""Tokens: made, listed, revoked; by their owners, and by staff for those whom they manage."""
+
+from uuid import UUID
+
+from api import cursors
+from api.auth import Principal
+from api.context import Lab
+from api.database import Row
+from api.problems import LastAdmin, TokenNotFound, TooManyTokens
+from api.services import people
+from api.services.moments import check_in_future
+from api.tokens import digest_of, new_token, prefix_of
+from gpulab.schemas import TokenCreate, TokenCreated, TokenPage, TokenRead
+from gpulab.states import Role
+from models.statements import tokens
+
+
+async def page(lab: Lab, principal: Principal, user_id: UUID | None, cursor: str | None, limit: int) -> TokenPage:
+    """One person's tokens, newest first. Raises `UserNotFound`, `InvalidCursor`."""
+    whose = principal.id if user_id is None else user_id
+    await people.visible(lab, principal, whose)
+    filters = {"user_id": str(whose)}
+    before = None if cursor is None else cursors.decode_id(cursor, "tokens", filters)
+    rows = await lab.database.rows(tokens.of, user_id=whose, before=before, limit=limit + 1)
+    items = [_read(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return TokenPage(items=items, next_cursor=cursors.encode("tokens", filters, str(items[-1].id)) if more else None)
+
+
+async def create(lab: Lab, principal: Principal, order: TokenCreate) -> TokenCreated:
+    """A token of one's own, or of somebody whom one manages. Raises `UserNotFound`, `Forbidden`, `TooManyTokens`."""
+    whose = principal.id if order.user_id is None else order.user_id
+    person = await people.visible(lab, principal, whose)
+    if whose != principal.id:
+        people.check_may_manage(principal, Role(person.role))
+    if order.expires_at is not None:
+        await check_in_future(lab, "expires_at", order.expires_at)
+    token = new_token()
+    values = {
+        "name": order.name,
+        "digest": digest_of(token),
+        "prefix": prefix_of(token),
+        "expires_at": order.expires_at,
+    }
+    row = await lab.database.row(tokens.make(whose, values, principal.origin, most=lab.settings.max_tokens))
+    if row is None:
+        raise TooManyTokens(f"{person.name} has {lab.settings.max_tokens} tokens that are good; revoke one first")
+    return TokenCreated(**_read(row).model_dump(), token=token)
+
+
+async def revoke(lab: Lab, principal: Principal, token_id: UUID) -> None:
+    """End it; again changes nothing. Raises `TokenNotFound`, `Forbidden`, `LastAdmin`."""
+    row = await lab.database.row(tokens.by_id, token_id=token_id)
+    if row is None or not (principal.is_staff or row.user_id == principal.id):
+        raise TokenNotFound(f"no token of yours has the id {token_id}")
+    if row.user_id != principal.id:
+        people.check_may_manage(principal, Role(row.role))
+    if row.revoked_at is not None:
+        return
+    done = await lab.database.row(tokens.revoke(token_id, principal.origin))
+    if done is not None:
+        return
+    again = await lab.database.row(tokens.by_id, token_id=token_id)
+    if again is not None and again.revoked_at is None:
+        raise LastAdmin("no admin could sign in without this token; make another one first")
+
+
+def _read(row: Row) -> TokenRead:
+    return TokenRead(**{column.name: getattr(row, column.name) for column in tokens.COLUMNS})

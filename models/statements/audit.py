@@ -1,0 +1,98 @@
+"""The audit: an event in the statement that makes the change, or beside it for what has a history of its own."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CTE, ColumnElement, Select, Text, Uuid, cast, insert, literal, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.dml import Insert
+
+from models.audit import AuditEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who acts, and from where."""
+
+    actor: str
+    actor_id: UUID | None = None
+    address: str | None = None
+    request_id: str | None = None
+
+
+OPERATOR = Origin("operator")
+"""Whoever has the database's address."""
+
+
+def audited(
+    changed: CTE,
+    origin: Origin,
+    action: str,
+    target: ColumnElement[str],
+    details: Mapping[str, Any] | ColumnElement[Any] | None = None,
+) -> Select[Any]:
+    """Write an event for each row of `changed`, which `target` names; returns the columns of `changed`."""
+    event = (
+        insert(AuditEvent)
+        .from_select(
+            ["actor_id", "actor", "action", "target", "address", "request_id", "details"],
+            select(
+                cast(origin.actor_id, Uuid),
+                cast(origin.actor, Text),
+                cast(action, Text),
+                target,
+                cast(origin.address, Text),
+                cast(origin.request_id, Text),
+                details if isinstance(details, ColumnElement) else _json(details),
+            ).select_from(changed),
+        )
+        .cte("audit_event")
+    )
+    return select(*changed.c).add_cte(event)
+
+
+def note(origin: Origin, action: str, target: str | None, details: Mapping[str, Any] | None = None) -> Insert:
+    """An event alone."""
+    return insert(AuditEvent).values(
+        actor_id=origin.actor_id,
+        actor=origin.actor,
+        action=action,
+        target=target,
+        address=origin.address,
+        request_id=origin.request_id,
+        details=_json(details),
+    )
+
+
+def page(
+    *,
+    limit: int,
+    before: int | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    target: str | None = None,
+    since: Any = None,
+    until: Any = None,
+) -> Select[*tuple[Any, ...]]:
+    """Newest first, at most `limit`, older than `before`."""
+    conditions: list[ColumnElement[bool]] = []
+    if before is not None:
+        conditions.append(AuditEvent.id < before)
+    if actor is not None:
+        conditions.append(AuditEvent.actor == actor)
+    if action is not None:
+        conditions.append(AuditEvent.action == action)
+    if target is not None:
+        conditions.append(AuditEvent.target == target)
+    if since is not None:
+        conditions.append(AuditEvent.at >= since)
+    if until is not None:
+        conditions.append(AuditEvent.at < until)
+    return select(*AuditEvent.__table__.columns).where(*conditions).order_by(AuditEvent.id.desc()).limit(limit)
+
+
+def _json(details: Mapping[str, Any] | None) -> ColumnElement[Any]:
+    return cast(literal(json.dumps(dict(details or {}), default=str), Text), JSONB)

@@ -1,0 +1,65 @@
+"""Who may do what: one line for every operation of the contract. A route without a line fails the tests."""
+
+from enum import Enum
+
+
+class Rule(Enum):
+    OPEN = "answers who is not signed in"
+    EVERYONE = "answers everybody alike"
+    OWN = "is about whoever asks, and shows nothing of others"
+    JOB = "is part of a job: not found for who may not read it"
+    JOB_CHANGE = "changes a job: not found for strangers, forbidden to mere readers"
+    STUDY = "is part of a study, as a job's"
+    STUDY_CHANGE = "changes a study, as a job's"
+    PERSON = "is about one person: not found for other students"
+    STAFF = "is for instructors and admins"
+    ADMIN = "is for admins"
+
+
+RULES = {
+    "get_health": Rule.OPEN,
+    "get_readiness": Rule.OPEN,
+    "get_metrics": Rule.OPEN,
+    "sign_in": Rule.OPEN,
+    "list_experiments": Rule.EVERYONE,
+    "get_experiment": Rule.EVERYONE,
+    "list_nodes": Rule.EVERYONE,
+    "list_gpus": Rule.EVERYONE,
+    "drain_node": Rule.ADMIN,
+    "undrain_node": Rule.ADMIN,
+    "submit_job": Rule.OWN,
+    "list_jobs": Rule.OWN,
+    "stream_jobs": Rule.OWN,
+    "get_job": Rule.JOB,
+    "retry_job": Rule.JOB,
+    "get_job_queue": Rule.JOB,
+    "list_job_events": Rule.JOB,
+    "get_job_metrics": Rule.JOB,
+    "get_job_samples": Rule.JOB,
+    "get_job_logs": Rule.JOB,
+    "list_job_artifacts": Rule.JOB,
+    "get_job_artifact": Rule.JOB,
+    "stream_job": Rule.JOB,
+    "cancel_job": Rule.JOB_CHANGE,
+    "share_job": Rule.JOB_CHANGE,
+    "submit_study": Rule.OWN,
+    "list_studies": Rule.OWN,
+    "get_study": Rule.STUDY,
+    "get_study_report": Rule.STUDY,
+    "cancel_study": Rule.STUDY_CHANGE,
+    "retry_study": Rule.STUDY_CHANGE,
+    "add_study_seeds": Rule.STUDY_CHANGE,
+    "share_study": Rule.STUDY_CHANGE,
+    "get_me": Rule.OWN,
+    "list_tokens": Rule.OWN,
+    "create_token": Rule.OWN,
+    "revoke_token": Rule.OWN,
+    "sign_out": Rule.OWN,
+    "create_user": Rule.STAFF,
+    "list_users": Rule.STAFF,
+    "get_user": Rule.PERSON,
+    "change_user": Rule.STAFF,
+    "disable_user": Rule.STAFF,
+    "enable_user": Rule.STAFF,
+    "list_audit_events": Rule.STAFF,
+}

@@ -1,0 +1,169 @@
+"""Who sees what, tried on every operation of the contract with each role."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from gpulab.states import Role
+from tests.access_rules import RULES, Rule
+from tests.integration.api.seeds import ORDER, Person, Seeds
+from tests.integration.api.study_calls import GRID
+
+BODIES: dict[str, Any] = {
+    "submit_job": ORDER,
+    "submit_study": GRID,
+    "add_study_seeds": {"seeds": [7]},
+    "share_job": {"audience": "class"},
+    "share_study": {"audience": "class"},
+    "create_token": {"name": "another"},
+    "create_user": {"name": "new"},
+    "change_user": {"section": "B"},
+}
+ENDLESS = {"stream_jobs"}
+LISTS = ("list_jobs", "list_studies", "list_tokens", "list_nodes", "list_gpus", "get_me")
+
+
+@dataclass
+class World:
+    """Olga ran a job and a study. Sam is another student, Tim is of her team, Ina teaches."""
+
+    client: httpx.AsyncClient
+    operations: dict[str, tuple[str, str]]
+    people: dict[str, Person]
+    job_id: UUID
+    study_id: UUID
+
+    async def call(self, operation: str, who: str | None) -> httpx.Response:
+        method, path = self.operations[operation]
+        path = path.format(
+            job_id=self.job_id,
+            study_id=self.study_id,
+            user_id=self.people["olga"].id,
+            token_id=uuid4(),
+            name="kept.txt" if "artifacts" in path else "node-1",
+            slug="dropout-linear",
+        )
+        headers = {} if who is None else self.people[who].headers
+        return await self.client.request(method, path, headers=headers, json=BODIES.get(operation))
+
+    async def of(self, rule: Rule, who: str | None) -> dict[str, int]:
+        """The status that each operation of the rule answers with."""
+        names = [name for name, found in RULES.items() if found is rule and name not in ENDLESS]
+        return {name: (await self.call(name, who)).status_code for name in names}
+
+
+@pytest.fixture
+async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: Person, seeds: Seeds) -> World:
+    seeds.node()
+    people = {name: seeds.person(name, Role.STUDENT) for name in ("olga", "sam", "tim")}
+    people |= {"ina": seeds.person("ina", Role.INSTRUCTOR), "admin": admin}
+    for name in ("olga", "tim"):
+        moved = await anonymous.patch(f"/v1/users/{people[name].id}", json={"team": "red"}, headers=admin.headers)
+        assert moved.status_code == 200, moved.text
+    job_id = seeds.job(people["olga"], name="olgas-secret")
+    seeds.run(job_id)
+    seeds.finish(job_id)
+    seeds.artifact(job_id, "kept.txt", "nowhere", b"", "0" * 64)
+    study = await anonymous.post("/v1/studies", json=GRID, headers=people["olga"].headers)
+    assert study.status_code == 201, study.text
+    operations = {
+        operation["operationId"]: (method.upper(), path)
+        for path, methods in app.openapi()["paths"].items()
+        for method, operation in methods.items()
+    }
+    return World(anonymous, operations, people, job_id, UUID(study.json()["id"]))
+
+
+def refused(statuses: dict[str, int], *expected: int) -> None:
+    assert statuses
+    assert {name: status for name, status in statuses.items() if status not in expected} == {}
+
+
+def let_in(statuses: dict[str, int]) -> None:
+    assert statuses
+    assert {name: status for name, status in statuses.items() if status in (401, 403, 404, 422, 500)} == {}
+
+
+async def test_nobody_gets_in_without_signing_in(world: World) -> None:
+    for rule in set(Rule) - {Rule.OPEN}:
+        refused(await world.of(rule, None), 401)
+
+
+@pytest.mark.parametrize("rule", [Rule.JOB, Rule.JOB_CHANGE, Rule.STUDY, Rule.STUDY_CHANGE, Rule.PERSON])
+async def test_what_is_of_others_is_not_found_by_a_student(world: World, seeds: Seeds, rule: Rule) -> None:
+    before = seeds.state_of_everything()
+    refused(await world.of(rule, "sam"), 404)
+    assert seeds.state_of_everything() == before
+
+
+@pytest.mark.parametrize("who", ["olga", "ina", "admin"])
+@pytest.mark.parametrize("rule", [Rule.JOB, Rule.JOB_CHANGE, Rule.STUDY, Rule.STUDY_CHANGE, Rule.PERSON])
+async def test_owner_and_staff_find_it(world: World, rule: Rule, who: str) -> None:
+    let_in(await world.of(rule, who))
+
+
+async def test_students_do_not_what_is_for_staff(world: World) -> None:
+    refused(await world.of(Rule.STAFF, "sam"), 403)
+    refused(await world.of(Rule.ADMIN, "sam"), 403)
+    refused(await world.of(Rule.ADMIN, "ina"), 403)
+    let_in(await world.of(Rule.ADMIN, "admin"))
+    let_in(await world.of(Rule.STAFF, "ina"))
+
+
+async def test_lists_tell_a_student_nothing_of_others(world: World) -> None:
+    told = {"olga", str(world.job_id), str(world.study_id), str(world.people["olga"].id), "olgas-secret"}
+    for name in LISTS:
+        answer = await world.call(name, "sam")
+        assert answer.status_code == 200
+        assert [word for word in told if word in answer.text] == [], name
+    narrowed = await world.client.get(f"/v1/jobs?study={world.study_id}", headers=world.people["sam"].headers)
+    assert narrowed.json()["items"] == []
+
+
+@pytest.mark.parametrize(("audience", "readers"), [("team", {"tim"}), ("class", {"tim", "sam"})])
+async def test_what_was_shared_can_be_read_and_not_changed(world: World, audience: str, readers: set[str]) -> None:
+    olga = world.people["olga"].headers
+    for path in (f"/v1/jobs/{world.job_id}/share", f"/v1/studies/{world.study_id}/share"):
+        shared = await world.client.post(path, json={"audience": audience}, headers=olga)
+        assert (shared.status_code, shared.json()["shared_with"]) == (200, audience), shared.text
+    run = (await world.client.get(f"/v1/jobs?study={world.study_id}", headers=olga)).json()["items"][0]["id"]
+    for who in ("tim", "sam"):
+        headers = world.people[who].headers
+        listed = (await world.client.get("/v1/jobs?shared=true", headers=headers)).json()["items"]
+        studies = (await world.client.get("/v1/studies?shared=true", headers=headers)).json()["items"]
+        runs = (await world.client.get(f"/v1/jobs?study={world.study_id}", headers=headers)).json()["items"]
+        one = await world.client.get(f"/v1/jobs/{run}", headers=headers)
+        if who in readers:
+            let_in({**await world.of(Rule.JOB, who), **await world.of(Rule.STUDY, who)})
+            refused({**await world.of(Rule.JOB_CHANGE, who), **await world.of(Rule.STUDY_CHANGE, who)}, 403)
+            assert [job["id"] for job in listed] == [str(world.job_id)]
+            assert [study["id"] for study in studies] == [str(world.study_id)]
+            assert len(runs) > 0
+            assert one.status_code == 200
+        else:
+            refused({**await world.of(Rule.JOB, who), **await world.of(Rule.STUDY_CHANGE, who)}, 404)
+            assert (listed, studies, runs, one.status_code) == ([], [], [], 404)
+
+
+async def test_sharing_is_taken_back_at_once(world: World) -> None:
+    olga = world.people["olga"].headers
+    path = f"/v1/jobs/{world.job_id}"
+    tag = (await world.client.get(path, headers=olga)).headers["etag"]
+    await world.client.post(f"{path}/share", json={"audience": "class"}, headers=olga)
+    seen = await world.client.get(path, headers={**olga, "If-None-Match": tag})
+    assert seen.json()["shared_with"] == "class"
+    await world.client.post(f"{path}/share", json={"audience": None}, headers=olga)
+    assert (await world.call("get_job", "sam")).status_code == 404
+
+
+async def test_sharing_with_a_team_needs_one(world: World, seeds: Seeds) -> None:
+    sam = world.people["sam"]
+    job_id = seeds.job(sam)
+    answer = await world.client.post(f"/v1/jobs/{job_id}/share", json={"audience": "team"}, headers=sam.headers)
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "audience")
+    bad = await world.client.post(f"/v1/jobs/{job_id}/share", json={"audience": "world"}, headers=sam.headers)
+    assert (bad.status_code, bad.json()["errors"][0]["path"]) == (422, "audience")

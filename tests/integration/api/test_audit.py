@@ -1,0 +1,104 @@
+"""The audit: who did what, on what, when and from where; nothing secret, nothing taken back."""
+
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from gpulab.states import Role
+from tests.integration.api.seeds import Person, Seeds
+
+
+async def events(client: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]]:
+    """Oldest first."""
+    answer = await client.get("/v1/audit", params={"limit": 200, **query})
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found[::-1]
+
+
+async def test_every_change_of_people_leaves_an_event_without_secrets(client: httpx.AsyncClient, admin: Person) -> None:
+    made = (await client.post("/v1/users", json={"name": "sam", "section": "A"})).json()
+    user = f"/v1/users/{made['id']}"
+    await client.patch(user, json={"weight": 2.0, "role": "instructor"})
+    await client.post(f"{user}/disable")
+    await client.post(f"{user}/enable")
+    token = (await client.post("/v1/tokens", json={"name": "laptop", "user_id": made["id"]})).json()
+    await client.delete(f"/v1/tokens/{token['id']}")
+    session = await client.post("/v1/session", json={"token": made["token"]})
+    await client.post("/v1/session", json={"token": "glab_wrong"})
+    found = await events(client)
+
+    target = f"user:{made['id']}"
+    assert [(event["action"], event["actor"], event["target"]) for event in found] == [
+        ("user.created", "user:admin", target),
+        ("user.changed", "user:admin", target),
+        ("user.disabled", "user:admin", target),
+        ("user.enabled", "user:admin", target),
+        ("token.created", "user:admin", f"token:{token['id']}"),
+        ("token.revoked", "user:admin", f"token:{token['id']}"),
+        ("session.opened", "user:sam", target),
+        ("session.refused", "anonymous", None),
+    ]
+    assert found[0]["details"]["section"] == "A"
+    assert found[1]["details"] == {"weight": 2.0, "role": "instructor"}
+    assert {event["address"] for event in found} == {"127.0.0.1"}
+    assert found[0]["actor_id"] == str(admin.id)
+    told = str(found)
+    secrets = [made["token"], token["token"], session.json()["csrf"], session.cookies["gpulab_session"], "glab_wrong"]
+    assert [secret for secret in secrets if secret in told] == []
+
+
+async def test_what_staff_does_to_jobs_and_nodes_leaves_an_event(
+    client: httpx.AsyncClient, seeds: Seeds, admin: Person
+) -> None:
+    seeds.node()
+    sam = seeds.person("sam", Role.STUDENT)
+    job_id = seeds.job(sam)
+    request_id = (await client.post(f"/v1/jobs/{job_id}/cancel")).headers["x-request-id"]
+    await client.post("/v1/nodes/node-1/drain")
+    await client.post("/v1/nodes/nowhere/drain")
+    await client.post(f"/v1/jobs/{job_id}/share", json={"audience": "class"}, headers=sam.headers)
+    found = await events(client)
+
+    assert [(event["action"], event["actor"], event["target"]) for event in found] == [
+        ("cancel_job", "user:admin", f"job:{job_id}"),
+        ("drain_node", "user:admin", "node:node-1"),
+        ("share_job", "user:sam", f"job:{job_id}"),
+    ]
+    assert found[0]["request_id"] == request_id
+
+
+async def test_refused_changes_leave_no_event(client: httpx.AsyncClient, admin: Person) -> None:
+    await client.post("/v1/users", json={"name": "admin"})
+    await client.post(f"/v1/users/{admin.id}/disable")
+    await client.post("/v1/users", json={"name": ""})
+    assert await events(client) == []
+
+
+async def test_audit_is_filtered_and_paged(client: httpx.AsyncClient) -> None:
+    for number in range(5):
+        await client.post("/v1/users", json={"name": f"s{number}"})
+    first = (await client.get("/v1/audit?limit=2&action=user.created")).json()
+    second = (await client.get(f"/v1/audit?limit=2&action=user.created&cursor={first['next_cursor']}")).json()
+
+    names = [event["details"]["name"] for event in (*first["items"], *second["items"])]
+    assert names == ["s4", "s3", "s2", "s1"]
+    assert len(await events(client, target=first["items"][0]["target"])) == 1
+    assert await events(client, actor="user:nobody") == []
+    middle = second["items"][0]["at"]
+    assert len(await events(client, since=middle)) == 3
+    assert len(await events(client, until=middle)) == 2
+    assert (await client.get("/v1/audit?since=yesterday")).json()["errors"][0]["path"] == "query.since"
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit_events SET actor = 'x'", "DELETE FROM audit_events"])
+async def test_audit_cannot_be_changed(client: httpx.AsyncClient, database_url: str, change: str) -> None:
+    await client.post("/v1/users", json={"name": "sam"})
+    with (
+        psycopg.connect(database_url, autocommit=True) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"),
+    ):
+        connection.execute(change)  # type: ignore[call-overload]
+    assert len(await events(client)) == 1

@@ -1,0 +1,165 @@
+"""A browser's session: what its cookie opens, what it must prove, when it ends; and failed sign-ins."""
+
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.sign_ins import SignIns
+from gpulab.states import Role
+from tests.integration.api.seeds import ORDER, Person, Seeds
+from tests.integration.api.test_streams import Reader
+
+
+@pytest.fixture
+def sam(seeds: Seeds) -> Person:
+    return seeds.person("sam", Role.STUDENT)
+
+
+@pytest.fixture
+async def browser(anonymous: httpx.AsyncClient, sam: Person) -> httpx.AsyncClient:
+    """Signed in as Sam, by cookie alone."""
+    answer = await anonymous.post("/v1/session", json={"token": sam.token})
+    assert answer.status_code == 200, answer.text
+    return anonymous
+
+
+def csrf(browser: httpx.AsyncClient) -> dict[str, str]:
+    return {"X-CSRF-Token": browser.cookies["gpulab_csrf"]}
+
+
+async def test_signing_in_says_who_it_is_and_sets_careful_cookies(anonymous: httpx.AsyncClient, sam: Person) -> None:
+    answer = await anonymous.post("/v1/session", json={"token": sam.token})
+
+    assert (answer.json()["name"], answer.json()["role"]) == ("sam", "student")
+    assert answer.json()["csrf"] == anonymous.cookies["gpulab_csrf"]
+    session, other = sorted(answer.headers.get_list("set-cookie"), key=lambda line: "csrf" in line)
+    assert "HttpOnly" in session
+    assert "HttpOnly" not in other
+    assert all("samesite=lax" in line.lower() and "path=/" in line.lower() for line in (session, other))
+    assert sam.token not in session + other
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_cookies_are_secure_behind_tls(app: FastAPI, sam: Person) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://lab") as client:
+        answer = await client.post("/v1/session", json={"token": sam.token})
+    assert all("; secure" in line.lower() for line in answer.headers.get_list("set-cookie"))
+
+
+async def test_cookie_reads_and_with_its_proof_writes(browser: httpx.AsyncClient) -> None:
+    assert (await browser.get("/v1/me")).json()["name"] == "sam"
+    bare = await browser.post("/v1/jobs", json=ORDER)
+    assert (bare.status_code, bare.json()["type"]) == (403, "/problems/csrf-failed")
+    wrong = await browser.post("/v1/jobs", json=ORDER, headers={"X-CSRF-Token": "x" + csrf(browser)["X-CSRF-Token"]})
+    assert wrong.status_code == 403
+    assert (await browser.get("/v1/jobs")).json()["items"] == []
+    job = await browser.post("/v1/jobs", json=ORDER, headers=csrf(browser))
+    assert (job.status_code, job.json()["owner"]) == (201, "sam")
+
+
+async def test_cookie_of_another_session_proves_nothing(browser: httpx.AsyncClient, app: FastAPI, seeds: Seeds) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab") as other:
+        theirs = await other.post("/v1/session", json={"token": seeds.person("eve", Role.STUDENT).token})
+    refused = await browser.post("/v1/jobs", json=ORDER, headers={"X-CSRF-Token": theirs.json()["csrf"]})
+    assert refused.status_code == 403
+
+
+async def test_cookie_opens_streams_and_files(browser: httpx.AsyncClient, sam: Person, seeds: Seeds) -> None:
+    seeds.node()
+    job_id = seeds.job(sam)
+    seeds.run(job_id)
+    seeds.finish(job_id)
+    seeds.artifact(job_id, "a.txt", "nowhere", b"", "0" * 64)
+    async with browser.stream("GET", f"/v1/jobs/{job_id}/stream") as response:
+        assert (await Reader(response).next()).data["state"] == "succeeded"
+    answer = await browser.get(f"/v1/jobs/{job_id}/artifacts/a.txt")
+    assert (answer.status_code, answer.headers["vary"]) == (200, "Authorization, Cookie")
+
+
+async def test_signing_out_ends_the_session(browser: httpx.AsyncClient) -> None:
+    kept = dict(browser.cookies)
+    assert (await browser.delete("/v1/session")).status_code == 403
+    answer = await browser.delete("/v1/session", headers=csrf(browser))
+
+    assert answer.status_code == 204
+    assert dict(browser.cookies) == {}
+    browser.cookies.update(kept)
+    assert (await browser.get("/v1/me")).status_code == 401
+
+
+async def test_session_ends_with_the_token_that_opened_it(
+    browser: httpx.AsyncClient, client: httpx.AsyncClient, admin: Person, sam: Person
+) -> None:
+    (token,) = (await client.get("/v1/tokens", params={"user_id": str(sam.id)})).json()["items"]
+    assert (await client.delete(f"/v1/tokens/{token['id']}", headers=admin.headers)).status_code == 204
+    del browser.headers["Authorization"]
+    assert (await browser.get("/v1/me")).status_code == 401
+
+
+async def test_session_ends_in_time_and_with_its_owner(
+    browser: httpx.AsyncClient, admin: Person, sam: Person, seeds: Seeds
+) -> None:
+    await browser.post(f"/v1/users/{sam.id}/disable", headers=admin.headers)
+    assert (await browser.get("/v1/me")).status_code == 401
+    await browser.post(f"/v1/users/{sam.id}/enable", headers=admin.headers)
+    assert (await browser.get("/v1/me")).status_code == 200
+    seeds.expire_sessions()
+    assert (await browser.get("/v1/me")).status_code == 401
+
+
+async def test_session_never_outlives_its_token(anonymous: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    made = await client.post("/v1/tokens", json={"name": "short", "expires_at": "2999-01-01T00:00:00Z"})
+    long = await anonymous.post("/v1/session", json={"token": made.json()["token"]})
+    assert long.json()["token_expires_at"] < "2998"
+
+
+@pytest.mark.parametrize("body", [{}, {"token": ""}, {"token": 5}, {"token": "x" * 300}, {"token": "x", "as": "root"}])
+async def test_bad_sign_in_is_refused(anonymous: httpx.AsyncClient, body: dict[str, object]) -> None:
+    answer = await anonymous.post("/v1/session", json=body)
+    assert (answer.status_code, "set-cookie" in answer.headers) == (422, False)
+
+
+@pytest.mark.parametrize("cookie", ["x", "glab_x", "ü", ""])
+async def test_cookie_from_elsewhere_is_no_sign_in(anonymous: httpx.AsyncClient, cookie: str) -> None:
+    answer = await anonymous.get("/v1/me", headers={"Cookie": f"gpulab_session={cookie}".encode()})  # type: ignore[dict-item]
+    assert answer.status_code == 401
+
+
+async def test_a_token_in_the_header_goes_before_the_cookie(browser: httpx.AsyncClient, admin: Person) -> None:
+    assert (await browser.get("/v1/me", headers=admin.headers)).json()["name"] == "admin"
+    assert (await browser.get("/v1/me", headers={"Authorization": "Bearer glab_wrong"})).status_code == 401
+
+
+async def test_who_keeps_failing_has_to_wait(
+    anonymous: httpx.AsyncClient, app: FastAPI, admin: Person, sam: Person
+) -> None:
+    now = 1000.0
+    app.state.lab.sign_ins.__init__(3, clock=lambda: now)
+    assert (await anonymous.get("/v1/me", headers=sam.headers)).status_code == 200
+    wrong = {"Authorization": f"Bearer {sam.token[:12]}wrong"}
+    statuses = [(await anonymous.get("/v1/me", headers=wrong)).status_code for _ in range(4)]
+    refused = await anonymous.post("/v1/session", json={"token": f"{sam.token[:12]}other"})
+
+    assert statuses == [401, 401, 401, 429]
+    assert (refused.status_code, refused.json()["type"]) == (429, "/problems/too-many-sign-ins")
+    assert 0 < int(refused.headers["retry-after"]) <= 60
+    # Those who are known here, and other tokens, are not held up by it.
+    assert (await anonymous.get("/v1/me", headers=sam.headers)).status_code == 200
+    assert (await anonymous.get("/v1/me", headers=admin.headers)).status_code == 200
+    now += 61
+    assert (await anonymous.get("/v1/me", headers=wrong)).status_code == 401
+
+
+def test_memory_of_failures_is_bounded_and_addresses_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.sign_ins.KEYS", 50)
+    guard = SignIns(2)
+    for number in range(1000):
+        guard.failed(f"2001:db8::{number:x}", f"{number:09d}", known=False)
+        guard.succeeded(str(UUID(int=number)).encode())
+    assert len(guard) <= 100
+    # All of one IPv6 network is one caller, whatever token it brings.
+    with pytest.raises(Exception, match="too many"):
+        guard.check("2001:db8::ffff", "glab_never_seen")
+    guard.check("2001:db9::1", "glab_never_seen")
