@@ -29,7 +29,7 @@ def ensure_token(connection: Connection, path: Path) -> bool:
     token = new_token()
     user_id = connection.execute(people.ensure_admin(ADMIN)).scalar_one()
     values = {"name": "bootstrap", "digest": digest_of(token), "prefix": prefix_of(token), "expires_at": None}
-    connection.execute(tokens.make(user_id, values, OPERATOR, most=sys.maxsize))
+    connection.execute(tokens.make(user_id, values, OPERATOR))
     _write_private(path, token)
     return True
 

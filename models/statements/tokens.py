@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, literal, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
@@ -28,9 +28,10 @@ def by_id(token_id: UUID) -> Select[*tuple[Any, ...]]:
     return select(*COLUMNS, User.role).join(User, User.id == Token.user_id).where(Token.id == token_id)
 
 
-def make(user_id: UUID, values: Mapping[str, Any], origin: Origin, *, most: int) -> Select[Any]:
+def make(user_id: UUID, values: Mapping[str, Any], origin: Origin, *, most: int | None = None) -> Select[Any]:
     """A further token; `values` are `name`, `digest`, `prefix`, `expires_at`. No row: they have `most` good ones."""
     good = select(func.count()).select_from(Token).where(Token.user_id == user_id, GOOD_TOKEN).scalar_subquery()
+    room = true() if most is None else good < most
     made = (
         insert(Token)
         .from_select(
@@ -38,7 +39,7 @@ def make(user_id: UUID, values: Mapping[str, Any], origin: Origin, *, most: int)
             select(
                 literal(user_id, Token.user_id.type),
                 *(literal(value, Token.__table__.c[name].type) for name, value in values.items()),
-            ).where(good < most),
+            ).where(room),
         )
         .returning(*COLUMNS)
         .cte("made")

@@ -196,8 +196,9 @@ def test_only_a_digest_of_the_token_is_stored(settings: ApiSettings, seeds: Seed
 
 
 def test_students_are_no_staff() -> None:
-    fields = {"name": "x", "token_name": "t", "token_expires_at": None}
-    assert [Principal(id=None, role=role, **fields).is_staff for role in Role] == [False, True, True]  # type: ignore[arg-type]
+    named = dict.fromkeys(("id", "team", "token_id", "token_expires_at"))
+    fields = {"name": "x", "token_name": "t", "address": "here", "request_id": "r", **named}
+    assert [Principal(role=role, **fields).is_staff for role in Role] == [False, True, True]  # type: ignore[arg-type]
 
 
 async def test_outage_of_the_database_is_a_503_and_passes(
