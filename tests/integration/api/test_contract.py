@@ -23,7 +23,8 @@ EXAMPLES = 5
 @pytest.fixture
 def address(settings: ApiSettings) -> Iterator[str]:
     """A server in a thread, for a client that blocks."""
-    app = create_app(settings)
+    # It tries wrong tokens on every call.
+    app = create_app(settings.model_copy(update={"failed_sign_ins_per_minute": 10_000}))
     server = Server(uvicorn.Config(app, port=0, access_log=False, log_level="warning"), app)
     thread = threading.Thread(target=server.run)
     thread.start()
