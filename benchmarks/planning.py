@@ -4,16 +4,19 @@ import math
 import random
 import statistics
 import time
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from benchmarks.figures import Figure, median_figure
 from gpulab.states import Priority
-from scheduler.plan import GpuRoom, NodeRoom, Waiting, plan
+from scheduler.plan import plan
+from scheduler.room import GpuRoom, NodeRoom, Stay
+from scheduler.terms import Needs, Person, Waiting
 
 GPUS_A_NODE, GPUS, USERS, JOBS = 8, 1000, 1000, 100_000
 GIB = 2**30
 SIZES_GIB = (None, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80)
+DATASETS: tuple[tuple[str, ...], ...] = ((), ("cifar10",), ("mnist",))
+LIMITS_SECONDS = (300, 900, 3600, 4 * 3600)
 
 
 def measure(*, quick: bool) -> list[Figure]:
@@ -46,27 +49,32 @@ def planned(count: int, *, free_share: float) -> float:
     start = time.thread_time()
     made = plan(waiting, nodes)
     elapsed = time.thread_time() - start
-    assert len(made.placements) + len(made.waits) == count
+    assert len(made.placements) + sum(len(jobs) for _, jobs in made.waiting) == count
     return elapsed
 
 
 def queue(count: int) -> list[Waiting]:
-    """In order of submission, as the database gives them."""
+    """In order of submission, as the database gives them, of people who used unequal parts of the lab."""
     generator = random.Random(0)
-    users = [UUID(int=number) for number in range(USERS)]
-    first = datetime(2026, 1, 1, tzinfo=UTC)
+    people = [Person(UUID(int=number), used_seconds=generator.expovariate(1 / 600)) for number in range(USERS)]
+    shapes: dict[tuple[object, ...], Needs] = {}
+
+    def needs() -> Needs:
+        size = generator.choice(SIZES_GIB)
+        datasets = generator.choice(DATASETS)
+        given = (generator.choice((None, 1, 1, 2)), size, generator.random() < 0.05, datasets)
+        made = Needs(given[0], size and size * GIB, given[2], frozenset(datasets))
+        return shapes.setdefault(given, made)
+
     classes = list(Priority)
     return [
         Waiting(
-            id=UUID(int=number),
-            owner_id=generator.choice(users),
-            priority=generator.choices(classes, [1, 8, 1])[0],
-            gpus=generator.choice((None, 1, 1, 2)),
-            gpu_memory_bytes=None if (size := generator.choice(SIZES_GIB)) is None else size * GIB,
-            exclusive=generator.random() < 0.05,
-            datasets=frozenset(generator.choice(((), ("cifar10",), ("mnist",)))),
-            time_limit_seconds=3600,
-            submitted_at=first + timedelta(seconds=number),
+            UUID(int=number),
+            generator.choice(people),
+            needs(),
+            generator.choice(LIMITS_SECONDS),
+            number,
+            generator.choices(classes, [1, 8, 1])[0],
         )
         for number in range(count)
     ]
@@ -79,6 +87,6 @@ def machines(free_share: float) -> list[NodeRoom]:
         gpus = [GpuRoom(f"GPU-{number}-{index}", 80 * GIB) for index in range(GPUS_A_NODE)]
         for gpu in gpus:
             if generator.random() > free_share:
-                gpu.leases, gpu.whole, gpu.reserved_bytes = 1, True, 80 * GIB
+                gpu.take(Stay(-60.0, generator.uniform(1, 3600), None))
         rooms.append(NodeRoom(f"node-{number}", 8, frozenset({"cifar10", "mnist"}), gpus=gpus))
     return rooms

@@ -22,6 +22,8 @@ class FailureCause(StrEnum):
     LOST = "lost"
     GPU_FAULT = "gpu_fault"
     CANNOT_FIT = "cannot_fit"
+    IDLE = "idle"
+    """It held a GPU and did not use it."""
 
 
 class Priority(StrEnum):

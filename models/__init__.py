@@ -9,6 +9,7 @@ from models.lease import Lease
 from models.node import Gpu, Node
 from models.person import BrowserSession, Token, User
 from models.series import LogChunk, MetricChunk, Phase, SampleChunk
+from models.share import Share
 from models.study import Study, StudyRun
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Node",
     "Phase",
     "SampleChunk",
+    "Share",
     "Study",
     "StudyRun",
     "Token",

@@ -27,6 +27,7 @@ class Job(Base):
         Index("uq_jobs_owner_id_idempotency_key", "owner_id", "idempotency_key", unique=True),
         Index("ix_jobs_owner_id_id", "owner_id", "id"),
         Index("ix_jobs_queued", "id", postgresql_where=text("state = 'queued'")),
+        Index("ix_jobs_queued_owner_id", "owner_id", postgresql_where=text("state = 'queued'")),
         Index("ix_jobs_active", "id", postgresql_where=text("state IN ('leased', 'running')")),
         Index("ix_jobs_state_id", "state", "id"),
         Index("ix_jobs_tags", "tags", postgresql_using="gin"),
@@ -60,6 +61,8 @@ class Job(Base):
     """One line: the error of a failed job, the reason a queued one waits."""
     wait_reason: Mapped[str | None]
     """Slug of the scheduler's latest reason not to start it."""
+    estimated_start_at: Mapped[datetime | None]
+    """Of the first in the queue: when it starts if every time limit is used up and nothing new comes."""
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
     """Grows with every change that a reader of the job can see; the ETag."""
     attempt: Mapped[int] = mapped_column(server_default=text("0"))

@@ -16,6 +16,7 @@ class Lease(Base):
     __table_args__ = (
         Index("uq_leases_live_job_id", "job_id", unique=True, postgresql_where=text("released_at IS NULL")),
         Index("ix_leases_live_node", "node", postgresql_where=text("released_at IS NULL")),
+        Index("ix_leases_released_at", "released_at", postgresql_where=text("released_at IS NOT NULL")),
     )
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
@@ -26,11 +27,17 @@ class Lease(Base):
     """Empty for an attempt on the CPU."""
     reserved_bytes: Mapped[int | None] = mapped_column(BigInteger)
     """On each GPU; null reserves the whole of it."""
+    held_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """On all its GPUs together, whole ones in full; null for an attempt on the CPU."""
+    share: Mapped[float] = mapped_column(server_default=text("0"))
+    """Of the lab's capacity as it was then: what fairness counts, times the time it was held."""
     granted_at: Mapped[datetime] = mapped_column(server_default=func.now())
     rung_at: Mapped[datetime] = mapped_column(server_default=func.now())
     """When the doorbell last rang."""
     claimed_at: Mapped[datetime | None]
     """When a worker took it up."""
+    yield_requested_at: Mapped[datetime | None]
+    """When it was asked to give way to a more urgent job."""
     expires_at: Mapped[datetime]
     released_at: Mapped[datetime | None]
     outcome: Mapped[str | None]

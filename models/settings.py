@@ -39,6 +39,8 @@ class Settings(DatabaseSettings):
     heartbeat_seconds: float = 5.0
     max_lost_attempts: int = 3
     """After so many attempts lost to something other than the job, it fails with the cause `lost`."""
+    foresight_seconds: float = Field(default=1800.0, ge=0)
+    """A job counts as use for so much of its time limit from the moment it starts."""
 
 
 class ApiSettings(Settings):
@@ -62,6 +64,16 @@ class SchedulerSettings(Settings):
     tick_seconds: float = 1.0
     ring_again_seconds: float = 3.0
     """How long a lease may stay unclaimed before its doorbell rings again."""
+    half_life_hours: float = Field(default=24.0, gt=0)
+    """After so long, use counts half."""
+    deadline_weight: float = Field(default=1.5, ge=1)
+    """Times the weight of those who have a deadline near and no successful run."""
+    window_hours: float = Field(default=168.0, gt=0)
+    """The limits of GPU-hours and GiB-hours look back so far."""
+    max_running: int | None = Field(default=None, ge=0)
+    """Jobs of one person that may run at once; a person's own limit goes before it. Null is no limit."""
+    max_gpu_hours: float | None = Field(default=None, ge=0)
+    max_gib_hours: float | None = Field(default=None, ge=0)
 
 
 class NodeSettings(Settings):

@@ -18,20 +18,23 @@ from kombu.exceptions import OperationalError as BrokerError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from gpulab.states import FINAL_STATES, JobState, Priority
+from gpulab.states import FINAL_STATES, JobState
 from models.channels import JOBS
 from models.doorbell import celery_app, ring
-from models.lease import Lease
-from models.node import Gpu, Node
 from models.settings import SchedulerSettings
-from models.statements import leases, nodes, queue
-from scheduler.plan import GpuRoom, NodeRoom, Placement, Wait, Waiting, plan
+from models.statements import leases, queue, usage
+from scheduler.order import weight_of
+from scheduler.plan import plan
+from scheduler.reading import Reader, Seen, policy_of
+from scheduler.terms import Placement, Plan, Policy
 
 LEADER_LOCK = 7_010_002
 REST_SHARE = 9.0
 """A look at the queue is followed by so many times its own length before new submissions cause the next."""
 LONGEST_REST_SECONDS = 2.0
 EXPLAINED_A_TICK = 5000
+ESTIMATED = 30
+"""Waiting jobs, the first in order, that are told when they would start."""
 
 log = structlog.get_logger()
 
@@ -43,6 +46,7 @@ class Scheduler:
         self._settings = settings
         self._engine = engine
         self._stop = stop
+        self._reader = Reader(settings)
         self._celery: Celery = celery_app(settings.redis_url)
 
     def run(self) -> None:
@@ -97,25 +101,36 @@ class Scheduler:
 
     def schedule(self, *, explain: bool) -> None:
         """Lease what can start now; with `explain`, tell the others why they wait."""
+        policy = policy_of(self._settings, estimates=ESTIMATED if explain else 0)
         with self._engine.begin() as connection:
-            rows = connection.execute(queue.waiting()).all()
-            if not rows:
+            seen = self._reader.look(connection)
+            if seen is None:
                 return
-            made = plan([_waiting(row) for row in rows], self._rooms(connection))
-            granted = [(placement, self._grant(connection, placement)) for placement in made.placements]
+            made = plan(seen.jobs, seen.rooms, now=seen.now, policy=policy)
+            sizes = {gpu.uuid: gpu.total_bytes or 0 for room in seen.rooms for gpu in room.gpus}
+            granted = [(placement, self._grant(connection, placement, sizes)) for placement in made.placements]
         for placement, token in granted:
             if token is not None:
                 self._ring(placement.node, placement.job_id, token)
         if explain:
-            self._explain({row.id: row.wait_reason for row in rows}, made.waits)
+            self._explain(seen, made, policy)
 
-    def _explain(self, told: Mapping[UUID, str | None], waits: Mapping[UUID, Wait]) -> None:
+    def _explain(self, seen: Seen, made: Plan, policy: Policy) -> None:
         """Write down what changed, so many a tick that a tick stays short."""
-        news = ((job_id, wait.reason, wait.message) for job_id, wait in waits.items() if told[job_id] != wait.reason)
+        news = (
+            (job.id, wait.reason, wait.message)
+            for wait, jobs in made.waiting
+            for job in jobs
+            if seen.told[job.id] != wait.reason
+        )
         reasons = list(islice(news, EXPLAINED_A_TICK))
-        if reasons:
-            with self._engine.begin() as connection:
+        shares = {person.id: (person.used_seconds, weight_of(person, policy)) for person in seen.people.values()}
+        with self._engine.begin() as connection:
+            if reasons:
                 connection.execute(queue.explain(reasons))
+            connection.execute(usage.keep_shares(shares))
+            if made.starts:
+                connection.execute(usage.estimated_starts(made.starts))
 
     def rescue(self) -> None:
         """Take away the leases of workers that were not heard of in time."""
@@ -137,13 +152,20 @@ class Scheduler:
             log.info("doorbell.again", job_id=str(job_id), node=node)
             self._ring(node, job_id, token)
 
-    def _grant(self, connection: Any, placement: Placement) -> UUID | None:
+    def _grant(self, connection: Any, placement: Placement, sizes: Mapping[str, int]) -> UUID | None:
+        """Null where the job no longer waits. `sizes` are the GPUs' bytes."""
+        held = [
+            sizes[uuid] if placement.reserved_bytes is None else placement.reserved_bytes
+            for uuid in placement.gpu_uuids
+        ]
         statement = leases.grant(
             placement.job_id,
             node=placement.node,
             gpu_uuids=placement.gpu_uuids,
             reserved_bytes=placement.reserved_bytes,
             lease_seconds=self._settings.lease_seconds,
+            held_bytes=sum(held) if held else None,
+            share=placement.share,
         )
         row = connection.execute(statement).mappings().first()
         if row is None:
@@ -157,45 +179,6 @@ class Scheduler:
             ring(self._celery, node=node, job_id=job_id, token=token, expires_seconds=self._settings.lease_seconds)
         except (BrokerError, OSError) as error:
             log.warning("doorbell.failed", job_id=str(job_id), node=node, reason=_first_line(error))
-
-    def _rooms(self, connection: Any) -> list[NodeRoom]:
-        silence = self._settings.lease_seconds
-        rooms = {
-            node.name: NodeRoom(node.name, node.slots, frozenset(node.datasets), node.draining)
-            for node in connection.execute(nodes.alive(silence).with_only_columns(*Node.__table__.c))
-        }
-        gpus: dict[str, GpuRoom] = {}
-        for gpu in connection.execute(nodes.gpus().with_only_columns(*Gpu.__table__.c)):
-            if gpu.node in rooms and gpu.healthy:
-                gpus[gpu.uuid] = GpuRoom(gpu.uuid, gpu.memory_total_bytes)
-                rooms[gpu.node].gpus.append(gpus[gpu.uuid])
-        for lease in connection.execute(leases.live().with_only_columns(*Lease.__table__.c)):
-            _take(lease, rooms, gpus)
-        return list(rooms.values())
-
-
-def _take(lease: Any, rooms: dict[str, NodeRoom], gpus: dict[str, GpuRoom]) -> None:
-    if not lease.gpu_uuids and lease.node in rooms:
-        rooms[lease.node].slots_free -= 1
-    for uuid in lease.gpu_uuids:
-        if uuid in gpus:
-            gpus[uuid].leases += 1
-            gpus[uuid].whole |= lease.reserved_bytes is None
-            gpus[uuid].reserved_bytes += lease.reserved_bytes or gpus[uuid].total_bytes or 0
-
-
-def _waiting(row: Any) -> Waiting:
-    return Waiting(
-        id=row.id,
-        owner_id=row.owner_id,
-        priority=Priority(row.priority),
-        gpus=row.gpus,
-        gpu_memory_bytes=row.gpu_memory_bytes,
-        exclusive=row.exclusive,
-        datasets=frozenset(row.datasets),
-        time_limit_seconds=row.time_limit_seconds,
-        submitted_at=row.submitted_at,
-    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,164 +1,162 @@
 """The planner: a pure function from the queue and the machines to placements and reasons.
 
-Order: priority class, then age. Placement on GPUs is best fit on reserved bytes; a job that does not say how much it
-needs, or that measures the device, takes the whole of each of its GPUs.
+`order` says who is next, `limits` who has had enough, `lab` where a job fits. The first job that does not fit is
+promised a start, and whatever passes it must not be in the way then (conservative backfill).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heapreplace
 from itertools import chain
-from operator import attrgetter
 from uuid import UUID
 
-from gpulab.states import Priority
+from scheduler.fit import Demand
+from scheduler.lab import BLOCKED, RESERVED, Ask, Lab, demands_of
+from scheduler.limits import wait_of
+from scheduler.order import Line, charge, first, lines
+from scheduler.room import NodeRoom
+from scheduler.terms import Needs, Person, Placement, Plan, Policy, Wait, Waiting
+
+SHIPPED = Policy()
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A queued job, as far as placing it matters."""
+def plan(jobs: Iterable[Waiting], nodes: Sequence[NodeRoom], *, now: float = 0.0, policy: Policy = SHIPPED) -> Plan:
+    """Place what fits, in order, and say of the rest why it waits. Takes the jobs in order of submission.
 
-    id: UUID
-    owner_id: UUID
-    priority: Priority
-    gpus: int | None
-    """GPUs asked for; null takes one where the lab has any, the CPU otherwise."""
-    gpu_memory_bytes: int | None
-    exclusive: bool
-    datasets: frozenset[str]
-    time_limit_seconds: int
-    submitted_at: datetime
+    Uses up the room in `nodes`.
 
-
-@dataclass(slots=True)
-class GpuRoom:
-    uuid: str
-    total_bytes: int | None
-    reserved_bytes: int = 0
-    leases: int = 0
-    whole: bool = False
-    """Taken as a whole by one job."""
-
-    def fits(self, needed_bytes: int | None) -> bool:
-        """Whether a job may come here; null needs the whole GPU."""
-        if self.whole or (needed_bytes is None and self.leases):
-            return False
-        return needed_bytes is None or self.total_bytes is None or needed_bytes <= self.free_bytes
-
-    @property
-    def free_bytes(self) -> int:
-        return (self.total_bytes or 0) - self.reserved_bytes
-
-
-@dataclass(slots=True)
-class NodeRoom:
-    """A node's free room; the planner uses it up as it places."""
-
-    name: str
-    slots_free: int
-    datasets: frozenset[str]
-    draining: bool = False
-    gpus: list[GpuRoom] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    job_id: UUID
-    node: str
-    gpu_uuids: tuple[str, ...]
-    reserved_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Why a job stays in the queue: a stable slug and the words for people."""
-
-    reason: str
-    message: str
-
-
-Needs = tuple[int | None, int | None, bool, frozenset[str]]
-"""All that decides where a job may go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    placements: tuple[Placement, ...]
-    waits: Mapping[UUID, Wait]
-
-
-def plan(jobs: Iterable[Waiting], nodes: Sequence[NodeRoom]) -> Plan:
-    """Place what fits, in order, and say of the rest why it waits. Uses up the room in `nodes`.
-
-    Room only shrinks meanwhile, so where one job did not fit, no later one that asks for the same is tried: a long
-    queue costs a look-up a job.
+    Room only shrinks meanwhile, so where a job did not fit, no later one that asks for the same for as long is tried:
+    a long queue costs a look-up a job. `now` is on the clock of the stays in `nodes`, in seconds.
     """
-    usable = [node for node in nodes if not node.draining]
-    placements: list[Placement] = []
-    waits: dict[UUID, Wait] = {}
-    waits_of_needs: dict[Needs, Wait] = {}
-    for job in _in_order(jobs):
-        needs = (job.gpus, job.gpu_memory_bytes, job.exclusive, job.datasets)
-        known = waits_of_needs.get(needs)
-        if known is not None:
-            waits[job.id] = known
-            continue
-        found = _place(job, usable)
-        if isinstance(found, Wait):
-            waits[job.id] = waits_of_needs[needs] = found
+    return _Planning(Lab(nodes, now, policy), policy).run(list(lines(jobs, policy)))
+
+
+class _Planning:
+    """One call of `plan`."""
+
+    def __init__(self, lab: Lab, policy: Policy) -> None:
+        self._lab = lab
+        self._policy = policy
+        self._asks: dict[Needs, Ask] = {}
+        self._placements: list[Placement] = []
+        self._waiting: list[tuple[Wait, Sequence[Waiting]]] = []
+        self._buckets: dict[tuple[Ask, str], list[Waiting]] = {}
+        self._started: dict[Person, int] = {}
+        self._starts: dict[UUID, float] = {}
+        self._promises = policy.reservations
+        self._blocked = False
+
+    def run(self, classes: list[list[Line]]) -> Plan:
+        estimating = list(first(classes, self._policy.estimates, self._cost_of))
+        if self._policy.fit == "gradient":
+            self._lab.demands = self._demands(classes)
+        for each in classes:
+            self._serve(each)
+        self._estimate(estimating)
+        return Plan(tuple(self._placements), self._waiting, self._starts)
+
+    def _serve(self, its_lines: list[Line]) -> None:
+        heap = [(line.tag, line.jobs[0].submitted_time, index, line) for index, line in enumerate(its_lines)]
+        heapify(heap)
+        while heap:
+            _, _, index, line = heap[0]
+            if self._take_next(line):
+                heapreplace(heap, (line.tag, line.jobs[line.at].submitted_time, index, line))
+            else:
+                heappop(heap)
+
+    def _take_next(self, line: Line) -> bool:
+        """Deal with the line's next job and with those after it that need no look; False at its end."""
+        before = line.at
+        if not self._pass_hopeless(line):
+            return False
+        if line.at > before:
+            return True  # its tag has grown; another line may be next
+        job = line.jobs[line.at]
+        ask = self._ask(job.needs)
+        wait = wait_of(line.person, self._started.get(line.person, 0), uses_gpu=ask.count > 0)
+        if wait is not None and wait.reason == "limit_running":
+            self._waiting.append((wait, line.jobs[line.at :]))
+            return False
+        if wait is not None:
+            self._waiting.append((wait, [job]))
         else:
-            placements.append(found)
-    return Plan(tuple(placements), waits)
+            self._decide(job, ask, line.person)
+        line.tag += charge(ask.share, job.time_limit_seconds, self._policy) * line.per_second
+        line.at += 1
+        return self._pass_hopeless(line)
 
+    def _decide(self, job: Waiting, ask: Ask, person: Person) -> None:
+        if ask.never is not None:
+            self._wait(job, ask, ask.never, hopeless_from=0.0)
+        elif self._blocked:
+            self._wait(job, ask, BLOCKED, hopeless_from=0.0)
+        elif isinstance(found := self._lab.place(ask, job), Wait):
+            self._promise(job, ask)
+            # A shorter job may still pass a promise; where nothing is free, nothing passes.
+            self._wait(job, ask, found, hopeless_from=job.time_limit_seconds if found is RESERVED else 0.0)
+        else:
+            self._placements.append(found)
+            self._started[person] = self._started.get(person, 0) + 1
 
-def _in_order(jobs: Iterable[Waiting]) -> Iterable[Waiting]:
-    classes: dict[Priority, list[Waiting]] = {priority: [] for priority in Priority}
-    for job in jobs:
-        classes[job.priority].append(job)
-    for each in classes.values():
-        # Two sorts: one by pairs would leave the garbage collector a hundred thousand pairs to look through.
-        each.sort(key=attrgetter("id.int"))
-        each.sort(key=attrgetter("submitted_at"))
-    return chain.from_iterable(classes.values())
+    def _wait(self, job: Waiting, ask: Ask, wait: Wait, *, hopeless_from: float) -> None:
+        ask.hopeless_from = min(ask.hopeless_from, hopeless_from)
+        bucket = self._buckets.get((ask, wait.reason))
+        if bucket is None:
+            bucket = self._buckets[ask, wait.reason] = []
+            self._waiting.append((wait, bucket))
+        bucket.append(job)
+        ask.waiting = bucket
 
+    def _promise(self, job: Waiting, ask: Ask) -> None:
+        self._blocked = self._policy.blocking
+        if self._promises and ask.count:
+            self._promises -= 1
+            start = self._lab.book(ask, job)
+            if start is not None:
+                self._starts[job.id] = start.time
 
-def _place(job: Waiting, usable: Sequence[NodeRoom]) -> Placement | Wait:
-    if not usable:
-        return Wait("no_node", "no node of the lab is up and taking jobs")
-    equipped = [node for node in usable if job.datasets <= node.datasets]
-    if not equipped:
-        names = ", ".join(sorted(job.datasets - frozenset().union(*(node.datasets for node in usable))))
-        missing = f"no node has the data set {names}" if names else "no single node has all its data sets"
-        return Wait("dataset_missing", missing)
-    count = job.gpus if job.gpus is not None else int(any(node.gpus for node in equipped))
-    return _on_cpu(job, equipped) if count == 0 else _on_gpus(job, count, equipped)
+    def _pass_hopeless(self, line: Line) -> bool:
+        """The loop that sees every job of a long queue."""
+        jobs, at, tag, per_second = line.jobs, line.at, line.tag, line.per_second
+        asks, policy, foresight = self._asks, self._policy, self._policy.foresight_seconds
+        turns = policy.order == "turns"
+        end = len(jobs)
+        while at < end:
+            job = jobs[at]
+            ask = asks.get(job.needs)
+            if ask is None or (seconds := job.time_limit_seconds) < ask.hopeless_from:
+                break
+            ask.waiting.append(job)
+            cost = 1.0 if turns else ask.share * (seconds if seconds < foresight else foresight)  # noqa: FURB136 - a call costs more
+            tag += cost * per_second
+            at += 1
+        line.at, line.tag = at, tag
+        return at < end
 
+    def _ask(self, needs: Needs) -> Ask:
+        ask = self._asks.get(needs)
+        if ask is None:
+            ask = self._asks[needs] = self._lab.ask(needs)
+        return ask
 
-def _on_cpu(job: Waiting, nodes: Sequence[NodeRoom]) -> Placement | Wait:
-    node = max(nodes, key=lambda candidate: candidate.slots_free)
-    if node.slots_free <= 0:
-        return Wait("no_free_slot", "every CPU slot is taken; it starts when a job ahead of it ends")
-    node.slots_free -= 1
-    return Placement(job.id, node.name, (), None)
+    def _cost_of(self, job: Waiting) -> float:
+        return charge(self._ask(job.needs).share, job.time_limit_seconds, self._policy)
 
+    def _estimate(self, jobs: Sequence[Waiting]) -> None:
+        """Promise one start after another, as if every time limit were used up and nothing new came."""
+        placed = {placement.job_id for placement in self._placements}
+        for job in jobs:
+            ask = self._ask(job.needs)
+            if job.id in placed or job.id in self._starts or ask.never is not None:
+                continue
+            if wait_of(job.person, self._started.get(job.person, 0), uses_gpu=ask.count > 0) is not None:
+                continue
+            start = self._lab.book(ask, job)
+            if start is not None:
+                self._starts[job.id] = start.time
 
-def _on_gpus(job: Waiting, count: int, nodes: Sequence[NodeRoom]) -> Placement | Wait:
-    if max(len(node.gpus) for node in nodes) < count:
-        return Wait("no_gpu", f"it asks for {count} GPU(s) and no node that could run it has as many")
-    needed = None if job.exclusive else job.gpu_memory_bytes
-    capable = [
-        n for n in nodes if sum(g.total_bytes is None or (needed or 0) <= g.total_bytes for g in n.gpus) >= count
-    ]
-    if not capable:
-        return Wait("cannot_fit", f"it asks for {needed} bytes a GPU and no GPU of the lab is that large")
-    fitting = [(node, [gpu for gpu in node.gpus if gpu.fits(needed)]) for node in capable]
-    choices = [(node, sorted(gpus, key=attrgetter("free_bytes"))) for node, gpus in fitting if len(gpus) >= count]
-    if not choices:
-        return Wait("no_free_gpu", "every GPU that could run it is taken; it starts when a job ahead of it ends")
-    # Best fit: the tightest GPUs of the node where they are tightest.
-    node, gpus = min(choices, key=lambda choice: sum(gpu.free_bytes for gpu in choice[1][:count]))
-    for gpu in gpus[:count]:
-        gpu.leases += 1
-        gpu.whole = needed is None
-        gpu.reserved_bytes += needed or (gpu.total_bytes or 0)
-    return Placement(job.id, node.name, tuple(gpu.uuid for gpu in gpus[:count]), needed)
+    def _demands(self, classes: list[list[Line]]) -> list[Demand]:
+        counts: dict[Needs, int] = {}
+        for job in chain.from_iterable(line.jobs for each in classes for line in each):
+            counts[job.needs] = counts.get(job.needs, 0) + 1
+        return demands_of((self._ask(needs), jobs) for needs, jobs in counts.items())

@@ -7,9 +7,11 @@ from api.auth import Principal
 from api.context import Lab
 from api.database import Row
 from api.services.jobs import visible
+from api.services.waiting import what_helps
 from gpulab.schemas import EventPage, EventRead, QueueRead
 from gpulab.states import JobState
 from models.statements import jobs
+from models.statements import place as places
 
 UNSEEN = "next_in_line"
 
@@ -42,17 +44,27 @@ async def queue(lab: Lab, principal: Principal, job_id: UUID) -> QueueRead:
     state = JobState(job.state)
     if state is not JobState.QUEUED:
         return _waits_not(state)
-    return _waits(job, await lab.database.scalar(jobs.position, job_id=job_id))
+    row = await lab.database.row(jobs.waiting, job_id=job_id)
+    place = await lab.database.row(
+        places.place,
+        job_id=job_id,
+        foresight_seconds=lab.settings.foresight_seconds,
+        silence_seconds=lab.settings.lease_seconds,
+    )
+    if row is None or place is None:
+        # It started, or ended, between two looks.
+        return _waits_not(JobState((await visible(lab, principal, job_id)).state))
+    return _waits(row, place)
 
 
-def _waits(job: Row, position: int) -> QueueRead:
+def _waits(job: Row, place: Row) -> QueueRead:
     return QueueRead(
         state=JobState.QUEUED,
-        position=position,
+        position=place.place,
         reason=job.wait_reason or UNSEEN,
         explanation=job.message if job.wait_reason and job.message else "the scheduler looks at it next",
-        estimated_start_at=None,
-        would_help=[],
+        estimated_start_at=job.estimated_start_at,
+        would_help=list(what_helps(job, own_ahead=place.own)),
     )
 
 

@@ -127,13 +127,15 @@ class QueueRead(Outgoing):
 
     state: JobState
     position: int | None
-    """1 is next; null when the job does not wait."""
+    """Its place in the order in which the scheduler looks at the queue: 1 is next; null when the job does not wait."""
     reason: str
-    """A stable slug: `next_in_line`, `no_free_slot`, `dataset_missing`, `no_gpu`, `no_node`, `not_waiting`, ..."""
+    """A stable slug: `next_in_line`, `no_free_gpu`, `reserved_for_another`, `limit_running`, `not_waiting`, ..."""
     explanation: str
     """The reason in words."""
     estimated_start_at: datetime | None
+    """If every time limit ahead is used up and nothing new comes; null beyond the first in the queue."""
     would_help: list[str]
+    """What would let it start sooner, most useful first."""
 
 
 class EventRead(Outgoing):

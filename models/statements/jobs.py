@@ -240,6 +240,20 @@ def versions(job_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     return select(Job.id, Job.version).where(Job.id == func.any(job_ids))
 
 
-def position(job_id: UUID) -> Select[int]:
-    """How many queued jobs stand before it in plain order of submission, plus one."""
-    return select(func.count() + literal(1)).where(Job.state == QUEUED, Job.id < job_id)
+def queued_of(owner_id: UUID) -> Select[int]:
+    """How many jobs of one person wait."""
+    return select(func.count()).where(Job.state == QUEUED, Job.owner_id == owner_id)
+
+
+def waiting(job_id: UUID) -> Select[*tuple[Any, ...]]:
+    """What a job asks for and what the scheduler last said of it."""
+    return select(
+        Job.wait_reason,
+        Job.message,
+        Job.priority,
+        Job.gpus,
+        Job.gpu_memory_bytes,
+        Job.exclusive,
+        Job.time_limit_seconds,
+        Job.estimated_start_at,
+    ).where(Job.id == job_id, Job.state == QUEUED)

@@ -33,7 +33,14 @@ LIVE = Lease.released_at.is_(None)
 
 
 def grant(
-    job_id: UUID, *, node: str, gpu_uuids: Sequence[str], reserved_bytes: int | None, lease_seconds: float
+    job_id: UUID,
+    *,
+    node: str,
+    gpu_uuids: Sequence[str],
+    reserved_bytes: int | None,
+    lease_seconds: float,
+    held_bytes: int | None = None,
+    share: float = 0.0,
 ) -> Select[Any]:
     """Lease a queued job to a node. The row holds the `token`; no row: the job no longer waits."""
     changed = moved(
@@ -46,18 +53,21 @@ def grant(
             "device": "cuda" if gpu_uuids else "cpu",
             "message": None,
             "wait_reason": None,
+            "estimated_start_at": None,
         },
     )
     lease = (
         insert(Lease)
         .from_select(
-            ["job_id", "attempt", "node", "gpu_uuids", "reserved_bytes", "expires_at"],
+            ["job_id", "attempt", "node", "gpu_uuids", "reserved_bytes", "held_bytes", "share", "expires_at"],
             select(
                 changed.c.id,
                 changed.c.attempt,
                 literal(node, Text),
                 literal(list(gpu_uuids), Lease.gpu_uuids.type),
                 literal(reserved_bytes, Lease.reserved_bytes.type),
+                literal(held_bytes, Lease.held_bytes.type),
+                literal(share, Lease.share.type),
                 _expiry(lease_seconds),
             ),
         )

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, func, insert, select, text, update
 from api.tokens import digest_of, new_token
 from gpulab.states import FailureCause, JobState, Role
 from models import Artifact, BrowserSession, Job, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, Token, User
-from models.statements import jobs, leases, nodes, people
+from models.statements import jobs, leases, nodes, people, queue, usage
 
 NODE = "node-1"
 ORDER = {"experiment": "dropout-linear", "spec": {"dropout": 0.5}}
@@ -115,6 +115,12 @@ class Seeds:
         )
         with self.engine.begin() as connection:
             connection.execute(statement).one()
+
+    def tell(self, job_id: UUID, reason: str, words: str, *, used: dict[UUID, float]) -> None:
+        """What the scheduler writes of those who wait."""
+        with self.engine.begin() as connection:
+            connection.execute(queue.explain([(job_id, reason, words)]))
+            connection.execute(usage.keep_shares({person: (seconds, 1.0) for person, seconds in used.items()}))
 
     def describe(self, job_id: UUID, **values: Any) -> None:
         """A change that has a version and no event, as the shipper makes it."""

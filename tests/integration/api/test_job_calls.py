@@ -258,3 +258,21 @@ async def test_unknown_job_is_not_found(client: httpx.AsyncClient) -> None:
     answer = await client.get(f"/v1/jobs/{uuid4()}")
 
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_queue_place_respects_use_and_says_what_would_help(
+    client: httpx.AsyncClient, admin: Person, seeds: Seeds
+) -> None:
+    seeds.node()
+    heavy, light = seeds.person("heavy", Role.STUDENT), seeds.person("light", Role.STUDENT)
+    older = seeds.job(heavy, gpus=1)
+    newer = seeds.job(light, gpus=1)
+    seeds.tell(older, "no_free_gpu", "every GPU is taken", used={heavy.id: 900.0, light.id: 1.0})
+
+    async def asked(job_id: UUID) -> QueueRead:
+        return QueueRead.model_validate_json((await client.get(f"/v1/jobs/{job_id}/queue")).content)
+
+    assert ((await asked(older)).position, (await asked(newer)).position) == (2, 1)
+    assert any("gpu_memory_bytes" in advice for advice in (await asked(older)).would_help)
+    urgent = seeds.job(heavy, priority="high")
+    assert ((await asked(urgent)).position, (await asked(newer)).position) == (1, 2)

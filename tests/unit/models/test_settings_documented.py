@@ -28,7 +28,8 @@ def variables() -> dict[str, str | None]:
             if field.default_factory is not None:
                 found[variable] = None
             else:
-                found[variable] = "none" if field.default is PydanticUndefined else f"`{field.default}`"
+                absent = field.default is PydanticUndefined or field.default is None
+                found[variable] = "none" if absent else f"`{field.default}`"
     return found
 
 

@@ -1,50 +1,18 @@
-"""The planner: what fits is placed, in order; nothing is over-reserved; what waits knows why."""
+"""The planner: what fits is placed, in order, and what waits knows why."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gpulab.states import Priority
-from scheduler.plan import GpuRoom, NodeRoom, Plan, Waiting, plan
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-GIB = 2**30
-
-
-def job(number: int = 1, **given: object) -> Waiting:
-    base = Waiting(
-        id=UUID(int=number),
-        owner_id=UUID(int=0),
-        priority=Priority.NORMAL,
-        gpus=0,
-        gpu_memory_bytes=None,
-        exclusive=False,
-        datasets=frozenset(),
-        time_limit_seconds=60,
-        submitted_at=START + timedelta(seconds=number),
-    )
-    return replace(base, **given)  # type: ignore[arg-type]
-
-
-def node(name: str = "n", *, slots: int = 1, gpus: int = 0, total_bytes: int = 16 * GIB, **given: object) -> NodeRoom:
-    rooms = [GpuRoom(f"{name}-{index}", total_bytes) for index in range(gpus)]
-    return NodeRoom(name, slots, gpus=rooms, datasets=frozenset(), **given)  # type: ignore[arg-type]
-
-
-def placed(made: Plan) -> list[int]:
-    return [placement.job_id.int for placement in made.placements]
-
-
-def reason(made: Plan, number: int = 1) -> str:
-    return made.waits[UUID(int=number)].reason
+from scheduler.plan import plan
+from scheduler.room import GpuRoom, NodeRoom, Stay
+from scheduler.terms import Limits, Person, Policy
+from tests.unit.scheduler.labs import GIB, job, node, placed, reason, taken
 
 
 def test_older_goes_first_and_the_rest_waits_for_a_slot() -> None:
-    made = plan([job(3), job(1), job(2)], [node(slots=2)])
+    made = plan([job(1), job(2), job(3)], [node(slots=2)])
     assert placed(made) == [1, 2]
     assert reason(made, 3) == "no_free_slot"
 
@@ -52,6 +20,49 @@ def test_older_goes_first_and_the_rest_waits_for_a_slot() -> None:
 def test_priority_comes_before_age() -> None:
     made = plan([job(1), job(2, priority=Priority.HIGH), job(3, priority=Priority.LOW)], [node(slots=2)])
     assert placed(made) == [2, 1]
+
+
+def test_who_used_less_goes_first_and_weight_divides_use() -> None:
+    heavy, light = Person(UUID(int=1), used_seconds=900), Person(UUID(int=2), used_seconds=100)
+    jobs = [job(1, person=heavy), job(2, person=light)]
+    assert placed(plan(jobs, [node(slots=1)])) == [2]
+    heavy.weight = 10.0
+    assert placed(plan(jobs, [node(slots=1)])) == [1]
+
+
+def test_people_of_equal_use_take_turns_however_many_jobs_one_has() -> None:
+    many, one = Person(UUID(int=1)), Person(UUID(int=2))
+    jobs = [*(job(n, person=many) for n in range(1, 6)), job(6, person=one)]
+    assert placed(plan(jobs, [node(slots=3)])) == [1, 6, 2]
+
+
+def test_deadline_gives_a_boost_that_a_large_difference_of_use_outweighs() -> None:
+    near, other = Person(UUID(int=1), used_seconds=120, deadline_near=True), Person(UUID(int=2), used_seconds=100)
+    jobs = [job(1, person=other), job(2, person=near)]
+    assert placed(plan(jobs, [node(slots=1)])) == [2]
+    near.used_seconds = 1000
+    assert placed(plan(jobs, [node(slots=1)])) == [1]
+
+
+def test_limit_of_running_jobs_counts_what_this_plan_starts() -> None:
+    limited = Person(UUID(int=1), running=1, limits=Limits(running=2))
+    made = plan([job(1, person=limited), job(2, person=limited), job(3)], [node(slots=3)])
+    assert placed(made) == [1, 3]
+    assert reason(made, 2) == "limit_running"
+    assert "2 job(s)" in made.waits[UUID(int=2)].message
+
+
+@pytest.mark.parametrize(
+    ("person", "slug"),
+    [
+        (Person(UUID(int=1), gpu_hours=10, limits=Limits(gpu_hours=10)), "limit_gpu_hours"),
+        (Person(UUID(int=1), gib_hours=99, limits=Limits(gib_hours=64)), "limit_gib_hours"),
+    ],
+)
+def test_used_up_hours_keep_a_person_from_gpus_and_not_from_cpus(person: Person, slug: str) -> None:
+    made = plan([job(1, person=person, gpus=1), job(2, person=person)], [node(gpus=1)])
+    assert placed(made) == [2]
+    assert reason(made, 1) == slug
 
 
 def test_no_node_and_draining_nodes_give_no_room() -> None:
@@ -82,13 +93,19 @@ def test_jobs_that_say_what_they_need_share_a_gpu() -> None:
 
 
 def test_exclusive_job_shares_with_nobody() -> None:
-    jobs = [job(1, gpus=1, gpu_memory_bytes=GIB), job(2, gpus=1, gpu_memory_bytes=GIB, exclusive=True)]
-    assert placed(plan(jobs, [node(gpus=1)])) == [1]
-    assert placed(plan(jobs[::-1], [node(gpus=2)])) == [1, 2]
+    small = job(1, gpus=1, gpu_memory_bytes=GIB)
+    alone = job(2, gpus=1, gpu_memory_bytes=GIB, exclusive=True)
+    assert placed(plan([small, alone], [node(gpus=1)])) == [1]
+    assert placed(plan([small, alone], [node(gpus=2)])) == [1, 2]
+
+
+def test_several_gpus_come_from_one_node() -> None:
+    made = plan([job(1, gpus=2), job(2, gpus=2)], [node("a", gpus=1), node("b", gpus=3)])
+    assert [(p.node, len(p.gpu_uuids)) for p in made.placements] == [("b", 2)]
 
 
 def test_best_fit_keeps_the_large_hole_whole() -> None:
-    tight = NodeRoom("tight", 0, frozenset(), gpus=[GpuRoom("t", 16 * GIB, reserved_bytes=12 * GIB, leases=1)])
+    tight = NodeRoom("tight", 0, frozenset(), gpus=[GpuRoom("t", 16 * GIB, [Stay(0.0, 60.0, 12 * GIB)])])
     made = plan([job(gpus=1, gpu_memory_bytes=3 * GIB)], [node(gpus=1), tight])
     assert made.placements[0].gpu_uuids == ("t",)
 
@@ -100,47 +117,42 @@ def test_what_can_never_run_says_so(wanted: dict[str, object], slug: str) -> Non
     assert reason(plan([job(**wanted)], [node(gpus=2)])) == slug
 
 
-JOBS = st.lists(
-    st.builds(
-        lambda gpus, needs, exclusive, priority: (gpus, needs, exclusive, priority),
-        st.sampled_from([None, 0, 1, 2]),
-        st.none() | st.integers(1, 20 * GIB),
-        st.booleans(),
-        st.sampled_from(Priority),
-    ),
-    max_size=25,
-)
-NODES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=4)
+def test_first_that_does_not_fit_holds_a_start_and_only_short_jobs_pass_it() -> None:
+    room = taken(node(gpus=2), (0, 100.0, None))
+    jobs = [job(1, gpus=2), job(2, gpus=1, time_limit_seconds=101), job(3, gpus=1, time_limit_seconds=100)]
+    made = plan(jobs, [room])
+    assert placed(made) == [3]
+    assert made.starts[UUID(int=1)] == 100.0
+    assert (reason(made, 1), reason(made, 2)) == ("no_free_gpu", "reserved_for_another")
 
 
-@given(JOBS, NODES)
-def test_no_room_is_given_twice_and_every_job_is_answered(
-    asked: list[tuple[int | None, int | None, bool, Priority]], sizes: list[tuple[int, int]]
-) -> None:
+def test_long_job_passes_where_it_fits_beside_the_promised_one() -> None:
+    room = taken(node(gpus=1), (0, 100.0, 10 * GIB))
     jobs = [
-        job(n, gpus=gpus, gpu_memory_bytes=needs, exclusive=exclusive, priority=priority)
-        for n, (gpus, needs, exclusive, priority) in enumerate(asked, 1)
+        job(1, gpus=1, gpu_memory_bytes=12 * GIB),
+        job(2, gpus=1, gpu_memory_bytes=5 * GIB, time_limit_seconds=1000),
+        job(3, gpus=1, gpu_memory_bytes=4 * GIB, time_limit_seconds=1000),
     ]
-    nodes = [node(f"n{index}", slots=slots, gpus=gpus) for index, (slots, gpus) in enumerate(sizes)]
-    totals = {gpu.uuid: gpu.total_bytes or 0 for room in nodes for gpu in room.gpus}
-    slots = {room.name: room.slots_free for room in nodes}
-    made = plan(jobs, nodes)
-    assert sorted([*placed(made), *(waiting.int for waiting in made.waits)]) == [each.id.int for each in jobs]
-    assert all(sum(not p.gpu_uuids and p.node == name for p in made.placements) <= n for name, n in slots.items())
-    for uuid, total in totals.items():
-        here = [p for p in made.placements if uuid in p.gpu_uuids]
-        whole = [p for p in here if p.reserved_bytes is None]
-        assert not whole or len(here) == 1
-        assert sum(p.reserved_bytes or 0 for p in here) <= total
-    assert all(len(set(p.gpu_uuids)) == len(p.gpu_uuids) for p in made.placements)
+    assert placed(plan(jobs, [room])) == [3]
 
 
-@given(JOBS, NODES)
-def test_what_waits_would_not_have_fitted_alone_in_what_was_left(
-    asked: list[tuple[int | None, int | None, bool, Priority]], sizes: list[tuple[int, int]]
-) -> None:
-    """Work conserving: the room that is left serves none of those who wait."""
-    jobs = [job(n, gpus=g, gpu_memory_bytes=m, exclusive=e, priority=p) for n, (g, m, e, p) in enumerate(asked, 1)]
-    nodes = [node(f"n{index}", slots=slots, gpus=gpus) for index, (slots, gpus) in enumerate(sizes)]
-    made = plan(jobs, nodes)
-    assert plan([each for each in jobs if each.id in made.waits], nodes).placements == ()
+def test_what_can_never_run_promises_nothing_and_holds_nobody_up() -> None:
+    jobs = [job(1, gpus=9), job(2, gpus=1, time_limit_seconds=10**6)]
+    assert placed(plan(jobs, [node(gpus=1)])) == [2]
+
+
+def test_nothing_passes_where_the_policy_blocks() -> None:
+    made = plan([job(1, gpus=2), job(2, gpus=1)], [taken(node(gpus=2), (0, 9.0, None))], policy=Policy(blocking=True))
+    assert placed(made) == []
+    assert reason(made, 2) == "behind_another"
+
+
+def test_starts_are_estimated_in_order_from_the_ends_of_what_runs() -> None:
+    room = taken(node(gpus=1), (0, 50.0, None))
+    made = plan([job(n, gpus=1, time_limit_seconds=20) for n in (1, 2, 3)], [room], policy=Policy(estimates=3))
+    assert [made.starts[UUID(int=n)] for n in (1, 2, 3)] == [50.0, 70.0, 90.0]
+
+
+def test_share_is_of_the_capacity() -> None:
+    made = plan([job(1, gpus=1, gpu_memory_bytes=4 * GIB), job(2)], [node(slots=4, gpus=2)])
+    assert [placement.share for placement in made.placements] == [1 / 8, 1 / 4]

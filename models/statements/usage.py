@@ -1,0 +1,136 @@
+"""What people used of the lab: from the leases, past and live. Nothing is counted anywhere else."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Float, Select, Update, Uuid, cast, exists, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.sql.dml import Insert
+
+from gpulab.states import JobState
+from models.artifact import Checkpoint
+from models.job import Job
+from models.lease import Lease
+from models.person import User
+from models.share import Share
+
+MOVED_SECONDS = 10.0
+HORIZON_HALF_LIVES = 8
+"""Use older than so many half-lives is left out: less than half a percent of it would count."""
+
+
+def finished(
+    since: datetime | ColumnElement[datetime], *, half_life_seconds: float, window_seconds: float
+) -> Select[*tuple[Any, ...]]:
+    """For each owner of leases that ended after `since`, as of now: decayed `used_seconds`, `gpu_hours`, `gib_hours`.
+
+    A lease's use is its share of the lab times the time it was held, halved every half-life; the hours are those
+    within the window.
+    """
+    now = func.now()
+    ago = [_seconds(now - moment) for moment in (Lease.released_at, Lease.granted_at)]
+    rate = math.log(2) / half_life_seconds
+    used = Lease.share / rate * (func.exp(-rate * ago[0]) - func.exp(-rate * ago[1]))
+    within = func.greatest(0.0, func.least(ago[1], window_seconds) - ago[0]) / 3600
+    return (
+        select(
+            Job.owner_id,
+            func.sum(used).label("used_seconds"),
+            func.sum(func.cardinality(Lease.gpu_uuids) * within).label("gpu_hours"),
+            func.sum(func.coalesce(Lease.held_bytes, 0) / float(2**30) * within).label("gib_hours"),
+        )
+        .join(Job, Job.id == Lease.job_id)
+        .where(Lease.released_at.is_not(None), Lease.released_at > since)
+        .group_by(Job.owner_id)
+    )
+
+
+def horizon_seconds(half_life_seconds: float, window_seconds: float) -> float:
+    """How far back a lease may have ended and still count."""
+    return max(HORIZON_HALF_LIVES * half_life_seconds, window_seconds)
+
+
+def live() -> Select[*tuple[Any, ...]]:
+    """Every live lease with what is known of its job: whose it is, how long it may hold, whether it can give way.
+
+    `held_seconds` is by the clock of the database.
+    """
+    resumable = exists().where(Checkpoint.job_id == Lease.job_id)
+    return (
+        select(
+            Lease.job_id,
+            Lease.token,
+            Lease.node,
+            Lease.gpu_uuids,
+            Lease.reserved_bytes,
+            Lease.held_bytes,
+            Lease.share,
+            Lease.yield_requested_at,
+            Lease.claimed_at,
+            _seconds(func.now() - Lease.granted_at).label("held_seconds"),
+            Job.owner_id,
+            Job.priority,
+            Job.time_limit_seconds,
+            resumable.label("resumable"),
+        )
+        .join(Job, Job.id == Lease.job_id)
+        .where(Lease.released_at.is_(None))
+    )
+
+
+def weights(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    """What each person's use is weighed by, and their own limits; null leaves the lab's."""
+    return select(User.id, User.weight, User.max_running, User.max_gpu_hours, User.max_gib_hours).where(
+        User.id == func.any(user_ids)
+    )
+
+
+def clock() -> Select[*tuple[Any, ...]]:
+    """Now, as the database has it: the moment, and Unix seconds."""
+    return select(func.now().label("moment"), _epoch(func.now()).label("seconds"))
+
+
+def keep_shares(shares: Mapping[UUID, tuple[float, float]]) -> Insert:
+    """Store use and weight of each person, where they changed by more than a hundredth."""
+    arrays: list[Any] = [
+        literal(list(shares), ARRAY(Uuid)),
+        literal([used for used, _ in shares.values()], ARRAY(Float(53))),
+        literal([weight for _, weight in shares.values()], ARRAY(Float(53))),
+    ]
+    given = func.unnest(*arrays).table_valued("user_id", "used", "weight").render_derived("given")
+    statement = insert(Share).from_select(
+        ["user_id", "used_seconds", "weight"], select(given.c.user_id, given.c.used, given.c.weight)
+    )
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=[Share.user_id],
+        set_={"used_seconds": new.used_seconds, "weight": new.weight, "weighed_at": func.now()},
+        where=or_(
+            func.abs(Share.used_seconds - new.used_seconds) > 0.01 * (Share.used_seconds + 1),
+            Share.weight != new.weight,
+        ),
+    )
+
+
+def estimated_starts(starts: Mapping[UUID, float]) -> Update:
+    """Write down when the first in the queue would start (Unix seconds), where that moved by more than ten seconds."""
+    arrays: list[Any] = [literal(list(starts), ARRAY(Uuid)), literal(list(starts.values()), ARRAY(Float(53)))]
+    given = func.unnest(*arrays).table_valued("id", "start").render_derived("given")
+    moment = func.to_timestamp(given.c.start)
+    moved = func.abs(_seconds(Job.estimated_start_at - moment)) > MOVED_SECONDS
+    return (
+        update(Job)
+        .where(Job.id == given.c.id, Job.state == JobState.QUEUED, or_(Job.estimated_start_at.is_(None), moved))
+        .values(estimated_start_at=moment)
+    )
+
+
+def _seconds(interval: ColumnElement[Any]) -> ColumnElement[float]:
+    return _epoch(interval)
+
+
+def _epoch(moment_or_interval: Any) -> ColumnElement[float]:
+    return cast(func.extract("epoch", moment_or_interval), Float(53))

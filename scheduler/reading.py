@@ -1,0 +1,202 @@
+"""From rows to what the planner takes: people with their use, jobs, and the room that leases leave."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from gpulab.states import Priority
+from models.node import Gpu, Node
+from models.settings import SchedulerSettings
+from models.statements import nodes, queue, usage
+from scheduler.room import GpuRoom, NodeRoom, Stay
+from scheduler.terms import Limits, Needs, Person, Policy, Waiting
+from scheduler.use import aged, committed
+
+USAGE_SECONDS = 60.0
+"""So often the use of all leases that ended is summed up anew; in between, that of those which ended since is added."""
+OVERDUE_SECONDS = 1.0
+"""A lease that outlived its time limit is expected to end so soon."""
+PRIORITIES = {each.value: each for each in Priority}
+
+
+@dataclass(slots=True)
+class Used:
+    seconds: float = 0.0
+    gpu_hours: float = 0.0
+    gib_hours: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look at the lab."""
+
+    now: float
+    """Unix seconds by the clock of the database."""
+    jobs: Sequence[Waiting]
+    told: dict[UUID, str | None]
+    """The reason that each waiting job was given last."""
+    people: dict[UUID, Person]
+    rooms: list[NodeRoom]
+    leases: Sequence[Any]
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Use of the leases that ended before `moment`, decayed to then."""
+
+    moment: datetime
+    of: dict[UUID, Used]
+
+
+class Reader:
+    """Reads the lab for one leader; keeps nothing but the last sum of use."""
+
+    def __init__(self, settings: SchedulerSettings) -> None:
+        self._settings = settings
+        self._half_life_seconds = settings.half_life_hours * 3600
+        self._window_seconds = settings.window_hours * 3600
+        self._limits = Limits(settings.max_running, settings.max_gpu_hours, settings.max_gib_hours)
+        self._sum: _Sum | None = None
+
+    def look(self, connection: Connection) -> Seen | None:
+        """Everything that a plan needs; None where no job waits."""
+        rows = connection.execute(queue.waiting()).all()
+        if not rows:
+            return None
+        moment, now = connection.execute(usage.clock()).one()
+        leases = connection.execute(usage.live()).all()
+        waiting = connection.execute(usage.weights(list({row.owner_id for row in rows}))).all()
+        people = self._people(waiting, self._used(connection, moment), leases)
+        return Seen(
+            now=now,
+            jobs=_waiting(rows, people),
+            told={row.id: row.wait_reason for row in rows},
+            people=people,
+            rooms=self._rooms(connection, leases, now),
+            leases=leases,
+        )
+
+    def _used(self, connection: Connection, moment: datetime) -> dict[UUID, Used]:
+        known = self._sum
+        if known is None or (moment - known.moment).total_seconds() > USAGE_SECONDS:
+            horizon = usage.horizon_seconds(self._half_life_seconds, self._window_seconds)
+            known = self._sum = _Sum(moment, self._finished(connection, moment - timedelta(seconds=horizon)))
+            return known.of
+        used = self._finished(connection, known.moment)
+        passed = (moment - known.moment).total_seconds()
+        for person, before in known.of.items():
+            now = used[person]
+            now.seconds += aged(before.seconds, passed, self._half_life_seconds)
+            now.gpu_hours += before.gpu_hours
+            now.gib_hours += before.gib_hours
+        return used
+
+    def _finished(self, connection: Connection, since: datetime) -> dict[UUID, Used]:
+        statement = usage.finished(
+            since, half_life_seconds=self._half_life_seconds, window_seconds=self._window_seconds
+        )
+        found: dict[UUID, Used] = defaultdict(Used)
+        for row in connection.execute(statement):
+            found[row.owner_id] = Used(row.used_seconds, row.gpu_hours, row.gib_hours)
+        return found
+
+    def _people(self, waiting: Iterable[Any], used: dict[UUID, Used], leases: Iterable[Any]) -> dict[UUID, Person]:
+        people = {}
+        for row in waiting:
+            past = used.get(row.id, Used())
+            people[row.id] = Person(
+                row.id,
+                weight=row.weight,
+                used_seconds=past.seconds,
+                gpu_hours=past.gpu_hours,
+                gib_hours=past.gib_hours,
+                limits=self._limits_of(row),
+            )
+        for lease in leases:
+            if (owner := people.get(lease.owner_id)) is not None:
+                self._add(owner, lease)
+        return people
+
+    def _limits_of(self, row: Any) -> Limits:
+        lab = self._limits
+        return Limits(
+            running=lab.running if row.max_running is None else row.max_running,
+            gpu_hours=lab.gpu_hours if row.max_gpu_hours is None else row.max_gpu_hours,
+            gib_hours=lab.gib_hours if row.max_gib_hours is None else row.max_gib_hours,
+        )
+
+    def _add(self, owner: Person, lease: Any) -> None:
+        owner.running += 1
+        owner.used_seconds += committed(
+            lease.share, lease.held_seconds, lease.time_limit_seconds, self._settings.foresight_seconds
+        )
+        hours = lease.held_seconds / 3600
+        owner.gpu_hours += len(lease.gpu_uuids) * hours
+        owner.gib_hours += (lease.held_bytes or 0) / 2**30 * hours
+
+    def _rooms(self, connection: Connection, leases: Iterable[Any], now: float) -> list[NodeRoom]:
+        rooms = {
+            node.name: NodeRoom(node.name, node.slots, frozenset(node.datasets), node.draining)
+            for node in connection.execute(
+                nodes.alive(self._settings.lease_seconds).with_only_columns(*Node.__table__.c)
+            )
+        }
+        gpus: dict[str, GpuRoom] = {}
+        for gpu in connection.execute(nodes.gpus().with_only_columns(*Gpu.__table__.c)):
+            if gpu.node in rooms and gpu.healthy:
+                gpus[gpu.uuid] = GpuRoom(gpu.uuid, gpu.memory_total_bytes)
+                rooms[gpu.node].gpus.append(gpus[gpu.uuid])
+        for lease in leases:
+            _take(lease, rooms, gpus, now)
+        return list(rooms.values())
+
+
+@dataclass(slots=True)
+class _Shapes:
+    """One object for each kind of need, so that the planner tries it once."""
+
+    known: dict[tuple[Any, ...], Needs] = field(default_factory=dict)
+
+    def of(self, row: Any) -> Needs:
+        key = (row.gpus, row.gpu_memory_bytes, row.exclusive, *row.datasets)
+        found = self.known.get(key)
+        if found is None:
+            found = Needs(row.gpus, row.gpu_memory_bytes, row.exclusive, frozenset(row.datasets))
+            self.known[key] = found
+        return found
+
+
+def policy_of(settings: SchedulerSettings, *, estimates: int) -> Policy:
+    return Policy(
+        foresight_seconds=settings.foresight_seconds, deadline_weight=settings.deadline_weight, estimates=estimates
+    )
+
+
+def _waiting(rows: Iterable[Any], people: dict[UUID, Person]) -> list[Waiting]:
+    shapes = _Shapes()
+    return [
+        Waiting(
+            row.id,
+            people[row.owner_id],
+            shapes.of(row),
+            row.time_limit_seconds,
+            row.submitted_at.timestamp(),
+            PRIORITIES[row.priority],
+        )
+        for row in rows
+    ]
+
+
+def _take(lease: Any, rooms: dict[str, NodeRoom], gpus: dict[str, GpuRoom], now: float) -> None:
+    start = now - lease.held_seconds
+    end = max(start + lease.time_limit_seconds, now + OVERDUE_SECONDS)
+    if not lease.gpu_uuids and lease.node in rooms:
+        rooms[lease.node].slot_ends.append(end)
+    for uuid in lease.gpu_uuids:
+        if uuid in gpus:
+            gpus[uuid].take(Stay(start, end, lease.reserved_bytes))

@@ -1,0 +1,140 @@
+"""The machines' room over time: what leases hold until when, and what is promised to jobs that wait."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import NamedTuple
+
+
+class Stay(NamedTuple):
+    """Bytes of one GPU held from `start` to before `end`; null bytes hold the whole of it."""
+
+    start: float
+    end: float
+    held_bytes: int | None
+
+
+@dataclass(slots=True)
+class GpuRoom:
+    """One GPU. `stays` are leases, `booked` are starts promised to jobs that wait."""
+
+    uuid: str
+    total_bytes: int | None
+    """Null where the driver does not tell; then it is trusted to hold what is asked for."""
+    stays: list[Stay] = field(default_factory=list)
+    booked: list[Stay] = field(default_factory=list)
+    free_bytes: int = field(init=False)
+    whole: bool = field(init=False, default=False)
+    """Taken as a whole by one job."""
+
+    def __post_init__(self) -> None:
+        self.free_bytes = self.total_bytes or 0
+        stays, self.stays = self.stays, []
+        for stay in stays:
+            self.take(stay)
+
+    def take(self, stay: Stay) -> None:
+        """A job is here from now on."""
+        self.stays.append(stay)
+        self.whole |= stay.held_bytes is None
+        self.free_bytes -= (self.total_bytes or 0) if stay.held_bytes is None else stay.held_bytes
+
+    def has_room(self, needed_bytes: int | None) -> bool:
+        """Whether a job may start here now as far as leases go; null needs the whole GPU."""
+        if needed_bytes is None:
+            return not self.stays
+        return not self.whole and (self.total_bytes is None or needed_bytes <= self.free_bytes)
+
+    def fits(self, needed_bytes: int | None, start: float, end: float) -> bool:
+        """Whether so much is free all the time from `start` to `end`, given every stay and every booking."""
+        others = [stay for stay in (*self.stays, *self.booked) if stay.start < end and stay.end > start]
+        if not others:
+            return True
+        if needed_bytes is None or any(stay.held_bytes is None for stay in others):
+            return False
+        if self.total_bytes is None:
+            return True
+        moments = {start, *(stay.start for stay in others if stay.start > start)}
+        return all(_held(others, moment) + needed_bytes <= self.total_bytes for moment in moments)
+
+    def earliest(self, needed_bytes: int | None, now: float, seconds: float) -> float:
+        """When so much becomes free for so long."""
+        if not self.stays and not self.booked:
+            return now
+        ends = sorted({now, *(stay.end for stay in (*self.stays, *self.booked) if stay.end > now)})
+        return next(end for end in ends if self.fits(needed_bytes, end, end + seconds))
+
+    def ends(self, now: float) -> Iterator[float]:
+        """When something here ends."""
+        return (stay.end for stay in (*self.stays, *self.booked) if stay.end > now)
+
+
+@dataclass(slots=True)
+class NodeRoom:
+    """A node's room; the planner uses it up as it places."""
+
+    name: str
+    slots: int
+    datasets: frozenset[str]
+    draining: bool = False
+    gpus: list[GpuRoom] = field(default_factory=list)
+    slot_ends: list[float] = field(default_factory=list)
+    """When each job on the CPU side ends at the latest."""
+
+    @property
+    def slots_free(self) -> int:
+        return self.slots - len(self.slot_ends)
+
+
+class Start(NamedTuple):
+    """Where and when a job could begin."""
+
+    time: float
+    node: NodeRoom
+    gpus: Sequence[GpuRoom]
+
+
+def earliest_on_cpu(nodes: Sequence[NodeRoom], now: float) -> Start | None:
+    """The first slot to become free; null where no node has slots."""
+    starts = (Start(now if n.slots_free > 0 else sorted(n.slot_ends)[-n.slots], n, ()) for n in nodes if n.slots > 0)
+    return min(starts, key=attrgetter("time"), default=None)
+
+
+def earliest_on_gpus(
+    nodes: Sequence[NodeRoom], count: int, needed_bytes: int | None, now: float, seconds: float
+) -> Start | None:
+    """The first moment at which some node has `count` GPUs with room for so long."""
+    best: Start | None = None
+    for node in nodes:
+        large = [gpu for gpu in node.gpus if large_enough(gpu, needed_bytes)]
+        if len(large) < count:
+            continue
+        found = _earliest_of(large, count, needed_bytes, now, seconds)
+        if best is None or found[0] < best.time:
+            best = Start(found[0], node, found[1])
+    return best
+
+
+def large_enough(gpu: GpuRoom, needed_bytes: int | None) -> bool:
+    """Whether the job could ever be here."""
+    return gpu.total_bytes is None or (needed_bytes or 0) <= gpu.total_bytes
+
+
+def _earliest_of(
+    gpus: Sequence[GpuRoom], count: int, needed_bytes: int | None, now: float, seconds: float
+) -> tuple[float, Sequence[GpuRoom]]:
+    each = sorted(((gpu.earliest(needed_bytes, now, seconds), index) for index, gpu in enumerate(gpus)))
+    time = each[count - 1][0]
+    chosen = [gpus[index] for _, index in each[:count]]
+    if count == 1 or all(gpu.fits(needed_bytes, time, time + seconds) for gpu in chosen):
+        return time, chosen
+    # A GPU that is free early may be promised to somebody later: look at every moment at which something ends.
+    for moment in sorted({end for gpu in gpus for end in gpu.ends(now) if end >= time}):
+        free = [gpu for gpu in gpus if gpu.fits(needed_bytes, moment, moment + seconds)]
+        if len(free) >= count:
+            return moment, free[:count]
+    raise AssertionError("after the last end every GPU is free")
+
+
+def _held(stays: Sequence[Stay], moment: float) -> int:
+    return sum(stay.held_bytes or 0 for stay in stays if stay.start <= moment < stay.end)

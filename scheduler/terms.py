@@ -1,0 +1,114 @@
+"""What the planner is given and what it answers. Times are seconds of one clock, memory is bytes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+from uuid import UUID
+
+from gpulab.states import Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one person may have at most; null is no limit."""
+
+    running: int | None = None
+    gpu_hours: float | None = None
+    """GPU-hours within the window of the policy."""
+    gib_hours: float | None = None
+    """Hours times GiB of GPU memory reserved within the window."""
+
+
+@dataclass(slots=True, eq=False)
+class Person:
+    """Who asks, and what fairness has to know of them. One object a person: it is compared by identity."""
+
+    id: UUID
+    weight: float = 1.0
+    used_seconds: float = 0.0
+    """Decayed use: seconds of the whole lab. What runs now is in it."""
+    running: int = 0
+    gpu_hours: float = 0.0
+    gib_hours: float = 0.0
+    limits: Limits = Limits()
+    deadline_near: bool = False
+    """An assignment is due soon and no run of theirs has succeeded."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Needs:
+    """All that decides where a job may go. Jobs that ask for the same should share one object: it is tried once."""
+
+    gpus: int | None = None
+    """GPUs of one node; null takes one where the lab has any, the CPU otherwise."""
+    gpu_memory_bytes: int | None = None
+    """On each GPU; null takes whole GPUs."""
+    exclusive: bool = False
+    datasets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """A queued job, as far as placing it matters."""
+
+    id: UUID
+    person: Person
+    needs: Needs
+    time_limit_seconds: float
+    submitted_time: float
+    priority: Priority = Priority.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How to order and where to place. The defaults are what the lab ships; the others are what it is compared with."""
+
+    order: Literal["fair", "turns", "age"] = "fair"
+    """`fair`: decayed use over weight; `turns`: a job each in turn; `age`: first come, first served."""
+    fit: Literal["best", "gradient", "first"] = "best"
+    """Tightest GPU; least growth of fragmentation; first that fits."""
+    reservations: int = 1
+    """Jobs that do not fit and hold a start that later ones must respect."""
+    blocking: bool = False
+    """Nothing passes the first job that does not fit."""
+    foresight_seconds: float = 1800.0
+    """A job counts as use for so much of its time limit from the moment it starts, and a queued one for those behind
+    it of the same person."""
+    deadline_weight: float = 1.5
+    """Times the weight of those who have a deadline near and no successful run."""
+    estimates: int = 0
+    """Waiting jobs, the first in order, for which a start is estimated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    job_id: UUID
+    node: str
+    gpu_uuids: tuple[str, ...]
+    reserved_bytes: int | None
+    """On each GPU; null for the whole of it."""
+    share: float = 0.0
+    """Of the lab's capacity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why a job stays in the queue: a stable slug and the words for people."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    placements: Sequence[Placement]
+    waiting: Sequence[tuple[Wait, Sequence[Waiting]]]
+    """Jobs that wait for the same reason."""
+    starts: Mapping[UUID, float]
+    """Latest time at which a job would start if nothing new came; of the first in order."""
+
+    @cached_property
+    def waits(self) -> dict[UUID, Wait]:
+        """The reason of each job that waits."""
+        return {job.id: wait for wait, jobs in self.waiting for job in jobs}
