@@ -259,8 +259,6 @@ def _read(row: Mapping[str, Any]) -> JobRead:
         result=row["result"],
         device=row["device"],
         gpus=row["gpus"],
-        gpu_uuids=row["gpu_uuids"],
-        gpu_memory_bytes=row["gpu_memory_bytes"],
         exclusive=row["exclusive"],
         datasets=row["datasets"],
         time_limit_seconds=row["time_limit_seconds"],

@@ -7,11 +7,11 @@ from importlib.util import find_spec
 
 import typer
 
-from gpulab.cli import artifacts, experiments, jobs, local, logs, nodes, study, submit, watch
+from gpulab.cli import artifacts, experiments, jobs, local, logs, nodes, study, submit, top, watch
 from gpulab.cli.failures import USAGE_ERROR, BadInput, report, report_usage
 from gpulab.errors import GpulabError
 
-GROUPS = (submit.app, jobs.app, watch.app, logs.app, artifacts.app, experiments.app, nodes.app, local.app)
+GROUPS = (submit.app, jobs.app, watch.app, logs.app, artifacts.app, experiments.app, nodes.app, top.app, local.app)
 EXTRA_COMMANDS = ("reproduce", "up", "doctor")
 """Commands that are plain functions in a module of their own name."""
 

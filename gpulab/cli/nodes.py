@@ -50,7 +50,7 @@ def _gpu_row(gpu: "GpuRead") -> list[str | None]:
         f"  {gpu.index}",
         gpu.name,
         f"{byte_size(gpu.memory_reserved_bytes)} of {total}",
-        byte_size(gpu.latest.get("memory_used_bytes")),
+        byte_size(gpu.latest.get("device_used_bytes")),
         "?" if load is None else f"{load} %",
         gpu.uuid,
         gpu.reason if not gpu.healthy else None,

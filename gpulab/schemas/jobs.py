@@ -70,6 +70,10 @@ class JobSummary(Outgoing):
     """0 until the first lease."""
     progress: ProgressRead | None
     node: str | None
+    gpu_uuids: list[str]
+    """The GPUs it has; empty on the CPU and while it waits."""
+    gpu_memory_bytes: int | None
+    """What it asked to have reserved on each; null is a prediction, or the whole GPU."""
     submitted_at: datetime
     started_at: datetime | None
     """Start of the latest attempt."""
@@ -85,8 +89,6 @@ class JobRead(JobSummary):
     device: str | None
     """`cpu` or `cuda` of the latest attempt."""
     gpus: int | None
-    gpu_uuids: list[str]
-    gpu_memory_bytes: int | None
     exclusive: bool
     datasets: list[str]
     time_limit_seconds: int

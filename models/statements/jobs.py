@@ -84,6 +84,8 @@ SUMMARY = (
     Job.progress_fraction,
     Job.progress_message,
     Job.node,
+    Job.gpu_uuids,
+    Job.gpu_memory_bytes,
     Job.submitted_at,
     Job.started_at,
     Job.finished_at,

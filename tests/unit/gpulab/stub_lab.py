@@ -70,7 +70,7 @@ NODE = {
             "name": "Test GPU",
             "memory_total_bytes": 8 * 2**30,
             "memory_reserved_bytes": 2**30,
-            "latest": {"memory_used_bytes": None, "utilization_percent": 7},
+            "latest": {"device_used_bytes": None, "utilization_percent": 7},
             "healthy": True,
             "reason": None,
         }
@@ -154,6 +154,9 @@ class StubLab:
         self.log_pieces: deque[str] = deque()
         """Appended one a request, after it was answered."""
         self.series: list[dict[str, Any]] = []
+        self.nodes: list[dict[str, Any]] = [NODE]
+        self.role = "student"
+        self.places: dict[UUID, int] = {}
         self.streams: deque[httpx.Response] = deque()
         self.faults: deque[Fault] = deque()
         self.requests: list[httpx.Request] = []
@@ -183,9 +186,9 @@ class StubLab:
             case "GET", ["experiments", "echo"]:
                 return httpx.Response(200, json=DETAIL)
             case "GET", ["nodes"]:
-                return httpx.Response(200, json={"items": [NODE]})
+                return httpx.Response(200, json={"items": self.nodes})
             case "GET", ["me"]:
-                me = {"id": str(uuid4()), "name": "ada", "role": "student"}
+                me = {"id": str(uuid4()), "name": "ada", "role": self.role}
                 return httpx.Response(200, json=me | {"token_name": "test", "token_expires_at": None})
             case "GET", ["stream"]:
                 return self.streams.popleft()
@@ -243,7 +246,13 @@ class StubLab:
                 body = {"job_id": str(job.id), "series": self.series, "names": [one["name"] for one in self.series]}
                 return httpx.Response(200, json=body)
             case "GET", ["queue"]:
-                body = {"state": job.state, "position": 3, "reason": "no_free_slot", "would_help": ["wait a little"]}
+                place = self.places.get(job.id, 3)
+                body = {
+                    "state": job.state,
+                    "position": place,
+                    "reason": "no_free_slot",
+                    "would_help": ["wait a little"],
+                }
                 more = {"explanation": "All slots are taken.", "estimated_start_at": None}
                 return httpx.Response(200, json=body | more)
             case "GET", ["stream"]:
@@ -275,9 +284,9 @@ class StubLab:
         return {"name": name, "size_bytes": len(content), "sha256": digest, **facts}
 
     @contextmanager
-    def serve(self) -> Iterator[str]:
+    def serve(self, port: int = 0) -> Iterator[str]:
         """The same lab behind a real socket; yields its URL."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

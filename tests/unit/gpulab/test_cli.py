@@ -284,7 +284,7 @@ def test_nodes_show_what_was_not_measured_as_unknown(run: Callable[..., Ran]) ->
     out = run("nodes").out
     assert "node-1  up, 1 of 2 slots, 1 GPUs" in out
     assert re.search(r"Test GPU +1\.0 GiB of 8\.0 GiB +\? +7 %", out)
-    assert json.loads(run("nodes", "--json").out)[0]["gpus"][0]["latest"]["memory_used_bytes"] is None
+    assert json.loads(run("nodes", "--json").out)[0]["gpus"][0]["latest"]["device_used_bytes"] is None
 
 
 def test_queue_says_why_in_words(run: Callable[..., Ran], stub: StubLab) -> None:

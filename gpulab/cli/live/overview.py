@@ -1,0 +1,155 @@
+"""The whole lab at one moment, asked for again and again: what did not change costs the lab a 304."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel
+
+from gpulab.client import Client
+from gpulab.client.operations import job_path, parsed
+from gpulab.client.steps import Backoff, Request, Response, Steps, call
+from gpulab.errors import GpulabError, LabUnreachable, NotFound, ServerError, TooManyRequests, UnexpectedAnswer
+from gpulab.schemas import JobPage, JobSummary, MeRead, NodePage, NodeRead, QueueRead
+from gpulab.states import JobState
+
+M = TypeVar("M", bound=BaseModel)
+
+PAGE = 100
+MOST_PAGES = 5
+MOST_PLACES = 40
+"""Of how many waiting jobs the place is asked for; further ones are listed in order of submission."""
+READ_TIMEOUT_SECONDS = 10.0
+"""Whoever looks at a screen wants to know soon that the lab hangs."""
+PASSING = (LabUnreachable, ServerError, TooManyRequests, UnexpectedAnswer)
+"""What a lab says while it restarts, or a proxy in its place."""
+
+
+class WaitingJob(BaseModel):
+    job: JobSummary
+    queue: QueueRead | None
+    """Null where it was not asked for."""
+
+
+class Overview(BaseModel):
+    """The nodes, what runs by start, what waits by place. Jobs are those that the token may see."""
+
+    at: datetime
+    url: str
+    me: MeRead
+    nodes: list[NodeRead]
+    running: list[JobSummary]
+    waiting: list[WaitingJob]
+    cut: bool
+    """True when there are more jobs than these."""
+
+
+class Looker:
+    """Asks the lab; keeps each answer with its ETag."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._kept: dict[str, Response] = {}
+
+    def look(self, *, patience_seconds: float = 0.0) -> Overview:
+        """Raises what a client raises; LabUnreachable as soon as nobody answered for `patience_seconds`."""
+        asked: dict[str, Response] = {}
+        ask = _Asking(self._client, self._kept, asked, patience_seconds)
+        me = ask.one(MeRead, "/v1/me")
+        nodes = ask.one(NodePage, "/v1/nodes").items
+        running, more_running = ask.jobs([JobState.LEASED, JobState.RUNNING])
+        queued, more_queued = ask.jobs([JobState.QUEUED])
+        waiting = [WaitingJob(job=job, queue=ask.place(job)) for job in queued[:MOST_PLACES]]
+        waiting.sort(key=lambda one: (one.queue is None, one.queue.position or 0 if one.queue else 0))
+        waiting += [WaitingJob(job=job, queue=None) for job in queued[MOST_PLACES:]]
+        # Only what was asked this time is kept, or the answers of a whole term would pile up.
+        self._kept = asked
+        return Overview(
+            at=datetime.now(UTC),
+            url=self._client.url,
+            me=me,
+            nodes=nodes,
+            running=sorted(running, key=lambda job: (job.started_at or job.submitted_at, job.id)),
+            waiting=waiting,
+            cut=more_running or more_queued,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    client: Client
+    kept: Mapping[str, Response]
+    asked: dict[str, Response]
+    patience_seconds: float
+
+    def one(self, model: type[M], path: str, **query: Any) -> M:
+        return parsed(model, self.client._driver.run(self._fetch(path, query)))
+
+    def jobs(self, states: list[JobState]) -> tuple[list[JobSummary], bool]:
+        """Oldest first, and whether there are more."""
+        found: list[JobSummary] = []
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            page = self.one(JobPage, "/v1/jobs", state=[state.value for state in states], limit=PAGE, cursor=cursor)
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return found[::-1], cursor is not None
+
+    def place(self, job: JobSummary) -> QueueRead | None:
+        try:
+            found = self.one(QueueRead, job_path(job.id, "queue"))
+        except NotFound:
+            return None
+        return found if found.position is not None else None
+
+    def _fetch(self, path: str, query: Mapping[str, Any]) -> Steps[Response]:
+        name = f"{path} {sorted(query.items())}"
+        kept = self.kept.get(name)
+        tag = kept.headers.get("etag") if kept else None
+        request = Request(
+            "GET",
+            path,
+            query=query,
+            headers={"If-None-Match": tag} if tag else {},
+            read_timeout_seconds=READ_TIMEOUT_SECONDS,
+        )
+        answer = yield from call(request, Backoff(self.patience_seconds))
+        self.asked[name] = kept if kept and answer.status == 304 else answer
+        return self.asked[name]
+
+
+class Feed:
+    """Looks again every `interval_seconds` in a thread of its own, so that a lab that hangs leaves the keys alive."""
+
+    def __init__(self, looker: Looker, first: Overview, interval_seconds: float) -> None:
+        self.latest = first
+        self.trouble: str | None = None
+        """Why `latest` is getting old."""
+        self.refused: GpulabError | None = None
+        """The lab's last word: looking on is useless."""
+        self._looker = looker
+        self._interval_seconds = interval_seconds
+        self._stop = threading.Event()
+        # A daemon: a request that hangs must not keep the program from leaving.
+        self._thread = threading.Thread(target=self._look_on, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+
+    def _look_on(self) -> None:
+        while not self._stop.wait(self._interval_seconds):
+            try:
+                self.latest, self.trouble = self._looker.look(), None
+            except PASSING as away:
+                self.trouble = str(away)
+            except GpulabError as refusal:
+                self.refused = refusal
+                return
