@@ -16,7 +16,21 @@ from api.hub import Hub
 from api.known_results import KnownResults
 from api.middleware import RequestBoundary
 from api.owners import Owners
-from api.routes import audit, experiments, health, jobs, nodes, people, results, sessions, streams, studies, tokens
+from api.routes import (
+    assignments,
+    audit,
+    experiments,
+    health,
+    jobs,
+    nodes,
+    people,
+    results,
+    roster,
+    sessions,
+    streams,
+    studies,
+    tokens,
+)
 from api.services import experiments as catalogue
 from api.sign_ins import SignIns
 from api.telemetry import Telemetry
@@ -63,7 +77,20 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.add_middleware(RequestBoundary, telemetry=telemetry)
     rendering.install(app)
     openapi.install(app)
-    for routes in (experiments, jobs, studies, results, streams, nodes, people, tokens, sessions, audit):
+    for routes in (
+        experiments,
+        jobs,
+        studies,
+        results,
+        streams,
+        nodes,
+        people,
+        tokens,
+        sessions,
+        roster,
+        assignments,
+        audit,
+    ):
         app.include_router(routes.router, dependencies=[Depends(bearer_scheme)])
     app.include_router(sessions.opening)
     app.include_router(health.router)

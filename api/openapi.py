@@ -28,6 +28,8 @@ TAGS = [
     {"name": "nodes", "description": "The machines."},
     {"name": "people", "description": "Who is asking, who there is, and their tokens."},
     {"name": "sessions", "description": "Signing a browser in and out."},
+    {"name": "roster", "description": "The class: let in from a table, with sections and teams."},
+    {"name": "assignments", "description": "What is to be handed in, and how the class stands."},
     {"name": "audit", "description": "Who did what."},
     {"name": "health", "description": "Whether the lab works. No token is needed."},
 ]

@@ -124,6 +124,22 @@ class TooManyTokens(Refusal):
     title = "The person has as many tokens as one may have"
 
 
+class AssignmentNotFound(NotFound):
+    slug = "assignment-not-found"
+    title = "There is no such assignment"
+
+
+class SubmissionNotFound(NotFound):
+    slug = "submission-not-found"
+    title = "Nothing was handed in, or it was not run again"
+
+
+class AssignmentOver(Refusal):
+    status = 409
+    slug = "assignment-over"
+    title = "The deadline is over"
+
+
 class JobAlreadyFinished(Refusal):
     status = 409
     slug = "job-already-finished"

@@ -1,6 +1,7 @@
 """The tables, one a file, and the statements over them, shared by the async API and the sync scheduler and worker."""
 
 from models.artifact import Artifact, Checkpoint
+from models.assignment import Assignment, Submission
 from models.audit import AuditEvent
 from models.base import Base
 from models.event import JobEvent
@@ -14,6 +15,7 @@ from models.study import Study, StudyRun
 
 __all__ = [
     "Artifact",
+    "Assignment",
     "AuditEvent",
     "Base",
     "BrowserSession",
@@ -30,6 +32,7 @@ __all__ = [
     "Share",
     "Study",
     "StudyRun",
+    "Submission",
     "Token",
     "User",
 ]

@@ -22,9 +22,21 @@ BODIES: dict[str, Any] = {
     "create_token": {"name": "another"},
     "create_user": {"name": "new"},
     "change_user": {"section": "B"},
+    "import_roster": {"csv": "name,email\nNew,new@example.org\n", "dry_run": True},
+    "create_assignment": {"name": "More", "deadline": "2999-01-01T00:00:00Z", "experiments": ["dropout-linear"]},
+    "change_assignment": {"tolerance": 0.5},
 }
 ENDLESS = {"stream_jobs"}
-LISTS = ("list_jobs", "list_studies", "list_tokens", "list_nodes", "list_gpus", "get_me")
+LISTS = (
+    "list_assignments",
+    "get_assignment",
+    "list_jobs",
+    "list_studies",
+    "list_tokens",
+    "list_nodes",
+    "list_gpus",
+    "get_me",
+)
 
 
 @dataclass
@@ -36,6 +48,7 @@ class World:
     people: dict[str, Person]
     job_id: UUID
     study_id: UUID
+    assignment_id: UUID
 
     async def call(self, operation: str, who: str | None) -> httpx.Response:
         method, path = self.operations[operation]
@@ -44,11 +57,15 @@ class World:
             study_id=self.study_id,
             user_id=self.people["olga"].id,
             token_id=uuid4(),
+            assignment_id=self.assignment_id,
             name="kept.txt" if "artifacts" in path else "node-1",
             slug="dropout-linear",
         )
         headers = {} if who is None else self.people[who].headers
-        return await self.client.request(method, path, headers=headers, json=BODIES.get(operation))
+        return await self.client.request(method, path, headers=headers, json=self.body(operation))
+
+    def body(self, operation: str) -> Any:
+        return {"job_id": str(self.job_id)} if operation == "pin_submission" else BODIES.get(operation)
 
     async def of(self, rule: Rule, who: str | None) -> dict[str, int]:
         """The status that each operation of the rule answers with."""
@@ -70,12 +87,19 @@ async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: Person, seeds
     seeds.artifact(job_id, "kept.txt", "nowhere", b"", "0" * 64)
     study = await anonymous.post("/v1/studies", json=GRID, headers=people["olga"].headers)
     assert study.status_code == 201, study.text
+    homework = {"name": "Homework", "deadline": "2999-01-01T00:00:00Z", "experiments": ["dropout-linear"]}
+    assignment = await anonymous.post("/v1/assignments", json=homework, headers=admin.headers)
+    base = f"/v1/assignments/{assignment.json()['id']}"
+    pinned = await anonymous.post(f"{base}/submission", json={"job_id": str(job_id)}, headers=people["olga"].headers)
+    assert pinned.status_code == 200, pinned.text
+    again = await anonymous.post(f"{base}/submissions/{people['olga'].id}/rerun", headers=admin.headers)
+    assert again.status_code == 201, again.text
     operations = {
         operation["operationId"]: (method.upper(), path)
         for path, methods in app.openapi()["paths"].items()
         for method, operation in methods.items()
     }
-    return World(anonymous, operations, people, job_id, UUID(study.json()["id"]))
+    return World(anonymous, operations, people, job_id, UUID(study.json()["id"]), UUID(assignment.json()["id"]))
 
 
 def refused(statuses: dict[str, int], *expected: int) -> None:

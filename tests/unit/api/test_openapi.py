@@ -77,6 +77,7 @@ def test_reads_say_that_they_can_be_kept(contract: dict[str, Any]) -> None:
 def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
     found = {f"{method.upper()} {path}" for method, path, _ in operations(contract)}
     job, study = "/v1/jobs/{job_id}", "/v1/studies/{study_id}"
+    assignment = "/v1/assignments/{assignment_id}"
     assert found == {
         "GET /v1/experiments",
         "GET /v1/experiments/{slug}",
@@ -106,6 +107,13 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
         "DELETE /v1/tokens/{token_id}",
         *(f"{method} /v1/session" for method in ("POST", "DELETE")),
         "GET /v1/audit",
+        *(f"{method} /v1/roster" for method in ("GET", "POST")),
+        *(f"{method} /v1/assignments" for method in ("GET", "POST")),
+        *(f"{method} {assignment}" for method in ("GET", "PATCH")),
+        *(f"{method} {assignment}/submission" for method in ("GET", "POST")),
+        *(f"GET {assignment}/{part}" for part in ("overview", "submissions")),
+        f"POST {assignment}/submissions/{{user_id}}/rerun",
+        f"GET {assignment}/submissions/{{user_id}}/comparison",
         "GET /healthz",
         "GET /readyz",
         "GET /metrics",

@@ -1,0 +1,224 @@
+"""Assignments: what they are, how the class stands, what was handed in."""
+
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+from api import cursors
+from api.auth import Principal
+from api.context import Lab
+from api.database import Row
+from api.problems import (
+    AlreadyTaken,
+    AssignmentNotFound,
+    AssignmentOver,
+    InvalidRequest,
+    SubmissionNotFound,
+    shortened,
+)
+from api.services import experiments as catalogue
+from experiments.studies.plan import PlanError, Scale
+from experiments.studies.templates import expand
+from gpulab.schemas import InvalidField
+from gpulab.schemas.assignments import (
+    AssignmentCreate,
+    AssignmentPage,
+    AssignmentRead,
+    AssignmentUpdate,
+    FailureRead,
+    OverviewRead,
+    PinOrder,
+    StandingRead,
+    SubmissionPage,
+    SubmissionRead,
+)
+from gpulab.states import JobState
+from models.assignment import Assignment
+from models.statements import assignments
+
+NAMES = tuple(column.name for column in Assignment.__table__.columns)
+
+
+async def create(lab: Lab, order: AssignmentCreate) -> AssignmentRead:
+    """Raises `InvalidRequest`, `AlreadyTaken`."""
+    values = order.model_dump()
+    values["questions"] = _questions_of(values["templates"])
+    _check(values)
+    row = await lab.database.row(assignments.create(values))
+    if row is None:
+        field = InvalidField(path="name", message="another assignment is called so", value=shortened(order.name))
+        raise AlreadyTaken(f"{field.path}: {field.message}", errors=[field])
+    return _read(row)
+
+
+async def change(lab: Lab, assignment_id: UUID, order: AssignmentUpdate) -> AssignmentRead:
+    """Raises `AssignmentNotFound`, `InvalidRequest`."""
+    row = await find(lab, assignment_id)
+    given = order.model_dump(exclude_unset=True)
+    values = {name: value for name, value in given.items() if value is not None or name == "description"}
+    if not values:
+        return _read(row)
+    if "templates" in values:
+        values["questions"] = _questions_of(values["templates"])
+    _check({**row._asdict(), **values})
+    changed = await lab.database.row(assignments.change(assignment_id, values))
+    return _read(changed)
+
+
+async def page(lab: Lab, cursor: str | None, limit: int) -> AssignmentPage:
+    """One page, newest first. Raises `InvalidCursor`."""
+    before = None if cursor is None else cursors.decode_id(cursor, "assignments", {})
+    rows = await lab.database.rows(assignments.page, before=before, limit=limit + 1)
+    items = [_read(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return AssignmentPage(
+        items=items, next_cursor=cursors.encode("assignments", {}, str(items[-1].id)) if more else None
+    )
+
+
+async def find(lab: Lab, assignment_id: UUID) -> Row:
+    """Raises `AssignmentNotFound`."""
+    row = await lab.database.row(assignments.by_id, assignment_id=assignment_id)
+    if row is None:
+        raise AssignmentNotFound(f"no assignment has the id {assignment_id}")
+    return row
+
+
+async def get(lab: Lab, assignment_id: UUID) -> AssignmentRead:
+    return _read(await find(lab, assignment_id))
+
+
+async def overview(lab: Lab, assignment_id: UUID) -> OverviewRead:
+    """How every student stands. Raises `AssignmentNotFound`."""
+    row = await find(lab, assignment_id)
+    found = await lab.database.rows(
+        assignments.overview,
+        assignment_id=assignment_id,
+        experiments=row.experiments,
+        questions=row.questions,
+    )
+    students = [_standing(one, row) for one in found]
+    return OverviewRead(
+        assignment=_read(row),
+        states=dict(Counter(student.state for student in students)),
+        submitted=sum(student.submission is not None for student in students),
+        students=students,
+    )
+
+
+async def pin(lab: Lab, principal: Principal, assignment_id: UUID, order: PinOrder) -> SubmissionRead:
+    """Hand in a run of one's own that succeeded. Raises `AssignmentNotFound`, `InvalidRequest`, `AssignmentOver`."""
+    row = await find(lab, assignment_id)
+    job = await lab.database.row(
+        assignments.belongs, job_id=order.job_id, experiments=row.experiments, questions=row.questions
+    )
+    if job is None or job.owner_id != principal.id:
+        raise _wrong_job(order.job_id, "no job of yours has this id")
+    if job.state != JobState.SUCCEEDED:
+        raise _wrong_job(order.job_id, f"the job is {job.state}; only one that succeeded can be handed in")
+    if not job.belongs:
+        raise _wrong_job(order.job_id, "the job is no work on this assignment")
+    if await lab.database.row(assignments.pin(assignment_id, principal.id, order.job_id)) is None:
+        raise AssignmentOver(
+            f"the deadline was {row.deadline.isoformat()}; what you handed in before it stays as it is"
+        )
+    return await submission(lab, assignment_id, principal.id)
+
+
+async def submission(lab: Lab, assignment_id: UUID, user_id: UUID) -> SubmissionRead:
+    """Raises `AssignmentNotFound`, `SubmissionNotFound`."""
+    row = await find(lab, assignment_id)
+    found = await lab.database.row(assignments.submission, assignment_id=assignment_id, user_id=user_id)
+    if found is None:
+        raise SubmissionNotFound("nothing was handed in")
+    return _submission(found, row)
+
+
+async def submissions(lab: Lab, assignment_id: UUID) -> SubmissionPage:
+    """Everything that was handed in. Raises `AssignmentNotFound`."""
+    row = await find(lab, assignment_id)
+    found = await lab.database.rows(assignments.submissions, assignment_id=assignment_id)
+    return SubmissionPage(items=[_submission(one, row) for one in found])
+
+
+def _questions_of(templates: list[str]) -> list[str]:
+    """Every question of the templates, in their order. Raises `InvalidRequest` for one that there is not."""
+    found: dict[str, None] = {}
+    for place, template in enumerate(templates):
+        try:
+            plan = expand(template, Scale.SMOKE)
+        except PlanError as error:
+            field = InvalidField(path=f"templates.{place}", message=error.errors[0].message, value=shortened(template))
+            raise InvalidRequest(f"{field.path}: {field.message}", errors=[field]) from None
+        found |= dict.fromkeys(plan.questions)
+    return list(found)
+
+
+def _check(values: dict[str, Any]) -> None:
+    known = sorted(entry.slug for entry in catalogue.page().items)
+    fields = [
+        InvalidField(
+            path=f"experiments.{place}", message="unknown experiment", limit={"enum": known}, value=shortened(slug)
+        )
+        for place, slug in enumerate(values["experiments"])
+        if slug not in known
+    ]
+    if not values["experiments"] and not values["templates"]:
+        fields = [InvalidField(path="templates", message="name at least one template or experiment")]
+    if fields:
+        raise InvalidRequest(f"{fields[0].path}: {fields[0].message}", errors=fields)
+
+
+def _wrong_job(job_id: UUID, message: str) -> InvalidRequest:
+    field = InvalidField(path="job_id", message=message, value=str(job_id))
+    return InvalidRequest(f"{field.path}: {field.message}", errors=[field])
+
+
+def _read(row: Row) -> AssignmentRead:
+    return AssignmentRead(**{name: getattr(row, name) for name in NAMES})
+
+
+def _submission(row: Row, assignment: Row) -> SubmissionRead:
+    names = ("assignment_id", "user_id", "user", "job_id", "pinned_at", "rerun_job_id")
+    return SubmissionRead(**{name: getattr(row, name) for name in names}, late=row.pinned_at > assignment.deadline)
+
+
+def _standing(row: Row, assignment: Row) -> StandingRead:
+    failure = row.failure_id and FailureRead(
+        job_id=row.failure_id,
+        experiment=row.experiment,
+        name=row.failure_name,
+        cause=row.cause,
+        message=row.message,
+        at=row.finished_at,
+    )
+    handed_in = row.job_id and SubmissionRead(
+        assignment_id=assignment.id,
+        user_id=row.id,
+        user=row.name,
+        job_id=row.job_id,
+        pinned_at=row.pinned_at,
+        rerun_job_id=row.rerun_job_id,
+        late=row.pinned_at > assignment.deadline,
+    )
+    counts = {name: getattr(row, name) or 0 for name in ("runs", "succeeded", "failed", "unfinished")}
+    return StandingRead(
+        user_id=row.id,
+        name=row.name,
+        section=row.section,
+        team=row.team,
+        state=_state(counts),
+        first_success_at=row.first_success_at,
+        last_run_at=row.last_run_at,
+        last_failure=failure,
+        submission=handed_in,
+        **counts,
+    )
+
+
+def _state(counts: dict[str, int]) -> Any:
+    if counts["succeeded"]:
+        return "succeeded"
+    if counts["failed"]:
+        return "stuck"
+    return "working" if counts["unfinished"] else "none"

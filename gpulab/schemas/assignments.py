@@ -1,0 +1,167 @@
+"""Assignments on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints
+
+from gpulab.schemas.base import Incoming, Line, Outgoing
+from gpulab.schemas.people import AnId, Moment
+from gpulab.states import FailureCause, JobState
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
+Names = Annotated[list[Line], Field(max_length=50)]
+Tolerance = Annotated[float, Field(ge=0, le=1)]
+DEFAULT_TOLERANCE = 1e-5
+
+
+class AssignmentCreate(Incoming):
+    """What a class is to hand in, and until when. Templates or experiments say which runs belong to it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Homework 1", "deadline": "2030-01-31T23:59:00+01:00", "templates": ["course/1b"]}]
+        }
+    )
+
+    name: Line
+    """Unique."""
+    deadline: Moment
+    description: Text | None = None
+    templates: Names = Field(default_factory=list)
+    """Study templates: `course/1b`, `course/2`. A run of one of their questions is work on the assignment."""
+    experiments: Names = Field(default_factory=list)
+    """Experiments of which every run is work on it."""
+    tolerance: Tolerance = DEFAULT_TOLERANCE
+    """Relative; how far a number of a re-run may lie from the one handed in."""
+
+
+class AssignmentUpdate(Incoming):
+    """What to change; what is left out stays, and so does what is null (but for `description`)."""
+
+    deadline: Moment | None = None
+    description: Text | None = None
+    templates: Names | None = None
+    experiments: Names | None = None
+    tolerance: Tolerance | None = None
+
+
+class AssignmentRead(Outgoing):
+    id: UUID
+    name: str
+    description: str | None
+    deadline: datetime
+    templates: list[str]
+    questions: list[str]
+    """The questions of the templates."""
+    experiments: list[str]
+    tolerance: float
+    created_at: datetime
+
+
+class AssignmentPage(Outgoing):
+    items: list[AssignmentRead]
+    next_cursor: str | None
+
+
+class PinOrder(Incoming):
+    """The run to hand in."""
+
+    job_id: AnId
+
+
+class SubmissionRead(Outgoing):
+    """What somebody handed in."""
+
+    assignment_id: UUID
+    user_id: UUID
+    user: str
+    job_id: UUID
+    pinned_at: datetime
+    late: bool
+    """Whether it was pinned after the deadline."""
+    rerun_job_id: UUID | None
+    """The latest re-run by staff."""
+
+
+class SubmissionPage(Outgoing):
+    items: list[SubmissionRead]
+
+
+class FailureRead(Outgoing):
+    """The newest run that failed."""
+
+    job_id: UUID
+    experiment: str
+    name: str | None
+    cause: FailureCause
+    message: str | None
+    at: datetime
+
+
+class StandingRead(Outgoing):
+    """How one student stands."""
+
+    user_id: UUID
+    name: str
+    section: str | None
+    team: str | None
+    state: Literal["succeeded", "stuck", "working", "none"]
+    """`succeeded`: some run did. `stuck`: runs failed and none succeeded. `working`: none ended yet. `none`: no run."""
+    runs: int
+    succeeded: int
+    failed: int
+    unfinished: int
+    first_success_at: datetime | None
+    last_run_at: datetime | None
+    last_failure: FailureRead | None
+    """On what they are stuck, also where another run succeeded."""
+    submission: SubmissionRead | None
+
+
+class OverviewRead(Outgoing):
+    """How the class stands with an assignment."""
+
+    assignment: AssignmentRead
+    states: dict[str, int]
+    """How many students are in each state."""
+    submitted: int
+    students: list[StandingRead]
+
+
+class DifferenceRead(Outgoing):
+    """One value of the result that differs."""
+
+    path: str
+    """`weights.0`, `train_loss`."""
+    pinned: JsonValue
+    again: JsonValue
+    relative: float | None
+    """Of two numbers: their distance over the larger one; null for what is no number."""
+    judged: bool
+    """False for what measures the machine: fields of seconds, bytes and rates. They may differ."""
+
+
+class VersionRead(Outgoing):
+    name: str
+    pinned: str | None
+    again: str | None
+
+
+class ComparisonRead(Outgoing):
+    """A re-run beside the run that was handed in."""
+
+    pinned_job_id: UUID
+    again_job_id: UUID
+    again_state: JobState
+    verdict: Literal["waiting", "failed", "same", "different"]
+    """`waiting` until the re-run is final, `failed` where it did not succeed."""
+    tolerance: float
+    seed: int
+    compared: int
+    """Values that were judged."""
+    differences: list[DifferenceRead]
+    """What differs by more than the tolerance, at most a hundred."""
+    versions: list[VersionRead]
+    """Software that differs between the two."""

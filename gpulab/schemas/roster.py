@@ -1,0 +1,71 @@
+"""The roster on the wire."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, StringConstraints
+
+from gpulab.schemas.base import Incoming, Outgoing
+from gpulab.schemas.people import UserRead
+
+MAX_ROSTER_ROWS = 5000
+
+
+class RosterImport(Incoming):
+    """A class to let in, or to bring up to date."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"csv": "name,email,section,team\nSam,sam@example.org,A,red\n"}]}
+    )
+
+    csv: Annotated[str, StringConstraints(min_length=1)]
+    """A table with a heading: `name`, `email`, and if you like `section` and `team`; comma or semicolon between.
+
+    The address says who it is: one that the lab knows is that person, whose other fields take the table's values.
+    """
+    dry_run: bool = False
+    """True only says what would change."""
+
+
+class RosterChange(Outgoing):
+    """One field of one person."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+class RosterRow(Outgoing):
+    """What a line of the table does."""
+
+    line: int
+    email: str
+    name: str
+    action: Literal["create", "change", "keep"]
+    changes: list[RosterChange]
+
+
+class RosterImported(Outgoing):
+    dry_run: bool
+    created: int
+    changed: int
+    kept: int
+    rows: list[RosterRow]
+    missing: list[str]
+    """Names of students who are not in the table; nothing happens to them."""
+    tokens_csv: str | None
+    """`name,email,token` of everybody who was let in: shown here and never again. Null where there is nobody."""
+
+
+class GroupRead(Outgoing):
+    section: str | None
+    team: str | None
+    students: list[UUID]
+
+
+class RosterRead(Outgoing):
+    """The class: every student who is let in, by section, team and name."""
+
+    people: list[UserRead]
+    groups: list[GroupRead]
+    """Each section's teams; null stands for none."""

@@ -1,0 +1,148 @@
+"""Assignments: what belongs to them, how the class stands, which runs were handed in."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CTE, Select, Update, case, func, or_, select, update
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+
+from gpulab.states import JobState, Role
+from models.assignment import Assignment, Submission
+from models.job import Job
+from models.person import User
+from models.study import Study, StudyRun
+
+SUCCEEDED, FAILED = JobState.SUCCEEDED.value, JobState.FAILED.value
+
+
+def create(values: Mapping[str, Any]) -> ReturningInsert[Any]:
+    """No row where the name is taken."""
+    made = insert(Assignment).values(**values).on_conflict_do_nothing(index_elements=[Assignment.name])
+    return made.returning(*Assignment.__table__.columns)
+
+
+def change(assignment_id: UUID, values: Mapping[str, Any]) -> ReturningUpdate[Any]:
+    changed = update(Assignment).where(Assignment.id == assignment_id).values(**values)
+    return changed.returning(*Assignment.__table__.columns)
+
+
+def by_id(assignment_id: UUID) -> Select[*tuple[Any, ...]]:
+    return select(*Assignment.__table__.columns).where(Assignment.id == assignment_id)
+
+
+def page(*, limit: int, before: UUID | None = None) -> Select[*tuple[Any, ...]]:
+    """Newest first, at most `limit`, older than `before`."""
+    statement = select(*Assignment.__table__.columns).order_by(Assignment.id.desc()).limit(limit)
+    return statement if before is None else statement.where(Assignment.id < before)
+
+
+def belongs(job_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> Select[*tuple[Any, ...]]:
+    """Whose job it is, its state, and whether it is work on an assignment with these experiments and questions."""
+    for_question = (
+        select(StudyRun.study_id)
+        .where(StudyRun.job_id == Job.id, StudyRun.questions.overlap(questions))
+        .correlate(Job)
+        .exists()
+    )
+    belonging = or_(Job.experiment == func.any(experiments), for_question)
+    return select(Job.id, Job.owner_id, Job.state, belonging.label("belongs")).where(Job.id == job_id)
+
+
+def overview(assignment_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> Select[*tuple[Any, ...]]:
+    """Of each student who is let in: their runs for it by state, the newest failure, and what they handed in."""
+    work = _work(experiments, questions)
+    failures = func.array_agg(aggregate_order_by(work.c.id, work.c.finished_at.desc()))
+    found = (
+        select(
+            work.c.owner_id,
+            func.count().label("runs"),
+            func.count().filter(work.c.state == SUCCEEDED).label("succeeded"),
+            func.count().filter(work.c.state == FAILED).label("failed"),
+            func.count().filter(work.c.finished_at.is_(None)).label("unfinished"),
+            func.min(work.c.finished_at).filter(work.c.state == SUCCEEDED).label("first_success_at"),
+            func.max(work.c.submitted_at).label("last_run_at"),
+            failures.filter(work.c.state == FAILED)[1].label("last_failure"),
+        )
+        .group_by(work.c.owner_id)
+        .cte("found")
+    )
+    failure = Job.__table__.alias("failure")
+    return (
+        select(
+            *(User.id, User.name, User.section, User.team),
+            *(found.c[name] for name in ("runs", "succeeded", "failed", "unfinished")),
+            *(found.c.first_success_at, found.c.last_run_at),
+            failure.c.id.label("failure_id"),
+            *(failure.c[name] for name in ("experiment", "cause", "message", "finished_at")),
+            failure.c.name.label("failure_name"),
+            *(Submission.job_id, Submission.pinned_at, Submission.rerun_job_id),
+        )
+        .join_from(User, found, found.c.owner_id == User.id, isouter=True)
+        .outerjoin(failure, failure.c.id == found.c.last_failure)
+        .outerjoin(Submission, (Submission.user_id == User.id) & (Submission.assignment_id == assignment_id))
+        .where(User.role == Role.STUDENT.value, User.disabled_at.is_(None))
+        .order_by(User.section.nulls_last(), User.team.nulls_last(), User.name)
+    )
+
+
+def _work(experiments: Sequence[str], questions: Sequence[str]) -> CTE:
+    """The jobs that are work on it, with whose they are; a run that is reused is its study's owner's too."""
+    columns = (Job.id, Job.state, Job.submitted_at, Job.finished_at)
+    alone = select(Job.owner_id, *columns).where(Job.experiment == func.any(experiments))
+    in_studies = (
+        select(Study.owner_id, *columns)
+        .join_from(Study, StudyRun, StudyRun.study_id == Study.id)
+        .join(Job, Job.id == StudyRun.job_id)
+        .where(StudyRun.questions.overlap(questions))
+    )
+    return alone.union(in_studies).cte("work")
+
+
+SUBMISSION = (
+    Submission.assignment_id,
+    Submission.user_id,
+    User.name.label("user"),
+    Submission.job_id,
+    Submission.pinned_at,
+    Submission.rerun_job_id,
+)
+
+
+def submission(assignment_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
+    return (
+        select(*SUBMISSION)
+        .join(User, User.id == Submission.user_id)
+        .where(Submission.assignment_id == assignment_id, Submission.user_id == user_id)
+    )
+
+
+def submissions(assignment_id: UUID) -> Select[*tuple[Any, ...]]:
+    return (
+        select(*SUBMISSION)
+        .join(User, User.id == Submission.user_id)
+        .where(Submission.assignment_id == assignment_id)
+        .order_by(User.name)
+    )
+
+
+def pin(assignment_id: UUID, user_id: UUID, job_id: UUID) -> ReturningInsert[Any]:
+    """Hand a run in, in the place of the one before. No row: the deadline is over, and what is there was in time."""
+    deadline = select(Assignment.deadline).where(Assignment.id == assignment_id).scalar_subquery()
+    statement = insert(Submission).values(assignment_id=assignment_id, user_id=user_id, job_id=job_id)
+    rerun = case((Submission.job_id == job_id, Submission.rerun_job_id))
+    return statement.on_conflict_do_update(
+        index_elements=[Submission.assignment_id, Submission.user_id],
+        set_={"job_id": job_id, "pinned_at": func.now(), "rerun_job_id": rerun},
+        where=or_(func.now() <= deadline, Submission.pinned_at > deadline),
+    ).returning(Submission.job_id)
+
+
+def rerun(assignment_id: UUID, user_id: UUID, job_id: UUID, rerun_job_id: UUID) -> Update:
+    """Remember the re-run of a run that is still the one handed in."""
+    return (
+        update(Submission)
+        .where(Submission.assignment_id == assignment_id, Submission.user_id == user_id, Submission.job_id == job_id)
+        .values(rerun_job_id=rerun_job_id)
+    )

@@ -1,0 +1,204 @@
+"""Assignments: how the class stands, what is handed in and until when, and whether it comes out the same again."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, OverviewRead, SubmissionRead
+from gpulab.states import FailureCause, Role
+from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.study_calls import finish
+
+LATER = "2999-01-01T00:00:00Z"
+HOMEWORK = {"name": "Homework", "deadline": LATER, "experiments": ["dropout-linear"]}
+
+
+async def assigned(client: httpx.AsyncClient, **changes: Any) -> AssignmentRead:
+    answer = await client.post("/v1/assignments", json={**HOMEWORK, **changes})
+    assert answer.status_code == 201, answer.text
+    return AssignmentRead.model_validate_json(answer.content)
+
+
+async def pinned(client: httpx.AsyncClient, assignment: AssignmentRead, job_id: UUID, who: Person) -> httpx.Response:
+    path = f"/v1/assignments/{assignment.id}/submission"
+    return await client.post(path, json={"job_id": str(job_id)}, headers=who.headers)
+
+
+def ran(seeds: Seeds, owner: Person, result: dict[str, Any] | None, **values: Any) -> UUID:
+    job_id = seeds.job(owner, **values)
+    finish(seeds, job_id, result)
+    return job_id
+
+
+@pytest.fixture
+def people(seeds: Seeds) -> dict[str, Person]:
+    seeds.node()
+    return {name: seeds.person(name, Role.STUDENT) for name in ("ann", "ben", "cat", "dan", "eve")}
+
+
+async def test_overview_says_who_succeeded_who_is_stuck_and_on_what(
+    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
+) -> None:
+    homework = await assigned(client)
+    ran(seeds, people["ann"], None)
+    good = ran(seeds, people["ann"], {"loss": 1.0})
+    ran(seeds, people["ben"], None)
+    newest = ran(seeds, people["ben"], None, name="second try")
+    seeds.job(people["cat"])
+    ran(seeds, people["dan"], {"x": 1}, experiment="conv-gradients")
+    await pinned(client, homework, good, people["ann"])
+    answer = await client.get(f"/v1/assignments/{homework.id}/overview")
+    found = OverviewRead.model_validate_json(answer.content)
+
+    standings = {one.name: one for one in found.students}
+    assert {name: one.state for name, one in standings.items()} == {
+        "ann": "succeeded",
+        "ben": "stuck",
+        "cat": "working",
+        "dan": "none",
+        "eve": "none",
+    }
+    assert (standings["ann"].runs, standings["ann"].succeeded, standings["ann"].failed) == (2, 1, 1)
+    stuck = standings["ben"].last_failure
+    assert stuck is not None
+    assert (stuck.job_id, stuck.name, stuck.cause, stuck.message) == (
+        *(newest, "second try", FailureCause.ERROR),
+        "it broke",
+    )
+    handed_in = standings["ann"].submission
+    assert handed_in is not None
+    assert (handed_in.job_id, found.submitted) == (good, 1)
+    assert found.states == {"succeeded": 1, "stuck": 1, "working": 1, "none": 2}
+
+
+async def test_runs_of_a_study_count_for_the_questions_of_its_template(
+    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
+) -> None:
+    homework = await assigned(client, experiments=[], templates=["course/1a"])
+    assert homework.questions == ["1a"]
+    for who, template in (("ann", "course/1"), ("ben", "course/2")):
+        order = {"template": template, "scale": "smoke"}
+        assert (await client.post("/v1/studies", json=order, headers=people[who].headers)).status_code == 201
+    found = OverviewRead.model_validate_json((await client.get(f"/v1/assignments/{homework.id}/overview")).content)
+
+    states = {one.name: one.state for one in found.students}
+    assert (states["ann"], states["ben"]) == ("working", "none")
+
+
+async def test_only_a_run_of_ones_own_that_belongs_and_succeeded_is_taken(
+    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
+) -> None:
+    homework = await assigned(client)
+    for job_id in (
+        ran(seeds, people["ben"], {"loss": 1.0}),
+        ran(seeds, people["ann"], None),
+        seeds.job(people["ann"]),
+        ran(seeds, people["ann"], {"x": 1.0}, experiment="conv-gradients"),
+    ):
+        answer = await pinned(client, homework, job_id, people["ann"])
+        assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "job_id")
+    mine = await client.get(f"/v1/assignments/{homework.id}/submission", headers=people["ann"].headers)
+    assert (mine.status_code, mine.json()["type"]) == (404, "/problems/submission-not-found")
+
+
+async def test_what_was_in_time_stays_after_the_deadline(
+    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
+) -> None:
+    homework = await assigned(client)
+    ann, ben = people["ann"], people["ben"]
+    first, second = (ran(seeds, ann, {"loss": float(n)}) for n in range(2))
+    assert (await pinned(client, homework, first, ann)).status_code == 200
+    replaced = SubmissionRead.model_validate_json((await pinned(client, homework, second, ann)).content)
+    assert (replaced.job_id, replaced.late) == (second, False)
+    moved = await client.patch(f"/v1/assignments/{homework.id}", json={"deadline": replaced.pinned_at.isoformat()})
+    assert moved.status_code == 200, moved.text
+    refused = await pinned(client, homework, first, ann)
+    late = await pinned(client, homework, ran(seeds, ben, {"loss": 1.0}), ben)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/assignment-over")
+    assert (late.status_code, late.json()["late"]) == (200, True)
+    listed = (await client.get(f"/v1/assignments/{homework.id}/submissions")).json()["items"]
+    assert [(one["user"], one["job_id"], one["late"]) for one in listed] == [
+        ("ann", str(second), False),
+        ("ben", late.json()["job_id"], True),
+    ]
+
+
+async def test_rerun_repeats_spec_and_seed_and_is_compared(
+    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person], admin: Person
+) -> None:
+    homework = await assigned(client, tolerance=1e-3)
+    ann = people["ann"]
+    result = {"loss": 1.0, "weights": [1.0, 2.0], "label": "a", "elapsed_seconds": 3.0}
+    job_id = ran(seeds, ann, result, seed=7, spec={"dropout": 0.5})
+    await pinned(client, homework, job_id, ann)
+    base = f"/v1/assignments/{homework.id}/submissions/{ann.id}"
+    assert (await client.get(f"{base}/comparison")).status_code == 404
+    again = (await client.post(f"{base}/rerun")).json()
+
+    assert (again["retry_of"], again["seed"], again["spec"], again["owner"]) == (
+        *(str(job_id), 7, {"dropout": 0.5}),
+        "admin",
+    )
+
+    async def compared(query: str = "") -> ComparisonRead:
+        return ComparisonRead.model_validate_json((await client.get(f"{base}/comparison{query}")).content)
+
+    assert (await compared()).verdict == "waiting"
+    finish(seeds, UUID(again["id"]), {**result, "weights": [1.0, 2.001], "elapsed_seconds": 9.0})
+    same, strict = await compared(), await compared("?tolerance=0.0001")
+    assert (same.verdict, same.compared, same.seed) == ("same", 4, 7)
+    # How long it took is told and not judged.
+    assert [(one.path, one.judged) for one in same.differences] == [("elapsed_seconds", False)]
+    assert strict.verdict == "different"
+    assert [(one.path, one.pinned, one.again) for one in strict.differences if one.judged] == [
+        ("weights.1", 2.0, 2.001)
+    ]
+
+
+async def test_rerun_that_fails_is_no_difference(
+    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
+) -> None:
+    homework = await assigned(client)
+    await pinned(client, homework, ran(seeds, people["ann"], {"loss": 1.0}), people["ann"])
+    base = f"/v1/assignments/{homework.id}/submissions/{people['ann'].id}"
+    again = (await client.post(f"{base}/rerun")).json()
+    finish(seeds, UUID(again["id"]))
+    assert (await client.get(f"{base}/comparison")).json()["verdict"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"name": ""}, "name"),
+        ({"deadline": "tomorrow"}, "deadline"),
+        ({"deadline": "2030-01-01"}, "deadline"),
+        ({"deadline": "2030-01-01T00:00:00"}, "deadline"),
+        ({"templates": ["course/99"]}, "templates.0"),
+        ({"templates": ["../etc"]}, "templates.0"),
+        ({"experiments": ["nope"]}, "experiments.0"),
+        ({"experiments": []}, "templates"),
+        ({"tolerance": -1.0}, "tolerance"),
+        ({"tolerance": 2.0}, "tolerance"),
+        ({"points": 5}, "points"),
+    ],
+)
+async def test_bad_assignment_is_refused(client: httpx.AsyncClient, changes: dict[str, Any], path: str) -> None:
+    answer = await client.post("/v1/assignments", json={**HOMEWORK, **changes})
+
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, path), answer.text
+    assert (await client.get("/v1/assignments")).json()["items"] == []
+
+
+async def test_assignment_is_changed_and_its_name_is_its_own(client: httpx.AsyncClient) -> None:
+    homework = await assigned(client)
+    again = await client.post("/v1/assignments", json=HOMEWORK)
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/already-taken")
+    path = f"/v1/assignments/{homework.id}"
+    changed = (await client.patch(path, json={"templates": ["course/2"], "experiments": []})).json()
+    assert changed["questions"][0].startswith("2")
+    assert changed["experiments"] == []
+    nothing = await client.patch(path, json={"templates": []})
+    assert (nothing.status_code, (await client.get(path)).json()) == (422, changed)

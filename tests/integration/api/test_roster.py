@@ -1,0 +1,136 @@
+"""The roster: what a table would change, what it changes, and how its wrong lines are named."""
+
+import csv
+import io
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from gpulab.schemas.roster import RosterImported, RosterRead
+from gpulab.states import Role
+from models import AuditEvent, Token, User
+from tests.integration.api.seeds import Person, Seeds
+
+CLASS = "name,email,section,team\nAda,ada@example.org,A,red\nBo,Bo@Example.org,A,\nCy,cy@example.org,,\n"
+
+
+async def brought_in(client: httpx.AsyncClient, table: str, *, dry_run: bool = False) -> RosterImported:
+    answer = await client.post("/v1/roster", json={"csv": table, "dry_run": dry_run})
+    assert answer.status_code == 200, answer.text
+    return RosterImported.model_validate_json(answer.content)
+
+
+def counted(seeds: Seeds) -> list[int]:
+    with seeds.engine.begin() as connection:
+        return [
+            connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in (User, Token, AuditEvent)
+        ]
+
+
+async def test_dry_run_says_what_would_change_and_changes_nothing(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    before = counted(seeds)
+    told = await brought_in(client, CLASS, dry_run=True)
+
+    assert (told.created, told.changed, told.kept, told.tokens_csv) == (3, 0, 0, None)
+    assert [(row.line, row.action, row.email) for row in told.rows][:2] == [
+        (2, "create", "ada@example.org"),
+        (3, "create", "bo@example.org"),
+    ]
+    assert counted(seeds) == before
+
+
+async def test_class_is_let_in_with_a_token_each(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    done = await brought_in(client, CLASS)
+    tokens = list(csv.DictReader(io.StringIO(done.tokens_csv or "")))
+
+    assert [row["name"] for row in tokens] == ["Ada", "Bo", "Cy"]
+    for row in tokens:
+        me = (await client.get("/v1/me", headers={"Authorization": f"Bearer {row['token']}"})).json()
+        assert (me["name"], me["role"], me["email"]) == (row["name"], "student", row["email"])
+    with seeds.engine.begin() as connection:
+        events = repr(connection.execute(select(*AuditEvent.__table__.columns)).all())
+    assert events.count("user.created") == 3
+    assert [row["token"] for row in tokens if row["token"] in events] == []
+
+
+async def test_same_table_again_changes_nothing(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    await brought_in(client, CLASS)
+    before = counted(seeds)
+    again = await brought_in(client, CLASS.replace("\n", "\r\n"))
+
+    assert (again.created, again.changed, again.kept, again.tokens_csv, again.missing) == (0, 0, 3, None, [])
+    assert counted(seeds) == before
+
+
+async def test_table_moves_people_and_names_who_is_missing(client: httpx.AsyncClient) -> None:
+    await brought_in(client, CLASS)
+    moved = await brought_in(client, "\ufeffemail;name;team\nADA@example.org;Ada L.;blue\nbo@example.org;Bo;\n")
+
+    assert (moved.created, moved.changed, moved.kept, moved.missing) == (0, 1, 1, ["Cy"])
+    assert {(change.field, change.before, change.after) for change in moved.rows[0].changes} == {
+        ("name", "Ada", "Ada L."),
+        ("team", "red", "blue"),
+    }
+    roster = RosterRead.model_validate_json((await client.get("/v1/roster")).content)
+    # The table has no sections, so they stay.
+    assert [(one.name, one.section, one.team) for one in roster.people] == [
+        ("Ada L.", "A", "blue"),
+        ("Bo", "A", None),
+        ("Cy", None, None),
+    ]
+    assert [(group.section, group.team, len(group.students)) for group in roster.groups] == [
+        ("A", "blue", 1),
+        ("A", None, 1),
+        (None, None, 1),
+    ]
+    assert len(RosterRead.model_validate_json((await client.get("/v1/roster?team=blue")).content).people) == 1
+
+
+WRONG: dict[str, tuple[str, list[str]]] = {
+    "no heading": ("Ada,ada@example.org\n", ["csv.1", "csv.1", "csv.1", "csv.1"]),
+    "unknown column": ("name,email,grade\nAda,ada@example.org,1\n", ["csv.1"]),
+    "column twice": ("name,email,email\nAda,a@example.org,a@example.org\n", ["csv.1"]),
+    "bad address": ("name,email\nAda,nowhere\n\nBo,bo@example.org\nCy,\n", ["csv.2.email", "csv.5.email"]),
+    "no name": ("name,email\n,ada@example.org\n", ["csv.2.name"]),
+    "cells": ("name,email\nAda,ada@example.org,x\nBo\n", ["csv.2", "csv.3"]),
+    "same address": ("name,email\nAda,a@example.org\nBo,A@example.org\n", ["csv.3.email"]),
+    "same name": ("name,email\nAda,a@example.org\nAda,b@example.org\n", ["csv.3.name"]),
+    "formula": ("name,email\n=1+1,a@example.org\n", ["csv.2.name"]),
+    "control": ("name,email\nA\x07da,a@example.org\n", ["csv.2.name"]),
+    "empty": ("name,email\n", ["csv"]),
+    "staff": ("name,email\nIna,ina@example.org\n", ["csv.2.email"]),
+    "namesake": ("name,email\nadmin,new@example.org\n", ["csv.2.name"]),
+    "over lines": ('name,email\n"Ada\nL.",a@example.org\nBo,nowhere\n', ["csv.2.name", "csv.4.email"]),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+async def test_wrong_lines_are_named_and_nothing_changes(client: httpx.AsyncClient, seeds: Seeds, case: str) -> None:
+    await client.post("/v1/users", json={"name": "Ina", "role": "instructor", "email": "ina@example.org"})
+    before = counted(seeds)
+    table, paths = WRONG[case]
+    answer = await client.post("/v1/roster", json={"csv": table})
+
+    assert answer.status_code == 422, answer.text
+    assert [error["path"] for error in answer.json()["errors"]] == paths
+    assert counted(seeds) == before
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"csv": ""}, {"csv": 5}, {"csv": CLASS, "dry_run": "yes"}, {"csv": CLASS, "x": 1}]
+)
+async def test_bad_order_is_refused(client: httpx.AsyncClient, seeds: Seeds, body: dict[str, Any]) -> None:
+    before = counted(seeds)
+    assert (await client.post("/v1/roster", json=body)).status_code == 422
+    assert counted(seeds) == before
+
+
+async def test_instructors_bring_a_class_in(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    ina: Person = seeds.person("ina", Role.INSTRUCTOR)
+    answer = await client.post("/v1/roster", json={"csv": CLASS}, headers=ina.headers)
+    assert answer.json()["created"] == 3
+    event = (await client.get("/v1/audit?action=user.created&limit=1")).json()["items"][0]
+    assert (event["actor"], event["details"]["by"]) == ("user:ina", "roster")
