@@ -12,6 +12,7 @@ from api.announcer import Announcer
 from api.auth import bearer_scheme
 from api.context import Lab
 from api.database import Database
+from api.hardware import KnownHardware
 from api.hub import Hub
 from api.known_results import KnownResults
 from api.middleware import RequestBoundary
@@ -19,6 +20,7 @@ from api.owners import Owners
 from api.routes import (
     assignments,
     audit,
+    estimates,
     experiments,
     health,
     jobs,
@@ -79,6 +81,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     openapi.install(app)
     for routes in (
         experiments,
+        estimates,
         jobs,
         studies,
         results,
@@ -104,6 +107,7 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
         database=database,
         announcer=Announcer(database),
         hub=Hub(settings.libpq_url, database, stream_limit=settings.stream_limit),
+        hardware=KnownHardware(database, silence_seconds=settings.lease_seconds),
         known_results=KnownResults(database),
         owners=Owners(database),
         sign_ins=SignIns(settings.failed_sign_ins_per_minute),

@@ -17,12 +17,15 @@ from models.statements import audit
 IN_JOB_EVENTS = frozenset({"submit_job", "submit_study"})
 """Submitting is told by the job's own first event, with its actor: a second row would halve what the lab takes in."""
 
+QUESTIONS = frozenset({"ask_estimate"})
+"""Calls that change nothing, though their question comes in a body."""
+
 log = structlog.get_logger()
 
 
 async def record(request: Request, operation: str, kind: str, status: int) -> None:
     """Write the event of a request that was answered with `status`. `kind` is what a path's `name` names."""
-    if request.method in SAFE_METHODS or status >= 400 or operation in IN_JOB_EVENTS:
+    if request.method in SAFE_METHODS or status >= 400 or operation in IN_JOB_EVENTS | QUESTIONS:
         return
     lab: Lab = request.app.state.lab
     principal: Principal = request.state.principal

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from api.announcer import Announcer
 from api.database import Database
+from api.hardware import KnownHardware
 from api.hub import Hub
 from api.known_results import KnownResults
 from api.owners import Owners
@@ -23,6 +24,7 @@ class Lab:
     database: Database
     announcer: Announcer
     hub: Hub
+    hardware: KnownHardware
     known_results: KnownResults
     owners: Owners
     sign_ins: SignIns

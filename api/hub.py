@@ -97,6 +97,7 @@ class Hub:
         self._stream_limit = stream_limit
         self._subscriptions: set[Subscription] = set()
         self._watches: dict[UUID, set[_Watch]] = {}
+        self._estimates: dict[UUID, set[asyncio.Event]] = {}
         self._dirty: set[UUID] = set()
         self._dirty_event = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -109,7 +110,7 @@ class Hub:
     @property
     def held(self) -> int:
         """How many requests are held by `?wait=`."""
-        return sum(map(len, self._watches.values()))
+        return sum(map(len, self._watches.values())) + sum(map(len, self._estimates.values()))
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._recheck())]
@@ -120,6 +121,8 @@ class Hub:
         for subscription in self._subscriptions:
             subscription.close()
         self._wake(watch for watches in self._watches.values() for watch in watches)
+        for events in self._estimates.values():
+            _set(events)
 
     async def stop(self) -> None:
         self.close()
@@ -161,9 +164,26 @@ class Hub:
             if not watches:
                 del self._watches[job_id]
 
+    @contextlib.contextmanager
+    def estimate_heard_of(self, estimate_id: UUID) -> Iterator[asyncio.Event]:
+        """An event that is set when a notice of the estimate comes, and when the process ends."""
+        event = asyncio.Event()
+        if self.closing:
+            event.set()
+        self._estimates.setdefault(estimate_id, set()).add(event)
+        try:
+            yield event
+        finally:
+            self._estimates[estimate_id].discard(event)
+            if not self._estimates[estimate_id]:
+                del self._estimates[estimate_id]
+
     def dispatch(self, channel: str, payload: str) -> None:
         """Hand a notification on. One that is not ours to read is left alone."""
         try:
+            if channel == channels.ESTIMATES:
+                _set(self._estimates.get(UUID(payload.partition(" ")[0]), ()))
+                return
             notice = _parse(channel, payload)
         except ValueError:
             log.warning("notice.unreadable", channel=channel, payload=payload[:200])
@@ -191,6 +211,7 @@ class Hub:
                 async with await connect(self._url) as connection:
                     await connection.execute(f"LISTEN {channels.JOBS}")
                     await connection.execute(f"LISTEN {channels.DATA}")
+                    await connection.execute(f"LISTEN {channels.ESTIMATES}")
                     self._heard_anew()
                     async for notification in connection.notifies():
                         self.dispatch(notification.channel, notification.payload)
@@ -227,6 +248,11 @@ class Hub:
         found = {row.id: row.version for row in rows}
         for job_id in asked:
             self._wake(watch for watch in self._watches.get(job_id, ()) if watch.version != found.get(job_id))
+
+
+def _set(events: Iterable[asyncio.Event]) -> None:
+    for event in events:
+        event.set()
 
 
 def _parse(channel: str, payload: str) -> JobChanged | RecordsGrew:

@@ -21,6 +21,7 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 PROBLEM_REFERENCE = {"$ref": "#/components/schemas/Problem"}
 TAGS = [
     {"name": "experiments", "description": "The catalogue: what can be run, with which parameters."},
+    {"name": "estimates", "description": "The GPU memory that a run will take, before it runs."},
     {"name": "jobs", "description": "Submitting, following, cancelling."},
     {"name": "studies", "description": "Many runs that answer one question: compared, and reported on."},
     {"name": "results", "description": "What runs recorded, printed and kept."},

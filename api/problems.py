@@ -86,6 +86,11 @@ class StudyNotFound(NotFound):
     title = "There is no such study"
 
 
+class EstimateNotFound(NotFound):
+    slug = "estimate-not-found"
+    title = "There is no such estimate"
+
+
 class ArtifactNotFound(NotFound):
     slug = "artifact-not-found"
     title = "The job has no such artifact"

@@ -11,9 +11,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from experiments.memory.contract import Workload
 
 SPEC_FILE = "spec.json"
 RECORDS_FILE = "records.ndjson"
@@ -60,6 +63,17 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpredicted:
+    """Why the GPU memory of a run is not predicted, in a few words."""
+
+    reason: str
+
+
+SILENT = Unpredicted("its experiment does not say what it trains")
+ON_THE_CPU = Unpredicted("it runs on the CPU and takes no GPU memory")
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment(Generic[S, R]):
     """One entry of the catalogue. Everything here can be read without importing torch."""
 
@@ -82,6 +96,13 @@ class Experiment(Generic[S, R]):
     default_time_limit_seconds: int = 3600
     listed: bool = True
     """False for what the lab itself submits; such an experiment stays out of listings."""
+
+    def workload_of(self, spec: S) -> "Workload | Unpredicted":
+        """What a run with this spec trains, or why its GPU memory is not predicted."""
+        if self.gpu is GpuUse.NONE:
+            return ON_THE_CPU
+        found: Workload | None = None if self.workload is None else self.workload(spec)
+        return found or SILENT
 
 
 class Stopped(Exception):  # noqa: N818 - it is not an error: the run was asked to stop and did

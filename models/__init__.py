@@ -4,6 +4,7 @@ from models.artifact import Artifact, Checkpoint
 from models.assignment import Assignment, Submission
 from models.audit import AuditEvent
 from models.base import Base
+from models.estimate import Estimate, MeasuredPeak
 from models.event import JobEvent
 from models.job import Job
 from models.lease import Lease
@@ -20,11 +21,13 @@ __all__ = [
     "Base",
     "BrowserSession",
     "Checkpoint",
+    "Estimate",
     "Gpu",
     "Job",
     "JobEvent",
     "Lease",
     "LogChunk",
+    "MeasuredPeak",
     "MetricChunk",
     "Node",
     "Phase",

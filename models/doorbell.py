@@ -1,4 +1,5 @@
-"""The Celery application: one task, whose message says no more than 'look at this job, with this token'.
+"""The Celery application: two tasks, whose messages say no more than 'look at this job, with this token' or 'look at
+this estimate'.
 
 A message is a hint. Losing it costs the time until the scheduler rings again; repeating it finds the lease claimed.
 """
@@ -8,6 +9,7 @@ from uuid import UUID
 from celery import Celery
 
 RUN_TASK = "job.run"
+ESTIMATE_TASK = "estimate.answer"
 
 
 def celery_app(redis_url: str) -> Celery:
@@ -43,11 +45,13 @@ def ring(app: Celery, *, node: str, job_id: UUID, token: UUID, expires_seconds: 
     Raises:
         kombu.exceptions.OperationalError: Redis cannot be reached; the lease stays, the bell rings again later.
     """
-    app.send_task(
-        RUN_TASK,
-        args=[str(job_id), str(token)],
-        queue=queue_of(node),
-        expires=expires_seconds,
-        retry=False,
-        ignore_result=True,
-    )
+    _send(app, RUN_TASK, node, [str(job_id), str(token)], expires_seconds)
+
+
+def ring_for_estimate(app: Celery, *, node: str, estimate_id: UUID, expires_seconds: float) -> None:
+    """Tell a node's worker that a question waits. Raises as `ring`; the question stays."""
+    _send(app, ESTIMATE_TASK, node, [str(estimate_id)], expires_seconds)
+
+
+def _send(app: Celery, task: str, node: str, arguments: list[str], expires_seconds: float) -> None:
+    app.send_task(task, args=arguments, queue=queue_of(node), expires=expires_seconds, retry=False, ignore_result=True)

@@ -19,10 +19,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from gpulab.states import FINAL_STATES, JobState
-from models.channels import JOBS
+from models.channels import ESTIMATES, JOBS
 from models.doorbell import celery_app, ring
+from models.estimate import ESTIMATE_STATES
 from models.settings import SchedulerSettings
 from models.statements import leases, queue, usage
+from scheduler.estimates import Estimates
 from scheduler.order import weight_of
 from scheduler.plan import plan
 from scheduler.reading import Reader, Seen, policy_of
@@ -33,6 +35,7 @@ REST_SHARE = 9.0
 """A look at the queue is followed by so many times its own length before new submissions cause the next."""
 LONGEST_REST_SECONDS = 2.0
 EXPLAINED_A_TICK = 5000
+MORE_TO_DO = frozenset({JobState.QUEUED, *ESTIMATE_STATES})
 ESTIMATED = 30
 """Waiting jobs, the first in order, that are told when they would start."""
 
@@ -48,6 +51,7 @@ class Scheduler:
         self._stop = stop
         self._reader = Reader(settings)
         self._celery: Celery = celery_app(settings.redis_url)
+        self._estimates = Estimates(settings, engine, self._celery)
 
     def run(self) -> None:
         while not self._stop.is_set():
@@ -73,6 +77,7 @@ class Scheduler:
         # After an outage no worker could renew; each gets the time of a lease before any counts as lost.
         rescue_from = time.monotonic() + self._settings.lease_seconds
         connection.execute(f"LISTEN {JOBS}")
+        connection.execute(f"LISTEN {ESTIMATES}")
         next_tick = time.monotonic()
         while not self._stop.is_set():
             ticking = time.monotonic() >= next_tick
@@ -81,6 +86,7 @@ class Scheduler:
                 if time.monotonic() >= rescue_from:
                     self.rescue()
                 self.ring_again()
+            self._estimates.ring()
             looking_from = time.monotonic()
             self.schedule(explain=ticking)
             now = time.monotonic()
@@ -88,7 +94,7 @@ class Scheduler:
             self._await_news(connection, rest_until, next_tick)
 
     def _await_news(self, connection: psycopg.Connection[Any], rest_until: float, deadline: float) -> None:
-        """Sleep until a job ends, until one begins to wait and the rest is over, or until the deadline."""
+        """Sleep until a job ends, until there is more to place and the rest is over, or until the deadline."""
         wake_at = deadline
         while (left := wake_at - time.monotonic()) > 0 and not self._stop.is_set():
             # One look serves every notice that is already here, hence a list.
@@ -96,7 +102,7 @@ class Scheduler:
             news = {notice.payload.rpartition(" ")[2] for notice in notices}
             if news & FINAL_STATES:
                 return
-            if JobState.QUEUED in news:
+            if news & MORE_TO_DO:
                 wake_at = min(wake_at, rest_until)
 
     def schedule(self, *, explain: bool) -> None:

@@ -23,6 +23,8 @@ RULES = {
     "sign_in": Rule.OPEN,
     "list_experiments": Rule.EVERYONE,
     "get_experiment": Rule.EVERYONE,
+    "ask_estimate": Rule.EVERYONE,
+    "get_estimate": Rule.EVERYONE,
     "list_nodes": Rule.EVERYONE,
     "list_gpus": Rule.EVERYONE,
     "drain_node": Rule.ADMIN,

@@ -11,10 +11,11 @@ from celery.signals import worker_ready, worker_shutting_down
 from sqlalchemy.exc import DBAPIError
 
 from models.database import sync_engine
-from models.doorbell import RUN_TASK, celery_app, queue_of
+from models.doorbell import ESTIMATE_TASK, RUN_TASK, celery_app, queue_of
 from models.settings import NodeSettings
 from models.store import open_store
 from worker.agent import Agent
+from worker.estimator import Estimator
 from worker.nvml import Nvml
 from worker.sampler import Sampler
 from worker.supervisor import Supervisor, first_line
@@ -22,6 +23,8 @@ from worker.zygote import Zygote
 
 THREADS_PER_GPU = 16
 """Attempts that may share one GPU; a thread of the pool is made when it is first needed."""
+THREADS_FOR_MESSAGES = 1
+"""Beyond those that jobs may hold, so that a full node still hears what else it is told."""
 
 log = structlog.get_logger()
 
@@ -46,20 +49,22 @@ class Worker:
         store = open_store(settings.artifacts_url)
         self._zygote = Zygote()
         self._supervisor = Supervisor(settings, engine, store, self._zygote, self._sampler)
+        self._estimator = Estimator(settings, engine, self._zygote)
         self._agent = Agent(settings, engine, self._supervisor, self._nvml, self._sampler)
 
     def run(self) -> None:
         self._zygote.warm()
         self._agent.clear_up()
+        self._estimator.clear_up()
         app = celery_app(self._settings.redis_url)
-        _register(app, self._supervisor)
+        _register(app, self._supervisor, self._estimator)
         worker_ready.connect(self._ready, weak=False)
         worker_shutting_down.connect(self._leave, weak=False)
         app.Worker(
             hostname=f"gpulab@{self._settings.node}",
             queues=[queue_of(self._settings.node)],
             pool_cls="threads",
-            concurrency=self._threads,
+            concurrency=self._threads + THREADS_FOR_MESSAGES,
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
@@ -78,10 +83,11 @@ class Worker:
     def _leave(self, **_: Any) -> None:
         log.info("worker.leaving")
         self._agent.leave()
+        self._estimator.leave()
         self._supervisor.leave()
 
 
-def _register(app: Celery, supervisor: Supervisor) -> None:
+def _register(app: Celery, supervisor: Supervisor, estimator: Estimator) -> None:
     @app.task(name=RUN_TASK, bind=True)  # type: ignore[untyped-decorator]
     def run_job(_task: Task, job_id: str, token: str) -> None:
         try:
@@ -91,6 +97,11 @@ def _register(app: Celery, supervisor: Supervisor) -> None:
             log.warning("task.database_away", job_id=job_id, reason=first_line(error))
         except Exception:
             log.exception("task.failed", job_id=job_id)
+
+    @app.task(name=ESTIMATE_TASK, bind=True)  # type: ignore[untyped-decorator]
+    def estimate(_task: Task, estimate_id: str) -> None:
+        # Handed on at once: the threads of the pool belong to jobs.
+        estimator.offer(UUID(estimate_id))
 
 
 def _lock_folder(folder: Path) -> TextIO:

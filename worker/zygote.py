@@ -57,6 +57,7 @@ class Zygote:
         self._context.set_forkserver_preload(PRELOAD)
         # Starting a process polls all others, and two threads must not read one exit status.
         self._lock = Lock()
+        self._is_warm = False
 
     def warm(self) -> None:
         """Start the forkserver; it imports in the background, and jobs forked meanwhile wait for it."""
@@ -64,6 +65,15 @@ class Zygote:
         # times slower. It reads this once, when torch is loaded.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         forkserver.ensure_running()
+
+    def await_warm(self) -> None:
+        """Return when the imports are done, so that the next `start` returns at once."""
+        if not self._is_warm:
+            process = self._context.Process(target=int, daemon=False)
+            with self._lock:
+                process.start()
+            connection.wait([process.sentinel])
+            self._is_warm = True
 
     def start(self, folder: Path, visible_gpus: str) -> JobProcess:
         """Fork a job that runs what `folder/spec.json` says."""

@@ -5,11 +5,13 @@ from functools import cache
 from typing import Any
 
 import orjson
+import structlog
 from pydantic import ValidationError
 
 from api.problems import ExperimentNotFound, InvalidRequest, InvalidSpec, UnknownExperiment, shortened
 from api.rendering import invalid_fields, summary
-from experiments.contract import Experiment, GpuUse
+from experiments.contract import Experiment, GpuUse, Unpredicted
+from experiments.memory.contract import Workload
 from experiments.registry import broken, experiments
 from gpulab.schemas import (
     ExperimentDetail,
@@ -20,12 +22,17 @@ from gpulab.schemas import (
     MetricRead,
 )
 
+log = structlog.get_logger()
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A submission with everything that was left open filled in."""
 
     spec: dict[str, Any]
+    workload: Workload | Unpredicted
+    fields: tuple[str, ...]
+    """Of the spec: what whoever submits can change."""
     datasets: list[str]
     time_limit_seconds: int
     gpus: int | None
@@ -60,9 +67,7 @@ def detail(slug: str) -> ExperimentDetail:
 
 def plan(order: JobCreate) -> Plan:
     """Check an order against its experiment. Raises `UnknownExperiment`, `InvalidSpec` or `InvalidRequest`."""
-    experiment = experiments().get(order.experiment)
-    if experiment is None:
-        raise _unknown(order.experiment)
+    experiment = _experiment(order.experiment)
     spec = _spec(experiment, order.spec)
     if experiment.gpu is GpuUse.NONE and (order.gpus or order.exclusive or order.gpu_memory_bytes):
         raise _no_gpu(experiment, order)
@@ -72,11 +77,34 @@ def plan(order: JobCreate) -> Plan:
         raise InvalidRequest(f"exclusive: {message}", errors=[field])
     return Plan(
         spec=spec.model_dump(mode="json"),
+        workload=_workload(experiment, spec),
+        fields=tuple(experiment.spec.model_fields),
         datasets=list(experiment.datasets(spec)),
         time_limit_seconds=order.time_limit_seconds or experiment.default_time_limit_seconds,
         gpus=0 if experiment.gpu is GpuUse.NONE else order.gpus,
         exclusive=experiment.gpu is GpuUse.EXCLUSIVE if order.exclusive is None else order.exclusive,
     )
+
+
+def workload(slug: str, given: dict[str, Any]) -> tuple[Workload | Unpredicted, tuple[str, ...]]:
+    """What a run trains, or why that is not known, and the fields of its spec. Raises as `plan`."""
+    experiment = _experiment(slug)
+    return _workload(experiment, _spec(experiment, given)), tuple(experiment.spec.model_fields)
+
+
+def _experiment(slug: str) -> Experiment[Any, Any]:
+    experiment = experiments().get(slug)
+    if experiment is None:
+        raise _unknown(slug)
+    return experiment
+
+
+def _workload(experiment: Experiment[Any, Any], spec: Any) -> Workload | Unpredicted:
+    try:
+        return experiment.workload_of(spec)
+    except Exception as error:  # noqa: BLE001 - a stranger's package may fail in any way; its jobs can still run
+        log.warning("workload.failed", experiment=experiment.slug, reason=repr(error))
+        return Unpredicted("its experiment could not say what it trains")
 
 
 def _spec(experiment: Experiment[Any, Any], given: dict[str, Any]) -> Any:

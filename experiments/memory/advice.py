@@ -1,11 +1,12 @@
 """Whether a workload fits into a GPU, the largest batch that does, and what to change where it does not."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import count
 
 from experiments.memory.contract import Edit, Estimate, Fit, Interval, Workload
 from experiments.memory.devices import Gpu, gpu_named
-from experiments.memory.estimate import estimate, peak_device
-from experiments.memory.scaling import TraceFamily
+from experiments.memory.estimate import estimate, likely_peak_device
+from experiments.memory.scaling import SMALLEST, TraceFamily
 
 LARGEST_BATCH_SIZE = 65_536
 MOST_EDITS = 3
@@ -13,59 +14,88 @@ MOST_EDITS = 3
 Change = dict[str, str | int | bool]
 
 
-def max_batch(workload: Workload, memory_bytes: int, gpu: str | None = None) -> int | None:
+def max_batch(
+    workload: Workload, memory_bytes: int, gpu: str | None = None, family: TraceFamily | None = None
+) -> int | None:
     """The largest batch whose likely peak on the device is at most `memory_bytes`; None where none is.
 
-    The batch size of `workload` does not matter. Its other fields do: an evaluation pass keeps its own size.
+    The batch size of `workload` does not matter. Its other fields do: an evaluation pass keeps its own size. `family`
+    are traces of the workload, where the caller has them.
     """
     model = gpu_named(gpu)
-    family = TraceFamily(workload, cublas_workspace_bytes=model.cublas_workspace_bytes)
+    family = family or TraceFamily(workload, cublas_workspace_bytes=model.cublas_workspace_bytes)
+    family = family.with_workspace(model.cublas_workspace_bytes)
+    known: dict[int, int] = {}
 
-    def inside(batch_size: int) -> bool:
-        return peak_device(family.at(batch_size), model).likely_bytes <= memory_bytes
+    def room(batch_size: int) -> int:
+        if batch_size not in known:
+            known[batch_size] = memory_bytes - likely_peak_device(family.at(batch_size), model)
+        return known[batch_size]
 
-    low = _least_batch(family, model)
-    if not inside(low):
-        return None
-    high = 2 * low
-    while high <= LARGEST_BATCH_SIZE and inside(high):
-        low, high = high, 2 * high
-    high = min(high, LARGEST_BATCH_SIZE + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if inside(middle) else (low, middle)
-    return low
+    low, high = SMALLEST, LARGEST_BATCH_SIZE
+    if room(low) < 0:
+        return 1 if _one_picture_fits(family, model, memory_bytes) else None
+    if room(high) >= 0:
+        return high
+    # The peak is nearly a line in the batch size, so a chord's zero is a near guess; halving bounds a bad one.
+    for guesses in count():
+        if high - low <= 1:
+            return low
+        chord = low + (high - low) * room(low) // (room(low) - room(high))
+        # A guess just below the answer leaves the other end far away: look at its neighbour next.
+        middle = chord + (guesses % 3 == 1) if guesses % 3 < 2 else (low + high) // 2
+        middle = min(max(middle, low + 1), high - 1)
+        low, high = (middle, high) if room(middle) >= 0 else (low, middle)
+    raise AssertionError
 
 
-def _least_batch(family: TraceFamily, gpu: Gpu) -> int:
+def _one_picture_fits(family: TraceFamily, gpu: Gpu, memory_bytes: int) -> bool:
     try:
-        peak_device(family.at(1), gpu)
+        return likely_peak_device(family.at(1), gpu) <= memory_bytes
     except ValueError:
         # Batch norm cannot normalise a single picture whose maps are one pixel large.
-        return 2
-    return 1
+        return False
 
 
-def fits(found: Estimate, gpu_total_bytes: int) -> Fit:
-    """Fits as it is, fits up to a smaller batch, or cannot fit; with up to three edits that make it fit."""
+def fits(
+    found: Estimate,
+    gpu_total_bytes: int,
+    *,
+    family: TraceFamily | None = None,
+    editable: Collection[str] | None = None,
+) -> Fit:
+    """Fits as it is, fits up to a smaller batch, or cannot fit; with up to three edits that make it fit.
+
+    `family` are traces of the workload, where the caller has them. `editable` names the fields of a workload that its
+    owner can change; null for all.
+    """
     peak = found.peak_device
     inside = peak.likely_bytes <= gpu_total_bytes
-    largest = max_batch(found.workload, gpu_total_bytes, found.gpu)
+    largest = max_batch(found.workload, gpu_total_bytes, found.gpu, family)
     return Fit(
         verdict="fits" if inside else "cannot_fit" if largest is None else "fits_up_to",
         certain=peak.high_bytes <= gpu_total_bytes if inside else peak.low_bytes > gpu_total_bytes,
         total_bytes=gpu_total_bytes,
         estimate=found,
         largest_batch_size=largest,
-        edits=[] if inside else _edits(found, largest, gpu_total_bytes),
+        edits=[] if inside else _edits(found, largest, gpu_total_bytes, family, editable),
     )
 
 
-def _edits(found: Estimate, largest: int | None, memory_bytes: int) -> list[Edit]:
+def _edits(
+    found: Estimate,
+    largest: int | None,
+    memory_bytes: int,
+    family: TraceFamily | None,
+    editable: Collection[str] | None,
+) -> list[Edit]:
     """The first three that fit, in the order of what they cost; where fewer do, the rest come nearest."""
     tried: list[Edit] = []
     for change, reason in _proposals(found.workload, largest):
-        peak: Interval = estimate(_changed(found.workload, change), found.gpu).peak_device
+        if editable is not None and not change.keys() <= set(editable):
+            continue
+        traces = family if change.keys() == {"batch_size"} else None
+        peak: Interval = estimate(_changed(found.workload, change), found.gpu, traces).peak_device
         tried.append(Edit(change=change, reason=reason, peak_device=peak, fits=peak.likely_bytes <= memory_bytes))
         if sum(edit.fits for edit in tried) == MOST_EDITS:
             break

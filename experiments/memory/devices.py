@@ -6,6 +6,7 @@ CUDA version and the kernels it loads: since CUDA 11.7 they are loaded when firs
 default and 32 MiB on Hopper (PyTorch, `CUBLAS_WORKSPACE_CONFIG`).
 """
 
+import re
 from dataclasses import dataclass
 
 from experiments.memory.contract import Interval
@@ -58,3 +59,13 @@ def gpu_named(name: str | None) -> Gpu:
     if name not in GPUS:
         raise ValueError(f"gpu: {name!r} is unknown; known are {', '.join(GPUS)}")
     return GPUS[name]
+
+
+def known_model(device_name: str) -> str | None:
+    """The model of `GPUS` that a driver's name, such as `Tesla T4`, stands for; None where none does."""
+    words = _words(device_name)
+    return next((name for name in GPUS if _words(name) <= words), None)
+
+
+def _words(name: str) -> set[str]:
+    return set(re.findall(r"[A-Z0-9]+", name.upper()))

@@ -11,18 +11,24 @@ from experiments.memory.devices import (
     Gpu,
     gpu_named,
 )
+from experiments.memory.scaling import TraceFamily
 from experiments.memory.step import trace_steps
 from experiments.memory.trace import Category, Level, Replay, Trace, replay, tensor_peak
 
 
-def estimate(workload: Workload, gpu: str | None = None) -> Estimate:
+def estimate(workload: Workload, gpu: str | None = None, family: TraceFamily | None = None) -> Estimate:
     """Predict the peak of GPU memory of two training steps, on any machine.
 
-    `gpu` names a model of `devices.GPUS`. Raises `ValueError` for an unknown one.
+    `gpu` names a model of `devices.GPUS`. `family` are traces of this workload, where the caller has them. Raises
+    `ValueError` for an unknown GPU.
     """
     started = time.perf_counter()
     model = gpu_named(gpu)
-    trace = trace_steps(workload, "cuda", cublas_workspace_bytes=model.cublas_workspace_bytes)
+    trace = (
+        trace_steps(workload, "cuda", cublas_workspace_bytes=model.cublas_workspace_bytes)
+        if family is None
+        else family.with_workspace(model.cublas_workspace_bytes).at(workload.batch_size)
+    )
     replayed = replay(trace)
     scratch = _convolution_workspace(trace, replayed)
     return Estimate(
@@ -40,10 +46,10 @@ def estimate(workload: Workload, gpu: str | None = None) -> Estimate:
     )
 
 
-def peak_device(trace: Trace, gpu: Gpu) -> Interval:
-    """The peak of bytes in use on the device over a trace."""
-    replayed = replay(trace)
-    return _device(replayed, _convolution_workspace(trace, replayed), gpu)
+def likely_peak_device(trace: Trace, gpu: Gpu) -> int:
+    """The likely peak of bytes in use on the device over a trace."""
+    scratched = replay(trace, scratch_bytes=CONVOLUTION_SCRATCH_LIKELY_BYTES).peak_reserved_bytes
+    return gpu.context.likely_bytes + max(scratched, replay(trace).peak_reserved_bytes)
 
 
 def _device(replayed: Replay, scratch: Interval, gpu: Gpu) -> Interval:

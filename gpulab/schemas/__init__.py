@@ -1,6 +1,15 @@
 """What travels over HTTP, shared by the server and the client. Times are RFC 3339 UTC, memory is bytes."""
 
 from gpulab.schemas.audit import AuditEventRead, AuditPage
+from gpulab.schemas.estimates import (
+    BytesInterval,
+    EditRead,
+    EstimateCreate,
+    EstimateRead,
+    EstimateState,
+    GpuVerdict,
+    PartsRead,
+)
 from gpulab.schemas.experiments import ExperimentDetail, ExperimentPage, ExperimentSummary, MetricRead
 from gpulab.schemas.health import HealthRead, ReadyRead
 from gpulab.schemas.jobs import (
@@ -53,9 +62,14 @@ __all__ = [
     "ArtifactRead",
     "AuditEventRead",
     "AuditPage",
+    "BytesInterval",
     "CellRead",
     "DrainOrder",
     "DryRunRead",
+    "EditRead",
+    "EstimateCreate",
+    "EstimateRead",
+    "EstimateState",
     "EventPage",
     "EventRead",
     "ExperimentDetail",
@@ -63,6 +77,7 @@ __all__ = [
     "ExperimentSummary",
     "GpuPage",
     "GpuRead",
+    "GpuVerdict",
     "HealthRead",
     "InvalidField",
     "JobCreate",
@@ -76,6 +91,7 @@ __all__ = [
     "NamedRunRead",
     "NodePage",
     "NodeRead",
+    "PartsRead",
     "PhaseRead",
     "Problem",
     "ProgressRead",

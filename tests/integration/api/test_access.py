@@ -15,6 +15,7 @@ from tests.integration.api.study_calls import GRID
 
 BODIES: dict[str, Any] = {
     "submit_job": ORDER,
+    "ask_estimate": {"experiment": "model-memory"},
     "submit_study": GRID,
     "add_study_seeds": {"seeds": [7]},
     "share_job": {"audience": "class"},
@@ -58,6 +59,7 @@ class World:
             user_id=self.people["olga"].id,
             token_id=uuid4(),
             assignment_id=self.assignment_id,
+            estimate_id=uuid4(),
             name="kept.txt" if "artifacts" in path else "node-1",
             slug="dropout-linear",
         )

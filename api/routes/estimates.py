@@ -1,0 +1,62 @@
+"""Estimates: ask, read."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from api.context import TheLab
+from api.openapi import headers, problems
+from api.problems import (
+    BodyTooLarge,
+    EstimateNotFound,
+    InvalidRequest,
+    InvalidSpec,
+    MalformedBody,
+    UnknownExperiment,
+    UnsupportedMediaType,
+)
+from api.rendering import json_response, readable
+from api.routing import LabRoute
+from api.services import estimates
+from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState
+
+router = APIRouter(prefix="/v1/estimates", tags=["estimates"], route_class=LabRoute)
+
+Wait = Annotated[
+    float, Query(ge=0, allow_inf_nan=False, description="Seconds to hold the answer while it is being computed.")
+]
+
+
+@router.post(
+    "",
+    operation_id="ask_estimate",
+    response_model=EstimateRead,
+    responses={
+        202: {
+            "model": EstimateRead,
+            "description": "A worker is at it; ask again at `Location`.",
+            "headers": headers(Location="The estimate's address."),
+        },
+        **problems(MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest, InvalidSpec, UnknownExperiment),
+    },
+)
+async def ask_estimate(lab: TheLab, order: EstimateCreate, wait: Wait = 0.0) -> Response:
+    """Predict the peak of GPU memory of a run, and whether it fits into the lab's GPUs and into those named."""
+    found = await estimates.ask(lab, order, wait)
+    if found.state is EstimateState.PENDING:
+        return json_response(found, status=202, headers={"Location": f"/v1/estimates/{found.id}", "Retry-After": "1"})
+    return json_response(found)
+
+
+@router.get(
+    "/{estimate_id}", operation_id="get_estimate", response_model=EstimateRead, responses=problems(EstimateNotFound)
+)
+async def get_estimate(
+    request: Request,
+    lab: TheLab,
+    estimate_id: Annotated[UUID, Path(description="The estimate's id.")],
+    wait: Wait = 0.0,
+) -> Response:
+    """One estimate, with a verdict for each GPU that anybody asked about. With `wait`, held while it is pending."""
+    return readable(request, await estimates.get(lab, estimate_id, wait))

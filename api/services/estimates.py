@@ -1,0 +1,180 @@
+"""Predictions of GPU memory: put as questions to the workers, held until they are answered, read."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from psycopg.types.json import Jsonb
+from sqlalchemy import bindparam
+
+from api.context import Lab
+from api.database import Prepared, Row
+from api.hardware import Hardware
+from api.problems import EstimateNotFound, InvalidRequest
+from api.services import experiments
+from experiments.catalog.memory_estimate.spec import GpuAsked
+from experiments.contract import Unpredicted
+from experiments.memory.contract import Workload
+from experiments.memory.devices import GPUS
+from experiments.memory.key import estimate_id, family_of
+from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState, InvalidField
+from models.estimate import Estimate
+from models.statements import estimates
+
+LOOK_SECONDS = 2.0
+"""A held request looks at its row this often, should a notice be lost."""
+ASK = Prepared(
+    estimates.ask(
+        {name: bindparam(f"given_{name}", type_=Estimate.__table__.c[name].type) for name in estimates.QUESTION}
+    )
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a worker, and which GPUs the one who asks wants to hear of."""
+
+    workload: Workload
+    editable: tuple[str, ...]
+    software: str
+    lab: tuple[GpuAsked, ...]
+    named: tuple[GpuAsked, ...] = ()
+
+    @property
+    def id(self) -> UUID:
+        return estimate_id(self.workload, self.editable, self.software)
+
+    @property
+    def keys(self) -> set[str]:
+        return {gpu.key for gpu in (*self.lab, *self.named)}
+
+    def row(self) -> dict[str, Any]:
+        """As `models.statements.estimates` takes it."""
+        return {
+            "id": self.id,
+            "family": family_of(self.workload.model),
+            "software": self.software,
+            "workload": self.workload.model_dump(mode="json"),
+            "editable": list(self.editable),
+            "wanted": {gpu.key: gpu.model_dump() for gpu in (*self.lab, *self.named)},
+        }
+
+
+def question(workload: Workload, fields: Sequence[str], hardware: Hardware, named: Sequence[GpuAsked] = ()) -> Question:
+    """The question about a workload; `fields` are those of the spec that it comes from."""
+    editable = tuple(sorted(set(fields) & Workload.model_fields.keys()))
+    return Question(workload, editable, hardware.software, hardware.gpus, tuple(named))
+
+
+async def ask(lab: Lab, order: EstimateCreate, wait_seconds: float) -> EstimateRead:
+    """The prediction, held for while it is pending. Raises what `experiments.workload` does, and `InvalidRequest`."""
+    workload, fields = experiments.workload(order.experiment, order.spec)
+    hardware = await lab.hardware.now()
+    named = _named(order.gpus, hardware)
+    if isinstance(workload, Unpredicted):
+        return not_predicted(workload.reason, order.experiment)
+    asked = question(workload, fields, hardware, named)
+    return (await answered(lab, asked, wait_seconds)).model_copy(update={"experiment": order.experiment})
+
+
+async def answered(lab: Lab, asked: Question, wait_seconds: float) -> EstimateRead:
+    """Put the question unless it was answered before, and wait for the answer."""
+    row = await lab.database.row(estimates.by_id, estimate_id=asked.id)
+    if row is None or row.state == EstimateState.FAILED or not asked.keys <= row.wanted.keys():
+        given = {f"given_{name}": value for name, value in asked.row().items()}
+        for name in ("workload", "wanted"):
+            given[f"given_{name}"] = Jsonb(given[f"given_{name}"], dumps=orjson.dumps)
+        await lab.database.row(ASK, **given)
+        row = None
+    return await _held(lab, asked.id, row, asked, wait_seconds)
+
+
+async def get(lab: Lab, identifier: UUID, wait_seconds: float) -> EstimateRead:
+    """Raises `EstimateNotFound`."""
+    row = await lab.database.row(estimates.by_id, estimate_id=identifier)
+    if row is None:
+        raise EstimateNotFound(f"nobody asked for an estimate with the id {identifier}")
+    return await _held(lab, identifier, row, None, wait_seconds)
+
+
+async def _held(
+    lab: Lab, identifier: UUID, row: Row | None, asked: Question | None, wait_seconds: float
+) -> EstimateRead:
+    deadline = time.monotonic() + min(wait_seconds, lab.settings.max_wait_seconds)
+    with lab.hub.estimate_heard_of(identifier) as heard:
+        while True:
+            row = row or await lab.database.row(estimates.by_id, estimate_id=identifier)
+            assert row is not None  # noqa: S101 - it was asked for, and estimates are not deleted
+            found = _read(row, asked, await lab.hardware.now())
+            left = deadline - time.monotonic()
+            if found.state is not EstimateState.PENDING or left <= 0 or lab.hub.closing:
+                return found
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, LOOK_SECONDS)):
+                    await heard.wait()
+            heard.clear()
+            row = None
+
+
+def not_predicted(reason: str, experiment: str | None) -> EstimateRead:
+    nothing: dict[str, Any] = dict.fromkeys(EstimateRead.model_fields, None)
+    return EstimateRead(
+        **{**nothing, "gpus": []} | {"state": EstimateState.NOT_PREDICTED, "reason": reason, "experiment": experiment}
+    )
+
+
+def _read(row: Row, asked: Question | None, hardware: Hardware) -> EstimateRead:
+    own = {gpu.key for gpu in hardware.gpus}
+    keys = sorted(row.wanted) if asked is None else list(dict.fromkeys(gpu.key for gpu in (*asked.lab, *asked.named)))
+    state = EstimateState(row.state)
+    if state is EstimateState.PENDING and row.prediction is not None and all(key in row.fits for key in keys):
+        # Others asked for further GPUs.
+        state = EstimateState.READY
+    found = row.prediction if state is EstimateState.READY else None
+    return EstimateRead(
+        id=row.id,
+        state=state,
+        reason=row.reason,
+        experiment=None,
+        workload=row.workload,
+        software=row.software or None,
+        asked_at=row.asked_at,
+        gpus=[] if found is None else [_verdict(row.fits[key], key in own) for key in keys if key in row.fits],
+        peak_allocated_bytes=found and found["peak_allocated_bytes"],
+        peak_reserved_bytes=found and found["peak_reserved_bytes"],
+        peak_device_bytes=found and found["peak_device"],
+        peak_phase=found and found["peak_phase"],
+        parts=found and _parts(found["split"]),
+        computed_seconds=found and found["trace_seconds"],
+    )
+
+
+def _parts(split: dict[str, Any]) -> dict[str, Any]:
+    return {**split, "cuda_context": split["context"]}
+
+
+def _verdict(fit: dict[str, Any], in_lab: bool) -> dict[str, Any]:
+    edits = [{**edit, "peak_device_bytes": edit["peak_device"]} for edit in fit["edits"]]
+    return {**fit, "in_lab": in_lab, "peak_device_bytes": fit["peak_device"], "edits": edits}
+
+
+def _named(names: Sequence[str], hardware: Hardware) -> list[GpuAsked]:
+    """Raises `InvalidRequest` for a name that is neither a known model nor a device of the lab."""
+    known = {name: GpuAsked(name=name, total_bytes=gpu.total_bytes) for name, gpu in GPUS.items()}
+    known |= {gpu.name: gpu for gpu in hardware.gpus}
+    wrong = [
+        InvalidField(path=f"gpus.{place}", message="unknown GPU model", limit={"enum": list(known)}, value=name)
+        for place, name in enumerate(names)
+        if name not in known
+    ]
+    if wrong:
+        raise InvalidRequest(f"{wrong[0].path}: no GPU model is called {wrong[0].value!r}", errors=wrong)
+    return [known[name] for name in names]

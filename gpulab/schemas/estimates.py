@@ -1,0 +1,124 @@
+"""Predictions of GPU memory on the wire."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from gpulab.schemas.base import Incoming, JsonObject, Line, Outgoing
+
+MAX_GPUS_ASKED = 20
+
+
+class EstimateState(StrEnum):
+    PENDING = "pending"
+    READY = "ready"
+    FAILED = "failed"
+    NOT_PREDICTED = "not_predicted"
+    """Nothing to predict, or nothing known about it."""
+
+
+class EstimateCreate(Incoming):
+    """What the memory is asked of: a submission without the rest."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"experiment": "model-memory", "spec": {"batch_size": 64}, "gpus": ["T4"]}]}
+    )
+
+    experiment: Line
+    """Slug of the experiment, from `/v1/experiments`."""
+    spec: JsonObject = Field(default_factory=dict)
+    """Parameters, as for a job."""
+    gpus: Annotated[list[Line], Field(max_length=MAX_GPUS_ASKED)] = Field(default_factory=list)
+    """GPU models to judge besides those of the lab, such as `T4`."""
+
+
+class BytesInterval(Outgoing):
+    """Where a number lies that is not known exactly."""
+
+    low_bytes: int
+    likely_bytes: int
+    high_bytes: int
+
+
+class PartsRead(Outgoing):
+    """What is in use on the device when most is; the parts add up to `peak_device_bytes`."""
+
+    parameters_bytes: int
+    buffers_bytes: int
+    batch_bytes: int
+    """Pictures and labels."""
+    gradients_bytes: int
+    optimizer_state_bytes: int
+    activations_bytes: int
+    """What the forward pass made and backward still needs."""
+    temporary_bytes: int
+    """What an operation or an optimizer's step makes and drops."""
+    workspace_bytes: int
+    """What cuBLAS takes through the allocator."""
+    rounding_bytes: int
+    """The allocator's rounding of requests to blocks."""
+    fragmentation_bytes: int
+    """Reserved and not allocated."""
+    convolution_workspace: BytesInterval
+    """Scratch memory of cuDNN's convolutions."""
+    cuda_context: BytesInterval
+    """The CUDA context with the loaded libraries."""
+
+
+class EditRead(Outgoing):
+    """A change of the spec that makes it fit, or comes nearest."""
+
+    change: dict[str, Any]
+    """Fields of the spec and their new values."""
+    reason: str
+    peak_device_bytes: BytesInterval
+    fits: bool
+
+
+class GpuVerdict(Outgoing):
+    """Whether the run fits into one GPU model."""
+
+    name: str
+    total_bytes: int
+    in_lab: bool
+    verdict: str
+    """`fits`; `fits_up_to`: at a smaller batch; `cannot_fit`: not with one picture."""
+    certain: bool
+    """Whether the whole interval lies on the verdict's side."""
+    max_batch_size: int | None
+    """The largest batch that fits; null where none does."""
+    peak_device_bytes: BytesInterval
+    edits: list[EditRead]
+    """Up to three; empty where it fits."""
+
+
+class EstimateRead(Outgoing):
+    """The predicted peak of GPU memory. What is not known is null, and `reason` says why."""
+
+    id: UUID | None
+    state: EstimateState
+    reason: str | None
+    """Why there is no prediction."""
+    experiment: str | None
+    """Null in an answer to a question by id: several experiments may share one prediction."""
+    workload: dict[str, Any] | None
+    """What is trained: model, batch, optimizer, precision."""
+    peak_allocated_bytes: int | None
+    """What `torch.cuda.max_memory_allocated` will show."""
+    peak_reserved_bytes: int | None
+    """What `torch.cuda.max_memory_reserved` will show."""
+    peak_device_bytes: BytesInterval | None
+    """What the device will show in use by the run, on a typical GPU."""
+    peak_phase: str | None
+    """The phase of the step that the peak falls into."""
+    parts: PartsRead | None
+    gpus: list[GpuVerdict]
+    """The lab's GPU models, then those that were named."""
+    software: str | None
+    """The versions traced with."""
+    computed_seconds: float | None
+    """What tracing the step took."""
+    asked_at: datetime | None

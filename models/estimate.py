@@ -1,0 +1,78 @@
+"""Predictions of GPU memory: questions, answers, and who works on them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base
+
+ESTIMATE_STATES = PENDING, READY, FAILED = "pending", "ready", "failed"
+
+
+class Estimate(Base):
+    """One workload under one version of the software. It is asked once; further GPUs are added to the question."""
+
+    __tablename__ = "estimates"
+    __table_args__ = (
+        CheckConstraint("state IN ('pending', 'ready', 'failed')", name="state_known"),
+        CheckConstraint("(state = 'failed') = (reason IS NOT NULL)", name="reason_iff_failed"),
+        Index("ix_estimates_pending", "asked_at", postgresql_where=text("state = 'pending'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    """Follows from the workload's fields that change memory, the software and the estimator's version."""
+    family: Mapped[str]
+    """Of the model, such as `resnet`; the lab learns by family."""
+    software: Mapped[str]
+    """The versions that the operations are traced with."""
+    workload: Mapped[dict[str, Any]]
+    editable: Mapped[list[str]]
+    """Fields of the workload that its owner can change."""
+    wanted: Mapped[dict[str, Any]]
+    """The GPUs in question: name and memory, by a key of both."""
+    prediction: Mapped[dict[str, Any] | None]
+    """For a typical GPU."""
+    fits: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """The verdict for each GPU, by the same keys. An answer is whole when it has every key that is wanted."""
+    state: Mapped[str] = mapped_column(server_default=text("'pending'"))
+    reason: Mapped[str | None]
+    asked_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    rung_at: Mapped[datetime | None]
+    """When a worker was last told."""
+    node: Mapped[str | None]
+    """Where it was last taken up."""
+    token: Mapped[UUID | None]
+    """The right to answer; a worker that holds another one writes nothing."""
+    expires_at: Mapped[datetime | None]
+    """Until then the holder of the token is taken to be at work."""
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    finished_at: Mapped[datetime | None]
+
+
+class MeasuredPeak(Base):
+    """What a run that succeeded on a GPU was predicted to take, and took. Bytes; null is not measured."""
+
+    __tablename__ = "measured_peaks"
+    __table_args__ = (Index("ix_measured_peaks_family_gpu_at", "family", "gpu", "at"),)
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    attempt: Mapped[int]
+    estimate_id: Mapped[UUID] = mapped_column(ForeignKey("estimates.id"))
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    family: Mapped[str]
+    gpu: Mapped[str]
+    """What the driver calls the device."""
+    predicted_allocated_bytes: Mapped[int] = mapped_column(BigInteger)
+    predicted_reserved_bytes: Mapped[int] = mapped_column(BigInteger)
+    predicted_low_bytes: Mapped[int] = mapped_column(BigInteger)
+    """Of the device's peak, as the two that follow."""
+    predicted_likely_bytes: Mapped[int] = mapped_column(BigInteger)
+    predicted_high_bytes: Mapped[int] = mapped_column(BigInteger)
+    allocated_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """The allocator's peak."""
+    reserved_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    device_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """What the job's processes held on the device, or all that was in use where they were alone there."""

@@ -1,0 +1,198 @@
+"""The life of an estimate: asked, rung for, taken up by one worker at a time, answered.
+
+As with jobs, the row is the truth. A worker's statements are guarded by its token: no row back means that another one
+took over. A question nobody answered in time is rung for again, `MOST_ATTEMPTS` times.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, Text, Update, and_, case, cast, column, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from models.channels import ESTIMATES
+from models.estimate import FAILED, PENDING, READY, Estimate
+from models.node import Gpu, Node
+
+MOST_ATTEMPTS = 3
+FAILED_ANEW_SECONDS = 60.0
+"""A question that failed is answered anew when it is asked so long after: what was in the way may be gone."""
+QUESTION = ("id", "family", "software", "workload", "editable", "wanted")
+"""The columns that whoever asks gives."""
+
+
+def ask(question: dict[str, Any]) -> Select[Any]:
+    """Put a question, or add GPUs to it, and tell the scheduler. No row: nothing was new."""
+    return _told(_asked(insert(Estimate).values(question)).returning(Estimate.id, Estimate.state))
+
+
+def ask_all(questions: Any) -> Any:
+    """Put many, given as a JSON list of objects with the columns of `QUESTION`, in silence."""
+    table = (
+        func.jsonb_to_recordset(cast(questions, JSONB))
+        .table_valued(*(column(name, Estimate.__table__.c[name].type) for name in QUESTION), name="question")
+        .render_derived(with_types=True)
+    )
+    return _asked(insert(Estimate).from_select(list(QUESTION), select(*(table.c[name] for name in QUESTION))))
+
+
+def _asked(putting: Any) -> Any:
+    given = putting.excluded
+    wanted = Estimate.wanted.op("||", return_type=JSONB)(given.wanted)
+    old = Estimate.finished_at < func.now() - timedelta(seconds=FAILED_ANEW_SECONDS)
+    failed = Estimate.state == FAILED
+    return putting.on_conflict_do_update(
+        index_elements=[Estimate.id],
+        set_={
+            "wanted": wanted,
+            "state": PENDING,
+            "reason": None,
+            "attempts": 0,
+            "asked_at": func.now(),
+            "rung_at": case((Estimate.state == PENDING, Estimate.rung_at), else_=None),
+        },
+        where=case((failed, old), else_=~Estimate.wanted.contains(given.wanted)),
+    )
+
+
+def by_id(estimate_id: UUID) -> Select[Estimate]:
+    return select(Estimate.__table__).where(Estimate.id == estimate_id)
+
+
+def hardware(silence_seconds: float) -> Select[*tuple[Any, ...]]:
+    """Every node's versions, whether it is heard of, and each of its GPUs' name and memory; one row a GPU or node."""
+    heard = and_(Node.stopped_at.is_(None), Node.heartbeat_at > func.now() - timedelta(seconds=silence_seconds))
+    return (
+        select(Node.versions, heard.label("heard"), Gpu.name, Gpu.memory_total_bytes)
+        .select_from(Node)
+        .outerjoin(Gpu, Gpu.node == Node.name)
+        .order_by(Gpu.name)
+    )
+
+
+def due(ring_again_seconds: float) -> ReturningUpdate[UUID, str]:
+    """Questions that nobody works on and nobody was told of lately, noted as told now."""
+    return (
+        update(Estimate)
+        .where(
+            Estimate.state == PENDING,
+            Estimate.attempts < MOST_ATTEMPTS,
+            or_(Estimate.expires_at.is_(None), Estimate.expires_at < func.now()),
+            or_(
+                Estimate.rung_at.is_(None),
+                Estimate.rung_at < func.now() - timedelta(seconds=ring_again_seconds),
+            ),
+        )
+        .values(rung_at=func.now())
+        .returning(Estimate.id, Estimate.software)
+    )
+
+
+def give_up() -> Select[Any]:
+    """Fail what was taken up `MOST_ATTEMPTS` times and never answered."""
+    lost = and_(Estimate.state == PENDING, Estimate.attempts >= MOST_ATTEMPTS, Estimate.expires_at < func.now())
+    return _told(_end(lost, f"{MOST_ATTEMPTS} workers were lost over it"))
+
+
+def claim(estimate_id: UUID, *, node: str, lease_seconds: float) -> ReturningUpdate[Any]:
+    """Take a question up. No row: it is answered, or another worker is at it."""
+    return (
+        update(Estimate)
+        .where(
+            Estimate.id == estimate_id,
+            Estimate.state == PENDING,
+            or_(Estimate.expires_at.is_(None), Estimate.expires_at < func.now()),
+        )
+        .values(
+            token=func.gen_random_uuid(),
+            node=node,
+            expires_at=_expiry(lease_seconds),
+            attempts=Estimate.attempts + 1,
+        )
+        .returning(Estimate.token, Estimate.workload, Estimate.editable, Estimate.wanted, Estimate.fits)
+    )
+
+
+def renew(estimate_id: UUID, token: UUID, *, lease_seconds: float) -> ReturningUpdate[UUID]:
+    return _held(estimate_id, token).values(expires_at=_expiry(lease_seconds)).returning(Estimate.id)
+
+
+def release(estimate_id: UUID, token: UUID) -> Update:
+    """The worker leaves: the next one may take the question up at once, and this attempt does not count."""
+    return _held(estimate_id, token).values(expires_at=None, token=None, rung_at=None, attempts=Estimate.attempts - 1)
+
+
+def abandoned(node: str) -> Update:
+    """A worker starts: what the one before it held on this node is free again."""
+    return (
+        update(Estimate)
+        .where(Estimate.state == PENDING, Estimate.node == node, Estimate.token.is_not(None))
+        .values(expires_at=func.now(), token=None, rung_at=None)
+    )
+
+
+def answer(estimate_id: UUID, token: UUID, *, prediction: dict[str, Any], fits: dict[str, Any]) -> Select[Any]:
+    """Write the prediction and all verdicts, and notify. GPUs that were added meanwhile keep the question pending."""
+    missing = Estimate.wanted.op("-", return_type=JSONB)(literal(list(fits), ARRAY(Text)))
+    whole = missing == cast({}, JSONB)
+    return _told(
+        _held(estimate_id, token)
+        .values(
+            {
+                "prediction": prediction,
+                "fits": fits,
+                "state": case((whole, READY), else_=PENDING),
+                "finished_at": func.now(),
+                "token": None,
+                "expires_at": None,
+                "rung_at": None,
+                "attempts": 0,
+            }
+        )
+        .returning(Estimate.id, Estimate.state)
+    )
+
+
+def fail(estimate_id: UUID, token: UUID, reason: str) -> Select[Any]:
+    """The question has no answer."""
+    return _told(_end(_holds(estimate_id, token), reason))
+
+
+def _end(condition: ColumnElement[bool], reason: str) -> Any:
+    return (
+        update(Estimate)
+        .where(condition)
+        .values({"state": FAILED, "reason": reason, "finished_at": func.now(), "token": None, "expires_at": None})
+        .returning(Estimate.id, Estimate.state)
+    )
+
+
+def _held(estimate_id: UUID, token: UUID) -> Update:
+    return update(Estimate).where(_holds(estimate_id, token))
+
+
+def _holds(estimate_id: UUID, token: UUID) -> ColumnElement[bool]:
+    return and_(Estimate.id == estimate_id, Estimate.token == token, Estimate.state == PENDING)
+
+
+def _told(change: Any) -> Select[Any]:
+    changed = change.cte("changed")
+    return select(changed.c.id, func.pg_notify(ESTIMATES, func.concat_ws(" ", changed.c.id, changed.c.state)))
+
+
+def _expiry(lease_seconds: float) -> ColumnElement[Any]:
+    return func.now() + timedelta(seconds=lease_seconds)
+
+
+def states(estimate_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    """What placing a job needs of its estimate."""
+    return select(
+        Estimate.id,
+        Estimate.state,
+        Estimate.family,
+        Estimate.prediction["peak_device"].label("peak_device"),
+        Estimate.fits,
+    ).where(Estimate.id == func.any(estimate_ids))

@@ -1,0 +1,121 @@
+"""What is asked of the estimator: how specs become workloads, and which questions are the same."""
+
+import pytest
+
+from experiments.catalog.batch_size.spec import BatchSizeSpec
+from experiments.catalog.memory_estimate.run import run
+from experiments.catalog.memory_estimate.spec import GpuAsked, MemoryEstimateSpec
+from experiments.catalog.model_memory.spec import ModelMemorySpec
+from experiments.catalog.train_classifier.spec import TrainClassifierSpec
+from experiments.contract import Spec, Unpredicted
+from experiments.memory.contract import Workload
+from experiments.memory.devices import GPUS, known_model
+from experiments.memory.estimate import estimate
+from experiments.memory.key import estimate_id, family_of
+from experiments.registry import experiments
+
+WORKLOAD = Workload(model="resnet18", batch_size=4, optimizer="adam", image_size=64)
+MIB = 2**20
+
+
+def workload_of(slug: str, spec: Spec) -> Workload:
+    found = experiments()[slug].workload_of(spec)
+    assert isinstance(found, Workload)
+    return found
+
+
+def test_memory_experiment_says_which_optimizer_steps_it_takes() -> None:
+    found = workload_of("model-memory", ModelMemorySpec(model="vgg11", optimizer="adamw", foreach=False))
+    assert (found.model, found.optimizer, found.implementation) == ("vgg11", "adamw", "for_loop")
+    assert found.evaluation_batch_size is None
+
+
+def test_training_counts_its_evaluation() -> None:
+    found = workload_of("batch-size", BatchSizeSpec(images=100, image_size=224, validation_images=10))
+    assert (found.optimizer, found.evaluation_batch_size) == ("sgd_momentum", 64)
+
+
+def test_classifier_brings_its_precision_and_accumulation() -> None:
+    spec = TrainClassifierSpec(dataset="flowers", precision="bfloat16", gradient_accumulation_steps=3)
+    found = workload_of("train-classifier", spec)
+    assert (found.precision, found.gradient_accumulation_steps) == ("bfloat16", 3)
+
+
+@pytest.mark.parametrize("slug", sorted(experiments()))
+def test_every_experiment_says_what_it_trains_or_why_not(slug: str) -> None:
+    experiment = experiments()[slug]
+    if slug in {"model-memory", "batch-size", "train-classifier"}:
+        assert isinstance(experiment.workload_of(experiment.spec()), Workload)
+    else:
+        found = experiment.workload_of(experiment.spec.model_construct())
+        assert isinstance(found, Unpredicted)
+        assert found.reason
+
+
+def test_question_is_the_same_exactly_when_its_answer_is() -> None:
+    first = estimate_id(WORKLOAD, ["batch_size", "optimizer"], "torch 1")
+    decayed = WORKLOAD.model_copy(update={"weight_decay": 0.1})
+    assert first == estimate_id(WORKLOAD, ["optimizer", "batch_size"], "torch 1")
+    assert estimate_id(decayed, [], "t") == estimate_id(WORKLOAD.model_copy(update={"weight_decay": 0.2}), [], "t")
+    others = [
+        estimate_id(WORKLOAD, ["batch_size"], "torch 1"),
+        estimate_id(WORKLOAD, ["batch_size", "optimizer"], "torch 2"),
+        *(
+            estimate_id(WORKLOAD.model_copy(update=change), ["batch_size", "optimizer"], "torch 1")
+            for change in (
+                {"batch_size": 5},
+                {"weight_decay": 0.1},
+                {"implementation": "fused"},
+                {"channels_last": True},
+                {"evaluation_batch_size": 1},
+            )
+        ),
+    ]
+    assert len({first, *others}) == len(others) + 1
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("resnet152", "resnet"),
+        ("resnext50_32x4d", "resnext"),
+        ("wide_resnet50_2", "wide_resnet"),
+        ("efficientnet_b0", "efficientnet"),
+        ("efficientnet_v2_s", "efficientnet_v2"),
+        ("swin_v2_b", "swin_v2"),
+        ("vgg11_bn", "vgg"),
+        ("regnet_x_1_6gf", "regnet"),
+        ("vit_b_16", "vit"),
+    ],
+)
+def test_family(model: str, family: str) -> None:
+    assert family_of(model) == family
+
+
+@pytest.mark.parametrize(
+    ("device", "model"),
+    [
+        ("Tesla T4", "T4"),
+        ("NVIDIA A100-SXM4-80GB", "A100-80GB"),
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA GeForce RTX 2080 Ti", "RTX-2080-Ti"),
+        ("NVIDIA L40S", None),
+    ],
+)
+def test_device_is_known_by_what_its_driver_calls_it(device: str, model: str | None) -> None:
+    assert known_model(device) == model
+
+
+def test_answer_judges_each_gpu_by_its_own_constants() -> None:
+    gpus = [GpuAsked(name="Tesla T4", total_bytes=900 * MIB), GpuAsked(name="H100", total_bytes=80_000 * MIB)]
+    found = run(MemoryEstimateSpec(workload=WORKLOAD, gpus=gpus, editable=["batch_size"]), None)  # type: ignore[arg-type]
+    small, large = found.gpus
+
+    assert found.estimate.model_copy(update={"trace_seconds": 0}) == estimate(WORKLOAD).model_copy(
+        update={"trace_seconds": 0}
+    )
+    assert large.constants_of == "H100"
+    assert large.peak_device == estimate(WORKLOAD, "H100").peak_device != small.peak_device
+    assert GPUS["H100"].cublas_workspace_bytes > GPUS["T4"].cublas_workspace_bytes
+    assert (large.verdict, large.edits) == ("fits", [])
+    assert {field for edit in small.edits for field in edit.change} <= {"batch_size"}

@@ -1,0 +1,150 @@
+"""Answers questions about GPU memory: each in a process forked from the zygote, which traces a step without a GPU.
+
+A message says only that a question waits. Whoever claims its row answers it; while the process works the claim is
+renewed, and one that runs out is another worker's to take.
+"""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from shutil import rmtree
+from threading import Event
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from experiments.catalog.memory_estimate.spec import SLUG
+from experiments.contract import SPEC_FILE
+from models.settings import NodeSettings
+from models.statements import estimates
+from worker.shipper import last_record
+from worker.zygote import JobProcess, Zygote
+
+AT_ONCE = 2
+LONGEST_SECONDS = 120.0
+LOOK_SECONDS = 0.2
+
+log = structlog.get_logger()
+
+
+class Estimator:
+    """A few threads of its own. `offer` returns at once and may be called from any thread."""
+
+    def __init__(self, settings: NodeSettings, engine: Engine, zygote: Zygote) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._zygote = zygote
+        self._leaving = Event()
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="estimator")
+
+    def clear_up(self) -> None:
+        """Free what the worker before this one was at when it died."""
+        with self._engine.begin() as connection:
+            connection.execute(estimates.abandoned(self._settings.node))
+
+    def offer(self, estimate_id: UUID) -> None:
+        """Answer the question when a thread is free, unless somebody else has by then."""
+        with suppress(RuntimeError):  # told while the worker leaves: another one is told in time
+            self._threads.submit(self._guarded, estimate_id)
+
+    def leave(self) -> None:
+        """Give back what is under way, and take up nothing more."""
+        self._leaving.set()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _guarded(self, estimate_id: UUID) -> None:
+        try:
+            self._answer(estimate_id)
+        except DBAPIError as error:
+            # The row knows: its claim runs out, and it is rung for again.
+            log.warning("estimate.database_away", estimate_id=str(estimate_id), reason=str(error).partition("\n")[0])
+        except Exception:
+            log.exception("estimate.failed", estimate_id=str(estimate_id))
+
+    def _answer(self, estimate_id: UUID) -> None:
+        # A claim runs out while a zygote warms up.
+        self._zygote.await_warm()
+        if self._leaving.is_set():
+            return
+        claim = estimates.claim(estimate_id, node=self._settings.node, lease_seconds=self._settings.lease_seconds)
+        with self._engine.begin() as connection:
+            question = connection.execute(claim).first()
+        if question is None:
+            return
+        folder = self._settings.runs_folder / f"estimate-{estimate_id}-{question.token}"
+        try:
+            started = time.monotonic()
+            process = self._start(folder, question)
+            try:
+                finished = self._wait(process, estimate_id, question.token)
+            finally:
+                process.kill()
+            if finished:
+                self._conclude(folder, estimate_id, question, time.monotonic() - started)
+        finally:
+            rmtree(folder, ignore_errors=True)
+
+    def _start(self, folder: Path, question: Any) -> JobProcess:
+        folder.mkdir(parents=True)
+        missing = [gpu for key, gpu in sorted(question.wanted.items()) if key not in question.fits]
+        order = {
+            "experiment": SLUG,
+            "spec": {"workload": question.workload, "gpus": missing, "editable": question.editable},
+            "seed": 0,
+            "device": "cpu",
+            "threads": 1,
+            "datasets_folder": str(self._settings.datasets_folder),
+            "cache_folder": str(self._settings.cache_folder),
+        }
+        (folder / SPEC_FILE).write_text(json.dumps(order))
+        return self._zygote.start(folder, "")
+
+    def _wait(self, process: JobProcess, estimate_id: UUID, token: UUID) -> bool:
+        """Until the process ends, and whether the answer is still ours to give."""
+        deadline = time.monotonic() + LONGEST_SECONDS
+        renew_at = time.monotonic() + self._settings.heartbeat_seconds
+        while not process.wait(LOOK_SECONDS):
+            now = time.monotonic()
+            if self._leaving.is_set():
+                self._execute(estimates.release(estimate_id, token))
+                return False
+            if now >= deadline:
+                self._execute(estimates.fail(estimate_id, token, f"it took longer than {LONGEST_SECONDS:g} s"))
+                return False
+            if now >= renew_at:
+                renew_at = now + self._settings.heartbeat_seconds
+                renewal = estimates.renew(estimate_id, token, lease_seconds=self._settings.lease_seconds)
+                with self._engine.begin() as connection:
+                    if connection.execute(renewal).first() is None:
+                        return False
+        return True
+
+    def _conclude(self, folder: Path, estimate_id: UUID, question: Any, seconds: float) -> None:
+        last = last_record(folder) or {}
+        match last.get("type"):
+            case "result":
+                found = last["value"]
+                fits = {f"{gpu['name']}/{gpu['total_bytes']}": gpu for gpu in found["gpus"]}
+                statement: Any = estimates.answer(
+                    estimate_id, question.token, prediction=found["estimate"], fits=question.fits | fits
+                )
+                event = "estimate.answered"
+            case "error":
+                statement = estimates.fail(estimate_id, question.token, last["message"])
+                event = "estimate.refused"
+            case _:
+                # Killed from outside. The claim runs out, and the attempt counts.
+                log.warning("estimate.lost", estimate_id=str(estimate_id))
+                return
+        with self._engine.begin() as connection:
+            counts = connection.execute(statement).first() is not None
+        log.info(event, estimate_id=str(estimate_id), seconds=round(seconds, 2), too_late=not counts)
+
+    def _execute(self, statement: Any) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(statement)
