@@ -12,7 +12,8 @@ JOBS ?= 2
 TRAINING := tests/unit/experiments tests/unit/studies tests/unit/memory
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock up doctor demo check format test test-unit test-integration test-acceptance bench clean distclean
+.PHONY: help install lock up doctor demo dashboard try-dashboard check format test test-unit test-integration \
+	test-acceptance test-browser bench clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,13 +34,35 @@ lock: ## Resolve pyproject.toml anew into requirements.lock
 	(sed '/^gpulab @/d; /^#/d; /^$$/d' requirements.lock.new; echo 'async-timeout==5.0.1 ; python_full_version < "3.11.3"') > $(LOCK)
 	rm requirements.lock.new
 
-up: $(INSTALLED) ## Bring up a lab in .lab/ on http://127.0.0.1:8000
+# Node from PATH where it is new enough, else the one that .venv brings.
+NEW_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'
+WITH_NODE = PATH="$$($(NEW_NODE) 2>/dev/null || printf %s '$(CURDIR)/$(BIN):')$$PATH"
+PAGES := dashboard/dist/index.html
+PACKAGES := dashboard/node_modules/.package-lock.json
+PAGES_FROM := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*' \
+	-not -name openapi.json -not -name schema.d.ts) $(wildcard api/routes/*.py gpulab/schemas/*.py)
+
+dashboard: $(PAGES) ## Build the dashboard into dashboard/dist, from where the API serves it
+
+$(PACKAGES): dashboard/package-lock.json | $(INSTALLED)
+	cd dashboard && $(WITH_NODE) npm ci --no-progress
+	@touch $@
+
+$(PAGES): $(PACKAGES) $(PAGES_FROM) | $(INSTALLED)
+	$(BIN)/python -m api.contract > dashboard/openapi.json
+	cd dashboard && $(WITH_NODE) npm run build
+
+# A lab works without its pages, and says so where they would be.
+try-dashboard:
+	@$(MAKE) --no-print-directory dashboard || echo 'The dashboard could not be built; going on without it.'
+
+up: $(INSTALLED) try-dashboard ## Bring up a lab in .lab/ on http://127.0.0.1:8000
 	$(BIN)/gpulab up
 
 doctor: $(INSTALLED) ## Look this machine over for what a lab needs
 	$(BIN)/gpulab doctor
 
-demo: $(INSTALLED) ## Reproduce the homework, small, in a lab of its own, and show it beside the sheet
+demo: $(INSTALLED) try-dashboard ## Reproduce the homework, small, in a lab of its own, and show it beside the sheet
 	$(BIN)/gpulab reproduce --own --scale smoke --data .lab/demo --out .lab/demo-report
 
 check: $(INSTALLED) ## Format, lint, types, import rules and unit tests: before every commit
@@ -53,7 +76,7 @@ format: $(INSTALLED) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: test-unit test-integration test-acceptance ## Every test
+test: test-unit test-integration test-acceptance test-browser ## Every test
 
 test-unit: $(INSTALLED) ## Tests without a running lab, and the architecture's rules
 	$(BIN)/pytest tests/unit tests/architecture -n $(JOBS) $(PYTEST_ARGS)
@@ -64,12 +87,15 @@ test-integration: $(INSTALLED) ## Tests against a real PostgreSQL and Redis, and
 test-acceptance: $(INSTALLED) ## Tests that start real labs, kill their processes and look at the outcome
 	$(BIN)/pytest tests/acceptance $(PYTEST_ARGS)
 
+test-browser: $(INSTALLED) try-dashboard ## Tests that use the dashboard in Chromium; pictures go to build/screenshots
+	$(BIN)/pytest tests/browser $(PYTEST_ARGS)
+
 bench: $(INSTALLED) ## Measure the figures that docs/benchmarks.md states
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove caches and build outputs
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf build dist dashboard/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## Remove also .venv and the lab in .lab/ with all its data
-	rm -rf $(VENV) .lab
+	rm -rf $(VENV) .lab dashboard/node_modules

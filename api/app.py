@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import Depends, FastAPI
 from redis.asyncio import Redis
 
-from api import openapi, rendering
+from api import dashboard, openapi, rendering
 from api.announcer import Announcer
 from api.auth import bearer_scheme
 from api.context import Lab
@@ -97,6 +97,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         app.include_router(routes.router, dependencies=[Depends(bearer_scheme)])
     app.include_router(sessions.opening)
     app.include_router(health.router)
+    dashboard.install(app)
     return app
 
 

@@ -200,7 +200,7 @@ async def test_etag_from_elsewhere_gets_the_whole_answer(
     [
         ("/v1/jobs/not-an-id", 422, "invalid-request"),
         ("/v1/nothing", 404, "not-found"),
-        ("/", 404, "not-found"),
+        ("/nothing", 404, "not-found"),
         ("/v1/experiments/nope", 404, "experiment-not-found"),
         ("/v1/experiments/%00", 404, "experiment-not-found"),
         ("/v1/experiments/..%2f..%2fetc", 404, "not-found"),

@@ -1,0 +1,58 @@
+/** The typed client. Paths, parameters and bodies are those of the API's contract; a mistake does not compile. */
+
+import createClient from "openapi-fetch";
+
+import type { paths, Problem } from "./schema";
+import { forgetToken, token } from "./session";
+
+/** A refusal of the API, with what it said. */
+export class Refused extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.detail);
+  }
+}
+
+/** The lab did not answer at all. */
+export class Unreachable extends Error {
+  constructor() {
+    super("The lab does not answer.");
+  }
+}
+
+async function authorized(input: Request): Promise<Response> {
+  const held = token();
+  if (held !== null) input.headers.set("Authorization", `Bearer ${held}`);
+  let response: Response;
+  try {
+    response = await fetch(input);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Unreachable();
+  }
+  if (response.status === 401 && held !== null && held === token()) forgetToken();
+  return response;
+}
+
+export const api = createClient<paths>({ baseUrl: location.origin, fetch: authorized });
+
+type Answer<T> = { data?: T; error?: unknown; response: Response };
+
+/** The data of an answer, or a `Refused`. */
+export async function data<T>(asked: Promise<Answer<T>>): Promise<T> {
+  const { data: found, error, response } = await asked;
+  if (response.ok && found !== undefined) return found;
+  throw new Refused(problemOf(error, response));
+}
+
+/** A file of the API, with the reader's rights. */
+export async function file(path: string, signal?: AbortSignal): Promise<Response> {
+  const response = await authorized(new Request(new URL(path, location.origin), { signal: signal ?? null }));
+  if (!response.ok) throw new Refused(problemOf(await response.json().catch(() => null), response));
+  return response;
+}
+
+function problemOf(body: unknown, response: Response): Problem {
+  if (typeof body === "object" && body !== null && "detail" in body) return body as Problem;
+  const detail = `The lab answered ${response.status} ${response.statusText}.`;
+  return { type: "about:blank", title: response.statusText, status: response.status, detail, instance: null, errors: null };
+}

@@ -1,0 +1,140 @@
+/** What the pages read, one entry a resource. Keys begin with the resource, so that a notice can name what changed. */
+
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+
+import { api, data, file } from "./client";
+import type { JobState } from "./schema";
+
+export interface JobFilters {
+  state?: JobState[];
+  experiment?: string;
+  owner?: string;
+  tag?: string;
+  text?: string;
+  study?: string;
+}
+
+const PAGE = 100;
+
+export const me = queryOptions({
+  queryKey: ["me"],
+  queryFn: ({ signal }) => data(api.GET("/v1/me", { signal })),
+  staleTime: Infinity,
+});
+
+export const nodes = queryOptions({
+  queryKey: ["nodes"],
+  queryFn: ({ signal }) => data(api.GET("/v1/nodes", { signal })),
+  refetchInterval: 2000,
+});
+
+export const unfinishedJobs = queryOptions({
+  queryKey: ["jobs", "unfinished"],
+  queryFn: ({ signal }) =>
+    data(api.GET("/v1/jobs", { params: { query: { state: ["queued", "leased", "running"], limit: 200 } }, signal })),
+});
+
+export const recentJobs = queryOptions({
+  queryKey: ["jobs", "recent"],
+  queryFn: ({ signal }) => data(api.GET("/v1/jobs", { params: { query: { limit: 200 } }, signal })),
+});
+
+export const jobs = (filters: JobFilters) =>
+  infiniteQueryOptions({
+    queryKey: ["jobs", "list", filters],
+    queryFn: ({ pageParam, signal }) =>
+      data(api.GET("/v1/jobs", { params: { query: { ...filters, limit: PAGE, cursor: pageParam } }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+export const job = (id: string) =>
+  queryOptions({
+    queryKey: ["job", id],
+    queryFn: ({ signal }) => data(api.GET("/v1/jobs/{job_id}", { params: { path: { job_id: id } }, signal })),
+  });
+
+export const queue = (id: string) =>
+  queryOptions({
+    queryKey: ["job", id, "queue"],
+    queryFn: ({ signal }) => data(api.GET("/v1/jobs/{job_id}/queue", { params: { path: { job_id: id } }, signal })),
+  });
+
+export const history = (id: string) =>
+  queryOptions({
+    queryKey: ["job", id, "events"],
+    queryFn: ({ signal }) =>
+      data(api.GET("/v1/jobs/{job_id}/events", { params: { path: { job_id: id }, query: { limit: 200 } }, signal })),
+  });
+
+export const artifacts = (id: string) =>
+  queryOptions({
+    queryKey: ["job", id, "artifacts"],
+    queryFn: ({ signal }) => data(api.GET("/v1/jobs/{job_id}/artifacts", { params: { path: { job_id: id } }, signal })),
+  });
+
+export const metrics = (id: string, points: number, names?: string[]) =>
+  queryOptions({
+    queryKey: ["records", id, "metrics", points, names],
+    queryFn: ({ signal }) =>
+      data(
+        api.GET("/v1/jobs/{job_id}/metrics", {
+          params: { path: { job_id: id }, query: { max_points: points, names } },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+  });
+
+export const samples = (id: string, points: number) =>
+  queryOptions({
+    queryKey: ["records", id, "samples", points],
+    queryFn: ({ signal }) =>
+      data(
+        api.GET("/v1/jobs/{job_id}/samples", {
+          params: { path: { job_id: id }, query: { max_points: points } },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+  });
+
+export const experiments = queryOptions({
+  queryKey: ["experiments"],
+  queryFn: ({ signal }) => data(api.GET("/v1/experiments", { signal })),
+  staleTime: Infinity,
+});
+
+export const experiment = (slug: string) =>
+  queryOptions({
+    queryKey: ["experiments", slug],
+    queryFn: ({ signal }) => data(api.GET("/v1/experiments/{slug}", { params: { path: { slug } }, signal })),
+    staleTime: Infinity,
+  });
+
+export const studies = infiniteQueryOptions({
+  queryKey: ["studies", "list"],
+  queryFn: ({ pageParam, signal }) =>
+    data(api.GET("/v1/studies", { params: { query: { limit: 50, cursor: pageParam } }, signal })),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: (page) => page.next_cursor ?? undefined,
+});
+
+export const study = (id: string) =>
+  queryOptions({
+    queryKey: ["studies", id],
+    queryFn: ({ signal }) => data(api.GET("/v1/studies/{study_id}", { params: { path: { study_id: id } }, signal })),
+  });
+
+/** A file as an address that the page may show; small previews alone. */
+export const preview = (id: string, name: string, sha256: string) =>
+  queryOptions({
+    queryKey: ["artifact", id, name, sha256],
+    queryFn: async ({ signal }) => (await file(artifactPath(id, name), signal)).blob(),
+    staleTime: Infinity,
+  });
+
+export function artifactPath(id: string, name: string): string {
+  return `/v1/jobs/${id}/artifacts/${encodeURIComponent(name)}`;
+}

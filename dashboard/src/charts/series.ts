@@ -1,0 +1,68 @@
+/** Curves as data: what a chart draws, and the few computations on it. */
+
+import uPlot from "uplot";
+
+export interface Curve {
+  label: string;
+  xs: number[];
+  /** Null where there is no reading; a gap, never zero. */
+  ys: (number | null)[];
+  /** Drawn thin and pale beneath its smoothed twin, and left out of the legend and of exports. */
+  faint?: boolean;
+  /** Which of the colours; curves that belong together share one. */
+  color?: number;
+  dash?: number[];
+  /** A mark at each point and no line. */
+  points?: boolean;
+}
+
+/**
+ * An exponential moving average without the pull towards zero at the start.
+ * `weight` is the share of the past, 0 to below 1; nulls are passed over and stay null.
+ */
+export function smoothed(ys: readonly (number | null)[], weight: number): (number | null)[] {
+  if (weight <= 0) return [...ys];
+  let sum = 0;
+  let mass = 0;
+  return ys.map((y) => {
+    if (y === null) return null;
+    sum = weight * sum + (1 - weight) * y;
+    mass = weight * mass + (1 - weight);
+    return sum / mass;
+  });
+}
+
+/** The curve with its points in the order of x; a chart needs them so. */
+export function ordered(curve: Curve): Curve {
+  let sorted = true;
+  for (let i = 1; i < curve.xs.length && sorted; i++) sorted = curve.xs[i - 1]! <= curve.xs[i]!;
+  if (sorted) return curve;
+  const order = curve.xs.map((_, i) => i).sort((a, b) => curve.xs[a]! - curve.xs[b]!);
+  return { ...curve, xs: order.map((i) => curve.xs[i]!), ys: order.map((i) => curve.ys[i]!) };
+}
+
+/** All curves on one axis: x, then a column a curve. */
+export function aligned(curves: readonly Curve[]): uPlot.AlignedData {
+  const tables = curves.map(ordered);
+  const first = tables[0];
+  if (first === undefined) return [[]];
+  if (tables.every((table) => table.xs === first.xs)) return [first.xs, ...tables.map((table) => table.ys)];
+  return uPlot.join(tables.map((table) => [table.xs, table.ys]));
+}
+
+export function csvOf(xLabel: string, curves: readonly Curve[]): string {
+  const shown = curves.filter((curve) => !curve.faint);
+  const columns = aligned(shown);
+  const quoted = (cell: string) => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
+  const header = [xLabel, ...shown.map((curve) => curve.label)].map(quoted).join(",");
+  const rows = Array.from(columns[0], (_, i) => columns.map((column) => column[i] ?? "").join(","));
+  return [header, ...rows, ""].join("\n");
+}
+
+export function saveAs(name: string, content: Blob): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+  link.click();
+  window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}

@@ -1,0 +1,66 @@
+/** How much of something is taken: a bar, and the same in words. */
+
+import "./meter.css";
+
+import { Text } from "@mantine/core";
+import { useEffect, useState } from "react";
+
+interface MeterProps {
+  label: string;
+  /** Null where it is not known. */
+  total: number | null;
+  used: number | null;
+  reserved?: number;
+  predicted?: number | null;
+  text: string;
+}
+
+export function Meter({ label, total, used, reserved = 0, predicted = null, text }: MeterProps) {
+  const share = (part: number | null) => (total === null || part === null ? 0 : Math.min(100, (100 * part) / total));
+  return (
+    <div className="meter">
+      <div
+        className="track"
+        role="meter"
+        aria-label={label}
+        aria-valuemin={0}
+        aria-valuemax={total ?? 0}
+        aria-valuenow={used ?? 0}
+        aria-valuetext={text}
+      >
+        {reserved > 0 && <div className="reserved" style={{ width: `${share(reserved)}%` }} />}
+        <div className={used !== null && reserved > 0 && used > reserved ? "used over" : "used"} style={{ width: `${share(used)}%` }} />
+        {predicted !== null && <div className="predicted" style={{ left: `${share(predicted)}%` }} />}
+      </div>
+      <Text size="xs" c="dimmed" className="numbers" aria-hidden>
+        {text}
+      </Text>
+    </div>
+  );
+}
+
+const TRAIL = 60;
+const trails = new Map<string, (number | null)[]>();
+
+/** The readings of one source since the page was opened, the newest last. */
+export function useTrail(key: string, reading: number | null, now: number): readonly (number | null)[] {
+  const [trail, setTrail] = useState(() => trails.get(key) ?? []);
+  useEffect(() => {
+    const longer = [...(trails.get(key) ?? []), reading].slice(-TRAIL);
+    trails.set(key, longer);
+    setTrail(longer);
+    // A tick is a reading, also when its value is the last one's.
+  }, [key, reading, now]);
+  return trail;
+}
+
+export function Spark({ values, most }: { values: readonly (number | null)[]; most: number }) {
+  const points = values.flatMap((value, i) =>
+    value === null ? [] : [`${(i + TRAIL - values.length).toFixed(0)},${(16 - (15 * value) / most).toFixed(1)}`],
+  );
+  return (
+    <svg width={TRAIL} height={17} viewBox={`0 0 ${TRAIL} 17`} aria-hidden className="spark">
+      <polyline points={points.join(" ")} fill="none" stroke="currentColor" strokeWidth="1.25" />
+    </svg>
+  );
+}

@@ -1,0 +1,47 @@
+/** A job's state: a shape, a word and a colour, so that any one of them is enough. */
+
+import { Badge } from "@mantine/core";
+import { Ban, CircleCheck, CircleDashed, CirclePlay, CircleX, Hourglass, type LucideIcon } from "lucide-react";
+
+import type { FailureCause, JobState } from "../api/schema";
+
+const LOOKS: Record<JobState, { color: string; icon: LucideIcon; word: string }> = {
+  queued: { color: "gray", icon: Hourglass, word: "Queued" },
+  leased: { color: "violet", icon: CircleDashed, word: "Starting" },
+  running: { color: "blue", icon: CirclePlay, word: "Running" },
+  succeeded: { color: "teal", icon: CircleCheck, word: "Succeeded" },
+  failed: { color: "red", icon: CircleX, word: "Failed" },
+  cancelled: { color: "orange", icon: Ban, word: "Cancelled" },
+};
+
+export const STATE_WORDS: Record<JobState, string> = Object.fromEntries(
+  Object.entries(LOOKS).map(([state, look]) => [state, look.word]),
+) as Record<JobState, string>;
+
+export const CAUSES: Record<FailureCause, string> = {
+  out_of_memory: "Out of memory",
+  diverged: "Diverged",
+  error: "Error",
+  time_limit: "Time limit",
+  lost: "Lost",
+  gpu_fault: "GPU fault",
+  cannot_fit: "Cannot fit",
+};
+
+export function StateBadge({ state, cause, size = "md" }: { state: JobState; cause?: FailureCause | null; size?: string }) {
+  const { color, icon: Icon, word } = LOOKS[state];
+  const label = state === "failed" && cause ? CAUSES[cause] : word;
+  return (
+    <Badge
+      color={color}
+      variant="light"
+      size={size}
+      tt="none"
+      fw={600}
+      leftSection={<Icon size={13} aria-hidden />}
+      className={`state state-${color}`}
+    >
+      {state === "failed" && cause ? `Failed: ${label.toLowerCase()}` : label}
+    </Badge>
+  );
+}

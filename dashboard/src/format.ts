@@ -1,0 +1,80 @@
+/** Numbers, sizes and times as people read them, in the reader's language and zone. */
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+export const NOTHING = "–";
+
+export function bytes(value: number | null | undefined): string {
+  if (value === null || value === undefined) return NOTHING;
+  const power = value < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.abs(value)) / 10));
+  const scaled = value / 2 ** (10 * power);
+  const digits = power === 0 || scaled >= 100 ? 0 : 1;
+  return `${scaled.toLocaleString(undefined, { maximumFractionDigits: digits })} ${UNITS[power]}`;
+}
+
+export function number(value: number | null | undefined, significant = 4): string {
+  if (value === null || value === undefined) return NOTHING;
+  if (!Number.isFinite(value)) return String(value);
+  if (Number.isInteger(value) && Math.abs(value) < 1e12) return value.toLocaleString();
+  const size = Math.abs(value);
+  if (size < 1e-3 || size >= 1e9) return value.toExponential(significant - 1).replace("e+", "e");
+  return value.toLocaleString(undefined, { maximumSignificantDigits: significant });
+}
+
+export function percent(value: number | null | undefined): string {
+  return value === null || value === undefined ? NOTHING : `${Math.round(value)} %`;
+}
+
+export function duration(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || seconds < 0) return NOTHING;
+  if (seconds < 10 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`;
+  if (seconds < MINUTE) return `${Math.round(seconds)} s`;
+  if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min ${Math.round(seconds % MINUTE)} s`;
+  if (seconds < DAY) return `${Math.floor(seconds / HOUR)} h ${Math.floor((seconds % HOUR) / MINUTE)} min`;
+  return `${Math.floor(seconds / DAY)} d ${Math.floor((seconds % DAY) / HOUR)} h`;
+}
+
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+
+export function ago(moment: string | Date, now: number): string {
+  const seconds = (new Date(moment).getTime() - now) / 1000;
+  const size = Math.abs(seconds);
+  if (size < 5) return "now";
+  if (size < MINUTE) return relative.format(Math.round(seconds), "second");
+  if (size < HOUR) return relative.format(Math.round(seconds / MINUTE), "minute");
+  if (size < DAY) return relative.format(Math.round(seconds / HOUR), "hour");
+  return relative.format(Math.round(seconds / DAY), "day");
+}
+
+const exact = new Intl.DateTimeFormat(undefined, {
+  dateStyle: "medium",
+  timeStyle: "long",
+});
+
+export function fullTime(moment: string | Date): string {
+  return exact.format(new Date(moment));
+}
+
+export function secondsBetween(start: string | null, end: string | null, now: number): number | null {
+  if (start === null) return null;
+  return ((end === null ? now : new Date(end).getTime()) - new Date(start).getTime()) / 1000;
+}
+
+/** `gpu_memory_bytes` as `GPU memory bytes`. */
+export function words(name: string): string {
+  const spaced = name.replaceAll(/[_-]+/g, " ").trim();
+  const upper = spaced.charAt(0).toUpperCase() + spaced.slice(1);
+  return upper.replaceAll(/\b(gpu|cpu|gpus|sd|ci)\b/gi, (word) => word.toUpperCase().replace("GPUS", "GPUs"));
+}
+
+/** A value of a spec or a result in one line. */
+export function value(given: unknown): string {
+  if (given === null || given === undefined) return NOTHING;
+  if (typeof given === "number") return number(given, 6);
+  if (typeof given === "boolean") return given ? "yes" : "no";
+  if (typeof given === "string") return given;
+  return JSON.stringify(given);
+}

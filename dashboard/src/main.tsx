@@ -1,0 +1,46 @@
+import "@mantine/core/styles.css";
+import "@mantine/notifications/styles.css";
+import "./main.css";
+
+import { MantineProvider } from "@mantine/core";
+import { Notifications } from "@mantine/notifications";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+
+import { Refused } from "./api/client";
+import { onSignedOut } from "./api/session";
+import { createTheRouter } from "./router";
+import { theme, variables } from "./theme";
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 2000,
+      // A refusal is an answer. Silence is asked again, more and more slowly; what is on the screen stays meanwhile.
+      retry: (failures, error) => !(error instanceof Refused && error.problem.status < 500) && failures < 3,
+      retryDelay: (attempt) => Math.min(500 * 2 ** attempt, 5000),
+      // The lab is on this network; what the browser thinks of the internet does not matter.
+      networkMode: "always",
+    },
+    mutations: { networkMode: "always" },
+  },
+});
+const router = createTheRouter(queries);
+
+onSignedOut(() => {
+  queries.clear();
+  void router.invalidate();
+});
+
+createRoot(document.getElementById("root")!).render(
+  <StrictMode>
+    <MantineProvider theme={theme} cssVariablesResolver={variables} defaultColorScheme="auto">
+      <QueryClientProvider client={queries}>
+        <Notifications position="bottom-right" />
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </MantineProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,255 @@
+/** Several runs in one picture: any metric of theirs, and where their specs differ. */
+
+import { Card, CopyButton, Button, Group, MultiSelect, Select, Stack, Table, Text, Title } from "@mantine/core";
+import { useQueries, useQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Check, Link as LinkIcon } from "lucide-react";
+import { useMemo } from "react";
+
+import * as queries from "../api/queries";
+import type { JobRead, MetricsRead, SamplesRead } from "../api/schema";
+import { Chart } from "../charts/Chart";
+import { CurveControls, useCurveSettings, type CurveSettings } from "../charts/CurveControls";
+import { saveAs, smoothed, type Curve } from "../charts/series";
+import { Empty, Failure, Waiting } from "../components/Feedback";
+import { jobName, shortId } from "../components/JobLink";
+import { AnchorLink } from "../components/Links";
+import { StateBadge } from "../components/StateBadge";
+import { bytes, duration, number, value, words } from "../format";
+import { differing, numbersOf, peakOf, tableOf } from "./compare/fields";
+
+const POINTS = 2000;
+const MOST = 20;
+
+export function Compare() {
+  const { jobs: asked = [] } = useSearch({ from: "/inside/compare" });
+  const ids = asked.slice(0, MOST);
+  const jobs = useQueries({ queries: ids.map((id) => queries.job(id)) });
+  const found = jobs.flatMap((query) => query.data ?? []);
+  const failed = jobs.find((query) => query.error);
+  return (
+    <Stack gap="md">
+      <Group justify="space-between" gap="xs">
+        <Title order={1} size="h2">
+          Compare
+        </Title>
+        <CopyButton value={location.href}>
+          {({ copied, copy }) => (
+            <Button size="xs" variant="default" onClick={copy} leftSection={copied ? <Check size={15} aria-hidden /> : <LinkIcon size={15} aria-hidden />}>
+              {copied ? "Copied" : "Copy a link to this"}
+            </Button>
+          )}
+        </CopyButton>
+      </Group>
+      <Chooser ids={ids} found={found} />
+      {failed && <Failure error={failed.error} />}
+      {ids.length === 0 ? (
+        <Card>
+          <Empty title="Nothing is chosen yet">
+            Choose runs above, or tick them among the <AnchorLink to="/jobs" size="sm" underline="always">jobs</AnchorLink>.
+          </Empty>
+        </Card>
+      ) : found.length === 0 ? (
+        !failed && <Waiting />
+      ) : (
+        <Comparison jobs={found} />
+      )}
+    </Stack>
+  );
+}
+
+function Chooser({ ids, found }: { ids: string[]; found: JobRead[] }) {
+  const navigate = useNavigate({ from: "/compare" });
+  const recent = useQuery({ ...queries.recentJobs, staleTime: 10_000 });
+  const known = new Map([...(recent.data?.items ?? []), ...found].map((job) => [job.id, job]));
+  for (const id of ids) if (!known.has(id)) known.set(id, { id, name: "…", experiment: "" } as JobRead);
+  return (
+    <MultiSelect
+      label="Runs"
+      placeholder={ids.length === 0 ? "Choose runs" : ""}
+      data={[...known.values()].map((job) => ({ value: job.id, label: `${jobName(job)} ${shortId(job.id)}` }))}
+      value={ids}
+      onChange={(chosen) => void navigate({ search: (before) => ({ ...before, jobs: chosen.length > 0 ? chosen : undefined }), replace: true })}
+      maxValues={MOST}
+      searchable
+      hidePickedOptions
+      limit={50}
+      nothingFoundMessage="No run is like this"
+    />
+  );
+}
+
+function Comparison({ jobs }: { jobs: JobRead[] }) {
+  const read = useQueries({
+    queries: jobs.map((job) => queries.metrics(job.id, POINTS)),
+    combine: (results) => results.map((result) => result.data),
+  });
+  const sampled = useQueries({
+    queries: jobs.map((job) => queries.samples(job.id, 50)),
+    combine: (results) => results.map((result) => result.data),
+  });
+  const different = useMemo(() => differing(jobs), [jobs]);
+  const labels = useMemo(() => labelsOf(jobs, different), [jobs, different]);
+  return (
+    <>
+      <Overlay jobs={jobs} read={read} labels={labels} />
+      <Differences jobs={jobs} different={different} sampled={sampled} />
+      <Against jobs={jobs} sampled={sampled} labels={labels} />
+    </>
+  );
+}
+
+/** What tells each run from the others, as short as it can be said. */
+function labelsOf(jobs: JobRead[], different: string[]): string[] {
+  const told = different.filter((name) => name !== "name").slice(0, 2);
+  return jobs.map((job) => {
+    const parts = told.map((name) => `${words(name).toLowerCase()} ${value(tableOf(job)[name])}`);
+    const base = job.name ?? (parts.length > 0 ? "" : job.experiment);
+    return [base, parts.join(", ")].filter(Boolean).join(": ") + ` (${shortId(job.id).slice(-4)})`;
+  });
+}
+
+function Overlay({ jobs, read, labels }: { jobs: JobRead[]; read: (MetricsRead | undefined)[]; labels: string[] }) {
+  const { metric } = useSearch({ from: "/inside/compare" });
+  const navigate = useNavigate({ from: "/compare" });
+  const [settings, change] = useCurveSettings();
+  const names = [...new Set(read.flatMap((one) => one?.names ?? []))];
+  const name = metric !== undefined && names.includes(metric) ? metric : names[0];
+  const curves = useMemo(
+    () => (name === undefined ? [] : jobs.flatMap((_, i) => curvesOf(read[i], name, labels[i]!, i, settings))),
+    [jobs, read, labels, name, settings],
+  );
+  if (name === undefined) {
+    return (
+      <Card>
+        <Empty title="These runs have no curves">Runs that record metrics as they go can be laid over each other here.</Empty>
+      </Card>
+    );
+  }
+  return (
+    <Card>
+      <Stack gap="sm">
+        <Group gap="lg" align="flex-end">
+          <Select
+            label="Metric"
+            data={names.map((entry) => ({ value: entry, label: words(entry) }))}
+            value={name}
+            onChange={(chosen) => void navigate({ search: (before) => ({ ...before, metric: chosen ?? undefined }), replace: true })}
+            allowDeselect={false}
+            searchable
+          />
+          <CurveControls settings={settings} change={change} />
+        </Group>
+        <Chart
+          title={words(name)}
+          curves={curves}
+          xLabel={settings.axis === "step" ? "step" : "time"}
+          formatX={settings.axis === "step" ? number : duration}
+          clock={settings.axis === "time"}
+          log={settings.log}
+          height={360}
+        />
+      </Stack>
+    </Card>
+  );
+}
+
+function curvesOf(read: MetricsRead | undefined, name: string, label: string, color: number, settings: CurveSettings): Curve[] {
+  const series = read?.series.find((one) => one.name === name);
+  if (series === undefined) return [];
+  const began = series.times[0] ?? 0;
+  const xs = settings.axis === "step" ? series.steps : series.times.map((time) => time - began);
+  const main = { label, xs, ys: smoothed(series.values, settings.smoothing), color };
+  return settings.smoothing > 0 ? [{ label: `${label}, as recorded`, xs, ys: series.values, color, faint: true }, main] : [main];
+}
+
+function Differences({ jobs, different, sampled }: { jobs: JobRead[]; different: string[]; sampled: (SamplesRead | undefined)[] }) {
+  const results = [...new Set(jobs.flatMap((job) => Object.keys(numbersOf(job.result))))].slice(0, 12);
+  const rows: [string, string[]][] = [
+    ...different.map((name): [string, string[]] => [words(name), jobs.map((job) => value(tableOf(job)[name]))]),
+    ["Peak memory measured", sampled.map((samples) => bytes(peakOf(samples)))],
+    ...results.map((name): [string, string[]] => [words(name), jobs.map((job) => number(numbersOf(job.result)[name], 5))]),
+  ];
+  const csv = [["field", ...jobs.map((job) => job.id)], ...rows.map(([name, cells]) => [name, ...cells])]
+    .map((cells) => cells.map((cell) => `"${cell.replaceAll('"', '""')}"`).join(","))
+    .join("\n");
+  return (
+    <Card component="section" aria-labelledby="differences">
+      <Group justify="space-between" mb="xs">
+        <Title order={2} size="h4" id="differences">
+          Where they differ, and what came of it
+        </Title>
+        <Button size="compact-sm" variant="default" onClick={() => saveAs("comparison.csv", new Blob([csv], { type: "text/csv" }))}>
+          Save as CSV
+        </Button>
+      </Group>
+      {different.length === 0 && (
+        <Text size="sm" c="dimmed">
+          They have the same spec and seed.
+        </Text>
+      )}
+      <Table.ScrollContainer minWidth={200 + 150 * jobs.length}>
+        <Table verticalSpacing={5} striped>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Field</Table.Th>
+              {jobs.map((job) => (
+                <Table.Th key={job.id}>
+                  <AnchorLink to="/jobs/$id" params={{ id: job.id }} size="sm">
+                    {jobName(job)} {shortId(job.id).slice(-4)}
+                  </AnchorLink>
+                  <div>
+                    <StateBadge state={job.state} cause={job.cause} size="xs" />
+                  </div>
+                </Table.Th>
+              ))}
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {rows.map(([name, cells]) => (
+              <Table.Tr key={name}>
+                <Table.Th scope="row" fw={500}>
+                  {name}
+                </Table.Th>
+                {cells.map((cell, i) => (
+                  <Table.Td key={jobs[i]!.id} className="numbers break">
+                    {cell}
+                  </Table.Td>
+                ))}
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+    </Card>
+  );
+}
+
+/** A number of the results against a number of the specs that differs, such as memory against batch size. */
+function Against({ jobs, sampled, labels }: { jobs: JobRead[]; sampled: (SamplesRead | undefined)[]; labels: string[] }) {
+  const search = useSearch({ from: "/inside/compare" });
+  const navigate = useNavigate({ from: "/compare" });
+  const xs = differing(jobs).filter((name) => jobs.every((job) => typeof tableOf(job)[name] === "number"));
+  const ys = ["peak_memory_bytes", ...new Set(jobs.flatMap((job) => Object.keys(numbersOf(job.result))))];
+  const x = search.x !== undefined && xs.includes(search.x) ? search.x : xs.includes("batch_size") ? "batch_size" : xs[0];
+  const y = search.y !== undefined && ys.includes(search.y) ? search.y : ys[0]!;
+  if (x === undefined) return null;
+  const memory = y.endsWith("_bytes");
+  const curves = jobs.map((job, i): Curve => {
+    const at = y === "peak_memory_bytes" ? peakOf(sampled[i]) : (numbersOf(job.result)[y] ?? null);
+    return { label: labels[i]!, xs: [tableOf(job)[x] as number], ys: [at], points: true, color: i };
+  });
+  const pick = (name: "x" | "y") => (chosen: string | null) =>
+    void navigate({ search: (before) => ({ ...before, [name]: chosen ?? undefined }), replace: true });
+  return (
+    <Card>
+      <Stack gap="sm">
+        <Group gap="sm">
+          <Select label="Of the results" data={ys.map((name) => ({ value: name, label: words(name) }))} value={y} onChange={pick("y")} allowDeselect={false} searchable />
+          <Select label="Against, of the specs" data={xs.map((name) => ({ value: name, label: words(name) }))} value={x} onChange={pick("x")} allowDeselect={false} />
+        </Group>
+        <Chart title={`${words(y)} against ${words(x).toLowerCase()}`} curves={curves} xLabel={words(x).toLowerCase()} formatY={memory ? bytes : number} binary={memory} fromZero={memory} />
+      </Stack>
+    </Card>
+  );
+}

@@ -1,0 +1,90 @@
+/** One run: how far it is, what it recorded, printed and kept, and what became of it. */
+
+import { Breadcrumbs, Stack, Tabs, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+
+import * as queries from "../api/queries";
+import { Answer } from "../components/Feedback";
+import { jobName } from "../components/JobLink";
+import { AnchorLink } from "../components/Links";
+import type { JobTab } from "../router";
+import { Curves } from "./job/Curves";
+import { Files } from "./job/Files";
+import { Header } from "./job/Header";
+import { History } from "./job/History";
+import { Memory } from "./job/Memory";
+import { Output } from "./job/Output";
+import { Outcome } from "./job/Outcome";
+import { Results } from "./job/Results";
+import { Spec } from "./job/Spec";
+
+const TABS: Record<JobTab, string> = {
+  overview: "Overview",
+  memory: "Memory and use",
+  output: "Output",
+  files: "Files",
+  history: "History",
+  spec: "Spec",
+};
+
+export function Job() {
+  const { id } = useParams({ from: "/inside/jobs/$id" });
+  const { tab = "overview" } = useSearch({ from: "/inside/jobs/$id" });
+  const navigate = useNavigate({ from: "/jobs/$id" });
+  const query = useQuery(queries.job(id));
+  return (
+    <Answer query={query}>
+      {(job) => (
+        <Stack gap="md">
+          <Breadcrumbs>
+            <AnchorLink to="/jobs" size="sm">
+              Jobs
+            </AnchorLink>
+            <Text size="sm" c="dimmed" className="clip">
+              {jobName(job)}
+            </Text>
+          </Breadcrumbs>
+          <Header job={job} />
+          <Outcome job={job} />
+          <Tabs
+            value={tab}
+            onChange={(chosen) => void navigate({ search: { tab: chosen === "overview" ? undefined : (chosen as JobTab) }, replace: true })}
+            keepMounted={false}
+          >
+            <div className="scroll-x">
+              <Tabs.List style={{ flexWrap: "nowrap", minWidth: "max-content" }} mb="md">
+                {Object.entries(TABS).map(([value, label]) => (
+                  <Tabs.Tab key={value} value={value}>
+                    {label}
+                  </Tabs.Tab>
+                ))}
+              </Tabs.List>
+            </div>
+            <Tabs.Panel value="overview">
+              <Stack>
+                <Curves job={job} />
+                <Results job={job} />
+              </Stack>
+            </Tabs.Panel>
+            <Tabs.Panel value="memory">
+              <Memory job={job} />
+            </Tabs.Panel>
+            <Tabs.Panel value="output">
+              <Output job={job} />
+            </Tabs.Panel>
+            <Tabs.Panel value="files">
+              <Files job={job} />
+            </Tabs.Panel>
+            <Tabs.Panel value="history">
+              <History job={job} />
+            </Tabs.Panel>
+            <Tabs.Panel value="spec">
+              <Spec job={job} />
+            </Tabs.Panel>
+          </Tabs>
+        </Stack>
+      )}
+    </Answer>
+  );
+}

@@ -1,0 +1,299 @@
+/** All runs one may see: filter, search, sort, and choose some to compare. */
+
+import "./jobs.css";
+
+import { Button, Card, Checkbox, Group, MultiSelect, Progress, Select, Stack, Text, TextInput, Title, UnstyledButton } from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import {
+  createColumnHelper,
+  flexRender,
+  getCoreRowModel,
+  getSortedRowModel,
+  useReactTable,
+  type RowSelectionState,
+  type SortingState,
+} from "@tanstack/react-table";
+import { useWindowVirtualizer } from "@tanstack/react-virtual";
+import { ArrowDown, ArrowUp, ChevronsUpDown, GitCompareArrows, Search } from "lucide-react";
+import { useMemo, useRef, useState } from "react";
+
+import * as queries from "../api/queries";
+import type { JobState, JobSummary } from "../api/schema";
+import { Answer, Empty } from "../components/Feedback";
+import { JobLink, shortId } from "../components/JobLink";
+import { AnchorLink, ButtonLink } from "../components/Links";
+import { STATE_WORDS, StateBadge } from "../components/StateBadge";
+import { Ago, useNow } from "../components/Time";
+import { duration, percent, secondsBetween } from "../format";
+
+const column = createColumnHelper<JobSummary>();
+const SORTS = { changed: "Changed last", name: "Name", state: "State", owner: "Whose", took: "Took" } as const;
+
+export function Jobs() {
+  const filters = useSearch({ from: "/inside/jobs" });
+  const query = useInfiniteQuery({ ...queries.jobs(filters), refetchInterval: 10_000 });
+  const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
+  const filtered = Object.values(filters).some((entry) => entry !== undefined);
+  return (
+    <Stack gap="md">
+      <Title order={1} size="h2">
+        Jobs
+      </Title>
+      <Filters />
+      <Answer query={query}>
+        {() =>
+          rows.length === 0 ? (
+            <Card>
+              {filtered ? (
+                <Empty title="No job is like this">
+                  <AnchorLink to="/jobs" search={{}}>
+                    Show all jobs
+                  </AnchorLink>
+                </Empty>
+              ) : (
+                <Empty title="You have no jobs yet">
+                  Submit one here, or in the terminal: <code>gpulab submit dropout-linear -p dropout=0.5</code>
+                </Empty>
+              )}
+            </Card>
+          ) : (
+            <JobTable
+              rows={rows}
+              more={query.hasNextPage ? () => void query.fetchNextPage() : null}
+              busy={query.isFetchingNextPage}
+            />
+          )
+        }
+      </Answer>
+    </Stack>
+  );
+}
+
+function Filters() {
+  const filters = useSearch({ from: "/inside/jobs" });
+  const navigate = useNavigate({ from: "/jobs" });
+  const { data: catalogue } = useQuery(queries.experiments);
+  const [words, setWords] = useState(filters.text ?? "");
+  const set = (change: Partial<typeof filters>) =>
+    void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
+  const search = useDebouncedCallback((text: string) => set({ text: text.trim() || undefined }), 250);
+  return (
+    <Group gap="xs" align="flex-end" role="search" aria-label="Filter jobs">
+      <TextInput
+        label="Search"
+        placeholder="Name or experiment"
+        leftSection={<Search size={16} aria-hidden />}
+        value={words}
+        onChange={(event) => {
+          setWords(event.currentTarget.value);
+          search(event.currentTarget.value);
+        }}
+        className="filter"
+      />
+      <MultiSelect
+        label="State"
+        placeholder={filters.state ? "" : "Any"}
+        data={Object.entries(STATE_WORDS).map(([value, label]) => ({ value, label }))}
+        value={filters.state ?? []}
+        onChange={(state) => set({ state: state.length > 0 ? (state as JobState[]) : undefined })}
+        clearable
+        className="filter"
+      />
+      <Select
+        label="Experiment"
+        placeholder="Any"
+        data={(catalogue?.items ?? []).map((entry) => ({ value: entry.slug, label: entry.title }))}
+        value={filters.experiment ?? null}
+        onChange={(experiment) => set({ experiment: experiment ?? undefined })}
+        clearable
+        searchable
+        className="filter"
+      />
+      <TextInput
+        label="Tag"
+        placeholder="Any"
+        defaultValue={filters.tag ?? ""}
+        onBlur={(event) => set({ tag: event.currentTarget.value.trim() || undefined })}
+        onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
+        className="filter short"
+      />
+    </Group>
+  );
+}
+
+function JobTable({ rows, more, busy }: { rows: JobSummary[]; more: (() => void) | null; busy: boolean }) {
+  const now = useNow(5000);
+  const [sorting, setSorting] = useState<SortingState>([]);
+  const [selected, setSelected] = useState<RowSelectionState>({});
+  const columns = useMemo(
+    () => [
+      column.accessor((job) => job.name ?? job.experiment, { id: "name", header: SORTS.name, sortingFn: "text" }),
+      column.accessor("state", { id: "state", header: SORTS.state }),
+      column.accessor("owner", { id: "owner", header: SORTS.owner, sortingFn: "text" }),
+      column.accessor((job) => took(job, Date.now()) ?? undefined, { id: "took", header: SORTS.took, sortUndefined: "last" }),
+      column.accessor((job) => Date.parse(job.changed_at), { id: "changed", header: SORTS.changed }),
+    ],
+    [],
+  );
+  const table = useReactTable({
+    data: rows,
+    columns,
+    state: { sorting, rowSelection: selected },
+    onSortingChange: setSorting,
+    onRowSelectionChange: setSelected,
+    getRowId: (job) => job.id,
+    getCoreRowModel: getCoreRowModel(),
+    getSortedRowModel: getSortedRowModel(),
+  });
+  const list = useRef<HTMLDivElement>(null);
+  const sorted = table.getRowModel().rows;
+  const virtual = useWindowVirtualizer({
+    count: sorted.length,
+    estimateSize: () => 49,
+    overscan: 12,
+    scrollMargin: list.current?.offsetTop ?? 0,
+    getItemKey: (index) => sorted[index]!.id,
+  });
+  const chosen = Object.keys(selected).filter((id) => selected[id]);
+  const items = virtual.getVirtualItems();
+  return (
+    <Card padding={0} style={{ overflow: "visible" }}>
+      <Group justify="space-between" p="xs" pl="md" gap="xs" className="above">
+        <Text size="sm" c="dimmed" aria-live="polite">
+          {chosen.length > 0 ? `${chosen.length} chosen` : `${rows.length}${more ? " newest" : ""} jobs`}
+        </Text>
+        <Group gap="xs">
+          {chosen.length > 0 && (
+            <Button size="xs" variant="subtle" color="gray" onClick={() => setSelected({})}>
+              Choose none
+            </Button>
+          )}
+          <CompareButton chosen={chosen} />
+        </Group>
+      </Group>
+      <div role="table" aria-label="Jobs" aria-rowcount={more ? -1 : rows.length + 1} className="jobs">
+        <div role="rowgroup">
+          <div role="row" className="row head" aria-rowindex={1}>
+            <div role="columnheader">
+              <Checkbox
+                size="sm"
+                aria-label="Choose all jobs that are shown"
+                checked={table.getIsAllRowsSelected()}
+                indeterminate={table.getIsSomeRowsSelected()}
+                onChange={table.getToggleAllRowsSelectedHandler()}
+              />
+            </div>
+            {table.getFlatHeaders().map((header) => {
+              const order = header.column.getIsSorted();
+              const Arrow = order === "asc" ? ArrowUp : order === "desc" ? ArrowDown : ChevronsUpDown;
+              return (
+                <div
+                  role="columnheader"
+                  key={header.id}
+                  className={header.id}
+                  aria-sort={order === "asc" ? "ascending" : order === "desc" ? "descending" : "none"}
+                >
+                  <UnstyledButton onClick={header.column.getToggleSortingHandler()} className="sort">
+                    {flexRender(header.column.columnDef.header, header.getContext())}
+                    <Arrow size={14} aria-hidden opacity={order ? 1 : 0.45} />
+                  </UnstyledButton>
+                </div>
+              );
+            })}
+          </div>
+        </div>
+        <div role="rowgroup" ref={list} style={{ height: virtual.getTotalSize(), position: "relative" }}>
+          {items.map((item) => {
+            const row = sorted[item.index]!;
+            return (
+              <div
+                role="row"
+                key={item.key}
+                ref={virtual.measureElement}
+                data-index={item.index}
+                aria-rowindex={item.index + 2}
+                aria-selected={row.getIsSelected()}
+                className="row"
+                style={{ position: "absolute", insetInline: 0, top: 0, transform: `translateY(${item.start - virtual.options.scrollMargin}px)` }}
+              >
+                <JobRow job={row.original} chosen={row.getIsSelected()} choose={row.getToggleSelectedHandler()} now={now} />
+              </div>
+            );
+          })}
+        </div>
+      </div>
+      {more && (
+        <Group justify="center" p="sm">
+          <Button variant="default" size="sm" onClick={more} loading={busy}>
+            Show older jobs
+          </Button>
+        </Group>
+      )}
+    </Card>
+  );
+}
+
+function JobRow({ job, chosen, choose, now }: { job: JobSummary; chosen: boolean; choose: (event: unknown) => void; now: number }) {
+  const name = job.name ?? job.experiment;
+  return (
+    <>
+      <div role="cell">
+        <Checkbox size="sm" aria-label={`Choose ${name} ${shortId(job.id)}`} checked={chosen} onChange={choose} />
+      </div>
+      <div role="cell" className="name">
+        <div className="clip">
+          <JobLink job={job} />{" "}
+          <Text span size="xs" c="dimmed" className="mono">
+            {shortId(job.id)}
+          </Text>
+        </div>
+        <Text size="xs" c="dimmed" className="clip">
+          {job.name === null ? "" : `${job.experiment} `}
+          {job.state === "failed" || job.state === "queued" ? job.message : job.tags.map((tag) => `#${tag}`).join(" ")}
+        </Text>
+      </div>
+      <div role="cell" className="state">
+        <StateBadge state={job.state} cause={job.cause} size="sm" />
+        {job.state === "running" && job.progress && (
+          <Progress
+            value={100 * job.progress.fraction}
+            size="sm"
+            mt={4}
+            aria-label={`Progress of ${name}: ${percent(100 * job.progress.fraction)}`}
+          />
+        )}
+      </div>
+      <div role="cell" className="owner clip">
+        {job.owner}
+      </div>
+      <div role="cell" className="took numbers">
+        {duration(took(job, now))}
+      </div>
+      <div role="cell" className="changed numbers">
+        <Ago moment={job.changed_at} now={now} />
+      </div>
+    </>
+  );
+}
+
+function took(job: JobSummary, now: number): number | null {
+  return job.started_at === null ? null : secondsBetween(job.started_at, job.finished_at, now);
+}
+
+function CompareButton({ chosen }: { chosen: string[] }) {
+  const ready = chosen.length >= 2;
+  const label = ready ? `Compare ${chosen.length}` : "Compare";
+  const icon = <GitCompareArrows size={16} aria-hidden />;
+  return ready ? (
+    <ButtonLink size="xs" leftSection={icon} to="/compare" search={{ jobs: chosen }}>
+      {label}
+    </ButtonLink>
+  ) : (
+    <Button size="xs" variant="default" leftSection={icon} disabled title="Choose two jobs or more">
+      {label}
+    </Button>
+  );
+}
+

@@ -1,0 +1,319 @@
+/** What the machines do now, who runs what, and why the rest waits. */
+
+import { Badge, Card, Group, SimpleGrid, Stack, Table, Text, Title, Tooltip } from "@mantine/core";
+import { useQueries, useQuery } from "@tanstack/react-query";
+import { CircleAlert, CircleCheck, CirclePause, Cpu, type LucideIcon } from "lucide-react";
+
+import * as queries from "../api/queries";
+import type { GpuRead, JobRead, JobSummary, NodeRead } from "../api/schema";
+import { Answer, Empty } from "../components/Feedback";
+import { JobLink } from "../components/JobLink";
+import { AnchorLink } from "../components/Links";
+import { Meter, Spark, useTrail } from "../components/Meter";
+import { StateBadge } from "../components/StateBadge";
+import { Ago, useNow } from "../components/Time";
+import { ago, bytes, duration, percent, secondsBetween } from "../format";
+
+/** So many running and waiting jobs are asked for their place; a lab has few GPUs and long queues. */
+const LOOKED_AT = 40;
+
+export function Lab() {
+  const nodes = useQuery(queries.nodes);
+  const unfinished = useQuery(queries.unfinishedJobs);
+  const all = unfinished.data?.items ?? [];
+  const active = all.filter((job) => job.state !== "queued");
+  const waiting = all.filter((job) => job.state === "queued").reverse();
+  const details = useQueries({
+    queries: active.slice(0, LOOKED_AT).map((job) => queries.job(job.id)),
+    combine: (results) => results.flatMap((result) => result.data ?? []),
+  });
+  return (
+    <Stack gap="lg">
+      <Title order={1} size="h2">
+        Lab
+      </Title>
+      <Answer query={nodes}>
+        {({ items }) => (
+          <>
+            <Summary nodes={items} running={active.length} waiting={waiting.length} />
+            {items.length === 0 ? (
+              <Card>
+                <Empty title="No machine has reported yet">
+                  Start a worker: <code>python -m worker</code> on each GPU machine. <code>gpulab up</code> starts one here.
+                </Empty>
+              </Card>
+            ) : (
+              items.map((node) => (
+                <NodeCard
+                  key={node.name}
+                  node={node}
+                  jobs={active.filter((job) => job.node === node.name)}
+                  details={details}
+                />
+              ))
+            )}
+          </>
+        )}
+      </Answer>
+      <Answer query={unfinished}>{() => <Waiting jobs={waiting} />}</Answer>
+    </Stack>
+  );
+}
+
+function Summary({ nodes, running, waiting }: { nodes: NodeRead[]; running: number; waiting: number }) {
+  const gpus = nodes.flatMap((node) => node.gpus);
+  const taken = gpus.filter((gpu) => gpu.memory_reserved_bytes > 0).length;
+  const slots = nodes.filter((node) => node.state === "up");
+  const facts: [string, string, string][] = [
+    gpus.length > 0
+      ? ["GPUs in use", `${taken} of ${gpus.length}`, "by memory reserved"]
+      : ["CPU slots in use", `${sum(slots, "slots_used")} of ${sum(slots, "slots")}`, "this lab has no GPU"],
+    ["Running", String(running), "jobs you may see"],
+    ["Waiting", String(waiting), "jobs you may see"],
+    ["Machines up", `${slots.length} of ${nodes.length}`, nodes.length === 1 ? nodes[0]!.name : "heard of lately"],
+  ];
+  return (
+    <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
+      {facts.map(([label, figure, note]) => (
+        <Card key={label} padding="sm">
+          <Text size="sm" c="dimmed">
+            {label}
+          </Text>
+          <Text fz="1.6rem" fw={650} lh={1.2} className="numbers">
+            {figure}
+          </Text>
+          <Text size="xs" c="dimmed" className="clip">
+            {note}
+          </Text>
+        </Card>
+      ))}
+    </SimpleGrid>
+  );
+}
+
+function sum(nodes: NodeRead[], field: "slots" | "slots_used"): number {
+  return nodes.reduce((total, node) => total + node[field], 0);
+}
+
+const NODE_LOOKS: Record<string, { color: string; icon: LucideIcon; word: string }> = {
+  up: { color: "teal", icon: CircleCheck, word: "Up" },
+  draining: { color: "orange", icon: CirclePause, word: "Draining" },
+  down: { color: "red", icon: CircleAlert, word: "Down" },
+};
+
+export function NodeState({ state }: { state: string }) {
+  const look = NODE_LOOKS[state] ?? { color: "gray", icon: CircleAlert, word: state };
+  return (
+    <Badge color={look.color} variant="light" tt="none" className={`state state-${look.color}`} leftSection={<look.icon size={13} aria-hidden />}>
+      {look.word}
+    </Badge>
+  );
+}
+
+function NodeCard({ node, jobs, details }: { node: NodeRead; jobs: JobSummary[]; details: JobRead[] }) {
+  const now = useNow(1000);
+  const placed = new Set(node.gpus.map((gpu) => gpu.uuid));
+  const onGpus = new Map(details.map((job) => [job.id, job.gpu_uuids.filter((uuid) => placed.has(uuid))]));
+  const onCpu = jobs.filter((job) => (onGpus.get(job.id)?.length ?? 0) === 0);
+  return (
+    <Card component="section" aria-label={`Machine ${node.name}`}>
+      <Group justify="space-between" mb="sm" gap="xs">
+        <Group gap="sm">
+          <Title order={2} size="h4">
+            {node.name}
+          </Title>
+          <NodeState state={node.state} />
+          {node.reason && (
+            <Text size="sm" c="dimmed">
+              {node.reason}
+            </Text>
+          )}
+        </Group>
+        <Text size="sm" c="dimmed" className="numbers">
+          heard {ago(node.heartbeat_at, now)}
+        </Text>
+      </Group>
+      <Stack gap="sm">
+        {node.gpus.map((gpu) => (
+          <Gpu key={gpu.uuid} gpu={gpu} jobs={details.filter((job) => job.gpu_uuids.includes(gpu.uuid))} now={now} />
+        ))}
+        <div className="device">
+          <Group gap="xs" wrap="nowrap">
+            <Cpu size={18} aria-hidden />
+            <Text fw={600} size="sm">
+              CPU
+            </Text>
+            {node.gpus.length === 0 && (
+              <Text size="xs" c="dimmed">
+                no GPU: {node.gpu_reason ?? "none found"}
+              </Text>
+            )}
+          </Group>
+          <Meter
+            label={`CPU slots of ${node.name}`}
+            total={node.slots}
+            used={node.slots_used}
+            text={`${node.slots_used} of ${node.slots} slots in use`}
+          />
+          <Occupants jobs={onCpu} now={now} idle="no job" />
+        </div>
+      </Stack>
+    </Card>
+  );
+}
+
+function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobRead[]; now: number }) {
+  const { latest } = gpu;
+  const used = reading(latest, "device_used_bytes");
+  const busy = reading(latest, "utilization_percent");
+  const power = reading(latest, "power_watts");
+  const heat = reading(latest, "temperature_celsius");
+  const reasons = (latest["reasons"] ?? {}) as Record<string, string>;
+  const trail = useTrail(gpu.uuid, busy, now);
+  const total = gpu.memory_total_bytes;
+  return (
+    <div className="device" role="group" aria-label={`GPU ${gpu.index} of ${gpu.node}`}>
+      <Group justify="space-between" gap="xs">
+        <Group gap="xs">
+          <Badge variant="default" tt="none" radius="sm">
+            {gpu.index}
+          </Badge>
+          <Tooltip label={gpu.uuid}>
+            <Text fw={600} size="sm" tabIndex={0}>
+              {gpu.name}
+            </Text>
+          </Tooltip>
+          {!gpu.healthy && (
+            <Badge color="red" variant="light" tt="none" className="state state-red" leftSection={<CircleAlert size={13} aria-hidden />}>
+              Not well
+            </Badge>
+          )}
+        </Group>
+        <Group gap="md" className="numbers">
+          <Reading name="Utilisation" value={percent(busy)} reason={reasons["utilization_percent"]}>
+            <Spark values={trail} most={100} />
+          </Reading>
+          <Reading name="Power" value={power === null ? "–" : `${Math.round(power)} W`} reason={reasons["power_watts"]} />
+          <Reading name="Temperature" value={heat === null ? "–" : `${Math.round(heat)} °C`} reason={reasons["temperature_celsius"]} />
+        </Group>
+      </Group>
+      {!gpu.healthy && (
+        <Text size="sm" className="break">
+          {gpu.reason ?? "The driver gives no reason."}
+        </Text>
+      )}
+      <Meter
+        label={`Memory of GPU ${gpu.index} of ${gpu.node}`}
+        total={total}
+        used={used}
+        reserved={gpu.memory_reserved_bytes}
+        text={
+          `${used === null ? `use unknown (${reasons["device_used_bytes"] ?? "not read yet"})` : `${bytes(used)} used`}` +
+          `, ${bytes(gpu.memory_reserved_bytes)} reserved, of ${bytes(total)}`
+        }
+      />
+      <Occupants jobs={jobs} now={now} idle={gpu.memory_reserved_bytes > 0 ? "reserved for a job you may not see" : "free"} />
+    </div>
+  );
+}
+
+function reading(latest: Record<string, unknown>, name: string): number | null {
+  const found = latest[name];
+  return typeof found === "number" ? found : null;
+}
+
+function Reading({ name, value, reason, children }: { name: string; value: string; reason?: string; children?: React.ReactNode }) {
+  return (
+    <Tooltip label={reason ? `${name}: not known (${reason})` : name}>
+      <Group gap={6} wrap="nowrap">
+        {children}
+        <Text size="sm" component="span">
+          <span className="visually-hidden">{name} </span>
+          {value}
+        </Text>
+      </Group>
+    </Tooltip>
+  );
+}
+
+function Occupants({ jobs, now, idle }: { jobs: (JobSummary | JobRead)[]; now: number; idle: string }) {
+  if (jobs.length === 0) {
+    return (
+      <Text size="sm" c="dimmed">
+        {idle}
+      </Text>
+    );
+  }
+  return (
+    <Stack gap={2}>
+      {jobs.map((job) => (
+        <Group key={job.id} gap="xs" wrap="nowrap" className="numbers">
+          <StateBadge state={job.state} size="sm" />
+          <div className="clip" style={{ flex: 1 }}>
+            <JobLink job={job} />{" "}
+            <Text span size="sm" c="dimmed">
+              {job.owner}
+            </Text>
+          </div>
+          <Text size="sm" c="dimmed" style={{ whiteSpace: "nowrap" }}>
+            {job.progress ? `${percent(100 * job.progress.fraction)}, ` : ""}
+            {duration(secondsBetween(job.started_at, null, now))}
+          </Text>
+        </Group>
+      ))}
+    </Stack>
+  );
+}
+
+function Waiting({ jobs }: { jobs: JobSummary[] }) {
+  const now = useNow(5000);
+  const places = useQueries({
+    queries: jobs.slice(0, LOOKED_AT).map((job) => ({ ...queries.queue(job.id), staleTime: 5000 })),
+    combine: (results) => new Map(results.map((result, i) => [jobs[i]?.id, result.data])),
+  });
+  const inOrder = [...jobs].sort((a, b) => (places.get(a.id)?.position ?? 1e9) - (places.get(b.id)?.position ?? 1e9));
+  return (
+    <Card component="section" aria-labelledby="waiting">
+      <Title order={2} size="h4" id="waiting" mb="xs">
+        Waiting
+      </Title>
+      {jobs.length === 0 ? (
+        <Empty title="Nothing waits">
+          A job that is submitted now starts at once. <AnchorLink to="/jobs" size="sm" underline="always">See all jobs</AnchorLink>
+        </Empty>
+      ) : (
+        <Table.ScrollContainer minWidth={280}>
+          <Table verticalSpacing={6}>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th w={60}>Place</Table.Th>
+                <Table.Th>Job</Table.Th>
+                <Table.Th visibleFrom="sm">Whose</Table.Th>
+                <Table.Th>Why it waits</Table.Th>
+                <Table.Th visibleFrom="sm">Since</Table.Th>
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {inOrder.map((job) => {
+                const place = places.get(job.id);
+                return (
+                  <Table.Tr key={job.id}>
+                    <Table.Td className="numbers">{place?.position ?? "–"}</Table.Td>
+                    <Table.Td>
+                      <JobLink job={job} />
+                    </Table.Td>
+                    <Table.Td visibleFrom="sm">{job.owner}</Table.Td>
+                    <Table.Td>{place?.explanation ?? job.message ?? "the scheduler looks at it next"}</Table.Td>
+                    <Table.Td className="numbers" visibleFrom="sm" style={{ whiteSpace: "nowrap" }}>
+                      <Ago moment={job.submitted_at} now={now} />
+                    </Table.Td>
+                  </Table.Tr>
+                );
+              })}
+            </Table.Tbody>
+          </Table>
+        </Table.ScrollContainer>
+      )}
+    </Card>
+  );
+}

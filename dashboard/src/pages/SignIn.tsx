@@ -1,0 +1,77 @@
+import { Alert, Button, Card, Center, Code, Group, PasswordInput, Stack, Text, Title } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { CircleAlert } from "lucide-react";
+import { useState, type FormEvent } from "react";
+
+import { api, data, Refused } from "../api/client";
+import * as queries from "../api/queries";
+import { forgetToken, keepToken } from "../api/session";
+
+export function SignIn() {
+  const [given, setGiven] = useState("");
+  const [refusal, setRefusal] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
+  const { next } = useSearch({ from: "/sign-in" });
+  const client = useQueryClient();
+  const navigate = useNavigate();
+
+  async function enter(event: FormEvent) {
+    event.preventDefault();
+    setBusy(true);
+    setRefusal(null);
+    keepToken(given.trim());
+    try {
+      client.setQueryData(queries.me.queryKey, await data(api.GET("/v1/me")));
+      await navigate({ href: next?.startsWith("/") && !next.startsWith("//") ? next : "/" });
+    } catch (error) {
+      forgetToken();
+      const unknown = error instanceof Refused && error.problem.status === 401;
+      setRefusal(unknown ? "The lab does not know this token. It may have expired; ask for another." : String((error as Error).message));
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <Center mih="100vh" p="md" component="main">
+      <Card w="100%" maw={420} padding="xl">
+        <form onSubmit={(event) => void enter(event)}>
+          <Stack>
+            <Group gap="sm">
+              <img src="/favicon.svg" alt="" width={32} height={32} />
+              <Title order={1} size="h3">
+                gpulab
+              </Title>
+            </Group>
+            <Text size="sm" c="dimmed">
+              Paste the token that your instructor gave you. Whoever started the lab finds theirs in the file{" "}
+              <Code>admin.token</Code> of the lab&rsquo;s folder.
+            </Text>
+            <PasswordInput
+              label="Token"
+              placeholder="glab_…"
+              autoComplete="current-password"
+              required
+              withAsterisk={false}
+              autoFocus
+              value={given}
+              onChange={(event) => setGiven(event.currentTarget.value)}
+            />
+            {refusal !== null && (
+              <Alert color="red" variant="light" icon={<CircleAlert aria-hidden />} role="alert">
+                {refusal}
+              </Alert>
+            )}
+            <Button type="submit" loading={busy} disabled={given.trim() === ""}>
+              Sign in
+            </Button>
+            <Text size="xs" c="dimmed">
+              The token stays in this tab and is forgotten when you close it.
+            </Text>
+          </Stack>
+        </form>
+      </Card>
+    </Center>
+  );
+}

@@ -1,0 +1,120 @@
+import { Badge, Button, Group, Progress, Stack, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { CircleStop, RotateCcw } from "lucide-react";
+import type { ReactNode } from "react";
+
+import { api, data } from "../../api/client";
+import * as queries from "../../api/queries";
+import type { JobRead } from "../../api/schema";
+import { Facts } from "../../components/Facts";
+import { jobName, shortId } from "../../components/JobLink";
+import { AnchorLink } from "../../components/Links";
+import { StateBadge } from "../../components/StateBadge";
+import { Ago, useNow } from "../../components/Time";
+import { useAction } from "../../components/useAction";
+import { bytes, duration, percent, secondsBetween } from "../../format";
+import { FINAL } from "./states";
+
+export function Header({ job }: { job: JobRead }) {
+  const now = useNow(1000);
+  const { data: catalogue } = useQuery(queries.experiments);
+  const title = catalogue?.items.find((entry) => entry.slug === job.experiment)?.title;
+  const facts: [string, ReactNode][] = [
+    ["Submitted", <Ago key="submitted" moment={job.submitted_at} now={now} />],
+    ["Whose", job.owner],
+    [FINAL.has(job.state) ? "Took" : "Running for", duration(secondsBetween(job.started_at, job.finished_at, now))],
+    ["Runs on", job.node === null ? "not placed yet" : `${job.node}, ${job.gpu_uuids.length > 0 ? `${job.gpu_uuids.length} GPU` : "CPU"}`],
+    ["Seed", String(job.seed)],
+    ["Attempt", job.attempt === 0 ? "none yet" : String(job.attempt)],
+  ];
+  if (job.gpu_memory_bytes !== null) facts.push(["Reserved", `${bytes(job.gpu_memory_bytes)} a GPU`]);
+  if (job.priority !== "normal") facts.push(["Priority", job.priority]);
+  if (job.retry_of !== null) {
+    facts.push([
+      "Tried before as",
+      <AnchorLink key="retry" to="/jobs/$id" params={{ id: job.retry_of }} size="sm">
+        {shortId(job.retry_of)}
+      </AnchorLink>,
+    ]);
+  }
+  return (
+    <Stack gap="sm">
+      <Group justify="space-between" gap="sm" align="flex-start">
+        <div style={{ minWidth: 0 }}>
+          <Group gap="sm">
+            <Title order={1} size="h2" className="break">
+              {jobName(job)}
+            </Title>
+            <span aria-live="polite">
+              <StateBadge state={job.state} cause={job.cause} size="lg" />
+            </span>
+          </Group>
+          <Group gap={8} mt={2}>
+            <Text size="sm" c="dimmed">
+              {title ?? job.experiment}
+            </Text>
+            <Text size="xs" c="dimmed" className="mono" title={job.id}>
+              {shortId(job.id)}
+            </Text>
+            {job.tags.map((tag) => (
+              <Badge key={tag} variant="default" size="sm" tt="none">
+                {tag}
+              </Badge>
+            ))}
+          </Group>
+        </div>
+        <Actions job={job} />
+      </Group>
+      {job.progress !== null && !FINAL.has(job.state) && (
+        <div>
+          <Group justify="space-between" mb={4}>
+            <Text size="sm">{job.progress.message}</Text>
+            <Text size="sm" className="numbers">
+              {percent(100 * job.progress.fraction)}
+            </Text>
+          </Group>
+          <Progress value={100 * job.progress.fraction} size="lg" aria-label="Progress" animated />
+        </div>
+      )}
+      <Facts facts={facts} />
+    </Stack>
+  );
+}
+
+function Actions({ job }: { job: JobRead }) {
+  const navigate = useNavigate();
+  const at = { params: { path: { job_id: job.id } } };
+  const cancel = useAction(
+    () => data(api.POST("/v1/jobs/{job_id}/cancel", at)),
+    (after) => (after.state === "cancelled" ? "Cancelled." : "It was asked to stop, and may keep a checkpoint first."),
+  );
+  const retry = useAction(
+    () => data(api.POST("/v1/jobs/{job_id}/retry", at)),
+    async (made) => {
+      await navigate({ to: "/jobs/$id", params: { id: made.id } });
+      return "Submitted again.";
+    },
+  );
+  if (FINAL.has(job.state)) {
+    return (
+      <Group gap="xs">
+        <Button variant="default" size="sm" leftSection={<RotateCcw size={16} aria-hidden />} loading={retry.isPending} onClick={() => retry.mutate(undefined)}>
+          Run again
+        </Button>
+      </Group>
+    );
+  }
+  return (
+    <Button
+      variant="default"
+      size="sm"
+      leftSection={<CircleStop size={16} aria-hidden />}
+      loading={cancel.isPending}
+      disabled={job.cancel_requested_at !== null}
+      onClick={() => cancel.mutate(undefined)}
+    >
+      {job.cancel_requested_at === null ? "Cancel" : "Stopping"}
+    </Button>
+  );
+}

@@ -1,0 +1,139 @@
+/** Memory and use over time: what the device, the process and the allocator say, with what was predicted. */
+
+import { Card, List, Stack, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+
+import * as queries from "../../api/queries";
+import type { JobRead, SamplesRead, SampleTrack } from "../../api/schema";
+import { Chart, type Mark } from "../../charts/Chart";
+import type { Curve } from "../../charts/series";
+import { Answer, Empty } from "../../components/Feedback";
+import { bytes, duration, number } from "../../format";
+import { FINAL } from "./states";
+
+const POINTS = 4000;
+const HOST = { rss_bytes: "Main memory (resident)" };
+const DEVICE = {
+  device_used_bytes: "Device (NVML)",
+  process_used_bytes: "This job's processes (NVML)",
+  reserved_bytes: "Allocator, reserved",
+  allocated_bytes: "Allocator, allocated",
+};
+const USE = { utilization_percent: "GPU", cpu_percent: "CPU (100 % is one core)" };
+const REASONS: Record<string, string> = {
+  not_supported: "this GPU does not have the reading",
+  no_process: "the driver listed no process of the job",
+  pid_unknown: "the driver names processes by numbers of another namespace",
+  first_reading: "a rate needs two readings",
+  no_permission: "the driver gives it to other users only",
+  gpu_lost: "the GPU was lost",
+  implausible: "the driver gave a value that cannot be true",
+};
+
+export function Memory({ job }: { job: JobRead }) {
+  const query = useQuery(queries.samples(job.id, POINTS));
+  return (
+    <Answer query={query}>
+      {(samples) =>
+        samples.tracks.length === 0 ? (
+          <Card>
+            <Empty title={FINAL.has(job.state) ? "Nothing was measured" : "Nothing is measured yet"}>
+              {FINAL.has(job.state)
+                ? "The run ended before the first reading. Readings are taken ten times a second."
+                : "Readings appear when the run starts."}
+            </Empty>
+          </Card>
+        ) : (
+          <Timelines job={job} samples={samples} />
+        )
+      }
+    </Answer>
+  );
+}
+
+function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
+  const began = useMemo(() => Math.min(...samples.tracks.map((track) => track.times[0] ?? Infinity)), [samples]);
+  const view = useMemo(() => viewsOf(samples, began), [samples, began]);
+  const marks: Mark[] = samples.phases.map((phase) => ({ x: phase.time - began, label: phase.name }));
+  const common = { xLabel: "time", formatX: duration, clock: true, marks };
+  const missing = samples.tracks.flatMap((track) => Object.entries(track.reasons).map(([field, reason]) => ({ field, reason })));
+  return (
+    <Stack>
+      {view.device.length > 0 && (
+        <Card>
+          <Chart title="GPU memory" curves={view.device} {...common} formatY={bytes} binary fromZero height={300} />
+          <Text size="xs" c="dimmed" mt={4}>
+            Device minus processes is the neighbours and the driver; processes minus reserved is the CUDA context; reserved minus allocated
+            is what the allocator keeps for later.
+            {samples.predicted_peak_bytes === null && " No peak was predicted for this run."}
+          </Text>
+        </Card>
+      )}
+      {view.host.length > 0 && (
+        <Card>
+          <Chart title="Main memory" curves={view.host} {...common} formatY={bytes} binary fromZero />
+          {job.gpu_uuids.length === 0 && (
+            <Text size="xs" c="dimmed" mt={4}>
+              The run has no GPU, so there is no GPU memory to measure.
+            </Text>
+          )}
+        </Card>
+      )}
+      {view.use.length > 0 && (
+        <Card>
+          <Chart title="Utilisation" curves={view.use} {...common} formatY={(y) => `${number(y)} %`} fromZero />
+        </Card>
+      )}
+      {view.power.length > 0 && (
+        <Card>
+          <Chart title="Power" curves={view.power} {...common} formatY={(y) => `${number(y)} W`} fromZero height={180} />
+        </Card>
+      )}
+      {missing.length > 0 && (
+        <div>
+          <Text size="sm" fw={600}>
+            Where readings are missing
+          </Text>
+          <List size="sm" c="dimmed">
+            {missing.map(({ field, reason }, i) => (
+              <List.Item key={i}>
+                {field}: {REASONS[reason] ?? reason}
+              </List.Item>
+            ))}
+          </List>
+        </div>
+      )}
+    </Stack>
+  );
+}
+
+function viewsOf(samples: SamplesRead, began: number) {
+  const several = new Set(samples.tracks.map((track) => track.gpu_uuid).filter(Boolean)).size > 1;
+  const attempts = new Set(samples.tracks.map((track) => track.attempt)).size > 1;
+  const pick = (names: Record<string, string>, sources: string[]): Curve[] =>
+    samples.tracks
+      .filter((track) => sources.includes(track.source))
+      .flatMap((track) =>
+        Object.entries(names)
+          .filter(([field]) => track.values[field]?.some((reading) => typeof reading === "number"))
+          .map(([field, label]) => curve(track, field, label + suffix(track, several, attempts), began)),
+      );
+  const device = pick(DEVICE, ["gpu", "allocator"]);
+  if (samples.predicted_peak_bytes !== null && device.length > 0) {
+    const last = Math.max(...samples.tracks.map((track) => (track.times.at(-1) ?? began) - began));
+    const y = samples.predicted_peak_bytes;
+    device.push({ label: "Predicted peak", xs: [0, last], ys: [y, y], dash: [8, 5], color: 7 });
+  }
+  return { device, host: pick(HOST, ["host"]), use: pick(USE, ["gpu", "host"]), power: pick({ power_watts: "Board" }, ["gpu"]) };
+}
+
+function suffix(track: SampleTrack, several: boolean, attempts: boolean): string {
+  const gpu = several && track.gpu_uuid !== null ? `, ${track.gpu_uuid.slice(0, 8)}` : "";
+  return gpu + (attempts ? `, attempt ${track.attempt}` : "");
+}
+
+function curve(track: SampleTrack, field: string, label: string, began: number): Curve {
+  const ys = track.values[field]!.map((reading: unknown) => (typeof reading === "number" ? reading : null));
+  return { label, xs: track.times.map((time) => time - began), ys };
+}

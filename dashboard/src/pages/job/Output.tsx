@@ -1,0 +1,123 @@
+/** What the run prints, followed to its end. */
+
+import { Button, Checkbox, Group, Stack, Text } from "@mantine/core";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { ArrowDownToLine, Download } from "lucide-react";
+import { useLayoutEffect, useMemo, useRef, useState } from "react";
+
+import { api, data } from "../../api/client";
+import type { JobRead } from "../../api/schema";
+import { saveAs } from "../../charts/series";
+import { Answer, Empty } from "../../components/Feedback";
+import { bytes } from "../../format";
+import { FINAL } from "./states";
+
+const PIECE = 2 ** 18;
+const FIRST = -(2 ** 16);
+
+function read(id: string, offset: number, signal?: AbortSignal) {
+  return data(api.GET("/v1/jobs/{job_id}/logs", { params: { path: { job_id: id }, query: { offset, limit: PIECE } }, signal }));
+}
+
+/** The last pieces of the output, growing; `whole` reads it from its first byte. */
+function useOutput(job: JobRead, whole: boolean) {
+  const query = useInfiniteQuery({
+    queryKey: ["output", job.id, whole],
+    queryFn: ({ pageParam, signal }) => read(job.id, pageParam, signal),
+    initialPageParam: whole ? 0 : FIRST,
+    getNextPageParam: (last) => (last.complete ? undefined : last.next_offset),
+    // Only the end grows: earlier pieces are never read again.
+    staleTime: Infinity,
+  });
+  const { hasNextPage, isFetching, fetchNextPage, data: found } = query;
+  const last = found?.pages.at(-1);
+  const idle = last === undefined || last.text === "";
+  useLayoutEffect(() => {
+    if (!hasNextPage || isFetching) return;
+    const timer = window.setTimeout(() => void fetchNextPage({ cancelRefetch: false }), idle ? 1000 : 150);
+    return () => window.clearTimeout(timer);
+  }, [hasNextPage, isFetching, idle, fetchNextPage, last]);
+  return query;
+}
+
+export function Output({ job }: { job: JobRead }) {
+  const [whole, setWhole] = useState(false);
+  const [following, setFollowing] = useState(true);
+  const query = useOutput(job, whole);
+  const place = useRef<HTMLPreElement>(null);
+  const text = useMemo(() => cleaned(query.data?.pages.map((page) => page.text).join("") ?? ""), [query.data]);
+  const start = query.data?.pages[0]?.offset ?? 0;
+
+  useLayoutEffect(() => {
+    const log = place.current;
+    if (following && log !== null) log.scrollTop = log.scrollHeight;
+  }, [text, following]);
+
+  return (
+    <Answer query={query}>
+      {({ pages }) =>
+        text === "" ? (
+          <Empty title={FINAL.has(job.state) && pages.at(-1)?.complete ? "The run printed nothing" : "Nothing is printed yet"} />
+        ) : (
+          <Stack gap="xs">
+            <Group justify="space-between" gap="xs">
+              <Group gap="md">
+                <Checkbox
+                  size="sm"
+                  label="Follow"
+                  checked={following}
+                  onChange={(event) => setFollowing(event.currentTarget.checked)}
+                />
+                {start > 0 && (
+                  <Group gap="xs">
+                    <Text size="sm" c="dimmed">
+                      The first {bytes(start)} are not shown.
+                    </Text>
+                    <Button size="compact-sm" variant="default" onClick={() => setWhole(true)}>
+                      Show all
+                    </Button>
+                  </Group>
+                )}
+              </Group>
+              <Group gap="xs">
+                {!following && (
+                  <Button size="compact-sm" variant="light" leftSection={<ArrowDownToLine size={15} aria-hidden />} onClick={() => setFollowing(true)}>
+                    To the end
+                  </Button>
+                )}
+                <Button
+                  size="compact-sm"
+                  variant="default"
+                  leftSection={<Download size={15} aria-hidden />}
+                  onClick={() => saveAs(`${job.experiment}-${job.id.slice(-8)}.log`, new Blob([text], { type: "text/plain" }))}
+                >
+                  Save
+                </Button>
+              </Group>
+            </Group>
+            <pre
+              ref={place}
+              className="log"
+              role="log"
+              aria-label="Output of the run"
+              tabIndex={0}
+              onScroll={(event) => {
+                const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
+                setFollowing(scrollHeight - scrollTop - clientHeight < 24);
+              }}
+            >
+              {text}
+            </pre>
+          </Stack>
+        )
+      }
+    </Answer>
+  );
+}
+
+/** Of a line that a progress bar wrote over and over, the last; and no terminal colours. */
+function cleaned(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  const plain = text.replaceAll(/\u001b\[[0-9;]*[A-Za-z]/g, "");
+  return plain.includes("\r") ? plain.replaceAll(/[^\n]*\r(?!\n)(?=[^\n])/g, "") : plain;
+}

@@ -1,0 +1,56 @@
+/** What was asked for, with what the run ran on. */
+
+import { Button, Card, CopyButton, Group, SimpleGrid, Stack, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Check, Copy } from "lucide-react";
+
+import * as queries from "../../api/queries";
+import type { JobRead } from "../../api/schema";
+import { Fields, inOrder } from "../../components/Facts";
+import { duration } from "../../format";
+
+export function Spec({ job }: { job: JobRead }) {
+  const { data: experiment } = useQuery(queries.experiment(job.experiment));
+  const order = { experiment: job.experiment, spec: job.spec, seed: job.seed, tags: job.tags };
+  return (
+    <SimpleGrid cols={{ base: 1, md: 2 }}>
+      <Card>
+        <Stack gap="sm">
+          <Group justify="space-between">
+            <Title order={2} size="h4">
+              Spec
+            </Title>
+            <CopyButton value={JSON.stringify(order, null, 2)}>
+              {({ copied, copy }) => (
+                <Button size="compact-sm" variant="default" onClick={copy} leftSection={copied ? <Check size={15} aria-hidden /> : <Copy size={15} aria-hidden />}>
+                  {copied ? "Copied" : "Copy as JSON"}
+                </Button>
+              )}
+            </CopyButton>
+          </Group>
+          <Fields of={inOrder(job.spec, experiment?.spec_schema)} label="Spec" schema={experiment?.spec_schema} />
+        </Stack>
+      </Card>
+      <Card>
+        <Title order={2} size="h4" mb="sm">
+          Around it
+        </Title>
+        <Fields
+          label="Around the spec"
+          of={{
+            experiment: job.experiment,
+            seed: job.seed,
+            time_limit: duration(job.time_limit_seconds),
+            priority: job.priority,
+            gpus: job.gpus,
+            exclusive: job.exclusive,
+            data_sets: job.datasets.join(", ") || "none",
+            device: job.device,
+            gpu: job.gpu_uuids.join(", ") || null,
+            ...job.versions,
+          }}
+        />
+      </Card>
+    </SimpleGrid>
+  );
+}

@@ -1,0 +1,94 @@
+/** Every address of the dashboard, with what its query may hold. Pages are loaded when they are first opened. */
+
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from "@tanstack/react-router";
+
+import type { JobFilters } from "./api/queries";
+import { signedIn } from "./api/session";
+import { NotThere, PageFailed, Waiting } from "./components/Feedback";
+import { Shell } from "./components/Shell";
+import { listOf, oneOf, strings, text } from "./search";
+
+const STATES = ["queued", "leased", "running", "succeeded", "failed", "cancelled"] as const;
+export const JOB_TABS = ["overview", "memory", "output", "files", "history", "spec"] as const;
+export type JobTab = (typeof JOB_TABS)[number];
+
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({ component: Outlet, notFoundComponent: NotThere });
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  validateSearch: (search): { next?: string } => ({ next: text(search["next"]) }),
+  component: lazyRouteComponent(() => import("./pages/SignIn"), "SignIn"),
+});
+
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: "inside",
+  beforeLoad: ({ location }) => {
+    if (!signedIn()) throw redirect({ to: "/sign-in", search: { next: location.href } });
+  },
+  component: Shell,
+});
+
+const lab = createRoute({
+  getParentRoute: () => inside,
+  path: "/",
+  component: lazyRouteComponent(() => import("./pages/Lab"), "Lab"),
+});
+const jobs = createRoute({
+  getParentRoute: () => inside,
+  path: "/jobs",
+  validateSearch: (search): JobFilters => ({
+    state: listOf(search["state"], STATES),
+    experiment: text(search["experiment"]),
+    owner: text(search["owner"]),
+    tag: text(search["tag"]),
+    text: text(search["text"]),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Jobs"), "Jobs"),
+});
+const job = createRoute({
+  getParentRoute: () => inside,
+  path: "/jobs/$id",
+  validateSearch: (search): { tab?: JobTab } => ({ tab: oneOf(search["tab"], JOB_TABS) }),
+  component: lazyRouteComponent(() => import("./pages/Job"), "Job"),
+});
+
+const compare = createRoute({
+  getParentRoute: () => inside,
+  path: "/compare",
+  validateSearch: (search): { jobs?: string[]; metric?: string; x?: string; y?: string } => ({
+    jobs: strings(search["jobs"]),
+    metric: text(search["metric"]),
+    x: text(search["x"]),
+    y: text(search["y"]),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Compare"), "Compare"),
+});
+
+const tree = root.addChildren([signIn, inside.addChildren([lab, jobs, job, compare])]);
+
+export function createTheRouter(queries: QueryClient) {
+  return createRouter({
+    routeTree: tree,
+    context: { queries },
+    defaultPreload: "intent",
+    defaultPendingComponent: Waiting,
+    defaultErrorComponent: PageFailed,
+    scrollRestoration: true,
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof createTheRouter>;
+  }
+}

@@ -1,0 +1,102 @@
+"""Chromium driven against a whole lab. Without Chromium or a built dashboard these tests are skipped, and say why."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.scene import Scene
+
+ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "build" / "screenshots"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+# No sandbox, since tests may run as root; and nothing that the browser would do on its own account.
+FLAGS = [
+    f"--{name}"
+    for name in (
+        "no-sandbox",
+        "disable-gpu",
+        "disable-quic",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "disable-default-apps",
+    )
+]
+SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    if not (ROOT / "dashboard" / "dist" / "index.html").exists():
+        pytest.skip("needs the built dashboard: make dashboard")
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="package")
+def scene(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A lab where much goes on."""
+    made = Scene(tmp_path_factory.mktemp("scene"))
+    try:
+        made.start()
+        made.play()
+        yield made
+    finally:
+        made.stop()
+
+
+Opener = Callable[..., BrowserContext]
+
+
+@pytest.fixture(scope="package")
+def open_context(browser: Browser, scene: Scene) -> Iterator[Opener]:
+    """Make a browser of its own: theme, device, and whether somebody is signed in."""
+    made: list[BrowserContext] = []
+
+    def opened(theme: str = "light", device: str = "desktop", *, signed_in: bool = True) -> BrowserContext:
+        width, height = SIZES[device]
+        context = browser.new_context(
+            base_url=scene.url,
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if theme == "dark" else "light",
+            is_mobile=device == "phone",
+            has_touch=device == "phone",
+            timezone_id="Europe/Berlin",
+            locale="en-GB",
+        )
+        context.set_default_timeout(15_000)
+        if signed_in:
+            context.add_init_script(f"sessionStorage.setItem('gpulab.token', '{scene.token}')")
+        made.append(context)
+        return context
+
+    yield opened
+    for context in made:
+        context.close()
+
+
+@pytest.fixture
+def page(open_context: Opener) -> Iterator[Page]:
+    """A signed-in page on a desktop, whose errors fail the test."""
+    made = open_context().new_page()
+    complaints = listen(made)
+    yield made
+    made.close()
+    assert complaints == []
+
+
+def listen(page: Page) -> list[str]:
+    """What the page complains of from now on: its errors, and whatever its policy refused."""
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+    return complaints

@@ -1,0 +1,97 @@
+"""Every page, light and dark, wide and narrow: it says what it should, fits, and a screen reader can read it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ROOT, SHOTS, Opener, listen
+from tests.browser.scene import Scene
+
+AXE = ROOT / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
+MODES = [("light", "desktop"), ("dark", "desktop"), ("light", "phone"), ("dark", "phone")]
+GRAVE = ("serious", "critical")
+
+
+@dataclass(frozen=True)
+class View:
+    """A page, by a name, at an address of the scene, with words that it must show."""
+
+    name: str
+    address: Callable[[dict[str, str]], str]
+    words: str
+    charts: int = 0
+
+
+VIEWS = [
+    View("lab", lambda _: "/", "batch 64 on a whole GPU"),
+    View("jobs", lambda _: "/jobs", "bands, few images"),
+    View("job", lambda ids: f"/jobs/{ids['trained']}", "Validation accuracy", charts=2),
+    View("job-running", lambda ids: f"/jobs/{ids['running']}", "step 260", charts=2),
+    View("job-memory", lambda ids: f"/jobs/{ids['running']}?tab=memory", "Device (NVML)", charts=3),
+    View("job-waiting", lambda ids: f"/jobs/{ids['waiting_1']}", "in line"),
+    View("job-failed", lambda ids: f"/jobs/{ids['failed']}?tab=output", "ValueError: the probe was told to fail"),
+    View("job-files", lambda ids: f"/jobs/{ids['trained']}?tab=files", "Save"),
+    View("job-history", lambda ids: f"/jobs/{ids['trained']}?tab=history", "Starting"),
+    View("job-spec", lambda ids: f"/jobs/{ids['trained']}?tab=spec", "Images per class"),
+    View("compare", lambda ids: f'/compare?jobs=["{ids["trained"]}","{ids["trained_more"]}"]', "Where they differ", 2),
+    View("compare-empty", lambda _: "/compare", "Nothing is chosen yet"),
+    View("nowhere", lambda _: "/no/such/page", "There is no such page"),
+]
+
+
+@pytest.fixture(scope="package", params=MODES, ids="-".join)
+def mode(request: pytest.FixtureRequest, open_context: Opener) -> Iterator[tuple[str, Page]]:
+    theme, device = request.param
+    page = open_context(theme, device).new_page()
+    yield f"{theme}-{device}", page
+    page.close()
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_page_shows_what_it_should(mode: tuple[str, Page], scene: Scene, view: View) -> None:
+    name, page = mode
+    complaints = listen(page)
+    page.goto(view.address(scene.ids))
+    expect(page.get_by_text(view.words).first).to_be_visible()
+    if view.charts:
+        expect(page.locator(".chart canvas").nth(view.charts - 1)).to_be_visible()
+    expect(page.get_by_role("status", name="Loading")).to_have_count(0)
+    look(page, name, view.name)
+    assert complaints == []
+
+
+@pytest.mark.parametrize(("theme", "device"), MODES)
+def test_sign_in_page(open_context: Opener, theme: str, device: str) -> None:
+    page = open_context(theme, device, signed_in=False).new_page()
+    page.goto("/")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    look(page, f"{theme}-{device}", "sign-in")
+    page.close()
+
+
+def look(page: Page, mode: str, name: str) -> None:
+    """Keep a picture, and check what no eye should have to: nothing sticks out, and nothing grave for a reader."""
+    place = SHOTS / mode / f"{name}.png"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=place, full_page=True, animations="disabled")
+    over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert over <= 0, f"the page is {over} px wider than the screen"
+    assert grave(page) == []
+
+
+def grave(page: Page, script: Path = AXE) -> list[str]:
+    """What axe finds serious or worse, with where."""
+    if not page.evaluate("'axe' in window"):
+        # Not as a script element: the page's policy would rightly refuse it.
+        page.evaluate(script.read_text() + "\n;undefined")
+    found: list[dict[str, Any]] = page.evaluate("axe.run().then((result) => result.violations)")
+    return [
+        f"{violation['id']} ({violation['impact']}): {node['target']} {node.get('failureSummary', '')}"
+        for violation in found
+        if violation["impact"] in GRAVE
+        for node in violation["nodes"]
+    ]

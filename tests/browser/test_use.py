@@ -1,0 +1,154 @@
+"""The dashboard in use: signing in, following a job, finding, comparing, and a lab that goes away."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Opener
+from tests.browser.scene import Scene
+
+FIRST_LOAD_BYTES = 300_000
+
+
+def test_token_is_refused_in_words_and_taken_when_it_is_good(open_context: Opener, scene: Scene) -> None:
+    page = open_context(signed_in=False).new_page()
+    page.goto(f"/jobs/{scene.ids['trained']}")
+    expect(page).to_have_url(re.compile("/sign-in"))
+    page.get_by_label("Token", exact=True).fill("glab_wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("does not know this token")
+    page.get_by_label("Token", exact=True).fill(scene.token)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="bands, few images")).to_be_visible()
+    page.get_by_role("button", name="admin").click()
+    page.get_by_role("menuitem", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    page.close()
+
+
+def test_running_job_is_followed_without_a_reload(page: Page, scene: Scene) -> None:
+    page.goto(f"/jobs/{scene.ids['running']}")
+    expect(page.get_by_text("step 260").first).to_be_visible()
+    scene.go_on(280)
+    expect(page.get_by_text("step 280").first).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Chart of Step .* to 280"))).to_be_visible()
+
+
+def test_jobs_are_found_by_name_and_state(page: Page) -> None:
+    page.goto("/jobs")
+    expect(page.get_by_role("link", name="too large a batch")).to_be_visible()
+    page.get_by_label("Search").fill("bands")
+    expect(page.get_by_role("link", name="too large a batch")).to_have_count(0)
+    expect(page.get_by_role("link", name="bands, few images")).to_be_visible()
+    expect(page).to_have_url(re.compile("text=bands"))
+    page.goto('/jobs?state=["failed"]')
+    expect(page.get_by_text("Failed: diverged")).to_be_visible()
+    expect(page.get_by_role("link", name="bands, few images")).to_have_count(0)
+
+
+def test_jobs_are_sorted_by_a_column(page: Page) -> None:
+    page.goto("/jobs")
+    page.get_by_role("button", name="Name").click()
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
+    names = page.locator(".jobs .row .name a").all_inner_texts()
+    assert names == sorted(names, key=str.lower)
+
+
+def test_chosen_jobs_are_compared(page: Page) -> None:
+    page.goto("/jobs?text=bands")
+    page.get_by_role("checkbox", name=re.compile("Choose bands, few")).check()
+    page.get_by_role("checkbox", name=re.compile("Choose bands, more")).check()
+    page.get_by_role("link", name="Compare 2").click()
+    row = page.get_by_role("row", name=re.compile("^Images per class"))
+    expect(row).to_contain_text("10")
+    expect(row).to_contain_text("20")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name=re.compile("^Save Train accuracy as CSV")).click()
+    assert saved.value.path().read_text().startswith("step,")
+
+
+def test_chart_zooms_and_shows_all_again(page: Page, scene: Scene) -> None:
+    page.goto(f"/jobs/{scene.ids['trained']}")
+    chart = page.locator(".chart .u-over").first
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 50, steps=4)
+    page.mouse.up()
+    everything = page.get_by_role("button", name=re.compile("^Show all of"))
+    expect(everything).to_be_visible()
+    everything.click()
+    expect(everything).to_have_count(0)
+
+
+def test_pages_are_reached_and_used_with_the_keyboard(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Lab", level=1)).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
+    page.get_by_role("link", name="Jobs", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
+
+
+def test_chosen_theme_stays(open_context: Opener) -> None:
+    page = open_context("light").new_page()
+    page.goto("/")
+    page.get_by_role("button", name="Switch to dark colours").click()
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
+    page.close()
+
+
+def test_times_are_in_the_zone_of_the_reader(page: Page, scene: Scene) -> None:
+    page.goto(f"/jobs/{scene.ids['trained']}?tab=history")
+    expect(page.get_by_text(re.compile("CES?T|GMT[+]")).first).to_be_visible()
+
+
+def test_job_is_cancelled(page: Page, scene: Scene) -> None:
+    page.goto(f"/jobs/{scene.ids['waiting_2']}")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled").first).to_be_visible()
+
+
+@pytest.mark.parametrize("address", ["/", "/jobs", "/compare"])
+def test_no_request_leaves_the_lab(open_context: Opener, scene: Scene, address: str) -> None:
+    context = open_context()
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url))
+    page = context.new_page()
+    page.goto(address)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    elsewhere = [url for url in asked if not url.startswith((scene.url, "blob:", "data:"))]
+    assert asked
+    assert elsewhere == []
+    page.close()
+
+
+def test_first_load_is_small(open_context: Opener) -> None:
+    page = open_context().new_page()
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    sizes: list[int] = []
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Lab", level=1)).to_be_visible()
+    page.wait_for_load_state("load")
+    assert 50_000 < sum(sizes) < FIRST_LOAD_BYTES
+    page.close()
+
+
+def test_lab_that_goes_away_and_comes_back(open_context: Opener, scene: Scene) -> None:
+    page = open_context().new_page()
+    page.goto(f"/jobs/{scene.ids['running']}")
+    expect(page.get_by_text("step 280").first).to_be_visible()
+    scene.kill("api")
+    expect(page.get_by_text("The lab does not answer")).to_be_visible()
+    expect(page.get_by_text("step 280").first).to_be_visible()
+    scene.go_on(300)
+    scene.start("api")
+    expect(page.get_by_text("The lab does not answer")).to_have_count(0, timeout=30_000)
+    expect(page.get_by_text("step 300").first).to_be_visible()
+    page.close()
