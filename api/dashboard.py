@@ -10,9 +10,10 @@ from pathlib import Path
 
 from anyio import to_thread
 from fastapi import FastAPI
+from starlette.datastructures import URLPath
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
-from starlette.routing import BaseRoute, Match, NoMatchFound, URLPath
+from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from api import etag

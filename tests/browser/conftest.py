@@ -75,7 +75,8 @@ def open_context(browser: Browser, scene: Scene) -> Iterator[Opener]:
         )
         context.set_default_timeout(15_000)
         if signed_in:
-            context.add_init_script(f"sessionStorage.setItem('gpulab.token', '{scene.token}')")
+            answer = context.request.post("/v1/session", data={"token": scene.token})
+            assert answer.ok, answer.text()
         made.append(context)
         return context
 

@@ -3,7 +3,7 @@
 import createClient from "openapi-fetch";
 
 import type { paths, Problem } from "./schema";
-import { forgetToken, token } from "./session";
+import { csrf, forget } from "./session";
 
 /** A refusal of the API, with what it said. */
 export class Refused extends Error {
@@ -20,8 +20,8 @@ export class Unreachable extends Error {
 }
 
 async function authorized(input: Request): Promise<Response> {
-  const held = token();
-  if (held !== null) input.headers.set("Authorization", `Bearer ${held}`);
+  const held = csrf();
+  if (held !== null && input.method !== "GET") input.headers.set("X-CSRF-Token", held);
   let response: Response;
   try {
     response = await fetch(input);
@@ -29,7 +29,7 @@ async function authorized(input: Request): Promise<Response> {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Unreachable();
   }
-  if (response.status === 401 && held !== null && held === token()) forgetToken();
+  if (response.status === 401 && held !== null && held === csrf()) forget();
   return response;
 }
 
@@ -44,7 +44,7 @@ export async function data<T>(asked: Promise<Answer<T>>): Promise<T> {
   throw new Refused(problemOf(error, response));
 }
 
-/** A file of the API, with the reader's rights. */
+/** A file of the API. */
 export async function file(path: string, signal?: AbortSignal): Promise<Response> {
   const response = await authorized(new Request(new URL(path, location.origin), { signal: signal ?? null }));
   if (!response.ok) throw new Refused(problemOf(await response.json().catch(() => null), response));

@@ -6,7 +6,7 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { EventSource } from "eventsource";
 
-import { forgetToken, token } from "./session";
+import { forget } from "./session";
 
 /** Notices of a busy job come ten times a second; nobody reads charts that fast. */
 const PAUSE_MILLISECONDS = 700;
@@ -53,9 +53,8 @@ export function follow(queries: QueryClient): () => void {
 
   const source = new EventSource("/v1/stream", {
     fetch: async (input, init) => {
-      const headers = { ...init.headers, Authorization: `Bearer ${token() ?? ""}` };
-      const response = await fetch(input, { ...init, headers });
-      if (response.status === 401) forgetToken();
+      const response = await fetch(input, init);
+      if (response.status === 401) forget();
       // The standard gives up on a refusal; a lab that starts or is full will answer again, so this one counts as silence.
       if (response.status >= 500) throw new TypeError(`the lab answered ${response.status}`);
       return response;

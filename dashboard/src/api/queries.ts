@@ -127,11 +127,11 @@ export const study = (id: string) =>
     queryFn: ({ signal }) => data(api.GET("/v1/studies/{study_id}", { params: { path: { study_id: id } }, signal })),
   });
 
-/** A file as an address that the page may show; small previews alone. */
-export const preview = (id: string, name: string, sha256: string) =>
+/** The text of a small file. */
+export const words = (id: string, name: string, sha256: string) =>
   queryOptions({
     queryKey: ["artifact", id, name, sha256],
-    queryFn: async ({ signal }) => (await file(artifactPath(id, name), signal)).blob(),
+    queryFn: async ({ signal }) => (await file(artifactPath(id, name), signal)).text(),
     staleTime: Infinity,
   });
 

@@ -1,22 +1,22 @@
-/** Who is signed in on this tab. The token stays in the tab's own storage and goes nowhere but to the lab. */
+/**
+ * Who is signed in. The session itself is a cookie that no script reads; beside it lies a second one, whose value goes with
+ * every change so that no other site can make one. That it is there is how this page knows that somebody signed in.
+ */
 
-const KEY = "gpulab.token";
+const CSRF = /(?:^|;\s*)gpulab_csrf=([^;]*)/;
 const listeners = new Set<() => void>();
 
-export function token(): string | null {
-  return sessionStorage.getItem(KEY);
+export function csrf(): string | null {
+  return CSRF.exec(document.cookie)?.[1] ?? null;
 }
 
 export function signedIn(): boolean {
-  return token() !== null;
+  return csrf() !== null;
 }
 
-export function keepToken(value: string): void {
-  sessionStorage.setItem(KEY, value);
-}
-
-export function forgetToken(): void {
-  sessionStorage.removeItem(KEY);
+/** The session is over, here or at the lab. */
+export function forget(): void {
+  document.cookie = "gpulab_csrf=; path=/; max-age=0";
   for (const tell of listeners) tell();
 }
 

@@ -31,7 +31,8 @@ import { useEffect, useSyncExternalStore } from "react";
 
 import { contactStore, follow } from "../api/live";
 import * as queries from "../api/queries";
-import { forgetToken } from "../api/session";
+import { api } from "../api/client";
+import { forget } from "../api/session";
 import { ago } from "../format";
 import { PlaceLink } from "./Links";
 import { useNow } from "./Time";
@@ -145,7 +146,7 @@ function Person() {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{data ? `${data.name}, ${data.role}` : "Signed in"}</Menu.Label>
-        <Menu.Item leftSection={<LogOut size={16} aria-hidden />} onClick={forgetToken}>
+        <Menu.Item leftSection={<LogOut size={16} aria-hidden />} onClick={() => void api.DELETE("/v1/session").finally(forget)}>
           Sign out
         </Menu.Item>
       </Menu.Dropdown>

@@ -4,6 +4,7 @@ import { Badge } from "@mantine/core";
 import { Ban, CircleCheck, CircleDashed, CirclePlay, CircleX, Hourglass, type LucideIcon } from "lucide-react";
 
 import type { FailureCause, JobState } from "../api/schema";
+import { words } from "../format";
 
 const LOOKS: Record<JobState, { color: string; icon: LucideIcon; word: string }> = {
   queued: { color: "gray", icon: Hourglass, word: "Queued" },
@@ -18,7 +19,9 @@ export const STATE_WORDS: Record<JobState, string> = Object.fromEntries(
   Object.entries(LOOKS).map(([state, look]) => [state, look.word]),
 ) as Record<JobState, string>;
 
-export const CAUSES: Record<FailureCause, string> = {
+/** The causes that have a better name than their own. */
+const CAUSES: Partial<Record<FailureCause, string>> = {
+  idle: "Idle GPU",
   out_of_memory: "Out of memory",
   diverged: "Diverged",
   error: "Error",
@@ -28,9 +31,13 @@ export const CAUSES: Record<FailureCause, string> = {
   cannot_fit: "Cannot fit",
 };
 
+export function causeName(cause: FailureCause): string {
+  return CAUSES[cause] ?? words(cause);
+}
+
 export function StateBadge({ state, cause, size = "md" }: { state: JobState; cause?: FailureCause | null; size?: string }) {
   const { color, icon: Icon, word } = LOOKS[state];
-  const label = state === "failed" && cause ? CAUSES[cause] : word;
+  const label = state === "failed" && cause ? causeName(cause) : word;
   return (
     <Badge
       color={color}

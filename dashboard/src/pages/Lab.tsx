@@ -5,7 +5,7 @@ import { useQueries, useQuery } from "@tanstack/react-query";
 import { CircleAlert, CircleCheck, CirclePause, Cpu, type LucideIcon } from "lucide-react";
 
 import * as queries from "../api/queries";
-import type { GpuRead, JobRead, JobSummary, NodeRead } from "../api/schema";
+import type { GpuRead, JobSummary, NodeRead } from "../api/schema";
 import { Answer, Empty } from "../components/Feedback";
 import { JobLink } from "../components/JobLink";
 import { AnchorLink } from "../components/Links";
@@ -14,7 +14,7 @@ import { StateBadge } from "../components/StateBadge";
 import { Ago, useNow } from "../components/Time";
 import { ago, bytes, duration, percent, secondsBetween } from "../format";
 
-/** So many running and waiting jobs are asked for their place; a lab has few GPUs and long queues. */
+/** So many waiting jobs are asked for their place and reason; queues may be long. */
 const LOOKED_AT = 40;
 
 export function Lab() {
@@ -23,10 +23,6 @@ export function Lab() {
   const all = unfinished.data?.items ?? [];
   const active = all.filter((job) => job.state !== "queued");
   const waiting = all.filter((job) => job.state === "queued").reverse();
-  const details = useQueries({
-    queries: active.slice(0, LOOKED_AT).map((job) => queries.job(job.id)),
-    combine: (results) => results.flatMap((result) => result.data ?? []),
-  });
   return (
     <Stack gap="lg">
       <Title order={1} size="h2">
@@ -48,7 +44,6 @@ export function Lab() {
                   key={node.name}
                   node={node}
                   jobs={active.filter((job) => job.node === node.name)}
-                  details={details}
                 />
               ))
             )}
@@ -110,11 +105,9 @@ export function NodeState({ state }: { state: string }) {
   );
 }
 
-function NodeCard({ node, jobs, details }: { node: NodeRead; jobs: JobSummary[]; details: JobRead[] }) {
+function NodeCard({ node, jobs }: { node: NodeRead; jobs: JobSummary[] }) {
   const now = useNow(1000);
-  const placed = new Set(node.gpus.map((gpu) => gpu.uuid));
-  const onGpus = new Map(details.map((job) => [job.id, job.gpu_uuids.filter((uuid) => placed.has(uuid))]));
-  const onCpu = jobs.filter((job) => (onGpus.get(job.id)?.length ?? 0) === 0);
+  const onCpu = jobs.filter((job) => job.gpu_uuids.length === 0);
   return (
     <Card component="section" aria-label={`Machine ${node.name}`}>
       <Group justify="space-between" mb="sm" gap="xs">
@@ -135,7 +128,7 @@ function NodeCard({ node, jobs, details }: { node: NodeRead; jobs: JobSummary[];
       </Group>
       <Stack gap="sm">
         {node.gpus.map((gpu) => (
-          <Gpu key={gpu.uuid} gpu={gpu} jobs={details.filter((job) => job.gpu_uuids.includes(gpu.uuid))} now={now} />
+          <Gpu key={gpu.uuid} gpu={gpu} jobs={jobs.filter((job) => job.gpu_uuids.includes(gpu.uuid))} now={now} />
         ))}
         <div className="device">
           <Group gap="xs" wrap="nowrap">
@@ -162,7 +155,7 @@ function NodeCard({ node, jobs, details }: { node: NodeRead; jobs: JobSummary[];
   );
 }
 
-function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobRead[]; now: number }) {
+function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobSummary[]; now: number }) {
   const { latest } = gpu;
   const used = reading(latest, "device_used_bytes");
   const busy = reading(latest, "utilization_percent");
@@ -236,7 +229,7 @@ function Reading({ name, value, reason, children }: { name: string; value: strin
   );
 }
 
-function Occupants({ jobs, now, idle }: { jobs: (JobSummary | JobRead)[]; now: number; idle: string }) {
+function Occupants({ jobs, now, idle }: { jobs: JobSummary[]; now: number; idle: string }) {
   if (jobs.length === 0) {
     return (
       <Text size="sm" c="dimmed">

@@ -6,7 +6,6 @@ import { useState, type FormEvent } from "react";
 
 import { api, data, Refused } from "../api/client";
 import * as queries from "../api/queries";
-import { forgetToken, keepToken } from "../api/session";
 
 export function SignIn() {
   const [given, setGiven] = useState("");
@@ -20,12 +19,10 @@ export function SignIn() {
     event.preventDefault();
     setBusy(true);
     setRefusal(null);
-    keepToken(given.trim());
     try {
-      client.setQueryData(queries.me.queryKey, await data(api.GET("/v1/me")));
+      client.setQueryData(queries.me.queryKey, await data(api.POST("/v1/session", { body: { token: given.trim() } })));
       await navigate({ href: next?.startsWith("/") && !next.startsWith("//") ? next : "/" });
     } catch (error) {
-      forgetToken();
       const unknown = error instanceof Refused && error.problem.status === 401;
       setRefusal(unknown ? "The lab does not know this token. It may have expired; ask for another." : String((error as Error).message));
     } finally {
@@ -67,7 +64,7 @@ export function SignIn() {
               Sign in
             </Button>
             <Text size="xs" c="dimmed">
-              The token stays in this tab and is forgotten when you close it.
+              The token is turned into a session of this browser and not kept.
             </Text>
           </Stack>
         </form>

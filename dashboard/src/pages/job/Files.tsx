@@ -3,14 +3,11 @@
 import { Button, Card, Code, Group, Image, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Download, Eye } from "lucide-react";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 
-import { file } from "../../api/client";
 import * as queries from "../../api/queries";
 import type { ArtifactRead, JobRead } from "../../api/schema";
-import { saveAs } from "../../charts/series";
 import { Answer, Empty, Failure, Waiting } from "../../components/Feedback";
-import { useAction } from "../../components/useAction";
 import { bytes } from "../../format";
 import { FINAL } from "./states";
 
@@ -50,13 +47,6 @@ function readable(artifact: ArtifactRead): boolean {
 
 function FileCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
   const [open, setOpen] = useState(false);
-  const save = useAction(
-    async () => (await file(queries.artifactPath(job.id, artifact.name))).blob(),
-    (content) => {
-      saveAs(artifact.name.split("/").at(-1) ?? "file", content);
-      return null;
-    },
-  );
   return (
     <Card>
       <Stack gap="xs">
@@ -75,7 +65,7 @@ function FileCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
                 {open ? "Close" : "Look"}
               </Button>
             )}
-            <Button size="compact-sm" variant="default" leftSection={<Download size={15} aria-hidden />} aria-label={`Save ${artifact.name}`} loading={save.isPending} onClick={() => save.mutate(undefined)}>
+            <Button component="a" href={queries.artifactPath(job.id, artifact.name)} download size="compact-sm" variant="default" leftSection={<Download size={15} aria-hidden />} aria-label={`Save ${artifact.name}`}>
               Save
             </Button>
           </Group>
@@ -88,33 +78,22 @@ function FileCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
 }
 
 function Picture({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
-  const query = useQuery(queries.preview(job.id, artifact.name, artifact.sha256));
-  const [address, setAddress] = useState<string>();
-  useEffect(() => {
-    if (query.data === undefined) return;
-    const made = URL.createObjectURL(query.data);
-    setAddress(made);
-    return () => URL.revokeObjectURL(made);
-  }, [query.data]);
-  if (query.error) return <Failure error={query.error} again={() => void query.refetch()} />;
-  if (address === undefined) return <Waiting />;
   return (
-    <a href={address} target="_blank" rel="noreferrer" aria-label={`Open ${artifact.name} in full`}>
-      <Image src={address} alt={`Picture ${artifact.name} of the run`} radius="sm" bg="white" fit="contain" mah={480} />
-    </a>
+    <Image
+      src={`${queries.artifactPath(job.id, artifact.name)}#${artifact.sha256.slice(0, 8)}`}
+      alt={`Picture ${artifact.name} of the run`}
+      loading="lazy"
+      radius="sm"
+      bg="white"
+      fit="contain"
+      mah={480}
+    />
   );
 }
 
 function Words({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
-  const query = useQuery(queries.preview(job.id, artifact.name, artifact.sha256));
-  const [text, setText] = useState<string>();
-  useEffect(() => {
-    let current = true;
-    void query.data?.text().then((found) => current && setText(found));
-    return () => {
-      current = false;
-    };
-  }, [query.data]);
+  const query = useQuery(queries.words(job.id, artifact.name, artifact.sha256));
+  const text = query.data;
   if (query.error) return <Failure error={query.error} again={() => void query.refetch()} />;
   if (text === undefined) return <Waiting />;
   return (

@@ -6,10 +6,10 @@ import { CircleX, Hourglass } from "lucide-react";
 
 import * as queries from "../../api/queries";
 import type { FailureCause, JobRead } from "../../api/schema";
-import { CAUSES } from "../../components/StateBadge";
+import { causeName } from "../../components/StateBadge";
 import { fullTime } from "../../format";
 
-const HELP: Record<FailureCause, string> = {
+const HELP: Partial<Record<FailureCause, string>> = {
   out_of_memory:
     "The run asked for more GPU memory than there was. A smaller batch size, smaller pictures or a lower precision need less; " +
     "gradient accumulation gives the effect of a large batch in the memory of a small one.",
@@ -20,6 +20,7 @@ const HELP: Record<FailureCause, string> = {
   time_limit: "It was still running when its time was over. Give it a longer limit, or less to do.",
   lost: "The machine or the process vanished more often than the lab tries again. It is no fault of the run; run it again.",
   gpu_fault: "The GPU failed beneath it. It is no fault of the run; run it again, and tell whoever keeps the machines.",
+  idle: "It held a GPU and did not use it for longer than the lab allows. Run on the CPU what needs no GPU.",
   cannot_fit: "No GPU of the lab has the memory that this run is predicted to need. A smaller batch size or model would fit.",
 };
 
@@ -27,7 +28,7 @@ export function Outcome({ job }: { job: JobRead }) {
   if (job.state === "failed") {
     const cause = job.cause ?? "error";
     return (
-      <Alert color="red" variant="light" icon={<CircleX aria-hidden />} title={`Failed: ${CAUSES[cause].toLowerCase()}`}>
+      <Alert color="red" variant="light" icon={<CircleX aria-hidden />} title={`Failed: ${causeName(cause).toLowerCase()}`}>
         {job.message !== null && (
           <Text size="sm" className="mono break" mb="xs">
             {job.message}
