@@ -48,6 +48,25 @@ class Audience(StrEnum):
     CLASS = "class"
 
 
+class NodeFault(StrEnum):
+    """Why the lab sets a node aside."""
+
+    NO_TOKEN = "no_token"  # noqa: S105 - a reason, not a secret
+    """The lab asks for node tokens and this node showed none that is good."""
+    CLOCK_SKEW = "clock_skew"
+    """Its clock is wrong, so its curves would be dated wrongly."""
+    FLAPPING = "flapping"
+    """It vanished and came back too often."""
+    GPU_LOST = "gpu_lost"
+    """A GPU fell off the bus, or the driver no longer lists it."""
+    GPU_XID = "gpu_xid"
+    """The driver reported a fault of a GPU."""
+    GPU_CHANGED = "gpu_changed"
+    """A GPU reports another amount of memory than before."""
+    GPU_DUPLICATE = "gpu_duplicate"
+    """Another node reports the same GPU."""
+
+
 FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 ACTIVE_STATES = frozenset({JobState.LEASED, JobState.RUNNING})
 

@@ -8,7 +8,7 @@ from models.estimate import Estimate, MeasuredPeak
 from models.event import JobEvent
 from models.job import Job
 from models.lease import Lease
-from models.node import Gpu, Node
+from models.node import Gpu, Node, NodeEvent, NodeToken
 from models.person import BrowserSession, Token, User
 from models.series import LogChunk, MetricChunk, Phase, SampleChunk
 from models.share import Share
@@ -30,6 +30,8 @@ __all__ = [
     "MeasuredPeak",
     "MetricChunk",
     "Node",
+    "NodeEvent",
+    "NodeToken",
     "Phase",
     "SampleChunk",
     "Share",

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, func, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, LargeBinary, func, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
@@ -18,7 +20,7 @@ class Node(Base):
     """Jobs that may run at once without a GPU."""
     draining: Mapped[bool] = mapped_column(server_default=text("false"))
     reason: Mapped[str | None]
-    """Why it is draining or set aside."""
+    """Why it is draining."""
     datasets: Mapped[list[str]]
     versions: Mapped[dict[str, Any]]
     gpu_reason: Mapped[str | None]
@@ -26,6 +28,21 @@ class Node(Base):
     heartbeat_at: Mapped[datetime] = mapped_column(server_default=func.now())
     stopped_at: Mapped[datetime | None]
     """Set when the worker left on purpose."""
+    clock_skew_seconds: Mapped[float | None]
+    """The node's clock less the database's, at the last heartbeat."""
+    reconnects: Mapped[list[datetime]] = mapped_column(ARRAY(DateTime(timezone=True)), server_default=text("'{}'"))
+    """When it came back without having left, the newest few."""
+    token_id: Mapped[UUID | None] = mapped_column(ForeignKey("node_tokens.id"))
+    """The token it presented when it joined."""
+    fault: Mapped[str | None]
+    """Why it is set aside, a `gpulab.states.NodeFault`; null while it is trusted."""
+    fault_message: Mapped[str | None]
+    fault_at: Mapped[datetime | None]
+    """Since when."""
+    fault_until: Mapped[datetime | None]
+    """When it comes back unless the fault is seen again; null beside a fault waits for an admin."""
+    cleared_at: Mapped[datetime | None]
+    """When an admin last took it back into service; what was seen before counts no more."""
 
 
 class Gpu(Base):
@@ -39,3 +56,45 @@ class Gpu(Base):
     healthy: Mapped[bool]
     reason: Mapped[str | None]
     latest: Mapped[dict[str, Any]]
+    seen_at: Mapped[datetime | None]
+    """The heartbeat of its node that last listed it."""
+    known_total_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """Its memory as first reported, or as an admin accepted it."""
+    unhealthy_at: Mapped[datetime | None]
+    """When it stopped being healthy; null also for one that never was."""
+    xid: Mapped[int | None]
+    """The newest Xid of the driver that is no application's doing."""
+    xid_at: Mapped[datetime | None]
+    contested_by: Mapped[str | None]
+    """Another live node that reports the same UUID."""
+    contested_at: Mapped[datetime | None]
+
+
+class NodeEvent(Base):
+    """What happened to a node, for people."""
+
+    __tablename__ = "node_events"
+    __table_args__ = (Index("ix_node_events_node_id", "node", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    node: Mapped[str]
+    """A name and no reference: an event may be about a node that never joined."""
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    type: Mapped[str]
+    actor: Mapped[str]
+    """`user:<name>`, `scheduler`, `node:<name>`."""
+    message: Mapped[str]
+
+
+class NodeToken(Base):
+    """What admits a node to the lab; only its SHA-256 is kept."""
+
+    __tablename__ = "node_tokens"
+    __table_args__ = (Index("ix_node_tokens_node", "node"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    node: Mapped[str]
+    digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_by: Mapped[str]
+    revoked_at: Mapped[datetime | None]

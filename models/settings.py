@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -74,10 +74,24 @@ class SchedulerSettings(Settings):
     """Jobs of one person that may run at once; a person's own limit goes before it. Null is no limit."""
     max_gpu_hours: float | None = Field(default=None, ge=0)
     max_gib_hours: float | None = Field(default=None, ge=0)
+    fault_quiet_seconds: float = 300.0
+    """A node that was set aside comes back when its fault was not seen for so long."""
+    fault_limit: int = 3
+    """A node set aside so often within a day waits for an admin."""
+    flap_limit: int = 5
+    """So many reconnects without leave are too many."""
+    flap_window_seconds: float = 600.0
+    """Within this time."""
+    clock_skew_limit_seconds: float = 10.0
+    """How far a node's clock may be off."""
+    node_tokens_required: bool = False
+    """Whether a node without a good token gets no job."""
 
 
 class NodeSettings(Settings):
     node: str = Field(default_factory=socket.gethostname)
+    node_token: SecretStr | None = None
+    """What admits this node, from `gpulab nodes token NAME`."""
     runs_folder: Path
     datasets_folder: Path
     cache_folder: Path

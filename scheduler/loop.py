@@ -25,6 +25,7 @@ from models.estimate import ESTIMATE_STATES
 from models.settings import SchedulerSettings
 from models.statements import leases, queue, usage
 from scheduler.estimates import Estimates
+from scheduler.inspection import inspect_nodes
 from scheduler.order import weight_of
 from scheduler.plan import plan
 from scheduler.reading import Reader, Seen, policy_of
@@ -86,6 +87,7 @@ class Scheduler:
                 if time.monotonic() >= rescue_from:
                     self.rescue()
                 self.ring_again()
+                self.inspect()
             self._estimates.ring()
             looking_from = time.monotonic()
             self.schedule(explain=ticking)
@@ -157,6 +159,11 @@ class Scheduler:
         for job_id, token, node in silent:
             log.info("doorbell.again", job_id=str(job_id), node=node)
             self._ring(node, job_id, token)
+
+    def inspect(self) -> None:
+        """Set nodes aside that cannot be trusted, and take back those that can be again."""
+        with self._engine.begin() as connection:
+            inspect_nodes(connection, self._settings)
 
     def _grant(self, connection: Any, placement: Placement, sizes: Mapping[str, int]) -> UUID | None:
         """Null where the job no longer waits. `sizes` are the GPUs' bytes."""

@@ -141,7 +141,7 @@ class Reader:
 
     def _rooms(self, connection: Connection, leases: Iterable[Any], now: float) -> list[NodeRoom]:
         rooms = {
-            node.name: NodeRoom(node.name, node.slots, frozenset(node.datasets), node.draining)
+            node.name: NodeRoom(node.name, node.slots, frozenset(node.datasets), _closed(node))
             for node in connection.execute(
                 nodes.alive(self._settings.lease_seconds).with_only_columns(*Node.__table__.c)
             )
@@ -200,3 +200,8 @@ def _take(lease: Any, rooms: dict[str, NodeRoom], gpus: dict[str, GpuRoom], now:
     for uuid in lease.gpu_uuids:
         if uuid in gpus:
             gpus[uuid].take(Stay(start, end, lease.reserved_bytes))
+
+
+def _closed(node: Any) -> bool:
+    """Whether nothing new starts on the node: it drains, or it is set aside."""
+    return node.draining or node.fault is not None

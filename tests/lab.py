@@ -72,6 +72,7 @@ class Lab:
             "GPULAB_TICK_SECONDS": "0.2",
             "GPULAB_RING_AGAIN_SECONDS": "1",
             "GPULAB_STOP_GRACE_SECONDS": "5",
+            "GPULAB_FAULT_QUIET_SECONDS": "1",
             **self._settings,
         }
 

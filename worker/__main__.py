@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from models.logs import configure_logs
 from models.settings import NodeSettings
+from worker.agent import NodeRefusedError
 from worker.app import NodeTakenError, Worker
 
 
@@ -14,11 +15,10 @@ def main() -> int:
     configure_logs()
     log = structlog.get_logger()
     try:
-        worker = Worker(NodeSettings())
-    except (NodeTakenError, ValidationError) as error:
+        Worker(NodeSettings()).run()
+    except (NodeTakenError, NodeRefusedError, ValidationError) as error:
         log.error("worker.refused", reason=str(error))  # noqa: TRY400 - one line says it all
         return 2
-    worker.run()
     return 0
 
 

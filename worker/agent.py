@@ -5,6 +5,8 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from shutil import rmtree
@@ -20,12 +22,16 @@ from sqlalchemy.exc import DBAPIError
 from experiments.inventory import available_datasets
 from models.channels import CANCEL
 from models.settings import NodeSettings
-from models.statements import leases, nodes
+from models.statements import leases, node_tokens, nodes
 from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
 from worker.sampler import Sampler
 from worker.supervisor import Order, Supervisor, first_line
 
 log = structlog.get_logger()
+
+
+class NodeRefusedError(Exception):
+    """The lab does not admit this node; the message says what to do."""
 
 
 class Agent:
@@ -61,7 +67,8 @@ class Agent:
         self._thread.join(timeout=self._settings.heartbeat_seconds + 5)
 
     def join(self) -> None:
-        """Describe this node to the lab."""
+        """Describe this node to the lab. Raises `NodeRefusedError` where its token is not good."""
+        token_id = self.check_token()
         datasets = list(available_datasets(self._settings.datasets_folder))
         description = {
             "name": self._settings.node,
@@ -69,11 +76,28 @@ class Agent:
             "datasets": datasets,
             "versions": {name: version(name) for name in ("torch", "torchvision", "celery")},
             "gpu_reason": self._nvml.reason if isinstance(self._nvml, NvmlAbsent) else None,
+            "token_id": token_id,
         }
         with self._engine.begin() as connection:
             connection.execute(nodes.join(description))
             self._keep_gpus(connection)
         log.info("node.joined", node=self._settings.node, slots=self._settings.slots, datasets=datasets)
+
+    def check_token(self) -> UUID | None:
+        """The id of the token that admits this node; None where it has none to show. Raises `NodeRefusedError`."""
+        token = self._settings.node_token
+        if token is None:
+            return None
+        digest = sha256(token.get_secret_value().encode()).digest()
+        with self._engine.begin() as connection:
+            found = connection.execute(node_tokens.good(self._settings.node, digest)).scalar()
+        if found is None:
+            name = self._settings.node
+            raise NodeRefusedError(
+                f"the lab does not know this GPULAB_NODE_TOKEN for the node {name}, or it was revoked: "
+                f"an admin makes one with `gpulab nodes token {name}`"
+            )
+        return found
 
     def clear_up(self) -> None:
         """Deal with what the worker before left: end its orphans, ship its directories, give its verdicts."""
@@ -116,7 +140,13 @@ class Agent:
         attempts = dict(self._supervisor.attempts)
         with self._engine.begin() as connection:
             datasets = list(available_datasets(self._settings.datasets_folder))
-            connection.execute(nodes.beat(self._settings.node, datasets=datasets))
+            beat = nodes.beat(
+                self._settings.node,
+                silence_seconds=self._settings.lease_seconds,
+                clock=datetime.now(UTC),
+                datasets=datasets,
+            )
+            connection.execute(beat)
             self._keep_gpus(connection)
             renewed = connection.execute(leases.renew(list(attempts), lease_seconds=self._settings.lease_seconds)).all()
         alive = {row.token: row.cancel_requested_at for row in renewed}
@@ -131,9 +161,16 @@ class Agent:
             return
         latest = self._sampler.latest()
         rows = [_gpu_row(self._settings.node, gpu, latest.get(gpu.uuid)) for gpu in self._nvml.gpus()]
-        connection.execute(nodes.forget_gpus(self._settings.node, [row["uuid"] for row in rows]))
-        if rows:
-            connection.execute(nodes.keep_gpus(rows))
+        if not rows:
+            return
+        kept = connection.execute(nodes.keep_gpus(rows, silence_seconds=self._settings.lease_seconds)).scalars().all()
+        if foreign := [row["uuid"] for row in rows if row["uuid"] not in set(kept)]:
+            log.error("gpu.of_another_node", uuids=foreign)
+            connection.execute(nodes.contest_gpus(self._settings.node, foreign))
+        for index, xid in self._nvml.new_xids():
+            hit = [row["uuid"] for row in rows if row["index"] == index]
+            log.error("gpu.xid", xid=xid, uuids=hit)
+            connection.execute(nodes.note_xid(hit, xid))
 
 
 def end_orphans(runs: Path) -> None:
@@ -158,7 +195,8 @@ def processes_below(folder: Path) -> Iterator[int]:
 
 def _gpu_row(node: str, gpu: GpuInfo, reading: GpuReading | None) -> dict[str, Any]:
     return {
-        "uuid": gpu.uuid,
+        # One too broken to tell is named by its index, which other nodes have too.
+        "uuid": f"{gpu.uuid}@{node}" if gpu.uuid.startswith("unknown-") else gpu.uuid,
         "node": node,
         "index": gpu.index,
         "name": gpu.name or "unknown",

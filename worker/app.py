@@ -34,7 +34,10 @@ class NodeTakenError(Exception):
 
 
 class Worker:
-    """Everything of one node. `run` blocks until SIGTERM or SIGINT and the end of the attempts."""
+    """Everything of one node. `run` blocks until SIGTERM or SIGINT and the end of the attempts.
+
+    Raises `NodeTakenError` when it is made, and `NodeRefusedError` when it runs.
+    """
 
     def __init__(self, settings: NodeSettings) -> None:
         self._settings = settings
@@ -53,6 +56,7 @@ class Worker:
         self._agent = Agent(settings, engine, self._supervisor, self._nvml, self._sampler)
 
     def run(self) -> None:
+        self._agent.check_token()
         self._zygote.warm()
         self._agent.clear_up()
         self._estimator.clear_up()

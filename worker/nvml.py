@@ -6,6 +6,7 @@ others. GPUs are known by their UUID. docs/measuring.md says what each reading m
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from ctypes import c_void_p, cast
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import metadata
@@ -19,6 +20,10 @@ T = TypeVar("T")
 # Far beyond any GPU, and far below the sentinels that drivers give for "none".
 MAX_POWER_WATTS = 10_000
 MAX_TEMPERATURE_CELSIUS = 200
+
+
+APPLICATION_XIDS = frozenset({13, 31, 43, 45, 68, 109})
+"""What a program's own mistakes cause, such as an illegal address (31); every other Xid is the machine's trouble."""
 
 
 class Reason(StrEnum):
@@ -125,6 +130,8 @@ class Nvml:
         self._pid_exists = pid_exists
         self._handles: dict[str, Any] = {}
         self._uuid_of_index: dict[int, str] = {}
+        self._faults: Any = None
+        self._fault_sources: dict[int | None, int] = {}
 
     @classmethod
     def open(cls, pid_exists: Callable[[int], bool] | None = None) -> "Nvml | NvmlAbsent":
@@ -151,6 +158,15 @@ class Nvml:
         except _Refused as refused:
             return [self._broken(index, uuid, f"NVML: {refused}") for index, uuid in self._uuid_of_index.items()]
         return [info for index in range(count) for info in self._gpus_at(index)]
+
+    def new_xids(self) -> list[tuple[int, int]]:
+        """Faults that the driver reported since the last call: index of the GPU, and the Xid. Applications' are left
+        out, and so is a driver that cannot report any."""
+        try:
+            self._listen_for_faults()
+            return list(self._pending_xids())
+        except _Refused:
+            return []
 
     def read(self, uuid: str) -> GpuReading:
         """Read one GPU, field by field. What cannot be read is None with a reason; trouble is told, not raised."""
@@ -184,6 +200,23 @@ class Nvml:
             if exists:
                 kept[pid] = used
         return kept
+
+    def _listen_for_faults(self) -> None:
+        if self._faults is not None:
+            return
+        faults = _ask(pynvml.nvmlEventSetCreate)
+        for index in range(_ask(pynvml.nvmlDeviceGetCount)):
+            handle = _or_none(pynvml.nvmlDeviceGetHandleByIndex, index)
+            if handle is not None:
+                _or_none(pynvml.nvmlDeviceRegisterEvents, handle, pynvml.nvmlEventTypeXidCriticalError, faults)
+                self._fault_sources[_address(handle)] = index
+        self._faults = faults
+
+    def _pending_xids(self) -> Iterator[tuple[int, int]]:
+        while (event := _or_none(pynvml.nvmlEventSetWait_v2, self._faults, 0)) is not None:
+            index = self._fault_sources.get(_address(event.device))
+            if index is not None and event.eventData not in APPLICATION_XIDS:
+                yield index, int(event.eventData)
 
     def _handle(self, uuid: str) -> Any:
         if uuid not in self._handles:
@@ -239,6 +272,11 @@ def _or_none(call: Callable[..., T], *args: object) -> T | None:
         return _ask(call, *args)
     except _Refused:
         return None
+
+
+def _address(handle: Any) -> int | None:
+    """A lost device tells no UUID any more; its handle stays the same."""
+    return cast(handle, c_void_p).value
 
 
 def _bounded(value: float, limit: float, what: str) -> None:

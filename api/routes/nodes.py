@@ -11,7 +11,7 @@ from api.problems import BodyTooLarge, Forbidden, MalformedBody, NodeNotFound, U
 from api.rendering import json_response, readable
 from api.routing import LabRoute
 from api.services import nodes
-from gpulab.schemas import DrainOrder, GpuPage, NodePage, NodeRead
+from gpulab.schemas import DrainOrder, GpuPage, NodeEventPage, NodePage, NodeRead, NodeTokenRead, RevokedRead
 from gpulab.schemas.base import Line
 
 router = APIRouter(prefix="/v1", tags=["nodes"], route_class=LabRoute)
@@ -40,7 +40,7 @@ async def list_gpus(request: Request, lab: TheLab) -> Response:
 async def drain_node(lab: TheLab, principal: Admin, name: NodeName, order: DrainOrder | None = None) -> Response:
     """Start no further job on the node; those that run go on. For admins."""
     reason = None if order is None else order.reason
-    return json_response(await nodes.drain(lab, principal, name, draining=True, reason=reason))
+    return json_response(await nodes.drain(lab, principal, name, reason))
 
 
 @router.post(
@@ -50,5 +50,42 @@ async def drain_node(lab: TheLab, principal: Admin, name: NodeName, order: Drain
     responses=problems(Forbidden, NodeNotFound),
 )
 async def undrain_node(lab: TheLab, principal: Admin, name: NodeName) -> Response:
-    """Let jobs start on the node again. For admins."""
-    return json_response(await nodes.drain(lab, principal, name, draining=False, reason=None))
+    """Take the node into service again as it is now, also when the lab itself had set it aside. For admins.
+
+    Its GPUs count from now on as they are; those that it no longer has are forgotten.
+    """
+    return json_response(await nodes.undrain(lab, principal, name))
+
+
+@router.get(
+    "/nodes/{name}/events",
+    operation_id="list_node_events",
+    response_model=NodeEventPage,
+    responses=problems(NodeNotFound),
+)
+async def list_node_events(request: Request, lab: TheLab, name: NodeName) -> Response:
+    """What happened to the node: drained, set aside with the reason, back; newest first."""
+    return readable(request, await nodes.events(lab, name))
+
+
+@router.post(
+    "/nodes/{name}/token",
+    operation_id="make_node_token",
+    response_model=NodeTokenRead,
+    status_code=201,
+    responses=problems(Forbidden, NodeNotFound),
+)
+async def make_node_token(lab: TheLab, principal: Admin, name: NodeName) -> Response:
+    """Make a token that admits a node of this name, which need not have joined. It is shown once. For admins."""
+    return json_response(await nodes.make_token(lab, principal, name), status=201)
+
+
+@router.delete(
+    "/nodes/{name}/token",
+    operation_id="revoke_node_tokens",
+    response_model=RevokedRead,
+    responses=problems(Forbidden, NodeNotFound),
+)
+async def revoke_node_tokens(lab: TheLab, principal: Admin, name: NodeName) -> Response:
+    """Refuse every token of the node from now on. Where the lab asks for tokens it gets no further job. For admins."""
+    return json_response(await nodes.revoke_tokens(lab, principal, name))

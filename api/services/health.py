@@ -1,6 +1,7 @@
 """Whether the lab can do its work, and what Prometheus asks."""
 
 import asyncio
+from collections import Counter
 from functools import cache
 
 from alembic.script import ScriptDirectory
@@ -8,8 +9,8 @@ from psycopg import DatabaseError
 from redis.exceptions import RedisError
 
 from api.context import Lab
-from api.database import Row
 from api.problems import NotReady
+from api.services.nodes import NODE_STATES, state_of
 from gpulab.schemas import InvalidField, ReadyRead
 from gpulab.states import ACTIVE_STATES, JobState
 from models.statements import jobs, nodes, readiness
@@ -46,13 +47,10 @@ async def measure(lab: Lab) -> bytes:
         return telemetry.render()
     for state in (JobState.QUEUED, *sorted(ACTIVE_STATES)):
         telemetry.jobs.labels(state).set(counts.get(state, 0))
-    for node_state in ("up", "draining", "down"):
-        telemetry.nodes.labels(node_state).set(sum(_node_state(row) == node_state for row in rows))
+    states = Counter(state_of(row._asdict()) for row in rows)
+    for node_state in NODE_STATES:
+        telemetry.nodes.labels(node_state).set(states[node_state])
     return telemetry.render()
-
-
-def _node_state(row: Row) -> str:
-    return "down" if row.down else "draining" if row.draining else "up"
 
 
 async def _database(lab: Lab) -> dict[str, tuple[bool, str]]:

@@ -1,5 +1,6 @@
 """The machines and what is taken of them."""
 
+import secrets
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +8,22 @@ from typing import Any
 from api.auth import Principal
 from api.context import Lab
 from api.problems import NodeNotFound, shortened
-from gpulab.schemas import GpuPage, GpuRead, NodePage, NodeRead
-from models.statements import leases, nodes
+from api.tokens import TOKEN_BYTES, digest_of
+from gpulab.schemas import (
+    GpuPage,
+    GpuRead,
+    NodeEventPage,
+    NodeEventRead,
+    NodePage,
+    NodeRead,
+    NodeTokenRead,
+    RevokedRead,
+)
+from models.statements import audit, leases, node_health, node_tokens, nodes
+
+EVENTS_SHOWN = 100
+NODE_TOKEN_PREFIX = "glab_node_"  # noqa: S105 - the public beginning of every token
+NODE_STATES = ("up", "draining", "set_aside", "down")
 
 
 async def gpu_page(lab: Lab) -> GpuPage:
@@ -33,12 +48,45 @@ async def node(lab: Lab, name: str) -> NodeRead:
     raise NodeNotFound(f"no node is called {shortened(name)!r}; see /v1/nodes")
 
 
-async def drain(lab: Lab, principal: Principal, name: str, *, draining: bool, reason: str | None) -> NodeRead:
-    """Start or end a drain; the same order twice changes nothing. Raises `NodeNotFound`."""
+async def drain(lab: Lab, principal: Principal, name: str, reason: str | None) -> NodeRead:
+    """Start a drain; the same order twice changes nothing. Raises `NodeNotFound`."""
     await node(lab, name)
-    words = (reason or f"drained by {principal.name}") if draining else None
-    await lab.database.execute(nodes.drain(name, draining=draining, reason=words))
+    words = reason or f"drained by {principal.name}"
+    if await lab.database.row(node_health.drain(name, reason=words, actor=principal.actor)):
+        await lab.database.execute(audit.note(principal.origin, "node.drained", name, {"reason": words}))
     return await node(lab, name)
+
+
+async def undrain(lab: Lab, principal: Principal, name: str) -> NodeRead:
+    """Take the node into service as it is, also when the lab had set it aside. Raises `NodeNotFound`."""
+    await node(lab, name)
+    if await lab.database.row(node_health.undrain(name, actor=principal.actor)):
+        await lab.database.execute(audit.note(principal.origin, "node.undrained", name))
+    return await node(lab, name)
+
+
+async def events(lab: Lab, name: str) -> NodeEventPage:
+    """Raises `NodeNotFound`."""
+    await node(lab, name)
+    rows = await lab.database.rows(node_health.events(name, EVENTS_SHOWN))
+    names = ("id", "at", "type", "actor", "message")
+    return NodeEventPage(items=[NodeEventRead(**{name: getattr(row, name) for name in names}) for row in rows])
+
+
+async def make_token(lab: Lab, principal: Principal, name: str) -> NodeTokenRead:
+    """A token for a node, which need not exist yet."""
+    token = NODE_TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    row = await lab.database.row(node_tokens.add(name, digest=digest_of(token), actor=principal.actor))
+    assert row is not None  # noqa: S101 - an INSERT of one row returns it
+    await lab.database.execute(audit.note(principal.origin, "node.token_made", name))
+    return NodeTokenRead(node=name, token=token, created_at=row.created_at)
+
+
+async def revoke_tokens(lab: Lab, principal: Principal, name: str) -> RevokedRead:
+    """Refuse every token that was made for the node."""
+    rows = await lab.database.rows(node_tokens.revoke(name, actor=principal.actor))
+    await lab.database.execute(audit.note(principal.origin, "node.token_revoked", name, {"revoked": len(rows)}))
+    return RevokedRead(node=name, revoked=len(rows))
 
 
 def _gpus(rows: Any, live: Any) -> list[GpuRead]:
@@ -57,6 +105,22 @@ def _gpu(row: Mapping[str, Any], reserved: Mapping[str, int], whole: set[str]) -
 
 
 def _node(row: Mapping[str, Any], slots_used: int, gpus: list[GpuRead]) -> NodeRead:
-    names = ("name", "reason", "slots", "datasets", "versions", "gpu_reason", "heartbeat_at")
-    state = "down" if row["down"] else "draining" if row["draining"] else "up"
-    return NodeRead(**{name: row[name] for name in names}, state=state, slots_used=slots_used, gpus=gpus)
+    names = ("name", "slots", "datasets", "versions", "gpu_reason", "heartbeat_at")
+    more = ("fault", "fault_at", "fault_until", "clock_skew_seconds")
+    reasons = [words for words in (row["reason"], row["fault_message"]) if words]
+    return NodeRead(
+        **{name: row[name] for name in (*names, *more)},
+        state=state_of(row),
+        reason="; ".join(reasons) or None,
+        slots_used=slots_used,
+        gpus=gpus,
+    )
+
+
+def state_of(row: Mapping[str, Any]) -> str:
+    """The first that holds, of a row of `nodes.overview`."""
+    if row["down"]:
+        return "down"
+    if row["draining"]:
+        return "draining"
+    return "set_aside" if row["fault"] is not None else "up"

@@ -11,7 +11,7 @@ from gpulab.cli import artifacts, experiments, jobs, local, logs, nodes, study, 
 from gpulab.cli.failures import USAGE_ERROR, BadInput, report, report_usage
 from gpulab.errors import GpulabError
 
-GROUPS = (submit.app, jobs.app, watch.app, logs.app, artifacts.app, experiments.app, nodes.app, top.app, local.app)
+GROUPS = (submit.app, jobs.app, watch.app, logs.app, artifacts.app, experiments.app, top.app, local.app)
 EXTRA_COMMANDS = ("reproduce", "up", "doctor")
 """Commands that are plain functions in a module of their own name."""
 
@@ -30,6 +30,7 @@ def assemble() -> typer.Typer:
     for group in GROUPS:
         app.registered_commands.extend(group.registered_commands)
     app.add_typer(study.app, name="study")
+    app.add_typer(nodes.app, name="nodes")
     for name in EXTRA_COMMANDS:
         if find_spec(f"gpulab.cli.{name}"):
             command: Callable[..., object] = getattr(import_module(f"gpulab.cli.{name}"), name)

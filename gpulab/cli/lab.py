@@ -82,22 +82,28 @@ def lab_command(app: typer.Typer, name: str | None = None) -> Callable[[Callable
     """Register a command whose function gets a `Lab` first; adds --url, --token-file and --json to its options."""
 
     def register(body: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(body)
-        def command(**values: Any) -> None:
-            common = {option: values.pop(option) for option in _COMMON}
-            body(Lab(**common), **values)
-
-        own = list(inspect.signature(body).parameters.values())[1:]
-        added = [
-            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            for option, (kind, default) in _COMMON.items()
-        ]
-        command.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined] # typer reads it
-        command.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *added)}
-        app.command(name)(command)
+        app.command(name)(with_lab(body))
         return body
 
     return register
+
+
+def with_lab(body: Callable[..., None]) -> Callable[..., None]:
+    """A function that typer takes for a command: makes the `Lab` that `body` gets first, out of the common options."""
+
+    @functools.wraps(body)
+    def command(**values: Any) -> None:
+        common = {option: values.pop(option) for option in _COMMON}
+        body(Lab(**common), **values)
+
+    own = list(inspect.signature(body).parameters.values())[1:]
+    added = [
+        inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for option, (kind, default) in _COMMON.items()
+    ]
+    command.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined] # typer reads it
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *added)}
+    return command
 
 
 def print_json(value: "BaseModel | Iterable[BaseModel] | dict[str, Any]") -> None:

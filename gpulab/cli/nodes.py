@@ -1,20 +1,25 @@
 """`gpulab nodes`."""
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpulab.cli.lab import Lab, lab_command, print_json
+from gpulab.cli.failures import BadInput
+from gpulab.cli.lab import Lab, lab_command, print_json, with_lab
 
 if TYPE_CHECKING:
     from gpulab.schemas import GpuRead, NodeRead
 
-app = typer.Typer()
+app = typer.Typer(help="The machines: what they have, what is taken, how they are.")
+NodeName = Annotated[str, typer.Argument(metavar="NODE", help="Name of a node.")]
 
 
-@lab_command(app)
-def nodes(lab: Lab) -> None:
-    """Show the machines, their GPUs and what is taken."""
+def nodes(lab: Lab, context: typer.Context) -> None:
+    """The machines: what they have, what is taken, how they are. Without a command, all of them."""
+    if context.invoked_subcommand is not None:
+        return
     from gpulab.cli.tables import print_table
 
     found = lab.client.nodes()
@@ -27,6 +32,77 @@ def nodes(lab: Lab) -> None:
         print(_describe(node))
         if node.gpus:
             print_table(["  GPU", "MODEL", "RESERVED", "USED", "LOAD", "UUID", "NOTE"], map(_gpu_row, node.gpus))
+
+
+app.callback(invoke_without_command=True)(with_lab(nodes))
+
+
+@lab_command(app)
+def show(lab: Lab, name: NodeName) -> None:
+    """Show one machine in full: versions, data sets, clock, faults, and what happened to it."""
+    from gpulab.cli.tables import print_table
+
+    found = next((node for node in lab.client.nodes() if node.name == name), None)
+    if found is None:
+        raise BadInput(f"no node is called {name!r}; `gpulab nodes` lists them")
+    events = lab.client.node_events(name)
+    if lab.as_json:
+        print_json(
+            {"node": found.model_dump(mode="json"), "events": [event.model_dump(mode="json") for event in events]}
+        )
+        return
+    print(_describe(found))
+    if found.fault is not None:
+        back = "when an admin undrains it" if found.fault_until is None else f"at {found.fault_until:%F %T} at best"
+        print(f"  set aside for {found.fault}, back {back}")
+    print("  versions   " + (", ".join(f"{name} {value}" for name, value in sorted(found.versions.items())) or "?"))
+    print("  data sets  " + (", ".join(found.datasets) or "none"))
+    off = found.clock_skew_seconds
+    print("  clock      " + ("?" if off is None else f"{off:+.3f} s off the lab's"))
+    rows = [[f"  {event.at:%F %T}", event.type, event.actor, event.message or None] for event in events]
+    if rows:
+        print_table(["  TIME", "EVENT", "BY", "MESSAGE"], rows)
+
+
+@lab_command(app)
+def drain(
+    lab: Lab, name: NodeName, reason: Annotated[str | None, typer.Option(help="Why, for people who wonder.")] = None
+) -> None:
+    """Start no further job on a machine; those that run go on. For admins."""
+    _show_change(lab, lab.client.drain_node(name, reason))
+
+
+@lab_command(app)
+def undrain(lab: Lab, name: NodeName) -> None:
+    """Take a machine into service as it is now, also when the lab had set it aside. For admins."""
+    _show_change(lab, lab.client.undrain_node(name))
+
+
+@lab_command(app)
+def token(
+    lab: Lab,
+    name: NodeName,
+    to: Annotated[Path | None, typer.Option(help="Write it into this new file, readable by you alone.")] = None,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Refuse every token of the node instead.")] = False,
+) -> None:
+    """Make a token that admits a machine, for GPULAB_NODE_TOKEN there; it is shown once. For admins."""
+    if revoke:
+        done = lab.client.revoke_node_tokens(name)
+        print_json(done) if lab.as_json else print(f"{done.revoked} tokens of {name} revoked")
+        return
+    made = lab.client.make_node_token(name)
+    if to is not None:
+        descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(made.token + "\n")
+    if lab.as_json:
+        print_json(made)
+    elif to is None:
+        print(made.token)
+
+
+def _show_change(lab: Lab, node: "NodeRead") -> None:
+    print_json(node) if lab.as_json else print(_describe(node))
 
 
 def _describe(node: "NodeRead") -> str:

@@ -29,8 +29,11 @@ from gpulab.schemas import (
     JobRead,
     JobSummary,
     MeRead,
+    NodeEventRead,
     NodeRead,
+    NodeTokenRead,
     QueueRead,
+    RevokedRead,
 )
 
 
@@ -146,6 +149,21 @@ class AsyncClient:
 
     async def nodes(self) -> list[NodeRead]:
         return await self._driver.run(self._operations.nodes())
+
+    async def node_events(self, name: str) -> list[NodeEventRead]:
+        return await self._driver.run(self._operations.node_events(name))
+
+    async def drain_node(self, name: str, reason: str | None = None) -> NodeRead:
+        return await self._driver.run(self._operations.drain_node(name, reason))
+
+    async def undrain_node(self, name: str) -> NodeRead:
+        return await self._driver.run(self._operations.undrain_node(name))
+
+    async def make_node_token(self, name: str) -> NodeTokenRead:
+        return await self._driver.run(self._operations.make_node_token(name))
+
+    async def revoke_node_tokens(self, name: str) -> RevokedRead:
+        return await self._driver.run(self._operations.revoke_node_tokens(name))
 
     async def me(self) -> MeRead:
         return await self._driver.run(self._operations.me())

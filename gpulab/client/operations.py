@@ -24,9 +24,13 @@ from gpulab.schemas import (
     JobPage,
     JobRead,
     MeRead,
+    NodeEventPage,
+    NodeEventRead,
     NodePage,
     NodeRead,
+    NodeTokenRead,
     QueueRead,
+    RevokedRead,
     StudyPage,
 )
 
@@ -51,6 +55,11 @@ def parsed(model: type[M], response: Response) -> M:
 def job_path(job_id: UUID | str, *rest: str) -> str:
     """The path of a job or of something below it; ids and names are data, never path syntax."""
     return "/".join(["/v1/jobs", *(quote(str(part), safe="") for part in (job_id, *rest))])
+
+
+def node_path(name: str, *rest: str) -> str:
+    """The path of something below a node."""
+    return "/".join(["/v1/nodes", *(quote(part, safe="") for part in (name, *rest))])
 
 
 class Operations:
@@ -148,6 +157,23 @@ class Operations:
 
     def nodes(self) -> Steps[list[NodeRead]]:
         return parsed(NodePage, (yield from self._send(Request("GET", "/v1/nodes")))).items
+
+    def node_events(self, name: str) -> Steps[list[NodeEventRead]]:
+        return parsed(NodeEventPage, (yield from self._send(Request("GET", node_path(name, "events"))))).items
+
+    def drain_node(self, name: str, reason: str | None) -> Steps[NodeRead]:
+        request = Request("POST", node_path(name, "drain"), body={} if reason is None else {"reason": reason})
+        return parsed(NodeRead, (yield from self._send(request)))
+
+    def undrain_node(self, name: str) -> Steps[NodeRead]:
+        return parsed(NodeRead, (yield from self._send(Request("POST", node_path(name, "undrain")))))
+
+    def make_node_token(self, name: str) -> Steps[NodeTokenRead]:
+        request = Request("POST", node_path(name, "token"), repeatable=False)
+        return parsed(NodeTokenRead, (yield from self._send(request)))
+
+    def revoke_node_tokens(self, name: str) -> Steps[RevokedRead]:
+        return parsed(RevokedRead, (yield from self._send(Request("DELETE", node_path(name, "token")))))
 
     def me(self) -> Steps[MeRead]:
         return parsed(MeRead, (yield from self._send(Request("GET", "/v1/me"))))

@@ -26,8 +26,11 @@ from gpulab.schemas import (
     JobRead,
     JobSummary,
     MeRead,
+    NodeEventRead,
     NodeRead,
+    NodeTokenRead,
     QueueRead,
+    RevokedRead,
 )
 
 
@@ -162,6 +165,26 @@ class Client:
     def nodes(self) -> list[NodeRead]:
         """The machines, their GPUs and what is taken."""
         return self._driver.run(self._operations.nodes())
+
+    def node_events(self, name: str) -> list[NodeEventRead]:
+        """What happened to a machine, newest first. Raises NotFound."""
+        return self._driver.run(self._operations.node_events(name))
+
+    def drain_node(self, name: str, reason: str | None = None) -> NodeRead:
+        """Start no further job on a machine; those that run go on. For admins."""
+        return self._driver.run(self._operations.drain_node(name, reason))
+
+    def undrain_node(self, name: str) -> NodeRead:
+        """Take a machine into service as it is now, also when the lab had set it aside. For admins."""
+        return self._driver.run(self._operations.undrain_node(name))
+
+    def make_node_token(self, name: str) -> NodeTokenRead:
+        """A token that admits a machine of this name; it is shown once. For admins."""
+        return self._driver.run(self._operations.make_node_token(name))
+
+    def revoke_node_tokens(self, name: str) -> RevokedRead:
+        """Refuse every token that was made for the machine. For admins."""
+        return self._driver.run(self._operations.revoke_node_tokens(name))
 
     def me(self) -> MeRead:
         """Who the token stands for."""

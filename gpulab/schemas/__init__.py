@@ -27,7 +27,17 @@ from gpulab.schemas.jobs import (
     QueueRead,
     ShareOrder,
 )
-from gpulab.schemas.nodes import DrainOrder, GpuPage, GpuRead, NodePage, NodeRead
+from gpulab.schemas.nodes import (
+    DrainOrder,
+    GpuPage,
+    GpuRead,
+    NodeEventPage,
+    NodeEventRead,
+    NodePage,
+    NodeRead,
+    NodeTokenRead,
+    RevokedRead,
+)
 from gpulab.schemas.people import (
     MeRead,
     SessionRead,
@@ -89,8 +99,11 @@ __all__ = [
     "MetricRead",
     "MetricsRead",
     "NamedRunRead",
+    "NodeEventPage",
+    "NodeEventRead",
     "NodePage",
     "NodeRead",
+    "NodeTokenRead",
     "PartsRead",
     "PhaseRead",
     "Problem",
@@ -98,6 +111,7 @@ __all__ = [
     "QuestionProgressRead",
     "QueueRead",
     "ReadyRead",
+    "RevokedRead",
     "SampleTrack",
     "SamplesRead",
     "SeedsAdd",

@@ -23,8 +23,17 @@ class GpuRead(Outgoing):
 class NodeRead(Outgoing):
     name: str
     state: str
-    """`up`, `draining` or `down`."""
+    """`up`, `draining`, `set_aside` or `down`."""
     reason: str | None
+    """Why it is draining or set aside, in words."""
+    fault: str | None = None
+    """What it is set aside for: `no_token`, `clock_skew`, `flapping`, `gpu_lost`, `gpu_xid`, `gpu_changed` or
+    `gpu_duplicate`."""
+    fault_at: datetime | None = None
+    fault_until: datetime | None = None
+    """When it comes back unless the fault is seen again; null where an admin has to undrain it."""
+    clock_skew_seconds: float | None = None
+    """Its clock less the lab's, at the last heartbeat."""
     slots: int
     """Jobs that may run at once on the CPU side."""
     slots_used: int
@@ -42,6 +51,36 @@ class NodePage(Outgoing):
 
 class GpuPage(Outgoing):
     items: list[GpuRead]
+
+
+class NodeEventRead(Outgoing):
+    """What happened to a node."""
+
+    id: int
+    at: datetime
+    type: str
+    actor: str
+    """`user:<name>` or `scheduler`."""
+    message: str
+
+
+class NodeEventPage(Outgoing):
+    items: list[NodeEventRead]
+    """Newest first, the last hundred."""
+
+
+class NodeTokenRead(Outgoing):
+    """A token that admits a node. It is shown this once."""
+
+    node: str
+    token: str
+    created_at: datetime
+
+
+class RevokedRead(Outgoing):
+    node: str
+    revoked: int
+    """How many tokens of the node stopped working."""
 
 
 class DrainOrder(Incoming):

@@ -1,43 +1,95 @@
 """What the machines say of themselves, and what the scheduler reads of them."""
 
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, Update, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, case, func, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.dml import Delete, Insert
+from sqlalchemy.sql.dml import Insert, ReturningInsert
 
 from models.node import Gpu, Node
 
+RECONNECTS_KEPT = 20
 
-def join(values: dict[str, Any]) -> Insert:
-    """A worker starts: its node's description replaces the one before. A drain ordered by staff stays."""
+
+def join(values: Mapping[str, Any]) -> Insert:
+    """A worker starts: its node's description replaces the one before. A drain ordered by staff stays.
+
+    A node that comes without having left is noted as one that reconnected.
+    """
     statement = insert(Node).values(**values, started_at=func.now(), heartbeat_at=func.now(), stopped_at=None)
     changes = {name: statement.excluded[name] for name in values if name != "name"}
     return statement.on_conflict_do_update(
         index_elements=[Node.name],
-        set_={**changes, "started_at": func.now(), "heartbeat_at": func.now(), "stopped_at": None},
+        set_={
+            **changes,
+            "started_at": func.now(),
+            "heartbeat_at": func.now(),
+            "stopped_at": None,
+            "reconnects": case((Node.stopped_at.is_(None), _one_reconnect_more()), else_=Node.reconnects),
+        },
     )
 
 
-def beat(name: str, **values: Any) -> Update:
-    """The node lives; `values` are what changed of its description."""
-    return update(Node).where(Node.name == name).values(heartbeat_at=func.now(), **values)
+def beat(name: str, *, silence_seconds: float, clock: datetime | None = None, **values: Any) -> Update:
+    """The node lives; `values` are what changed of its description, `clock` is its own time.
+
+    One that was silent for longer than `silence_seconds` reconnects by this, unless the database itself was away.
+    """
+    silent = and_(
+        Node.stopped_at.is_(None),
+        Node.heartbeat_at < func.now() - timedelta(seconds=silence_seconds),
+        Node.heartbeat_at > func.pg_postmaster_start_time(),
+    )
+    skew: ColumnElement[Any] = func.extract("epoch", clock - func.clock_timestamp()) if clock is not None else null()
+    return (
+        update(Node)
+        .where(Node.name == name)
+        .values(
+            heartbeat_at=func.now(),
+            clock_skew_seconds=skew,
+            reconnects=case((silent, _one_reconnect_more()), else_=Node.reconnects),
+            **values,
+        )
+    )
 
 
 def leave(name: str) -> Update:
     return update(Node).where(Node.name == name).values(stopped_at=func.now())
 
 
-def keep_gpus(rows: list[dict[str, Any]]) -> Insert:
-    statement = insert(Gpu).values(rows)
-    return statement.on_conflict_do_update(
-        index_elements=[Gpu.uuid], set_={name: statement.excluded[name] for name in rows[0] if name != "uuid"}
+def keep_gpus(rows: Sequence[Mapping[str, Any]], *, silence_seconds: float) -> ReturningInsert[Any]:
+    """Write down what a node has; the UUIDs that come back are its own.
+
+    One that is missing belongs to another node, which listed it no longer than `silence_seconds` ago.
+    """
+    statement = insert(Gpu).values(
+        [{**row, "known_total_bytes": row["memory_total_bytes"], "seen_at": func.now()} for row in rows]
     )
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=[Gpu.uuid],
+        set_={
+            **{name: new[name] for name in (*rows[0], "seen_at") if name != "uuid"},
+            "known_total_bytes": func.coalesce(Gpu.known_total_bytes, new.known_total_bytes),
+            "unhealthy_at": case((new.healthy, null()), (Gpu.healthy, func.now()), else_=Gpu.unhealthy_at),
+        },
+        where=or_(
+            Gpu.node == new.node,
+            Gpu.seen_at.is_(None),
+            Gpu.seen_at < func.now() - timedelta(seconds=silence_seconds),
+        ),
+    ).returning(Gpu.uuid)
 
 
-def forget_gpus(node: str, present: list[str]) -> Delete:
-    return delete(Gpu).where(Gpu.node == node, Gpu.uuid.not_in(present))
+def contest_gpus(node: str, uuids: Sequence[str]) -> Update:
+    """`node` reports GPUs that another live node has."""
+    return update(Gpu).where(Gpu.uuid.in_(uuids)).values(contested_by=node, contested_at=func.now())
+
+
+def note_xid(uuids: Sequence[str], xid: int) -> Update:
+    return update(Gpu).where(Gpu.uuid.in_(uuids)).values(xid=xid, xid_at=func.now())
 
 
 def alive(silence_seconds: float) -> Select[Node]:
@@ -55,16 +107,14 @@ def gpus() -> Select[Gpu]:
     return select(Gpu).order_by(Gpu.node, Gpu.index)
 
 
-def drain(name: str, *, draining: bool, reason: str | None) -> Update:
-    return (
-        update(Node)
-        .where(Node.name == name, or_(Node.draining != draining, Node.reason.is_distinct_from(reason)))
-        .values(draining=draining, reason=reason)
-    )
-
-
 def overview(silence_seconds: float) -> Select[*tuple[Any, ...]]:
     """Every node, and whether it is `down`: stopped, or not heard of lately by the clock of the database."""
     silent = Node.heartbeat_at <= func.now() - timedelta(seconds=silence_seconds)
     down = or_(Node.stopped_at.is_not(None), silent).label("down")
     return select(*Node.__table__.columns, down).order_by(Node.name)
+
+
+def _one_reconnect_more() -> ColumnElement[Any]:
+    kind = Node.reconnects.type
+    found: ColumnElement[Any] = func.array_prepend(func.now(), Node.reconnects, type_=kind)[1:RECONNECTS_KEPT]
+    return found

@@ -91,6 +91,27 @@ def test_job_that_outgrows_its_reservation_is_ended(gpu_lab: GpuLab, tmp_path: P
     assert "reserved" in job["message"]
 
 
+def test_xid_sets_the_node_aside_with_the_reason_and_it_comes_back(gpu_lab: GpuLab, tmp_path: Path) -> None:
+    running = gpu_lab.gated(tmp_path / "gate")
+    gpu_lab.wait_for(running, "running")
+    gpu_lab.world.write(FakeGpu("GPU-1", processes={"*": GIB}), FakeGpu("GPU-2", xids=(31, 79)))
+
+    def node() -> dict[str, Any]:
+        found: dict[str, Any] = gpu_lab.client.get("/v1/nodes").json()["items"][0]
+        return found
+
+    aside = wait_until(lambda: found if (found := node())["state"] == "set_aside" else None, what="set aside")
+    assert aside is not None
+    assert aside["fault"] == "gpu_xid"
+    assert "Xid 79" in aside["reason"]
+    assert gpu_lab.job(running)["state"] == "running", "what runs goes on"
+    wait_until(lambda: node()["state"] == "up", what="back by itself")
+    events = [event["type"] for event in gpu_lab.client.get("/v1/nodes/node-a/events").json()["items"]]
+    assert events == ["node.back", "node.set_aside"]
+    (tmp_path / "gate").write_text("1")
+    gpu_lab.wait_for(running, "succeeded")
+
+
 def test_lost_gpu_is_named_and_gets_no_work(gpu_lab: GpuLab, tmp_path: Path) -> None:
     gpu_lab.show(GIB, broken=True)
 

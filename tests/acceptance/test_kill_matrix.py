@@ -22,7 +22,9 @@ STEPS = 8
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     # Long enough for a worker to be started anew on a busy machine before its predecessor's leases expire.
-    made = Lab(tmp_path_factory.mktemp("matrix"), settings={"GPULAB_LEASE_SECONDS": "15"}, durable=True)
+    # So many kills are no fault of the node here.
+    settings = {"GPULAB_LEASE_SECONDS": "15", "GPULAB_FLAP_LIMIT": "100"}
+    made = Lab(tmp_path_factory.mktemp("matrix"), settings=settings, durable=True)
     try:
         yield made.start()
     finally:

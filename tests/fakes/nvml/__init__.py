@@ -51,7 +51,9 @@ class FakeGpu:
     """1: pid and bytes of each process change places, as one driver release did."""
     fail: Mapping[str, int] = field(default_factory=dict)
     """NVML error code for `handle`, `uuid`, `name`, `memory`, `utilization`, `power`, `temperature`, `energy`, `mig`,
-    `processes`, or `all` of them."""
+    `processes`, `events`, or `all` of them."""
+    xids: Sequence[int] = ()
+    """Every fault so far; a program that listens hears of those that are added."""
     mig_devices: Sequence["FakeGpu"] = ()
 
     def lines(self, kind: str = "gpu") -> Iterator[str]:
@@ -64,6 +66,8 @@ class FakeGpu:
             yield f"process {pid} {'na' if used is None else used}"
         for key, code in self.fail.items():
             yield f"fail {key} {code}"
+        for xid in self.xids:
+            yield f"xid {xid}"
         for instance in self.mig_devices:
             yield from instance.lines("mig_device")
 

@@ -17,9 +17,9 @@
 
 enum {
     SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7,
-    DRIVER_NOT_LOADED = 9
+    DRIVER_NOT_LOADED = 9, TIMEOUT = 10
 };
-enum { MAX_GPUS = 64, MAX_MIG = 8, MAX_PROCESSES = 64, MAX_FAILS = 16, TEXT = 96 };
+enum { MAX_GPUS = 64, MAX_MIG = 8, MAX_PROCESSES = 64, MAX_FAILS = 16, MAX_XIDS = 32, TEXT = 96 };
 #define NOT_AVAILABLE UINT64_MAX
 #define UNSET INT64_MIN
 #define WILDCARD (-1L)
@@ -35,10 +35,14 @@ typedef struct Device {
     Process processes[MAX_PROCESSES];
     int process_count;
     int mig_count;
+    unsigned xids[MAX_XIDS]; /* every fault so far, in order */
+    int xid_count;
 } Device;
 
 typedef struct { uint64_t total, free, used; } Memory;
 typedef struct { unsigned gpu, memory; } Utilization;
+typedef struct { int listens[MAX_GPUS], told[MAX_GPUS]; } EventSet;
+typedef struct { Device *device; unsigned long long type, data; unsigned gpu_instance, compute_instance; } EventData;
 typedef struct { unsigned pid; uint64_t used; unsigned gpu_instance, compute_instance; } ProcessInfo;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -78,6 +82,7 @@ static void set_field(Device *device, const char *key, const char *value) {
     if (!strcmp(key, "name")) snprintf(device->name, TEXT, "%s", value);
     else if (!strcmp(key, "process")) add_process(device, value);
     else if (!strcmp(key, "fail")) add_fail(device, value);
+    else if (!strcmp(key, "xid") && device->xid_count < MAX_XIDS) device->xids[device->xid_count++] = (unsigned)atoi(value);
     else
         for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
             if (!strcmp(key, fields[i].key)) *fields[i].field = strtoll(value, NULL, 10);
@@ -343,4 +348,32 @@ int nvmlDeviceGetComputeRunningProcesses_v3(Device *device, unsigned *count, Pro
 
 int nvmlDeviceGetComputeRunningProcesses_v2(Device *device, unsigned *count, ProcessInfo *out) {
     return running_processes(device, count, out);
+}
+
+int nvmlEventSetCreate(EventSet **out) {
+    int result = enter(NULL, "");
+    if (!result) *out = calloc(1, sizeof **out);
+    return leave(result);
+}
+
+int nvmlDeviceRegisterEvents(Device *device, unsigned long long types, EventSet *set) {
+    (void)types;
+    int result = enter(device, "events");
+    if (!result) {
+        set->listens[gpu_index(device)] = 1;
+        set->told[gpu_index(device)] = device->xid_count;
+    }
+    return leave(result);
+}
+
+int nvmlEventSetWait_v2(EventSet *set, EventData *out, unsigned timeout_ms) {
+    (void)timeout_ms;
+    int result = enter(NULL, "");
+    if (result) return leave(result);
+    for (int i = 0; i < gpu_count; i++) {
+        if (!set->listens[i] || set->told[i] >= gpus[i].xid_count) continue;
+        *out = (EventData){&gpus[i], 8, gpus[i].xids[set->told[i]++], ~0u, ~0u};
+        return leave(SUCCESS);
+    }
+    return leave(TIMEOUT);
 }

@@ -17,11 +17,11 @@ from api.tokens import digest_of
 from experiments.registry import experiments
 from gpulab.embedded import EmbeddedPostgres
 from gpulab.schemas import ExperimentDetail, ExperimentPage, MeRead, NodePage
-from gpulab.states import Role
+from gpulab.states import NodeFault, Role
 from migrations.settings import config
 from models import Gpu
 from models.settings import ApiSettings
-from models.statements import people
+from models.statements import node_health, node_tokens, people
 from models.statements.readiness import LEADER_LOCK
 from scheduler import loop
 from tests.integration.api.conftest import serving
@@ -85,7 +85,12 @@ async def test_metrics_count_requests_and_waiting_jobs(client: httpx.AsyncClient
     states = {sample.labels["state"]: sample.value for sample in families["gpulab_jobs"].samples}
     assert requests["GET", "/v1/me", "200"] == 1
     assert states == {"queued": 1, "leased": 0, "running": 0}
-    assert {s.labels["state"]: s.value for s in families["gpulab_nodes"].samples} == {"up": 1, "draining": 0, "down": 0}
+    assert {s.labels["state"]: s.value for s in families["gpulab_nodes"].samples} == {
+        "up": 1,
+        "draining": 0,
+        "set_aside": 0,
+        "down": 0,
+    }
 
 
 async def test_metrics_do_not_grow_with_made_up_paths(client: httpx.AsyncClient) -> None:
@@ -121,6 +126,53 @@ async def test_drain_is_ordered_and_taken_back(client: httpx.AsyncClient, seeds:
     assert plain.json()["reason"] == "drained by admin"
     assert (back.json()["state"], back.json()["reason"]) == ("up", None)
     assert (nowhere.status_code, nowhere.json()["type"]) == (404, "/problems/node-not-found")
+
+
+async def test_node_that_was_set_aside_says_why_and_comes_back_by_order(
+    client: httpx.AsyncClient, seeds: Seeds
+) -> None:
+    seeds.node()
+    aside = node_health.set_aside("node-1", NodeFault.GPU_XID, "GPU 0 reported Xid 79", until=None)
+    with seeds.engine.begin() as connection:
+        connection.execute(aside)
+    (found,) = NodePage.model_validate_json((await client.get("/v1/nodes")).content).items
+    back = (await client.post("/v1/nodes/node-1/undrain")).json()
+    events = (await client.get("/v1/nodes/node-1/events")).json()["items"]
+
+    assert (found.state, found.fault, found.fault_until) == ("set_aside", "gpu_xid", None)
+    assert (found.reason, found.fault_at is None) == ("GPU 0 reported Xid 79", False)
+    assert (back["state"], back["fault"]) == ("up", None)
+    assert [(event["type"], event["actor"]) for event in events] == [
+        ("node.undrained", "user:admin"),
+        ("node.set_aside", "scheduler"),
+    ]
+
+
+async def test_node_token_is_shown_once_and_only_its_digest_is_kept(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    made = await client.post("/v1/nodes/gpu-7/token")
+    token = made.json()["token"]
+    with seeds.engine.begin() as connection:
+        known = connection.execute(node_tokens.good("gpu-7", digest_of(token))).all()
+        stored = connection.execute(text("SELECT * FROM node_tokens")).all()
+    revoked = await client.delete("/v1/nodes/gpu-7/token")
+    again = await client.delete("/v1/nodes/gpu-7/token")
+
+    assert (made.status_code, token[:10]) == (201, "glab_node_")
+    assert len(known) == 1
+    assert token not in str(stored)
+    assert (revoked.json(), again.json()["revoked"]) == ({"node": "gpu-7", "revoked": 1}, 0)
+
+
+@pytest.mark.parametrize("role", [Role.STUDENT, Role.INSTRUCTOR])
+@pytest.mark.parametrize(
+    ("method", "part"), [("POST", "drain"), ("POST", "undrain"), ("POST", "token"), ("DELETE", "token")]
+)
+async def test_only_admins_change_nodes(
+    client: httpx.AsyncClient, seeds: Seeds, role: Role, method: str, part: str
+) -> None:
+    seeds.node()
+    answer = await client.request(method, f"/v1/nodes/node-1/{part}", headers=seeds.person("x", role).headers)
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
 
 
 async def test_silent_node_is_down(client: httpx.AsyncClient, seeds: Seeds) -> None:

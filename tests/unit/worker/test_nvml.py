@@ -356,3 +356,19 @@ def test_started_process_finds_the_library_by_the_drivers_name_and_follows_the_s
             process.stdin.flush()
             assert process.stdout.readline() == f"{celsius}\n"
         process.communicate("\n")
+
+
+def test_xids_are_told_once_and_those_of_applications_never(world: FakeNvml) -> None:
+    with opened(world, GPU, FakeGpu("GPU-2", xids=(48,))) as nvml:
+        assert nvml.new_xids() == [], "what was before counts as known"
+        world.write(GPU, FakeGpu("GPU-2", xids=(48, 13, 79, 31), fail={"uuid": pynvml.NVML_ERROR_GPU_IS_LOST}))
+        assert nvml.new_xids() == [(1, 79)]
+        assert nvml.new_xids() == []
+
+
+def test_driver_that_reports_no_xids_is_no_trouble(
+    world: FakeNvml, tmp_path: Path, nvml_libraries: Callable[..., Path]
+) -> None:
+    old = FakeNvml(tmp_path, nvml_libraries("nvmlEventSetCreate"))
+    with opened(old, GPU) as nvml:
+        assert nvml.new_xids() == []

@@ -1,0 +1,51 @@
+"""The tokens that admit nodes. The token itself is shown once and never stored."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CTE, Select, Text, func, insert, literal, select, update
+
+from models.node import NodeEvent, NodeToken
+
+
+def good(node: str, digest: bytes) -> Select[UUID]:
+    """The id of the node's token with that SHA-256; no row for a wrong, revoked or another node's one."""
+    return select(NodeToken.id).where(
+        NodeToken.node == node, NodeToken.digest == digest, NodeToken.revoked_at.is_(None)
+    )
+
+
+def add(node: str, *, digest: bytes, actor: str) -> Select[Any]:
+    """A token for a node, which need not have joined yet. Others that it has stay good until they are revoked."""
+    made = (
+        insert(NodeToken)
+        .values(node=node, digest=digest, created_by=actor)
+        .returning(NodeToken.id, NodeToken.node, NodeToken.created_at)
+        .cte("made")
+    )
+    return _announced(made, "node.token_made", actor)
+
+
+def revoke(node: str, *, actor: str) -> Select[Any]:
+    """Every token of the node stops working; a row for each."""
+    revoked = (
+        update(NodeToken)
+        .where(NodeToken.node == node, NodeToken.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+        .returning(NodeToken.id, NodeToken.node, NodeToken.created_at)
+        .cte("revoked")
+    )
+    return _announced(revoked, "node.token_revoked", actor)
+
+
+def _announced(tokens: CTE, kind: str, actor: str) -> Select[Any]:
+    event = (
+        insert(NodeEvent)
+        .from_select(
+            ["node", "type", "actor", "message"],
+            select(tokens.c.node, literal(kind, Text), literal(actor, Text), literal("", Text)),
+        )
+        .returning(NodeEvent.id)
+        .cte("event")
+    )
+    return select(tokens.c.id, tokens.c.node, tokens.c.created_at).add_cte(event)
