@@ -79,11 +79,17 @@ class Terminal:
     def wait_for(self, wanted: str | Callable[[str], bool]) -> str:
         """The screen as soon as it shows `wanted`; fails with the screen otherwise."""
         shows = wanted if callable(wanted) else lambda text: wanted in text
+        seen = ""
+
+        def look() -> bool:
+            nonlocal seen
+            seen = self._text()
+            return shows(seen) or self._closed
+
         with self._news:
-            found = self._news.wait_for(lambda: shows(self._text()) or self._closed, PATIENCE_SECONDS)
-        assert found, f"{wanted!r} is not on the screen after {PATIENCE_SECONDS} s:\n{self.text}"
-        assert shows(self.text), f"{wanted!r} is not on the last screen:\n{self.text}"
-        return self.text
+            self._news.wait_for(look, PATIENCE_SECONDS)
+        assert shows(seen), f"{wanted!r} is not on the screen after {PATIENCE_SECONDS} s, or its end:\n{seen}"
+        return seen
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())

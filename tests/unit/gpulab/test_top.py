@@ -149,8 +149,7 @@ def test_screen_follows_the_lab_and_q_leaves_the_terminal_as_it_was(
     crowd: StubLab, environment: dict[str, str]
 ) -> None:
     with Terminal("top", "--interval", 0.2, columns=110, lines=40, environment=environment) as terminal:
-        terminal.wait_for("4 running, 3 waiting")
-        assert terminal.text.rstrip().endswith("scroll")
+        terminal.wait_for(lambda text: "4 running, 3 waiting" in text and text.rstrip().endswith("scroll"))
         crowd.add(state="running", node="gpu-a", gpu_uuids=["GPU-2"], experiment="newcomer")
         terminal.wait_for("newcomer")
         terminal.type("q")
