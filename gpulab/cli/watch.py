@@ -1,29 +1,26 @@
 """`gpulab watch`: a job until it is final, live on a terminal, as lines elsewhere."""
 
-import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
 
 from gpulab.cli.failures import ExitCode
 from gpulab.cli.lab import JobId, Lab, lab_command, print_json
+from gpulab.states import JobState
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.text import Text
-
-    from gpulab.client import Job, Metrics
-    from gpulab.schemas import SeriesRead
+    from gpulab.cli.live.card import Glance
+    from gpulab.cli.live.keys import ReadKeys
+    from gpulab.client import Job
 
 app = typer.Typer()
 
-HOLD_SECONDS = 1.0
+GLANCE_SECONDS = 0.5
 PATIENCE_SECONDS = 120.0
-CURVE_POINTS = 200
-METRICS_SHOWN = 6
-BAR_CELLS = 60
+CURVE_POINTS = 400
 
 
 @lab_command(app)
@@ -64,23 +61,43 @@ def _watch_lines(job: "Job") -> None:
 def _watch_live(job: "Job") -> None:
     from rich.live import Live
 
+    from gpulab.cli.live.card import card
+    from gpulab.cli.live.keys import keyboard
+    from gpulab.cli.tables import console
+
     print(job.id)
-    with Live(_panel(job, None), refresh_per_second=4, transient=False) as live:
-        for metrics in _glances(job):
-            live.update(_panel(job, metrics))
+    out = console()
+    # The card is cut to the screen: what overflowed could not be drawn over again.
+    with keyboard() as read_keys, Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
+        for glance in glances(job, read_keys):
+            live.update(card(glance, *out.size), refresh=True)
 
 
-def _glances(job: "Job") -> "Iterator[Metrics]":
-    """The metrics about once a second while the job is refreshed, and once more when it is final."""
+def glances(job: "Job", read_keys: "ReadKeys") -> "Iterator[Glance]":
+    """What there is to see of the job, about twice a second, the last time when it is final.
+
+    Raises KeyboardInterrupt for `q`, and what the lab said when it was away for `PATIENCE_SECONDS`.
+    """
+    from gpulab.cli.live.card import Glance
+    from gpulab.cli.live.overview import PASSING
+
+    glance = Glance(job.data)
+    last_answer_at = time.monotonic()
     while True:
-        asked_at = time.monotonic()
-        final = job.is_final
-        yield job.metrics(max_points=CURVE_POINTS)
-        if final:
+        try:
+            job.refresh(patience_seconds=0)
+            waits = job.state == JobState.QUEUED
+            glance = Glance(job.data, job.metrics(max_points=CURVE_POINTS), job.queue() if waits else None)
+            last_answer_at = time.monotonic()
+        except PASSING as away:
+            if time.monotonic() - last_answer_at > PATIENCE_SECONDS:
+                raise
+            glance = replace(glance, trouble=str(away))
+        yield glance
+        if job.is_final and glance.trouble is None:
             return
-        job.refresh(wait_seconds=HOLD_SECONDS, patience_seconds=PATIENCE_SECONDS)
-        if not job.is_final:
-            time.sleep(max(0.0, asked_at + HOLD_SECONDS / 2 - time.monotonic()))
+        if "quit" in read_keys(GLANCE_SECONDS):
+            raise KeyboardInterrupt
 
 
 def describe(job: "Job") -> str:
@@ -94,52 +111,3 @@ def describe(job: "Job") -> str:
         parts.append(f"attempt {job.data.attempt}")
     why = ": ".join(part for part in (job.cause, job.message) if part)
     return printable("  ".join([*parts, why] if why else parts))
-
-
-def _panel(job: "Job", metrics: "Metrics | None") -> "RenderableType":
-    from rich.console import Group
-    from rich.panel import Panel
-    from rich.text import Text
-
-    from gpulab.cli.tables import STATE_STYLES, ago, printable
-
-    fraction = 1.0 if job.state == "succeeded" else job.progress.fraction if job.progress else 0.0
-    head = Text.assemble(
-        (job.state.value, f"bold {STATE_STYLES[job.state]}"),
-        f"  {fraction:.0%}  {printable(job.progress.message) if job.progress else ''}",
-    )
-    rows = [head, _bar(fraction, STATE_STYLES[job.state])]
-    why = ": ".join(part for part in (job.cause, job.message) if part)
-    rows += [Text(printable(why))] if why else []
-    for series in (metrics.series if metrics else [])[:METRICS_SHOWN]:
-        rows += [Text(line) for line in curve_lines(series)]
-    where = f"on {job.data.node}, " if job.data.node else ""
-    foot = f"{where}submitted {ago(job.data.submitted_at)} ago"
-    return Panel(Group(*rows), title=Text(printable(job.name or job.experiment)), subtitle=Text(foot), width=80)
-
-
-def _bar(fraction: float, style: str) -> "Text":
-    from rich.text import Text
-
-    done = round(fraction * BAR_CELLS)
-    return Text.assemble(("━" * done, style), ("━" * (BAR_CELLS - done), "grey23"))
-
-
-def curve_lines(series: "SeriesRead") -> list[str]:
-    """A metric's newest value and its curve."""
-    from gpulab.cli.curves import braille_curve
-    from gpulab.client.series import floats
-
-    values = floats(series)
-    if not values:
-        return [f"{series.name}  no points yet"]
-    title = f"{series.name}  {values[-1]:.6g} at step {series.steps[-1]}"
-    finite = [value for value in values if math.isfinite(value)]
-    if len(finite) < 2:
-        return [title]
-    low, high = min(finite), max(finite)
-    if low == high:
-        return [f"{title}, always the same"]
-    curve = braille_curve(series.steps, values, width_cells=56, height_cells=4)
-    edges = [f"{high:.4g}", *[""] * (len(curve) - 2), f"{low:.4g}"]
-    return [title, *(f"{line} {edge}" for line, edge in zip(curve, edges, strict=True))]

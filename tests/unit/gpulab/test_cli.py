@@ -1,6 +1,5 @@
 """The command line against a small lab behind a real socket."""
 
-import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -9,11 +8,9 @@ from typing import NamedTuple
 from uuid import uuid4
 
 import pytest
-from rich.console import Console
 
-import gpulab
 from gpulab.cli import assemble, main
-from gpulab.cli.watch import _panel, curve_lines
+from gpulab.cli.live.card import curve_lines
 from gpulab.schemas import SeriesRead
 from tests.unit.gpulab.stub_lab import TOKEN, StubLab, json_lines, problem, series
 
@@ -323,19 +320,6 @@ def test_curve_of_a_loss_that_diverged_shows_its_finite_part() -> None:
     lines = curve_lines(SeriesRead.model_validate(series("loss", values, nonfinite={"2": "inf"})))
     assert lines[0] == "loss  inf at step 2"
     assert [lines[1].split()[-1], lines[-1].split()[-1]] == ["3", "1"]
-
-
-def test_terminal_shows_bar_progress_and_metrics(run: Callable[..., Ran], stub: StubLab) -> None:
-    job = stub.add(state="running", progress={"fraction": 0.5, "message": "epoch 2"}, name="mine")
-    stub.series = [series("loss", [3.0, 1.0, 2.0]), series("rate", [1.0, 1.0])]
-    with gpulab.Client() as client:
-        panel = _panel(client.job(job.id), client.job(job.id).metrics())
-    screen = Console(width=90, file=io.StringIO(), force_terminal=True, color_system=None, record=True)
-    screen.print(panel)
-    lines = [line.strip("│ ") for line in screen.export_text().splitlines()]
-    assert "mine" in lines[0]
-    assert lines[1:4] == ["running  50%  epoch 2", "━" * 60, "loss  2 at step 2"]
-    assert "rate  1 at step 1, always the same" in lines
 
 
 def test_every_command_has_a_sentence() -> None:
