@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpulab.client import studies
+from gpulab.client import notebook, studies
 from gpulab.client.following import PATIENCE_SECONDS
 from gpulab.client.mirror import documented_as
 from gpulab.client.steps import Backoff
@@ -44,6 +44,17 @@ class AsyncStudy(StudyView):
             if on_change is not None and inspect.isawaitable(asked := on_change(self)):
                 await asked
         return self
+
+    async def live(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - it raises WaitTimeout, as in the sync client
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        display = notebook.Display()
+        async for seen in self._driver.walk(notebook.follow_study(self.id, timeout, patience_seconds)):
+            self._see(seen.snapshot)
+            display.show(seen.card, repr(self))
 
     def jobs(self) -> "AsyncIterator[AsyncJob]":
         return self._client.jobs(study=self.id)

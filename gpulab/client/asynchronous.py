@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel
 
-from gpulab.client import downloads, following, studies
+from gpulab.client import downloads, following, notebook, studies
 from gpulab.client.async_study import AsyncStudy
 from gpulab.client.connection import resolve
 from gpulab.client.drivers import AsyncDriver
@@ -211,6 +211,17 @@ class AsyncJob(JobView):
             if on_change is not None and inspect.isawaitable(asked := on_change(self)):
                 await asked
         return self
+
+    async def live(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - it raises WaitTimeout, as in the sync client
+        *,
+        patience_seconds: float = following.PATIENCE_SECONDS,
+    ) -> None:
+        display = notebook.Display()
+        async for seen in self._driver.walk(notebook.follow_job(self.id, timeout, patience_seconds)):
+            self._see(seen.snapshot)
+            display.show(seen.card, repr(self))
 
     async def metrics(
         self, names: Iterable[str] | None = None, *, after_step: int | None = None, max_points: int | None = None

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
+from gpulab.client.cards import study_card
 from gpulab.client.downloads import download
 from gpulab.client.following import LONG_POLL_SECONDS, hold
-from gpulab.client.operations import Operations, key_header, parsed
+from gpulab.client.operations import Operations, job_path, key_header, parsed
 from gpulab.client.steps import Backoff, Request, Sleep, Steps, call, retry_after_seconds
 from gpulab.errors import ConfigurationError, JobFailed, JobNotLoaded, WaitTimeout
 from gpulab.schemas import StudyPage, StudyRead, StudySummary
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Snapshot = tuple[StudyRead, str | None]
+MAX_PICTURE_BYTES = 2**20
 FORMATS = {"html": "report.html", "md": "report.md", "json": "findings.json"}
 
 
@@ -113,6 +115,23 @@ def report(
     return paths
 
 
+def pictures(operations: Operations, study_id: UUID, wait_seconds: float) -> Steps[dict[str, bytes]]:
+    """The report's pictures by name, waiting for it at most `wait_seconds`; none where it is not there by then."""
+    wait = f"{wait_seconds:g}"
+    query = {"format": "json", "wait": wait}
+    request = Request("GET", path_of(study_id, "report"), query=query, read_timeout_seconds=wait_seconds + 60)
+    response = yield from call(request, Backoff(operations.retry_seconds))
+    study, _ = yield from get(operations, study_id)
+    if response.status != 200 or study.report_job_id is None:
+        return {}
+    files = yield from operations.artifacts(study.report_job_id)
+    found: dict[str, bytes] = {}
+    for file in [file for file in files if file.name.endswith(".png") and file.size_bytes <= MAX_PICTURE_BYTES]:
+        request = Request("GET", job_path(study.report_job_id, "artifacts", file.name))
+        found[file.name] = (yield from call(request, Backoff(operations.retry_seconds))).content
+    return found
+
+
 class StudyView:
     """A study as it was when last looked at; `refresh()` looks again. Everything the lab said is in `data`."""
 
@@ -176,3 +195,7 @@ class StudyView:
     def __repr__(self) -> str:
         counts: Sequence[str] = [f"{count} {state}" for state, count in self.data.states.items()]
         return f"<{type(self).__name__} {self.id} {self.title!r} {', '.join(counts)}>"
+
+    def _repr_html_(self) -> str:
+        """A card for notebooks, of what was last seen."""
+        return study_card(self.data)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpulab.client import studies
+from gpulab.client import notebook, studies
 from gpulab.client.following import PATIENCE_SECONDS
 from gpulab.client.steps import Backoff
 from gpulab.client.studies import StudyView
@@ -47,6 +47,16 @@ class Study(StudyView):
                 on_change(self)
         return self
 
+    def live(self, timeout: float | None = None, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        """Show the study in a notebook and keep it up to date until every run is final, at last with its pictures.
+
+        Elsewhere it prints a line a change. Raises as `Job.live` does.
+        """
+        display = notebook.Display()
+        for seen in self._driver.walk(notebook.follow_study(self.id, timeout, patience_seconds)):
+            self._see(seen.snapshot)
+            display.show(seen.card, repr(self))
+
     def jobs(self) -> "Iterator[Job]":
         """The jobs of its runs, newest first, reused ones too."""
         return self._client.jobs(study=self.id)
@@ -87,3 +97,9 @@ class Study(StudyView):
         if not isinstance(self.data, StudyRead):
             self.refresh()
         return super()._loaded()
+
+    def _repr_html_(self) -> str:
+        """Its table and pictures for notebooks. It looks again where the study is not final."""
+        seen = self._driver.run(notebook.study_now(self.data))
+        self._see(seen.snapshot)
+        return seen.card

@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel
 
-from gpulab.client import downloads, following, studies
+from gpulab.client import downloads, following, notebook, studies
 from gpulab.client.connection import resolve
 from gpulab.client.drivers import Driver
 from gpulab.client.events import Change
@@ -299,7 +299,24 @@ class Job(JobView):
         """Queue the same run again as a new job, linked to this one; returns the new job."""
         return Job(self._client, self._driver.run(self._operations.retry(self.id)))
 
+    def live(self, timeout: float | None = None, *, patience_seconds: float = following.PATIENCE_SECONDS) -> None:
+        """Show the job's card in a notebook and keep it up to date until the job is final; elsewhere a line a change.
+
+        Raises WaitTimeout after `timeout` seconds; the job goes on. A lab that is away is put up with for
+        `patience_seconds`, and the card says so.
+        """
+        display = notebook.Display()
+        for seen in self._driver.walk(notebook.follow_job(self.id, timeout, patience_seconds)):
+            self._see(seen.snapshot)
+            display.show(seen.card, repr(self))
+
     def _loaded(self) -> JobRead:
         if not isinstance(self.data, JobRead):
             self.refresh()
         return super()._loaded()
+
+    def _repr_html_(self) -> str:
+        """A card for notebooks, with curves. It looks again where the job is not final."""
+        seen = self._driver.run(notebook.job_now(self.data))
+        self._see(seen.snapshot)
+        return seen.card

@@ -1,21 +1,12 @@
 """What both kinds of job share: the newest snapshot, and how it looks."""
 
-from html import escape
 from typing import Any, Self
 from uuid import UUID
 
+from gpulab.client.cards import job_card
 from gpulab.errors import JobFailed, JobNotLoaded
 from gpulab.schemas import JobRead, JobSummary, ProgressRead
 from gpulab.states import FINAL_STATES, FailureCause, JobState
-
-STATE_COLORS = {
-    JobState.QUEUED: "#6b7280",
-    JobState.LEASED: "#0369a1",
-    JobState.RUNNING: "#1d4ed8",
-    JobState.SUCCEEDED: "#15803d",
-    JobState.FAILED: "#b91c1c",
-    JobState.CANCELLED: "#a16207",
-}
 
 
 class JobView:
@@ -91,21 +82,5 @@ class JobView:
         return f"<{type(self).__name__} {self.id} {self.experiment} {self.state}{progress}>"
 
     def _repr_html_(self) -> str:
-        """A small card for notebooks. Every text from the lab is escaped."""
-        job = self.data
-        fraction = 1.0 if job.state is JobState.SUCCEEDED else job.progress.fraction if job.progress else 0.0
-        color = STATE_COLORS[job.state]
-        lines = [f"<code>{job.id}</code>"]
-        lines += [escape(f"attempt {job.attempt} on {job.node}")] if job.node else []
-        lines += [escape(job.progress.message)] if job.progress and job.progress.message and not self.is_final else []
-        lines += [escape(": ".join(part for part in (job.cause, job.message) if part))] if job.message else []
-        title = escape(job.name or job.experiment)
-        return (
-            '<div style="border:1px solid #d1d5db;border-radius:6px;padding:.6em .9em;max-width:36em;font-size:90%">'
-            f"<b>{title}</b> <span>{escape(job.experiment)}, seed {job.seed}</span> "
-            f'<span style="color:{color};font-weight:bold">{job.state}</span>'
-            '<div style="background:#e5e7eb;border-radius:3px;height:6px;margin:.4em 0">'
-            f'<div style="background:{color};width:{fraction * 100:.0f}%;height:6px;border-radius:3px"></div></div>'
-            + "<br>".join(lines)
-            + "</div>"
-        )
+        """A card for notebooks, of what was last seen."""
+        return job_card(self.data)
