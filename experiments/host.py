@@ -25,9 +25,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from experiments.contract import OUTPUT_FILE, SPEC_FILE, CannotFit, Diverged, Experiment, Result, Stopped
+from experiments.contract import OUTPUT_FILE, SPEC_FILE, Experiment, Result, Stopped
 from experiments.registry import experiments
 from experiments.run_directory import RunDirectory
+from experiments.verdict import verdict_of
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -77,7 +78,7 @@ def execute(folder: Path) -> int:
         run.record("stopped", message=str(stopped))
     except Exception as error:  # noqa: BLE001 - the process boundary: whatever went wrong becomes the verdict
         traceback.print_exc()
-        run.record("error", cause=_cause(error), message=_message(error), traceback=traceback.format_exc()[-20_000:])
+        run.record("error", **verdict_of(error, order, run, experiments().get(order["experiment"])))
         return EXIT_FAILED
     finally:
         run.close()
@@ -128,24 +129,6 @@ def _draw(experiment: Experiment[Any, Any], spec: Any, result: Result, run: RunD
 def _load(reference: str) -> Any:
     module, _, name = reference.partition(":")
     return getattr(import_module(module), name)
-
-
-def _cause(error: Exception) -> str:
-    match error:
-        case Diverged():
-            return "diverged"
-        case CannotFit():
-            return "cannot_fit"
-        case MemoryError():
-            return "out_of_memory"
-    names = {kind.__name__ for kind in type(error).__mro__}
-    cpu_allocator = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
-    return "out_of_memory" if "OutOfMemoryError" in names or cpu_allocator else "error"
-
-
-def _message(error: Exception) -> str:
-    first_line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first_line}"[:1000]
 
 
 def _let_the_zygote_go() -> None:

@@ -44,6 +44,7 @@ class RunDirectory:
         for part in (ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER):
             (folder / part).mkdir(parents=True, exist_ok=True)
         self._records = os.open(folder / RECORDS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self.current_phase: str | None = None
         self._stop = False
         self._known_names: set[str] = set()
 
@@ -64,6 +65,7 @@ class RunDirectory:
         self.record("progress", fraction=min(max(float(fraction), 0.0), 1.0), message=message[:200])
 
     def phase(self, name: str) -> None:
+        self.current_phase = name
         self.record("phase", name=name)
 
     def memory(self, *, allocated_bytes: int, reserved_bytes: int, peak_allocated_bytes: int | None = None) -> None:

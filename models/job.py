@@ -59,6 +59,8 @@ class Job(Base):
     cause: Mapped[str | None]
     message: Mapped[str | None]
     """One line: the error of a failed job, the reason a queued one waits."""
+    failure: Mapped[dict[str, Any] | None]
+    """What is known beyond the message, as the run's last record told it; for `out_of_memory` an `OutOfMemoryRead`."""
     wait_reason: Mapped[str | None]
     """Slug of the scheduler's latest reason not to start it."""
     estimated_start_at: Mapped[datetime | None]

@@ -288,7 +288,7 @@ class Supervisor:
             elif order is Order.BREACH:
                 self._fail(token, FailureCause.OUT_OF_MEMORY, "it held more GPU memory than it had reserved")
             elif kind == "error":
-                self._fail(token, FailureCause(last["cause"]), last["message"])
+                self._fail_or_try_alone(token, last)
             elif order is Order.LEAVE:
                 self._execute(leases.requeue(token, actor=self._actor, message="the worker is leaving"))
             elif exit_status is not None and -exit_status in CRASHES:
@@ -317,8 +317,20 @@ class Supervisor:
     def _finish(self, token: UUID, state: JobState, *, message: str = "", result: dict[str, Any] | None = None) -> None:
         self._execute(leases.finish(token, state, actor=self._actor, message=message, result=result))
 
-    def _fail(self, token: UUID, cause: FailureCause, message: str) -> None:
-        self._execute(leases.finish(token, JobState.FAILED, actor=self._actor, message=message, cause=cause))
+    def _fail(self, token: UUID, cause: FailureCause, message: str, failure: dict[str, Any] | None = None) -> None:
+        statement = leases.finish(
+            token, JobState.FAILED, actor=self._actor, message=message, cause=cause, failure=failure
+        )
+        self._execute(statement)
+
+    def _fail_or_try_alone(self, token: UUID, last: dict[str, Any]) -> None:
+        """A job that ran out of memory within its reservation suffered from its neighbours: once more, alone."""
+        failure = last.get("failure") or {}
+        if failure.get("inside_reservation"):
+            words = f"{last['message']}; it kept to its reservation and runs again, alone on a GPU"
+            self._execute(leases.requeue(token, actor=self._actor, message=words, alone=True))
+        else:
+            self._fail(token, FailureCause(last["cause"]), last["message"], failure or None)
 
     def _lose(self, token: UUID, exit_status: int | None) -> None:
         how = "its worker was killed" if exit_status is None else f"its process was ended from outside ({exit_status})"

@@ -257,6 +257,7 @@ def _read(row: Mapping[str, Any]) -> JobRead:
         **_summary(row),
         spec=row["spec"],
         result=row["result"],
+        failure=row["failure"],
         device=row["device"],
         gpus=row["gpus"],
         exclusive=row["exclusive"],

@@ -11,6 +11,7 @@ from gpulab.schemas.estimates import (
     PartsRead,
 )
 from gpulab.schemas.experiments import ExperimentDetail, ExperimentPage, ExperimentSummary, MetricRead
+from gpulab.schemas.failures import MemoryEditRead, OutOfMemoryRead, TensorRead
 from gpulab.schemas.health import HealthRead, ReadyRead
 from gpulab.schemas.jobs import (
     ArtifactPage,
@@ -96,6 +97,7 @@ __all__ = [
     "JobSummary",
     "LogRead",
     "MeRead",
+    "MemoryEditRead",
     "MetricRead",
     "MetricsRead",
     "NamedRunRead",
@@ -104,6 +106,7 @@ __all__ = [
     "NodePage",
     "NodeRead",
     "NodeTokenRead",
+    "OutOfMemoryRead",
     "PartsRead",
     "PhaseRead",
     "Problem",
@@ -125,6 +128,7 @@ __all__ = [
     "StudyRead",
     "StudyReportRead",
     "StudySummary",
+    "TensorRead",
     "TokenCreate",
     "TokenCreated",
     "TokenPage",

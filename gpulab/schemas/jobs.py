@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from gpulab.schemas.base import Incoming, JsonObject, Line, Outgoing, Tag
+from gpulab.schemas.failures import OutOfMemoryRead
 from gpulab.states import Audience, FailureCause, JobState, Priority
 
 MAX_TIME_LIMIT_SECONDS = 7 * 24 * 3600
@@ -86,6 +87,8 @@ class JobRead(JobSummary):
 
     spec: dict[str, Any]
     result: dict[str, Any] | None
+    failure: OutOfMemoryRead | None
+    """Where the memory went, of a job that ran out of it; null for other causes."""
     device: str | None
     """`cpu` or `cuda` of the latest attempt."""
     gpus: int | None

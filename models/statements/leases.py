@@ -128,6 +128,7 @@ def finish(
     actor: str,
     message: str = "",
     cause: FailureCause | None = None,
+    failure: dict[str, Any] | None = None,
     result: dict[str, Any] | None = None,
 ) -> Select[Any]:
     """Release the lease and move its job to a final state. No row: the lease was taken away, the verdict is void."""
@@ -135,20 +136,34 @@ def finish(
     changed = moved(
         [target],
         Job.id == released.c.job_id,
-        values={"cause": cause, "message": message or None, "result": result},
+        values={
+            "cause": cause,
+            "message": message or None,
+            "result": result,
+            **({} if failure is None else {"failure": failure}),
+        },
     )
     return announce(changed, event=f"job.{target}", actor=actor, message=message)
 
 
-def requeue(token: UUID, *, actor: str, message: str) -> Select[Any]:
-    """Give a lease back for another attempt that counts as none lost: the worker is leaving on purpose."""
-    released = _release([Lease.token == token], outcome=literal("requeued", Text))
+def requeue(token: UUID, *, actor: str, message: str, alone: bool = False) -> Select[Any]:
+    """Give a lease back for another attempt that counts as none lost.
+
+    With `alone`, the job, which shared a GPU, waits for a whole one; no row when it had one.
+    """
+    conditions = [Lease.token == token, *([Lease.reserved_bytes.is_not(None)] if alone else [])]
+    released = _release(conditions, outcome=literal("requeued", Text))
     cancelled = Job.cancel_requested_at.is_not(None)
     changed = moved(
         [JobState.QUEUED, JobState.CANCELLED],
         Job.id == released.c.job_id,
         state=case((cancelled, JobState.CANCELLED.value), else_=JobState.QUEUED.value),
-        values={"finished_at": case((cancelled, func.now()), else_=null()), "node": None, "gpu_uuids": []},
+        values={
+            "finished_at": case((cancelled, func.now()), else_=null()),
+            "node": None,
+            "gpu_uuids": [],
+            **({"exclusive": True} if alone else {}),
+        },
     )
     return announce(changed, event="job.requeued", actor=actor, message=message)
 

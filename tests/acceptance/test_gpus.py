@@ -91,6 +91,28 @@ def test_job_that_outgrows_its_reservation_is_ended(gpu_lab: GpuLab, tmp_path: P
     assert "reserved" in job["message"]
 
 
+def test_job_that_neighbours_left_no_memory_runs_again_alone_and_once(gpu_lab: GpuLab) -> None:
+    job_id = gpu_lab.submit("probe-gpu", {"ending": "full_gpu"}, gpu_memory_bytes=10 * GIB)
+    job = gpu_lab.wait_for(job_id, "failed")
+    assert (job["cause"], job["attempt"], job["exclusive"]) == ("out_of_memory", 2, True)
+    events = gpu_lab.client.get(f"/v1/jobs/{job_id}/events").json()["items"]
+    assert [event["type"] for event in events].count("job.requeued") == 1
+    assert job["failure"]["phase"] == "backward"
+    assert job["failure"]["inside_reservation"] is None
+    names = {item["name"] for item in gpu_lab.client.get(f"/v1/jobs/{job_id}/artifacts").json()["items"]}
+    assert "out-of-memory.json" in names
+
+
+def test_job_that_ran_out_of_its_own_reservation_is_not_tried_again(gpu_lab: GpuLab) -> None:
+    gpu_lab.show(2**20)
+    job_id = gpu_lab.submit("probe-gpu", {"ending": "full_gpu"}, gpu_memory_bytes=24 * 2**20)
+    job = gpu_lab.wait_for(job_id, "failed")
+    gpu_lab.show(GIB)
+    assert (job["cause"], job["attempt"], job["exclusive"]) == ("out_of_memory", 1, False)
+    assert job["failure"]["inside_reservation"] is False
+    assert job["failure"]["largest_tensors"][0]["size_bytes"] == 16 * 2**20
+
+
 def test_xid_sets_the_node_aside_with_the_reason_and_it_comes_back(gpu_lab: GpuLab, tmp_path: Path) -> None:
     running = gpu_lab.gated(tmp_path / "gate")
     gpu_lab.wait_for(running, "running")

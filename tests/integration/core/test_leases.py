@@ -173,3 +173,29 @@ def test_wrong_token_claims_nothing(execute: Execute, make_lease: MakeLease) -> 
     job, _ = make_lease(claimed=False)
     assert execute(leases.claim(job, uuid4(), actor="node:n1", lease_seconds=9)) == []
     assert execute(select(Lease.claimed_at).where(Lease.job_id == job))[0]["claimed_at"] is None
+
+
+def test_packed_job_is_given_back_to_run_alone_and_only_once(execute: Execute, make_job: Any, node: str) -> None:
+    job = make_job(gpus=1, gpu_memory_bytes=1000)
+
+    def attempt(reserved_bytes: int | None) -> UUID:
+        granted = leases.grant(job, node=node, gpu_uuids=["GPU-1"], reserved_bytes=reserved_bytes, lease_seconds=60)
+        token: UUID = execute(granted)[0]["token"]
+        assert execute(leases.claim(job, token, actor="node:n1", lease_seconds=60))
+        return token
+
+    alone = {"actor": "node:n1", "message": "full", "alone": True}
+    assert execute(leases.requeue(attempt(1000), **alone))[0]["state"] == "queued"
+    row = execute(select(Job.exclusive, Job.gpu_uuids, Job.lost_attempts, Job.cause).where(Job.id == job))[0]
+    assert (row["exclusive"], row["gpu_uuids"], row["lost_attempts"], row["cause"]) == (True, [], 0, None)
+    assert execute(leases.requeue(attempt(None), **alone)) == []
+
+
+def test_failure_keeps_what_is_known_of_it(execute: Execute, make_lease: MakeLease) -> None:
+    job, token = make_lease()
+    known = {"phase": "backward"}
+    failed = leases.finish(
+        token, JobState.FAILED, actor="node:n1", cause=FailureCause.OUT_OF_MEMORY, message="full", failure=known
+    )
+    execute(failed)
+    assert execute(select(Job.failure).where(Job.id == job))[0]["failure"] == known

@@ -68,6 +68,8 @@ def _end(spec: ProbeSpec) -> None:
             raise Diverged("loss is nan at step 3")
         case "out_of_memory":
             raise MemoryError("the probe was told to run out")
+        case "full_gpu":
+            _train_in(24 * 2**20)
         case "segfault":
             ctypes.string_at(0)
         case "exit":
@@ -76,3 +78,14 @@ def _end(spec: ProbeSpec) -> None:
             raise ValueError("nan\0with a NUL character")
         case "result":
             pass
+
+
+def _train_in(memory_bytes: int) -> None:
+    """Train a layer in so much memory, which is too little for its gradient."""
+    import torch
+
+    from experiments.memory.limit import LimitedMemory
+
+    with LimitedMemory(memory_bytes):
+        layer = torch.nn.Linear(2048, 2048)
+        layer(torch.ones(1, 2048)).sum().backward()

@@ -19,7 +19,7 @@ class ProbeSpec(Spec):
     """Never look at the stop flag."""
     child: bool = False
     """Start a child process that ignores SIGTERM and outlives its parent if nobody ends it."""
-    ending: Literal["result", "error", "diverged", "out_of_memory", "segfault", "exit", "nan"] = "result"
+    ending: Literal["result", "error", "diverged", "out_of_memory", "segfault", "exit", "nan", "full_gpu"] = "result"
     """How it ends after the last step."""
     dataset: str | None = None
     """A data set it asks for."""

@@ -105,6 +105,7 @@ def make_job(**facts: Any) -> JobRead:
         "changed_at": NOW,
         "spec": {},
         "result": None,
+        "failure": None,
         "device": None,
         "gpus": None,
         "gpu_uuids": [],

@@ -179,6 +179,35 @@ def test_status_of_one_job_shows_spec_and_result(run: Callable[..., Ran], stub: 
     assert json.loads(run("status", "@last", "--json").out)["result"]["curve"][-1] == 999
 
 
+def test_status_of_a_job_that_ran_out_of_memory_says_where_and_what_would_fit(
+    run: Callable[..., Ran], stub: StubLab
+) -> None:
+    gib = 2**30
+    unknown = ("device_used_bytes", "device_total_bytes", "snapshot", "inside_reservation", "fragmentation_bytes")
+    failure = {
+        **dict.fromkeys(unknown),
+        "device": "cuda",
+        "phase": "backward",
+        "module": "layer4.2.conv2 (Conv2d)",
+        "requested_bytes": gib,
+        "allocated_bytes": 13 * gib,
+        "reserved_bytes": 14 * gib,
+        "limit_bytes": 15 * gib,
+        "predicted_peak_bytes": 16 * gib,
+        "largest_tensors": [
+            {"name": "input of conv1", "kind": "activation", "shape": [8, 3], "dtype": "float32", "size_bytes": gib}
+        ],
+        "edits": [{"change": {"batch_size": 74}, "reason": "It fits.", "predicted_peak_bytes": 14 * gib, "fits": True}],
+        "reasons": {},
+    }
+    job = stub.add(state="failed", cause="out_of_memory", message="out of memory in backward", failure=failure)
+    ran = run("status", job.id)
+    assert re.search(r"^layer +layer4\.2\.conv2 \(Conv2d\)$", ran.out, re.MULTILINE)
+    assert re.search(r"^input of conv1 +activation +8 × 3 +1\.0 GiB$", ran.out, re.MULTILINE)
+    assert re.search(r"^batch_size=74 +14\.0 GiB +yes +It fits\.$", ran.out, re.MULTILINE)
+    assert "device used" not in ran.out
+
+
 def test_unknown_job_exits_3(run: Callable[..., Ran]) -> None:
     assert run("status", uuid4()).code == 3
 
