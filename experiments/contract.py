@@ -139,6 +139,9 @@ class Run(Protocol):
     def memory(self, *, allocated_bytes: int, reserved_bytes: int, peak_allocated_bytes: int | None = None) -> None:
         """Record one reading of the CUDA caching allocator."""
 
+    def prediction(self, predicted: Mapping[str, int]) -> None:
+        """Record what the run's memory was predicted to be: levels in bytes, of `memory.contract.Prediction`."""
+
     def artifact(self, name: str) -> AbstractContextManager[Path]:
         """Yield a path to write; on a clean exit the file becomes the artifact `name`, whole or not at all."""
 

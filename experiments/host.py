@@ -91,6 +91,7 @@ def _carry_out(order: dict[str, Any], run: RunDirectory) -> None:
     _prepare_torch(order)
     run.record("started", pid=os.getpid(), device=run.device, versions=versions())
     result: Result = _load(experiment.run)(spec, run)
+    _predict(experiment, spec, run)
     # Pictures come before the result: whoever sees a result sees a complete run.
     _draw(experiment, spec, result, run)
     run.record("result", value=result.model_dump(mode="json"))
@@ -116,6 +117,18 @@ def _prepare_torch(order: dict[str, Any]) -> None:
         for index in range(torch.cuda.device_count()):
             total_bytes = torch.cuda.get_device_properties(index).total_memory
             torch.cuda.set_per_process_memory_fraction(min(1.0, reserved_bytes / total_bytes), index)
+
+
+def _predict(experiment: Experiment[Any, Any], spec: Any, run: RunDirectory) -> None:
+    """Put the predicted memory beside the measured, unless the run did; a good result never fails for it."""
+    if experiment.workload is None or run.is_predicted:
+        return
+    from experiments.memory.comparing import predict
+
+    try:
+        predict(run, experiment.workload(spec))
+    except Exception:  # noqa: BLE001 - a prediction is an addition
+        traceback.print_exc()
 
 
 def _draw(experiment: Experiment[Any, Any], spec: Any, result: Result, run: RunDirectory) -> None:

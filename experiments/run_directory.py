@@ -45,6 +45,7 @@ class RunDirectory:
             (folder / part).mkdir(parents=True, exist_ok=True)
         self._records = os.open(folder / RECORDS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self.current_phase: str | None = None
+        self.is_predicted = False
         self._stop = False
         self._known_names: set[str] = set()
 
@@ -75,6 +76,10 @@ class RunDirectory:
             reserved_bytes=reserved_bytes,
             peak_allocated_bytes=peak_allocated_bytes,
         )
+
+    def prediction(self, predicted: Mapping[str, int]) -> None:
+        self.is_predicted = True
+        self.record("prediction", **predicted)
 
     @contextmanager
     def artifact(self, name: str) -> Iterator[Path]:

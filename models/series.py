@@ -34,7 +34,7 @@ class SampleChunk(Base):
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
     attempt: Mapped[int]
     source: Mapped[str]
-    """`host`, `gpu` or `allocator`."""
+    """`host`, `gpu`, `allocator` or `prediction`."""
     gpu_uuid: Mapped[str | None]
     times: Mapped[list[float]] = mapped_column(ARRAY(Double))
     values: Mapped[dict[str, Any]]

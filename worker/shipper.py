@@ -209,7 +209,9 @@ def _sort(records: list[dict[str, Any]], samples: list[dict[str, Any]]) -> _Batc
             case "phase":
                 batch.phases.append((record["time"], record["name"]))
             case "memory":
-                batch.samples["allocator", None].append(_allocator_sample(record))
+                batch.samples["allocator", None].append(_bytes_sample(record))
+            case "prediction":
+                batch.samples["prediction", None].append(_bytes_sample(record))
             case "artifact":
                 batch.files[record["name"]] = record
             case "checkpoint":
@@ -221,7 +223,7 @@ def _sort(records: list[dict[str, Any]], samples: list[dict[str, Any]]) -> _Batc
     return batch
 
 
-def _allocator_sample(record: dict[str, Any]) -> dict[str, Any]:
+def _bytes_sample(record: dict[str, Any]) -> dict[str, Any]:
     values = {name: value for name, value in record.items() if name.endswith("_bytes")}
     return {"time": record["time"], "values": values, "reasons": {}}
 

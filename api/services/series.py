@@ -12,7 +12,8 @@ from api.auth import Principal
 from api.context import Lab
 from api.downsample import kept_indexes
 from api.services.jobs import visible
-from models.statements import series
+from api.services.usage import usage
+from models.statements import leases, series
 
 DEFAULT_MAX_POINTS = 2000
 
@@ -74,17 +75,26 @@ async def samples(lab: Lab, principal: Principal, job_id: UUID, *, max_points: i
     for row in rows:
         track = tracks.setdefault((row.attempt, row.source, row.gpu_uuid), {"times": [], "values": {}, "reasons": {}})
         _append(track, row._asdict())
+    attempts = await lab.database.rows(leases.attempts, job_id=job_id)
+    whole = [
+        {"source": source, "gpu_uuid": gpu_uuid, "attempt": attempt, **track}
+        for (attempt, source, gpu_uuid), track in tracks.items()
+    ]
     return orjson.dumps(
         {
             "job_id": job_id,
-            "tracks": [
-                {"source": source, "gpu_uuid": gpu_uuid, "attempt": attempt, **_thinned(track, max_points)}
-                for (attempt, source, gpu_uuid), track in tracks.items()
-            ],
+            "tracks": [track | _thinned(track, max_points) for track in whole],
             "phases": [{"time": row.time, "name": row.name, "attempt": row.attempt} for row in phases],
-            "predicted_peak_bytes": None,
+            "predicted_peak_bytes": _predicted(whole),
+            "usage": usage(whole, {row.attempt for row in attempts}, {row.attempt for row in attempts if row.shared}),
         }
     )
+
+
+def _predicted(tracks: Sequence[Mapping[str, Any]]) -> int | None:
+    """The latest attempt's likely peak on the device."""
+    peaks = [track["values"]["device_likely_bytes"][-1] for track in tracks if track["source"] == "prediction"]
+    return peaks[-1] if peaks else None
 
 
 def _append(track: dict[str, Any], chunk: Mapping[str, Any]) -> None:

@@ -144,6 +144,34 @@ class Estimate(Result):
     """What the prediction took."""
 
 
+class Prediction(Result):
+    """Of an estimate, what a run is compared with."""
+
+    peak_allocated_bytes: int
+    """What the caching allocator will show as its peak of live tensors."""
+    peak_reserved_bytes: int
+    """What it will hold, free blocks included."""
+    peak_device: Interval
+    """What the device will show in use."""
+    phases: list[PhaseLevel]
+    """The allocator phase by phase."""
+
+    @classmethod
+    def of(cls, found: Estimate) -> Self:
+        """The part of an estimate."""
+        return cls(**{name: getattr(found, name) for name in cls.model_fields})
+
+    def levels(self) -> dict[str, int]:
+        """As plain numbers, for the run's record."""
+        return {
+            "allocated_bytes": self.peak_allocated_bytes,
+            "reserved_bytes": self.peak_reserved_bytes,
+            "device_low_bytes": self.peak_device.low_bytes,
+            "device_likely_bytes": self.peak_device.likely_bytes,
+            "device_high_bytes": self.peak_device.high_bytes,
+        }
+
+
 class Edit(Result):
     """A change of the workload that makes it fit, or comes nearest."""
 

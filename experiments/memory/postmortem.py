@@ -42,7 +42,7 @@ def explain(
     gc.collect()
     where = place_of(error)
     model = where.model or largest_model()
-    device = "cuda" if torch.cuda.is_initialized() else "cpu"
+    device = "cuda" if torch.cuda.is_initialized() else "cpu"  # type: ignore[no-untyped-call]
     found: dict[str, Any] = {
         "device": device,
         "phase": where.phase or phase,

@@ -27,7 +27,7 @@ State = dict[str, Any]
 @contextmanager
 def history() -> Iterator[None]:
     """Inside, the allocator notes who asks for what, as Python frames; nothing without a GPU."""
-    if not torch.cuda.is_initialized():
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         yield
         return
     torch.cuda.memory._record_memory_history(max_entries=MOST_EVENTS, stacks="python")
@@ -39,7 +39,7 @@ def history() -> Iterator[None]:
 
 def keep(run: Run, name: str) -> tuple[str | None, str | None]:
     """Write the state now, or for `AT_THE_PEAK` at the peak, as an artifact; its name, or why there is none."""
-    if not torch.cuda.is_initialized():
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return None, NO_GPU
     snapshot = torch.cuda.memory._snapshot()
     state = at_peak(snapshot) if name == AT_THE_PEAK else now(snapshot)

@@ -20,6 +20,7 @@ from experiments.data import Images, to_input
 from experiments.training.augment import crop, flip
 from experiments.training.checkpoint import load_checkpoint, save_checkpoint
 from experiments.training.evaluate import Evaluation, evaluate
+from experiments.training.first_steps import FirstSteps, record_memory
 from experiments.training.memory import count_saved_activations, read_memory, reset_peak
 from experiments.training.models import build_model, logits_of, loss_of
 from experiments.training.optimizers import build_optimizer
@@ -89,6 +90,8 @@ class Fit:
         self.recipe = recipe
         self.train = train
         self.validation = validation
+        self._first_steps = FirstSteps(run)
+        run.phase("model")
         self.model = build_model(recipe.model, num_classes, recipe.image_size, seed=run.seed, device=run.device)
         self.optimizer = build_optimizer(
             recipe.optimizer, self.model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -180,12 +183,16 @@ class Fit:
         loss = torch.zeros((), device=self._run.device)
         correct = torch.zeros((), dtype=torch.int64, device=self._run.device)
         for piece in pieces:
+            self._first_steps.begin("forward")
             part, right = self._forward(piece)
+            self._first_steps.begin("backward")
             torch.autograd.backward(self._scaler.scale(part * (len(piece) / count)))
             loss += part.detach() * (len(piece) / count)
             correct += right
+        self._first_steps.begin("step")
         self._scaler.step(self.optimizer)
         self._scaler.update()
+        self._first_steps.end_step()
         progress.batch += 1
         progress.step += 1
         self._unread.append((loss, correct, count))
@@ -243,12 +250,7 @@ class Fit:
         """Evaluate, write the epoch's row, and get ready for the next one."""
         progress, run = self._progress, self._run
         memory = read_memory(run.device)
-        if memory.allocated_bytes is not None and memory.reserved_bytes is not None:
-            run.memory(
-                allocated_bytes=memory.allocated_bytes,
-                reserved_bytes=memory.reserved_bytes,
-                peak_allocated_bytes=memory.peak_allocated_bytes,
-            )
+        record_memory(run)
         started = time.perf_counter()
         run.phase("evaluation")
         accuracy = self.evaluate(self.train).accuracy if self.recipe.training_accuracy else None
@@ -295,6 +297,7 @@ class Fit:
         if now - self._told_at < TELL_INTERVAL_SECONDS:
             return
         self._told_at = now
+        record_memory(self._run)
         progress, epochs = self._progress, self.recipe.epochs
         fraction = (progress.epoch + progress.batch / self.steps_per_epoch) / epochs
         self._run.progress(fraction, f"epoch {progress.epoch + 1} of {epochs}")

@@ -54,7 +54,7 @@ from gpulab.schemas.people import (
     UserUpdate,
 )
 from gpulab.schemas.problems import InvalidField, Problem
-from gpulab.schemas.series import MetricsRead, PhaseRead, SamplesRead, SampleTrack, SeriesRead
+from gpulab.schemas.series import MetricsRead, PhaseRead, SamplesRead, SampleTrack, SeriesRead, UsageRead
 from gpulab.schemas.studies import (
     CellRead,
     NamedRunRead,
@@ -133,6 +133,7 @@ __all__ = [
     "TokenCreated",
     "TokenPage",
     "TokenRead",
+    "UsageRead",
     "UserCreate",
     "UserCreated",
     "UserPage",

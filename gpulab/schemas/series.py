@@ -32,7 +32,7 @@ class SampleTrack(Outgoing):
     """Readings of one source on one time axis."""
 
     source: str
-    """`host` (the process tree), `gpu` (NVML) or `allocator` (torch)."""
+    """`host` (the process tree), `gpu` (NVML), `allocator` (torch) or `prediction` (one point)."""
     gpu_uuid: str | None
     attempt: int
     times: list[float]
@@ -49,8 +49,28 @@ class PhaseRead(Outgoing):
     attempt: int
 
 
+class UsageRead(Outgoing):
+    """What an attempt took of one GPU; a null has its reason in `reasons`."""
+
+    attempt: int
+    gpu_uuid: str | None
+    """Null for an attempt that was sampled on no GPU."""
+    seconds: float | None
+    """Between the first sample and the last."""
+    energy_joules: float | None
+    """Of the whole board over that time."""
+    gib_seconds: float | None
+    """Memory of the job's processes, integrated over that time, in GiB times seconds."""
+    shared: bool
+    """True when another job held a lease on the GPU meanwhile: the energy is then the neighbours' too."""
+    reasons: dict[str, str]
+
+
 class SamplesRead(Outgoing):
     job_id: UUID
     tracks: list[SampleTrack]
     phases: list[PhaseRead]
+    """Marks of the run: `model`, `forward`, `backward`, `step`, `evaluation`, or names of its own."""
     predicted_peak_bytes: int | None
+    """The likely peak on the device, context included; null where the run's memory was not predicted."""
+    usage: list[UsageRead]

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Update,
     and_,
     case,
+    exists,
     func,
     insert,
     literal,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from gpulab.states import FailureCause, JobState
@@ -222,6 +224,19 @@ def claimed_on(node: str) -> Select[UUID, UUID, int]:
     return select(Lease.job_id, Lease.token, Lease.attempt).where(
         LIVE, Lease.node == node, Lease.claimed_at.is_not(None)
     )
+
+
+def attempts(job_id: UUID) -> Select[int, bool]:
+    """Each attempt of a job, and whether another job held a lease on one of its GPUs at the same time."""
+    other = aliased(Lease)
+    until, other_until = (func.coalesce(lease.released_at, func.now()) for lease in (Lease, other))
+    beside = exists().where(
+        other.job_id != Lease.job_id,
+        other.gpu_uuids.overlap(Lease.gpu_uuids),
+        other.granted_at < until,
+        other_until > Lease.granted_at,
+    )
+    return select(Lease.attempt, beside.label("shared")).where(Lease.job_id == job_id).order_by(Lease.attempt)
 
 
 def advance(token: UUID, *, before: tuple[int, int, int], after: tuple[int, int, int]) -> ReturningUpdate[UUID, int]:

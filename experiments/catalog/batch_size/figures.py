@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -38,7 +39,7 @@ def draw_accuracy(runs: Sequence[Point]) -> Figure:
 
 
 def draw_memory(runs: Sequence[Point]) -> Figure:
-    """Memory against batch size: the tensors' own bytes as a line, what was measured as points, one a run."""
+    """Memory against batch size: the tensors' own bytes as a line; one dot measured and one cross predicted a run."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     spec, result = runs[0]
@@ -58,6 +59,7 @@ def draw_memory(runs: Sequence[Point]) -> Figure:
         points = [(size, value / MIB) for size, value in read if value is not None]
         if points:
             axes.plot(*zip(*points, strict=True), "o", color=color, label=name)
+    _draw_prediction(axes, runs)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     for axis in (axes.xaxis, axes.yaxis):
@@ -67,6 +69,18 @@ def draw_memory(runs: Sequence[Point]) -> Figure:
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure
+
+
+def _draw_prediction(axes: Axes, runs: Sequence[Point]) -> None:
+    """What a GPU was predicted to show: the peak of live tensors, and the device's interval."""
+    at = [spec.batch_size for spec, _ in runs]
+    found = [result.prediction for _, result in runs]
+    allocated = [one.peak_allocated_bytes / MIB for one in found]
+    axes.plot(at, allocated, "x", color=COLORS[2], label="peak allocated, predicted")
+    likely = [one.peak_device.likely_bytes / MIB for one in found]
+    below = [size - one.peak_device.low_bytes / MIB for size, one in zip(likely, found, strict=True)]
+    above = [one.peak_device.high_bytes / MIB - size for size, one in zip(likely, found, strict=True)]
+    axes.errorbar(at, likely, (below, above), fmt="x", color=COLORS[0], capsize=3, label="device, predicted")
 
 
 def _draw_loss(spec: BatchSizeSpec, result: BatchSizeResult) -> Figure:

@@ -8,9 +8,11 @@ number of updates.
 
 import torch
 
-from experiments.catalog.batch_size.spec import BatchSizeResult, BatchSizeSpec, scheduled_learning_rate
+from experiments.catalog.batch_size.spec import BatchSizeResult, BatchSizeSpec, scheduled_learning_rate, workload
 from experiments.contract import Run
 from experiments.data import load
+from experiments.memory.comparing import predict
+from experiments.memory.contract import Prediction
 from experiments.training.fit import Fit
 from experiments.training.memory import NO_GPU, parameter_bytes
 from experiments.training.recipe import Recipe
@@ -34,8 +36,9 @@ def run(spec: BatchSizeSpec, run: Run) -> BatchSizeResult:
     fit = Fit(recipe, len(data.class_names), data.train.take(drawn), data.test.take(validation), run)
     rows = fit.run()
     run.table("epochs", list(EpochRow.model_fields), [list(row.model_dump().values()) for row in rows])
+    prediction = predict(run, workload(spec))
     run.progress(1.0, "done")
-    return _result(fit, rows, drawn, data.class_names)
+    return _result(fit, rows, drawn, data.class_names, prediction)
 
 
 def draw_images(available: int, wanted: int, generator: torch.Generator, *, with_replacement: bool) -> torch.Tensor:
@@ -45,7 +48,9 @@ def draw_images(available: int, wanted: int, generator: torch.Generator, *, with
     return torch.randperm(available, generator=generator)[:wanted]
 
 
-def _result(fit: Fit, rows: list[EpochRow], drawn: torch.Tensor, class_names: tuple[str, ...]) -> BatchSizeResult:
+def _result(
+    fit: Fit, rows: list[EpochRow], drawn: torch.Tensor, class_names: tuple[str, ...], prediction: Prediction
+) -> BatchSizeResult:
     accuracies = [row.accuracy for row in rows if row.accuracy is not None]
     return BatchSizeResult(
         rows=rows,
@@ -62,4 +67,5 @@ def _result(fit: Fit, rows: list[EpochRow], drawn: torch.Tensor, class_names: tu
         saved_activation_bytes_per_image=fit.saved_activation_bytes_per_image or 0.0,
         memory_used_bytes=rows[-1].memory_used_bytes,
         memory_reason=None if rows[-1].memory_used_bytes is not None else NO_GPU,
+        prediction=prediction,
     )

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from experiments.contract import Experiment, GpuUse, Result, Spec
 from experiments.inventory import DatasetName
-from experiments.memory.contract import Workload
+from experiments.memory.contract import Prediction, Workload
 from experiments.torchvision_models import ModelName, check_image_size
 from experiments.training.recipe import evaluation_batch_size
 from experiments.training.rows import EPOCH_METRICS, EpochRow
@@ -79,6 +79,8 @@ class BatchSizeResult(Result):
     """Bytes in use on the device after the last training pass; null without a GPU."""
     memory_reason: str | None
     """Why the memory is null; null where it is not."""
+    prediction: Prediction
+    """What a GPU was predicted to show of such steps and evaluations."""
 
 
 def workload(spec: BatchSizeSpec) -> Workload:

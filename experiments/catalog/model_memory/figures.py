@@ -14,11 +14,22 @@ NAMES = {
     "after_step": "after\nfirst step",
     "after_second_step": "after\nsecond step",
 }
+PHASES = {
+    "after_model": "model",
+    "after_backward": "backward",
+    "after_step": "step",
+    "after_second_step": "second_step",
+}
+"""The phase of the prediction that ends at each moment."""
 
 
 def draw(spec: ModelMemorySpec, result: ModelMemoryResult) -> Mapping[str, Figure]:
-    """The figures `causes` and `readings`."""
-    return {"causes": _draw_causes(spec, result), "readings": _draw_readings(spec, result)}
+    """The figures `causes`, `readings` and `prediction`."""
+    return {
+        "causes": _draw_causes(spec, result),
+        "readings": _draw_readings(spec, result),
+        "prediction": _draw_prediction(spec, result),
+    }
 
 
 def _draw_causes(spec: ModelMemorySpec, result: ModelMemoryResult) -> Figure:
@@ -61,6 +72,42 @@ def _draw_readings(spec: ModelMemorySpec, result: ModelMemoryResult) -> Figure:
     axes.set_xticks(range(len(result.readings)), [NAMES[reading.moment] for reading in result.readings])
     reason = result.readings[0].reason
     axes.set(title=f"Memory of {_title(spec)}" + (f"\n{reason}" if reason else ""), ylabel="MiB")
+    _legend(figure)
+    return figure
+
+
+def _draw_prediction(spec: ModelMemorySpec, result: ModelMemoryResult) -> Figure:
+    """The caching allocator at the four moments: predicted as steps, measured as dots, the device's peak as a band."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    levels = {level.phase: level for level in result.prediction.phases}
+    predicted = [levels[PHASES[reading.moment]] for reading in result.readings]
+    moments = range(len(predicted))
+    for color, field, name in (
+        (COLORS[0], "allocated_bytes", "allocated"),
+        (COLORS[1], "peak_allocated_bytes", "peak allocated"),
+        (COLORS[2], "reserved_bytes", "reserved"),
+    ):
+        if field != "peak_allocated_bytes":
+            sizes = [getattr(level, field) / MIB for level in predicted]
+            axes.step(moments, sizes, where="mid", color=color, label=f"{name}, predicted")
+        read = [(at, getattr(reading, field)) for at, reading in enumerate(result.readings)]
+        known = [(at, size / MIB) for at, size in read if size is not None]
+        if known:
+            axes.plot(*zip(*known, strict=True), "o", color=color, label=f"{name}, measured")
+    axes.axhline(result.prediction.peak_allocated_bytes / MIB, color=COLORS[1], linestyle=":", label="peak, predicted")
+    device = result.prediction.peak_device
+    band = (device.low_bytes / MIB, device.high_bytes / MIB)
+    axes.axhspan(*band, color=COLORS[3], alpha=0.15, label="peak of the device, predicted")
+    used = [(at, reading.device_used_bytes) for at, reading in enumerate(result.readings)]
+    known = [(at, size / MIB) for at, size in used if size is not None]
+    if known:
+        axes.plot(*zip(*known, strict=True), "s", color=COLORS[3], label="device, measured")
+    axes.set_xticks(moments, [NAMES[reading.moment] for reading in result.readings])
+    axes.set_ylim(bottom=0)
+    reason = result.readings[0].reason
+    title = f"Predicted and measured memory of {_title(spec)}"
+    axes.set(title=title + (f"\nnot measured: {reason}" if reason else ""), ylabel="MiB")
     _legend(figure)
     return figure
 

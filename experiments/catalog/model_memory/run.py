@@ -12,8 +12,11 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from experiments.catalog.model_memory.spec import MemoryReading, ModelMemoryResult, ModelMemorySpec, Moment
+from experiments.catalog.model_memory.spec import MemoryReading, ModelMemoryResult, ModelMemorySpec, Moment, workload
 from experiments.contract import Diverged, Run, Stopped
+from experiments.memory import snapshot
+from experiments.memory.comparing import predict
+from experiments.memory.contract import Prediction
 from experiments.training.memory import (
     NO_GPU,
     Reading,
@@ -42,11 +45,13 @@ def run(spec: ModelMemorySpec, run: Run) -> ModelMemoryResult:
     work = _Work(spec, run, model, optimizer, readings=[])
     work.read("after_model")
     images_BCHW, labels_B = _random_batch(spec, run)
-    with _reporting(model, run, passes=2 * STEPS):
+    with snapshot.history(), _reporting(model, run, passes=2 * STEPS):
         activations = work.first_step(images_BCHW, labels_B)
         work.second_step(images_BCHW, labels_B)
+        snapshot.keep(run, snapshot.AT_THE_PEAK)
+    prediction = predict(run, workload(spec))
     run.progress(1.0, "done")
-    return _result(work, context, activations)
+    return _result(work, context, activations, prediction)
 
 
 def _start_device(device: str) -> Reading:
@@ -92,11 +97,13 @@ class _Work:
 
     def second_step(self, images_BCHW: Tensor, labels_B: Tensor) -> None:
         """One more step, now with the state in place; the gradients are freed first, which is torch's default."""
-        self.run.phase("second_step")
         self.optimizer.zero_grad()
+        self.run.phase("forward")
         output = self.model(images_BCHW)
         loss = loss_of(self.spec.model, output, labels_B)
+        self.run.phase("backward")
         torch.autograd.backward(loss)
+        self.run.phase("step")
         self.optimizer.step()
         self.read("after_second_step")
         self.run.metrics(2, {"loss": _finite(loss)})
@@ -161,7 +168,7 @@ def _finite(loss: Tensor) -> float:
     return value
 
 
-def _result(work: _Work, context: Reading, saved_activation_bytes: int) -> ModelMemoryResult:
+def _result(work: _Work, context: Reading, saved_activation_bytes: int, prediction: Prediction) -> ModelMemoryResult:
     state, counters = optimizer_state_bytes(work.optimizer)
     model_bytes = parameter_bytes(work.model) + buffer_bytes(work.model)
     in_place = work.readings[0].device_used_bytes
@@ -176,4 +183,5 @@ def _result(work: _Work, context: Reading, saved_activation_bytes: int) -> Model
         context_bytes=context.device_used_bytes,
         overhead_bytes=None if in_place is None else in_place - model_bytes,
         readings=work.readings,
+        prediction=prediction,
     )

@@ -97,6 +97,24 @@ async def test_samples_make_tracks_with_nulls_where_nothing_was_read(
     assert [(phase.name, phase.time) for phase in found.phases] == [("forward", 1000.5)]
 
 
+async def test_samples_hold_the_prediction_and_the_use_of_a_shared_gpu(
+    client: httpx.AsyncClient, seeds: Seeds, admin: Person
+) -> None:
+    seeds.node()
+    ours, neighbour = seeds.job(admin), seeds.job(admin)
+    for job_id in (ours, neighbour):
+        seeds.lease(job_id, gpu_uuids=("GPU-1",), reserved_bytes=1000)
+    seeds.samples(ours, "gpu", {"energy_joules": [1.0, 4.0], "process_used_bytes": [2**30, 2**30]}, gpu_uuid="GPU-1")
+    seeds.samples(ours, "prediction", {"allocated_bytes": [5], "device_likely_bytes": [9]})
+    answer = await client.get(f"/v1/jobs/{ours}/samples")
+    found = SamplesRead.model_validate_json(answer.content, strict=True)
+
+    assert found.predicted_peak_bytes == 9
+    assert [track.source for track in found.tracks] == ["gpu", "prediction"]
+    (used,) = found.usage
+    assert (used.gpu_uuid, used.energy_joules, used.gib_seconds, used.shared) == ("GPU-1", 3.0, 1.0, True)
+
+
 async def test_thinned_samples_keep_the_peak_of_each_field(
     client: httpx.AsyncClient, seeds: Seeds, job_id: UUID
 ) -> None:

@@ -157,6 +157,16 @@ def test_auxiliary_classifiers_take_part_in_the_loss() -> None:
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
+def test_phases_are_marked_and_the_prediction_is_recorded_beside_them(tmp_path: Path) -> None:
+    result = execute(tmp_path)
+    found = records(tmp_path)
+    phases = [record["name"] for record in found if record["type"] == "phase"]
+    assert phases == ["model", "forward", "backward", "step", "forward", "backward", "step"]
+    (predicted,) = [record for record in found if record["type"] == "prediction"]
+    assert predicted["allocated_bytes"] == result.prediction.peak_allocated_bytes
+    assert predicted["device_likely_bytes"] == result.prediction.peak_device.likely_bytes
+
+
 def test_the_seed_alone_decides_the_weights() -> None:
     first, again, other = (build_model("squeezenet1_1", 3, 32, seed=seed) for seed in (1, 1, 2))
     state = zip(first.parameters(), again.parameters(), other.parameters(), strict=True)
@@ -170,7 +180,7 @@ def test_values_of_seed_0_are_the_recorded_ones(tmp_path: Path) -> None:
 
 def test_pictures_can_be_drawn_and_name_their_axes(tmp_path: Path) -> None:
     drawn = figures.draw(ModelMemorySpec.model_validate(TINY), execute(tmp_path))
-    assert drawn.keys() == {"causes", "readings"}
+    assert drawn.keys() == {"causes", "readings", "prediction"}
     for name, figure in drawn.items():
         assert isinstance(figure, Figure)
         figure.savefig(tmp_path / f"{name}.png")

@@ -220,3 +220,11 @@ def test_pictures_can_be_drawn_and_name_their_axes(tmp_path: Path, cache: Path) 
         assert isinstance(figure, Figure)
         figure.savefig(tmp_path / f"{name}.png")
         assert all(axes.get_ylabel() for axes in figure.axes)
+
+
+def test_phases_of_the_first_two_steps_are_marked_and_later_ones_as_a_whole(tmp_path: Path, cache: Path) -> None:
+    execute(tmp_path, cache, epochs=1, gradient_accumulation_steps=2, batch_size=4)
+    lines = (tmp_path / "records.ndjson").read_text().splitlines()
+    phases = [record["name"] for record in map(json.loads, lines) if record["type"] == "phase"]
+    step = ["forward", "backward", "forward", "backward", "step"]
+    assert phases == ["model", "train", *step, *step, "train", "evaluation", "validation", "evaluation"]
