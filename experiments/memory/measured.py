@@ -56,22 +56,23 @@ def measure_steps(workload: Workload) -> Measured:
     before = parameter_bytes(model) + buffer_bytes(model) + tensor_bytes([images_BCHW, labels_B])
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         for _ in range(STEPS):
-            _step(workload, model, optimizer, images_BCHW, labels_B)
+            take_step(workload, model, optimizer, images_BCHW, labels_B)
     assert profiler.profiler is not None
     return _peaks(profiler.profiler.kineto_results.experimental_event_tree(), before)
 
 
-def _step(
+def take_step(
     workload: Workload,
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     images_BCHW: torch.Tensor,
     labels_B: torch.Tensor,
 ) -> None:
+    """One real optimizer step, on the device of the pictures."""
     dtype = LOWER_PRECISIONS[workload.precision]
     optimizer.zero_grad(set_to_none=workload.set_to_none)
     for _ in range(workload.gradient_accumulation_steps):
-        with nullcontext() if dtype is None else torch.autocast("cpu", dtype):
+        with nullcontext() if dtype is None else torch.autocast(images_BCHW.device.type, dtype):
             loss = loss_of(workload.model, model(images_BCHW), labels_B)
         torch.autograd.backward(loss / workload.gradient_accumulation_steps)
         del loss

@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
+from experiments.studies.course.explanations import WHY_31, WHY_256
 from experiments.studies.findings import Comparison, FigureSpec, Plot, Series, Table, compare_claim, compare_number
 from experiments.studies.intervals import Interval, interval
 from experiments.studies.question import Answer, Need, Question, Runs, Setting
 
 SLUG = "batch-size"
+LARGEST = "max-batch"
 MIB = 2**20
 NO_GPU = "not measured: no GPU"
 SHEET_STARTS, SHEET_ENDS = 625, 875
 """Seconds on the sheet's clock at the ends of epochs 1 and 10 with batches of 16."""
+SHEETS_LARGEST = 64 + (15_360 - 2738) * (256 - 64) / (8744 - 2738)
 
 
 def _needs(setting: Setting) -> list[Need]:
@@ -20,16 +23,35 @@ def _needs(setting: Setting) -> list[Need]:
     medium = {"images": 512, "epochs": 8, "image_size": 32, "validation_images": 200}
     sizes = setting.pick(smoke=small, cpu=medium, full={"image_size": 224})
     batches = setting.pick(smoke=(4, 16, 64), cpu=(4, 16, 64, 256), full=(4, 16, 64, 256))
-    return [Need(SLUG, {**sizes, "dataset": setting.pictures, "batch_size": batch}) for batch in batches]
+    trained = [Need(SLUG, {**sizes, "dataset": setting.pictures, "batch_size": batch}) for batch in batches]
+    return [*trained, Need(LARGEST, seeded=False)]
 
 
 def _answer(runs: Runs) -> Answer:
-    by_batch = runs.by("batch_size")
+    by_batch = runs.where(SLUG).by("batch_size")
+    largest = _largest(runs.where(LARGEST).first)
     if len(by_batch) < 2:
-        return Answer([_slip()])
-    comparisons = [_slip(), _fastest(by_batch), _throughput(by_batch), _slope(by_batch)]
-    notes = ["Accuracy is on the training images after equal epochs: it mixes batch, rate and number of updates."]
+        return Answer([_slip(), *largest])
+    comparisons = [_slip(), _fastest(by_batch), _throughput(by_batch), _slope(by_batch), *largest]
+    notes = [WHY_256, WHY_31, "Accuracy after equal epochs mixes batch, rate and number of updates."]
     return Answer(comparisons, _table(by_batch), _figures(by_batch), notes)
+
+
+def _largest(result: Mapping[str, Any] | None) -> list[Comparison]:
+    """5c i: the largest batch of ResNet-18 at 224 pixels that the sheet's T4 holds."""
+    ours = None if result is None else result["largest_batch_size"]
+    comparison = compare_claim(
+        "largest batch of ResNet-18 at 224 pixels that fits into a T4's 15,360 MiB",
+        sheet=None,
+        correct="about 467: the sheet's own 31.3 MiB a picture beyond its 2738 MiB at 64",
+        correct_source="a line through the sheet's readings at 64 and 256",
+        ours=ours,
+        ours_is_right=None if ours is None else abs(ours - SHEETS_LARGEST) <= 0.05 * SHEETS_LARGEST,
+        because="found by prediction, without running out of memory once"
+        if result is None or result["confirmed_batch_size"] is None
+        else f"found by prediction; real steps fitted at {result['confirmed_batch_size']}",
+    )
+    return [comparison]
 
 
 def _slip() -> Comparison:
@@ -165,6 +187,11 @@ def _memory_figure(known: Mapping[int, Mapping[str, Any]]) -> FigureSpec:
         for batch, result in known.items()
         if result["memory_used_bytes"]
     ]
+    predicted = [
+        (float(batch), result["prediction"]["peak_device"]["likely_bytes"] / MIB)
+        for batch, result in known.items()
+        if result.get("prediction")
+    ]
     series = [Series(label="computed: 3 × parameters + batch × activations", kind="line", x=batches, y=computed)]
     if measured:
         series.append(
@@ -175,6 +202,9 @@ def _memory_figure(known: Mapping[int, Mapping[str, Any]]) -> FigureSpec:
                 y=tuple(y for _, y in measured),
             )
         )
+    if predicted:
+        x, y = zip(*predicted, strict=True)
+        series.append(Series(label="predicted for a GPU, context included", kind="line", x=x, y=y))
     title = "Device" if measured else "Computed: 3 × parameters + batch × activations"
     plot = Plot(title=title, x_label="batch size", y_label="MiB", x_log=True, series=tuple(series))
     alt = "Memory against batch size: parameters, gradients and momentum, and the activations of the batch."

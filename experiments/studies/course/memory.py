@@ -1,8 +1,9 @@
 """Questions 5a and 5b: what a model takes on a GPU, and what its optimizer adds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from experiments.studies.course.explanations import WHY_82_AND_84, WHY_814, WHY_THE_SECOND_STEP
 from experiments.studies.findings import Comparison, FigureSpec, Plot, Series, Table, compare_claim, compare_number
 from experiments.studies.question import Answer, Need, Question, Runs, Setting
 
@@ -53,7 +54,7 @@ def _answer_5a(runs: Runs) -> Answer:
         _overhead(read("overhead_bytes")),
         _card(runs),
     ]
-    return Answer(comparisons, _table_5a(result), notes=_notes(result))
+    return Answer(comparisons, _table_5a(result), notes=[WHY_814, *_notes(result)])
 
 
 def _exact(quantity: str, ours: float | None, correct: float, source: str) -> Comparison:
@@ -123,7 +124,8 @@ def _answer_5b(runs: Runs) -> Answer:
     comparisons = [_state(name, result) for name, result in results.items()]
     comparisons += [_live(name, result) for name, result in results.items()]
     comparisons += _device(results)
-    return Answer(comparisons, _table_5b(results), _figures_5b(results), _notes(results["sgd"]))
+    notes = [WHY_82_AND_84, WHY_THE_SECOND_STEP, *_notes(results["sgd"])]
+    return Answer(comparisons, _table_5b(results), _figures_5b(results), notes)
 
 
 def _state(name: str, result: Mapping[str, Any] | None) -> Comparison:
@@ -253,7 +255,35 @@ def _figures_5b(results: Mapping[str, Mapping[str, Any] | None]) -> Sequence[Fig
         ),
     )
     alt = "Bytes of parameters, gradients and state after the first step, for each optimizer."
-    return [FigureSpec(name="5b-state", title="What each optimizer keeps", alt=alt, panels=(bars,), columns=1)]
+    kept = FigureSpec(name="5b-state", title="What each optimizer keeps", alt=alt, panels=(bars,), columns=1)
+    return [kept, *_predicted_5b({name: result for name, result in known.items() if result.get("prediction")})]
+
+
+def _predicted_5b(known: Mapping[str, Mapping[str, Any]]) -> Iterator[FigureSpec]:
+    """What a GPU shows of the same steps: predicted as lines, measured as dots where there is one."""
+    if not known:
+        return
+    phases = ("model", "backward", "step", "second_step")
+    moments = ("after_model", "after_backward", "after_step", "after_second_step")
+    series = []
+    for name, result in known.items():
+        levels = {level["phase"]: level for level in result["prediction"]["phases"]}
+        sizes = tuple(levels[phase]["reserved_bytes"] / MIB for phase in phases)
+        series.append(Series(label=f"{name}, predicted", kind="line", x=tuple(map(float, range(len(phases)))), y=sizes))
+        read = [(float(at), _reading(result, moment)["reserved_bytes"]) for at, moment in enumerate(moments)]
+        measured = [(at, size / MIB) for at, size in read if size is not None]
+        if measured:
+            x, y = zip(*measured, strict=True)
+            series.append(Series(label=f"{name}, measured", kind="dots", x=x, y=y))
+    plot = Plot(
+        title="Reserved by the caching allocator",
+        x_label="",
+        y_label="MiB",
+        x_names=tuple(_in_words(moment) for moment in moments),
+        series=tuple(series),
+    )
+    alt = "Bytes reserved by the allocator after each moment of two steps, predicted and, with a GPU, measured."
+    yield FigureSpec(name="5b-reserved", title="Prediction and measurement", alt=alt, panels=(plot,), columns=1)
 
 
 MEMORY_QUESTIONS = (

@@ -1,0 +1,119 @@
+"""Parameters and result of `max-batch`."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from experiments.contract import Experiment, GpuUse, Result, Spec
+from experiments.memory.contract import Interval, Workload
+from experiments.memory.devices import gpu_named
+from experiments.torchvision_models import ModelName, check_image_size
+from experiments.training.recipe import Optimizer, Precision
+
+
+class MaxBatchSpec(Spec):
+    """A training step and a memory; the defaults are the homework's ResNet-18 on its T4."""
+
+    model: ModelName = "resnet18"
+    """A torchvision classification model; its weights are random, nothing is downloaded."""
+    num_classes: int = Field(default=10, ge=2, le=100_000)
+    """The number of classes, which sets the size of the last layer."""
+    image_size: int = Field(default=224, ge=1, le=1024)
+    """Height and width of the pictures in pixels."""
+    optimizer: Optimizer = "sgd_momentum"
+    """The optimizer; its state takes 0, 1, 2 and 2 times the bytes of the parameters."""
+    precision: Precision = "float32"
+    """`bfloat16` and `float16` run the layers that can in mixed precision."""
+    checkpointing: bool = False
+    """Whether blocks keep only their inputs and compute the rest again in the backward pass."""
+    gpu: str | None = Field(default="T4", max_length=50)
+    """A GPU model that the estimator knows, whose context and workspace count; null for a typical one."""
+    memory_bytes: int | None = Field(default=None, ge=2**20, le=2**50)
+    """The memory to fit into; null for all of the GPU model's."""
+    confirm: bool = True
+    """Whether to take real steps near the answer where the run has a GPU as large as the memory asked for."""
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        check_image_size(self.model, self.image_size)
+        gpu_named(self.gpu)
+        if self.gpu is None and self.memory_bytes is None:
+            raise ValueError("memory_bytes must be given where gpu is null; both are null")
+        return self
+
+    @property
+    def budget_bytes(self) -> int:
+        """The memory that the step has to fit into."""
+        return self.memory_bytes or gpu_named(self.gpu).total_bytes
+
+
+def workload(spec: MaxBatchSpec) -> Workload:
+    """The training step, at a batch size that is still to be found."""
+    names = Workload.model_fields.keys() & MaxBatchSpec.model_fields.keys()
+    return Workload.model_validate(spec.model_dump(include=set(names)))
+
+
+class Probe(Result):
+    """The prediction at one batch size."""
+
+    batch_size: int
+    """Pictures in a forward and backward pass."""
+    peak_allocated_bytes: int
+    """The most that tensors take, as the caching allocator counts them."""
+    peak_reserved_bytes: int
+    """The most that the allocator holds."""
+    peak_device: Interval
+    """What the device shows in use, context included."""
+
+
+class RealStep(Result):
+    """Two real optimizer steps at one batch size, under a cap of the process's own allocator."""
+
+    batch_size: int
+    """Pictures in a forward and backward pass."""
+    fits: bool
+    """Whether both steps ended without running out of memory."""
+    peak_allocated_bytes: int | None
+    """The most that tensors took; null where the steps did not end."""
+    peak_reserved_bytes: int | None
+    """The most that the allocator held; null where the steps did not end."""
+
+
+class MaxBatchResult(Result):
+    """The largest batch, by prediction and by real steps."""
+
+    memory_bytes: int
+    """What had to suffice."""
+    largest_batch_size: int | None
+    """The largest batch whose likely peak fits; null where not even the smallest does."""
+    certain_batch_size: int | None
+    """The same by the high end of the prediction: this one fits whatever the device adds."""
+    possible_batch_size: int | None
+    """The same by the low end: no larger one can fit."""
+    probes: list[Probe]
+    """The predictions made, by batch size."""
+    real_steps: list[RealStep]
+    """The steps taken, in their order; empty where none were."""
+    confirmed_batch_size: int | None
+    """The largest batch whose real steps fitted."""
+    reason: str | None
+    """Why nothing is confirmed; null where it is."""
+
+
+EXPERIMENT = Experiment(
+    slug="max-batch",
+    title="The largest batch that fits",
+    summary=(
+        "Finds the largest batch of a training step in the memory of a GPU by predictions alone, with the interval of "
+        "what is not known, and confirms it by real steps where there is a GPU, without disturbing its neighbours."
+    ),
+    spec=MaxBatchSpec,
+    result=MaxBatchResult,
+    run="experiments.catalog.max_batch.run:run",
+    figures="experiments.catalog.max_batch.figures:draw",
+    questions=("5c",),
+    gpu=GpuUse.EXCLUSIVE,
+    default_time_limit_seconds=1800,
+)
+
+End = Literal["low_bytes", "likely_bytes", "high_bytes"]
