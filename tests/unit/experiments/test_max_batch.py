@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from pydantic import ValidationError
 from experiments.catalog.max_batch import figures
 from experiments.catalog.max_batch import run as module
 from experiments.catalog.max_batch.run import Search, confirm, real_step
-from experiments.catalog.max_batch.spec import End, MaxBatchResult, MaxBatchSpec, RealStep, workload
+from experiments.catalog.max_batch.spec import End, MaxBatchResult, MaxBatchSpec, Probe, RealStep, workload
 from experiments.contract import Stopped
 from experiments.memory.limit import LimitedMemory
 from experiments.run_directory import RunDirectory
 
 EXPECTED = json.loads((Path(module.__file__).parent / "expected.json").read_text())
 MIB = 1 << 20
+WIDE = MaxBatchSpec(model="shufflenet_v2_x0_5", gpu=None, memory_bytes=1800 * MIB)
 TINY: dict[str, Any] = {"model": "shufflenet_v2_x0_5", "image_size": 64, "gpu": None, "memory_bytes": 620 * MIB}
 
 
@@ -38,21 +40,24 @@ def execute(folder: Path, **fields: object) -> MaxBatchResult:
     return result
 
 
+@pytest.fixture(scope="module")
+def every() -> list[Probe]:
+    """The predictions at all batch sizes up to one that cannot fit by any end of its interval."""
+    search = Search(workload(WIDE), None, WIDE.budget_bytes)
+    sizes = takewhile(lambda size: search.probe(size).peak_device.low_bytes <= WIDE.budget_bytes, count(1))
+    return [search.probe(size) for size in [*sizes, len(search.probes)]]
+
+
 @pytest.mark.parametrize("end", ["low_bytes", "likely_bytes", "high_bytes"])
-@pytest.mark.parametrize("budget_mib", [760, 1500])
-def test_search_finds_what_trying_every_size_finds(end: End, budget_mib: int) -> None:
-    spec = MaxBatchSpec.model_validate({**TINY, "memory_bytes": budget_mib * MIB})
-    search, every = (Search(workload(spec), None, spec.budget_bytes) for _ in range(2))
+def test_search_finds_what_trying_every_size_finds(end: End, every: list[Probe]) -> None:
+    search = Search(workload(WIDE), None, WIDE.budget_bytes)
     found = search.largest(end, 1, 65_536)
-    assert found is not None
-    fitting = [
-        size for size in range(1, found + 40) if getattr(every.probe(size).peak_device, end) <= spec.budget_bytes
-    ]
+    fitting = {probe.batch_size for probe in every if getattr(probe.peak_device, end) <= WIDE.budget_bytes}
     assert found in fitting
     assert found + 1 not in fitting
     # A jump of the allocator may let a lone larger size fit; the search may miss that, but never by more than a few.
-    assert max(fitting) - found <= 5
-    assert len(search.probes) < len(every.probes)
+    assert max(fitting) - found <= 3
+    assert len(search.probes) <= 2 * found.bit_length() + 2
 
 
 def test_values_of_the_defaults_are_the_recorded_ones(tmp_path: Path) -> None:
