@@ -8,7 +8,7 @@ from gpulab.cli.lab import JobId, Lab, lab_command, print_json
 
 if TYPE_CHECKING:
     from gpulab.client import Job
-    from gpulab.schemas import JobSummary, OutOfMemoryRead
+    from gpulab.schemas import JobSummary
 
 app = typer.Typer()
 
@@ -104,6 +104,7 @@ def _print_list(jobs: "list[JobSummary]") -> None:
 
 
 def _show_one(lab: Lab, job: "Job") -> None:
+    from gpulab.cli.out_of_memory import print_failure
     from gpulab.cli.tables import byte_size, print_facts, shortened
 
     data = job._loaded()
@@ -136,40 +137,4 @@ def _show_one(lab: Lab, job: "Job") -> None:
         ]
     )
     if data.failure is not None:
-        _explain(data.failure)
-
-
-def _explain(failure: "OutOfMemoryRead") -> None:
-    """Where the memory went, what held most of it, and what would fit."""
-    from gpulab.cli.tables import byte_size, print_facts, print_table
-
-    sizes = ("requested", "allocated", "reserved", "fragmentation", "device_used", "limit", "predicted_peak")
-    known = [(name, getattr(failure, f"{name}_bytes")) for name in sizes]
-    print("\nOut of memory")
-    print_facts(
-        [
-            ("phase", failure.phase),
-            ("layer", failure.module),
-            *((name.replace("_", " "), byte_size(size)) for name, size in known if size is not None),
-            ("allocator snapshot", failure.snapshot),
-        ]
-    )
-    print_table(
-        ["LARGEST TENSORS", "KIND", "SHAPE", "SIZE"],
-        (
-            [tensor.name, tensor.kind, " × ".join(map(str, tensor.shape)), byte_size(tensor.size_bytes)]
-            for tensor in failure.largest_tensors
-        ),
-    )
-    print_table(
-        ["CHANGE", "PREDICTED PEAK", "FITS", "WHY"],
-        (
-            [
-                ", ".join(f"{name}={value}" for name, value in edit.change.items()),
-                byte_size(edit.predicted_peak_bytes),
-                "yes" if edit.fits else "no",
-                edit.reason,
-            ]
-            for edit in failure.edits
-        ),
-    )
+        print_failure(data.failure)

@@ -95,7 +95,7 @@ def _carry_out(order: dict[str, Any], folder: Path, datasets: Path, *, as_json: 
             case "result":
                 verdict.update(state="succeeded", cause=None, message=None, result=record["value"])
             case "error":
-                verdict.update(cause=record["cause"], message=record["message"])
+                verdict.update(cause=record["cause"], message=record["message"], failure=record.get("failure"))
             case "stopped":
                 verdict.update(state="cancelled", cause=None, message=record["message"] or "stopped")
             case "progress" if not as_json:
@@ -163,7 +163,9 @@ def _progress(title: str) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 
 def _print_verdict(verdict: dict[str, Any]) -> None:
+    from gpulab.cli.out_of_memory import print_failure
     from gpulab.cli.tables import print_facts, shortened
+    from gpulab.schemas import OutOfMemoryRead
 
     why = ": ".join(part for part in (verdict["cause"], verdict["message"]) if part)
     print_facts(
@@ -174,3 +176,5 @@ def _print_verdict(verdict: dict[str, Any]) -> None:
             ("folder", verdict["out"]),
         ]
     )
+    if verdict.get("failure"):
+        print_failure(OutOfMemoryRead.model_validate(verdict["failure"]))

@@ -180,9 +180,12 @@ def test_with_a_gpu_readings_are_judged() -> None:
     assert one(QUESTIONS["5a"].report(memory("cuda", used, used)), "GPU's model").ours == "Tesla T4"
 
 
-def batch_sizes(seconds: Callable[[int], float]) -> QuestionReport:
+def batch_sizes(seconds: Callable[[int], float], largest: int | None = 466) -> QuestionReport:
     outcomes: list[RunOutcome] = []
     for run in expand("course/5c", Scale.CPU, SEEDS, ("cifar10",)).runs:
+        if run.experiment == "max-batch":
+            outcomes.append(outcome(run, {"largest_batch_size": largest, "confirmed_batch_size": None}))
+            continue
         taken = seconds(run.spec["batch_size"]) + JITTER[run.seed] * run.spec["batch_size"] ** 0.5
         result = {
             "elapsed_seconds": taken,
@@ -213,6 +216,14 @@ def test_fastest_batch_size_is_what_the_clock_says(seconds: Callable[[int], floa
     assert one(found, "seconds after epoch 1").verdict is verdict
     assert one(found, "sheet's own clock").verdict is Verdict.SHEET_IS_WRONG
     assert one(found, "device memory").verdict is Verdict.NOT_MEASURED
+
+
+@pytest.mark.parametrize(
+    ("largest", "verdict"), [(466, Verdict.AGREES), (300, Verdict.DIFFERS), (None, Verdict.NOT_MEASURED)]
+)
+def test_largest_batch_is_held_against_the_sheets_own_line(largest: int | None, verdict: Verdict) -> None:
+    found = batch_sizes(lambda _batch: 20.0, largest)
+    assert one(found, "largest batch").verdict is verdict
 
 
 def test_kernels_shown_are_of_a_seed_that_learnt(replica: Make) -> None:

@@ -1,0 +1,38 @@
+"""Where a run's memory went, for people."""
+
+from gpulab.cli.tables import byte_size, print_facts, print_table
+from gpulab.schemas import OutOfMemoryRead
+
+
+def print_failure(failure: OutOfMemoryRead) -> None:
+    """Where the memory went, what held most of it, and what would fit."""
+    sizes = ("requested", "allocated", "reserved", "fragmentation", "device_used", "limit", "predicted_peak")
+    known = [(name, getattr(failure, f"{name}_bytes")) for name in sizes]
+    print("\nOut of memory")
+    print_facts(
+        [
+            ("phase", failure.phase),
+            ("layer", failure.module),
+            *((name.replace("_", " "), byte_size(size)) for name, size in known if size is not None),
+            ("allocator snapshot", failure.snapshot),
+        ]
+    )
+    print_table(
+        ["LARGEST TENSORS", "KIND", "SHAPE", "SIZE"],
+        (
+            [tensor.name, tensor.kind, " × ".join(map(str, tensor.shape)), byte_size(tensor.size_bytes)]
+            for tensor in failure.largest_tensors
+        ),
+    )
+    print_table(
+        ["CHANGE", "PREDICTED PEAK", "FITS", "WHY"],
+        (
+            [
+                ", ".join(f"{name}={value}" for name, value in edit.change.items()),
+                byte_size(edit.predicted_peak_bytes),
+                "yes" if edit.fits else "no",
+                edit.reason,
+            ]
+            for edit in failure.edits
+        ),
+    )

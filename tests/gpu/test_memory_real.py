@@ -1,0 +1,84 @@
+"""Prediction, limits and explanations against a real caching allocator."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.catalog.max_batch import run as max_batch
+from experiments.catalog.max_batch.spec import MaxBatchSpec
+from experiments.catalog.max_batch.spec import workload as workload_of_batch
+from experiments.catalog.model_memory.spec import EXPERIMENT, ModelMemorySpec
+from experiments.memory import postmortem, snapshot
+from experiments.memory.contract import Workload
+from experiments.memory.estimate import estimate
+from experiments.run_directory import RunDirectory
+from experiments.training.first_steps import FirstSteps
+
+pytestmark = pytest.mark.gpu
+MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def _gpu() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no GPU")
+    torch.cuda.empty_cache()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "sgd_momentum", "adam"])
+@pytest.mark.parametrize("model", ["resnet18", "mobilenet_v3_small", "vit_b_32"])
+def test_peak_of_live_tensors_is_the_predicted_one(tmp_path: Path, model: str, optimizer: str) -> None:
+    workload = Workload.model_validate({"model": model, "batch_size": 16, "optimizer": optimizer})
+    step = max_batch.real_step(workload, 16, RunDirectory(tmp_path, device="cuda"))
+    assert step.peak_allocated_bytes is not None
+    found = estimate(workload)
+    # Convolutions may hold scratch memory at the peak, which the prediction counts apart.
+    slack = found.split.convolution_workspace.high_bytes
+    assert found.peak_allocated_bytes * 0.95 <= step.peak_allocated_bytes <= found.peak_allocated_bytes * 1.05 + slack
+
+
+def test_largest_batch_is_confirmed_by_real_steps_within_its_cap(tmp_path: Path) -> None:
+    spec = MaxBatchSpec(image_size=64, gpu=None, memory_bytes=2048 * MIB)
+    result = max_batch.run(spec, RunDirectory(tmp_path, device="cuda"))
+    assert result.reason is None
+    assert result.confirmed_batch_size is not None
+    assert result.largest_batch_size is not None
+    assert 0.7 <= result.confirmed_batch_size / result.largest_batch_size <= 1.4
+    held = [step.peak_reserved_bytes for step in result.real_steps if step.peak_reserved_bytes is not None]
+    assert max(held) <= spec.budget_bytes
+
+
+def test_out_of_memory_under_a_cap_is_explained(tmp_path: Path) -> None:
+    cap = 256 * MIB
+    torch.cuda.set_per_process_memory_fraction(cap / torch.cuda.get_device_properties(0).total_memory)
+    spec = MaxBatchSpec(image_size=224)
+    try:
+        with pytest.raises(torch.OutOfMemoryError) as caught:
+            max_batch._peaks_of_steps(workload_of_batch(spec).model_copy(update={"batch_size": 64}), "cuda")
+        found = postmortem.explain(caught.value, EXPERIMENT, ModelMemorySpec(), phase=None, reserved_for_run=cap)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert (found.device, found.phase) == ("cuda", "forward")
+    assert found.module is not None
+    assert found.reserved_bytes is not None
+    assert found.reserved_bytes <= cap
+    assert found.inside_reservation is False
+    assert any(tensor.kind == "activation" for tensor in found.largest_tensors)
+
+
+def test_snapshot_at_the_peak_is_kept_as_json_with_python_frames(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path, device="cuda")
+    closely = FirstSteps(run)
+    layer = torch.nn.Linear(1024, 1024, device="cuda")
+    for _ in range(2):
+        closely.begin("forward")
+        output = layer(torch.ones(4096, 1024, device="cuda"))
+        closely.begin("backward")
+        output.sum().backward()
+        closely.end_step()
+    run.close()
+    found = json.loads((tmp_path / "artifacts" / snapshot.AT_THE_PEAK).read_text())
+    assert found["allocated_bytes"] >= 2 * 16 * MIB
+    assert any("test_memory_real.py" in frame for block in found["blocks"] for frame in block["frames"])
