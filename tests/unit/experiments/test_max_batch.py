@@ -72,7 +72,7 @@ def test_values_of_the_defaults_are_the_recorded_ones(tmp_path: Path) -> None:
 
 
 def test_the_ends_of_the_interval_enclose_the_answer(tmp_path: Path) -> None:
-    result = execute(tmp_path, memory_bytes=1500 * MIB)
+    result = execute(tmp_path, memory_bytes=2500 * MIB)
     assert result.certain_batch_size is not None
     assert result.largest_batch_size is not None
     assert result.possible_batch_size is not None
