@@ -11,6 +11,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,12 +20,15 @@ from typing import Any
 import torch
 
 from benchmarks import machine, sheet_memory
+from experiments.catalog.max_batch.run import real_step
 from experiments.memory.advice import max_batch
 from experiments.memory.contract import Workload
-from experiments.memory.devices import GPUS
+from experiments.memory.devices import GPUS, gpu_like
+from experiments.memory.estimate import estimate
 from experiments.memory.measured import measure_steps
 from experiments.memory.step import trace_steps
 from experiments.memory.trace import tensor_peak
+from experiments.run_directory import RunDirectory
 
 RESULTS = Path(__file__).parent / "results" / "estimate-error.json"
 IMAGE_SIZE = 64
@@ -35,6 +39,8 @@ MODELS = (
     "shufflenet_v2_x1_0", "mnasnet1_0", "googlenet",
 )  # fmt: skip
 BATCH_SIZES = (2, 5, 12)
+GPU_BATCH_SIZE = 16
+"""At 224 pixels."""
 OPTIMIZERS = ("sgd", "sgd_momentum", "adam")
 COLD = """
 import sys, time, torch
@@ -127,11 +133,35 @@ def _cold_seconds(optimizer: str) -> dict[str, float]:
     }
 
 
+def _gpu(models: Sequence[str]) -> dict[str, Any]:
+    """Predicted against the caching allocator and the device, where there is a GPU."""
+    if not torch.cuda.is_available():
+        return {"reason": "no GPU on the machine that measured", "rows": []}
+    name = torch.cuda.get_device_name()
+    return {"gpu": name, "rows": [_on_gpu(*case, gpu_like(name)) for case in itertools.product(models, OPTIMIZERS)]}
+
+
+def _on_gpu(model: str, optimizer: str, gpu: str | None) -> dict[str, Any]:
+    workload = Workload.model_validate({"model": model, "batch_size": GPU_BATCH_SIZE, "optimizer": optimizer})
+    predicted = estimate(workload, gpu)
+    with tempfile.TemporaryDirectory() as folder:
+        step = real_step(workload, GPU_BATCH_SIZE, RunDirectory(Path(folder), device="cuda"))
+    return {
+        "model": model,
+        "optimizer": optimizer,
+        "predicted_bytes": predicted.peak_allocated_bytes,
+        "measured_bytes": step.peak_allocated_bytes,
+        "predicted_reserved_bytes": predicted.peak_reserved_bytes,
+        "measured_reserved_bytes": step.peak_reserved_bytes,
+    }
+
+
 PARTS: dict[str, Callable[[Sequence[str]], Any]] = {
     "steps": _steps,
     "sheet": _sheet,
     "largest": _largest,
     "cold": _cold,
+    "gpu": _gpu,
 }
 
 if __name__ == "__main__":
