@@ -23,7 +23,7 @@ from benchmarks import machine, sheet_memory
 from experiments.catalog.max_batch.run import real_step
 from experiments.memory.advice import max_batch
 from experiments.memory.contract import Workload
-from experiments.memory.devices import GPUS, gpu_like
+from experiments.memory.devices import GPUS, known_model
 from experiments.memory.estimate import estimate
 from experiments.memory.measured import measure_steps
 from experiments.memory.step import trace_steps
@@ -138,7 +138,7 @@ def _gpu(models: Sequence[str]) -> dict[str, Any]:
     if not torch.cuda.is_available():
         return {"reason": "no GPU on the machine that measured", "rows": []}
     name = torch.cuda.get_device_name()
-    return {"gpu": name, "rows": [_on_gpu(*case, gpu_like(name)) for case in itertools.product(models, OPTIMIZERS)]}
+    return {"gpu": name, "rows": [_on_gpu(*case, known_model(name)) for case in itertools.product(models, OPTIMIZERS)]}
 
 
 def _on_gpu(model: str, optimizer: str, gpu: str | None) -> dict[str, Any]:

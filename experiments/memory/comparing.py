@@ -4,14 +4,14 @@ import torch
 
 from experiments.contract import Run
 from experiments.memory.contract import Prediction, Workload
-from experiments.memory.devices import gpu_like
+from experiments.memory.devices import known_model
 from experiments.memory.estimate import estimate
 
 
 def predict(run: Run, workload: Workload) -> Prediction:
     """Predict the memory of a run's training step and record it; the run's random numbers stay what they were."""
     with torch.random.fork_rng(devices=[]):
-        gpu = gpu_like(torch.cuda.get_device_name()) if run.device == "cuda" else None
+        gpu = known_model(torch.cuda.get_device_name()) if run.device == "cuda" else None
         found = Prediction.of(estimate(workload, gpu))
     run.prediction(found.levels())
     return found

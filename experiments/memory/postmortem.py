@@ -12,10 +12,11 @@ from experiments.contract import Experiment, Spec
 from experiments.memory.advice import fits
 from experiments.memory.alive import largest_model, largest_tensors
 from experiments.memory.contract import Workload
-from experiments.memory.devices import CONTEXT, gpu_like
+from experiments.memory.devices import CONTEXT, known_model
 from experiments.memory.estimate import estimate
 from experiments.memory.traceback_reading import layer_of_backward, name_of, place_of
-from gpulab.schemas.failures import MemoryEditRead, OutOfMemoryRead
+from gpulab.schemas.estimates import BytesInterval, EditRead
+from gpulab.schemas.failures import OutOfMemoryRead
 
 MOST_TENSORS = 10
 NO_GPU = "no GPU: the run used the CPU"
@@ -128,7 +129,7 @@ def _all_memory(device: str) -> int:
 
 def _advice(
     experiment: Experiment[Any, Any], spec: Spec, limit_bytes: int, device: str, reasons: dict[str, str]
-) -> tuple[int | None, list[MemoryEditRead]]:
+) -> tuple[int | None, list[EditRead]]:
     reason = "the memory of this experiment cannot be predicted"
     workload = None if experiment.workload is None else experiment.workload(spec)
     if isinstance(workload, Workload):
@@ -141,18 +142,18 @@ def _advice(
     return None, []
 
 
-def _edits(workload: Workload, spec: Spec, limit_bytes: int, device: str) -> tuple[int, list[MemoryEditRead]]:
-    gpu = gpu_like(torch.cuda.get_device_name()) if device == "cuda" else None
+def _edits(workload: Workload, spec: Spec, limit_bytes: int, device: str) -> tuple[int, list[EditRead]]:
+    gpu = known_model(torch.cuda.get_device_name()) if device == "cuda" else None
     predicted = estimate(workload, gpu)
     likely = predicted.peak_device.likely_bytes
-    found = fits(predicted, min(limit_bytes, round(LEAST_SAVING * likely)))
+    aim = min(limit_bytes, round(LEAST_SAVING * likely))
+    found = fits(predicted, aim, editable=type(spec).model_fields.keys())
     return likely, [
-        MemoryEditRead(
+        EditRead(
             change=edit.change,
             reason=edit.reason,
-            predicted_peak_bytes=edit.peak_device.likely_bytes,
+            peak_device_bytes=BytesInterval(**edit.peak_device.model_dump()),
             fits=edit.fits,
         )
         for edit in found.edits
-        if edit.change.keys() <= type(spec).model_fields.keys()
     ]

@@ -29,7 +29,7 @@ def print_failure(failure: OutOfMemoryRead) -> None:
         (
             [
                 ", ".join(f"{name}={value}" for name, value in edit.change.items()),
-                byte_size(edit.predicted_peak_bytes),
+                byte_size(edit.peak_device_bytes.likely_bytes),
                 "yes" if edit.fits else "no",
                 edit.reason,
             ]

@@ -11,7 +11,7 @@ from gpulab.schemas.estimates import (
     PartsRead,
 )
 from gpulab.schemas.experiments import ExperimentDetail, ExperimentPage, ExperimentSummary, MetricRead
-from gpulab.schemas.failures import MemoryEditRead, OutOfMemoryRead, TensorRead
+from gpulab.schemas.failures import OutOfMemoryRead, TensorRead
 from gpulab.schemas.health import HealthRead, ReadyRead
 from gpulab.schemas.jobs import (
     ArtifactPage,
@@ -97,7 +97,6 @@ __all__ = [
     "JobSummary",
     "LogRead",
     "MeRead",
-    "MemoryEditRead",
     "MetricRead",
     "MetricsRead",
     "NamedRunRead",

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from gpulab.schemas.base import Outgoing
+from gpulab.schemas.estimates import EditRead
 
 TensorKind = Literal["parameter", "buffer", "gradient", "optimizer_state", "activation", "other"]
 
@@ -17,19 +18,6 @@ class TensorRead(Outgoing):
     dtype: str
     size_bytes: int
     """Of its whole storage, which views share."""
-
-
-class MemoryEditRead(Outgoing):
-    """A change of the spec that lowers the predicted peak."""
-
-    change: dict[str, str | int | bool]
-    """Fields of the spec and their new values."""
-    reason: str
-    """What it saves, and at what price."""
-    predicted_peak_bytes: int
-    """The likely peak on the device, CUDA context included."""
-    fits: bool
-    """Whether that is within what the run had."""
 
 
 class OutOfMemoryRead(Outgoing):
@@ -59,7 +47,7 @@ class OutOfMemoryRead(Outgoing):
     """Up to ten, the largest first."""
     predicted_peak_bytes: int | None
     """What was to be expected on the device."""
-    edits: list[MemoryEditRead]
+    edits: list[EditRead]
     """Up to three, the cheapest for the run's owner first."""
     snapshot: str | None
     """Name of the artifact with the allocator's segments and blocks."""

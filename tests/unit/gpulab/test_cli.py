@@ -197,7 +197,14 @@ def test_status_of_a_job_that_ran_out_of_memory_says_where_and_what_would_fit(
         "largest_tensors": [
             {"name": "input of conv1", "kind": "activation", "shape": [8, 3], "dtype": "float32", "size_bytes": gib}
         ],
-        "edits": [{"change": {"batch_size": 74}, "reason": "It fits.", "predicted_peak_bytes": 14 * gib, "fits": True}],
+        "edits": [
+            {
+                "change": {"batch_size": 74},
+                "reason": "It fits.",
+                "peak_device_bytes": {"low_bytes": 13 * gib, "likely_bytes": 14 * gib, "high_bytes": 15 * gib},
+                "fits": True,
+            }
+        ],
         "reasons": {},
     }
     job = stub.add(state="failed", cause="out_of_memory", message="out of memory in backward", failure=failure)
