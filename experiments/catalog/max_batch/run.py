@@ -16,12 +16,11 @@ from experiments.catalog.max_batch.spec import End, MaxBatchResult, MaxBatchSpec
 from experiments.contract import Run, Stopped
 from experiments.memory.advice import LARGEST_BATCH_SIZE, max_batch
 from experiments.memory.contract import Workload
-from experiments.memory.devices import Gpu, gpu_named
-from experiments.memory.estimate import peak_device
+from experiments.memory.devices import gpu_named
+from experiments.memory.estimate import estimate
 from experiments.memory.measured import take_step
 from experiments.memory.scaling import TraceFamily
 from experiments.memory.step import STEPS, new_model
-from experiments.memory.trace import replay
 from experiments.training.memory import NO_GPU
 from experiments.training.optimizers import build_optimizer
 
@@ -37,7 +36,7 @@ def run(spec: MaxBatchSpec, run: Run) -> MaxBatchResult:
     """Search by prediction, then confirm where there is a GPU. Raises `Stopped`."""
     run.progress(0.0, f"tracing {spec.model}")
     search = Search(workload(spec), spec.gpu, spec.budget_bytes)
-    likely = max_batch(search.workload, spec.budget_bytes, spec.gpu)
+    likely = max_batch(search.workload, spec.budget_bytes, spec.gpu, search.family)
     run.progress(0.3, "searching")
     certain = None if likely is None else search.largest("high_bytes", 1, likely)
     possible = search.largest("low_bytes", likely or 1, LARGEST_BATCH_SIZE)
@@ -47,7 +46,7 @@ def run(spec: MaxBatchSpec, run: Run) -> MaxBatchResult:
     steps: list[RealStep] = []
     if reason is None and likely is not None:
         run.progress(0.6, "taking real steps")
-        with _capped(spec.budget_bytes - search.gpu.context.likely_bytes):
+        with _capped(spec.budget_bytes - gpu_named(spec.gpu).context.likely_bytes):
             steps = confirm(lambda size: real_step(search.workload, size, run), likely)
     fitted = [step.batch_size for step in steps if step.fits]
     run.progress(1.0, "done")
@@ -68,8 +67,8 @@ class Search:
 
     def __init__(self, workload: Workload, gpu: str | None, memory_bytes: int) -> None:
         self.workload = workload
-        self.gpu: Gpu = gpu_named(gpu)
-        self._family = TraceFamily(workload, cublas_workspace_bytes=self.gpu.cublas_workspace_bytes)
+        self._gpu = gpu
+        self.family = TraceFamily(workload, cublas_workspace_bytes=gpu_named(gpu).cublas_workspace_bytes)
         self._memory_bytes = memory_bytes
         self._known: dict[int, Probe] = {}
 
@@ -81,13 +80,13 @@ class Search:
     def probe(self, batch_size: int) -> Probe:
         """The prediction at a batch size."""
         if batch_size not in self._known:
-            trace = self._family.at(batch_size)
-            replayed = replay(trace)
+            sized = self.workload.model_copy(update={"batch_size": batch_size})
+            found = estimate(sized, self._gpu, self.family)
             self._known[batch_size] = Probe(
                 batch_size=batch_size,
-                peak_allocated_bytes=replayed.peak_allocated_bytes,
-                peak_reserved_bytes=replayed.peak_reserved_bytes,
-                peak_device=peak_device(trace, self.gpu),
+                peak_allocated_bytes=found.peak_allocated_bytes,
+                peak_reserved_bytes=found.peak_reserved_bytes,
+                peak_device=found.peak_device,
             )
         return self._known[batch_size]
 

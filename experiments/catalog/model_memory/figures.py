@@ -106,8 +106,9 @@ def _draw_prediction(spec: ModelMemorySpec, result: ModelMemoryResult) -> Figure
     axes.set_xticks(moments, [NAMES[reading.moment] for reading in result.readings])
     axes.set_ylim(bottom=0)
     reason = result.readings[0].reason
-    title = f"Predicted and measured memory of {_title(spec)}"
-    axes.set(title=title + (f"\nnot measured: {reason}" if reason else ""), ylabel="MiB")
+    title = f"{_title(spec)}\npredicted" + (f"; not measured: {reason}" if reason else " and measured")
+    axes.set_title(title, fontsize=10)
+    axes.set_ylabel("MiB")
     _legend(figure)
     return figure
 
