@@ -67,4 +67,4 @@ def test_answers_are_as_announced(address: str, admin: Person, seeds: Seeds) -> 
 
         check()
         checked.add(name)
-    assert len(checked) == 52
+    assert len(checked) >= 52
