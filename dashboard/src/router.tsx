@@ -74,7 +74,37 @@ const compare = createRoute({
   component: lazyRouteComponent(() => import("./pages/Compare"), "Compare"),
 });
 
-const tree = root.addChildren([signIn, inside.addChildren([lab, jobs, job, compare])]);
+const submit = createRoute({
+  getParentRoute: () => inside,
+  path: "/submit",
+  validateSearch: (search): { experiment?: string; from?: string } => ({
+    experiment: text(search["experiment"]),
+    from: text(search["from"]),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Submit"), "Submit"),
+});
+const studies = createRoute({
+  getParentRoute: () => inside,
+  path: "/studies",
+  component: lazyRouteComponent(() => import("./pages/Studies"), "Studies"),
+});
+const study = createRoute({
+  getParentRoute: () => inside,
+  path: "/studies/$id",
+  component: lazyRouteComponent(() => import("./pages/Study"), "Study"),
+});
+const nodes = createRoute({
+  getParentRoute: () => inside,
+  path: "/nodes",
+  component: lazyRouteComponent(() => import("./pages/Nodes"), "Nodes"),
+});
+const people = createRoute({
+  getParentRoute: () => inside,
+  path: "/class",
+  component: lazyRouteComponent(() => import("./pages/Class"), "Class"),
+});
+
+const tree = root.addChildren([signIn, inside.addChildren([lab, jobs, job, compare, submit, studies, study, nodes, people])]);
 
 export function createTheRouter(queries: QueryClient) {
   return createRouter({

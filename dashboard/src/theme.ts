@@ -7,7 +7,7 @@ const green: MantineColorsTuple = [
 export const theme = createTheme({
   colors: { green },
   primaryColor: "green",
-  primaryShade: { light: 8, dark: 4 },
+  primaryShade: { light: 8, dark: 7 },
   autoContrast: true,
   defaultRadius: "md",
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif',

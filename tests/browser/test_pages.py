@@ -39,6 +39,13 @@ VIEWS = [
     View("job-spec", lambda ids: f"/jobs/{ids['trained']}?tab=spec", "Images per class"),
     View("compare", lambda ids: f'/compare?jobs=["{ids["trained"]}","{ids["trained_more"]}"]', "Where they differ", 2),
     View("compare-empty", lambda _: "/compare", "Nothing is chosen yet"),
+    View("submit", lambda _: "/submit", "Choose an experiment"),
+    View("submit-form", lambda _: "/submit?experiment=train-classifier", "likely peak on the device"),
+    View("submit-wrong", lambda ids: f"/submit?from={ids['out_of_memory']}", "Run again with changes"),
+    View("studies", lambda _: "/studies", "Dropout on a linear unit"),
+    View("study", lambda ids: f"/studies/{ids['study']}", "Runs compared"),
+    View("class", lambda _: "/class", "Let somebody in"),
+    View("nodes", lambda _: "/nodes", "Drain"),
     View("nowhere", lambda _: "/no/such/page", "There is no such page"),
 ]
 

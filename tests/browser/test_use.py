@@ -107,6 +107,71 @@ def test_times_are_in_the_zone_of_the_reader(page: Page, scene: Scene) -> None:
     expect(page.get_by_text(re.compile("CES?T|GMT[+]")).first).to_be_visible()
 
 
+def test_form_is_checked_judged_and_submitted(page: Page) -> None:
+    page.goto("/submit?experiment=train-classifier")
+    batch = page.get_by_label("Batch size")
+    expect(page.get_by_text("A torchvision classification model with random weights.")).to_be_visible()
+    expect(page.get_by_text("likely peak on the device")).to_be_visible()
+    batch.fill("0")
+    expect(page.get_by_text("One thing to mend")).to_be_visible()
+    expect(page.get_by_text(re.compile("greater than or equal to 1")).first).to_be_visible()
+    expect(page.get_by_role("button", name="Submit")).to_be_disabled()
+    batch.fill("16")
+    expect(page.get_by_text("One thing to mend")).to_have_count(0)
+    page.get_by_label("Epochs", exact=True).fill("1")
+    page.get_by_label("Name", exact=True).fill("from the form")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("heading", name="from the form")).to_be_visible()
+    page.goto(page.url.partition("?")[0] + "?tab=spec")
+    expect(page.locator("dl[aria-label=Spec]")).to_contain_text("16")
+
+
+def test_job_is_run_again_with_changes(page: Page, scene: Scene) -> None:
+    page.goto(f"/jobs/{scene.ids['trained']}")
+    page.get_by_role("link", name="Run again with changes").click()
+    expect(page.get_by_label("Images per class", exact=True)).to_have_value("10")
+    page.get_by_label("Images per class", exact=True).fill("12")
+    page.get_by_label("Name", exact=True).fill("bands, a few more")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("heading", name="bands, a few more")).to_be_visible()
+
+
+def test_study_shows_its_report_where_it_can_run_nothing(page: Page, scene: Scene) -> None:
+    page.goto(f"/studies/{scene.ids['study']}")
+    page.get_by_role("tab", name="Report").click()
+    frame = page.frame_locator("iframe[title='Report of the study']")
+    expect(frame.get_by_role("heading", level=1)).to_be_visible(timeout=30_000)
+    assert page.locator("iframe[title='Report of the study']").get_attribute("sandbox") == ""
+
+
+def test_machine_is_drained_and_taken_into_use_again(page: Page) -> None:
+    page.goto("/nodes")
+    page.get_by_role("button", name="Drain").click()
+    page.get_by_label("Reason").fill("a new fan")
+    page.get_by_role("dialog").get_by_role("button", name="Drain").click()
+    expect(page.get_by_text("a new fan")).to_be_visible()
+    page.get_by_role("button", name="Take into use again").click()
+    expect(page.get_by_role("button", name="Drain")).to_be_visible()
+
+
+def test_somebody_is_let_in_and_sees_no_pages_of_staff(page: Page, open_context: Opener) -> None:
+    page.goto("/class")
+    page.get_by_role("button", name="Let somebody in").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("robin")
+    page.get_by_role("button", name="Let in", exact=True).click()
+    token = page.get_by_role("dialog").get_by_text(re.compile("^glab_")).inner_text().strip()
+    theirs = open_context(signed_in=False).new_page()
+    theirs.goto("/sign-in")
+    theirs.get_by_label("Token", exact=True).fill(token)
+    theirs.get_by_role("button", name="Sign in").click()
+    expect(theirs.get_by_role("heading", name="Lab", level=1)).to_be_visible()
+    expect(theirs.get_by_role("link", name="Jobs", exact=True)).to_be_visible()
+    expect(theirs.get_by_role("link", name="Class", exact=True)).to_have_count(0)
+    theirs.goto("/jobs")
+    expect(theirs.get_by_text("You have no jobs yet")).to_be_visible()
+    theirs.close()
+
+
 def test_job_is_cancelled(page: Page, scene: Scene) -> None:
     page.goto(f"/jobs/{scene.ids['waiting_2']}")
     page.get_by_role("button", name="Cancel").click()

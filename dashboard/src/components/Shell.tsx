@@ -17,14 +17,18 @@ import { useDisclosure } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import {
+  FlaskConical,
   GitCompareArrows,
   LayoutDashboard,
   ListChecks,
   LogOut,
   Moon,
+  Plus,
+  Server,
   Sun,
   Unplug,
   User,
+  Users,
   type LucideIcon,
 } from "lucide-react";
 import { useEffect, useSyncExternalStore } from "react";
@@ -37,18 +41,24 @@ import { ago } from "../format";
 import { PlaceLink } from "./Links";
 import { useNow } from "./Time";
 
-type Place = { to: "/" | "/jobs" | "/compare"; label: string; icon: LucideIcon };
+type Place = { to: "/" | "/jobs" | "/submit" | "/studies" | "/compare" | "/class" | "/nodes"; label: string; icon: LucideIcon; staff?: true };
 
 const PLACES: Place[] = [
   { to: "/", label: "Lab", icon: LayoutDashboard },
   { to: "/jobs", label: "Jobs", icon: ListChecks },
+  { to: "/submit", label: "Submit", icon: Plus },
+  { to: "/studies", label: "Studies", icon: FlaskConical },
   { to: "/compare", label: "Compare", icon: GitCompareArrows },
+  { to: "/class", label: "Class", icon: Users, staff: true },
+  { to: "/nodes", label: "Machines", icon: Server, staff: true },
 ];
 
 export function Shell() {
   const [opened, { toggle, close }] = useDisclosure();
   const client = useQueryClient();
   const pathname = useRouterState({ select: (state) => state.location.pathname });
+  const { data: me } = useQuery(queries.me);
+  const staff = me !== undefined && me.role !== "student";
   useEffect(() => follow(client), [client]);
   useEffect(close, [pathname, close]);
   return (
@@ -85,7 +95,7 @@ export function Shell() {
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="xs" component="nav" aria-label="Pages">
-        {PLACES.map(({ to, label, icon: Icon }) => {
+        {PLACES.filter((place) => !place.staff || staff).map(({ to, label, icon: Icon }) => {
           const active = to === "/" ? pathname === "/" : pathname.startsWith(to);
           return (
             <PlaceLink

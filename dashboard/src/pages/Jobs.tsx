@@ -54,7 +54,7 @@ export function Jobs() {
                 </Empty>
               ) : (
                 <Empty title="You have no jobs yet">
-                  Submit one here, or in the terminal: <code>gpulab submit dropout-linear -p dropout=0.5</code>
+                  <AnchorLink to="/submit" size="sm" underline="always">Submit one</AnchorLink>, or in the terminal: <code>gpulab submit dropout-linear -p dropout=0.5</code>
                 </Empty>
               )}
             </Card>

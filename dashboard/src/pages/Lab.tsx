@@ -2,7 +2,7 @@
 
 import { Badge, Card, Group, SimpleGrid, Stack, Table, Text, Title, Tooltip } from "@mantine/core";
 import { useQueries, useQuery } from "@tanstack/react-query";
-import { CircleAlert, CircleCheck, CirclePause, Cpu, type LucideIcon } from "lucide-react";
+import { CircleAlert, Cpu } from "lucide-react";
 
 import * as queries from "../api/queries";
 import type { GpuRead, JobSummary, NodeRead } from "../api/schema";
@@ -10,6 +10,7 @@ import { Answer, Empty } from "../components/Feedback";
 import { JobLink } from "../components/JobLink";
 import { AnchorLink } from "../components/Links";
 import { Meter, Spark, useTrail } from "../components/Meter";
+import { NodeState } from "../components/NodeState";
 import { StateBadge } from "../components/StateBadge";
 import { Ago, useNow } from "../components/Time";
 import { ago, bytes, duration, percent, secondsBetween } from "../format";
@@ -88,21 +89,6 @@ function Summary({ nodes, running, waiting }: { nodes: NodeRead[]; running: numb
 
 function sum(nodes: NodeRead[], field: "slots" | "slots_used"): number {
   return nodes.reduce((total, node) => total + node[field], 0);
-}
-
-const NODE_LOOKS: Record<string, { color: string; icon: LucideIcon; word: string }> = {
-  up: { color: "teal", icon: CircleCheck, word: "Up" },
-  draining: { color: "orange", icon: CirclePause, word: "Draining" },
-  down: { color: "red", icon: CircleAlert, word: "Down" },
-};
-
-export function NodeState({ state }: { state: string }) {
-  const look = NODE_LOOKS[state] ?? { color: "gray", icon: CircleAlert, word: state };
-  return (
-    <Badge color={look.color} variant="light" tt="none" className={`state state-${look.color}`} leftSection={<look.icon size={13} aria-hidden />}>
-      {look.word}
-    </Badge>
-  );
 }
 
 function NodeCard({ node, jobs }: { node: NodeRead; jobs: JobSummary[] }) {

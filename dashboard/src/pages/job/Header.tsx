@@ -1,7 +1,7 @@
 import { Badge, Button, Group, Progress, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { CircleStop, RotateCcw } from "lucide-react";
+import { CircleStop, Pencil, RotateCcw } from "lucide-react";
 import type { ReactNode } from "react";
 
 import { api, data } from "../../api/client";
@@ -9,7 +9,7 @@ import * as queries from "../../api/queries";
 import type { JobRead } from "../../api/schema";
 import { Facts } from "../../components/Facts";
 import { jobName, shortId } from "../../components/JobLink";
-import { AnchorLink } from "../../components/Links";
+import { AnchorLink, ButtonLink } from "../../components/Links";
 import { StateBadge } from "../../components/StateBadge";
 import { Ago, useNow } from "../../components/Time";
 import { useAction } from "../../components/useAction";
@@ -99,6 +99,9 @@ function Actions({ job }: { job: JobRead }) {
   if (FINAL.has(job.state)) {
     return (
       <Group gap="xs">
+        <ButtonLink variant="default" size="sm" leftSection={<Pencil size={16} aria-hidden />} to="/submit" search={{ from: job.id }}>
+          Run again with changes
+        </ButtonLink>
         <Button variant="default" size="sm" leftSection={<RotateCcw size={16} aria-hidden />} loading={retry.isPending} onClick={() => retry.mutate(undefined)}>
           Run again
         </Button>

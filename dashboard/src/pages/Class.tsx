@@ -1,0 +1,33 @@
+/** The class, for staff: who is in it, how they stand with an assignment, and what was done by whom. */
+
+import { Stack, Tabs, Title } from "@mantine/core";
+
+import { Assignments } from "./class/Assignments";
+import { Audit } from "./class/Audit";
+import { People } from "./class/People";
+
+export function Class() {
+  return (
+    <Stack gap="md">
+      <Title order={1} size="h2">
+        Class
+      </Title>
+      <Tabs defaultValue="people" keepMounted={false}>
+        <Tabs.List mb="md">
+          <Tabs.Tab value="people">People</Tabs.Tab>
+          <Tabs.Tab value="assignments">Assignments</Tabs.Tab>
+          <Tabs.Tab value="audit">Audit</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="people">
+          <People />
+        </Tabs.Panel>
+        <Tabs.Panel value="assignments">
+          <Assignments />
+        </Tabs.Panel>
+        <Tabs.Panel value="audit">
+          <Audit />
+        </Tabs.Panel>
+      </Tabs>
+    </Stack>
+  );
+}

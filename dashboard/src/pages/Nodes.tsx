@@ -1,0 +1,133 @@
+/** The machines, for staff: health, versions, data, and taking one out of use. */
+
+import { Button, Card, Group, Modal, Stack, Text, TextInput, Title } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { api, data } from "../api/client";
+import * as queries from "../api/queries";
+import type { NodeRead } from "../api/schema";
+import { Facts } from "../components/Facts";
+import { Answer, Empty } from "../components/Feedback";
+import { NodeState } from "../components/NodeState";
+import { Ago, useNow } from "../components/Time";
+import { useAction } from "../components/useAction";
+import { bytes } from "../format";
+
+export function Nodes() {
+  const query = useQuery(queries.nodes);
+  return (
+    <Stack gap="md">
+      <Title order={1} size="h2">
+        Machines
+      </Title>
+      <Answer query={query}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <Card>
+              <Empty title="No machine has reported yet">
+                Start a worker on one: <code>python -m worker</code>
+              </Empty>
+            </Card>
+          ) : (
+            items.map((node) => <Machine key={node.name} node={node} />)
+          )
+        }
+      </Answer>
+    </Stack>
+  );
+}
+
+function Machine({ node }: { node: NodeRead }) {
+  const now = useNow(1000);
+  const sick = node.gpus.filter((gpu) => !gpu.healthy);
+  return (
+    <Card component="section" aria-label={`Machine ${node.name}`}>
+      <Stack gap="sm">
+        <Group justify="space-between" gap="xs">
+          <Group gap="sm">
+            <Title order={2} size="h4">
+              {node.name}
+            </Title>
+            <NodeState state={node.state} />
+            {node.reason && (
+              <Text size="sm" c="dimmed">
+                {node.reason}
+              </Text>
+            )}
+          </Group>
+          <Drain node={node} />
+        </Group>
+        <Facts
+          facts={[
+            ["Heard", <Ago key="heard" moment={node.heartbeat_at} now={now} />],
+            ["CPU slots", `${node.slots_used} of ${node.slots} in use`],
+            ["GPUs", node.gpus.length > 0 ? String(node.gpus.length) : `none: ${node.gpu_reason ?? "no reason given"}`],
+            ["GPUs not well", sick.length === 0 ? "none" : sick.map((gpu) => `${gpu.index}: ${gpu.reason ?? "unknown"}`).join("; ")],
+            ["Data sets", node.datasets.join(", ") || "none"],
+            ["Software", Object.entries(node.versions).map(([name, version]) => `${name} ${version}`).join(", ") || "not told"],
+          ]}
+          columns={{ base: 1, sm: 2, lg: 3 }}
+        />
+        {node.gpus.map((gpu) => (
+          <Text key={gpu.uuid} size="sm" className="numbers break">
+            {gpu.index}: {gpu.name}, {bytes(gpu.memory_total_bytes)}{" "}
+            <Text span size="xs" c="dimmed" className="mono">
+              {gpu.uuid}
+            </Text>
+          </Text>
+        ))}
+      </Stack>
+    </Card>
+  );
+}
+
+function Drain({ node }: { node: NodeRead }) {
+  const { data: me } = useQuery(queries.me);
+  const [opened, { open, close }] = useDisclosure();
+  const [reason, setReason] = useState("");
+  const path = { name: node.name };
+  const drain = useAction(
+    () => data(api.POST("/v1/nodes/{name}/drain", { params: { path }, body: { reason: reason.trim() || null } })),
+    () => {
+      close();
+      return `No further job starts on ${node.name}.`;
+    },
+  );
+  const undrain = useAction(
+    () => data(api.POST("/v1/nodes/{name}/undrain", { params: { path } })),
+    () => `Jobs may start on ${node.name} again.`,
+  );
+  if (me?.role !== "admin") return null;
+  if (node.state === "draining") {
+    return (
+      <Button size="xs" variant="default" loading={undrain.isPending} onClick={() => undrain.mutate(undefined)}>
+        Take into use again
+      </Button>
+    );
+  }
+  return (
+    <>
+      <Button size="xs" variant="default" onClick={open}>
+        Drain
+      </Button>
+      <Modal opened={opened} onClose={close} title={`Drain ${node.name}`} closeButtonProps={{ "aria-label": "Close" }}>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            drain.mutate(undefined);
+          }}
+        >
+          <Stack>
+            <Text size="sm">No further job starts on it; those that run go on to their end.</Text>
+            <TextInput label="Reason" description="For people who wonder" value={reason} onChange={(event) => setReason(event.currentTarget.value)} data-autofocus />
+            <Button type="submit" loading={drain.isPending}>
+              Drain
+            </Button>
+          </Stack>
+        </form>
+      </Modal>
+    </>
+  );
+}

@@ -1,0 +1,148 @@
+/** One study: its questions, what its runs say so far, and its report. */
+
+import { Alert, Breadcrumbs, Button, Card, Group, List, Progress, Stack, Tabs, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useParams } from "@tanstack/react-router";
+import { CircleStop, GitCompareArrows, RotateCcw } from "lucide-react";
+
+import { api, data } from "../api/client";
+import * as queries from "../api/queries";
+import type { StudyRead } from "../api/schema";
+import { Facts } from "../components/Facts";
+import { Answer } from "../components/Feedback";
+import { AnchorLink, ButtonLink } from "../components/Links";
+import { Ago, useNow } from "../components/Time";
+import { useAction } from "../components/useAction";
+import { percent } from "../format";
+import { StudyState } from "./Studies";
+import { Comparison } from "./study/Comparison";
+import { Report } from "./study/Report";
+
+export function Study() {
+  const { id } = useParams({ from: "/inside/studies/$id" });
+  const query = useQuery(queries.study(id));
+  return (
+    <Answer query={query}>
+      {(study) => (
+        <Stack gap="md">
+          <Breadcrumbs>
+            <AnchorLink to="/studies" size="sm">
+              Studies
+            </AnchorLink>
+            <Text size="sm" c="dimmed" className="clip">
+              {study.name ?? study.title}
+            </Text>
+          </Breadcrumbs>
+          <Head study={study} />
+          {study.notes.length > 0 && (
+            <Alert color="gray" variant="light" title="To know when reading this">
+              <List size="sm">
+                {study.notes.map((note) => (
+                  <List.Item key={note}>{note}</List.Item>
+                ))}
+              </List>
+            </Alert>
+          )}
+          <Tabs defaultValue="runs" keepMounted={false}>
+            <Tabs.List mb="md">
+              <Tabs.Tab value="runs">Runs compared</Tabs.Tab>
+              {study.questions.length > 0 && <Tabs.Tab value="questions">Questions</Tabs.Tab>}
+              <Tabs.Tab value="report">Report</Tabs.Tab>
+            </Tabs.List>
+            <Tabs.Panel value="runs">
+              <Comparison study={study} />
+            </Tabs.Panel>
+            <Tabs.Panel value="questions">
+              <Questions study={study} />
+            </Tabs.Panel>
+            <Tabs.Panel value="report">
+              <Report study={study} />
+            </Tabs.Panel>
+          </Tabs>
+        </Stack>
+      )}
+    </Answer>
+  );
+}
+
+function Head({ study }: { study: StudyRead }) {
+  const now = useNow(5000);
+  const at = { params: { path: { study_id: study.id } } };
+  const cancel = useAction(() => data(api.POST("/v1/studies/{study_id}/cancel", at)), () => "Its runs were asked to stop.");
+  const retry = useAction(() => data(api.POST("/v1/studies/{study_id}/retry", at)), () => "What had failed runs again.");
+  const jobs = study.comparison.flatMap((cell) => cell.job_ids);
+  return (
+    <Stack gap="sm">
+      <Group justify="space-between" gap="sm" align="flex-start">
+        <div style={{ minWidth: 0 }}>
+          <Group gap="sm">
+            <Title order={1} size="h2" className="break">
+              {study.name ?? study.title}
+            </Title>
+            <StudyState study={study} size="lg" />
+          </Group>
+          {study.name !== null && (
+            <Text size="sm" c="dimmed">
+              {study.title}
+            </Text>
+          )}
+        </div>
+        <Group gap="xs">
+          {jobs.length >= 2 && (
+            <ButtonLink variant="default" size="sm" leftSection={<GitCompareArrows size={16} aria-hidden />} to="/compare" search={{ jobs: jobs.slice(0, 20) }}>
+              Compare runs
+            </ButtonLink>
+          )}
+          {study.state === "running" && (
+            <Button variant="default" size="sm" leftSection={<CircleStop size={16} aria-hidden />} loading={cancel.isPending} onClick={() => cancel.mutate(undefined)}>
+              Cancel
+            </Button>
+          )}
+          {(study.state === "failed" || study.state === "cancelled") && (
+            <Button variant="default" size="sm" leftSection={<RotateCcw size={16} aria-hidden />} loading={retry.isPending} onClick={() => retry.mutate(undefined)}>
+              Run what failed again
+            </Button>
+          )}
+        </Group>
+      </Group>
+      {study.state === "running" && <Progress value={100 * study.progress} size="lg" aria-label={`Progress: ${percent(100 * study.progress)}`} />}
+      <Facts
+        facts={[
+          ["Begun", <Ago key="begun" moment={study.created_at} now={now} />],
+          ["Whose", study.owner],
+          ["Template", study.template ?? "a grid"],
+          ["Scale", study.scale ?? "its own"],
+          ["Runs", `${study.runs}${study.reused > 0 ? `, ${study.reused} taken over` : ""}`],
+          ["Seeds", study.seeds.join(", ") || "none"],
+        ]}
+      />
+    </Stack>
+  );
+}
+
+function Questions({ study }: { study: StudyRead }) {
+  return (
+    <Card>
+      <Stack gap="sm">
+        {study.questions.map((question) => {
+          const share = question.runs === 0 ? 100 : (100 * question.final) / question.runs;
+          const failed = question.final - question.succeeded;
+          return (
+            <div key={question.question}>
+              <Group justify="space-between" wrap="nowrap" gap="xs">
+                <Text size="sm">
+                  <b>{question.question}</b> {question.title}
+                </Text>
+                <Text size="sm" c="dimmed" className="numbers" style={{ whiteSpace: "nowrap" }}>
+                  {question.final} of {question.runs} done
+                  {failed > 0 && `, ${failed} without a result`}
+                </Text>
+              </Group>
+              <Progress value={share} mt={4} aria-label={`${question.question}: ${percent(share)}`} />
+            </div>
+          );
+        })}
+      </Stack>
+    </Card>
+  );
+}

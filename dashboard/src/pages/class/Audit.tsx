@@ -1,0 +1,84 @@
+/** Who did what, newest first. */
+
+import { Button, Card, Group, Stack, Table, Text, TextInput } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { infiniteQueryOptions, useInfiniteQuery } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { api, data } from "../../api/client";
+import { Answer, Empty } from "../../components/Feedback";
+import { fullTime, NOTHING } from "../../format";
+
+const audit = (actor: string) =>
+  infiniteQueryOptions({
+    queryKey: ["audit", actor],
+    queryFn: ({ pageParam, signal }) =>
+      data(api.GET("/v1/audit", { params: { query: { actor: actor || undefined, limit: 50, cursor: pageParam } }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+
+export function Audit() {
+  const [words, setWords] = useState("");
+  const [actor] = useDebouncedValue(words.trim(), 250);
+  const query = useInfiniteQuery(audit(actor));
+  const entries = query.data?.pages.flatMap((page) => page.items) ?? [];
+  return (
+    <Stack gap="sm">
+      <TextInput label="Who" placeholder="user:sam" value={words} onChange={(event) => setWords(event.currentTarget.value)} maw="20rem" />
+      <Answer query={query}>
+        {() =>
+          entries.length === 0 ? (
+            <Card>
+              <Empty title="Nothing is noted of this" />
+            </Card>
+          ) : (
+            <Card padding={0}>
+              <Table.ScrollContainer minWidth={620}>
+                <Table verticalSpacing={5} horizontalSpacing="md">
+                  <Table.Thead>
+                    <Table.Tr>
+                      <Table.Th>When</Table.Th>
+                      <Table.Th>Who</Table.Th>
+                      <Table.Th>Did</Table.Th>
+                      <Table.Th>To</Table.Th>
+                      <Table.Th>From</Table.Th>
+                    </Table.Tr>
+                  </Table.Thead>
+                  <Table.Tbody>
+                    {entries.map((entry) => (
+                      <Table.Tr key={entry.id}>
+                        <Table.Td className="numbers" style={{ whiteSpace: "nowrap" }}>
+                          <time dateTime={entry.at}>{fullTime(entry.at)}</time>
+                        </Table.Td>
+                        <Table.Td>{entry.actor}</Table.Td>
+                        <Table.Td>{entry.action}</Table.Td>
+                        <Table.Td>
+                          <Text span size="xs" className="mono break">
+                            {entry.target ?? NOTHING}
+                          </Text>
+                        </Table.Td>
+                        <Table.Td>
+                          <Text span size="xs" className="mono">
+                            {entry.address ?? NOTHING}
+                          </Text>
+                        </Table.Td>
+                      </Table.Tr>
+                    ))}
+                  </Table.Tbody>
+                </Table>
+              </Table.ScrollContainer>
+              {query.hasNextPage && (
+                <Group justify="center" p="sm">
+                  <Button variant="default" size="sm" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
+                    Show older
+                  </Button>
+                </Group>
+              )}
+            </Card>
+          )
+        }
+      </Answer>
+    </Stack>
+  );
+}

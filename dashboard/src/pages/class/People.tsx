@@ -1,0 +1,172 @@
+/** Who is let in, with what they may take of the lab. */
+
+import { Button, Card, Code, CopyButton, Group, Modal, Select, Stack, Table, Text, TextInput } from "@mantine/core";
+import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
+import { infiniteQueryOptions, useInfiniteQuery } from "@tanstack/react-query";
+import { Plus } from "lucide-react";
+import { useState } from "react";
+
+import { api, data } from "../../api/client";
+import type { Role, UserCreate, UserRead } from "../../api/schema";
+import { Answer, Empty } from "../../components/Feedback";
+import { AnchorLink } from "../../components/Links";
+import { useAction } from "../../components/useAction";
+import { NOTHING, number } from "../../format";
+
+const users = (text: string) =>
+  infiniteQueryOptions({
+    queryKey: ["users", text],
+    queryFn: ({ pageParam, signal }) =>
+      data(api.GET("/v1/users", { params: { query: { text: text || undefined, limit: 100, cursor: pageParam } }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+
+export function People() {
+  const [words, setWords] = useState("");
+  const [text] = useDebouncedValue(words.trim(), 250);
+  const query = useInfiniteQuery(users(text));
+  const people = query.data?.pages.flatMap((page) => page.items) ?? [];
+  return (
+    <Stack gap="sm">
+      <Group justify="space-between" align="flex-end">
+        <TextInput label="Search" placeholder="Name or address" value={words} onChange={(event) => setWords(event.currentTarget.value)} />
+        <LetIn />
+      </Group>
+      <Answer query={query}>
+        {() =>
+          people.length === 0 ? (
+            <Card>
+              <Empty title="Nobody is like this" />
+            </Card>
+          ) : (
+            <Card padding={0}>
+              <Table.ScrollContainer minWidth={620}>
+                <Table verticalSpacing={6} horizontalSpacing="md">
+                  <Table.Thead>
+                    <Table.Tr>
+                      <Table.Th>Name</Table.Th>
+                      <Table.Th>Role</Table.Th>
+                      <Table.Th>Section, team</Table.Th>
+                      <Table.Th>Share</Table.Th>
+                      <Table.Th>At once</Table.Th>
+                      <Table.Th>GPU hours</Table.Th>
+                      <Table.Th>
+                        <span className="visually-hidden">What to do</span>
+                      </Table.Th>
+                    </Table.Tr>
+                  </Table.Thead>
+                  <Table.Tbody>
+                    {people.map((person) => (
+                      <Person key={person.id} person={person} />
+                    ))}
+                  </Table.Tbody>
+                </Table>
+              </Table.ScrollContainer>
+              {query.hasNextPage && (
+                <Group justify="center" p="sm">
+                  <Button variant="default" size="sm" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
+                    Show more
+                  </Button>
+                </Group>
+              )}
+            </Card>
+          )
+        }
+      </Answer>
+    </Stack>
+  );
+}
+
+function Person({ person }: { person: UserRead }) {
+  const at = { params: { path: { user_id: person.id } } };
+  const shut = useAction(() => data(api.POST("/v1/users/{user_id}/disable", at)), () => `${person.name} is shut out.`);
+  const open = useAction(() => data(api.POST("/v1/users/{user_id}/enable", at)), () => `${person.name} is let in again.`);
+  const out = person.disabled_at !== null;
+  return (
+    <Table.Tr>
+      <Table.Td>
+        <AnchorLink to="/jobs" search={{ owner: person.name }} size="sm" fw={550}>
+          {person.name}
+        </AnchorLink>
+        <Text size="xs" c="dimmed" className="break">
+          {person.email ?? ""}
+          {out && " shut out"}
+        </Text>
+      </Table.Td>
+      <Table.Td>{person.role}</Table.Td>
+      <Table.Td>{[person.section, person.team].filter(Boolean).join(", ") || NOTHING}</Table.Td>
+      <Table.Td className="numbers">{number(person.weight)}</Table.Td>
+      <Table.Td className="numbers">{person.max_running ?? "the lab's"}</Table.Td>
+      <Table.Td className="numbers">{person.max_gpu_hours ?? "no limit"}</Table.Td>
+      <Table.Td>
+        {person.role === "student" && (
+          <Button
+            size="compact-xs"
+            variant="default"
+            aria-label={`${out ? "Let in again" : "Shut out"}: ${person.name}`}
+            loading={shut.isPending || open.isPending}
+            onClick={() => (out ? open : shut).mutate(undefined)}
+          >
+            {out ? "Let in again" : "Shut out"}
+          </Button>
+        )}
+      </Table.Td>
+    </Table.Tr>
+  );
+}
+
+function LetIn() {
+  const [opened, { open, close }] = useDisclosure();
+  const [name, setName] = useState("");
+  const [role, setRole] = useState<Role>("student");
+  const [token, setToken] = useState<string | null>(null);
+  const send = useAction(
+    () => data(api.POST("/v1/users", { body: { name: name.trim(), role } as UserCreate })),
+    (made) => {
+      setToken(made.token);
+      return `${made.name} is let in.`;
+    },
+  );
+  function done() {
+    close();
+    setToken(null);
+    setName("");
+  }
+  return (
+    <>
+      <Button size="sm" leftSection={<Plus size={16} aria-hidden />} onClick={open}>
+        Let somebody in
+      </Button>
+      <Modal opened={opened} onClose={done} title="Let somebody in" closeButtonProps={{ "aria-label": "Close" }}>
+        {token === null ? (
+          <form
+            onSubmit={(event) => {
+              event.preventDefault();
+              send.mutate(undefined);
+            }}
+          >
+            <Stack>
+              <TextInput label="Name" description="Unique in the lab" required withAsterisk={false} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+              <Select label="Role" data={["student", "instructor", "admin"]} value={role} onChange={(chosen) => setRole((chosen ?? "student") as Role)} allowDeselect={false} />
+              <Text size="xs" c="dimmed">
+                A whole class is let in from a table: <code>gpulab --help</code> names the command.
+              </Text>
+              <Button type="submit" loading={send.isPending} disabled={name.trim() === ""}>
+                Let in
+              </Button>
+            </Stack>
+          </form>
+        ) : (
+          <Stack>
+            <Text size="sm">This is {name.trim()}&rsquo;s token. It is shown now and never again.</Text>
+            <Code block className="break">
+              {token}
+            </Code>
+            <CopyButton value={token}>{({ copied, copy }) => <Button onClick={copy}>{copied ? "Copied" : "Copy"}</Button>}</CopyButton>
+          </Stack>
+        )}
+      </Modal>
+    </>
+  );
+}

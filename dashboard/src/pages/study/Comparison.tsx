@@ -1,0 +1,122 @@
+/** A row for each combination of the study, with the interval of each number over its runs. */
+
+import { Card, MultiSelect, Stack, Table, Text } from "@mantine/core";
+import { useState } from "react";
+
+import type { CellRead, StatisticRead, StudyRead } from "../../api/schema";
+import { Empty } from "../../components/Feedback";
+import { AnchorLink } from "../../components/Links";
+import { number, NOTHING, value, words } from "../../format";
+import { halfWidth } from "./interval";
+
+const SHOWN = 4;
+
+export function Comparison({ study }: { study: StudyRead }) {
+  const fields = [...new Set(study.comparison.flatMap((cell) => Object.keys(cell.fields)))];
+  const told = [...new Set(study.comparison.flatMap((cell) => Object.keys(cell.cell)))].filter((name) => name !== "experiment");
+  const [chosen, choose] = useState<string[] | null>(null);
+  const shown = chosen ?? fields.slice(0, SHOWN);
+  if (study.comparison.length === 0) {
+    return (
+      <Card>
+        <Empty title="No run to compare yet" />
+      </Card>
+    );
+  }
+  return (
+    <Stack gap="sm">
+      <MultiSelect
+        label="Numbers of the results"
+        data={fields.map((name) => ({ value: name, label: words(name) }))}
+        value={shown}
+        onChange={choose}
+        searchable
+        hidePickedOptions
+        maxValues={12}
+      />
+      <Card padding={0}>
+        <Table.ScrollContainer minWidth={300 + 110 * (told.length + shown.length)}>
+          <Table verticalSpacing={6} horizontalSpacing="md" striped captionSide="top">
+            <Table.Caption>Mean over the runs, ± half of Student&rsquo;s 95 % interval; below it least and greatest.</Table.Caption>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>Experiment</Table.Th>
+                {told.map((name) => (
+                  <Table.Th key={name}>{words(name)}</Table.Th>
+                ))}
+                <Table.Th>Runs</Table.Th>
+                {shown.map((name) => (
+                  <Table.Th key={name}>{words(name)}</Table.Th>
+                ))}
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {study.comparison.map((cell, i) => (
+                <Table.Tr key={i}>
+                  <Table.Td>{cell.experiment}</Table.Td>
+                  {told.map((name) => (
+                    <Table.Td key={name} className="numbers">
+                      {name in cell.cell ? value(cell.cell[name]) : NOTHING}
+                    </Table.Td>
+                  ))}
+                  <Table.Td>
+                    <Runs cell={cell} />
+                  </Table.Td>
+                  {shown.map((name) => (
+                    <Table.Td key={name} className="numbers" style={{ whiteSpace: "nowrap" }}>
+                      <Statistic of={cell.fields[name]} />
+                    </Table.Td>
+                  ))}
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </Table.ScrollContainer>
+      </Card>
+    </Stack>
+  );
+}
+
+function Statistic({ of }: { of: StatisticRead | undefined }) {
+  if (of === undefined) return <>{NOTHING}</>;
+  const half = halfWidth(of.sd, of.n);
+  return (
+    <>
+      {number(of.mean, 5)}
+      {half !== null && half > 0 && (
+        <Text span size="sm" c="dimmed">
+          {" "}
+          ± {number(half, 2)}
+        </Text>
+      )}
+      {of.n > 1 && (
+        <Text size="xs" c="dimmed">
+          {number(of.min)} to {number(of.max)}, n {of.n}
+        </Text>
+      )}
+    </>
+  );
+}
+
+function Runs({ cell }: { cell: CellRead }) {
+  const named = [...cell.failed, ...cell.collapsed];
+  return (
+    <>
+      <span className="numbers">
+        {cell.job_ids.map((id, i) => (
+          <span key={id}>
+            {i > 0 && ", "}
+            <AnchorLink to="/jobs/$id" params={{ id }} size="sm" aria-label={`Run ${i + 1} of ${cell.experiment}`}>
+              {i + 1}
+            </AnchorLink>
+          </span>
+        ))}
+      </span>
+      {named.length > 0 && (
+        <Text size="xs" c="dimmed">
+          {named.map((run) => `seed ${run.seed} ${run.why}`).join("; ")}
+        </Text>
+      )}
+    </>
+  );
+}

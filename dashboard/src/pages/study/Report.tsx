@@ -1,0 +1,65 @@
+/** The report as the lab renders it: a page that stands alone, shown where it can run nothing. */
+
+import { Button, Card, Group, Stack } from "@mantine/core";
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { Download } from "lucide-react";
+
+import { file } from "../../api/client";
+import type { StudyRead } from "../../api/schema";
+import { Answer, Empty, Waiting } from "../../components/Feedback";
+
+const WAIT_SECONDS = 20;
+
+const report = (study: StudyRead) =>
+  queryOptions({
+    queryKey: ["report", study.id, study.state, study.runs, study.states],
+    queryFn: async ({ signal }): Promise<{ page: string | null }> => {
+      const answer = await file(`/v1/studies/${study.id}/report?wait=${WAIT_SECONDS}`, signal);
+      return { page: answer.status === 202 ? null : await answer.text() };
+    },
+    refetchInterval: ({ state }) => (state.data?.page === null ? 1000 : false),
+    staleTime: 60_000,
+  });
+
+export function Report({ study }: { study: StudyRead }) {
+  const query = useQuery({ ...report(study), enabled: study.state !== "running" });
+  if (study.state === "running") {
+    return (
+      <Card>
+        <Empty title="The report comes when every run is over">The table of the runs fills up meanwhile.</Empty>
+      </Card>
+    );
+  }
+  const address = `/v1/studies/${study.id}/report`;
+  return (
+    <Answer query={query}>
+      {({ page }) =>
+        page === null ? (
+          <Waiting />
+        ) : (
+          <Stack gap="xs">
+            <Group gap="xs" justify="flex-end">
+              <Button size="compact-sm" variant="default" component="a" href={address} target="_blank" rel="noreferrer">
+                Open alone
+              </Button>
+              {(["html", "md", "json"] as const).map((format) => (
+                <Button
+                  key={format}
+                  size="compact-sm"
+                  variant="default"
+                  component="a"
+                  href={`${address}?format=${format}`}
+                  download={`report.${format}`}
+                  leftSection={<Download size={14} aria-hidden />}
+                >
+                  {format}
+                </Button>
+              ))}
+            </Group>
+            <iframe title="Report of the study" className="report" sandbox="" srcDoc={page} />
+          </Stack>
+        )
+      }
+    </Answer>
+  );
+}

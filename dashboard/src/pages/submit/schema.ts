@@ -1,0 +1,67 @@
+/** Schemas as the form library likes them, and its validator's place, filled without code that is made at run time. */
+
+import { Validator, type Schema } from "@cfworker/json-schema";
+import type { ErrorSchema, RJSFSchema, ValidatorType } from "@rjsf/utils";
+
+import type { InvalidField } from "../../api/schema";
+import { words } from "../../format";
+
+/**
+ * The lab itself checks what is typed, with every rule of the experiment; the form only asks which of several shapes a value
+ * has. (The usual validator compiles schemas into functions, which the pages' policy rightly refuses.)
+ */
+export const validator: ValidatorType = {
+  validateFormData: () => ({ errors: [], errorSchema: {} }),
+  rawValidation: () => ({ errors: [] }),
+  isValid: (schema, formData, root) => {
+    try {
+      const whole = { ...schema, $defs: root["$defs"], definitions: root.definitions } as Schema;
+      return new Validator(whole, "2020-12").validate(formData).valid;
+    } catch {
+      return false;
+    }
+  },
+};
+
+/** The schema with readable titles, and with "a value or nothing" as a field that may stay empty. */
+export function formSchema(given: Record<string, unknown>): RJSFSchema {
+  const properties = Object.entries((given["properties"] ?? {}) as Record<string, RJSFSchema>);
+  return {
+    ...given,
+    title: undefined,
+    description: undefined,
+    properties: Object.fromEntries(properties.map(([name, field]) => [name, { ...simpler(field), title: words(name), description: plain(field.description) }])),
+  } as RJSFSchema;
+}
+
+/** A sentence written for programs, for a form: its code marks go, and nothing is an empty field. */
+function plain(sentence: string | undefined): string | undefined {
+  return sentence?.replaceAll("`", "").replaceAll(/\bnull\b/g, "empty");
+}
+
+function simpler(field: RJSFSchema): RJSFSchema {
+  const choices = field.anyOf as RJSFSchema[] | undefined;
+  const rest = choices?.filter((choice) => choice.type !== "null");
+  const only = rest?.[0];
+  if (choices === undefined || rest?.length !== 1 || only === undefined) return field;
+  const { anyOf: _, default: preset, ...around } = field;
+  return { ...only, ...around, ...(preset === null ? {} : { default: preset }) } as RJSFSchema;
+}
+
+/** Empty fields are left out, so that the lab fills in its defaults. */
+export function filled(spec: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(spec).filter(([, entry]) => entry !== undefined && entry !== null && entry !== ""));
+}
+
+/** The API's complaints about the spec, at their fields. */
+export function errorsOf(fields: readonly InvalidField[]): ErrorSchema {
+  const found: ErrorSchema = {};
+  for (const { path, message } of fields) {
+    const [first, ...parts] = path.split(".");
+    if (first !== "spec") continue;
+    let place = found as Record<string, ErrorSchema> & ErrorSchema;
+    for (const part of parts) place = (place[part] ??= {}) as typeof place;
+    place.__errors = [...(place.__errors ?? []), message];
+  }
+  return found;
+}
