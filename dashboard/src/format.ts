@@ -32,9 +32,14 @@ export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || seconds < 0) return NOTHING;
   if (seconds < 10 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`;
   if (seconds < MINUTE) return `${Math.round(seconds)} s`;
-  if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min ${Math.round(seconds % MINUTE)} s`;
-  if (seconds < DAY) return `${Math.floor(seconds / HOUR)} h ${Math.floor((seconds % HOUR) / MINUTE)} min`;
-  return `${Math.floor(seconds / DAY)} d ${Math.floor((seconds % DAY) / HOUR)} h`;
+  if (seconds < HOUR) return pair(seconds, MINUTE, "min", 1, "s");
+  if (seconds < DAY) return pair(seconds, HOUR, "h", MINUTE, "min");
+  return pair(seconds, DAY, "d", HOUR, "h");
+}
+
+function pair(seconds: number, large: number, largeName: string, small: number, smallName: string): string {
+  const rest = Math.floor((seconds % large) / small);
+  return `${Math.floor(seconds / large)} ${largeName}` + (rest > 0 ? ` ${rest} ${smallName}` : "");
 }
 
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });

@@ -29,9 +29,14 @@ FLAGS = [
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 
 
+def chromium() -> str | None:
+    """Where Chromium is, if it is."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+    path = chromium()
     if path is None:
         pytest.skip("needs Chromium: apt-get install chromium")
     if not (ROOT / "dashboard" / "dist" / "index.html").exists():

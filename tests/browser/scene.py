@@ -7,7 +7,7 @@ from typing import Any
 from tests.fakes.nvml import GIB, FakeGpu, FakeNvml, build_library
 from tests.lab import Lab, wait_until
 
-TRAINING = {"model": "cnn", "images_per_class": 10, "epochs": 30}
+TRAINING = {"model": "mlp", "images_per_class": 20, "epochs": 40}
 
 
 class Scene(Lab):
@@ -45,7 +45,7 @@ class Scene(Lab):
         self.ids["diverged"] = self.submit("probe", {"steps": 3, "ending": "diverged"}, name="too high a rate")
         self.ids["out_of_memory"] = self.submit("probe", {"ending": "out_of_memory"}, name="too large a batch")
         self.ids["trained"] = self.submit("edge-bands", TRAINING, name="bands, few images", tags=["homework", "part-4"])
-        more = {**TRAINING, "images_per_class": 20}
+        more = {**TRAINING, "images_per_class": 50}
         self.ids["trained_more"] = self.submit("edge-bands", more, name="bands, more images", tags=["homework"])
         self.ids["done"] = self.submit("dropout-linear", {"dropout": 0.5}, name="ridge by dropout")
 

@@ -61,8 +61,8 @@ def test_chosen_jobs_are_compared(page: Page) -> None:
     page.get_by_role("checkbox", name=re.compile("Choose bands, more")).check()
     page.get_by_role("link", name="Compare 2").click()
     row = page.get_by_role("row", name=re.compile("^Images per class"))
-    expect(row).to_contain_text("10")
     expect(row).to_contain_text("20")
+    expect(row).to_contain_text("50")
     with page.expect_download() as saved:
         page.get_by_role("button", name=re.compile("^Save Train accuracy as CSV")).click()
     assert saved.value.path().read_text().startswith("step,")
@@ -129,8 +129,8 @@ def test_form_is_checked_judged_and_submitted(page: Page) -> None:
 def test_job_is_run_again_with_changes(page: Page, scene: Scene) -> None:
     page.goto(f"/jobs/{scene.ids['trained']}")
     page.get_by_role("link", name="Run again with changes").click()
-    expect(page.get_by_label("Images per class", exact=True)).to_have_value("10")
-    page.get_by_label("Images per class", exact=True).fill("12")
+    expect(page.get_by_label("Images per class", exact=True)).to_have_value("20")
+    page.get_by_label("Images per class", exact=True).fill("22")
     page.get_by_label("Name", exact=True).fill("bands, a few more")
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_role("heading", name="bands, a few more")).to_be_visible()

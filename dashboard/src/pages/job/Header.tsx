@@ -23,7 +23,10 @@ export function Header({ job }: { job: JobRead }) {
   const facts: [string, ReactNode][] = [
     ["Submitted", <Ago key="submitted" moment={job.submitted_at} now={now} />],
     ["Whose", job.owner],
-    [FINAL.has(job.state) ? "Took" : "Running for", duration(secondsBetween(job.started_at, job.finished_at, now))],
+    [
+      job.state === "queued" ? "Waits for" : FINAL.has(job.state) ? "Took" : "Running for",
+      duration(secondsBetween(job.state === "queued" ? job.submitted_at : job.started_at, job.finished_at, now)),
+    ],
     ["Runs on", job.node === null ? "not placed yet" : `${job.node}, ${job.gpu_uuids.length > 0 ? `${job.gpu_uuids.length} GPU` : "CPU"}`],
     ["Seed", String(job.seed)],
     ["Attempt", job.attempt === 0 ? "none yet" : String(job.attempt)],

@@ -56,7 +56,7 @@ function Waits({ id }: { id: string }) {
       {place.would_help.length > 0 && (
         <List size="sm" mt="xs">
           {place.would_help.map((words) => (
-            <List.Item key={words}>{words}</List.Item>
+            <List.Item key={words}>{words.replaceAll("`", "")}</List.Item>
           ))}
         </List>
       )}
