@@ -7,6 +7,8 @@ from typing import Any
 from tests.fakes.nvml import GIB, FakeGpu, FakeNvml, build_library
 from tests.lab import Lab, wait_until
 
+START_SECONDS = 150.0
+"""The first job waits for torch to be loaded, which takes long on a busy machine."""
 TRAINING = {"model": "mlp", "images_per_class": 20, "epochs": 40}
 
 
@@ -33,11 +35,15 @@ class Scene(Lab):
             "/v1/studies", json={"template": "course/1b", "scale": "smoke", "name": "Dropout on a linear unit"}
         ).json()["id"]
         for name in ("failed", "diverged", "out_of_memory"):
-            self.wait_for(self.ids[name], "failed")
+            self.wait_for(self.ids[name], "failed", timeout_seconds=START_SECONDS)
         for name in ("trained", "trained_more", "done"):
-            self.wait_for(self.ids[name], "succeeded")
+            self.wait_for(self.ids[name], "succeeded", timeout_seconds=START_SECONDS)
         study = f"/v1/studies/{self.ids['study']}"
-        wait_until(lambda: self.client.get(study).json()["state"] == "succeeded", what="the study")
+        wait_until(
+            lambda: self.client.get(study).json()["state"] == "succeeded",
+            what="the study",
+            timeout_seconds=START_SECONDS,
+        )
         self._unfinished()
 
     def _finished(self) -> None:

@@ -1,11 +1,12 @@
 /** A machine's state: a shape, a word and a colour. */
 
 import { Badge } from "@mantine/core";
-import { CircleAlert, CircleCheck, CirclePause, type LucideIcon } from "lucide-react";
+import { CircleAlert, CircleCheck, CirclePause, TriangleAlert, type LucideIcon } from "lucide-react";
 
 const NODE_LOOKS: Record<string, { color: string; icon: LucideIcon; word: string }> = {
   up: { color: "teal", icon: CircleCheck, word: "Up" },
   draining: { color: "orange", icon: CirclePause, word: "Draining" },
+  set_aside: { color: "orange", icon: TriangleAlert, word: "Set aside" },
   down: { color: "red", icon: CircleAlert, word: "Down" },
 };
 

@@ -100,7 +100,7 @@ function Drain({ node }: { node: NodeRead }) {
     () => `Jobs may start on ${node.name} again.`,
   );
   if (me?.role !== "admin") return null;
-  if (node.state === "draining") {
+  if (node.state === "draining" || node.state === "set_aside") {
     return (
       <Button size="xs" variant="default" loading={undrain.isPending} onClick={() => undrain.mutate(undefined)}>
         Take into use again
