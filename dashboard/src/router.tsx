@@ -14,7 +14,7 @@ import type { JobFilters } from "./api/queries";
 import { signedIn } from "./api/session";
 import { NotThere, PageFailed, Waiting } from "./components/Feedback";
 import { Shell } from "./components/Shell";
-import { listOf, oneOf, strings, text } from "./search";
+import { fields, listOf, oneOf, strings, text } from "./search";
 
 const STATES = ["queued", "leased", "running", "succeeded", "failed", "cancelled"] as const;
 export const JOB_TABS = ["overview", "memory", "output", "files", "history", "spec"] as const;
@@ -77,9 +77,10 @@ const compare = createRoute({
 const submit = createRoute({
   getParentRoute: () => inside,
   path: "/submit",
-  validateSearch: (search): { experiment?: string; from?: string } => ({
+  validateSearch: (search): { experiment?: string; from?: string; change?: Record<string, unknown> } => ({
     experiment: text(search["experiment"]),
     from: text(search["from"]),
+    change: fields(search["change"]),
   }),
   component: lazyRouteComponent(() => import("./pages/Submit"), "Submit"),
 });

@@ -20,3 +20,7 @@ export function strings(given: unknown): string[] | undefined {
   const found = all.flatMap((entry) => text(entry) ?? []);
   return found.length > 0 ? found : undefined;
 }
+
+export function fields(given: unknown): Record<string, unknown> | undefined {
+  return typeof given === "object" && given !== null && !Array.isArray(given) ? { ...given } : undefined;
+}

@@ -100,6 +100,18 @@ export const samples = (id: string, points: number) =>
     placeholderData: keepPreviousData,
   });
 
+/** The peak that was predicted for a run; it does not change. */
+export const predictedPeak = (id: string) =>
+  queryOptions({
+    queryKey: ["predicted", id],
+    queryFn: async ({ signal }) => {
+      const path = { job_id: id };
+      const found = await data(api.GET("/v1/jobs/{job_id}/samples", { params: { path, query: { max_points: 2 } }, signal }));
+      return found.predicted_peak_bytes;
+    },
+    staleTime: Infinity,
+  });
+
 export const experiments = queryOptions({
   queryKey: ["experiments"],
   queryFn: ({ signal }) => data(api.GET("/v1/experiments", { signal })),

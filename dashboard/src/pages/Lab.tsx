@@ -150,6 +150,10 @@ function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobSummary[]; now: number
   const reasons = (latest["reasons"] ?? {}) as Record<string, string>;
   const trail = useTrail(gpu.uuid, busy, now);
   const total = gpu.memory_total_bytes;
+  const predicted = useQueries({
+    queries: jobs.map((job) => queries.predictedPeak(job.id)),
+    combine: (peaks) => peaks.reduce<number | null>((sum, { data }) => (data == null ? sum : (sum ?? 0) + data), null),
+  });
   return (
     <div className="device" role="group" aria-label={`GPU ${gpu.index} of ${gpu.node}`}>
       <Group justify="space-between" gap="xs">
@@ -186,9 +190,10 @@ function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobSummary[]; now: number
         total={total}
         used={used}
         reserved={gpu.memory_reserved_bytes}
+        predicted={predicted}
         text={
           `${used === null ? `use unknown (${reasons["device_used_bytes"] ?? "not read yet"})` : `${bytes(used)} used`}` +
-          `, ${bytes(gpu.memory_reserved_bytes)} reserved, of ${bytes(total)}`
+          `, ${bytes(gpu.memory_reserved_bytes)} reserved${predicted === null ? "" : `, ${bytes(predicted)} predicted`}, of ${bytes(total)}`
         }
       />
       <Occupants jobs={jobs} now={now} idle={gpu.memory_reserved_bytes > 0 ? "reserved for a job you may not see" : "free"} />

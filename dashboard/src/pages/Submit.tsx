@@ -21,7 +21,7 @@ import { SpecForm } from "./submit/SpecForm";
 const GIB = 2 ** 30;
 
 export function Submit() {
-  const { experiment: chosen, from } = useSearch({ from: "/inside/submit" });
+  const { experiment: chosen, from, change } = useSearch({ from: "/inside/submit" });
   const navigate = useNavigate({ from: "/submit" });
   const catalogue = useQuery(queries.experiments);
   const first = useQuery({ ...queries.job(from ?? ""), enabled: from !== undefined });
@@ -52,20 +52,22 @@ export function Submit() {
       ) : from !== undefined && first.data === undefined ? (
         <Answer query={first}>{() => null}</Answer>
       ) : (
-        <ForExperiment key={`${slug} ${from}`} slug={slug} again={first.data?.experiment === slug ? first.data : undefined} />
+        <ForExperiment key={`${slug} ${from}`} slug={slug} again={first.data?.experiment === slug ? first.data : undefined} change={change} />
       )}
     </Stack>
   );
 }
 
-function ForExperiment({ slug, again }: { slug: string; again: JobRead | undefined }) {
+type Prefilled = { again: JobRead | undefined; change: Record<string, unknown> | undefined };
+
+function ForExperiment({ slug, ...prefilled }: { slug: string } & Prefilled) {
   const query = useQuery(queries.experiment(slug));
-  return <Answer query={query}>{(experiment) => <Order experiment={experiment} again={again} />}</Answer>;
+  return <Answer query={query}>{(experiment) => <Order experiment={experiment} {...prefilled} />}</Answer>;
 }
 
-function Order({ experiment, again }: { experiment: ExperimentDetail; again: JobRead | undefined }) {
+function Order({ experiment, again, change: edit }: { experiment: ExperimentDetail } & Prefilled) {
   const navigate = useNavigate();
-  const [spec, setSpec] = useState<Record<string, unknown>>(again?.spec ?? {});
+  const [spec, setSpec] = useState<Record<string, unknown>>({ ...again?.spec, ...edit });
   const [around, setAround] = useState<Omit<Order, "experiment" | "spec">>(again ? aroundOf(again) : {});
   const order: Order = { experiment: experiment.slug, spec: filled(spec), ...around };
   const [settled] = useDebouncedValue(order, 250);

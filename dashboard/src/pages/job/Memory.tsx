@@ -5,9 +5,10 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 
 import * as queries from "../../api/queries";
-import type { JobRead, SamplesRead, SampleTrack } from "../../api/schema";
+import type { JobRead, SamplesRead, SampleTrack, UsageRead } from "../../api/schema";
 import { Chart, type Mark } from "../../charts/Chart";
 import type { Curve } from "../../charts/series";
+import { Facts } from "../../components/Facts";
 import { Answer, Empty } from "../../components/Feedback";
 import { bytes, duration, number } from "../../format";
 import { FINAL } from "./states";
@@ -36,7 +37,7 @@ export function Memory({ job }: { job: JobRead }) {
   return (
     <Answer query={query}>
       {(samples) =>
-        samples.tracks.length === 0 ? (
+        samples.tracks.every((track) => track.source === "prediction") ? (
           <Card>
             <Empty title={FINAL.has(job.state) ? "Nothing was measured" : "Nothing is measured yet"}>
               {FINAL.has(job.state)
@@ -53,7 +54,7 @@ export function Memory({ job }: { job: JobRead }) {
 }
 
 function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
-  const began = useMemo(() => Math.min(...samples.tracks.map((track) => track.times[0] ?? Infinity)), [samples]);
+  const began = useMemo(() => Math.min(...measured(samples).map((track) => track.times[0] ?? Infinity)), [samples]);
   const view = useMemo(() => viewsOf(samples, began), [samples, began]);
   const marks: Mark[] = samples.phases.map((phase) => ({ x: phase.time - began, label: phase.name }));
   const common = { xLabel: "time", formatX: duration, clock: true, marks };
@@ -90,6 +91,7 @@ function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
           <Chart title="Power" curves={view.power} {...common} formatY={(y) => `${number(y)} W`} fromZero height={180} />
         </Card>
       )}
+      <Usage usage={samples.usage} />
       {missing.length > 0 && (
         <div>
           <Text size="sm" fw={600}>
@@ -108,6 +110,29 @@ function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
   );
 }
 
+function Usage({ usage }: { usage: UsageRead[] }) {
+  const measured = usage.filter((one) => one.energy_joules !== null || one.gib_seconds !== null);
+  if (measured.length === 0) return null;
+  return (
+    <Card>
+      <Stack gap="sm">
+        {measured.map((one) => (
+          <Facts
+            key={`${one.attempt} ${one.gpu_uuid}`}
+            columns={{ base: 2, sm: 4 }}
+            facts={[
+              ["Attempt", String(one.attempt)],
+              ["Energy of the board", one.energy_joules === null ? "not known" : `${number(one.energy_joules / 3600, 3)} Wh${one.shared ? ", the neighbours\u2019 too" : ""}`],
+              ["Memory over time", one.gib_seconds === null ? "not known" : `${number(one.gib_seconds / 3600, 3)} GiB h`],
+              ["Measured for", duration(one.seconds)],
+            ]}
+          />
+        ))}
+      </Stack>
+    </Card>
+  );
+}
+
 function viewsOf(samples: SamplesRead, began: number) {
   const several = new Set(samples.tracks.map((track) => track.gpu_uuid).filter(Boolean)).size > 1;
   const attempts = new Set(samples.tracks.map((track) => track.attempt)).size > 1;
@@ -121,11 +146,16 @@ function viewsOf(samples: SamplesRead, began: number) {
       );
   const device = pick(DEVICE, ["gpu", "allocator"]);
   if (samples.predicted_peak_bytes !== null && device.length > 0) {
-    const last = Math.max(...samples.tracks.map((track) => (track.times.at(-1) ?? began) - began));
+    const last = Math.max(...measured(samples).map((track) => (track.times.at(-1) ?? began) - began));
     const y = samples.predicted_peak_bytes;
     device.push({ label: "Predicted peak", xs: [0, last], ys: [y, y], dash: [8, 5], color: 7 });
   }
   return { device, host: pick(HOST, ["host"]), use: pick(USE, ["gpu", "host"]), power: pick({ power_watts: "Board" }, ["gpu"]) };
+}
+
+/** The tracks that somebody measured; a prediction has no time of its own. */
+function measured(samples: SamplesRead): SampleTrack[] {
+  return samples.tracks.filter((track) => track.source !== "prediction");
 }
 
 function suffix(track: SampleTrack, several: boolean, attempts: boolean): string {

@@ -8,6 +8,7 @@ import * as queries from "../../api/queries";
 import type { FailureCause, JobRead } from "../../api/schema";
 import { causeName } from "../../components/StateBadge";
 import { fullTime } from "../../format";
+import { OutOfMemory } from "./OutOfMemory";
 
 const HELP: Partial<Record<FailureCause, string>> = {
   out_of_memory:
@@ -28,14 +29,17 @@ export function Outcome({ job }: { job: JobRead }) {
   if (job.state === "failed") {
     const cause = job.cause ?? "error";
     return (
-      <Alert color="red" variant="light" icon={<CircleX aria-hidden />} title={`Failed: ${causeName(cause).toLowerCase()}`}>
+      <>
+        <Alert color="red" variant="light" icon={<CircleX aria-hidden />} title={`Failed: ${causeName(cause).toLowerCase()}`}>
         {job.message !== null && (
           <Text size="sm" className="mono break" mb="xs">
             {job.message}
           </Text>
         )}
         <Text size="sm">{HELP[cause]}</Text>
-      </Alert>
+        </Alert>
+        {job.failure !== null && <OutOfMemory job={job} failure={job.failure} />}
+      </>
     );
   }
   return job.state === "queued" ? <Waits id={job.id} /> : null;
