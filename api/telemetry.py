@@ -24,6 +24,18 @@ class Telemetry:
         self.streams = Gauge("gpulab_http_streams", "Open event streams.", registry=self.registry)
         self.held = Gauge("gpulab_http_held_requests", "Requests held by ?wait=.", registry=self.registry)
         self.jobs = Gauge("gpulab_jobs", "Jobs that are not final.", ["state"], registry=self.registry)
+        self.queued = Gauge("gpulab_queued_jobs", "Jobs that wait, by reason.", ["reason"], registry=self.registry)
+        self.events = Counter(
+            "gpulab_job_events",
+            "Events of jobs since this process first was asked; every process counts all of them.",
+            ["type", "cause"],
+            registry=self.registry,
+        )
+        self.newest_event: int | None = None
+        self.gpus = Gauge("gpulab_gpus", "GPUs of nodes that are not down.", ["state"], registry=self.registry)
+        self.gpu_memory = Gauge("gpulab_gpu_memory_bytes", "Memory of healthy GPUs.", ["kind"], registry=self.registry)
+        self.leading = Gauge("gpulab_scheduler_leading", "Whether some scheduler leads.", registry=self.registry)
+        self.database_up = Gauge("gpulab_database_up", "Whether PostgreSQL answered.", registry=self.registry)
         self.nodes = Gauge("gpulab_nodes", "Nodes.", ["state"], registry=self.registry)
 
     def render(self) -> bytes:

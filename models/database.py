@@ -5,10 +5,18 @@ from typing import Any
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+WATCHFUL: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
+"""A cut network says nothing: without these a connection waits for a quarter of an hour. Unix sockets ignore them."""
 OPTIONS: dict[str, Any] = {
     "pool_pre_ping": False,
     # Each statement is planned once a connection; psycopg prepares it on its second use.
-    "connect_args": {"prepare_threshold": 1},
+    "connect_args": {"prepare_threshold": 1, **WATCHFUL},
 }
 
 

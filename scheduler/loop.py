@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gpulab.states import FINAL_STATES, JobState
 from models.channels import ESTIMATES, JOBS
+from models.database import WATCHFUL
 from models.doorbell import celery_app, ring
 from models.estimate import ESTIMATE_STATES
 from models.settings import SchedulerSettings
@@ -57,7 +58,7 @@ class Scheduler:
     def run(self) -> None:
         while not self._stop.is_set():
             try:
-                with psycopg.connect(self._settings.libpq_url, autocommit=True, connect_timeout=5) as connection:
+                with psycopg.connect(self._settings.libpq_url, autocommit=True, **WATCHFUL) as connection:
                     if self._lead(connection):
                         log.info("scheduler.leading")
                         self._serve(connection)

@@ -4,11 +4,13 @@ import sys
 
 import structlog
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 
 from models.logs import configure_logs
 from models.settings import NodeSettings
 from worker.agent import NodeRefusedError
 from worker.app import NodeTakenError, Worker
+from worker.supervisor import first_line
 
 
 def main() -> int:
@@ -19,6 +21,9 @@ def main() -> int:
     except (NodeTakenError, NodeRefusedError, ValidationError) as error:
         log.error("worker.refused", reason=str(error))  # noqa: TRY400 - one line says it all
         return 2
+    except DBAPIError as error:
+        log.error("database.away", reason=first_line(error))  # noqa: TRY400 - whoever keeps us alive tries again
+        return 1
     return 0
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from experiments.inventory import available_datasets
 from models.channels import CANCEL
+from models.database import WATCHFUL
 from models.settings import NodeSettings
 from models.statements import leases, node_tokens, nodes
 from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
@@ -120,7 +121,7 @@ class Agent:
                 self._stop.wait(0.5)
 
     def _serve(self) -> None:
-        with psycopg.connect(self._settings.libpq_url, autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(self._settings.libpq_url, autocommit=True, **WATCHFUL) as connection:
             connection.execute(f"LISTEN {CANCEL}")
             while not self._stop.is_set():
                 self._beat()

@@ -12,7 +12,7 @@ from gpulab.cli.failures import USAGE_ERROR, BadInput, report, report_usage
 from gpulab.errors import GpulabError
 
 GROUPS = (submit.app, jobs.app, watch.app, logs.app, artifacts.app, experiments.app, top.app, local.app)
-EXTRA_COMMANDS = ("reproduce", "up", "doctor")
+EXTRA_COMMANDS = ("reproduce", "up", "doctor", "worker", "scheduler", "backup", "restore")
 """Commands that are plain functions in a module of their own name."""
 
 

@@ -98,8 +98,19 @@ def test_gpu_worker_sees_the_gpus_and_the_hosts_process_numbers() -> None:
 
 def test_only_this_machine_reaches_the_services_by_default() -> None:
     ports = [port for service in compose()["services"].values() for port in service.get("ports", [])]
-    assert len(ports) == 3
+    assert len(ports) == 5
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_proxy_with_tls_leads_to_the_api_and_hides_its_metrics() -> None:
+    services = compose()["services"]
+    rules = (ROOT / "ops" / "Caddyfile").read_text()
+    assert services["tls"]["profiles"] == ["tls"]
+    assert "./ops/Caddyfile:/etc/caddy/Caddyfile:ro" in services["tls"]["volumes"]
+    port = services["api"]["command"][-1]
+    assert f"reverse_proxy api:{port}" in rules
+    assert "respond /metrics 404" in rules
+    assert services["api"]["environment"]["FORWARDED_ALLOW_IPS"] == "127.0.0.1", "nobody is trusted unasked"
 
 
 def test_workers_never_share_a_folder_of_runs() -> None:

@@ -1,8 +1,10 @@
 """Probes, metrics, machines, tokens, and what happens while PostgreSQL is away."""
 
 import asyncio
+import re
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,15 +19,17 @@ from api.tokens import digest_of
 from experiments.registry import experiments
 from gpulab.embedded import EmbeddedPostgres
 from gpulab.schemas import ExperimentDetail, ExperimentPage, MeRead, NodePage
-from gpulab.states import NodeFault, Role
+from gpulab.states import FailureCause, JobState, NodeFault, Role
 from migrations.settings import config
 from models import Gpu
 from models.settings import ApiSettings
-from models.statements import node_health, node_tokens, people
+from models.statements import leases, node_health, node_tokens, people, queue
 from models.statements.readiness import LEADER_LOCK
 from scheduler import loop
 from tests.integration.api.conftest import serving
 from tests.integration.api.seeds import Person, Seeds
+
+OPS = Path(__file__).parents[3] / "ops"
 
 
 def gpu(seeds: Seeds, uuid: str, index: int) -> None:
@@ -91,6 +95,63 @@ async def test_metrics_count_requests_and_waiting_jobs(client: httpx.AsyncClient
         "set_aside": 0,
         "down": 0,
     }
+
+
+async def test_metrics_tell_an_operator_what_waits_fails_and_is_lost(
+    client: httpx.AsyncClient, admin: Person, seeds: Seeds
+) -> None:
+    seeds.node(gpu_reason=None)
+    gpu(seeds, "GPU-a", 0)
+    gpu(seeds, "GPU-b", 1)
+    await client.get("/metrics")
+    seeds.lease(seeds.job(admin), gpu_uuids=("GPU-a",), reserved_bytes=300)
+    waiting, failed, lost = seeds.job(admin), seeds.job(admin), seeds.job(admin)
+    seeds.run(failed)
+    seeds.finish(failed, JobState.FAILED, FailureCause.OUT_OF_MEMORY)
+    seeds.run(lost)
+    gone = leases.lose(
+        leases.of_token(seeds.tokens[lost]), max_lost_attempts=3, actor="scheduler", message="not heard of in time"
+    )
+    with seeds.engine.begin() as connection:
+        connection.execute(gone)
+        connection.execute(queue.explain([(waiting, "no_free_gpu", "every GPU is taken")]))
+    text = (await client.get("/metrics")).text
+    again = (await client.get("/metrics")).text
+
+    for line in (
+        'gpulab_queued_jobs{reason="no_free_gpu"} 1.0',
+        'gpulab_queued_jobs{reason="not_looked_at"} 1.0',
+        'gpulab_job_events_total{cause="out_of_memory",type="job.failed"} 1.0',
+        'gpulab_job_events_total{cause="",type="job.lost"} 1.0',
+        'gpulab_gpus{state="busy"} 1.0',
+        'gpulab_gpus{state="free"} 1.0',
+        'gpulab_gpu_memory_bytes{kind="reserved"} 300.0',
+        "gpulab_scheduler_leading 0.0",
+        "gpulab_database_up 1.0",
+    ):
+        assert line in text.splitlines()
+        assert line in again.splitlines(), "nothing is counted twice"
+
+
+async def test_dashboard_and_alerts_ask_only_for_metrics_that_there_are(
+    client: httpx.AsyncClient, admin: Person, seeds: Seeds
+) -> None:
+    await client.get("/v1/me")
+    told = {
+        sample.name
+        for family in text_string_to_metric_families((await client.get("/metrics")).text)
+        for sample in (*family.samples, *_headings(family))
+    }
+    for name in ("grafana-dashboard.json", "alerts.yaml"):
+        asked = set(re.findall(r"gpulab_\w+", (OPS / name).read_text()))
+        assert asked
+        assert asked - told == set(), name
+
+
+def _headings(family: Any) -> list[Any]:
+    """A family without samples yet is told by its heading alone."""
+    suffix = {"counter": "_total", "histogram": "_bucket"}.get(family.type, "")
+    return [SimpleNamespace(name=family.name + suffix)]
 
 
 async def test_metrics_do_not_grow_with_made_up_paths(client: httpx.AsyncClient) -> None:

@@ -1,13 +1,18 @@
 """The migrations lead to the tables that the programs use, also where a lab has data, and back."""
 
+import ast
 from collections.abc import Iterator
+from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, text
 
+from migrations import __main__ as program
+from migrations import settings
 from migrations.__main__ import upgrade
 from migrations.settings import config
 from models import Base
@@ -61,3 +66,44 @@ def test_every_migration_can_be_taken_back(connection: Connection) -> None:
     upgrade(connection)
     to(connection, "base")
     assert inspect(connection).get_table_names() == ["alembic_version"]
+
+
+def test_migration_that_gets_no_lock_lets_the_others_pass_and_is_tried_again(
+    connection: Connection, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to(connection, "0002")
+    monkeypatch.setattr(settings, "LOCK_TIMEOUT_MILLISECONDS", 50)
+    passed: list[object] = []
+
+    def pause(_seconds: float) -> None:
+        # What a long report of somebody else's would have kept waiting behind the migration.
+        with psycopg.connect(empty_database_url, autocommit=True) as other:
+            other.execute("SET lock_timeout = '5s'")
+            passed.append(other.execute("SELECT count(*) FROM jobs").fetchone())
+        if len(passed) == 2:
+            reader.rollback()
+
+    with psycopg.connect(empty_database_url) as reader:
+        reader.execute("SELECT count(*) FROM jobs")
+        monkeypatch.setattr(program.time, "sleep", pause)
+        upgrade(connection)
+    assert len(passed) == 2
+    assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
+    for found in ast.walk(tree):
+        if isinstance(found, ast.Call) and isinstance(found.func, ast.Attribute) and found.func.attr == name:
+            yield found
+
+
+def test_indexes_of_tables_that_hold_rows_are_built_concurrently() -> None:
+    """From the version on that first ran somewhere; those before are made with their tables."""
+    for path in sorted((settings.FOLDER / "versions").glob("*.py")):
+        if path.name[:4] <= "0008":
+            continue
+        body = next(node for node in ast.parse(path.read_text()).body if getattr(node, "name", None) == "upgrade")
+        new = {ast.literal_eval(call.args[0]) for call in calls(body, "create_table")}
+        for call in calls(body, "create_index"):
+            concurrently = any(keyword.arg == "postgresql_concurrently" for keyword in call.keywords)
+            assert ast.literal_eval(call.args[1]) in new or concurrently, f"{Path(path).name}: {ast.unparse(call)}"

@@ -1,0 +1,183 @@
+"""`python -m migrations.backup FOLDER`: the lab as it is at one moment, without stopping it.
+
+One snapshot of the database is dumped by pg_dump and read for the keys of the files that it names; the files are copied
+after it. A file is stored before the row that names it, so each of them is there, but for those that retention took
+away meanwhile, which the manifest lists. The manifest is written last: a folder without one is no backup.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from pydantic_settings import SettingsConfigDict
+
+from gpulab.embedded import EmbeddedError, postgres_binaries
+from models.logs import configure_logs
+from models.settings import DatabaseSettings
+from models.store import open_store
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+DUMP = "database.dump"
+FILES = "artifacts"
+CONNECTION_VARIABLES = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+}
+
+log = structlog.get_logger()
+
+
+class BackupError(RuntimeError):
+    """No backup could be made, or the folder holds none that can be trusted; the message says why."""
+
+
+class BackupSettings(DatabaseSettings):
+    model_config = SettingsConfigDict(env_prefix="GPULAB_", frozen=True, populate_by_name=True)
+
+    artifacts_url: str
+
+
+def back_up(settings: BackupSettings, folder: Path) -> dict[str, Any]:
+    """Write a whole backup into a new or empty folder; returns its manifest. Raises `BackupError`."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise BackupError(f"{folder} is not empty: name a new folder")
+    with psycopg.connect(settings.libpq_url) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        snapshot = _scalar(connection, "SELECT pg_export_snapshot()")
+        manifest = {
+            "format": FORMAT,
+            "made_at": datetime.now(UTC).isoformat(),
+            "versions": {
+                "gpulab": _own_version(),
+                "schema": _scalar(connection, "SELECT version_num FROM alembic_version"),
+                "postgresql": _scalar(connection, "SHOW server_version_num"),
+            },
+            "tables": count_rows(connection),
+        }
+        keys = _keys(connection)
+        pg_tool("pg_dump", settings.libpq_url, "--format=custom", "--no-owner", "--no-privileges",
+                f"--snapshot={snapshot}", f"--file={folder / DUMP}")  # fmt: skip
+    manifest["database"] = {"size_bytes": (folder / DUMP).stat().st_size, "sha256": sha256_of(folder / DUMP)}
+    manifest |= _copy_files(settings, folder / FILES, keys)
+    draft = folder / f".{MANIFEST}"
+    draft.write_text(json.dumps(manifest, indent=1) + "\n")
+    draft.replace(folder / MANIFEST)
+    return manifest
+
+
+def count_rows(connection: psycopg.Connection[Any]) -> dict[str, int]:
+    """Rows of every table of the lab."""
+    names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
+    return {
+        name: _scalar(connection, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))) for (name,) in names
+    }
+
+
+def pg_tool(name: str, url: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs on a database. The password travels in the environment, where only we can see
+    it. Raises `BackupError` with what it said."""
+    given = conninfo_to_dict(url)
+    env = {variable: str(given[key]) for key, variable in CONNECTION_VARIABLES.items() if given.get(key) is not None}
+    argv = [_program(name), *arguments]
+    done = subprocess.run(argv, env={**os.environ, **env}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BackupError(f"{name} ended with {done.returncode}: {done.stderr.strip()[-800:]}")
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _program(name: str) -> str:
+    try:
+        found = postgres_binaries() / name
+    except EmbeddedError:
+        found = Path(shutil.which(name) or "")
+    if not found.is_file():
+        raise BackupError(f"{name} is not installed: install PostgreSQL's client programs, 18 or newer")
+    return str(found)
+
+
+def _keys(connection: psycopg.Connection[Any]) -> Iterator[tuple[str, str | None]]:
+    """Key and SHA-256 of every file that a row names; a checkpoint's sum was not kept."""
+    query = (
+        "SELECT key, max(sha256) FROM (SELECT key, sha256 FROM artifacts UNION ALL SELECT key, NULL FROM checkpoints)"
+    )
+    return iter(connection.execute(f"{query} AS named GROUP BY key ORDER BY key").fetchall())
+
+
+def _copy_files(settings: BackupSettings, folder: Path, keys: Iterator[tuple[str, str | None]]) -> dict[str, Any]:
+    store = open_store(settings.artifacts_url)
+    files: list[dict[str, Any]] = []
+    missing: list[str] = []
+    for key, expected in keys:
+        path = folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        try:
+            with path.open("wb") as file:
+                for chunk in store.get(key).stream():
+                    data = bytes(chunk)
+                    digest.update(data)
+                    file.write(data)
+        except FileNotFoundError:
+            path.unlink()
+            missing.append(key)
+            continue
+        if expected is not None and digest.hexdigest() != expected:
+            raise BackupError(f"the stored file {key} is not what its run wrote: its SHA-256 differs")
+        files.append({"key": key, "size_bytes": path.stat().st_size, "sha256": digest.hexdigest()})
+    return {"files": files, "missing": missing}
+
+
+def _scalar(connection: psycopg.Connection[Any], query: Any) -> Any:
+    row = connection.execute(query).fetchone()
+    assert row is not None  # noqa: S101 - each of these has one row
+    return row[0]
+
+
+def _own_version() -> str:
+    try:
+        return version("gpulab")
+    except PackageNotFoundError:
+        return "from a checkout"
+
+
+def main() -> int:
+    configure_logs()
+    folder = Path(sys.argv[1])
+    try:
+        made = back_up(BackupSettings(), folder)
+    except (BackupError, psycopg.Error, OSError) as error:
+        log.error("backup.failed", reason=str(error).strip())  # noqa: TRY400 - the reason says it all
+        return 1
+    log.info(
+        "backup.made", folder=str(folder), rows=sum(made["tables"].values()), files=len(made["files"]),
+        missing=len(made["missing"]), schema=made["versions"]["schema"],
+    )  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

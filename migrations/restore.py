@@ -1,0 +1,99 @@
+"""`python -m migrations.restore FOLDER`: a backup into an empty database and a store of files.
+
+Everything is checked against the manifest before anything is written, and the rows are counted after.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import structlog
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from migrations.backup import (
+    DUMP,
+    FILES,
+    FORMAT,
+    MANIFEST,
+    BackupError,
+    BackupSettings,
+    count_rows,
+    pg_tool,
+    sha256_of,
+)
+from migrations.settings import config
+from models.logs import configure_logs
+from models.store import open_store
+
+log = structlog.get_logger()
+
+
+def restore(settings: BackupSettings, folder: Path) -> dict[str, Any]:
+    """Bring a backup back; returns its manifest. Raises `BackupError` with nothing changed where it cannot be."""
+    manifest = checked(folder)
+    with psycopg.connect(settings.libpq_url) as connection:
+        if found := count_rows(connection):
+            raise BackupError(
+                f"the database is not empty, it has the tables {', '.join(found)}: restore into a new one"
+            )
+    store = open_store(settings.artifacts_url)
+    for file in manifest["files"]:
+        store.put(file["key"], folder / FILES / file["key"])
+    pg_tool(
+        "pg_restore", settings.libpq_url, "--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges",
+        f"--dbname={_database(settings)}", str(folder / DUMP),
+    )  # fmt: skip
+    with psycopg.connect(settings.libpq_url, autocommit=True) as connection:
+        counted = count_rows(connection)
+        connection.execute("ANALYZE")
+    if counted != manifest["tables"]:
+        raise BackupError(f"the rows are not those of the backup: {counted} for {manifest['tables']}")
+    return manifest
+
+
+def checked(folder: Path) -> dict[str, Any]:
+    """The manifest of a whole backup that this program can read. Raises `BackupError`."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise BackupError(f"{folder} holds no backup: it has no {MANIFEST}") from None
+    if manifest["format"] != FORMAT:
+        raise BackupError(f"the backup has format {manifest['format']}, this program reads {FORMAT}")
+    schema = manifest["versions"]["schema"]
+    try:
+        ScriptDirectory.from_config(config()).get_revision(schema)
+    except CommandError:
+        raise BackupError(f"the backup has schema {schema}, which is newer than this program: upgrade it") from None
+    if sha256_of(folder / DUMP) != manifest["database"]["sha256"]:
+        raise BackupError(f"{folder / DUMP} is damaged: its SHA-256 differs")
+    for file in manifest["files"]:
+        path = folder / FILES / file["key"]
+        if not path.is_file() or sha256_of(path) != file["sha256"]:
+            raise BackupError(f"{path} is missing or damaged")
+    return manifest
+
+
+def _database(settings: BackupSettings) -> str:
+    return psycopg.conninfo.conninfo_to_dict(settings.libpq_url)["dbname"]  # type: ignore[return-value] # an address has one
+
+
+def main() -> int:
+    configure_logs()
+    folder = Path(sys.argv[1])
+    try:
+        manifest = restore(BackupSettings(), folder)
+    except (BackupError, psycopg.Error, OSError) as error:
+        log.error("restore.failed", reason=str(error).strip())  # noqa: TRY400 - the reason says it all
+        return 1
+    log.info(
+        "restore.done", made_at=manifest["made_at"], rows=sum(manifest["tables"].values()),
+        files=len(manifest["files"]), missing=len(manifest["missing"]),
+    )  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""What Prometheus asks of the database. Nothing here counts what only grows."""
+
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from gpulab.states import JobState
+from models.event import JobEvent
+from models.job import Job
+
+
+def waiting() -> Select[*tuple[Any, ...]]:
+    """Queued jobs by the reason why they wait; null for those that nobody looked at yet."""
+    return (
+        select(Job.wait_reason, func.count().label("jobs"))
+        .where(Job.state == JobState.QUEUED)
+        .group_by(Job.wait_reason)
+    )
+
+
+def newest_event() -> Select[Any]:
+    return select(func.coalesce(func.max(JobEvent.id), 0))
+
+
+def events_after(event_id: int) -> Select[*tuple[Any, ...]]:
+    """Events of jobs since that one, by type and, for failures, the cause: as many rows as there are kinds."""
+    return (
+        select(JobEvent.type, Job.cause, func.count().label("events"), func.max(JobEvent.id).label("newest"))
+        .join(Job, Job.id == JobEvent.job_id)
+        .where(JobEvent.id > event_id)
+        .group_by(JobEvent.type, Job.cause)
+    )
