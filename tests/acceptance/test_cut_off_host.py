@@ -1,0 +1,187 @@
+"""Worker hosts on networks of their own: one is cut off in mid-run, the job goes on elsewhere, the host rejoins."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from gpulab.child_process import spawn, stop_process
+from gpulab.embedded import EmbeddedPostgres, redis_binary
+from tests.lab import ROOT, Lab, free_port, wait_until
+from worker.agent import processes_below
+
+STEPS = 8
+PASSWORD = "of-the-test-alone"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
+
+
+class Host:
+    """A network namespace with one cable to this machine."""
+
+    def __init__(self, letter: str, number: int) -> None:
+        self.letter = letter
+        self.namespace = f"gplab{os.getpid()}{letter}"
+        self.cable = f"gp{os.getpid() % 100000}{letter}"
+        self.here, self.there = f"10.213.{number}.1", f"10.213.{number}.2"
+
+    def plug_in(self) -> None:
+        ip("netns", "add", self.namespace)
+        ip("link", "add", self.cable, "type", "veth", "peer", "name", "lan", "netns", self.namespace)
+        ip("addr", "add", f"{self.here}/30", "dev", self.cable)
+        ip("-n", self.namespace, "addr", "add", f"{self.there}/30", "dev", "lan")
+        ip("-n", self.namespace, "link", "set", "lo", "up")
+        ip("-n", self.namespace, "link", "set", "lan", "up")
+        self.mend()
+
+    def cut(self) -> None:
+        ip("link", "set", self.cable, "down")
+
+    def mend(self) -> None:
+        ip("link", "set", self.cable, "up")
+
+    def remove(self) -> None:
+        subprocess.run(["ip", "link", "del", self.cable], capture_output=True)
+        subprocess.run(["ip", "netns", "del", self.namespace], capture_output=True)
+
+
+class ScatteredLab(Lab):
+    """The central services here, a worker on each host; PostgreSQL and Redis listen on the cables."""
+
+    def __init__(self, folder: Path, hosts: list[Host]) -> None:
+        super().__init__(folder, settings={"GPULAB_LEASE_SECONDS": "4", "GPULAB_SLOTS": "1"})
+        self.hosts = {f"node-{host.letter}": host for host in hosts}
+        self.ports = free_port(), free_port()
+        addresses = ",".join(["127.0.0.1", *(host.here for host in hosts)])
+        listening = {"listen_addresses": addresses, "port": str(self.ports[0])}
+        self.postgres = EmbeddedPostgres(folder / "postgres", durable=False, settings=listening)
+        with (folder / "redis.log").open("ab") as log:
+            self.redis_process = spawn(
+                [redis_binary(), "--port", str(self.ports[1]), "--bind", *addresses.split(","), "--save", "",
+                 "--requirepass", PASSWORD],
+                log=log, death_signal=signal.SIGKILL,
+            )  # fmt: skip
+
+    def environment_at(self, address: str) -> dict[str, str]:
+        database, redis = self.ports
+        return {
+            "DATABASE_URL": f"postgresql://gpulab:{quote(PASSWORD)}@{address}:{database}/gpulab",
+            "REDIS_URL": f"redis://:{quote(PASSWORD)}@{address}:{redis}/0",
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**super().environment, **self.environment_at("127.0.0.1")}
+
+    def start_all(self) -> None:
+        self.postgres.start()
+        with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+            connection.execute(f"ALTER ROLE gpulab PASSWORD '{PASSWORD}'")
+            with (self.postgres.data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all 10.213.0.0/16 scram-sha-256\n")
+            connection.execute("SELECT pg_reload_conf()")
+        self.call("migrations")
+        self.call("api.admin", "--token-file", str(self.folder / "admin.token"))
+        self.spawn("scheduler")
+        self.spawn("api")
+        for name, host in self.hosts.items():
+            self.spawn_at(name, host)
+        self.wait_ready()
+        wait_until(lambda: self.states() == dict.fromkeys(self.hosts, "up"), what="both nodes", timeout_seconds=60)
+
+    def spawn_at(self, name: str, host: Host) -> None:
+        own = {"GPULAB_NODE": name, "GPULAB_RUNS_FOLDER": str(self.runs_of(name))}
+        with self.log(name).open("ab") as log:
+            self.processes[name] = spawn(
+                ["ip", "netns", "exec", host.namespace, sys.executable, "-m", "worker"],
+                log=log, death_signal=signal.SIGKILL, cwd=ROOT,
+                env={**self.environment, **self.environment_at(host.here), **own},
+            )  # fmt: skip
+
+    def runs_of(self, name: str) -> Path:
+        return self.folder / f"runs-{name}"
+
+    def states(self) -> dict[str, str]:
+        return {node["name"]: node["state"] for node in self.client.get("/v1/nodes").json()["items"]}
+
+    def stop(self) -> None:
+        super().stop()
+        stop_process(self.redis_process, (signal.SIGTERM, 5.0))
+
+
+@pytest.fixture
+def scattered(tmp_path: Path) -> Iterator[ScatteredLab]:
+    hosts = [Host("a", 1), Host("b", 2)]
+    lab = None
+    try:
+        try:
+            for host in hosts:
+                host.plug_in()
+        except (subprocess.CalledProcessError, FileNotFoundError) as error:
+            why = getattr(error, "stderr", "") or str(error)
+            pytest.skip(f"network namespaces are not allowed here: {why.strip()}")
+        lab = ScatteredLab(tmp_path, hosts)
+        lab.start_all()
+        yield lab
+    finally:
+        for host in hosts:
+            if host.namespace in subprocess.run(["ip", "netns"], capture_output=True, text=True).stdout:
+                host.mend()
+        if lab is not None:
+            lab.stop()
+        for host in hosts:
+            host.remove()
+
+
+def test_cut_off_host_loses_its_job_to_another_and_rejoins(scattered: ScatteredLab, tmp_path: Path) -> None:
+    lab, gate = scattered, tmp_path / "gate"
+    job_id = lab.submit("probe", {"steps": STEPS, "gate": str(gate), "checkpoint_every": 2})
+
+    def steps() -> list[int]:
+        series = lab.client.get(f"/v1/jobs/{job_id}/metrics", params={"names": "step"}).json()["series"]
+        return series[0]["steps"] if series else []
+
+    gate.write_text("5")
+    wait_until(lambda: steps()[-1:] == [5], what="five steps over HTTP")
+    first: str = lab.job(job_id)["node"]
+    (other,) = lab.hosts.keys() - {first}
+    lab.hosts[first].cut()
+    second = wait_until(
+        lambda: found if (found := lab.job(job_id))["attempt"] == 2 and found["state"] == "running" else None,
+        what="the second attempt",
+    )
+    assert second is not None
+    assert second["node"] == other
+    assert lab.states()[first] == "down"
+
+    # Both attempts go on: what the first one writes from here on is late.
+    gate.write_text(str(STEPS))
+    done = lab.wait_for(job_id, "succeeded")
+    assert done["result"]["resumed_from"] == 4
+    late = lab.runs_of(first) / f"{job_id}-1" / "records.ndjson"
+    wait_until(lambda: f'"step {STEPS}"' in late.read_text(), what="late writes in the directory of the first attempt")
+
+    lab.hosts[first].mend()
+    wait_until(lambda: lab.states()[first] == "up", what="the host is back", timeout_seconds=60)
+    said = lab.log(first)
+    wait_until(lambda: "lease.gone" in said.read_text(), what="its late writes were refused", timeout_seconds=60)
+    wait_until(lambda: not list(processes_below(lab.runs_of(first))), what="its attempt has ended")
+    assert lab.job(job_id)["result"] == done["result"]
+    assert steps() == list(range(1, STEPS + 1))
+    events: list[Any] = lab.client.get(f"/v1/jobs/{job_id}/events").json()["items"]
+    kinds = [event["type"] for event in events]
+    assert (kinds.count("job.lost"), kinds.count("job.succeeded")) == (1, 1)
+
+    lab.client.post(f"/v1/nodes/{other}/drain")
+    again = lab.submit("probe", {"steps": 1})
+    assert lab.wait_for(again, "succeeded")["node"] == first, "it takes jobs again"
