@@ -41,7 +41,7 @@ VIEWS = [
     View("compare-empty", lambda _: "/compare", "Nothing is chosen yet"),
     View("submit", lambda _: "/submit", "Choose an experiment"),
     View("submit-form", lambda _: "/submit?experiment=train-classifier", "likely peak on the device"),
-    View("submit-wrong", lambda ids: f"/submit?from={ids['out_of_memory']}", "Run again with changes"),
+    View("submit-again", lambda ids: f"/submit?from={ids['out_of_memory']}", "Run again with changes"),
     View("studies", lambda _: "/studies", "Dropout on a linear unit"),
     View("study", lambda ids: f"/studies/{ids['study']}", "Runs compared"),
     View("class", lambda _: "/class", "Let somebody in"),

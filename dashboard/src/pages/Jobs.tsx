@@ -17,7 +17,7 @@ import {
 } from "@tanstack/react-table";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp, ChevronsUpDown, GitCompareArrows, Search } from "lucide-react";
-import { useMemo, useRef, useState } from "react";
+import { memo, useMemo, useRef, useState } from "react";
 
 import * as queries from "../api/queries";
 import type { JobState, JobSummary } from "../api/schema";
@@ -25,8 +25,8 @@ import { Answer, Empty } from "../components/Feedback";
 import { JobLink, shortId } from "../components/JobLink";
 import { AnchorLink, ButtonLink } from "../components/Links";
 import { STATE_WORDS, StateBadge } from "../components/StateBadge";
-import { Ago, useNow } from "../components/Time";
-import { duration, percent, secondsBetween } from "../format";
+import { useNow } from "../components/Time";
+import { ago, duration, fullTime, percent, secondsBetween } from "../format";
 
 const column = createColumnHelper<JobSummary>();
 const SORTS = { changed: "Changed last", name: "Name", state: "State", owner: "Whose", took: "Took" } as const;
@@ -235,7 +235,20 @@ function JobTable({ rows, more, busy }: { rows: JobSummary[]; more: (() => void)
   );
 }
 
-function JobRow({ job, chosen, choose, now }: { job: JobSummary; chosen: boolean; choose: (event: unknown) => void; now: number }) {
+interface JobRowProps {
+  job: JobSummary;
+  chosen: boolean;
+  choose: (event: unknown) => void;
+  now: number;
+}
+
+/** Scrolling shows other rows; those that are there already stay as they are. */
+const JobRow = memo(
+  Row,
+  (before, after) => before.job === after.job && before.chosen === after.chosen && before.now === after.now,
+);
+
+function Row({ job, chosen, choose, now }: JobRowProps) {
   const name = job.name ?? job.experiment;
   return (
     <>
@@ -272,7 +285,9 @@ function JobRow({ job, chosen, choose, now }: { job: JobSummary; chosen: boolean
         {duration(took(job, now))}
       </div>
       <div role="cell" className="changed numbers">
-        <Ago moment={job.changed_at} now={now} />
+        <time dateTime={job.changed_at} title={fullTime(job.changed_at)}>
+          {ago(job.changed_at, now)}
+        </time>
       </div>
     </>
   );
