@@ -16,6 +16,7 @@ from api.hardware import KnownHardware
 from api.hub import Hub
 from api.known_results import KnownResults
 from api.middleware import RequestBoundary
+from api.openid import OpenId
 from api.owners import Owners
 from api.routes import (
     assignments,
@@ -33,6 +34,7 @@ from api.routes import (
     studies,
     tokens,
 )
+from api.routes import openid as openid_routes
 from api.services import experiments as catalogue
 from api.sign_ins import SignIns
 from api.telemetry import Telemetry
@@ -95,7 +97,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         audit,
     ):
         app.include_router(routes.router, dependencies=[Depends(bearer_scheme)])
-    app.include_router(sessions.opening)
+    for open_routes in (sessions.opening, openid_routes.router, openid_routes.returning):
+        app.include_router(open_routes)
     app.include_router(health.router)
     dashboard.install(app)
     return app
@@ -111,6 +114,7 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
         hardware=KnownHardware(database, silence_seconds=settings.lease_seconds),
         known_results=KnownResults(database),
         owners=Owners(database),
+        openid=OpenId(settings),
         sign_ins=SignIns(settings.failed_sign_ins_per_minute),
         store=open_store(settings.artifacts_url),
         redis=Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2),

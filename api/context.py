@@ -12,6 +12,7 @@ from api.database import Database
 from api.hardware import KnownHardware
 from api.hub import Hub
 from api.known_results import KnownResults
+from api.openid import OpenId
 from api.owners import Owners
 from api.sign_ins import SignIns
 from api.telemetry import Telemetry
@@ -28,6 +29,7 @@ class Lab:
     known_results: KnownResults
     owners: Owners
     sign_ins: SignIns
+    openid: OpenId
     store: ObjectStore
     redis: Redis
     telemetry: Telemetry

@@ -65,6 +65,12 @@ class CsrfFailed(Refusal):
     title = "The request does not prove where it comes from"
 
 
+class OpenIdRefused(Refusal):
+    status = 403
+    slug = "openid-refused"
+    title = "The sign-in through the university was refused"
+
+
 class NotFound(Refusal):
     status = 404
     slug = "not-found"
@@ -99,6 +105,11 @@ class ArtifactNotFound(NotFound):
 class NodeNotFound(NotFound):
     slug = "node-not-found"
     title = "There is no such node"
+
+
+class OpenIdNotConfigured(NotFound):
+    slug = "openid-not-configured"
+    title = "This lab has no sign-in through a university"
 
 
 class UserNotFound(NotFound):
@@ -237,6 +248,11 @@ class Unavailable(Refusal):
 class NotReady(Unavailable):
     slug = "not-ready"
     title = "A part of the lab is missing"
+
+
+class OpenIdUnavailable(Unavailable):
+    slug = "openid-unavailable"
+    title = "The university's sign-in does not answer"
 
 
 class TooManyStreams(Unavailable):

@@ -49,6 +49,8 @@ class StrictRequest(Request):
 class LabRoute(APIRoute):
     is_open: ClassVar[bool] = False
     """Whether it answers who is not signed in."""
+    takes_any_query: ClassVar[bool] = False
+    """Whether parameters that it does not know are let pass."""
     audits_itself: ClassVar[bool] = False
     """Whether its statements write their own events of the audit."""
 
@@ -62,7 +64,7 @@ class LabRoute(APIRoute):
         async def checked(request: Request) -> Response:
             if not self.is_open:
                 request.state.principal = await authenticate(request, request.app.state.lab)
-            if request.scope["query_string"]:
+            if request.scope["query_string"] and not self.takes_any_query:
                 _refuse_unknown(request, known)
             if not takes_body or not (body_required or _has_body(request)):
                 return await answer(request)

@@ -58,6 +58,18 @@ class ApiSettings(Settings):
     """With one beginning of a token; more answer 429. Ten times as many from one address."""
     max_tokens: int = 50
     """Good tokens that one person may have."""
+    public_url: str | None = None
+    """Where browsers find the lab, if its own requests do not tell: `https://lab.example.edu`."""
+    openid_issuer: str | None = None
+    """Of the university's OpenID Connect provider; with client id and secret, browsers may sign in through it."""
+    openid_client_id: str | None = None
+    openid_client_secret: SecretStr | None = None
+    openid_domains: str = ""
+    """Of e-mail addresses whose owners are let in as students, separated by commas; others must be known."""
+    openid_role_claim: str = ""
+    """The claim that tells instructors."""
+    openid_instructors: str = ""
+    """Values of it, separated by commas."""
 
 
 class SchedulerSettings(Settings):

@@ -41,6 +41,7 @@ from gpulab.schemas.nodes import (
 )
 from gpulab.schemas.people import (
     MeRead,
+    OpenIdRead,
     SessionRead,
     SignIn,
     TokenCreate,
@@ -105,6 +106,7 @@ __all__ = [
     "NodePage",
     "NodeRead",
     "NodeTokenRead",
+    "OpenIdRead",
     "OutOfMemoryRead",
     "PartsRead",
     "PhaseRead",

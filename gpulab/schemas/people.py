@@ -160,6 +160,14 @@ class SignIn(Incoming):
     token: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 
 
+class OpenIdRead(Outgoing):
+    """The sign-in through a university's own accounts."""
+
+    configured: bool
+    start: str | None
+    """Where a browser begins it; `?then=/path` says where to come back to."""
+
+
 class SessionRead(MeRead):
     """Who signed in. The cookie came beside it."""
 

@@ -119,6 +119,12 @@ def create(values: Mapping[str, Any], token: Mapping[str, Any], origin: Origin) 
     return audited(made, origin, "user.created", user_target(made.c.id), told).add_cte(first)
 
 
+def admit(values: Mapping[str, Any], origin: Origin) -> Select[Any]:
+    """A person without a token, vouched for by somebody else. No row where a value that is unique is taken."""
+    made = insert(User).values(**values).on_conflict_do_nothing().returning(*COLUMNS).cte("made")
+    return audited(made, origin, "user.created", user_target(made.c.id), values)
+
+
 def change(
     user_id: UUID, values: Mapping[str, Any], origin: Origin, *, action: str, only: str | None = None
 ) -> Select[Any]:

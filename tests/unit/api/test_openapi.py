@@ -10,7 +10,7 @@ from api.app import create_app
 from api.openapi import PROBLEM_MEDIA_TYPE, PROBLEM_REFERENCE
 from models.settings import ApiSettings
 
-OPEN = {"get_health", "get_readiness", "get_metrics", "sign_in"}
+OPEN = {"get_health", "get_readiness", "get_metrics", "sign_in", "get_openid", "start_openid", "finish_openid"}
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,8 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
         "DELETE /v1/tokens/{token_id}",
         *(f"{method} /v1/session" for method in ("POST", "DELETE")),
         "GET /v1/audit",
+        "GET /v1/openid",
+        *(f"GET /v1/openid/{part}" for part in ("start", "callback")),
         *(f"{method} /v1/roster" for method in ("GET", "POST")),
         *(f"{method} /v1/assignments" for method in ("GET", "POST")),
         *(f"{method} {assignment}" for method in ("GET", "PATCH")),

@@ -1,0 +1,111 @@
+"""OpenID Connect: the authorization code flow with PKCE, state and nonce, through Authlib.
+
+What has to survive the visit to the provider travels in a cookie of the browser, signed with the client's secret, for
+ten minutes; no table holds a sign-in that may never come back.
+"""
+
+import hmac
+import time
+from typing import Any
+
+import httpx2
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.starlette_client import OAuth
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from api.problems import OpenIdNotConfigured, OpenIdRefused, OpenIdUnavailable
+from models.settings import ApiSettings
+
+VISIT_SECONDS = 600
+TIMEOUT_SECONDS = 10.0
+SCOPE = "openid email profile"
+SIGNED_WITH = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+"""What an ID token may be signed with: never `none`, and nothing whose key we would share."""
+ALGORITHM = "HS256"
+
+
+class OpenId:
+    """One provider. Its addresses and keys are fetched at the first sign-in and kept."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self.issuer = settings.openid_issuer
+        self._client_id = settings.openid_client_id
+        self._secret = settings.openid_client_secret
+        self._app: Any = None
+        if self.issuer and self._client_id and self._secret is not None:
+            self._key = OctKey.import_key(self._secret.get_secret_value().encode())
+            self._app = OAuth().register(
+                "university",
+                client_id=self._client_id,
+                client_secret=self._secret.get_secret_value(),
+                server_metadata_url=f"{self.issuer.rstrip('/')}/.well-known/openid-configuration",
+                client_kwargs={"scope": SCOPE, "code_challenge_method": "S256", "timeout": TIMEOUT_SECONDS},
+            )
+
+    @property
+    def configured(self) -> bool:
+        return self._app is not None
+
+    async def begin(self, callback: str, then: str) -> tuple[str, str]:
+        """Where to send the browser, and the cookie that it has to bring back.
+
+        Raises `OpenIdNotConfigured`, `OpenIdUnavailable`.
+        """
+        app = await self._ready()
+        made = await app.create_authorization_url(callback)
+        visit = {name: made[name] for name in ("state", "nonce", "code_verifier")}
+        claims = {**visit, "callback": callback, "then": then, "exp": int(time.time()) + VISIT_SECONDS}
+        return made["url"], jwt.encode({"alg": ALGORITHM}, claims, self._key)
+
+    async def finish(self, visit: str | None, state: str, code: str) -> tuple[dict[str, Any], str]:
+        """The person's claims, proved by the provider, and where the browser wanted to go.
+
+        Raises `OpenIdNotConfigured`, `OpenIdUnavailable`, `OpenIdRefused`.
+        """
+        app = await self._ready()
+        begun = self._opened(visit)
+        if not hmac.compare_digest(begun["state"].encode(), state.encode(errors="surrogateescape")):
+            raise OpenIdRefused("the answer belongs to another sign-in; try again")
+        checks = {"iss": {"essential": True, "value": app.server_metadata["issuer"]}}
+        checks["aud"] = {"essential": True, "value": self._client_id}
+        try:
+            token = await app.fetch_access_token(
+                code=code, state=state, redirect_uri=begun["callback"], code_verifier=begun["code_verifier"]
+            )
+            claims = await app.parse_id_token(token, nonce=begun["nonce"], claims_options=checks)
+            if claims is None:
+                raise OpenIdRefused("the provider sent no ID token")
+            if "email" not in claims and "userinfo_endpoint" in app.server_metadata:
+                more = await app.userinfo(token=token)
+                # Only what is said of the same person counts.
+                claims = {**more, **claims} if more.get("sub") == claims["sub"] else claims
+        except (OAuthError, JoseError, ValueError, KeyError) as error:
+            raise OpenIdRefused(f"the provider's answer cannot be accepted ({type(error).__name__})") from error
+        except httpx2.HTTPError as error:
+            raise OpenIdUnavailable(f"the provider does not answer ({type(error).__name__})") from error
+        return dict(claims), begun["then"]
+
+    def _opened(self, visit: str | None) -> dict[str, Any]:
+        if not visit:
+            raise OpenIdRefused("the sign-in did not begin in this browser, or too long ago; try again")
+        try:
+            token = jwt.decode(visit, self._key, algorithms=[ALGORITHM])
+            jwt.JWTClaimsRegistry(exp={"essential": True}).validate(token.claims)
+        except (JoseError, ValueError):
+            raise OpenIdRefused("the sign-in began too long ago; try again") from None
+        return dict(token.claims)
+
+    async def _ready(self) -> Any:
+        if self._app is None:
+            raise OpenIdNotConfigured("this lab has no sign-in through a university; use a token")
+        try:
+            metadata = await self._app.load_server_metadata()
+        except (httpx2.HTTPError, ValueError) as error:
+            raise OpenIdUnavailable(f"the provider does not answer ({type(error).__name__})") from error
+        if metadata.get("issuer") != self.issuer:
+            raise OpenIdUnavailable(f"the provider calls itself another issuer than {self.issuer}")
+        offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
+        metadata["id_token_signing_alg_values_supported"] = [name for name in offered if name in SIGNED_WITH]
+        return self._app

@@ -1,0 +1,81 @@
+"""Signing in through a university's own accounts."""
+
+from typing import Annotated, ClassVar
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.context import TheLab
+from api.openapi import headers, problems
+from api.problems import InvalidRequest, OpenIdNotConfigured, OpenIdRefused, OpenIdUnavailable, Unavailable
+from api.rendering import json_response
+from api.routing import OpenRoute
+from api.services import openid, sessions
+from gpulab.schemas import OpenIdRead
+
+VISIT_COOKIE = "gpulab_openid"
+LOCAL_PATH = r"^/([\x21-\x2e\x30-\x5b\x5d-\x7e][\x21-\x5b\x5d-\x7e]*)?$"
+"""Neither `//host` nor a backslash, which browsers read as one."""
+PATH = "/v1/openid"
+REDIRECT = {"description": "Go there.", "headers": headers(Location="Where.", Set_Cookie="What to bring back.")}
+
+
+class ProviderRoute(OpenRoute):
+    """Called by way of the provider, which adds parameters of its own."""
+
+    takes_any_query: ClassVar[bool] = True
+
+
+router = APIRouter(prefix=PATH, tags=["sessions"], route_class=OpenRoute)
+returning = APIRouter(prefix=PATH, tags=["sessions"], route_class=ProviderRoute)
+Text = Annotated[str | None, Query(max_length=4000)]
+
+
+@router.get("", operation_id="get_openid", response_model=OpenIdRead, responses=problems(Unavailable))
+async def get_openid(lab: TheLab) -> Response:
+    """Whether there is a sign-in through a university, and where it begins."""
+    configured = lab.openid.configured
+    return json_response(OpenIdRead(configured=configured, start=f"{PATH}/start" if configured else None))
+
+
+@router.get(
+    "/start",
+    operation_id="start_openid",
+    status_code=303,
+    response_class=Response,
+    responses={303: REDIRECT, **problems(InvalidRequest, OpenIdNotConfigured, OpenIdUnavailable)},
+)
+async def start_openid(
+    request: Request,
+    lab: TheLab,
+    then: Annotated[str, Query(max_length=500, pattern=LOCAL_PATH, description="Path to come back to.")] = "/",
+) -> Response:
+    """Send the browser to the provider."""
+    base = lab.settings.public_url or str(request.base_url)
+    url, visit = await lab.openid.begin(f"{base.rstrip('/')}{PATH}/callback", then)
+    response = Response(status_code=303, headers={"Location": url, "Cache-Control": "no-store"})
+    secure = request.url.scheme == "https"
+    # Lax: the provider's redirect is a visit from another site.
+    response.set_cookie(VISIT_COOKIE, visit, max_age=600, path=PATH, httponly=True, secure=secure, samesite="lax")
+    return response
+
+
+@returning.get(
+    "/callback",
+    operation_id="finish_openid",
+    status_code=303,
+    response_class=Response,
+    responses={303: REDIRECT, **problems(InvalidRequest, OpenIdNotConfigured, OpenIdRefused, OpenIdUnavailable)},
+)
+async def finish_openid(
+    request: Request, lab: TheLab, state: Text = None, code: Text = None, error: Text = None
+) -> Response:
+    """Where the provider sends the browser back to: opens a session and goes on."""
+    if error is not None or not code or not state:
+        raise OpenIdRefused(f"the provider refused: {(error or 'it sent no code')[:200]}")
+    claims, then = await lab.openid.finish(request.cookies.get(VISIT_COOKIE), state, code)
+    principal = await openid.principal_of(lab, request, claims)
+    _, secret, ends = await sessions.open_session(lab, principal, how="openid")
+    response = Response(status_code=303, headers={"Location": then})
+    sessions.set_cookies(request, response, secret, ends)
+    response.delete_cookie(VISIT_COOKIE, path=PATH, httponly=True, samesite="lax")
+    return response
