@@ -7,11 +7,19 @@ from importlib.util import find_spec
 
 import typer
 
-from gpulab.cli import artifacts, experiments, jobs, local, logs, nodes, study, submit, top, watch
+from gpulab.cli import artifacts, classes, experiments, jobs, local, logs, nodes, study, submit, top, users, watch
 from gpulab.cli.failures import USAGE_ERROR, BadInput, report, report_usage
 from gpulab.errors import GpulabError
 
 GROUPS = (submit.app, jobs.app, watch.app, logs.app, artifacts.app, experiments.app, top.app, local.app)
+NAMED_GROUPS = {
+    "study": study.app,
+    "nodes": nodes.app,
+    "users": users.app,
+    "tokens": users.tokens,
+    "roster": classes.roster,
+    "assignments": classes.assignments,
+}
 EXTRA_COMMANDS = ("reproduce", "up", "doctor", "worker", "scheduler", "backup", "restore")
 """Commands that are plain functions in a module of their own name."""
 
@@ -29,8 +37,8 @@ def assemble() -> typer.Typer:
     app.callback()(_root)
     for group in GROUPS:
         app.registered_commands.extend(group.registered_commands)
-    app.add_typer(study.app, name="study")
-    app.add_typer(nodes.app, name="nodes")
+    for name, group in NAMED_GROUPS.items():
+        app.add_typer(group, name=name)
     for name in EXTRA_COMMANDS:
         if find_spec(f"gpulab.cli.{name}"):
             command: Callable[..., object] = getattr(import_module(f"gpulab.cli.{name}"), name)

@@ -11,6 +11,7 @@ import httpx
 from pydantic import BaseModel
 
 from gpulab.client import downloads, following, notebook, studies
+from gpulab.client.async_people import AsyncPeople
 from gpulab.client.async_study import AsyncStudy
 from gpulab.client.connection import resolve
 from gpulab.client.drivers import AsyncDriver
@@ -54,6 +55,7 @@ class AsyncClient:
         self.url = connection.url
         self._operations = Operations(retry_seconds)
         self._driver = AsyncDriver(connection, transport)
+        self.people = AsyncPeople(self._operations, self._driver)
 
     async def submit(
         self,

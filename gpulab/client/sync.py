@@ -14,6 +14,7 @@ from gpulab.client.connection import resolve
 from gpulab.client.drivers import Driver
 from gpulab.client.events import Change
 from gpulab.client.operations import Operations, job_path
+from gpulab.client.people import People
 from gpulab.client.series import Metrics, Samples
 from gpulab.client.study import Study
 from gpulab.client.views import JobView
@@ -55,6 +56,8 @@ class Client:
         self.url = connection.url
         self._operations = Operations(retry_seconds)
         self._driver = Driver(connection, transport)
+        self.people = People(self._operations, self._driver)
+        """Users, tokens, the class and its assignments."""
 
     def submit(
         self,

@@ -10,6 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 import gpulab
+from gpulab.client.async_people import AsyncPeople
+from gpulab.client.people import People
 from gpulab.client.steps import Request
 from tests.unit.gpulab.stub_lab import StubLab, dropped, make_job, problem, refused, series, unavailable
 
@@ -219,7 +221,10 @@ def test_dataframe_joins_series_on_the_step_and_restores_what_json_cannot_say(
 
 
 def test_async_client_mirrors_the_sync_client() -> None:
-    pairs = ((gpulab.Client, gpulab.AsyncClient), (gpulab.Job, gpulab.AsyncJob), (gpulab.Study, gpulab.AsyncStudy))
+    pairs = (
+        *((gpulab.Client, gpulab.AsyncClient), (gpulab.Job, gpulab.AsyncJob), (gpulab.Study, gpulab.AsyncStudy)),
+        (People, AsyncPeople),
+    )
     for sync, mirror in pairs:
         methods = {name for name, _ in inspect.getmembers(sync, inspect.isfunction) if not name.startswith("_")}
         mirrored = {name for name, _ in inspect.getmembers(mirror, inspect.isfunction) if not name.startswith("_")}

@@ -1,0 +1,135 @@
+"""`gpulab users`, `tokens`, `roster` and `assignments`, and `client.people`, against the API at a real port."""
+
+import asyncio
+import csv
+import json
+import stat
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+import gpulab
+from api.__main__ import Server
+from gpulab.cli import main
+from gpulab.states import Role
+from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.study_calls import finish
+
+CLASS = "name,email,section,team\nAda,ada@example.org,A,red\nBo,bo@example.org,A,blue\n"
+
+
+class Terminal:
+    """Types commands as one person."""
+
+    def __init__(self, url: str, token: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        file = folder / "token"
+        file.write_text(token)
+        self._common = ["--url", url, "--token-file", str(file)]
+
+    async def __call__(self, *words: str, expected: int = 0) -> str:
+        code = await asyncio.to_thread(main, [*words, *self._common])
+        out, err = self._capsys.readouterr()
+        assert code == expected, err or out
+        return err if expected > 1 else out
+
+    async def json(self, *words: str, expected: int = 0) -> Any:
+        return json.loads(await self(*words, "--json", expected=expected))
+
+
+@pytest.fixture
+def terminal(server: tuple[Server, str], admin: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(server[1], admin.token, tmp_path, capsys)
+
+
+async def test_people_are_let_in_changed_and_shut_out(terminal: Terminal) -> None:
+    made = await terminal.json("users", "add", "sam", "--email", "sam@example.org", "--team", "red")
+    assert made["token"].startswith("glab_")
+    changed = await terminal.json(
+        "users", "change", "SAM@example.org", "--weight", "2", "--running", "3", "--team", "-"
+    )
+    assert (changed["weight"], changed["max_running"], changed["team"]) == (2.0, 3, None)
+    assert (await terminal.json("users", "disable", "sam"))["disabled_at"] is not None
+    assert "shut out" in await terminal("users", "list")
+    assert (await terminal.json("users", "enable", made["id"]))["disabled_at"] is None
+    assert made["token"] not in await terminal("users", "show", "sam")
+    audit = await terminal.json("users", "audit", "--action", "user.disabled")
+    assert [event["target"] for event in audit] == [f"user:{made['id']}"]
+
+
+async def test_wrong_words_are_named(terminal: Terminal) -> None:
+    assert "nobody is called 'eve'" in await terminal("users", "show", "eve", expected=2)
+    assert "max_running" in await terminal("users", "change", "admin", "--running", "many", expected=2)
+    assert "nothing to change" in await terminal("users", "change", "admin", expected=2)
+    assert "named by its id" in await terminal("tokens", "revoke", "laptop", expected=2)
+    assert "last admin" in await terminal("users", "disable", "admin", expected=3)
+    assert "no assignment" in await terminal("assignments", "overview", "Homework", expected=2)
+
+
+async def test_tokens_are_made_listed_and_revoked(terminal: Terminal) -> None:
+    token = (await terminal("tokens", "create", "laptop", "--expires", "2999-01-01")).strip()
+    assert token.startswith("glab_")
+    listed = await terminal.json("tokens", "list")
+    assert [one["name"] for one in listed] == ["laptop", "test"]
+    await terminal("tokens", "revoke", listed[0]["id"])
+    assert "revoked" in await terminal("tokens", "list")
+
+
+async def test_class_comes_in_from_a_table_and_its_tokens_go_to_a_private_file(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    table, tokens = tmp_path / "class.csv", tmp_path / "tokens.csv"
+    table.write_text(CLASS)
+    assert "2 would be let in" in await terminal("roster", "import", str(table), "--dry-run")
+    assert "--tokens" in await terminal("roster", "import", str(table), expected=2)
+    assert "2 let in" in await terminal("roster", "import", str(table), "--tokens", str(tokens))
+    with tokens.open(newline="") as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["Ada", "Bo"]
+    assert stat.S_IMODE(tokens.stat().st_mode) == 0o600
+    await terminal("roster", "import", str(table), "--tokens", str(tokens), expected=2)
+    again = tmp_path / "again.csv"
+    assert (await terminal.json("roster", "import", str(table), "--tokens", str(again)))["tokens_csv"] is None
+    assert not again.exists()
+    table.write_text("name,email\nAda,nowhere\n")
+    assert "csv.2.email" in await terminal("roster", "import", str(table), "--tokens", str(again), expected=3)
+    assert not again.exists()
+    assert [one["name"] for one in (await terminal.json("roster", "show", "--team", "blue"))["people"]] == ["Bo"]
+
+
+async def test_homework_from_setting_it_to_comparing_it(
+    terminal: Terminal, server: tuple[Server, str], seeds: Seeds, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds.node()
+    sam = seeds.person("sam", Role.STUDENT)
+    job_id = seeds.job(sam)
+    finish(seeds, job_id, {"loss": 1.0})
+    deadline = ("--deadline", "2999-01-01T00:00", "--experiment", "dropout-linear")
+    await terminal("assignments", "create", "Homework", *deadline)
+    assert "Homework" in await terminal("assignments", "list")
+    (tmp_path / "sam").mkdir()
+    student = Terminal(server[1], sam.token, tmp_path / "sam", capsys)
+    assert "handed in" in await student("assignments", "pin", "Homework", str(job_id))
+    assert "only instructors" in await student("assignments", "overview", "Homework", expected=3)
+    assert "1 succeeded; 1 handed in" in await terminal("assignments", "overview", "Homework")
+    assert str(job_id) in await terminal("assignments", "submissions", "Homework")
+    again = await terminal.json("assignments", "rerun", "Homework", "sam")
+    assert "waiting" in await terminal("assignments", "compare", "Homework", "sam", expected=1)
+    finish(seeds, UUID(again["id"]), {"loss": 1.5})
+    assert "different" in await terminal("assignments", "compare", "Homework", "sam", expected=1)
+    assert "same" in await terminal("assignments", "compare", "Homework", "sam", "--tolerance", "0.5")
+
+
+async def test_async_client_has_the_same_calls(server: tuple[Server, str], admin: Person, seeds: Seeds) -> None:
+    job_id = seeds.job(admin)
+    async with gpulab.AsyncClient(server[1], admin.token) as client:
+        made = await client.people.create_user("sam", section="A")
+        assert [person.name async for person in client.people.users(section="A")] == ["sam"]
+        assert (await client.people.change_user(made.id, section=None)).section is None
+        assert (await client.people.share_job(job_id, "class")).shared_with == "class"
+        token = await client.people.create_token("spare", user_id=made.id)
+        await client.people.revoke_token(token.id)
+        assert [one.revoked_at is None async for one in client.people.tokens(made.id)] == [False, True]
+        with pytest.raises(gpulab.Conflict):
+            await client.people.create_user("sam")
