@@ -4,6 +4,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -52,6 +53,11 @@ class Lab:
 
         return Client(self._url, token_file=self._token_file, retry_seconds=RETRY_SECONDS)
 
+    def close(self) -> None:
+        """Let go of the connections, if there are any."""
+        if "client" in vars(self):
+            self.client.close()
+
     def job(self, text: str) -> "Job":
         """The job named on the command line. Raises BadInput when that is no id."""
         if text == LAST_JOB:
@@ -94,7 +100,8 @@ def with_lab(body: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(body)
     def command(**values: Any) -> None:
         common = {option: values.pop(option) for option in _COMMON}
-        body(Lab(**common), **values)
+        with closing(Lab(**common)) as lab:
+            body(lab, **values)
 
     own = list(inspect.signature(body).parameters.values())[1:]
     added = [

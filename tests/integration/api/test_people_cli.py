@@ -4,11 +4,13 @@ import asyncio
 import csv
 import json
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 import gpulab
 from api.__main__ import Server
@@ -40,8 +42,12 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(server: tuple[Server, str], admin: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(server[1], admin.token, tmp_path, capsys)
+def terminal(
+    server: tuple[Server, str], admin: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Terminal]:
+    # The server writes its log in this process too.
+    with capture_logs():
+        yield Terminal(server[1], admin.token, tmp_path, capsys)
 
 
 async def test_people_are_let_in_changed_and_shut_out(terminal: Terminal) -> None:
