@@ -76,6 +76,7 @@ async def samples(lab: Lab, principal: Principal, job_id: UUID, *, max_points: i
         track = tracks.setdefault((row.attempt, row.source, row.gpu_uuid), {"times": [], "values": {}, "reasons": {}})
         _append(track, row._asdict())
     attempts = await lab.database.rows(leases.attempts, job_id=job_id)
+    lab_row = await lab.database.row(series.predicted_peak, job_id=job_id)
     whole = [
         {"source": source, "gpu_uuid": gpu_uuid, "attempt": attempt, **track}
         for (attempt, source, gpu_uuid), track in tracks.items()
@@ -85,14 +86,14 @@ async def samples(lab: Lab, principal: Principal, job_id: UUID, *, max_points: i
             "job_id": job_id,
             "tracks": [track | _thinned(track, max_points) for track in whole],
             "phases": [{"time": row.time, "name": row.name, "attempt": row.attempt} for row in phases],
-            "predicted_peak_bytes": _predicted(whole),
+            "predicted_peak_bytes": _predicted(whole) or (lab_row[0] if lab_row else None),
             "usage": usage(whole, {row.attempt for row in attempts}, {row.attempt for row in attempts if row.shared}),
         }
     )
 
 
 def _predicted(tracks: Sequence[Mapping[str, Any]]) -> int | None:
-    """The latest attempt's likely peak on the device."""
+    """What the latest attempt that predicted itself, on its own GPU, expects of the device."""
     peaks = [track["values"]["device_likely_bytes"][-1] for track in tracks if track["source"] == "prediction"]
     return peaks[-1] if peaks else None
 

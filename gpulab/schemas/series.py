@@ -72,5 +72,5 @@ class SamplesRead(Outgoing):
     phases: list[PhaseRead]
     """Marks of the run: `model`, `forward`, `backward`, `step`, `evaluation`, or names of its own."""
     predicted_peak_bytes: int | None
-    """The likely peak on the device, context included; null where the run's memory was not predicted."""
+    """The likely peak on the device, context included: by the run, and before it does, by the lab."""
     usage: list[UsageRead]

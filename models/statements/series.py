@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, select, text
+from sqlalchemy import BigInteger, Select, cast, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import Delete, Insert
 
 from models.artifact import Artifact, Checkpoint
+from models.estimate import Estimate
+from models.job import Job
 from models.series import LogChunk, MetricChunk, Phase, SampleChunk
 
 
@@ -52,6 +54,12 @@ def sample_chunks(job_id: UUID) -> Select[SampleChunk]:
 
 def phases(job_id: UUID) -> Select[Phase]:
     return select(Phase).where(Phase.job_id == job_id).order_by(Phase.id)
+
+
+def predicted_peak(job_id: UUID) -> Select[int]:
+    """The lab's own prediction of the job's peak on a GPU, likely, made when it was submitted; null where none was."""
+    likely = Estimate.prediction["peak_device"]["likely_bytes"].astext
+    return select(cast(likely, BigInteger)).join(Job, Job.estimate_id == Estimate.id).where(Job.id == job_id)
 
 
 def log_end(job_id: UUID) -> Select[int]:

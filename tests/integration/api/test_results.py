@@ -2,12 +2,14 @@
 
 import hashlib
 from pathlib import Path
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
 from gpulab.schemas import ArtifactPage, LogRead, MetricsRead, SamplesRead
+from models.estimate import Estimate
 from models.settings import ApiSettings
 from models.store import open_store
 from tests.integration.api.seeds import Person, Seeds
@@ -113,6 +115,19 @@ async def test_samples_hold_the_prediction_and_the_use_of_a_shared_gpu(
     assert [track.source for track in found.tracks] == ["gpu", "prediction"]
     (used,) = found.usage
     assert (used.gpu_uuid, used.energy_joules, used.gib_seconds, used.shared) == ("GPU-1", 3.0, 1.0, True)
+
+
+async def test_samples_of_a_job_that_has_not_predicted_itself_show_what_the_lab_predicted(
+    client: httpx.AsyncClient, seeds: Seeds, admin: Person
+) -> None:
+    estimate_id = uuid4()
+    prediction = {"peak_device": {"likely_bytes": 2**40}}
+    empty: dict[str, Any] = {"workload": {}, "editable": [], "wanted": {}}
+    seeds._insert(Estimate, id=estimate_id, family="x", software="x", prediction=prediction, state="ready", **empty)
+    job_id = seeds.job(admin)
+    seeds.describe(job_id, estimate_id=estimate_id)
+    answer = await client.get(f"/v1/jobs/{job_id}/samples")
+    assert SamplesRead.model_validate_json(answer.content, strict=True).predicted_peak_bytes == 2**40
 
 
 async def test_thinned_samples_keep_the_peak_of_each_field(
