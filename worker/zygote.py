@@ -14,6 +14,8 @@ from threading import Lock
 from experiments.host import run_forked
 
 PRELOAD = ["experiments.warm"]
+SECRETS = ("DATABASE_URL", "REDIS_URL", "GPULAB_NODE_TOKEN", "PGPASSWORD")
+SECRET_PREFIXES = ("AWS_",)
 
 
 class JobProcess:
@@ -64,6 +66,7 @@ class Zygote:
         # libgomp's threads spin while they wait, which takes the cores from the other jobs and can make all of them ten
         # times slower. It reads this once, when torch is loaded.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        _forget_secrets()
         forkserver.ensure_running()
 
     def await_warm(self) -> None:
@@ -81,3 +84,10 @@ class Zygote:
         with self._lock:
             process.start()
         return JobProcess(process, self._lock)
+
+
+def _forget_secrets() -> None:
+    """Jobs inherit the environment, and run what students wrote; whoever needs a secret here has read it by now."""
+    for name in list(os.environ):
+        if name in SECRETS or name.startswith(SECRET_PREFIXES):
+            del os.environ[name]
