@@ -1,0 +1,73 @@
+"""What a replay comes to: waiting times, fairness, utilisation, fragmentation, makespan."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scheduler.plan import SHIPPED
+from scheduler.simulate.replay import History
+from scheduler.terms import Person, Policy
+
+POLICIES = {
+    "shipped": SHIPPED,
+    "fifo": Policy(order="age", fit="first", reservations=0, blocking=True),
+    "round-robin": Policy(order="turns", fit="best", reservations=0),
+    "best-fit": Policy(order="age", fit="best", reservations=0),
+    "gradient": Policy(order="age", fit="gradient", reservations=0),
+}
+"""`fifo`: nothing passes the oldest. `round-robin`: a job each in turn. The others go by age and start whatever fits, by
+best fit or by fragmentation gradient descent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Of one replay. Waiting is from submission to start, in seconds."""
+
+    wait_mean: float
+    wait_p50: float
+    wait_p95: float
+    wait_p99: float
+    wait_mean_of_people: float
+    """Each person's mean counts once, however many jobs they submit."""
+    jain: float
+    """Jain's index over people of the mean part of their jobs' time that was not waiting; 1 when all fare the same."""
+    utilisation: float
+    """Part of the lab that was held, from the first submission to the last end."""
+    fragmentation: float
+    """Part of the lab that was free and of no use to what is asked for, while jobs waited."""
+    makespan: float
+
+
+def measured(history: History) -> Measures:
+    waits = sorted(run.waited for run in history.runs)
+    own: dict[Person, list[float]] = defaultdict(list)
+    served: dict[Person, list[float]] = defaultdict(list)
+    for run in history.runs:
+        own[run.task.job.person].append(run.waited)
+        served[run.task.job.person].append(run.task.seconds / (run.task.seconds + run.waited))
+    first = min(run.task.job.submitted_time for run in history.runs)
+    makespan = max(run.ended for run in history.runs) - first
+    held = sum(run.placement.share * run.task.seconds for run in history.runs)
+    return Measures(
+        wait_mean=statistics.fmean(waits),
+        wait_p50=percentile(waits, 0.50),
+        wait_p95=percentile(waits, 0.95),
+        wait_p99=percentile(waits, 0.99),
+        wait_mean_of_people=statistics.fmean(statistics.fmean(each) for each in own.values()),
+        jain=jain([statistics.fmean(each) for each in served.values()]),
+        utilisation=held / makespan,
+        fragmentation=history.fragmented / history.contended_seconds if history.contended_seconds else 0.0,
+        makespan=makespan,
+    )
+
+
+def jain(values: Sequence[float]) -> float:
+    """Jain, Chiu and Hawe 1984: 1 when all are equal, 1/n when one has everything."""
+    squares = sum(value * value for value in values)
+    return sum(values) ** 2 / (len(values) * squares) if squares else 1.0
+
+
+def percentile(ordered: Sequence[float], part: float) -> float:
+    """Nearest rank."""
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
