@@ -76,6 +76,12 @@ class SchedulerSettings(Settings):
     tick_seconds: float = 1.0
     ring_again_seconds: float = 3.0
     """How long a lease may stay unclaimed before its doorbell rings again."""
+    preemption: bool = True
+    """Whether jobs of the class `low` that can resume give way to those of the class `high`."""
+    deadline_days: float = Field(default=3.0, ge=0)
+    """An assignment is near for so long before its deadline."""
+    patience_seconds: float = Field(default=7200.0, ge=0)
+    """A job that does not fit is promised a start, which others must respect, when it has waited so long."""
     half_life_hours: float = Field(default=24.0, gt=0)
     """After so long, use counts half."""
     deadline_weight: float = Field(default=1.5, ge=1)
@@ -114,6 +120,10 @@ class NodeSettings(Settings):
     sample_hz: float = 10.0
     stop_grace_seconds: float = 10.0
     """Between the request to stop and the kill."""
+    idle_percent: float = 1.0
+    """Utilisation below which a GPU counts as unused."""
+    idle_minutes: float = Field(default=30.0, ge=0)
+    """A job whose GPUs are unused for so long is ended, with notice after half of it; 0 lets it be."""
     ship_seconds: float = 0.05
     """Pause between two looks at a run directory."""
     log_limit_bytes: int = 10 * 2**20

@@ -24,12 +24,13 @@ from models.database import WATCHFUL
 from models.doorbell import celery_app, ring
 from models.estimate import ESTIMATE_STATES
 from models.settings import SchedulerSettings
-from models.statements import leases, queue, usage
+from models.statements import leases, queue, remarks, usage
 from scheduler.estimates import Estimates
 from scheduler.inspection import inspect_nodes
 from scheduler.order import weight_of
 from scheduler.plan import plan
-from scheduler.reading import Reader, Seen, policy_of
+from scheduler.preempt import giving_way
+from scheduler.reading import Reader, Seen, policy_of, resumable
 from scheduler.terms import Placement, Plan, Policy
 
 LEADER_LOCK = 7_010_002
@@ -121,8 +122,22 @@ class Scheduler:
         for placement, token in granted:
             if token is not None:
                 self._ring(placement.node, placement.job_id, token)
+        if self._settings.preemption:
+            self._preempt(seen, made, policy)
         if explain:
             self._explain(seen, made, policy)
+
+    def _preempt(self, seen: Seen, made: Plan, policy: Policy) -> None:
+        """Ask jobs to give way, where that lets a more urgent one start."""
+        found = giving_way(made, resumable(seen.leases), seen.rooms, now=seen.now, policy=policy)
+        if found is None:
+            return
+        job, chosen = found
+        with self._engine.begin() as connection:
+            for running in chosen:
+                message = f"to give way to job {job.id}, whose priority is higher"
+                connection.execute(remarks.ask_to_yield(running.token, message=message))
+                log.info("job.preempted", token=str(running.token), node=running.node, urgent=str(job.id))
 
     def _explain(self, seen: Seen, made: Plan, policy: Policy) -> None:
         """Write down what changed, so many a tick that a tick stays short."""

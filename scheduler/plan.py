@@ -109,7 +109,7 @@ class _Planning:
 
     def _promise(self, job: Waiting, ask: Ask) -> None:
         self._blocked = self._policy.blocking
-        impatient = self._lab.now - job.submitted_time >= self._policy.patience_seconds
+        impatient = max(0.0, self._lab.now - job.submitted_time) >= self._policy.patience_seconds
         if self._promises and ask.count and impatient:
             self._promises -= 1
             start = self._lab.book(ask, job)

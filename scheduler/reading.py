@@ -13,6 +13,7 @@ from gpulab.states import Priority
 from models.node import Gpu, Node
 from models.settings import SchedulerSettings
 from models.statements import nodes, queue, usage
+from scheduler.preempt import Running
 from scheduler.room import GpuRoom, NodeRoom, Stay
 from scheduler.terms import Limits, Needs, Person, Policy, Waiting
 from scheduler.use import aged, committed
@@ -51,6 +52,7 @@ class _Sum:
 
     moment: datetime
     of: dict[UUID, Used]
+    deadline_near: frozenset[UUID]
 
 
 class Reader:
@@ -85,8 +87,10 @@ class Reader:
         known = self._sum
         if known is None or (moment - known.moment).total_seconds() > USAGE_SECONDS:
             horizon = usage.horizon_seconds(self._half_life_seconds, self._window_seconds)
-            known = self._sum = _Sum(moment, self._finished(connection, moment - timedelta(seconds=horizon)))
-            return known.of
+            near = connection.execute(usage.deadline_near(self._settings.deadline_days)).scalars()
+            finished = self._finished(connection, moment - timedelta(seconds=horizon))
+            self._sum = _Sum(moment, finished, frozenset(near))
+            return finished
         used = self._finished(connection, known.moment)
         passed = (moment - known.moment).total_seconds()
         for person, before in known.of.items():
@@ -116,6 +120,7 @@ class Reader:
                 gpu_hours=past.gpu_hours,
                 gib_hours=past.gib_hours,
                 limits=self._limits_of(row),
+                deadline_near=self._sum is not None and row.id in self._sum.deadline_near,
             )
         for lease in leases:
             if (owner := people.get(lease.owner_id)) is not None:
@@ -173,8 +178,28 @@ class _Shapes:
 
 def policy_of(settings: SchedulerSettings, *, estimates: int) -> Policy:
     return Policy(
-        foresight_seconds=settings.foresight_seconds, deadline_weight=settings.deadline_weight, estimates=estimates
+        foresight_seconds=settings.foresight_seconds,
+        patience_seconds=settings.patience_seconds,
+        half_life_seconds=settings.half_life_hours * 3600,
+        deadline_weight=settings.deadline_weight,
+        estimates=estimates,
     )
+
+
+def resumable(leases: Iterable[Any]) -> list[Running]:
+    """Those that may give way: of the class `low`, under way, with a checkpoint to go on from."""
+    return [
+        Running(
+            token=lease.token,
+            node=lease.node,
+            gpu_uuids=tuple(lease.gpu_uuids),
+            reserved_bytes=lease.reserved_bytes,
+            held_seconds=lease.held_seconds,
+            yielding=lease.yield_requested_at is not None,
+        )
+        for lease in leases
+        if lease.priority == Priority.LOW and lease.resumable and lease.claimed_at is not None
+    ]
 
 
 def _waiting(rows: Iterable[Any], people: dict[UUID, Person]) -> list[Waiting]:

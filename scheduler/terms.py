@@ -65,18 +65,20 @@ class Policy:
     """How to order and where to place. The defaults are what the lab ships; the others are what it is compared with."""
 
     order: Literal["fair", "turns", "age"] = "fair"
-    """`fair`: decayed use over weight; `turns`: a job each in turn; `age`: first come, first served."""
+    """`fair`: decayed use over weight; `turns`: who started fewest jobs is next; `age`: first come, first served."""
     fit: Literal["best", "gradient", "first"] = "best"
     """Tightest GPU; least growth of fragmentation; first that fits."""
     reservations: int = 1
     """Jobs that do not fit and hold a start that later ones must respect."""
-    patience_seconds: float = 0.0
-    """A job holds a start only when it has waited so long: promises cost others time, since time limits are generous."""
+    patience_seconds: float = 7200.0
+    """A job holds a start only when it has waited so long: promises cost others time, as time limits are generous."""
     blocking: bool = False
     """Nothing passes the first job that does not fit."""
     foresight_seconds: float = 1800.0
     """A job counts as use for so much of its time limit from the moment it starts, and a queued one for those behind
     it of the same person."""
+    half_life_seconds: float = 86_400.0
+    """After so long, use counts half."""
     deadline_weight: float = 1.5
     """Times the weight of those who have a deadline near and no successful run."""
     estimates: int = 0

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from experiments.inventory import available_datasets
-from models.channels import CANCEL
+from models.channels import CANCEL, YIELD
 from models.database import WATCHFUL
 from models.settings import NodeSettings
 from models.statements import leases, node_tokens, nodes
@@ -123,6 +123,7 @@ class Agent:
     def _serve(self) -> None:
         with psycopg.connect(self._settings.libpq_url, autocommit=True, **WATCHFUL) as connection:
             connection.execute(f"LISTEN {CANCEL}")
+            connection.execute(f"LISTEN {YIELD}")
             while not self._stop.is_set():
                 self._beat()
                 self._hear(connection, time.monotonic() + self._settings.heartbeat_seconds)
@@ -130,7 +131,7 @@ class Agent:
     def _hear(self, connection: psycopg.Connection[Any], deadline: float) -> None:
         while (left := deadline - time.monotonic()) > 0 and not self._stop.is_set():
             for notice in connection.notifies(timeout=min(left, 0.5)):
-                self._order_job(UUID(notice.payload), Order.CANCEL)
+                self._order_job(UUID(notice.payload), Order.YIELD if notice.channel == YIELD else Order.CANCEL)
 
     def _order_job(self, job_id: UUID, order: Order) -> None:
         for attempt in list(self._supervisor.attempts.values()):
@@ -150,12 +151,14 @@ class Agent:
             connection.execute(beat)
             self._keep_gpus(connection)
             renewed = connection.execute(leases.renew(list(attempts), lease_seconds=self._settings.lease_seconds)).all()
-        alive = {row.token: row.cancel_requested_at for row in renewed}
+        alive = {row.token: row for row in renewed}
         for token, attempt in attempts.items():
             if token not in alive:
                 attempt.order(Order.REVOKED)
-            elif alive[token] is not None:
+            elif alive[token].cancel_requested_at is not None:
                 attempt.order(Order.CANCEL)
+            elif alive[token].yield_requested_at is not None:
+                attempt.order(Order.YIELD)
 
     def _keep_gpus(self, connection: Connection) -> None:
         if isinstance(self._nvml, NvmlAbsent):

@@ -27,7 +27,8 @@ from experiments.contract import SPEC_FILE
 from experiments.run_directory import place_checkpoint
 from gpulab.states import FailureCause, JobState
 from models.settings import NodeSettings
-from models.statements import leases, series
+from models.statements import leases, remarks, series
+from worker.idle import IdleWatch, Verdict
 from worker.sampler import Breach, Sampler, Watched
 from worker.shipper import LeaseGoneError, Shipper, last_record
 from worker.zygote import JobProcess, Zygote
@@ -49,6 +50,10 @@ class Order(StrEnum):
 
     LEAVE = "leave"
     """The worker is stopping: checkpoint, another attempt follows."""
+    YIELD = "yield"
+    """A more urgent job needs the room: checkpoint, another attempt follows."""
+    IDLE = "idle"
+    """It holds GPUs and does not use them."""
     TIME_LIMIT = "time_limit"
     CANCEL = "cancel"
     BREACH = "breach"
@@ -236,12 +241,14 @@ class Supervisor:
         """Until the process ends: ship, enforce the clock, pass orders on."""
         shipper = self._shipper(attempt.folder, attempt.claimed.token, attempt.claimed.job_id)
         deadline = time.monotonic() + attempt.claimed.time_limit_seconds
+        idle = IdleWatch(percent=self._settings.idle_percent, seconds=self._settings.idle_minutes * 60)
         kill_at: float | None = None
         ship_at = 0.0
         while not process.wait(self._settings.ship_seconds):
             now = time.monotonic()
             if now >= deadline:
                 attempt.order(Order.TIME_LIMIT)
+            self._look_for_idleness(attempt, idle, now)
             order = attempt.strongest
             if order is Order.REVOKED:
                 raise LeaseGoneError
@@ -253,6 +260,27 @@ class Supervisor:
                 process.kill()
             if now >= ship_at:
                 ship_at = now + self._ship(shipper)
+
+    def _look_for_idleness(self, attempt: Attempt, idle: IdleWatch, now: float) -> None:
+        readings = self._sampler.latest()
+        gpus = attempt.claimed.gpu_uuids
+        seen = [reading.utilization_percent if (reading := readings.get(uuid)) else None for uuid in gpus]
+        match idle.look(now, seen):
+            case Verdict.NOTICE:
+                half = self._settings.idle_minutes / 2
+                words = f"its GPUs were unused for {half:g} minutes; it ends if they stay so for as long again"
+                self._warn(attempt.claimed.token, "job.idle", words)
+            case Verdict.END:
+                attempt.order(Order.IDLE)
+            case Verdict.NOTHING:
+                pass
+
+    def _warn(self, token: UUID, event: str, message: str) -> None:
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(remarks.warn(token, event=event, actor=self._actor, message=message))
+        except DBAPIError as error:
+            log.warning("warning.not_written", reason=first_line(error))
 
     def _ship(self, shipper: Shipper) -> float:
         """Ship once; returns how long to leave the database alone."""
@@ -285,12 +313,17 @@ class Supervisor:
                 self._finish(token, JobState.CANCELLED, message="cancelled")
             elif order is Order.TIME_LIMIT:
                 self._fail(token, FailureCause.TIME_LIMIT, "it reached its time limit and was stopped")
+            elif order is Order.IDLE:
+                minutes = self._settings.idle_minutes
+                self._fail(token, FailureCause.IDLE, f"it left its GPUs unused for {minutes:g} minutes and was stopped")
             elif order is Order.BREACH:
                 self._fail(token, FailureCause.OUT_OF_MEMORY, "it held more GPU memory than it had reserved")
             elif kind == "error":
                 self._fail_or_try_alone(token, last)
             elif order is Order.LEAVE:
                 self._execute(leases.requeue(token, actor=self._actor, message="the worker is leaving"))
+            elif order is Order.YIELD:
+                self._execute(leases.requeue(token, actor=self._actor, message="it gave way to a more urgent job"))
             elif exit_status is not None and -exit_status in CRASHES:
                 name = signal.Signals(-exit_status).name
                 self._fail(token, FailureCause.ERROR, f"the process crashed with {name}; see the log")

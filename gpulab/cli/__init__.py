@@ -20,7 +20,7 @@ NAMED_GROUPS = {
     "roster": classes.roster,
     "assignments": classes.assignments,
 }
-EXTRA_COMMANDS = ("reproduce", "up", "doctor", "worker", "scheduler", "backup", "restore")
+EXTRA_COMMANDS = ("reproduce", "up", "doctor", "worker", "scheduler", "backup", "restore", "simulate")
 """Commands that are plain functions in a module of their own name."""
 
 

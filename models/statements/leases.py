@@ -113,13 +113,15 @@ def claim(job_id: UUID, token: UUID, *, actor: str, lease_seconds: float) -> Sel
     return announce(changed, event="job.started", actor=actor, message="")
 
 
-def renew(tokens: Sequence[UUID], *, lease_seconds: float) -> ReturningUpdate[UUID, datetime | None]:
-    """Extend live leases; the tokens that do not come back are gone. With each, when its job was asked to end."""
+def renew(tokens: Sequence[UUID], *, lease_seconds: float) -> ReturningUpdate[UUID, datetime | None, datetime | None]:
+    """Extend live leases; the tokens that do not come back are gone. With each, when its job was asked to end, and when
+    to give way.
+    """
     return (
         update(Lease)
         .where(Lease.token.in_(tokens), LIVE, Job.id == Lease.job_id)
         .values(expires_at=_expiry(lease_seconds))
-        .returning(Lease.token, Job.cancel_requested_at)
+        .returning(Lease.token, Job.cancel_requested_at, Lease.yield_requested_at)
     )
 
 

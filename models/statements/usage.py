@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,12 +10,14 @@ from sqlalchemy import ColumnElement, Float, Select, Update, Uuid, cast, exists,
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.sql.dml import Insert
 
-from gpulab.states import JobState
+from gpulab.states import JobState, Role
 from models.artifact import Checkpoint
+from models.assignment import Assignment
 from models.job import Job
 from models.lease import Lease
 from models.person import User
 from models.share import Share
+from models.study import Study, StudyRun
 
 MOVED_SECONDS = 10.0
 HORIZON_HALF_LIVES = 8
@@ -85,6 +87,36 @@ def weights(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     """What each person's use is weighed by, and their own limits; null leaves the lab's."""
     return select(User.id, User.weight, User.max_running, User.max_gpu_hours, User.max_gib_hours).where(
         User.id == func.any(user_ids)
+    )
+
+
+def deadline_near(days: float) -> Select[UUID]:
+    """Students with an assignment due within so many days and no run for it that succeeded."""
+    done = (
+        select(Job.id)
+        .where(
+            Job.owner_id == User.id, Job.state == JobState.SUCCEEDED, Job.experiment == func.any(Assignment.experiments)
+        )
+        .correlate(User, Assignment)
+        .exists()
+    )
+    done_in_study = (
+        select(Job.id)
+        .join_from(Study, StudyRun, StudyRun.study_id == Study.id)
+        .join(Job, Job.id == StudyRun.job_id)
+        .where(
+            Study.owner_id == User.id,
+            StudyRun.questions.overlap(Assignment.questions),
+            Job.state == JobState.SUCCEEDED,
+        )
+        .correlate(User, Assignment)
+        .exists()
+    )
+    return (
+        select(User.id)
+        .join(Assignment, Assignment.deadline.between(func.now(), func.now() + timedelta(days=days)))
+        .where(User.role == Role.STUDENT, User.disabled_at.is_(None), ~done, ~done_in_study)
+        .distinct()
     )
 
 

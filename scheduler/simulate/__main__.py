@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = json.dumps(report, indent=1) + "\n"
         sys.stdout.write(text) if str(chosen.json) == "-" else chosen.json.write_text(text)
     if str(chosen.json) != "-":
-        Console().print(as_table(report))
+        console = Console()
+        (console if console.is_terminal else Console(width=200)).print(as_table(report))
     if chosen.plot is not None:
         from scheduler.simulate.plot import draw
 
@@ -63,9 +64,10 @@ def simulate(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def as_table(report: dict[str, Any]) -> Table:
     """Means over the seeds; of the mean wait also how much longer than the shipped policy's it is, seed by seed."""
-    title = f"{report['workload']}: {report['jobs']:,} jobs, {report['seeds']} seed(s), {report['nodes']} x {report['gpus']} GPUs"
+    where = f"{report['nodes']} x {report['gpus']} GPUs"
+    title = f"{report['workload']}: {report['jobs']:,} jobs, {report['seeds']} seed(s), {where}"
     table = Table(title=title, caption="waits and makespan in seconds; ± is the 95 % interval of the paired difference")
-    table.add_column("policy")
+    table.add_column("policy", no_wrap=True)
     for name in (*SHOWN, "mean wait - shipped"):
         table.add_column(name.replace("_", " "), justify="right")
     shipped = report["policies"]["shipped"]

@@ -16,8 +16,8 @@ POLICIES = {
     "best-fit": Policy(order="age", fit="best", reservations=0),
     "gradient": Policy(order="age", fit="gradient", reservations=0),
 }
-"""`fifo`: nothing passes the oldest. `round-robin`: a job each in turn. The others go by age and start whatever fits, by
-best fit or by fragmentation gradient descent."""
+"""`fifo`: nothing passes the oldest. `round-robin`: who started fewest jobs is next. The others go by age and start
+whatever fits, by best fit or by fragmentation gradient descent."""
 
 
 @dataclass(frozen=True, slots=True)

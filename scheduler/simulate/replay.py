@@ -14,8 +14,6 @@ from scheduler.simulate.workload import Machines, Task
 from scheduler.terms import Person, Placement, Policy
 from scheduler.use import aged, committed, decayed
 
-HALF_LIFE_SECONDS = 86_400.0
-
 
 @dataclass(slots=True)
 class Run:
@@ -83,8 +81,8 @@ class Replay:
         run = self._running.pop(job_id)
         person = run.task.job.person
         used, then = self._past.get(person, (0.0, run.ended))
-        more = decayed(run.placement.share, run.task.seconds, 0.0, HALF_LIFE_SECONDS)
-        self._past[person] = (aged(used, run.ended - then, HALF_LIFE_SECONDS) + more, run.ended)
+        more = decayed(run.placement.share, run.task.seconds, 0.0, self._policy.half_life_seconds)
+        self._past[person] = (aged(used, run.ended - then, self._policy.half_life_seconds) + more, run.ended)
 
     def _plan(self, now: float, until: float) -> None:
         self._weigh(now)
@@ -107,7 +105,7 @@ class Replay:
         people = {task.job.person for task in self._queue.values()}
         for person in people:
             used, then = self._past.get(person, (0.0, now))
-            person.used_seconds = aged(used, now - then, HALF_LIFE_SECONDS)
+            person.used_seconds = aged(used, now - then, self._policy.half_life_seconds)
             person.running = 0
         for run in self._running.values():
             job = run.task.job
@@ -122,7 +120,9 @@ class Replay:
     def _rooms(self, now: float) -> list[NodeRoom]:
         machines = self._machines
         rooms = [
-            NodeRoom(str(n), 0, frozenset(), gpus=[GpuRoom(f"{n}/{g}", machines.gpu_bytes) for g in range(machines.gpus)])
+            NodeRoom(
+                str(n), 0, frozenset(), gpus=[GpuRoom(f"{n}/{g}", machines.gpu_bytes) for g in range(machines.gpus)]
+            )
             for n in range(machines.nodes)
         ]
         gpus = {gpu.uuid: gpu for room in rooms for gpu in room.gpus}

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from gpulab.states import Priority
 from scheduler.room import GpuRoom, NodeRoom, Stay
-from scheduler.terms import Needs, Person, Plan, Waiting
+from scheduler.terms import Needs, Person, Plan, Policy, Waiting
 
 GIB = 2**30
+PROMPT = Policy(patience_seconds=0)
+"""Promises a start at once to the first job that does not fit."""
 SOMEBODY = Person(UUID(int=0))
 
 

@@ -1,5 +1,6 @@
 """The planner: what fits is placed, in order, and what waits knows why."""
 
+from copy import deepcopy
 from uuid import UUID
 
 import pytest
@@ -8,7 +9,7 @@ from gpulab.states import Priority
 from scheduler.plan import plan
 from scheduler.room import GpuRoom, NodeRoom, Stay
 from scheduler.terms import Limits, Person, Policy
-from tests.unit.scheduler.labs import GIB, job, node, placed, reason, taken
+from tests.unit.scheduler.labs import GIB, PROMPT, job, node, placed, reason, taken
 
 
 def test_older_goes_first_and_the_rest_waits_for_a_slot() -> None:
@@ -120,10 +121,18 @@ def test_what_can_never_run_says_so(wanted: dict[str, object], slug: str) -> Non
 def test_first_that_does_not_fit_holds_a_start_and_only_short_jobs_pass_it() -> None:
     room = taken(node(gpus=2), (0, 100.0, None))
     jobs = [job(1, gpus=2), job(2, gpus=1, time_limit_seconds=101), job(3, gpus=1, time_limit_seconds=100)]
-    made = plan(jobs, [room])
+    made = plan(jobs, [room], policy=PROMPT)
     assert placed(made) == [3]
     assert made.starts[UUID(int=1)] == 100.0
     assert (reason(made, 1), reason(made, 2)) == ("no_free_gpu", "reserved_for_another")
+
+
+def test_start_is_held_only_for_who_waited_long_enough() -> None:
+    room = taken(node(gpus=2), (0, 5000.0, None))
+    jobs = [job(1, gpus=2, submitted_time=0), job(2, gpus=1, time_limit_seconds=9000, submitted_time=0)]
+    patient = Policy(patience_seconds=100)
+    assert placed(plan(jobs, deepcopy([room]), now=99, policy=patient)) == [2]
+    assert placed(plan(jobs, [room], now=100, policy=patient)) == []
 
 
 def test_long_job_passes_where_it_fits_beside_the_promised_one() -> None:
@@ -133,7 +142,7 @@ def test_long_job_passes_where_it_fits_beside_the_promised_one() -> None:
         job(2, gpus=1, gpu_memory_bytes=5 * GIB, time_limit_seconds=1000),
         job(3, gpus=1, gpu_memory_bytes=4 * GIB, time_limit_seconds=1000),
     ]
-    assert placed(plan(jobs, [room])) == [3]
+    assert placed(plan(jobs, [room], policy=PROMPT)) == [3]
 
 
 def test_what_can_never_run_promises_nothing_and_holds_nobody_up() -> None:

@@ -12,13 +12,14 @@ from gpulab.states import Priority
 from scheduler.plan import plan
 from scheduler.room import NodeRoom, Stay
 from scheduler.terms import Limits, Person, Policy, Waiting
-from tests.unit.scheduler.labs import GIB, job, machines, node, placed, queues
+from tests.unit.scheduler.labs import GIB, PROMPT, job, machines, node, placed, queues
 
 POLICIES = st.builds(
     Policy,
     order=st.sampled_from(["fair", "turns", "age"]),
     fit=st.sampled_from(["best", "gradient", "first"]),
     reservations=st.integers(0, 3),
+    patience_seconds=st.sampled_from([0.0, 7200.0]),
     estimates=st.sampled_from([0, 5]),
 )
 NO_PROMISES = Policy(reservations=0)
@@ -63,7 +64,7 @@ def test_work_conserving_but_for_promises(jobs: list[Waiting], rooms: list[NodeR
 def test_promise_keeps_room_from_those_alone_who_would_be_in_its_way(
     jobs: list[Waiting], rooms: list[NodeRoom]
 ) -> None:
-    made = plan(jobs, rooms)
+    made = plan(jobs, rooms, policy=PROMPT)
     kept = {job_id for job_id, wait in made.waits.items() if wait.reason == "reserved_for_another"}
     left = [each for each in jobs if each.id in made.waits and each.id not in kept]
     for room in rooms:
@@ -77,7 +78,7 @@ def test_promise_keeps_room_from_those_alone_who_would_be_in_its_way(
 def test_promised_start_is_kept_if_nothing_ends_early_and_nothing_new_comes(
     jobs: list[Waiting], rooms: list[NodeRoom]
 ) -> None:
-    first = plan(jobs, rooms)
+    first = plan(jobs, rooms, policy=PROMPT)
     ((job_id, start),) = first.starts.items() or (((UUID(int=0), 0.0),))
     if not job_id.int:
         return
@@ -132,7 +133,7 @@ def test_large_job_does_not_starve_under_a_stream_of_small_ones(gpus: int, limit
         room = node(gpus=gpus)
         for index, stay in stays:
             room.gpus[index].take(stay)
-        made = plan([large, *small], [room], now=now)
+        made = plan([large, *small], [room], now=now, policy=PROMPT)
         if 1 in placed(made):
             break
         seconds = {each.id: each.time_limit_seconds for each in small}

@@ -1,0 +1,94 @@
+"""Who gives way: running jobs of the class `low` that can resume, where that lets one of the class `high` start."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from gpulab.states import Priority
+from scheduler.lab import NO_FREE_GPU, NO_FREE_SLOT, Ask, Lab
+from scheduler.room import GpuRoom, NodeRoom
+from scheduler.terms import Plan, Policy, Waiting
+
+BUSY = {NO_FREE_GPU.reason, NO_FREE_SLOT.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An attempt under way that could give way."""
+
+    token: UUID
+    node: str
+    gpu_uuids: tuple[str, ...]
+    reserved_bytes: int | None
+    held_seconds: float
+    yielding: bool
+    """It was asked already; its room is about to be free."""
+
+
+def giving_way(
+    made: Plan, running: Sequence[Running], rooms: Sequence[NodeRoom], *, now: float, policy: Policy
+) -> tuple[Waiting, list[Running]] | None:
+    """The first urgent job that waits for room, and those to be asked so that it can start; None where nothing helps.
+
+    `rooms` are as `plan` left them. As few as possible are asked, and of those the ones that lose least.
+    """
+    urgent = [
+        job for wait, jobs in made.waiting if wait.reason in BUSY for job in jobs if job.priority is Priority.HIGH
+    ]
+    lab = Lab(rooms, now, policy)
+    for job in sorted(urgent, key=lambda each: each.submitted_time):
+        ask = lab.ask(job.needs)
+        choices = [chosen for node in ask.nodes if (chosen := _of_node(ask, node, running)) is not None]
+        if choices:
+            fewest = min(choices, key=_loss)
+            return (job, fewest) if fewest else None  # nobody more to ask: the room is about to be free
+    return None
+
+
+def _loss(chosen: Sequence[Running]) -> tuple[int, float]:
+    return len(chosen), sum(each.held_seconds for each in chosen)
+
+
+def _of_node(ask: Ask, node: NodeRoom, running: Iterable[Running]) -> list[Running] | None:
+    """Whom to ask on this node, beyond those who were asked before."""
+    here = sorted((each for each in running if each.node == node.name), key=lambda each: each.held_seconds)
+    gone = [each for each in here if each.yielding]
+    if ask.count == 0:
+        return _for_a_slot(node, here, gone)
+    chosen = list(gone)
+    fitting = 0
+    singly = [(more, gpu) for gpu in node.gpus if (more := _for_gpu(gpu, ask.needed_bytes, here, gone)) is not None]
+    # The GPUs that cost least first; each is looked at again with those gone who went for another.
+    for _, gpu in sorted(singly, key=lambda each: _loss(each[0])):
+        more = _for_gpu(gpu, ask.needed_bytes, here, chosen)
+        if more is not None:
+            chosen += more
+            fitting += 1
+        if fitting == ask.count:
+            return [each for each in chosen if not each.yielding]
+    return None
+
+
+def _for_a_slot(node: NodeRoom, here: Sequence[Running], gone: Sequence[Running]) -> list[Running] | None:
+    if node.slots_free + sum(not each.gpu_uuids for each in gone) > 0:
+        return []
+    return next(([each] for each in here if not each.gpu_uuids), None)
+
+
+def _for_gpu(
+    gpu: GpuRoom, needed_bytes: int | None, here: Sequence[Running], gone: Sequence[Running]
+) -> list[Running] | None:
+    more: list[Running] = []
+    for each in (None, *(each for each in here if gpu.uuid in each.gpu_uuids and each not in gone)):
+        if each is not None:
+            more.append(each)
+        if _fits_without(gpu, needed_bytes, [*gone, *more]):
+            return more
+    return None
+
+
+def _fits_without(gpu: GpuRoom, needed_bytes: int | None, gone: Iterable[Running]) -> bool:
+    left = [each.reserved_bytes for each in gone if gpu.uuid in each.gpu_uuids]
+    if needed_bytes is None or gpu.whole:
+        return len(gpu.stays) == len(left)
+    return gpu.total_bytes is None or needed_bytes <= gpu.free_bytes + sum(held or 0 for held in left)
