@@ -18,6 +18,7 @@ from api.known_results import KnownResults
 from api.middleware import RequestBoundary
 from api.openid import OpenId
 from api.owners import Owners
+from api.request_rate import RequestRate
 from api.routes import (
     assignments,
     audit,
@@ -118,6 +119,7 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
         sign_ins=SignIns(settings.failed_sign_ins_per_minute),
         store=open_store(settings.artifacts_url),
         redis=Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2),
+        request_rate=RequestRate(settings.requests_per_second, settings.request_burst),
         telemetry=telemetry,
     )
 

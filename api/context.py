@@ -14,6 +14,7 @@ from api.hub import Hub
 from api.known_results import KnownResults
 from api.openid import OpenId
 from api.owners import Owners
+from api.request_rate import RequestRate
 from api.sign_ins import SignIns
 from api.telemetry import Telemetry
 from models.settings import ApiSettings
@@ -32,6 +33,7 @@ class Lab:
     openid: OpenId
     store: ObjectStore
     redis: Redis
+    request_rate: RequestRate
     telemetry: Telemetry
 
 

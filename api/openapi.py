@@ -11,6 +11,7 @@ from api.problems import (
     InternalError,
     InvalidRequest,
     Refusal,
+    TooManyRequests,
     TooManySignIns,
     Unauthenticated,
     Unavailable,
@@ -111,7 +112,7 @@ def _complete(operation: dict[str, Any]) -> None:
     common: list[type[Refusal]] = [InternalError]
     if operation.get("security"):
         operation["security"].append({"session": []})
-        common += [Unauthenticated, TooManySignIns, Unavailable]
+        common += [Unauthenticated, TooManySignIns, TooManyRequests, Unavailable]
     if operation.get("parameters") or operation.get("requestBody"):
         common.append(InvalidRequest)
     for status, response in problems(*common).items():

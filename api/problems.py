@@ -140,6 +140,18 @@ class TooManyTokens(Refusal):
     title = "The person has as many tokens as one may have"
 
 
+class QueueLimitReached(Refusal):
+    status = 409
+    slug = "queue-limit-reached"
+    title = "As many of the person's jobs wait as may"
+
+
+class ArtifactQuotaReached(Refusal):
+    status = 409
+    slug = "artifact-quota-reached"
+    title = "The files of the person's jobs take as much as they may"
+
+
 class AssignmentNotFound(NotFound):
     slug = "assignment-not-found"
     title = "There is no such assignment"
@@ -234,6 +246,12 @@ class TooManySignIns(Refusal):
     status = 429
     slug = "too-many-sign-ins"
     title = "Too many sign-ins failed"
+
+
+class TooManyRequests(Refusal):
+    status = 429
+    slug = "too-many-requests"
+    title = "The person asks too often"
 
 
 class Unavailable(Refusal):

@@ -63,7 +63,10 @@ class LabRoute(APIRoute):
 
         async def checked(request: Request) -> Response:
             if not self.is_open:
-                request.state.principal = await authenticate(request, request.app.state.lab)
+                lab = request.app.state.lab
+                request.state.principal = principal = await authenticate(request, lab)
+                if not principal.is_admin:
+                    lab.request_rate.take(principal.id)
             if request.scope["query_string"] and not self.takes_any_query:
                 _refuse_unknown(request, known)
             if not takes_body or not (body_required or _has_body(request)):

@@ -50,6 +50,13 @@ class ApiSettings(Settings):
     """Longest a `?wait=` is held."""
     pool_size: int = 10
     """Connections to PostgreSQL of one API process, beside the one that listens. Streams and waits hold none."""
+    requests_per_second: float = Field(default=50.0, ge=0)
+    """Of one person to one API process, after `request_burst`; more answer 429. Admins are not limited."""
+    request_burst: int = Field(default=500, ge=1)
+    max_queued: int | None = Field(default=None, ge=0)
+    """Jobs of one person that may wait; a person's own limit goes before it. Null is no limit."""
+    max_artifact_bytes: int | None = Field(default=None, ge=0)
+    """Files of one person's jobs; who keeps as much submits nothing new."""
     stream_limit: int = 2000
     """Open event streams of one API process; more answer 503."""
     session_seconds: float = 12 * 3600.0

@@ -9,6 +9,7 @@ from api.auth import ThePrincipal
 from api.context import TheLab
 from api.openapi import headers, problems
 from api.problems import (
+    ArtifactQuotaReached,
     BodyTooLarge,
     Forbidden,
     IdempotencyKeyReused,
@@ -19,6 +20,7 @@ from api.problems import (
     JobNotFinished,
     JobNotFound,
     MalformedBody,
+    QueueLimitReached,
     UnknownExperiment,
     UnsupportedMediaType,
 )
@@ -52,6 +54,8 @@ IdempotencyKey = Annotated[
         **problems(
             MalformedBody,
             IdempotencyKeyReused,
+            QueueLimitReached,
+            ArtifactQuotaReached,
             BodyTooLarge,
             UnsupportedMediaType,
             InvalidRequest,
@@ -128,7 +132,7 @@ async def cancel_job(lab: TheLab, principal: ThePrincipal, job_id: JobId) -> Res
     response_model=JobRead,
     responses={
         201: {"headers": headers(Location="The new job's address.")},
-        **problems(JobNotFound, JobNotFinished),
+        **problems(JobNotFound, JobNotFinished, QueueLimitReached, ArtifactQuotaReached),
     },
 )
 async def retry_job(lab: TheLab, principal: ThePrincipal, job_id: JobId) -> Response:

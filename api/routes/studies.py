@@ -12,6 +12,7 @@ from api.context import TheLab
 from api.openapi import headers, problems
 from api.problems import (
     ArtifactNotFound,
+    ArtifactQuotaReached,
     BodyTooLarge,
     Forbidden,
     IdempotencyKeyReused,
@@ -20,6 +21,7 @@ from api.problems import (
     InvalidSpec,
     InvalidStudy,
     MalformedBody,
+    QueueLimitReached,
     ReportFailed,
     StudyChanged,
     StudyNotFound,
@@ -63,7 +65,7 @@ FILES = {
     responses={
         200: {"model": StudyRead, "description": "The first study under the key."},
         201: {"headers": headers(Location="The study's address.")},
-        **problems(*BODY, IdempotencyKeyReused, InvalidStudy, InvalidSpec),
+        **problems(*BODY, IdempotencyKeyReused, QueueLimitReached, ArtifactQuotaReached, InvalidStudy, InvalidSpec),
     },
 )
 async def submit_study(

@@ -16,6 +16,7 @@ from api.context import Lab
 from api.database import Prepared, Row, Source
 from api.problems import IdempotencyKeyReused, JobAlreadyFinished, JobNotFinished, JobNotFound
 from api.services import experiments, sharing
+from api.services.allowances import check_may_submit
 from api.services.sharing import check_may_change, may_read
 from gpulab.schemas import DryRunRead, JobCreate, JobPage, JobRead, JobSummary, ProgressRead, ShareOrder
 from gpulab.states import FINAL_STATES, JobState
@@ -72,8 +73,13 @@ class JobFilters:
 
 
 async def submit(lab: Lab, principal: Principal, order: JobCreate, key: str | None) -> tuple[JobRead, bool]:
-    """The job, and whether it is new. Raises what `experiments.plan` does, and `IdempotencyKeyReused`."""
+    """The job, and whether it is new.
+
+    Raises what `experiments.plan` and `check_may_submit` do, and `IdempotencyKeyReused`.
+    """
     plan = experiments.plan(order)
+    if key is None or await lab.database.row(jobs.by_idempotency_key, owner_id=principal.id, key=key) is None:
+        await check_may_submit(lab, principal)
     digest = None if key is None else _digest(order)
     values = {
         "owner_id": principal.id,
@@ -191,10 +197,11 @@ async def cancel(lab: Lab, principal: Principal, job_id: UUID) -> JobRead:
 
 
 async def retry(lab: Lab, principal: Principal, job_id: UUID) -> JobRead:
-    """A new job with the same order, linked to the first. Raises `JobNotFound`, `JobNotFinished`."""
+    """A new job with the same order, linked to the first. Raises `JobNotFound`, `JobNotFinished`, and over limits."""
     row = await _whole(lab, principal, job_id)
     if JobState(row.state) not in FINAL_STATES:
         raise JobNotFinished(f"the job is {row.state}; only a final one can be tried again")
+    await check_may_submit(lab, principal)
     order = row._asdict()
     values = {name: order[name] for name in COPIED_BY_RETRY}
     values |= {"owner_id": principal.id, "retry_of": job_id}

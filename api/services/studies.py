@@ -19,6 +19,7 @@ from api.context import Lab
 from api.database import Row
 from api.problems import IdempotencyKeyReused, StudyChanged, StudyNotFound
 from api.services import sharing, study_plans
+from api.services.allowances import check_may_submit
 from api.services.sharing import check_may_change, may_read
 from experiments.studies.course import QUESTIONS
 from experiments.studies.outcome import RunOutcome
@@ -48,11 +49,16 @@ SAME_IN_SUMMARY = (
 
 
 async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | None) -> tuple[StudyRead, bool]:
-    """The study, and whether it is new. Raises `InvalidStudy`, what `experiments.plan` does, `IdempotencyKeyReused`."""
+    """The study, and whether it is new.
+
+    Raises `InvalidStudy`, what `experiments.plan` and `check_may_submit` do, `IdempotencyKeyReused`.
+    """
     definition = study_plans.define(order, await _datasets(lab))
     plan, runs = await asyncio.to_thread(study_plans.lay_out, definition)
     if not order.fresh:
         await _reuse(lab, principal.id, runs)
+    if key is None or await lab.database.row(studies.by_idempotency_key, owner_id=principal.id, key=key) is None:
+        await check_may_submit(lab, principal, more=_new(runs))
     digest = None if key is None else _digest(order)
     study_id = await lab.database.scalar(select(func.uuidv7()))
     values = {
@@ -203,6 +209,7 @@ async def _replan(lab: Lab, principal: Principal, row: Row, definition: dict[str
         await _reuse(lab, row.owner_id, runs)
     for kept in await lab.database.rows(studies.members, study_id=row.id, runs=_json(runs)):
         runs[kept.position] |= {"job_id": kept.job_id, "reused": kept.reused}
+    await check_may_submit(lab, principal, more=_new(runs))
     given = (row.id, row.revision, _json(_completed(definition, plan)), _json(runs), len(runs))
     _announce(lab, await lab.database.rows(studies.replan(*given, actor=principal.actor)))
     now = await lab.database.row(studies.by_id, study_id=row.id)
@@ -211,6 +218,11 @@ async def _replan(lab: Lab, principal: Principal, row: Row, definition: dict[str
     # Seeds that train together may now train in other company.
     await _cancel(lab, principal, [one.id for one in await lab.database.rows(studies.orphans, study_id=row.id)])
     return True
+
+
+def _new(runs: Sequence[dict[str, Any]]) -> int:
+    """How many jobs the study would add."""
+    return sum(run.get("job_id") is None for run in runs)
 
 
 async def _reuse(lab: Lab, owner_id: UUID, runs: list[dict[str, Any]]) -> None:

@@ -242,11 +242,6 @@ def versions(job_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     return select(Job.id, Job.version).where(Job.id == func.any(job_ids))
 
 
-def queued_of(owner_id: UUID) -> Select[int]:
-    """How many jobs of one person wait."""
-    return select(func.count()).where(Job.state == QUEUED, Job.owner_id == owner_id)
-
-
 def waiting(job_id: UUID) -> Select[*tuple[Any, ...]]:
     """What a job asks for and what the scheduler last said of it."""
     return select(

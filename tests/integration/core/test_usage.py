@@ -11,7 +11,7 @@ from sqlalchemy import Engine, func, insert, select, text, update
 from models import Gpu, Job, Lease, User
 from models.database import sync_engine
 from models.settings import SchedulerSettings
-from models.statements import jobs, queue, usage
+from models.statements import allowances, queue, usage
 from models.statements.place import place
 from scheduler.lab import Lab
 from scheduler.order import charge, first, lines
@@ -173,7 +173,7 @@ def test_long_queue_is_read_and_summed_up_by_indexes(long_queue: Engine) -> None
     plans = {
         "ix_leases_released_at": usage.finished(since, half_life_seconds=DAY, window_seconds=7 * DAY),
         "uq_leases_live_job_id|ix_leases_live_node": usage.live(),
-        "ix_jobs_queued_owner_id": jobs.queued_of(UUID(int=1)),
+        "ix_jobs_queued_owner_id": allowances.queued(UUID(int=1)),
     }
     for names, statement in plans.items():
         found = explained(long_queue, statement)

@@ -1,0 +1,61 @@
+"""What a person may do at most, refused with the reason and counted for nobody else."""
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from gpulab.states import Role
+from models import User
+from models.settings import ApiSettings
+from tests.integration.api.seeds import ORDER, Person, Seeds
+
+
+@pytest.fixture
+def settings(settings: ApiSettings) -> ApiSettings:
+    limits = {"max_queued": 2, "max_artifact_bytes": 10, "requests_per_second": 0.01, "request_burst": 6}
+    return settings.model_copy(update=limits)
+
+
+async def submitted(
+    client: httpx.AsyncClient, person: Person, path: str = "/v1/jobs", **body: object
+) -> httpx.Response:
+    return await client.post(path, json=body or ORDER, headers=person.headers)
+
+
+async def test_queue_limit_refuses_what_would_be_one_too_many(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    ada, bob = seeds.person("ada", Role.STUDENT), seeds.person("bob", Role.STUDENT)
+    assert [(await submitted(client, ada)).status_code for _ in range(2)] == [201, 201]
+    refused = await submitted(client, ada)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/queue-limit-reached")
+    assert "you may have 2 waiting" in refused.json()["detail"]
+    assert (await submitted(client, bob)).status_code == 201
+    with seeds.engine.begin() as connection:
+        connection.execute(update(User).where(User.id == ada.id).values(max_queued=3))
+    assert (await submitted(client, ada)).status_code == 201
+
+
+async def test_same_submission_again_is_answered_in_spite_of_the_limit(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    ada = seeds.person("ada", Role.STUDENT)
+    headers = {**ada.headers, "Idempotency-Key": "k"}
+    answers = [(await client.post("/v1/jobs", json=ORDER, headers=headers)).status_code for _ in range(2)]
+    assert answers == [201, 200]
+    await submitted(client, ada)
+    assert (await client.post("/v1/jobs", json=ORDER, headers=headers)).status_code == 200
+
+
+async def test_who_keeps_too_many_bytes_submits_nothing_new(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    ada = seeds.person("ada", Role.STUDENT)
+    seeds.artifact(seeds.job(ada), "big.txt", "key", b"x" * 11, "digest")
+    refused = await submitted(client, ada)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/artifact-quota-reached")
+
+
+async def test_too_many_requests_are_told_when_to_come_back(
+    client: httpx.AsyncClient, admin: Person, seeds: Seeds
+) -> None:
+    ada = seeds.person("ada", Role.STUDENT)
+    answers = [await client.get("/v1/me", headers=ada.headers) for _ in range(7)]
+    assert [answer.status_code for answer in answers] == [200] * 6 + [429]
+    assert answers[-1].json()["type"] == "/problems/too-many-requests"
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    assert all([(await client.get("/v1/me")).status_code == 200 for _ in range(10)]), "admins are not limited"
