@@ -10,6 +10,7 @@ from celery import Celery
 
 RUN_TASK = "job.run"
 ESTIMATE_TASK = "estimate.answer"
+RETAIN_TASK = "lab.retain"
 
 
 def celery_app(redis_url: str) -> Celery:
@@ -51,6 +52,11 @@ def ring(app: Celery, *, node: str, job_id: UUID, token: UUID, expires_seconds: 
 def ring_for_estimate(app: Celery, *, node: str, estimate_id: UUID, expires_seconds: float) -> None:
     """Tell a node's worker that a question waits. Raises as `ring`; the question stays."""
     _send(app, ESTIMATE_TASK, node, [str(estimate_id)], expires_seconds)
+
+
+def ring_for_retention(app: Celery, *, node: str, expires_seconds: float) -> None:
+    """Tell a node's worker to delete what the lab keeps no longer. Raises as `ring`; the next time will do."""
+    _send(app, RETAIN_TASK, node, [], expires_seconds)
 
 
 def _send(app: Celery, task: str, node: str, arguments: list[str], expires_seconds: float) -> None:

@@ -83,6 +83,8 @@ class SchedulerSettings(Settings):
     tick_seconds: float = 1.0
     ring_again_seconds: float = 3.0
     """How long a lease may stay unclaimed before its doorbell rings again."""
+    retention_hours: float = Field(default=24.0, gt=0)
+    """Pause between two sweeps of what the lab keeps no longer."""
     preemption: bool = True
     """Whether jobs of the class `low` that can resume give way to those of the class `high`."""
     deadline_days: float = Field(default=3.0, ge=0)
@@ -127,6 +129,11 @@ class NodeSettings(Settings):
     sample_hz: float = 10.0
     stop_grace_seconds: float = 10.0
     """Between the request to stop and the kill."""
+    keep_samples_days: float = Field(default=90.0, ge=0)
+    """After a job's end; 0 keeps them for ever, as with the next three."""
+    keep_logs_days: float = Field(default=180.0, ge=0)
+    keep_checkpoints_days: float = Field(default=7.0, ge=0)
+    keep_artifacts_days: float = Field(default=365.0, ge=0)
     idle_percent: float = 1.0
     """Utilisation below which a GPU counts as unused."""
     idle_minutes: float = Field(default=30.0, ge=0)

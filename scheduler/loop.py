@@ -31,6 +31,7 @@ from scheduler.order import weight_of
 from scheduler.plan import plan
 from scheduler.preempt import giving_way
 from scheduler.reading import Reader, Seen, policy_of, resumable
+from scheduler.retention import Retention
 from scheduler.terms import Placement, Plan, Policy
 
 LEADER_LOCK = 7_010_002
@@ -55,6 +56,7 @@ class Scheduler:
         self._reader = Reader(settings)
         self._celery: Celery = celery_app(settings.redis_url)
         self._estimates = Estimates(settings, engine, self._celery)
+        self._retention = Retention(settings, engine, self._celery)
 
     def run(self) -> None:
         while not self._stop.is_set():
@@ -91,6 +93,7 @@ class Scheduler:
                 self.ring_again()
                 self.inspect()
             self._estimates.ring()
+            self._retention.ring()
             looking_from = time.monotonic()
             self.schedule(explain=ticking)
             now = time.monotonic()

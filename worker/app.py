@@ -2,21 +2,24 @@
 
 import fcntl
 from pathlib import Path
+from threading import Thread
 from typing import Any, TextIO
 from uuid import UUID
 
 import structlog
 from celery import Celery, Task
 from celery.signals import worker_ready, worker_shutting_down
+from obstore.exceptions import BaseError as StoreError
 from sqlalchemy.exc import DBAPIError
 
 from models.database import sync_engine
-from models.doorbell import ESTIMATE_TASK, RUN_TASK, celery_app, queue_of
+from models.doorbell import ESTIMATE_TASK, RETAIN_TASK, RUN_TASK, celery_app, queue_of
 from models.settings import NodeSettings
 from models.store import open_store
 from worker.agent import Agent
 from worker.estimator import Estimator
 from worker.nvml import Nvml
+from worker.retention import Retention
 from worker.sampler import Sampler
 from worker.supervisor import Supervisor, first_line
 from worker.zygote import Zygote
@@ -53,6 +56,7 @@ class Worker:
         self._zygote = Zygote()
         self._supervisor = Supervisor(settings, engine, store, self._zygote, self._sampler)
         self._estimator = Estimator(settings, engine, self._zygote)
+        self._retention = Retention(settings, engine, store)
         self._agent = Agent(settings, engine, self._supervisor, self._nvml, self._sampler)
 
     def run(self) -> None:
@@ -61,7 +65,7 @@ class Worker:
         self._agent.clear_up()
         self._estimator.clear_up()
         app = celery_app(self._settings.redis_url)
-        _register(app, self._supervisor, self._estimator)
+        _register(app, self._supervisor, self._estimator, self._retention)
         worker_ready.connect(self._ready, weak=False)
         worker_shutting_down.connect(self._leave, weak=False)
         app.Worker(
@@ -91,7 +95,7 @@ class Worker:
         self._supervisor.leave()
 
 
-def _register(app: Celery, supervisor: Supervisor, estimator: Estimator) -> None:
+def _register(app: Celery, supervisor: Supervisor, estimator: Estimator, retention: Retention) -> None:
     @app.task(name=RUN_TASK, bind=True)  # type: ignore[untyped-decorator]
     def run_job(_task: Task, job_id: str, token: str) -> None:
         try:
@@ -106,6 +110,18 @@ def _register(app: Celery, supervisor: Supervisor, estimator: Estimator) -> None
     def estimate(_task: Task, estimate_id: str) -> None:
         # Handed on at once: the threads of the pool belong to jobs.
         estimator.offer(UUID(estimate_id))
+
+    @app.task(name=RETAIN_TASK, bind=True)  # type: ignore[untyped-decorator]
+    def retain(_task: Task) -> None:
+        Thread(target=_sweep, args=[retention], name="retention", daemon=True).start()
+
+
+def _sweep(retention: Retention) -> None:
+    try:
+        log.info("retention.swept", **retention.sweep())
+    except (DBAPIError, StoreError) as error:
+        # What is left is deleted the next time.
+        log.warning("retention.stopped", reason=first_line(error))
 
 
 def _lock_folder(folder: Path) -> TextIO:

@@ -1,0 +1,73 @@
+"""What is forgotten of jobs that ended long ago. A job's row, its result, its metrics and its events stay.
+
+Runs that were handed in for an assignment keep everything.
+"""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Delete, Select, Text, delete, func, insert, literal, null, select
+from sqlalchemy.sql.dml import Insert
+
+from models.artifact import Artifact, Checkpoint
+from models.assignment import Submission
+from models.event import JobEvent
+from models.job import Job
+from models.series import LogChunk, SampleChunk
+
+RETAIN_LOCK = 7_010_005
+"""Advisory: one sweep at a time."""
+
+
+def alone() -> Select[bool]:
+    """Whether this transaction is the only one that sweeps."""
+    return select(func.pg_try_advisory_xact_lock(RETAIN_LOCK))
+
+
+def drop_samples(days: float, *, jobs: int) -> Select[UUID]:
+    """Delete the samples of so many jobs at most; returns the jobs."""
+    return _dropped(SampleChunk, days, jobs)
+
+
+def drop_logs(days: float, *, jobs: int) -> Select[UUID]:
+    """Delete the output of so many jobs at most; returns the jobs."""
+    return _dropped(LogChunk, days, jobs)
+
+
+def old_artifacts(days: float, *, limit: int) -> Select[*tuple[Any, ...]]:
+    """Files to be deleted: `job_id`, `name`, `key`."""
+    return _old(select(Artifact.job_id, Artifact.name, Artifact.key), Artifact.job_id, days).limit(limit)
+
+
+def old_checkpoints(days: float, *, limit: int) -> Select[*tuple[Any, ...]]:
+    """Checkpoints to be deleted: `job_id`, `name`, `key`. No attempt follows on a final job."""
+    return _old(select(Checkpoint.job_id, Checkpoint.name, Checkpoint.key), Checkpoint.job_id, days).limit(limit)
+
+
+def forget_artifact(job_id: UUID, name: str) -> Delete:
+    return delete(Artifact).where(Artifact.job_id == job_id, Artifact.name == name)
+
+
+def forget_checkpoint(job_id: UUID, name: str) -> Delete:
+    return delete(Checkpoint).where(Checkpoint.job_id == job_id, Checkpoint.name == name)
+
+
+def remember(job_ids: list[UUID], *, actor: str, message: str) -> Insert:
+    """An event for each of the jobs that something was forgotten of."""
+    about = select(
+        Job.id, literal("job.pruned", Text), null(), null(), Job.attempt, literal(actor, Text), literal(message, Text)
+    ).where(Job.id == func.any(job_ids))
+    columns = ["job_id", "type", "from_state", "to_state", "attempt", "actor", "message"]
+    return insert(JobEvent).from_select(columns, about)
+
+
+def _dropped(table: type[SampleChunk] | type[LogChunk], days: float, jobs: int) -> Select[UUID]:
+    old = _old(select(table.job_id).distinct(), table.job_id, days).limit(jobs).cte("old")
+    dropped = delete(table).where(table.job_id == old.c.job_id).returning(table.job_id).cte("dropped")
+    return select(dropped.c.job_id).distinct()
+
+
+def _old(statement: Select[Any], job_id: Any, days: float) -> Select[Any]:
+    handed_in: ColumnElement[bool] = select(Submission.job_id).where(Submission.job_id == job_id).exists()
+    return statement.join(Job, Job.id == job_id).where(Job.finished_at < func.now() - timedelta(days=days), ~handed_in)

@@ -1,0 +1,87 @@
+"""What is old is deleted with an event, once, and neither what is young nor what was handed in."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from obstore.store import LocalStore
+from sqlalchemy import Engine, func, insert, select, update
+
+from models import Artifact, Assignment, Checkpoint, Job, JobEvent, LogChunk, SampleChunk, Submission
+from models.settings import NodeSettings
+from worker.retention import Retention
+
+Execute = Callable[[Any], list[Any]]
+TABLES = (SampleChunk, LogChunk, Checkpoint, Artifact)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store", mkdir=True)
+
+
+@pytest.fixture
+def retention(database_url: str, tmp_path: Path, engine: Engine, store: LocalStore) -> Retention:
+    settings = NodeSettings(
+        database_url=database_url,
+        redis_url="redis://",
+        artifacts_url="file:///",
+        node="n1",
+        runs_folder=tmp_path,
+        datasets_folder=tmp_path,
+        cache_folder=tmp_path,
+    )
+    return Retention(settings, engine, store)
+
+
+def ended(execute: Execute, store: LocalStore, job: UUID, *, days_ago: float) -> UUID:
+    """Make the job one that succeeded then, and left something of everything."""
+    then = func.now() - timedelta(days=days_ago)
+    execute(update(Job).where(Job.id == job).values(state="succeeded", finished_at=then))
+    own = {"job_id": job, "attempt": 1}
+    execute(insert(SampleChunk).values(**own, source="host", times=[1.0], values={}, reasons={}))
+    execute(insert(LogChunk).values(**own, start=0, data=b"text"))
+    execute(insert(Checkpoint).values(**own, step=1, recorded_time=1.0, name="c", key=f"{job}-c", size_bytes=1))
+    file = {"name": "a", "key": f"{job}-a", "size_bytes": 1, "sha256": "s", "media_type": "text/plain"}
+    execute(insert(Artifact).values(**own, **file))
+    for name in ("a", "c"):
+        store.put(f"{job}-{name}", b"x")
+    return job
+
+
+def left(execute: Execute, job: UUID) -> list[str]:
+    return [t.__tablename__ for t in TABLES if execute(select(t.job_id).where(t.job_id == job))]
+
+
+def test_each_thing_goes_after_its_own_time(
+    execute: Execute, make_job: Callable[..., UUID], store: LocalStore, retention: Retention
+) -> None:
+    ages = (1, 30, 100, 200, 400)
+    jobs = [ended(execute, store, make_job(), days_ago=days) for days in ages]
+    swept = retention.sweep()
+    assert swept == {"samples": 3, "logs": 2, "checkpoints": 4, "artifacts": 1}
+    assert [len(left(execute, job)) for job in jobs] == [4, 3, 2, 1, 0]
+    keys = {entry["path"] for page in store.list() for entry in page}
+    assert f"{jobs[4]}-a" not in keys
+    assert f"{jobs[0]}-c" in keys
+    told = execute(select(JobEvent.message).where(JobEvent.job_id == jobs[4], JobEvent.type == "job.pruned"))
+    assert len(told) == 4
+    assert "365 days" in " ".join(row["message"] for row in told)
+    assert set(retention.sweep().values()) == {0}
+
+
+def test_run_that_was_handed_in_and_one_under_way_keep_everything(
+    execute: Execute, make_job: Callable[..., UUID], owner: UUID, store: LocalStore, retention: Retention
+) -> None:
+    job = ended(execute, store, make_job(), days_ago=1000)
+    given = {"name": "hw", "templates": [], "questions": [], "experiments": [], "tolerance": 0.1}
+    made = insert(Assignment).values(**given, deadline=func.now()).returning(Assignment.id)
+    assignment = execute(made)[0]["id"]
+    execute(insert(Submission).values(assignment_id=assignment, user_id=owner, job_id=job))
+    running = ended(execute, store, make_job(), days_ago=1000)
+    execute(update(Job).where(Job.id == running).values(state="running", finished_at=None))
+    assert set(retention.sweep().values()) == {0}
+    assert [len(left(execute, each)) for each in (job, running)] == [4, 4]

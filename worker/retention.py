@@ -1,0 +1,83 @@
+"""Forgets what the lab keeps no longer, a little at a time. A Celery task, rung by the scheduler."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import structlog
+from obstore.store import ObjectStore
+from sqlalchemy import Connection, Engine
+
+from models.settings import NodeSettings
+from models.statements import retention
+
+JOBS_AT_ONCE = 200
+FILES_AT_ONCE = 500
+
+log = structlog.get_logger()
+
+
+class Retention:
+    """One sweep deletes until nothing is left to delete; two at a time get in each other's way nowhere."""
+
+    def __init__(self, settings: NodeSettings, engine: Engine, store: ObjectStore) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._store = store
+        self._actor = f"node:{settings.node}"
+
+    def sweep(self) -> dict[str, int]:
+        """Carry the policy out; returns what was deleted: jobs of `samples` and `logs`, files of the others."""
+        kept = self._settings
+        return {
+            "samples": self._rows(retention.drop_samples, kept.keep_samples_days, "samples"),
+            "logs": self._rows(retention.drop_logs, kept.keep_logs_days, "output"),
+            "checkpoints": self._files(
+                retention.old_checkpoints, retention.forget_checkpoint, kept.keep_checkpoints_days, "checkpoint"
+            ),
+            "artifacts": self._files(
+                retention.old_artifacts, retention.forget_artifact, kept.keep_artifacts_days, "files"
+            ),
+        }
+
+    def _rows(self, drop: Callable[..., Any], days: float, what: str) -> int:
+        every = 0
+        while days:
+            with self._engine.begin() as connection:
+                if not connection.execute(retention.alone()).scalar():
+                    return every
+                jobs = list(connection.execute(drop(days, jobs=JOBS_AT_ONCE)).scalars())
+                self._remember(connection, jobs, what, days)
+            every += len(jobs)
+            if not jobs:
+                break
+        return every
+
+    def _files(self, old: Callable[..., Any], forget: Callable[..., Any], days: float, what: str) -> int:
+        every = 0
+        while days:
+            with self._engine.begin() as connection:
+                rows = connection.execute(old(days, limit=FILES_AT_ONCE)).all()
+            if not rows:
+                break
+            for row in rows:
+                # The bytes first: a row without bytes would be a file that cannot be read, bytes without a row are lost.
+                self._delete(row.key)
+            with self._engine.begin() as connection:
+                for row in rows:
+                    connection.execute(forget(row.job_id, row.name))
+                self._remember(connection, list({row.job_id for row in rows}), what, days)
+            every += len(rows)
+        return every
+
+    def _delete(self, key: str) -> None:
+        try:
+            self._store.delete(key)
+        except FileNotFoundError:
+            log.info("retention.gone_already", key=key)
+
+    def _remember(self, connection: Connection, jobs: list[UUID], what: str, days: float) -> None:
+        if jobs:
+            message = f"its {what} were deleted: the lab keeps them for {days:g} days after the end"
+            connection.execute(retention.remember(jobs, actor=self._actor, message=message))
+            log.info("retention.deleted", what=what, jobs=len(jobs))
