@@ -61,7 +61,7 @@ class Retention:
             if not rows:
                 break
             for row in rows:
-                # The bytes first: a row without bytes would be a file that cannot be read, bytes without a row are lost.
+                # The bytes first: bytes that no row names would stay for ever.
                 self._delete(row.key)
             with self._engine.begin() as connection:
                 for row in rows:

@@ -22,7 +22,7 @@ SHOWN = ("wait_mean", "wait_p50", "wait_p95", "wait_p99", "jain", "utilisation",
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    chosen = _parser().parse_args(arguments)
+    chosen = options(arguments)
     report = simulate(chosen)
     if chosen.json is not None:
         text = json.dumps(report, indent=1) + "\n"
@@ -35,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         draw(report, chosen.plot)
     return 0
+
+
+def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line, or what is given in its place."""
+    return _parser().parse_args(arguments)
 
 
 def simulate(chosen: argparse.Namespace) -> dict[str, Any]:
