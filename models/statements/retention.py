@@ -68,6 +68,6 @@ def _dropped(table: type[SampleChunk] | type[LogChunk], days: float, jobs: int) 
     return select(dropped.c.job_id).distinct()
 
 
-def _old(statement: Select[Any], job_id: Any, days: float) -> Select[Any]:
+def _old(statement: Any, job_id: Any, days: float) -> Any:
     handed_in: ColumnElement[bool] = select(Submission.job_id).where(Submission.job_id == job_id).exists()
     return statement.join(Job, Job.id == job_id).where(Job.finished_at < func.now() - timedelta(days=days), ~handed_in)
