@@ -139,8 +139,8 @@ class Scheduler:
         with self._engine.begin() as connection:
             for running in chosen:
                 message = f"to give way to job {job.id}, whose priority is higher"
-                connection.execute(remarks.ask_to_yield(running.token, message=message))
-                log.info("job.preempted", token=str(running.token), node=running.node, urgent=str(job.id))
+                if connection.execute(remarks.ask_to_yield(running.token, message=message)).first() is not None:
+                    log.info("job.preempted", token=str(running.token), node=running.node, urgent=str(job.id))
 
     def _explain(self, seen: Seen, made: Plan, policy: Policy) -> None:
         """Write down what changed, so many a tick that a tick stays short."""
