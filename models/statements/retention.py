@@ -37,12 +37,16 @@ def drop_logs(days: float, *, jobs: int) -> Select[UUID]:
 
 def old_artifacts(days: float, *, limit: int) -> Select[*tuple[Any, ...]]:
     """Files to be deleted: `job_id`, `name`, `key`."""
-    return _old(select(Artifact.job_id, Artifact.name, Artifact.key), Artifact.job_id, days).limit(limit)
+    columns = (Artifact.job_id, Artifact.name, Artifact.key)
+    found: Select[*tuple[Any, ...]] = _old(select(*columns), Artifact.job_id, days).limit(limit)
+    return found
 
 
 def old_checkpoints(days: float, *, limit: int) -> Select[*tuple[Any, ...]]:
     """Checkpoints to be deleted: `job_id`, `name`, `key`. No attempt follows on a final job."""
-    return _old(select(Checkpoint.job_id, Checkpoint.name, Checkpoint.key), Checkpoint.job_id, days).limit(limit)
+    columns = (Checkpoint.job_id, Checkpoint.name, Checkpoint.key)
+    found: Select[*tuple[Any, ...]] = _old(select(*columns), Checkpoint.job_id, days).limit(limit)
+    return found
 
 
 def forget_artifact(job_id: UUID, name: str) -> Delete:
