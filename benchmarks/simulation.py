@@ -1,6 +1,6 @@
 """`python -m benchmarks.simulation [--trace FILE]`: the scheduler beside other policies, into docs/scheduling.md.
 
-Replays eight generated weeks of a class, and eight stretches of the public trace where its file is given; keeps every
+Replays five generated weeks of a class, and five stretches of the public trace where its file is given; keeps every
 measure in benchmarks/results/simulation.json and puts the table between the page's markers. `--render` only does the
 latter.
 """
@@ -35,7 +35,7 @@ COLUMNS = {
 def main() -> int:
     parser = argparse.ArgumentParser(description="Simulate the scheduler for the docs.")
     parser.add_argument("--trace", type=Path, help="openb_pod_list_default.csv of the public trace")
-    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--render", action="store_true", help="only put the kept results into the page")
     chosen = parser.parse_args()
     if not chosen.render:
