@@ -76,6 +76,8 @@ class SchedulerSettings(Settings):
     tick_seconds: float = 1.0
     ring_again_seconds: float = 3.0
     """How long a lease may stay unclaimed before its doorbell rings again."""
+    estimate_wait_seconds: float = Field(default=20.0, ge=0)
+    """How long a job waits for the prediction of its memory; then it takes a whole GPU."""
     half_life_hours: float = Field(default=24.0, gt=0)
     """After so long, use counts half."""
     deadline_weight: float = Field(default=1.5, ge=1)

@@ -30,6 +30,7 @@ from scheduler.inspection import inspect_nodes
 from scheduler.order import weight_of
 from scheduler.plan import plan
 from scheduler.reading import Reader, Seen, policy_of
+from scheduler.reservations import ESTIMATING
 from scheduler.terms import Placement, Plan, Policy
 
 LEADER_LOCK = 7_010_002
@@ -115,6 +116,8 @@ class Scheduler:
             seen = self._reader.look(connection)
             if seen is None:
                 return
+            for job_id, message in seen.refused:
+                connection.execute(queue.refuse(job_id, message))
             made = plan(seen.jobs, seen.rooms, now=seen.now, policy=policy)
             sizes = {gpu.uuid: gpu.total_bytes or 0 for room in seen.rooms for gpu in room.gpus}
             granted = [(placement, self._grant(connection, placement, sizes)) for placement in made.placements]
@@ -128,7 +131,7 @@ class Scheduler:
         """Write down what changed, so many a tick that a tick stays short."""
         news = (
             (job.id, wait.reason, wait.message)
-            for wait, jobs in made.waiting
+            for wait, jobs in (*made.waiting, (ESTIMATING, seen.estimating))
             for job in jobs
             if seen.told[job.id] != wait.reason
         )

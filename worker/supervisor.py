@@ -27,7 +27,7 @@ from experiments.contract import SPEC_FILE
 from experiments.run_directory import place_checkpoint
 from gpulab.states import FailureCause, JobState
 from models.settings import NodeSettings
-from models.statements import leases, series
+from models.statements import estimates, leases, series
 from worker.sampler import Breach, Sampler, Watched
 from worker.shipper import LeaseGoneError, Shipper, last_record
 from worker.zygote import JobProcess, Zygote
@@ -315,7 +315,9 @@ class Supervisor:
                     raise LeaseGoneError from error
 
     def _finish(self, token: UUID, state: JobState, *, message: str = "", result: dict[str, Any] | None = None) -> None:
-        self._execute(leases.finish(token, state, actor=self._actor, message=message, result=result))
+        attempt = self.attempts.get(token)
+        measured = state is JobState.SUCCEEDED and (attempt is None or bool(attempt.claimed.gpu_uuids))
+        self._execute(leases.finish(token, state, actor=self._actor, message=message, result=result), measured=measured)
 
     def _fail(self, token: UUID, cause: FailureCause, message: str, failure: dict[str, Any] | None = None) -> None:
         statement = leases.finish(
@@ -342,9 +344,12 @@ class Supervisor:
         )
         self._execute(statement)
 
-    def _execute(self, statement: Any) -> None:
+    def _execute(self, statement: Any, *, measured: bool = False) -> None:
+        """Give a verdict; with `measured`, what the run took on its GPU is kept beside what was predicted."""
         with self._engine.begin() as connection:
             row = connection.execute(statement).mappings().first()
+            if row is not None and measured:
+                connection.execute(estimates.measure(row["id"]))
         if row is None:
             raise LeaseGoneError
         log.info("job.concluded", state=row["state"], attempt=row["attempt"])
