@@ -14,10 +14,17 @@ from tests.lab import wait_until
 
 @pytest.fixture(scope="module")
 def gpu_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GpuLab]:
-    made = GpuLab(tmp_path_factory.mktemp("reservations"))
+    # A busy machine takes its time to warm a zygote; no test here is about the limit of the wait.
+    made = GpuLab(tmp_path_factory.mktemp("reservations"), GPULAB_ESTIMATE_WAIT_SECONDS="300")
     try:
         made.start()
         wait_until(lambda: len(made.client.get("/v1/gpus").json()["items"]) == 2, what="two GPUs")
+        warm = {"experiment": "probe-gpu", "spec": {"batch_size": 1}}
+        wait_until(
+            lambda: made.client.post("/v1/estimates", params={"wait": 20}, json=warm).status_code == 200,
+            timeout_seconds=100,
+            what="a first estimate",
+        )
         yield made
     finally:
         made.stop()
