@@ -26,8 +26,6 @@ from gpulab.cli.failures import USAGE_ERROR, BadInput, report, report_usage
 from gpulab.errors import GpulabError
 
 GROUPS = (
-    ,
-)
     submit.app,
     estimate.app,
     jobs.app,
