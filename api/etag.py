@@ -11,9 +11,9 @@ VARY = "Authorization, Cookie"
 """Whose answer it is."""
 
 
-def of_job(job_id: UUID, version: int) -> str:
-    """The tag of one version of a job; a tag of another job never equals it."""
-    return f'"{job_id.hex}.{version}"'
+def of_job(job_id: UUID, version: int, *more: str) -> str:
+    """The tag of one version of a job and of what else is shown with it; a tag of another job never equals it."""
+    return f'"{".".join((job_id.hex, str(version), *more))}"'
 
 
 def of_body(body: bytes) -> str:

@@ -21,6 +21,7 @@ from benchmarks.render import RESULTS, as_table
 
 NAMES = (
     "start",
+    "estimates",
     "drain",
     "submissions",
     "visible",

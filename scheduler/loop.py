@@ -31,6 +31,7 @@ from scheduler.order import weight_of
 from scheduler.plan import plan
 from scheduler.preempt import giving_way
 from scheduler.reading import Reader, Seen, policy_of, resumable
+from scheduler.reservations import ESTIMATING
 from scheduler.retention import Retention
 from scheduler.terms import Placement, Plan, Policy
 
@@ -119,6 +120,8 @@ class Scheduler:
             seen = self._reader.look(connection)
             if seen is None:
                 return
+            for job_id, message in seen.refused:
+                connection.execute(queue.refuse(job_id, message))
             made = plan(seen.jobs, seen.rooms, now=seen.now, policy=policy)
             sizes = {gpu.uuid: gpu.total_bytes or 0 for room in seen.rooms for gpu in room.gpus}
             granted = [(placement, self._grant(connection, placement, sizes)) for placement in made.placements]
@@ -146,7 +149,7 @@ class Scheduler:
         """Write down what changed, so many a tick that a tick stays short."""
         news = (
             (job.id, wait.reason, wait.message)
-            for wait, jobs in made.waiting
+            for wait, jobs in (*made.waiting, (ESTIMATING, seen.estimating))
             for job in jobs
             if seen.told[job.id] != wait.reason
         )

@@ -1,7 +1,7 @@
 """From rows to what the planner takes: people with their use, jobs, and the room that leases leave."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from models.node import Gpu, Node
 from models.settings import SchedulerSettings
 from models.statements import nodes, queue, usage
 from scheduler.preempt import Running
+from scheduler.reservations import Reservations
 from scheduler.room import GpuRoom, NodeRoom, Stay
 from scheduler.terms import Limits, Needs, Person, Policy, Waiting
 from scheduler.use import aged, committed
@@ -44,6 +45,10 @@ class Seen:
     people: dict[UUID, Person]
     rooms: list[NodeRoom]
     leases: Sequence[Any]
+    estimating: Sequence[Any]
+    """Rows of jobs that wait for the prediction of their memory."""
+    refused: Sequence[tuple[UUID, str]]
+    """Jobs that no GPU of the lab can hold, and why."""
 
 
 @dataclass(slots=True)
@@ -64,6 +69,7 @@ class Reader:
         self._window_seconds = settings.window_hours * 3600
         self._limits = Limits(settings.max_running, settings.max_gpu_hours, settings.max_gib_hours)
         self._sum: _Sum | None = None
+        self._reservations = Reservations(settings)
 
     def look(self, connection: Connection) -> Seen | None:
         """Everything that a plan needs; None where no job waits."""
@@ -74,13 +80,17 @@ class Reader:
         leases = connection.execute(usage.live()).all()
         waiting = connection.execute(usage.weights(list({row.owner_id for row in rows}))).all()
         people = self._people(waiting, self._used(connection, moment), leases)
+        rooms = self._rooms(connection, leases, now)
+        sorted_out = self._reservations.of(connection, rows, rooms, now)
         return Seen(
             now=now,
-            jobs=_waiting(rows, people),
+            jobs=_waiting(sorted_out.rows, people, sorted_out.reserved),
             told={row.id: row.wait_reason for row in rows},
             people=people,
-            rooms=self._rooms(connection, leases, now),
+            rooms=rooms,
             leases=leases,
+            estimating=sorted_out.estimating,
+            refused=sorted_out.refused,
         )
 
     def _used(self, connection: Connection, moment: datetime) -> dict[UUID, Used]:
@@ -154,7 +164,7 @@ class Reader:
         gpus: dict[str, GpuRoom] = {}
         for gpu in connection.execute(nodes.gpus().with_only_columns(*Gpu.__table__.c)):
             if gpu.node in rooms and gpu.healthy:
-                gpus[gpu.uuid] = GpuRoom(gpu.uuid, gpu.memory_total_bytes)
+                gpus[gpu.uuid] = GpuRoom(gpu.uuid, gpu.memory_total_bytes, model=gpu.name)
                 rooms[gpu.node].gpus.append(gpus[gpu.uuid])
         for lease in leases:
             _take(lease, rooms, gpus, now)
@@ -167,11 +177,11 @@ class _Shapes:
 
     known: dict[tuple[Any, ...], Needs] = field(default_factory=dict)
 
-    def of(self, row: Any) -> Needs:
-        key = (row.gpus, row.gpu_memory_bytes, row.exclusive, *row.datasets)
+    def of(self, row: Any, gpu_memory_bytes: int | None) -> Needs:
+        key = (row.gpus, gpu_memory_bytes, row.exclusive, *row.datasets)
         found = self.known.get(key)
         if found is None:
-            found = Needs(row.gpus, row.gpu_memory_bytes, row.exclusive, frozenset(row.datasets))
+            found = Needs(row.gpus, gpu_memory_bytes, row.exclusive, frozenset(row.datasets))
             self.known[key] = found
         return found
 
@@ -202,13 +212,13 @@ def resumable(leases: Iterable[Any]) -> list[Running]:
     ]
 
 
-def _waiting(rows: Iterable[Any], people: dict[UUID, Person]) -> list[Waiting]:
+def _waiting(rows: Iterable[Any], people: dict[UUID, Person], reserved: Mapping[UUID, int]) -> list[Waiting]:
     shapes = _Shapes()
     return [
         Waiting(
             row.id,
             people[row.owner_id],
-            shapes.of(row),
+            shapes.of(row, reserved.get(row.id, row.gpu_memory_bytes)),
             row.time_limit_seconds,
             row.submitted_at.timestamp(),
             PRIORITIES[row.priority],

@@ -23,6 +23,8 @@ class GpuRoom:
     """Null where the driver does not tell; then it is trusted to hold what is asked for."""
     stays: list[Stay] = field(default_factory=list)
     booked: list[Stay] = field(default_factory=list)
+    model: str = ""
+    """What the driver calls the device."""
     free_bytes: int = field(init=False)
     whole: bool = field(init=False, default=False)
     """Taken as a whole by one job."""

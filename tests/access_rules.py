@@ -28,6 +28,7 @@ RULES = {
     "get_experiment": Rule.EVERYONE,
     "ask_estimate": Rule.EVERYONE,
     "get_estimate": Rule.EVERYONE,
+    "get_estimate_accuracy": Rule.EVERYONE,
     "list_nodes": Rule.EVERYONE,
     "list_gpus": Rule.EVERYONE,
     "drain_node": Rule.ADMIN,

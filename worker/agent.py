@@ -24,9 +24,10 @@ from models.channels import CANCEL, YIELD
 from models.database import WATCHFUL
 from models.settings import NodeSettings
 from models.statements import leases, node_tokens, nodes
+from worker.attempt import Order
 from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
 from worker.sampler import Sampler
-from worker.supervisor import Order, Supervisor, first_line
+from worker.supervisor import Supervisor, first_line
 
 log = structlog.get_logger()
 

@@ -9,8 +9,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from shutil import rmtree
 from threading import Event
@@ -27,7 +25,8 @@ from experiments.contract import SPEC_FILE
 from experiments.run_directory import place_checkpoint
 from gpulab.states import FailureCause, JobState
 from models.settings import NodeSettings
-from models.statements import leases, remarks, series
+from models.statements import estimates, leases, remarks, series
+from worker.attempt import Attempt, Claimed, Order
 from worker.idle import IdleWatch, Verdict
 from worker.sampler import Breach, Sampler, Watched
 from worker.shipper import LeaseGoneError, Shipper, last_record
@@ -43,55 +42,6 @@ log = structlog.get_logger()
 
 class LeftForLaterError(Exception):
     """The worker leaves while the database is away; the directory holds what the next worker needs."""
-
-
-class Order(StrEnum):
-    """Why a running job is told to end, the strongest last."""
-
-    LEAVE = "leave"
-    """The worker is stopping: checkpoint, another attempt follows."""
-    YIELD = "yield"
-    """A more urgent job needs the room: checkpoint, another attempt follows."""
-    IDLE = "idle"
-    """It holds GPUs and does not use them."""
-    TIME_LIMIT = "time_limit"
-    CANCEL = "cancel"
-    BREACH = "breach"
-    """It holds more GPU memory than it reserved."""
-    REVOKED = "revoked"
-    """The lease is gone: end at once, say nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """What a run needs, as the claim returned it."""
-
-    job_id: UUID
-    token: UUID
-    attempt: int
-    experiment: str
-    spec: dict[str, Any]
-    seed: int
-    device: str
-    time_limit_seconds: int
-    gpu_uuids: list[str]
-    reserved_bytes: int | None
-
-
-class Attempt:
-    """One running attempt. `order` may be called from any thread; everything else belongs to the supervising one."""
-
-    def __init__(self, claimed: Claimed, folder: Path) -> None:
-        self.claimed = claimed
-        self.folder = folder
-        self._orders: set[Order] = set()
-
-    def order(self, order: Order) -> None:
-        self._orders.add(order)
-
-    @property
-    def strongest(self) -> Order | None:
-        return max(self._orders, key=list(Order).index, default=None)
 
 
 class Supervisor:
@@ -348,7 +298,9 @@ class Supervisor:
                     raise LeaseGoneError from error
 
     def _finish(self, token: UUID, state: JobState, *, message: str = "", result: dict[str, Any] | None = None) -> None:
-        self._execute(leases.finish(token, state, actor=self._actor, message=message, result=result))
+        attempt = self.attempts.get(token)
+        measured = state is JobState.SUCCEEDED and (attempt is None or bool(attempt.claimed.gpu_uuids))
+        self._execute(leases.finish(token, state, actor=self._actor, message=message, result=result), measured=measured)
 
     def _fail(self, token: UUID, cause: FailureCause, message: str, failure: dict[str, Any] | None = None) -> None:
         statement = leases.finish(
@@ -375,9 +327,12 @@ class Supervisor:
         )
         self._execute(statement)
 
-    def _execute(self, statement: Any) -> None:
+    def _execute(self, statement: Any, *, measured: bool = False) -> None:
+        """Give a verdict; with `measured`, what the run took on its GPU is kept beside what was predicted."""
         with self._engine.begin() as connection:
             row = connection.execute(statement).mappings().first()
+            if row is not None and measured:
+                connection.execute(estimates.measure(row["id"]))
         if row is None:
             raise LeaseGoneError
         log.info("job.concluded", state=row["state"], attempt=row["attempt"])

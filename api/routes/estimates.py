@@ -18,8 +18,8 @@ from api.problems import (
 )
 from api.rendering import json_response, readable
 from api.routing import LabRoute
-from api.services import estimates
-from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState
+from api.services import accuracy, estimates
+from gpulab.schemas import AccuracyRead, EstimateCreate, EstimateRead, EstimateState
 
 router = APIRouter(prefix="/v1/estimates", tags=["estimates"], route_class=LabRoute)
 
@@ -47,6 +47,12 @@ async def ask_estimate(lab: TheLab, order: EstimateCreate, wait: Wait = 0.0) -> 
     if found.state is EstimateState.PENDING:
         return json_response(found, status=202, headers={"Location": f"/v1/estimates/{found.id}", "Retry-After": "1"})
     return json_response(found)
+
+
+@router.get("/accuracy", operation_id="get_estimate_accuracy", response_model=AccuracyRead)
+async def get_estimate_accuracy(request: Request, lab: TheLab) -> Response:
+    """How far the lab's predictions were off, by model family and GPU model, and the margin that follows."""
+    return readable(request, await accuracy.read(lab))
 
 
 @router.get(

@@ -29,11 +29,8 @@ from models.statements import estimates
 
 LOOK_SECONDS = 2.0
 """A held request looks at its row this often, should a notice be lost."""
-ASK = Prepared(
-    estimates.ask(
-        {name: bindparam(f"given_{name}", type_=Estimate.__table__.c[name].type) for name in estimates.QUESTION}
-    )
-)
+PARAMETERS = {name: bindparam(f"asked_{name}", type_=Estimate.__table__.c[name].type) for name in estimates.QUESTION}
+ASK = Prepared(estimates.ask(PARAMETERS))
 
 log = structlog.get_logger()
 
@@ -67,9 +64,27 @@ class Question:
             "wanted": {gpu.key: gpu.model_dump() for gpu in (*self.lab, *self.named)},
         }
 
+    def parameters(self) -> dict[str, Any]:
+        """Values for `PARAMETERS`."""
+        return {
+            PARAMETERS[name].key: Jsonb(value, dumps=orjson.dumps) if isinstance(value, dict) else value
+            for name, value in self.row().items()
+        }
 
-def question(workload: Workload, fields: Sequence[str], hardware: Hardware, named: Sequence[GpuAsked] = ()) -> Question:
-    """The question about a workload; `fields` are those of the spec that it comes from."""
+
+async def question(
+    lab: Lab, workload: Workload | Unpredicted, fields: Sequence[str], gpus: Sequence[str] = ()
+) -> Question | None:
+    """The question about a workload, null where there is none; `fields` are those of the spec that it comes from.
+
+    Raises `InvalidRequest` where `gpus` names an unknown model.
+    """
+    if isinstance(workload, Unpredicted) and not gpus:
+        return None
+    hardware = await lab.hardware.now()
+    named = _named(gpus, hardware)
+    if isinstance(workload, Unpredicted):
+        return None
     editable = tuple(sorted(set(fields) & Workload.model_fields.keys()))
     return Question(workload, editable, hardware.software, hardware.gpus, tuple(named))
 
@@ -77,22 +92,31 @@ def question(workload: Workload, fields: Sequence[str], hardware: Hardware, name
 async def ask(lab: Lab, order: EstimateCreate, wait_seconds: float) -> EstimateRead:
     """The prediction, held for while it is pending. Raises what `experiments.workload` does, and `InvalidRequest`."""
     workload, fields = experiments.workload(order.experiment, order.spec)
-    hardware = await lab.hardware.now()
-    named = _named(order.gpus, hardware)
-    if isinstance(workload, Unpredicted):
-        return not_predicted(workload.reason, order.experiment)
-    asked = question(workload, fields, hardware, named)
-    return (await answered(lab, asked, wait_seconds)).model_copy(update={"experiment": order.experiment})
+    found = await predicted(lab, workload, fields, order.gpus, wait_seconds=wait_seconds)
+    return found.model_copy(update={"experiment": order.experiment})
+
+
+async def predicted(
+    lab: Lab,
+    workload: Workload | Unpredicted,
+    fields: Sequence[str],
+    gpus: Sequence[str] = (),
+    *,
+    wait_seconds: float,
+) -> EstimateRead:
+    """What is predicted of a workload, or why nothing is. Raises as `question`."""
+    asked = await question(lab, workload, fields, gpus)
+    if asked is None:
+        assert isinstance(workload, Unpredicted)  # noqa: S101 - of anything else there is a question
+        return not_predicted(workload.reason)
+    return await answered(lab, asked, wait_seconds)
 
 
 async def answered(lab: Lab, asked: Question, wait_seconds: float) -> EstimateRead:
     """Put the question unless it was answered before, and wait for the answer."""
     row = await lab.database.row(estimates.by_id, estimate_id=asked.id)
     if row is None or row.state == EstimateState.FAILED or not asked.keys <= row.wanted.keys():
-        given = {f"given_{name}": value for name, value in asked.row().items()}
-        for name in ("workload", "wanted"):
-            given[f"given_{name}"] = Jsonb(given[f"given_{name}"], dumps=orjson.dumps)
-        await lab.database.row(ASK, **given)
+        await lab.database.row(ASK, **asked.parameters())
         row = None
     return await _held(lab, asked.id, row, asked, wait_seconds)
 
@@ -124,11 +148,9 @@ async def _held(
             row = None
 
 
-def not_predicted(reason: str, experiment: str | None) -> EstimateRead:
+def not_predicted(reason: str) -> EstimateRead:
     nothing: dict[str, Any] = dict.fromkeys(EstimateRead.model_fields, None)
-    return EstimateRead(
-        **{**nothing, "gpus": []} | {"state": EstimateState.NOT_PREDICTED, "reason": reason, "experiment": experiment}
-    )
+    return EstimateRead(**nothing | {"gpus": [], "state": EstimateState.NOT_PREDICTED, "reason": reason})
 
 
 def _read(row: Row, asked: Question | None, hardware: Hardware) -> EstimateRead:

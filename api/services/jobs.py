@@ -15,10 +15,21 @@ from api.auth import Principal
 from api.context import Lab
 from api.database import Prepared, Row, Source
 from api.problems import IdempotencyKeyReused, JobAlreadyFinished, JobNotFinished, JobNotFound
-from api.services import experiments, sharing
+from api.services import estimates, experiments, sharing
 from api.services.allowances import check_may_submit
+from api.services.estimates import Question
 from api.services.sharing import check_may_change, may_read
-from gpulab.schemas import DryRunRead, JobCreate, JobPage, JobRead, JobSummary, ProgressRead, ShareOrder
+from gpulab.schemas import (
+    DryRunRead,
+    EstimateState,
+    JobCreate,
+    JobEstimateRead,
+    JobPage,
+    JobRead,
+    JobSummary,
+    ProgressRead,
+    ShareOrder,
+)
 from gpulab.states import FINAL_STATES, JobState
 from models.job import Job
 from models.statements import jobs
@@ -36,17 +47,16 @@ COPIED_BY_RETRY = (
     "gpu_memory_bytes",
     "exclusive",
     "datasets",
+    "estimate_id",
 )
 ORDERED = ("owner_id", "idempotency_key", "request_digest", "retry_of", *COPIED_BY_RETRY)
 # A parameter of an INSERT may not be called as its column.
-SUBMIT = Prepared(
-    jobs.submit(
-        {name: bindparam(f"given_{name}", type_=Job.__table__.c[name].type) for name in ORDERED},
-        actor=bindparam("actor", type_=Text),
-        message=bindparam("words", type_=Text),
-        notify=False,
-    )
-)
+GIVEN = {name: bindparam(f"given_{name}", type_=Job.__table__.c[name].type) for name in ORDERED}
+ACTOR, WORDS = bindparam("actor", type_=Text), bindparam("words", type_=Text)
+SUBMIT = Prepared(jobs.submit(GIVEN, actor=ACTOR, message=WORDS, notify=False))
+SUBMIT_ASKING = Prepared(jobs.submit_asking(GIVEN, estimates.PARAMETERS, actor=ACTOR, message=WORDS))
+DRY_RUN_WAIT_SECONDS = 3.0
+"""How long a dry run is held for its estimate."""
 SAME_IN_SUMMARY = tuple(column.key for column in jobs.SUMMARY if not column.key.startswith("progress_"))
 
 
@@ -97,16 +107,19 @@ async def submit(lab: Lab, principal: Principal, order: JobCreate, key: str | No
         "exclusive": plan.exclusive,
         "datasets": plan.datasets,
     }
-    row = await insert(lab, principal, values, "submitted")
+    question = await estimates.question(lab, plan.workload, plan.fields)
+    row = await insert(lab, principal, values, "submitted", question)
     if row is not None:
-        return _fresh(values, row, principal), True
+        asked = None if question is None else question.id
+        return _fresh(values | {"estimate_id": asked}, row, principal), True
     assert key is not None  # noqa: S101 - only a key that was used before keeps the row from being inserted
     return await _first_under(lab, principal, key, digest), False
 
 
-def dry_run(order: JobCreate) -> DryRunRead:
-    """What `submit` would store. Raises what `experiments.plan` does."""
+async def dry_run(lab: Lab, order: JobCreate) -> DryRunRead:
+    """What `submit` would store, and its estimate. Raises what `experiments.plan` does."""
     plan = experiments.plan(order)
+    estimate = await estimates.predicted(lab, plan.workload, plan.fields, wait_seconds=DRY_RUN_WAIT_SECONDS)
     return DryRunRead(
         experiment=order.experiment,
         spec=plan.spec,
@@ -114,6 +127,7 @@ def dry_run(order: JobCreate) -> DryRunRead:
         gpus=plan.gpus,
         exclusive=plan.exclusive,
         datasets=plan.datasets,
+        estimate=estimate.model_copy(update={"experiment": order.experiment}),
     )
 
 
@@ -177,13 +191,18 @@ async def get_when_changed(
     Without a tag, it is held from what the job is now. A final job does not change and is never held.
     """
     row = await _whole(lab, principal, job_id)
-    tag = etag.of_job(job_id, row.version)
+    tag = _tag(row)
     unchanged = if_none_match is None or etag.matches(if_none_match, tag)
     if wait_seconds > 0 and unchanged and JobState(row.state) not in FINAL_STATES:
         timeout_seconds = min(wait_seconds, lab.settings.max_wait_seconds)
         await lab.hub.wait_for_change(job_id, row.version, timeout_seconds)
         row = await _whole(lab, principal, job_id)
-    return _read(row._asdict()), etag.of_job(job_id, row.version)
+    return _read(row._asdict()), _tag(row)
+
+
+def _tag(row: Row) -> str:
+    # An estimate is answered without a change of the job's own row.
+    return etag.of_job(row.id, row.version, *(() if row.estimate_state is None else (row.estimate_state,)))
 
 
 async def cancel(lab: Lab, principal: Principal, job_id: UUID) -> JobRead:
@@ -218,11 +237,19 @@ async def share(lab: Lab, principal: Principal, job_id: UUID, order: ShareOrder)
     return await get(lab, principal, job_id)
 
 
-async def insert(lab: Lab, principal: Principal, values: Mapping[str, Any], message: str) -> Row | None:
-    """Store an order and send its notice. None where its owner has used the idempotency key before."""
+async def insert(
+    lab: Lab, principal: Principal, values: Mapping[str, Any], message: str, question: Question | None = None
+) -> Row | None:
+    """Store an order and send its notice. None where its owner has used the idempotency key before.
+
+    `question` is about its memory; it is put along with the order.
+    """
     given = {f"given_{name}": values.get(name) for name in ORDERED}
     given["given_spec"] = Jsonb(values["spec"], dumps=orjson.dumps)
-    row = await lab.database.row(SUBMIT, **given, actor=principal.actor, words=message)
+    asking = {} if question is None else question.parameters()
+    row = await lab.database.row(
+        SUBMIT_ASKING if asking else SUBMIT, **given | asking, actor=principal.actor, words=message
+    )
     if row is not None:
         lab.announcer.announce(row)
     return row
@@ -255,6 +282,7 @@ def _fresh(values: Mapping[str, Any], row: Row, principal: Principal) -> JobRead
             "version": row.version,
             "submitted_at": row.submitted_at,
             "changed_at": row.submitted_at,
+            **{name: getattr(row, name, None) for name in jobs.ESTIMATE_NAMES},
         }
     )
 
@@ -274,6 +302,18 @@ def _read(row: Mapping[str, Any]) -> JobRead:
         retry_of=row["retry_of"],
         shared_with=row["shared_with"],
         versions=row["versions"],
+        estimate=_estimate(row),
+    )
+
+
+def _estimate(row: Mapping[str, Any]) -> JobEstimateRead | None:
+    if row["estimate_id"] is None:
+        return None
+    return JobEstimateRead(
+        id=row["estimate_id"],
+        url=f"/v1/estimates/{row['estimate_id']}",
+        state=row["estimate_state"] or EstimateState.PENDING,
+        peak_device_bytes=row["estimate_peak"],
     )
 
 

@@ -18,7 +18,7 @@ from api.auth import Principal
 from api.context import Lab
 from api.database import Row
 from api.problems import IdempotencyKeyReused, StudyChanged, StudyNotFound
-from api.services import sharing, study_plans
+from api.services import estimates, sharing, study_plans
 from api.services.allowances import check_may_submit
 from api.services.sharing import check_may_change, may_read
 from experiments.studies.course import QUESTIONS
@@ -38,6 +38,7 @@ from gpulab.schemas import (
 from gpulab.states import FINAL_STATES, JobState
 from models.statements import jobs, nodes, studies
 from models.statements import sharing as statements
+from models.statements.estimates import ask_all
 
 TRIES = 5
 LOOK_SECONDS = 0.5
@@ -55,6 +56,7 @@ async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | 
     """
     definition = study_plans.define(order, await _datasets(lab))
     plan, runs = await asyncio.to_thread(study_plans.lay_out, definition)
+    await _ask(lab, runs)
     if not order.fresh:
         await _reuse(lab, principal.id, runs)
     if key is None or await lab.database.row(studies.by_idempotency_key, owner_id=principal.id, key=key) is None:
@@ -205,6 +207,7 @@ async def share(lab: Lab, principal: Principal, study_id: UUID, order: ShareOrde
 async def _replan(lab: Lab, principal: Principal, row: Row, definition: dict[str, Any], *, fresh: bool) -> bool:
     """Whether the study was still the one in `row`."""
     plan, runs = await asyncio.to_thread(study_plans.lay_out, definition)
+    await _ask(lab, runs)
     if not fresh:
         await _reuse(lab, row.owner_id, runs)
     for kept in await lab.database.rows(studies.members, study_id=row.id, runs=_json(runs)):
@@ -223,6 +226,16 @@ async def _replan(lab: Lab, principal: Principal, row: Row, definition: dict[str
 def _new(runs: Sequence[dict[str, Any]]) -> int:
     """How many jobs the study would add."""
     return sum(run.get("job_id") is None for run in runs)
+
+
+async def _ask(lab: Lab, runs: list[dict[str, Any]]) -> None:
+    """Put the questions about the runs' memory, each once, and note on each run which is its own."""
+    asked = [await estimates.question(lab, *run.pop("trains")) for run in runs]
+    for run, question in zip(runs, asked, strict=True):
+        run["estimate_id"] = None if question is None else str(question.id)
+    rows = {question.id: {**question.row(), "id": str(question.id)} for question in asked if question is not None}
+    if rows:
+        await lab.database.execute(ask_all, questions=_json(list(rows.values())))
 
 
 async def _reuse(lab: Lab, owner_id: UUID, runs: list[dict[str, Any]]) -> None:

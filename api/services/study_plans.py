@@ -38,7 +38,10 @@ def define(order: StudyCreate, datasets: Sequence[str]) -> Definition:
 
 
 def lay_out(definition: Definition) -> tuple[StudyPlan, list[dict[str, Any]]]:
-    """The plan, and a row for each run as `models.statements.studies` takes it. Raises `InvalidStudy`."""
+    """The plan, and a row for each run: as `models.statements.studies` takes it, and `trains`, what it trains.
+
+    Raises `InvalidStudy`.
+    """
     try:
         plan = _plan(definition)
     except PlanError as error:
@@ -82,6 +85,7 @@ def _row(place: int, run: RunPlan, definition: Definition) -> dict[str, Any]:
         "gpus": job.gpus,
         "exclusive": job.exclusive,
         "datasets": job.datasets,
+        "trains": (job.workload, job.fields),
     }
 
 

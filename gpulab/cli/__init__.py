@@ -7,11 +7,35 @@ from importlib.util import find_spec
 
 import typer
 
-from gpulab.cli import artifacts, classes, experiments, jobs, local, logs, nodes, study, submit, top, users, watch
+from gpulab.cli import (
+    artifacts,
+    classes,
+    estimate,
+    experiments,
+    jobs,
+    local,
+    logs,
+    nodes,
+    study,
+    submit,
+    top,
+    users,
+    watch,
+)
 from gpulab.cli.failures import USAGE_ERROR, BadInput, report, report_usage
 from gpulab.errors import GpulabError
 
-GROUPS = (submit.app, jobs.app, watch.app, logs.app, artifacts.app, experiments.app, top.app, local.app)
+GROUPS = (
+    submit.app,
+    estimate.app,
+    jobs.app,
+    watch.app,
+    logs.app,
+    artifacts.app,
+    experiments.app,
+    top.app,
+    local.app,
+)
 NAMED_GROUPS = {
     "study": study.app,
     "nodes": nodes.app,

@@ -3,12 +3,15 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gpulab.cli.failures import BadInput
 from gpulab.cli.lab import Lab, lab_command, print_json
+
+if TYPE_CHECKING:
+    from gpulab.schemas import EstimateRead
 
 app = typer.Typer()
 
@@ -159,5 +162,17 @@ def _show_dry_run(lab: Lab, order: dict[str, Any]) -> None:
             ("gpus", "decided by the lab" if found.gpus is None else found.gpus),
             ("exclusive", found.exclusive),
             ("datasets", ", ".join(found.datasets)),
+            ("GPU memory", _predicted(found.estimate)),
         ]
     )
+
+
+def _predicted(estimate: "EstimateRead | None") -> str | None:
+    from gpulab.cli.tables import byte_size
+
+    if estimate is None:
+        return None
+    if estimate.peak_device_bytes is None:
+        return f"{estimate.state.replace('_', ' ')}: {estimate.reason or 'ask `gpulab estimate`'}"
+    peak = estimate.peak_device_bytes
+    return f"{byte_size(peak.likely_bytes)} predicted ({byte_size(peak.low_bytes)} to {byte_size(peak.high_bytes)})"

@@ -22,8 +22,10 @@ from gpulab.client.series import Metrics, Samples
 from gpulab.client.sync import Client, Job
 from gpulab.client.views import JobView
 from gpulab.schemas import (
+    AccuracyRead,
     ArtifactRead,
     DryRunRead,
+    EstimateRead,
     EventRead,
     ExperimentDetail,
     ExperimentSummary,
@@ -90,6 +92,19 @@ class AsyncClient:
         self, experiment: str, spec: Mapping[str, Any] | BaseModel | None = None, **options: Any
     ) -> DryRunRead:
         return await self._driver.run(self._operations.dry_run(experiment, spec, **options))
+
+    async def estimate(
+        self,
+        experiment: str,
+        spec: Mapping[str, Any] | BaseModel | None = None,
+        *,
+        gpus: Sequence[str] = (),
+        timeout_seconds: float = 60.0,
+    ) -> EstimateRead:
+        return await self._driver.run(self._operations.estimate(experiment, spec, gpus, timeout_seconds))
+
+    async def estimate_accuracy(self) -> AccuracyRead:
+        return await self._driver.run(self._operations.estimate_accuracy())
 
     async def job(self, job_id: UUID | str) -> "AsyncJob":
         return AsyncJob(self, *await self._driver.run(self._operations.job(job_id)))

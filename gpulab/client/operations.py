@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -13,9 +14,12 @@ from gpulab.client.series import Metrics, Samples
 from gpulab.client.steps import Backoff, Emit, Request, Response, Steps, call
 from gpulab.errors import ConfigurationError, UnexpectedAnswer
 from gpulab.schemas import (
+    AccuracyRead,
     ArtifactPage,
     ArtifactRead,
     DryRunRead,
+    EstimateRead,
+    EstimateState,
     EventPage,
     EventRead,
     ExperimentDetail,
@@ -40,6 +44,8 @@ Snapshot: TypeAlias = tuple[JobRead, str | None]
 
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 PAGE_LIMIT = 100
+HELD_SECONDS = 20.0
+"""How long one request for an estimate is held."""
 
 
 def parsed(model: type[M], response: Response) -> M:
@@ -77,6 +83,29 @@ class Operations:
     def dry_run(self, experiment: str, spec: Mapping[str, Any] | BaseModel | None, **options: Any) -> Steps[DryRunRead]:
         response = yield from self._send(_submission(experiment, spec, None, options, query={"dry_run": "true"}))
         return parsed(DryRunRead, response)
+
+    def estimate(
+        self,
+        experiment: str,
+        spec: Mapping[str, Any] | BaseModel | None,
+        gpus: Iterable[str],
+        timeout_seconds: float,
+    ) -> Steps[EstimateRead]:
+        """Asked again until it is answered or the time is up; the last answer may be `pending`."""
+        body = {"experiment": experiment, "spec": _plain(spec), "gpus": list(gpus)}
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            left = max(0.0, min(deadline - time.monotonic(), HELD_SECONDS))
+            # Asking twice is asking once.
+            request = Request(
+                "POST", "/v1/estimates", query={"wait": f"{left:g}"}, body=body, read_timeout_seconds=left + 30
+            )
+            found = parsed(EstimateRead, (yield from self._send(request)))
+            if found.state is not EstimateState.PENDING or left <= 0:
+                return found
+
+    def estimate_accuracy(self) -> Steps[AccuracyRead]:
+        return parsed(AccuracyRead, (yield from self._send(Request("GET", "/v1/estimates/accuracy"))))
 
     def job(self, job_id: UUID | str) -> Steps[Snapshot]:
         snapshot = yield from self.refresh(job_id, None, 0, None)
@@ -206,10 +235,13 @@ def _submission(
     options: Mapping[str, Any],
     query: Mapping[str, Any] | None = None,
 ) -> Request:
-    spec = spec.model_dump(mode="json") if isinstance(spec, BaseModel) else dict(spec or {})
     given = {name: value for name, value in options.items() if value is not None}
-    body = {"experiment": experiment, "spec": spec, **given}
+    body = {"experiment": experiment, "spec": _plain(spec), **given}
     return Request("POST", "/v1/jobs", query=query or {}, headers=key_header(body, idempotency_key), body=body)
+
+
+def _plain(spec: Mapping[str, Any] | BaseModel | None) -> dict[str, Any]:
+    return spec.model_dump(mode="json") if isinstance(spec, BaseModel) else dict(spec or {})
 
 
 def key_header(body: Mapping[str, Any], idempotency_key: str | None) -> dict[str, str]:

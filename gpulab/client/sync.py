@@ -19,8 +19,10 @@ from gpulab.client.series import Metrics, Samples
 from gpulab.client.study import Study
 from gpulab.client.views import JobView
 from gpulab.schemas import (
+    AccuracyRead,
     ArtifactRead,
     DryRunRead,
+    EstimateRead,
     EventRead,
     ExperimentDetail,
     ExperimentSummary,
@@ -95,6 +97,25 @@ class Client:
     def dry_run(self, experiment: str, spec: Mapping[str, Any] | BaseModel | None = None, **options: Any) -> DryRunRead:
         """Validate a submission without queueing it; takes the options of `submit`."""
         return self._driver.run(self._operations.dry_run(experiment, spec, **options))
+
+    def estimate(
+        self,
+        experiment: str,
+        spec: Mapping[str, Any] | BaseModel | None = None,
+        *,
+        gpus: Sequence[str] = (),
+        timeout_seconds: float = 60.0,
+    ) -> EstimateRead:
+        """The GPU memory that a run would take, without running it.
+
+        Judged for the lab's GPU models and for those in `gpus`, such as `T4`. Its `state` is `pending` when the lab
+        did not answer within `timeout_seconds`. Raises InvalidRequest.
+        """
+        return self._driver.run(self._operations.estimate(experiment, spec, gpus, timeout_seconds))
+
+    def estimate_accuracy(self) -> AccuracyRead:
+        """How far the lab's predictions were off, by model family and GPU model, and the margins that follow."""
+        return self._driver.run(self._operations.estimate_accuracy())
 
     def job(self, job_id: UUID | str) -> "Job":
         """One job with everything but its series, logs and files. Raises NotFound."""

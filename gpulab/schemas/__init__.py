@@ -2,12 +2,16 @@
 
 from gpulab.schemas.audit import AuditEventRead, AuditPage
 from gpulab.schemas.estimates import (
+    AccuracyPoint,
+    AccuracyRead,
+    AccuracyRow,
     BytesInterval,
     EditRead,
     EstimateCreate,
     EstimateRead,
     EstimateState,
     GpuVerdict,
+    JobEstimateRead,
     PartsRead,
 )
 from gpulab.schemas.experiments import ExperimentDetail, ExperimentPage, ExperimentSummary, MetricRead
@@ -70,6 +74,9 @@ from gpulab.schemas.studies import (
 )
 
 __all__ = [
+    "AccuracyPoint",
+    "AccuracyRead",
+    "AccuracyRow",
     "ArtifactPage",
     "ArtifactRead",
     "AuditEventRead",
@@ -93,6 +100,7 @@ __all__ = [
     "HealthRead",
     "InvalidField",
     "JobCreate",
+    "JobEstimateRead",
     "JobPage",
     "JobRead",
     "JobSummary",

@@ -122,3 +122,52 @@ class EstimateRead(Outgoing):
     computed_seconds: float | None
     """What tracing the step took."""
     asked_at: datetime | None
+
+
+class JobEstimateRead(Outgoing):
+    """What a job is predicted to take."""
+
+    id: UUID
+    url: str
+    """Where the whole prediction is."""
+    state: EstimateState
+    peak_device_bytes: BytesInterval | None
+    """What the device will show in use by the run, on a typical GPU; null until it is there."""
+
+
+class AccuracyPoint(Outgoing):
+    """One run: what its GPU was predicted to show, and showed."""
+
+    at: datetime
+    predicted_bytes: int
+    """Likely peak of the device."""
+    measured_bytes: int | None
+    """Peak that the driver told of the run; null where it told none."""
+    predicted_allocated_bytes: int
+    allocated_bytes: int | None
+    """The allocator's peak; null where the run recorded none."""
+
+
+class AccuracyRow(Outgoing):
+    """The lab's own error for one model family on one GPU model."""
+
+    family: str
+    gpu: str
+    runs: int
+    """Of the latest, those with a measured peak of the device."""
+    median_error: float | None
+    """Of measured / predicted - 1, of the device's peak; null without runs."""
+    p95_error: float | None
+    """95th percentile of the same; above zero means predicted too little."""
+    median_allocated_error: float | None
+    """As `median_error`, of the allocator's peak."""
+    margin: float
+    """What is reserved beyond the likely peak, as a share of it."""
+    points: list[AccuracyPoint]
+    """The latest runs, oldest first."""
+
+
+class AccuracyRead(Outgoing):
+    """How well the lab predicts."""
+
+    items: list[AccuracyRow]

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from gpulab.schemas.base import Incoming, JsonObject, Line, Outgoing, Tag
+from gpulab.schemas.estimates import EstimateRead, JobEstimateRead
 from gpulab.schemas.failures import OutOfMemoryRead
 from gpulab.states import Audience, FailureCause, JobState, Priority
 
@@ -99,6 +100,8 @@ class JobRead(JobSummary):
     retry_of: UUID | None
     versions: dict[str, str] | None
     """Software the latest attempt ran with."""
+    estimate: JobEstimateRead | None = None
+    """Its predicted GPU memory; null where nothing is predicted, of which `POST /v1/estimates` says why."""
     shared_with: Audience | None = None
     """Who besides its owner and staff may read it."""
 
@@ -125,6 +128,8 @@ class DryRunRead(Outgoing):
     gpus: int | None
     exclusive: bool
     datasets: list[str]
+    estimate: EstimateRead | None = None
+    """Its predicted GPU memory; `pending` when it took longer than a dry run waits."""
 
 
 class QueueRead(Outgoing):
@@ -134,7 +139,7 @@ class QueueRead(Outgoing):
     position: int | None
     """Its place in the order in which the scheduler looks at the queue: 1 is next; null when the job does not wait."""
     reason: str
-    """A stable slug: `next_in_line`, `no_free_gpu`, `reserved_for_another`, `limit_running`, `not_waiting`, ..."""
+    """A stable slug: `next_in_line`, `estimating`, `no_free_gpu`, `reserved_for_another`, `not_waiting`, ..."""
     explanation: str
     """The reason in words."""
     estimated_start_at: datetime | None

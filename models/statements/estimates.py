@@ -9,13 +9,34 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, Update, and_, case, cast, column, func, literal, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    Select,
+    Text,
+    Update,
+    and_,
+    case,
+    cast,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.channels import ESTIMATES
-from models.estimate import FAILED, PENDING, READY, Estimate
+from models.estimate import FAILED, PENDING, READY, Estimate, MeasuredPeak
+from models.job import Job
+from models.lease import Lease
+from models.margin import QUANTILE, RUNS
 from models.node import Gpu, Node
+from models.series import SampleChunk
 
 MOST_ATTEMPTS = 3
 FAILED_ANEW_SECONDS = 60.0
@@ -27,6 +48,27 @@ QUESTION = ("id", "family", "software", "workload", "editable", "wanted")
 def ask(question: dict[str, Any]) -> Select[Any]:
     """Put a question, or add GPUs to it, and tell the scheduler. No row: nothing was new."""
     return _told(_asked(insert(Estimate).values(question)).returning(Estimate.id, Estimate.state))
+
+
+def ask_quietly(question: dict[str, Any]) -> Any:
+    """Put a question where nobody put it before, in silence; locks nothing that is there."""
+    return insert(Estimate).values(question).on_conflict_do_nothing().returning(Estimate.id)
+
+
+def want(estimate_id: UUID, gpus: dict[str, Any]) -> Update:
+    """Add GPUs to a question that has an answer."""
+    return (
+        update(Estimate)
+        .where(Estimate.id == estimate_id, Estimate.state == READY)
+        .values(
+            {
+                "wanted": Estimate.wanted.op("||", return_type=JSONB)(cast(gpus, JSONB)),
+                "state": PENDING,
+                "attempts": 0,
+                "rung_at": None,
+            }
+        )
+    )
 
 
 def ask_all(questions: Any) -> Any:
@@ -187,7 +229,7 @@ def _expiry(lease_seconds: float) -> ColumnElement[Any]:
     return func.now() + timedelta(seconds=lease_seconds)
 
 
-def states(estimate_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+def known(estimate_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     """What placing a job needs of its estimate."""
     return select(
         Estimate.id,
@@ -196,3 +238,82 @@ def states(estimate_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
         Estimate.prediction["peak_device"].label("peak_device"),
         Estimate.fits,
     ).where(Estimate.id == func.any(estimate_ids))
+
+
+def excesses() -> Select[*tuple[Any, ...]]:
+    """Of each family and GPU model: how many of the latest runs were measured, and the quantile of their excess."""
+    latest = (
+        select(
+            MeasuredPeak.family,
+            MeasuredPeak.gpu,
+            (MeasuredPeak.device_bytes * 1.0 / MeasuredPeak.predicted_likely_bytes - 1).label("excess"),
+            func.row_number()
+            .over(partition_by=(MeasuredPeak.family, MeasuredPeak.gpu), order_by=MeasuredPeak.at.desc())
+            .label("place"),
+        )
+        .where(MeasuredPeak.device_bytes.is_not(None))
+        .subquery()
+    )
+    quantile = cast(func.percentile_cont(QUANTILE).within_group(latest.c.excess), Float(53))
+    return (
+        select(latest.c.family, latest.c.gpu, func.count().label("runs"), quantile.label("excess"))
+        .where(latest.c.place <= RUNS)
+        .group_by(latest.c.family, latest.c.gpu)
+    )
+
+
+def measured(*, limit: int) -> Select[*tuple[Any, ...]]:
+    """The latest runs of each family and GPU model, oldest first."""
+    table = MeasuredPeak.__table__
+    place = func.row_number().over(partition_by=(table.c.family, table.c.gpu), order_by=table.c.at.desc())
+    latest = select(*table.c, place.label("place")).subquery()
+    return select(latest).where(latest.c.place <= limit).order_by(latest.c.family, latest.c.gpu, latest.c.at)
+
+
+def measure(job_id: UUID) -> Any:
+    """Keep what a run on a GPU was predicted to take and what its samples show, where both are known."""
+    allocated = func.coalesce(_peak("allocator", "peak_allocated_bytes"), _peak("allocator", "allocated_bytes"))
+    alone = case((Lease.reserved_bytes.is_(None), _peak("gpu", "device_used_bytes")), else_=None)
+    device = func.coalesce(_peak("gpu", "process_used_bytes"), alone)
+    fit = Estimate.fits[func.concat(Gpu.name, "/", Gpu.memory_total_bytes)]["peak_device"]
+    peak = func.coalesce(fit, Estimate.prediction["peak_device"])
+    found = (
+        select(
+            Job.id,
+            Job.attempt,
+            Estimate.id,
+            Estimate.family,
+            Gpu.name,
+            _number(Estimate.prediction["peak_allocated_bytes"]),
+            _number(Estimate.prediction["peak_reserved_bytes"]),
+            *(_number(peak.op("->", return_type=JSONB)(end)) for end in ("low_bytes", "likely_bytes", "high_bytes")),
+            allocated,
+            _peak("allocator", "reserved_bytes"),
+            device,
+        )
+        .join(Estimate, Estimate.id == Job.estimate_id)
+        .join(Lease, and_(Lease.job_id == Job.id, Lease.attempt == Job.attempt))
+        .join(Gpu, Gpu.uuid == Job.gpu_uuids[1])
+        .where(Job.id == job_id, Estimate.prediction.is_not(None), func.coalesce(allocated, device).is_not(None))
+    )
+    columns = [column.name for column in MeasuredPeak.__table__.columns if column.name != "at"]
+    return insert(MeasuredPeak).from_select(columns, found).on_conflict_do_nothing()
+
+
+def _peak(source: str, name: str) -> Any:
+    """The greatest value of a track of the job's latest attempt; null where every value is."""
+    every = func.jsonb_array_elements_text(func.coalesce(SampleChunk.values[name], cast([], JSONB))).table_valued(
+        "value"
+    )
+    return (
+        select(func.max(cast(every.c.value, BigInteger)))
+        .select_from(SampleChunk)
+        .join(every, true())
+        .where(SampleChunk.job_id == Job.id, SampleChunk.attempt == Job.attempt, SampleChunk.source == source)
+        .correlate(Job)
+        .scalar_subquery()
+    )
+
+
+def _number(value: Any) -> Any:
+    return cast(value, BigInteger)

@@ -9,10 +9,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, array, insert
 
 from gpulab.states import JobState
 from models.channels import CANCEL, JOBS
+from models.estimate import Estimate
 from models.event import JobEvent
 from models.job import Job
 from models.lease import Lease
 from models.person import User
+from models.statements.estimates import ask_quietly
 from models.statements.sharing import shared
 from models.statements.transitions import OLD_STATE, announce
 from models.study import StudyRun
@@ -46,6 +48,23 @@ def submit(
     return announce(changed, event="job.submitted", actor=actor, message=message, notify=notify)
 
 
+def submit_asking(
+    values: dict[str, Any],
+    question: dict[str, Any],
+    *,
+    actor: str | ColumnElement[str],
+    message: str | ColumnElement[str],
+) -> Select[Any]:
+    """As `submit` without a notice, and the question about the job's memory where nobody put it before.
+
+    The row also holds what is known of the answer: `estimate_state`, `estimate_peak`.
+    """
+    known = [column.where(Estimate.id == question["id"]).scalar_subquery() for column in _ESTIMATE]
+    statement = submit(values | {"estimate_id": question["id"]}, actor=actor, message=message, notify=False)
+    labelled = (column.label(name) for column, name in zip(known, ESTIMATE_NAMES, strict=True))
+    return statement.add_columns(*labelled).add_cte(ask_quietly(question).cte("asked"))
+
+
 def submit_all(
     orders: Select[Any], *, actor: str | ColumnElement[str], message: str | ColumnElement[str]
 ) -> Select[Any]:
@@ -66,6 +85,8 @@ def tell(notices: Sequence[str]) -> Select[*tuple[Any, ...]]:
     return select(func.set_config("synchronous_commit", "off", True), func.pg_notify(JOBS, notice))
 
 
+ESTIMATE_NAMES = ("estimate_state", "estimate_peak")
+_ESTIMATE = (select(Estimate.state), select(Estimate.prediction["peak_device"]))
 OWNER = User.name.label("owner")
 OWNER_TEAM = User.team.label("owner_team")
 SUMMARY = (
@@ -95,9 +116,8 @@ SUMMARY = (
 
 
 def by_id(job_id: UUID) -> Select[*tuple[Any, ...]]:
-    """Every column of the job, its owner's name as `owner` and their team as `owner_team`."""
-    columns = (*Job.__table__.columns, OWNER, OWNER_TEAM)
-    return select(*columns).join(User, User.id == Job.owner_id).where(Job.id == job_id)
+    """Every column of the job, its owner's name as `owner` and their team as `owner_team`, what is predicted."""
+    return select(*_whole_job()).join(User, User.id == Job.owner_id).where(Job.id == job_id)
 
 
 def standing(job_id: UUID) -> Select[*tuple[Any, ...]]:
@@ -111,10 +131,19 @@ def standing(job_id: UUID) -> Select[*tuple[Any, ...]]:
 
 def by_idempotency_key(owner_id: UUID, key: str) -> Select[*tuple[Any, ...]]:
     return (
-        select(*Job.__table__.columns, OWNER)
+        select(*_whole_job())
         .join(User, User.id == Job.owner_id)
         .where(Job.owner_id == owner_id, Job.idempotency_key == key)
     )
+
+
+def _whole_job() -> tuple[Any, ...]:
+    own = Estimate.id == Job.estimate_id
+    predicted = (
+        column.where(own).correlate(Job).scalar_subquery().label(name)
+        for column, name in zip(_ESTIMATE, ESTIMATE_NAMES, strict=True)
+    )
+    return (*Job.__table__.columns, OWNER, OWNER_TEAM, *predicted)
 
 
 def page(

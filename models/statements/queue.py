@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Text, Update, Uuid, func, literal, select, update
+from sqlalchemy import ARRAY, Select, Text, Update, Uuid, and_, func, literal, select, update
 
-from gpulab.states import JobState
+from gpulab.states import FailureCause, JobState
 from models.job import Job
+from models.statements.transitions import announce, moved
 
 
 def waiting() -> Select[*tuple[Any, ...]]:
@@ -24,10 +25,21 @@ def waiting() -> Select[*tuple[Any, ...]]:
             Job.time_limit_seconds,
             Job.submitted_at,
             Job.wait_reason,
+            Job.estimate_id,
         )
         .where(Job.state == JobState.QUEUED)
         .order_by(Job.id)
     )
+
+
+def refuse(job_id: UUID, message: str) -> Select[Any]:
+    """End a queued job that no GPU of the lab can hold. No row: it no longer waits."""
+    changed = moved(
+        [JobState.FAILED],
+        and_(Job.id == job_id, Job.state == JobState.QUEUED),
+        values={"cause": FailureCause.CANNOT_FIT, "message": message, "wait_reason": None},
+    )
+    return announce(changed, event="job.failed", actor="scheduler", message=message)
 
 
 def explain(reasons: Sequence[tuple[UUID, str, str]]) -> Update:

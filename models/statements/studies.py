@@ -51,6 +51,7 @@ ORDER = (
     "gpus",
     "exclusive",
     "datasets",
+    "estimate_id",
 )
 COPIED_BY_RETRY = ("owner_id", *ORDER, "gpu_memory_bytes")
 
@@ -304,6 +305,7 @@ def _given(runs: Any) -> CTE:
             column("gpus", Integer),
             column("exclusive", Boolean),
             column("datasets", ARRAY(Text)),
+            column("estimate_id", Uuid),
             name="given_run",
         )
         .render_derived(with_types=True)

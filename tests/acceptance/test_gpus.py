@@ -15,9 +15,9 @@ NVML_ERROR_GPU_IS_LOST = 15
 class GpuLab(Lab):
     """A lab on a machine of two fake GPUs of 80 GiB."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.world = FakeNvml(folder, build_library(folder))
-        super().__init__(folder, settings=self.world.env)
+        super().__init__(folder, settings={**self.world.env, **settings})
         self.show(GIB)
 
     def show(self, used_bytes: int | None, *, broken: bool = False) -> None:

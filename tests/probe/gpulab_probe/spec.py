@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from experiments.contract import Experiment, GpuUse, Result, Spec
+from experiments.memory.contract import Workload
 
 
 class ProbeSpec(Spec):
@@ -23,6 +24,8 @@ class ProbeSpec(Spec):
     """How it ends after the last step."""
     dataset: str | None = None
     """A data set it asks for."""
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    """The probe on a GPU says that it trains a ResNet-18 in batches of so many pictures; null says nothing."""
 
 
 class ProbeResult(Result):
@@ -43,4 +46,9 @@ EXPERIMENT = Experiment(
     datasets=lambda spec: (spec.dataset,) if spec.dataset else (),
 )
 
-GPU_EXPERIMENT = replace(EXPERIMENT, slug="probe-gpu", title="Probe on a GPU", gpu=GpuUse.PREFERRED)
+
+def workload(spec: ProbeSpec) -> Workload | None:
+    return None if spec.batch_size is None else Workload(model="resnet18", batch_size=spec.batch_size)
+
+
+GPU_EXPERIMENT = replace(EXPERIMENT, slug="probe-gpu", title="Probe on a GPU", gpu=GpuUse.PREFERRED, workload=workload)

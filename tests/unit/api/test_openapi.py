@@ -89,6 +89,7 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
         *(f"GET {job}/{part}" for part in ("metrics", "samples", "logs", "events", "artifacts", "queue", "stream")),
         f"GET {job}/artifacts/{{name}}",
         "POST /v1/estimates",
+        "GET /v1/estimates/accuracy",
         "GET /v1/estimates/{estimate_id}",
         "POST /v1/studies",
         "GET /v1/studies",

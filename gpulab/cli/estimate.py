@@ -1,0 +1,115 @@
+"""`gpulab estimate`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpulab.cli.failures import BadInput
+from gpulab.cli.lab import Lab, lab_command, print_json
+from gpulab.cli.submit import read_order
+
+if TYPE_CHECKING:
+    from gpulab.schemas import AccuracyRead, BytesInterval, EstimateRead, GpuVerdict
+
+app = typer.Typer()
+
+
+@lab_command(app)
+def estimate(
+    lab: Lab,
+    experiment: Annotated[
+        str | None,
+        typer.Argument(metavar="EXPERIMENT|SPEC.yaml", help="An experiment's slug, or a file that names one."),
+    ] = None,
+    spec: Annotated[str | None, typer.Option(help="The spec: a JSON object, or a YAML or JSON file.")] = None,
+    parameters: Annotated[
+        list[str] | None, typer.Option("-p", "--param", metavar="KEY=VALUE", help="One field of the spec; repeatable.")
+    ] = None,
+    gpus: Annotated[
+        list[str] | None, typer.Option("--gpu", metavar="MODEL", help="Judge this GPU model too, as T4; repeatable.")
+    ] = None,
+    accuracy: Annotated[bool, typer.Option("--accuracy", help="Show how far the lab's predictions were off.")] = False,
+) -> None:
+    """Predict the GPU memory of a run, split by cause, and whether it fits."""
+    if accuracy:
+        _show_accuracy(lab, lab.client.estimate_accuracy())
+        return
+    if experiment is None:
+        raise BadInput("name an experiment, or give --accuracy")
+    order = read_order(experiment, spec, parameters or [])
+    found = lab.client.estimate(order["experiment"], order["spec"], gpus=gpus or ())
+    if lab.as_json:
+        print_json(found)
+    else:
+        _show(found)
+
+
+def _show(found: "EstimateRead") -> None:
+    from gpulab.cli.tables import byte_size, print_facts
+
+    if found.peak_device_bytes is None or found.parts is None:
+        print(f"{found.state.replace('_', ' ')}: {found.reason or 'a worker is at it; ask again'}")
+        return
+    parts = found.parts.model_dump(exclude={"convolution_workspace", "cuda_context"})
+    print_facts(
+        [
+            ("peak on the device", _interval(found.peak_device_bytes)),
+            ("allocated", byte_size(found.peak_allocated_bytes)),
+            ("reserved", byte_size(found.peak_reserved_bytes)),
+            ("in the phase", found.peak_phase),
+        ]
+    )
+    print()
+    print_facts((name.removesuffix("_bytes").replace("_", " "), byte_size(value)) for name, value in parts.items())
+    print_facts(
+        [
+            ("convolution workspace", _interval(found.parts.convolution_workspace)),
+            ("CUDA context", _interval(found.parts.cuda_context)),
+        ]
+    )
+    for verdict in found.gpus:
+        _show_verdict(verdict)
+
+
+def _show_verdict(gpu: "GpuVerdict") -> None:
+    from gpulab.cli.tables import byte_size
+
+    words = {"fits": "fits", "fits_up_to": f"fits up to batch {gpu.max_batch_size}", "cannot_fit": "cannot fit"}
+    likely = "" if gpu.certain else " likely"
+    largest = f", up to batch {gpu.max_batch_size}" if gpu.verdict == "fits" else ""
+    print(f"\n{gpu.name} ({byte_size(gpu.total_bytes)}):{likely} {words[gpu.verdict]}{largest}")
+    for edit in gpu.edits:
+        change = ", ".join(f"{name}={value}" for name, value in edit.change.items())
+        print(f"  {change}: {byte_size(edit.peak_device_bytes.likely_bytes)}. {edit.reason}")
+
+
+def _show_accuracy(lab: Lab, found: "AccuracyRead") -> None:
+    from gpulab.cli.tables import print_table
+
+    if lab.as_json:
+        print_json(found)
+    elif not found.items:
+        print("no run on a GPU has been measured yet")
+    else:
+        rows = (
+            [
+                row.family,
+                row.gpu,
+                str(row.runs),
+                _percent(row.median_error),
+                _percent(row.p95_error),
+                f"{row.margin:.1%}",
+            ]
+            for row in found.items
+        )
+        print_table(["FAMILY", "GPU", "RUNS", "MEDIAN ERROR", "95 %", "MARGIN"], rows)
+
+
+def _percent(share: float | None) -> str:
+    return "?" if share is None else f"{share:+.1%}"
+
+
+def _interval(found: "BytesInterval") -> str:
+    from gpulab.cli.tables import byte_size
+
+    return f"{byte_size(found.likely_bytes)} ({byte_size(found.low_bytes)} to {byte_size(found.high_bytes)})"

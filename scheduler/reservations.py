@@ -1,0 +1,153 @@
+"""What a job that does not say is given of a GPU's memory: its predicted peak and a margin that the lab has learned."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from models.estimate import FAILED, READY
+from models.margin import margin
+from models.settings import SchedulerSettings
+from models.statements import estimates
+from scheduler.room import GpuRoom, NodeRoom
+from scheduler.terms import Wait
+
+ESTIMATING = Wait("estimating", "its GPU memory is being predicted; a worker answers within seconds")
+LEARNED_SECONDS = 30.0
+"""So often the margins are looked up anew."""
+GIB = 2**30
+Excesses = Mapping[tuple[str, str], tuple[int, float]]
+"""By family and GPU model: runs, and the quantile of their excess."""
+
+
+@dataclass(slots=True)
+class SortedOut:
+    """The queue by what its predictions say."""
+
+    rows: list[Any] = field(default_factory=list)
+    """Those to place."""
+    reserved: dict[UUID, int] = field(default_factory=dict)
+    """Bytes on each GPU for jobs that did not say themselves."""
+    estimating: list[Any] = field(default_factory=list)
+    refused: list[tuple[UUID, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What an answered question means for its jobs in this lab."""
+
+    reserve_bytes: int | None
+    refusal: str | None
+
+
+class Reservations:
+    """Keeps what was answered for the GPUs of the lab until it learns anew."""
+
+    def __init__(self, settings: SchedulerSettings) -> None:
+        self._wait_seconds = settings.estimate_wait_seconds
+        self._excesses: Excesses = {}
+        self._learned_at = -LEARNED_SECONDS
+        self._known: dict[UUID, Outlook] = {}
+        self._known_for: set[str] = set()
+
+    def of(self, connection: Connection, rows: Sequence[Any], rooms: Iterable[NodeRoom], now: float) -> SortedOut:
+        """`now` is Unix seconds by the clock of the database."""
+        gpus = {f"{gpu.model}/{gpu.total_bytes}": gpu for room in rooms for gpu in room.gpus}
+        asked = {row.estimate_id for row in rows if _is_open(row)} if gpus else set()
+        if not asked:
+            return SortedOut(list(rows))
+        if self._learn(connection) or self._known_for != gpus.keys():
+            self._known, self._known_for = {}, set(gpus)
+        for answer in connection.execute(estimates.known(list(asked - self._known.keys()))):
+            if (found_now := self._outlook(connection, answer, gpus)) is not None:
+                self._known[answer.id] = found_now
+        found = SortedOut()
+        for row in rows:
+            self._sort(row, self._known.get(row.estimate_id) if _is_open(row) else NO_OUTLOOK, now, found)
+        return found
+
+    def _sort(self, row: Any, outlook: Outlook | None, now: float, found: SortedOut) -> None:
+        if outlook is None and now - row.submitted_at.timestamp() < self._wait_seconds:
+            found.estimating.append(row)
+            return
+        if outlook is not None and outlook.refusal is not None:
+            found.refused.append((row.id, outlook.refusal))
+            return
+        if outlook is not None and outlook.reserve_bytes is not None and not row.exclusive:
+            found.reserved[row.id] = outlook.reserve_bytes
+        found.rows.append(row)
+
+    def _outlook(self, connection: Connection, row: Any, gpus: Mapping[str, GpuRoom]) -> Outlook | None:
+        """Null while a worker is at it."""
+        if row.state == FAILED:
+            return NO_OUTLOOK
+        missing = {key: gpu for key, gpu in gpus.items() if key not in row.fits and gpu.total_bytes}
+        if row.state == READY and missing:
+            # A model that came to the lab after the question.
+            wanted = {key: {"name": gpu.model, "total_bytes": gpu.total_bytes} for key, gpu in missing.items()}
+            connection.execute(estimates.want(row.id, wanted))
+        return None if missing else outlook(row.family, row.fits, gpus, self._excesses)
+
+    def _learn(self, connection: Connection) -> bool:
+        """Whether it was time to look again."""
+        if time.monotonic() - self._learned_at < LEARNED_SECONDS:
+            return False
+        self._learned_at = time.monotonic()
+        rows = connection.execute(estimates.excesses())
+        self._excesses = {(row.family, row.gpu): (row.runs, row.excess) for row in rows}
+        return True
+
+
+NO_OUTLOOK = Outlook(None, None)
+
+
+def outlook(family: str, fits: Mapping[str, Any], gpus: Mapping[str, GpuRoom], excesses: Excesses) -> Outlook:
+    """From the verdicts of all GPU models of the lab. A device that hides its memory is trusted to hold anything."""
+    sizes = {key: gpu.total_bytes for key, gpu in gpus.items()}
+    if any(size is None for size in sizes.values()):
+        return NO_OUTLOOK
+    largest_key = max(sizes, key=lambda key: sizes[key] or 0)
+    largest = sizes[largest_key] or 0
+    if all(fits[key]["peak_device"]["low_bytes"] > (size or 0) for key, size in sizes.items()):
+        return Outlook(None, refusal(fits[largest_key], gpus[largest_key].model, largest))
+    needs = [
+        reserve(fits[key]["peak_device"], *excesses.get((family, gpu.model), (0, None))) for key, gpu in gpus.items()
+    ]
+    return Outlook(min(max(needs), largest), None)
+
+
+def reserve(peak: Mapping[str, int], runs: int, excess: float | None) -> int:
+    """Bytes to reserve for a predicted peak of a device, given what was learned of runs like it."""
+    prior = peak["high_bytes"] / peak["likely_bytes"] - 1
+    return ceil(peak["likely_bytes"] * (1 + margin(prior, runs, excess)))
+
+
+def refusal(fit: Mapping[str, Any], model: str, total_bytes: int) -> str:
+    """Why it cannot fit, in numbers, and what to change."""
+    peak = fit["peak_device"]
+    message = (
+        f"it needs {_gib(peak['low_bytes'])} of GPU memory at the least, likely {_gib(peak['likely_bytes'])}, and the "
+        f"largest GPU of the lab, {model}, has {_gib(total_bytes)}"
+    )
+    helpful = [edit for edit in fit["edits"] if edit["fits"]]
+    nearest = "; it would fit with " if helpful else "; nearest comes "
+    edits = [_edit(edit) for edit in helpful or fit["edits"]]
+    return message + (nearest + ", or ".join(edits) if edits else "")
+
+
+def _edit(edit: Mapping[str, Any]) -> str:
+    change = " and ".join(f"{name}={value}" for name, value in edit["change"].items())
+    return f"{change} ({_gib(edit['peak_device']['likely_bytes'])})"
+
+
+def _gib(size_bytes: int) -> str:
+    return f"{size_bytes / GIB:.1f} GiB"
+
+
+def _is_open(row: Any) -> bool:
+    """Whether a prediction has a say: the user did not, and a GPU may be involved."""
+    return row.estimate_id is not None and row.gpu_memory_bytes is None and row.gpus != 0
