@@ -12,7 +12,7 @@ JOBS ?= 2
 TRAINING := tests/unit/experiments tests/unit/studies tests/unit/memory
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock up doctor demo dashboard try-dashboard check format test test-unit test-integration \
+.PHONY: help install lock up doctor demo docs dashboard try-dashboard check format test test-unit test-integration \
 	test-acceptance test-browser bench clean distclean
 
 help: ## Show this list
@@ -51,6 +51,9 @@ $(PACKAGES): dashboard/package-lock.json | $(INSTALLED)
 $(PAGES): $(PACKAGES) $(PAGES_FROM) | $(INSTALLED)
 	$(BIN)/python -m api.contract > dashboard/openapi.json
 	cd dashboard && $(WITH_NODE) npm run build
+
+docs: $(INSTALLED) ## Build the documentation as a site, into build/docs/site; a broken link fails it
+	$(BIN)/python -m docs_site
 
 # A lab works without its pages, and says so where they would be.
 try-dashboard:

@@ -17,7 +17,7 @@ LEGEND_CELLS = 31
 WIDE_CELLS = FIXED_CELLS + LEGEND_CELLS + 6
 """From here on a GPU fits in one line."""
 NARROWEST_CELLS = 24
-NODE_STYLES = {"up": "bold green", "draining": "bold yellow", "down": "bold red"}
+NODE_STYLES = {"up": "bold green", "draining": "bold yellow", "set_aside": "bold yellow", "down": "bold red"}
 HOT_CELSIUS = 85
 
 
