@@ -89,6 +89,15 @@ const studies = createRoute({
   path: "/studies",
   component: lazyRouteComponent(() => import("./pages/Studies"), "Studies"),
 });
+const newStudy = createRoute({
+  getParentRoute: () => inside,
+  path: "/studies/new",
+  validateSearch: (search): { kind?: "grid"; experiment?: string } => ({
+    kind: oneOf(search["kind"], ["grid"] as const),
+    experiment: text(search["experiment"]),
+  }),
+  component: lazyRouteComponent(() => import("./pages/NewStudy"), "NewStudy"),
+});
 const study = createRoute({
   getParentRoute: () => inside,
   path: "/studies/$id",
@@ -99,13 +108,24 @@ const nodes = createRoute({
   path: "/nodes",
   component: lazyRouteComponent(() => import("./pages/Nodes"), "Nodes"),
 });
+const predictions = createRoute({
+  getParentRoute: () => inside,
+  path: "/predictions",
+  component: lazyRouteComponent(() => import("./pages/Predictions"), "Predictions"),
+});
+const account = createRoute({
+  getParentRoute: () => inside,
+  path: "/account",
+  component: lazyRouteComponent(() => import("./pages/Account"), "Account"),
+});
 const people = createRoute({
   getParentRoute: () => inside,
   path: "/class",
   component: lazyRouteComponent(() => import("./pages/Class"), "Class"),
 });
 
-const tree = root.addChildren([signIn, inside.addChildren([lab, jobs, job, compare, submit, studies, study, nodes, people])]);
+const pages = [lab, jobs, job, compare, submit, studies, newStudy, study, predictions, nodes, people, account] as const;
+const tree = root.addChildren([signIn, inside.addChildren(pages)]);
 
 export function createTheRouter(queries: QueryClient) {
   return createRouter({

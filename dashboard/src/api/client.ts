@@ -44,6 +44,12 @@ export async function data<T>(asked: Promise<Answer<T>>): Promise<T> {
   throw new Refused(problemOf(error, response));
 }
 
+/** That something was done, where the answer has no content; or a `Refused`. */
+export async function done(asked: Promise<Answer<unknown>>): Promise<void> {
+  const { error, response } = await asked;
+  if (!response.ok) throw new Refused(problemOf(error, response));
+}
+
 /** A file of the API. */
 export async function file(path: string, signal?: AbortSignal): Promise<Response> {
   const response = await authorized(new Request(new URL(path, location.origin), { signal: signal ?? null }));

@@ -139,6 +139,28 @@ export const study = (id: string) =>
     queryFn: ({ signal }) => data(api.GET("/v1/studies/{study_id}", { params: { path: { study_id: id } }, signal })),
   });
 
+export const assignments = queryOptions({
+  queryKey: ["assignments"],
+  queryFn: ({ signal }) => data(api.GET("/v1/assignments", { params: { query: { limit: 50 } }, signal })),
+});
+
+/** How far off the lab's predictions of memory were. */
+export const accuracy = queryOptions({
+  queryKey: ["accuracy"],
+  queryFn: ({ signal }) => data(api.GET("/v1/estimates/accuracy", { signal })),
+});
+
+export const nodeEvents = (name: string) =>
+  queryOptions({
+    queryKey: ["nodes", name, "events"],
+    queryFn: ({ signal }) => data(api.GET("/v1/nodes/{name}/events", { params: { path: { name } }, signal })),
+  });
+
+export const tokens = queryOptions({
+  queryKey: ["tokens"],
+  queryFn: ({ signal }) => data(api.GET("/v1/tokens", { params: { query: { limit: 100 } }, signal })),
+});
+
 /** The text of a small file. */
 export const words = (id: string, name: string, sha256: string) =>
   queryOptions({

@@ -19,6 +19,7 @@ import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import {
   FlaskConical,
   GitCompareArrows,
+  KeyRound,
   LayoutDashboard,
   ListChecks,
   LogOut,
@@ -26,6 +27,7 @@ import {
   Plus,
   Server,
   Sun,
+  Target,
   Unplug,
   User,
   Users,
@@ -41,7 +43,7 @@ import { ago } from "../format";
 import { PlaceLink } from "./Links";
 import { useNow } from "./Time";
 
-type Place = { to: "/" | "/jobs" | "/submit" | "/studies" | "/compare" | "/class" | "/nodes"; label: string; icon: LucideIcon; staff?: true };
+type Place = { to: "/" | "/jobs" | "/submit" | "/studies" | "/compare" | "/predictions" | "/class" | "/nodes"; label: string; icon: LucideIcon; staff?: true };
 
 const PLACES: Place[] = [
   { to: "/", label: "Lab", icon: LayoutDashboard },
@@ -49,6 +51,7 @@ const PLACES: Place[] = [
   { to: "/submit", label: "Submit", icon: Plus },
   { to: "/studies", label: "Studies", icon: FlaskConical },
   { to: "/compare", label: "Compare", icon: GitCompareArrows },
+  { to: "/predictions", label: "Predictions", icon: Target },
   { to: "/class", label: "Class", icon: Users, staff: true },
   { to: "/nodes", label: "Machines", icon: Server, staff: true },
 ];
@@ -156,6 +159,9 @@ function Person() {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{data ? `${data.name}, ${data.role}` : "Signed in"}</Menu.Label>
+        <Menu.Item leftSection={<KeyRound size={16} aria-hidden />} renderRoot={(props) => <Link to="/account" {...props} />}>
+          Account and tokens
+        </Menu.Item>
         <Menu.Item leftSection={<LogOut size={16} aria-hidden />} onClick={() => void api.DELETE("/v1/session").finally(forget)}>
           Sign out
         </Menu.Item>

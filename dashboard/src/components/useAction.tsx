@@ -3,7 +3,10 @@
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 
-export function useAction<In, Out>(act: (given: In) => Promise<Out>, done: (result: Out) => string | null | Promise<string | null>) {
+type Word = string | null;
+
+/** `inPlace`: what went wrong is shown where it was asked for, and not as a passing notice. */
+export function useAction<In, Out>(act: (given: In) => Promise<Out>, done: (result: Out) => Word | Promise<Word>, inPlace = false) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: act,
@@ -12,6 +15,8 @@ export function useAction<In, Out>(act: (given: In) => Promise<Out>, done: (resu
       if (said !== null) notifications.show({ message: said, color: "teal" });
       await client.invalidateQueries({ predicate: (query) => query.queryKey[0] !== "artifact" });
     },
-    onError: (error) => notifications.show({ title: "This did not work", message: error.message, color: "red", autoClose: 10_000 }),
+    onError: (error) => {
+      if (!inPlace) notifications.show({ title: "This did not work", message: error.message, color: "red", autoClose: 10_000 });
+    },
   });
 }

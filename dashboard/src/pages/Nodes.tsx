@@ -1,6 +1,6 @@
 /** The machines, for staff: health, versions, data, and taking one out of use. */
 
-import { Button, Card, Group, Modal, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Button, Card, Group, Stack, Text, TextInput, Timeline, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
@@ -8,12 +8,13 @@ import { useState } from "react";
 import { api, data } from "../api/client";
 import * as queries from "../api/queries";
 import type { NodeRead } from "../api/schema";
+import { Ask, Dialog } from "../components/Dialog";
 import { Facts } from "../components/Facts";
-import { Answer, Empty } from "../components/Feedback";
+import { Answer, Empty, Failure } from "../components/Feedback";
 import { NodeState } from "../components/NodeState";
 import { Ago, useNow } from "../components/Time";
 import { useAction } from "../components/useAction";
-import { bytes } from "../format";
+import { bytes, fullTime, words } from "../format";
 
 export function Nodes() {
   const query = useQuery(queries.nodes);
@@ -78,8 +79,46 @@ function Machine({ node }: { node: NodeRead }) {
             </Text>
           </Text>
         ))}
+        <Happened node={node} />
       </Stack>
     </Card>
+  );
+}
+
+const LATEST = 3;
+
+/** What happened to the machine, newest first; the older on demand. */
+function Happened({ node }: { node: NodeRead }) {
+  const query = useQuery({ ...queries.nodeEvents(node.name), refetchInterval: 10_000 });
+  const [all, showAll] = useState(false);
+  const items = query.data?.items ?? [];
+  if (items.length === 0) return query.error ? <Failure error={query.error} again={() => void query.refetch()} /> : null;
+  const shown = all ? items : items.slice(0, LATEST);
+  return (
+    <div className="device">
+      <Title order={3} size="h6">
+        What happened to it
+      </Title>
+      <Timeline bulletSize={12} lineWidth={2} aria-label={`History of ${node.name}`}>
+        {shown.map((event) => (
+          <Timeline.Item key={event.id} title={words(event.type)}>
+            {event.message !== "" && (
+              <Text size="sm" className="break">
+                {event.message}
+              </Text>
+            )}
+            <Text size="xs" c="dimmed" className="numbers">
+              <time dateTime={event.at}>{fullTime(event.at)}</time>, by {event.actor}
+            </Text>
+          </Timeline.Item>
+        ))}
+      </Timeline>
+      {items.length > LATEST && (
+        <Button size="compact-xs" variant="default" style={{ justifySelf: "start" }} aria-expanded={all} onClick={() => showAll(!all)}>
+          {all ? "Only the latest" : `All ${items.length}`}
+        </Button>
+      )}
+    </div>
   );
 }
 
@@ -94,6 +133,7 @@ function Drain({ node }: { node: NodeRead }) {
       close();
       return `No further job starts on ${node.name}.`;
     },
+    true,
   );
   const undrain = useAction(
     () => data(api.POST("/v1/nodes/{name}/undrain", { params: { path } })),
@@ -112,22 +152,12 @@ function Drain({ node }: { node: NodeRead }) {
       <Button size="xs" variant="default" onClick={open}>
         Drain
       </Button>
-      <Modal opened={opened} onClose={close} title={`Drain ${node.name}`} closeButtonProps={{ "aria-label": "Close" }}>
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            drain.mutate(undefined);
-          }}
-        >
-          <Stack>
-            <Text size="sm">No further job starts on it; those that run go on to their end.</Text>
-            <TextInput label="Reason" description="For people who wonder" value={reason} onChange={(event) => setReason(event.currentTarget.value)} data-autofocus />
-            <Button type="submit" loading={drain.isPending}>
-              Drain
-            </Button>
-          </Stack>
-        </form>
-      </Modal>
+      <Dialog title={`Drain ${node.name}`} opened={opened} close={close}>
+        <Ask action="Drain" busy={drain.isPending} error={drain.error} send={() => drain.mutate(undefined)}>
+          <Text size="sm">No further job starts on it; those that run go on to their end.</Text>
+          <TextInput label="Reason" description="For people who wonder" value={reason} onChange={(event) => setReason(event.currentTarget.value)} data-autofocus />
+        </Ask>
+      </Dialog>
     </>
   );
 }

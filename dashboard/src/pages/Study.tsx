@@ -11,10 +11,12 @@ import type { StudyRead } from "../api/schema";
 import { Facts } from "../components/Facts";
 import { Answer } from "../components/Feedback";
 import { AnchorLink, ButtonLink } from "../components/Links";
+import { Share } from "../components/Share";
 import { Ago, useNow } from "../components/Time";
 import { useAction } from "../components/useAction";
 import { percent } from "../format";
 import { StudyState } from "./Studies";
+import { AddSeeds } from "./study/AddSeeds";
 import { Comparison } from "./study/Comparison";
 import { Report } from "./study/Report";
 
@@ -88,6 +90,8 @@ function Head({ study }: { study: StudyRead }) {
           )}
         </div>
         <Group gap="xs">
+          <Share owner={study.owner} audience={study.shared_with ?? null} share={(audience) => data(api.POST("/v1/studies/{study_id}/share", { ...at, body: { audience } }))} />
+          {study.state !== "cancelled" && study.seeds.length > 0 && <AddSeeds study={study} />}
           {jobs.length >= 2 && (
             <ButtonLink variant="default" size="sm" leftSection={<GitCompareArrows size={16} aria-hidden />} to="/compare" search={{ jobs: jobs.slice(0, 20) }}>
               Compare runs

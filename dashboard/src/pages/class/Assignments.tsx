@@ -1,22 +1,19 @@
 /** How the class stands with what it has to hand in: who is done, who is stuck and on what. */
 
-import { Badge, Card, Group, Select, Stack, Table, Text } from "@mantine/core";
+import { Badge, Card, Center, Group, Select, Stack, Table, Text } from "@mantine/core";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { Circle, CircleCheck, CircleX, Hourglass, type LucideIcon } from "lucide-react";
 import { useState } from "react";
 
 import { api, data } from "../../api/client";
+import * as queries from "../../api/queries";
 import type { StandingRead } from "../../api/schema";
 import { Answer, Empty } from "../../components/Feedback";
 import { AnchorLink } from "../../components/Links";
 import { causeName } from "../../components/StateBadge";
 import { Ago, useNow } from "../../components/Time";
 import { fullTime } from "../../format";
-
-const assignments = queryOptions({
-  queryKey: ["assignments"],
-  queryFn: ({ signal }) => data(api.GET("/v1/assignments", { params: { query: { limit: 50 } }, signal })),
-});
+import { EditAssignment, NewAssignment } from "./AssignmentForm";
 
 const overview = (id: string) =>
   queryOptions({
@@ -35,22 +32,31 @@ const LOOKS: Record<StandingRead["state"], { color: string; icon: LucideIcon; wo
 const ORDER = Object.keys(LOOKS);
 
 export function Assignments() {
-  const query = useQuery(assignments);
+  const query = useQuery(queries.assignments);
   const [chosen, choose] = useState<string | null>(null);
   return (
     <Answer query={query}>
       {({ items }) => {
-        const id = chosen ?? items[0]?.id;
-        return id === undefined ? (
+        const assignment = items.find((item) => item.id === chosen) ?? items[0];
+        return assignment === undefined ? (
           <Card>
             <Empty title="No assignment yet">
-              One is made over HTTP, with a name, a deadline and the questions that belong to it: <code>POST /v1/assignments</code>
+              One says what the class is to hand in and until when; then this page shows who is done and who is stuck.
+              <Center mt="sm">
+                <NewAssignment made={choose} />
+              </Center>
             </Empty>
           </Card>
         ) : (
           <Stack>
-            <Select label="Assignment" data={items.map((item) => ({ value: item.id, label: item.name }))} value={id} onChange={choose} allowDeselect={false} maw="24rem" />
-            <Overview id={id} />
+            <Group justify="space-between" align="flex-end" gap="xs">
+              <Select label="Assignment" data={items.map((item) => ({ value: item.id, label: item.name }))} value={assignment.id} onChange={choose} allowDeselect={false} w="24rem" maw="100%" />
+              <Group gap="xs">
+                <EditAssignment key={assignment.id} assignment={assignment} />
+                <NewAssignment made={choose} />
+              </Group>
+            </Group>
+            <Overview id={assignment.id} />
           </Stack>
         );
       }}
@@ -65,9 +71,10 @@ function Overview({ id }: { id: string }) {
       {({ assignment, students, submitted, states }) => (
         <Stack gap="sm">
           <Text size="sm" c="dimmed">
-            Until {fullTime(assignment.deadline)}. {submitted} of {students.length} have handed in
-            {states["stuck"] ? `, ${states["stuck"]} are stuck` : ""}.
+            Until {fullTime(assignment.deadline)}, on {[...assignment.templates, ...assignment.experiments].join(", ")}. {submitted} of {students.length}{" "}
+            handed in{states["stuck"] ? `, ${states["stuck"]} stuck` : ""}.
           </Text>
+          {assignment.description !== null && <Text size="sm">{assignment.description}</Text>}
           {students.length === 0 ? (
             <Card>
               <Empty title="The class has no students yet" />

@@ -1,17 +1,20 @@
 /** Who is let in, with what they may take of the lab. */
 
-import { Button, Card, Code, CopyButton, Group, Modal, Select, Stack, Table, Text, TextInput } from "@mantine/core";
+import { ActionIcon, Button, Card, Group, Menu, Select, Stack, Table, Text, TextInput } from "@mantine/core";
 import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
 import { infiniteQueryOptions, useInfiniteQuery } from "@tanstack/react-query";
-import { Plus } from "lucide-react";
+import { DoorOpen, Ellipsis, KeyRound, Pencil, Plus } from "lucide-react";
 import { useState } from "react";
 
 import { api, data } from "../../api/client";
 import type { Role, UserCreate, UserRead } from "../../api/schema";
+import { Ask, Dialog, ShownOnce } from "../../components/Dialog";
 import { Answer, Empty } from "../../components/Feedback";
 import { AnchorLink } from "../../components/Links";
 import { useAction } from "../../components/useAction";
 import { NOTHING, number } from "../../format";
+import { EditPerson, TokenFor } from "./EditPerson";
+import { ImportRoster } from "./ImportRoster";
 
 const users = (text: string) =>
   infiniteQueryOptions({
@@ -31,7 +34,10 @@ export function People() {
     <Stack gap="sm">
       <Group justify="space-between" align="flex-end">
         <TextInput label="Search" placeholder="Name or address" value={words} onChange={(event) => setWords(event.currentTarget.value)} />
-        <LetIn />
+        <Group gap="xs">
+          <ImportRoster />
+          <LetIn />
+        </Group>
       </Group>
       <Answer query={query}>
         {() =>
@@ -79,9 +85,6 @@ export function People() {
 }
 
 function Person({ person }: { person: UserRead }) {
-  const at = { params: { path: { user_id: person.id } } };
-  const shut = useAction(() => data(api.POST("/v1/users/{user_id}/disable", at)), () => `${person.name} is shut out.`);
-  const open = useAction(() => data(api.POST("/v1/users/{user_id}/enable", at)), () => `${person.name} is let in again.`);
   const out = person.disabled_at !== null;
   return (
     <Table.Tr>
@@ -90,8 +93,7 @@ function Person({ person }: { person: UserRead }) {
           {person.name}
         </AnchorLink>
         <Text size="xs" c="dimmed" className="break">
-          {person.email ?? ""}
-          {out && " shut out"}
+          {[person.email, out ? "shut out" : null].filter(Boolean).join(", ")}
         </Text>
       </Table.Td>
       <Table.Td>{person.role}</Table.Td>
@@ -99,20 +101,42 @@ function Person({ person }: { person: UserRead }) {
       <Table.Td className="numbers">{number(person.weight)}</Table.Td>
       <Table.Td className="numbers">{person.max_running ?? "the lab's"}</Table.Td>
       <Table.Td className="numbers">{person.max_gpu_hours ?? "no limit"}</Table.Td>
-      <Table.Td>
-        {person.role === "student" && (
-          <Button
-            size="compact-xs"
-            variant="default"
-            aria-label={`${out ? "Let in again" : "Shut out"}: ${person.name}`}
-            loading={shut.isPending || open.isPending}
-            onClick={() => (out ? open : shut).mutate(undefined)}
-          >
-            {out ? "Let in again" : "Shut out"}
-          </Button>
-        )}
+      <Table.Td ta="right">
+        <Deeds person={person} out={out} />
       </Table.Td>
     </Table.Tr>
+  );
+}
+
+function Deeds({ person, out }: { person: UserRead; out: boolean }) {
+  const at = { params: { path: { user_id: person.id } } };
+  const shut = useAction(() => data(api.POST("/v1/users/{user_id}/disable", at)), () => `${person.name} is shut out.`);
+  const open = useAction(() => data(api.POST("/v1/users/{user_id}/enable", at)), () => `${person.name} is let in again.`);
+  const [edited, edit] = useDisclosure();
+  const [given, give] = useDisclosure();
+  return (
+    <>
+      <Menu position="bottom-end">
+        <Menu.Target>
+          <ActionIcon variant="subtle" color="gray" aria-label={`What to do with ${person.name}`} loading={shut.isPending || open.isPending}>
+            <Ellipsis size={18} aria-hidden />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item leftSection={<Pencil size={16} aria-hidden />} onClick={edit.open}>
+            Change
+          </Menu.Item>
+          <Menu.Item leftSection={<KeyRound size={16} aria-hidden />} onClick={give.open}>
+            A further token
+          </Menu.Item>
+          <Menu.Item leftSection={<DoorOpen size={16} aria-hidden />} onClick={() => (out ? open : shut).mutate(undefined)}>
+            {out ? "Let in again" : "Shut out"}
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      <EditPerson person={person} opened={edited} close={edit.close} />
+      <TokenFor person={person} opened={given} close={give.close} />
+    </>
   );
 }
 
@@ -127,46 +151,29 @@ function LetIn() {
       setToken(made.token);
       return `${made.name} is let in.`;
     },
+    true,
   );
-  function done() {
+  function finish() {
     close();
     setToken(null);
     setName("");
+    send.reset();
   }
   return (
     <>
       <Button size="sm" leftSection={<Plus size={16} aria-hidden />} onClick={open}>
         Let somebody in
       </Button>
-      <Modal opened={opened} onClose={done} title="Let somebody in" closeButtonProps={{ "aria-label": "Close" }}>
+      <Dialog title="Let somebody in" opened={opened} close={finish}>
         {token === null ? (
-          <form
-            onSubmit={(event) => {
-              event.preventDefault();
-              send.mutate(undefined);
-            }}
-          >
-            <Stack>
-              <TextInput label="Name" description="Unique in the lab" required withAsterisk={false} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
-              <Select label="Role" data={["student", "instructor", "admin"]} value={role} onChange={(chosen) => setRole((chosen ?? "student") as Role)} allowDeselect={false} />
-              <Text size="xs" c="dimmed">
-                A whole class is let in from a table: <code>gpulab --help</code> names the command.
-              </Text>
-              <Button type="submit" loading={send.isPending} disabled={name.trim() === ""}>
-                Let in
-              </Button>
-            </Stack>
-          </form>
+          <Ask action="Let in" busy={send.isPending} ready={name.trim() !== ""} error={send.error} send={() => send.mutate(undefined)}>
+            <TextInput label="Name" description="Unique in the lab" required withAsterisk={false} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+            <Select label="Role" data={["student", "instructor", "admin"]} value={role} onChange={(chosen) => setRole((chosen ?? "student") as Role)} allowDeselect={false} />
+          </Ask>
         ) : (
-          <Stack>
-            <Text size="sm">This is {name.trim()}&rsquo;s token. It is shown now and never again.</Text>
-            <Code block className="break">
-              {token}
-            </Code>
-            <CopyButton value={token}>{({ copied, copy }) => <Button onClick={copy}>{copied ? "Copied" : "Copy"}</Button>}</CopyButton>
-          </Stack>
+          <ShownOnce token={token} whose={`${name.trim()}\u2019s token`} done={finish} />
         )}
-      </Modal>
+      </Dialog>
     </>
   );
 }

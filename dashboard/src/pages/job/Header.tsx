@@ -10,10 +10,12 @@ import type { JobRead } from "../../api/schema";
 import { Facts } from "../../components/Facts";
 import { jobName, shortId } from "../../components/JobLink";
 import { AnchorLink, ButtonLink } from "../../components/Links";
+import { Share } from "../../components/Share";
 import { StateBadge } from "../../components/StateBadge";
 import { Ago, useNow } from "../../components/Time";
 import { useAction } from "../../components/useAction";
 import { bytes, duration, percent, secondsBetween } from "../../format";
+import { HandIn } from "./HandIn";
 import { FINAL } from "./states";
 
 export function Header({ job }: { job: JobRead }) {
@@ -99,9 +101,18 @@ function Actions({ job }: { job: JobRead }) {
       return "Submitted again.";
     },
   );
+  const share = (
+    <Share
+      owner={job.owner}
+      audience={job.shared_with ?? null}
+      share={(audience) => data(api.POST("/v1/jobs/{job_id}/share", { ...at, body: { audience } }))}
+    />
+  );
   if (FINAL.has(job.state)) {
     return (
       <Group gap="xs">
+        <HandIn job={job} />
+        {share}
         <ButtonLink variant="default" size="sm" leftSection={<Pencil size={16} aria-hidden />} to="/submit" search={{ from: job.id }}>
           Run again with changes
         </ButtonLink>
@@ -112,15 +123,18 @@ function Actions({ job }: { job: JobRead }) {
     );
   }
   return (
-    <Button
-      variant="default"
-      size="sm"
-      leftSection={<CircleStop size={16} aria-hidden />}
-      loading={cancel.isPending}
-      disabled={job.cancel_requested_at !== null}
-      onClick={() => cancel.mutate(undefined)}
-    >
-      {job.cancel_requested_at === null ? "Cancel" : "Stopping"}
-    </Button>
+    <Group gap="xs">
+      {share}
+      <Button
+        variant="default"
+        size="sm"
+        leftSection={<CircleStop size={16} aria-hidden />}
+        loading={cancel.isPending}
+        disabled={job.cancel_requested_at !== null}
+        onClick={() => cancel.mutate(undefined)}
+      >
+        {job.cancel_requested_at === null ? "Cancel" : "Stopping"}
+      </Button>
+    </Group>
   );
 }

@@ -11,6 +11,7 @@ import type { Curve } from "../../charts/series";
 import { Facts } from "../../components/Facts";
 import { Answer, Empty } from "../../components/Feedback";
 import { bytes, duration, number } from "../../format";
+import { Snapshots } from "./Snapshot";
 import { FINAL } from "./states";
 
 const POINTS = 4000;
@@ -35,21 +36,24 @@ const REASONS: Record<string, string> = {
 export function Memory({ job }: { job: JobRead }) {
   const query = useQuery(queries.samples(job.id, POINTS));
   return (
-    <Answer query={query}>
-      {(samples) =>
-        samples.tracks.every((track) => track.source === "prediction") ? (
-          <Card>
-            <Empty title={FINAL.has(job.state) ? "Nothing was measured" : "Nothing is measured yet"}>
-              {FINAL.has(job.state)
-                ? "The run ended before the first reading. Readings are taken ten times a second."
-                : "Readings appear when the run starts."}
-            </Empty>
-          </Card>
-        ) : (
-          <Timelines job={job} samples={samples} />
-        )
-      }
-    </Answer>
+    <Stack>
+      <Answer query={query}>
+        {(samples) =>
+          samples.tracks.every((track) => track.source === "prediction") ? (
+            <Card>
+              <Empty title={FINAL.has(job.state) ? "Nothing was measured" : "Nothing is measured yet"}>
+                {FINAL.has(job.state)
+                  ? "The run ended before the first reading. Readings are taken ten times a second."
+                  : "Readings appear when the run starts."}
+              </Empty>
+            </Card>
+          ) : (
+            <Timelines job={job} samples={samples} />
+          )
+        }
+      </Answer>
+      <Snapshots job={job} />
+    </Stack>
   );
 }
 

@@ -12,7 +12,11 @@ interface SpecFormProps {
   spec: Record<string, unknown>;
   change: (spec: Record<string, unknown>) => void;
   problems: readonly InvalidField[];
+  /** Fields that are asked for elsewhere. */
+  without?: readonly string[];
 }
+
+const NONE: readonly string[] = [];
 
 /** The library shows the sentence of every field but of those that are chosen from a list. */
 function lookOf(schema: RJSFSchema): UiSchema {
@@ -24,8 +28,8 @@ function lookOf(schema: RJSFSchema): UiSchema {
   };
 }
 
-export function SpecForm({ experiment, spec, change, problems }: SpecFormProps) {
-  const schema = useMemo(() => formSchema(experiment.spec_schema), [experiment]);
+export function SpecForm({ experiment, spec, change, problems, without = NONE }: SpecFormProps) {
+  const schema = useMemo(() => formSchema(experiment.spec_schema, without), [experiment, without]);
   const look = useMemo(() => lookOf(schema), [schema]);
   const errors = useMemo(() => errorsOf(problems), [problems]);
   return (

@@ -24,14 +24,26 @@ export const validator: ValidatorType = {
 };
 
 /** The schema with readable titles, and with "a value or nothing" as a field that may stay empty. */
-export function formSchema(given: Record<string, unknown>): RJSFSchema {
-  const properties = Object.entries((given["properties"] ?? {}) as Record<string, RJSFSchema>);
+export function formSchema(given: Record<string, unknown>, without: readonly string[] = []): RJSFSchema {
+  const properties = Object.entries(propertiesOf(given)).filter(([name]) => !without.includes(name));
   return {
     ...given,
     title: undefined,
     description: undefined,
     properties: Object.fromEntries(properties.map(([name, field]) => [name, { ...simpler(field), title: words(name), description: plain(field.description) }])),
   } as RJSFSchema;
+}
+
+export function propertiesOf(schema: Record<string, unknown>): Record<string, RJSFSchema> {
+  return (schema["properties"] ?? {}) as Record<string, RJSFSchema>;
+}
+
+/** What a field is: its only shape, where it is "a value or nothing", and what it points at. */
+export function fieldOf(schema: Record<string, unknown>, name: string): RJSFSchema {
+  const field = simpler(propertiesOf(schema)[name] ?? {});
+  const target = typeof field.$ref === "string" ? field.$ref.split("/").at(-1) : undefined;
+  const shapes = (schema["$defs"] ?? {}) as Record<string, RJSFSchema>;
+  return target === undefined ? field : { ...shapes[target], ...field };
 }
 
 /** A sentence written for programs, for a form: its code marks go, and nothing is an empty field. */

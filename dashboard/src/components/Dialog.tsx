@@ -1,0 +1,78 @@
+/** Asking for a few fields, or showing something once, above the page. */
+
+import { Button, Code, CopyButton, Group, Modal, Stack, Text } from "@mantine/core";
+import { Check, Copy } from "lucide-react";
+import type { FormEvent, ReactNode } from "react";
+
+import { Failure } from "./Feedback";
+
+interface DialogProps {
+  title: string;
+  opened: boolean;
+  close: () => void;
+  size?: string;
+  children: ReactNode;
+}
+
+export function Dialog({ title, opened, close, size = "md", children }: DialogProps) {
+  return (
+    <Modal opened={opened} onClose={close} title={title} size={size} closeButtonProps={{ "aria-label": "Close" }}>
+      {children}
+    </Modal>
+  );
+}
+
+interface AskProps {
+  /** What the button says. */
+  action: string;
+  busy: boolean;
+  ready?: boolean;
+  error?: Error | null;
+  send: () => void;
+  children: ReactNode;
+}
+
+/** The fields of a dialog with the button that sends them; what the lab refuses is said beside it. */
+export function Ask({ action, busy, ready = true, error = null, send, children }: AskProps) {
+  return (
+    <form
+      onSubmit={(event: FormEvent) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <Stack>
+        {children}
+        {error !== null && <Failure error={error} />}
+        <Button type="submit" loading={busy} disabled={!ready}>
+          {action}
+        </Button>
+      </Stack>
+    </form>
+  );
+}
+
+/** A token. The lab keeps only its hash, so that nobody sees it again. */
+export function ShownOnce({ token, whose, done }: { token: string; whose: string; done: () => void }) {
+  return (
+    <Stack>
+      <Text size="sm">This is {whose}. It is shown now and never again.</Text>
+      <Code block className="break">
+        {token}
+      </Code>
+      <Text size="xs" c="dimmed">
+        It signs in here, and in the terminal: put it into <code>~/.config/gpulab/token</code> or the variable <code>GPULAB_TOKEN</code>.
+      </Text>
+      <Group gap="xs" justify="flex-end">
+        <CopyButton value={token}>
+          {({ copied, copy }) => (
+            <Button variant="default" onClick={copy} leftSection={copied ? <Check size={16} aria-hidden /> : <Copy size={16} aria-hidden />}>
+              {copied ? "Copied" : "Copy"}
+            </Button>
+          )}
+        </CopyButton>
+        <Button onClick={done}>I have it</Button>
+      </Group>
+    </Stack>
+  );
+}

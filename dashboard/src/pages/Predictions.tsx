@@ -1,0 +1,129 @@
+/** How well the lab predicts GPU memory: its own error over its own runs, and the margin that follows. */
+
+import { Card, Stack, Table, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+
+import * as queries from "../api/queries";
+import type { AccuracyRow } from "../api/schema";
+import { Chart } from "../charts/Chart";
+import type { Curve } from "../charts/series";
+import { Answer, Empty } from "../components/Feedback";
+import { AnchorLink } from "../components/Links";
+import { NOTHING, number } from "../format";
+
+export function Predictions() {
+  const query = useQuery({ ...queries.accuracy, refetchInterval: 30_000 });
+  return (
+    <Stack gap="md">
+      <div>
+        <Title order={1} size="h2">
+          Predictions
+        </Title>
+        <Text size="sm" c="dimmed" maw="48rem">
+          Every run on a GPU was predicted first and measured then. What the two differ by is the lab&rsquo;s own error, and sets how much is reserved beyond the next
+          prediction.
+        </Text>
+      </div>
+      <Answer query={query}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <Card>
+              <Empty title="No run was both predicted and measured yet">
+                Train something on a GPU: <AnchorLink to="/submit" search={{ experiment: "train-classifier" }} size="sm" underline="always">submit a classifier</AnchorLink>. Without a GPU
+                there is nothing to measure.
+              </Empty>
+            </Card>
+          ) : (
+            <>
+              <OverTime rows={items} />
+              <Rows rows={items} />
+            </>
+          )
+        }
+      </Answer>
+    </Stack>
+  );
+}
+
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const minute = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const DAY_SECONDS = 86_400;
+
+function OverTime({ rows }: { rows: AccuracyRow[] }) {
+  const curves = useMemo(() => rows.map(curveOf).filter((curve) => curve.xs.length > 0), [rows]);
+  const xs = curves.flatMap((curve) => curve.xs);
+  const long = Math.max(...xs) - Math.min(...xs) > 3 * DAY_SECONDS;
+  if (curves.length === 0) {
+    return (
+      <Card>
+        <Empty title="No run has a measured peak of the device yet">The driver did not tell what the runs used; the allocator&rsquo;s own readings are below.</Empty>
+      </Card>
+    );
+  }
+  return (
+    <Card>
+      <Chart
+        title="Error of the predicted peak, % of it"
+        curves={curves}
+        xLabel="time"
+        formatX={(x) => (long ? day : minute).format(new Date(1000 * x))}
+        formatY={(y) => `${number(y, 3)} %`}
+        height={300}
+      />
+      <Text size="xs" c="dimmed" mt={4}>
+        A mark is a run. Above zero it took more than was predicted, below less.
+      </Text>
+    </Card>
+  );
+}
+
+function curveOf(row: AccuracyRow): Curve {
+  const measured = row.points.filter((point) => point.measured_bytes !== null);
+  return {
+    label: `${row.family}, ${row.gpu}`,
+    xs: measured.map((point) => Date.parse(point.at) / 1000),
+    ys: measured.map((point) => 100 * (point.measured_bytes! / point.predicted_bytes - 1)),
+    points: true,
+  };
+}
+
+/** A share as a percentage with its sign. */
+function signed(share: number | null): string {
+  return share === null ? NOTHING : `${share > 0 ? "+" : ""}${number(100 * share, 3)} %`;
+}
+
+function Rows({ rows }: { rows: AccuracyRow[] }) {
+  return (
+    <Card padding={0}>
+      <Table.ScrollContainer minWidth={620}>
+        <Table verticalSpacing={6} horizontalSpacing="md">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Models</Table.Th>
+              <Table.Th>GPU</Table.Th>
+              <Table.Th>Runs</Table.Th>
+              <Table.Th>Median error</Table.Th>
+              <Table.Th>95th percentile</Table.Th>
+              <Table.Th>Of the allocator&rsquo;s peak</Table.Th>
+              <Table.Th>Margin reserved</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {rows.map((row) => (
+              <Table.Tr key={`${row.family} ${row.gpu}`}>
+                <Table.Td fw={550}>{row.family}</Table.Td>
+                <Table.Td>{row.gpu}</Table.Td>
+                <Table.Td className="numbers">{row.runs}</Table.Td>
+                <Table.Td className="numbers">{signed(row.median_error)}</Table.Td>
+                <Table.Td className="numbers">{signed(row.p95_error)}</Table.Td>
+                <Table.Td className="numbers">{signed(row.median_allocated_error)}</Table.Td>
+                <Table.Td className="numbers">{signed(row.margin)}</Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+    </Card>
+  );
+}

@@ -1,0 +1,133 @@
+/** What the class is to hand in and until when: made, and changed. */
+
+import { Button, MultiSelect, NumberInput, Text, Textarea, TextInput } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { useQuery } from "@tanstack/react-query";
+import { Pencil, Plus } from "lucide-react";
+import { useState } from "react";
+
+import { api, data } from "../../api/client";
+import * as queries from "../../api/queries";
+import type { AssignmentRead } from "../../api/schema";
+import { Ask, Dialog } from "../../components/Dialog";
+import { useAction } from "../../components/useAction";
+import { templateChoices } from "../study/templates";
+
+/** What the lab takes where nothing is said. */
+const TOLERANCE = 1e-5;
+const WEEK_MILLISECONDS = 7 * 24 * 3600 * 1000;
+
+export function NewAssignment({ made }: { made: (id: string) => void }) {
+  const [opened, { open, close }] = useDisclosure();
+  return (
+    <>
+      <Button size="sm" leftSection={<Plus size={16} aria-hidden />} onClick={open}>
+        New assignment
+      </Button>
+      <Dialog title="New assignment" opened={opened} close={close}>
+        <Form
+          done={(assignment) => {
+            close();
+            made(assignment.id);
+          }}
+        />
+      </Dialog>
+    </>
+  );
+}
+
+export function EditAssignment({ assignment }: { assignment: AssignmentRead }) {
+  const [opened, { open, close }] = useDisclosure();
+  return (
+    <>
+      <Button size="sm" variant="default" leftSection={<Pencil size={16} aria-hidden />} onClick={open}>
+        Change
+      </Button>
+      <Dialog title={`Change ${assignment.name}`} opened={opened} close={close}>
+        <Form before={assignment} done={close} />
+      </Dialog>
+    </>
+  );
+}
+
+/** The moment as a field of the reader's zone takes it: `2030-01-31T23:59`. */
+function local(moment: Date): string {
+  return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+function endOfDay(moment: Date): Date {
+  return new Date(moment.getFullYear(), moment.getMonth(), moment.getDate(), 23, 59);
+}
+
+function Form({ before, done }: { before?: AssignmentRead; done: (assignment: AssignmentRead) => void }) {
+  const { data: catalogue } = useQuery(queries.experiments);
+  const [name, setName] = useState(before?.name ?? "");
+  const [deadline, setDeadline] = useState(local(before ? new Date(before.deadline) : endOfDay(new Date(Date.now() + WEEK_MILLISECONDS))));
+  const [description, setDescription] = useState(before?.description ?? "");
+  const [templates, setTemplates] = useState(before?.templates ?? []);
+  const [experiments, setExperiments] = useState(before?.experiments ?? []);
+  const [tolerance, setTolerance] = useState<number | string>(before?.tolerance ?? TOLERANCE);
+  const send = useAction(
+    () => {
+      const body = {
+        deadline: new Date(deadline).toISOString(),
+        description: description.trim() || null,
+        templates,
+        experiments,
+        tolerance: Number(tolerance),
+      };
+      return before === undefined
+        ? data(api.POST("/v1/assignments", { body: { name: name.trim(), ...body } }))
+        : data(api.PATCH("/v1/assignments/{assignment_id}", { params: { path: { assignment_id: before.id } }, body }));
+    },
+    (assignment) => {
+      done(assignment);
+      return before === undefined ? `${assignment.name} is set.` : `${assignment.name} is changed.`;
+    },
+    true,
+  );
+  const ready = name.trim() !== "" && deadline !== "" && tolerance !== "" && templates.length + experiments.length > 0;
+  return (
+    <Ask action={before === undefined ? "Set it" : "Save"} busy={send.isPending} ready={ready} error={send.error} send={() => send.mutate(undefined)}>
+      {before === undefined && (
+        <TextInput label="Name" placeholder="Homework 1" required withAsterisk={false} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+      )}
+      <TextInput label="Deadline" description="In your own time zone" type="datetime-local" value={deadline} onChange={(event) => setDeadline(event.currentTarget.value)} />
+      <MultiSelect
+        label="Questions"
+        description="Runs that answer them are work on it"
+        placeholder={templates.length === 0 ? "Choose questions" : ""}
+        data={templateChoices(catalogue?.items ?? [])}
+        value={templates}
+        onChange={setTemplates}
+        searchable
+        hidePickedOptions
+      />
+      <MultiSelect
+        label="Experiments"
+        description="Of which every run is work on it"
+        placeholder={experiments.length === 0 ? "Choose experiments" : ""}
+        data={(catalogue?.items ?? []).map((entry) => ({ value: entry.slug, label: entry.title }))}
+        value={experiments}
+        onChange={setExperiments}
+        searchable
+        hidePickedOptions
+      />
+      <Textarea label="Description" description="For the class; may stay empty" autosize minRows={2} maxRows={8} value={description} onChange={(event) => setDescription(event.currentTarget.value)} />
+      <NumberInput
+        label="Tolerance"
+        description="How far a number of a run by staff may lie from the one handed in, as a share of it"
+        min={0}
+        max={1}
+        step={0.001}
+        value={tolerance}
+        onChange={setTolerance}
+      />
+      {!ready && (
+        <Text size="xs" c="dimmed">
+          It needs a name, a deadline and at least one question or experiment.
+        </Text>
+      )}
+    </Ask>
+  );
+}

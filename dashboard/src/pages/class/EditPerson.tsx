@@ -1,0 +1,79 @@
+/** What somebody may take of the lab, and a further token for who lost theirs. */
+
+import { NumberInput, Select, SimpleGrid, TextInput } from "@mantine/core";
+import { useState } from "react";
+
+import { api, data } from "../../api/client";
+import type { Role, UserRead, UserUpdate } from "../../api/schema";
+import { Ask, Dialog, ShownOnce } from "../../components/Dialog";
+import { useAction } from "../../components/useAction";
+
+interface PersonProps {
+  person: UserRead;
+  opened: boolean;
+  close: () => void;
+}
+
+const LIMITS: [keyof UserUpdate & keyof UserRead, string, string][] = [
+  ["max_running", "Jobs at once", "Empty: the lab's limit"],
+  ["max_queued", "Jobs waiting", "Empty: the lab's limit"],
+  ["max_gpu_hours", "GPU hours", "Empty: no limit"],
+  ["max_gib_hours", "GiB hours", "Empty: no limit"],
+];
+
+export function EditPerson({ person, opened, close }: PersonProps) {
+  return (
+    <Dialog title={`Change ${person.name}`} opened={opened} close={close}>
+      <Fields person={person} close={close} />
+    </Dialog>
+  );
+}
+
+function Fields({ person, close }: { person: UserRead; close: () => void }) {
+  const [change, setChange] = useState<UserUpdate>({});
+  const now = { ...person, ...change };
+  const set = (name: keyof UserUpdate, entry: unknown) => setChange((before) => ({ ...before, [name]: entry === "" ? null : entry }));
+  const send = useAction(
+    () => data(api.PATCH("/v1/users/{user_id}", { params: { path: { user_id: person.id } }, body: change })),
+    (after) => {
+      close();
+      return `${after.name} is changed.`;
+    },
+    true,
+  );
+  return (
+    <Ask action="Save" busy={send.isPending} ready={Object.keys(change).length > 0} error={send.error} send={() => send.mutate(undefined)}>
+      <SimpleGrid cols={{ base: 1, xs: 2 }}>
+        <Select label="Role" data={["student", "instructor", "admin"]} value={now.role} onChange={(role) => set("role", role as Role)} allowDeselect={false} />
+        <TextInput label="Address" type="email" value={now.email ?? ""} onChange={(event) => set("email", event.currentTarget.value)} />
+        <TextInput label="Section" value={now.section ?? ""} onChange={(event) => set("section", event.currentTarget.value)} />
+        <TextInput label="Team" value={now.team ?? ""} onChange={(event) => set("team", event.currentTarget.value)} />
+        <NumberInput label="Share" description="Of the lab, beside others' 1" min={0} step={0.5} value={now.weight ?? 1} onChange={(entry) => set("weight", entry === "" ? 1 : entry)} />
+        {LIMITS.map(([name, label, description]) => (
+          <NumberInput key={name} label={label} description={description} min={0} value={(now[name] as number | null) ?? ""} onChange={(entry) => set(name, entry)} />
+        ))}
+      </SimpleGrid>
+    </Ask>
+  );
+}
+
+export function TokenFor({ person, opened, close }: PersonProps) {
+  const [name, setName] = useState("");
+  const send = useAction((): Promise<{ token: string }> => data(api.POST("/v1/tokens", { body: { name: name.trim(), user_id: person.id } })), () => null, true);
+  function finish() {
+    close();
+    setName("");
+    send.reset();
+  }
+  return (
+    <Dialog title={`A further token for ${person.name}`} opened={opened} close={finish}>
+      {send.data === undefined ? (
+        <Ask action="Make it" busy={send.isPending} ready={name.trim() !== ""} error={send.error} send={() => send.mutate(undefined)}>
+          <TextInput label="What for" placeholder="instead of a lost one" required withAsterisk={false} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+        </Ask>
+      ) : (
+        <ShownOnce token={send.data.token} whose={`a token of ${person.name}`} done={finish} />
+      )}
+    </Dialog>
+  );
+}

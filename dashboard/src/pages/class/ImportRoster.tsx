@@ -1,0 +1,181 @@
+/** A whole class from a table: what would change is shown first, and the tokens of who is new once. */
+
+import { Alert, Badge, Button, FileInput, Group, List, Stack, Table, Text, Textarea } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { CircleCheck, Download, TriangleAlert, Upload } from "lucide-react";
+import { useState } from "react";
+
+import { api, data } from "../../api/client";
+import type { RosterImported, RosterRow } from "../../api/schema";
+import { saveAs } from "../../charts/series";
+import { Ask, Dialog } from "../../components/Dialog";
+import { useAction } from "../../components/useAction";
+import { NOTHING } from "../../format";
+
+const EXAMPLE = "name,email,section,team\nSam,sam@example.org,A,red";
+
+function send(csv: string, dryRun: boolean): Promise<RosterImported> {
+  return data(api.POST("/v1/roster", { body: { csv, dry_run: dryRun } }));
+}
+
+export function ImportRoster() {
+  const [opened, { open, close }] = useDisclosure();
+  return (
+    <>
+      <Button size="sm" variant="default" leftSection={<Upload size={16} aria-hidden />} onClick={open}>
+        Import a class
+      </Button>
+      <Dialog title="Import a class" opened={opened} close={close} size="xl">
+        <Steps close={close} />
+      </Dialog>
+    </>
+  );
+}
+
+function Steps({ close }: { close: () => void }) {
+  const [csv, setCsv] = useState("");
+  const look = useAction((table: string) => send(table, true), () => null, true);
+  const carry = useAction((table: string) => send(table, false), () => null, true);
+  if (carry.data !== undefined) return <Imported done={carry.data} close={close} />;
+  if (look.data === undefined) return <TheTable csv={csv} setCsv={setCsv} busy={look.isPending} error={look.error} look={() => look.mutate(csv)} />;
+  const changes = look.data.created + look.data.changed;
+  return (
+    <Ask action={changes === 0 ? "Nothing to import" : `Import ${changes}`} ready={changes > 0} busy={carry.isPending} error={carry.error} send={() => carry.mutate(csv)}>
+      <WouldChange plan={look.data} />
+      <Button variant="default" size="xs" style={{ alignSelf: "flex-start" }} onClick={look.reset}>
+        Back to the table
+      </Button>
+    </Ask>
+  );
+}
+
+interface TableProps {
+  csv: string;
+  setCsv: (csv: string) => void;
+  busy: boolean;
+  error: Error | null;
+  look: () => void;
+}
+
+function TheTable({ csv, setCsv, busy, error, look }: TableProps) {
+  return (
+    <Ask action="Show what would change" busy={busy} ready={csv.trim() !== ""} error={error} send={look}>
+      <Text size="sm" c="dimmed">
+        A table with a heading: <code>name</code>, <code>email</code>, and if you like <code>section</code> and <code>team</code>; comma or semicolon
+        between. Who has an address that the lab knows is brought up to date; nobody is removed.
+      </Text>
+      <FileInput
+        label="File"
+        placeholder="Choose a CSV file"
+        accept=".csv,text/csv,text/plain"
+        clearable
+        onChange={(file) => {
+          if (file !== null) void file.text().then(setCsv);
+        }}
+      />
+      <Textarea
+        label="Or paste it here"
+        placeholder={EXAMPLE}
+        value={csv}
+        onChange={(event) => setCsv(event.currentTarget.value)}
+        rows={7}
+        spellCheck={false}
+        styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)", fontSize: "0.8rem" } }}
+      />
+    </Ask>
+  );
+}
+
+function WouldChange({ plan }: { plan: RosterImported }) {
+  const told = plan.rows.filter((row) => row.action !== "keep");
+  return (
+    <Stack gap="sm">
+      <Group gap="xs" role="status">
+        <Badge variant="light" color="teal" tt="none" className="state state-teal">
+          {plan.created} new
+        </Badge>
+        <Badge variant="light" color="blue" tt="none" className="state state-blue">
+          {plan.changed} changed
+        </Badge>
+        <Badge variant="light" color="gray" tt="none" className="state state-gray">
+          {plan.kept} as they are
+        </Badge>
+      </Group>
+      {told.length > 0 && (
+        <Table.ScrollContainer minWidth={420} mah="45vh">
+          <Table verticalSpacing={4} stickyHeader>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>Line</Table.Th>
+                <Table.Th>Who</Table.Th>
+                <Table.Th>What happens</Table.Th>
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {told.map((row) => (
+                <Table.Tr key={row.line}>
+                  <Table.Td className="numbers">{row.line}</Table.Td>
+                  <Table.Td className="break">
+                    {row.name}
+                    <Text size="xs" c="dimmed">
+                      {row.email}
+                    </Text>
+                  </Table.Td>
+                  <Table.Td>{happens(row)}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </Table.ScrollContainer>
+      )}
+      {plan.missing.length > 0 && (
+        <Alert color="gray" variant="light" icon={<TriangleAlert aria-hidden />} title={`${plan.missing.length} in the lab and not in the table`}>
+          <Text size="sm" className="break">
+            {plan.missing.slice(0, 20).join(", ")}
+            {plan.missing.length > 20 && ", …"}. Nothing happens to them.
+          </Text>
+        </Alert>
+      )}
+    </Stack>
+  );
+}
+
+function happens(row: RosterRow): React.ReactNode {
+  if (row.action === "create") return "is let in, with a token";
+  return (
+    <List size="sm">
+      {row.changes.map((change) => (
+        <List.Item key={change.field}>
+          {change.field}: {change.before ?? NOTHING} → {change.after ?? NOTHING}
+        </List.Item>
+      ))}
+    </List>
+  );
+}
+
+function Imported({ done, close }: { done: RosterImported; close: () => void }) {
+  const { tokens_csv: tokens } = done;
+  return (
+    <Stack>
+      <Group gap="xs" wrap="nowrap" align="flex-start">
+        <CircleCheck aria-hidden size={20} style={{ flex: "none" }} />
+        <Text size="sm">
+          {done.created} let in, {done.changed} brought up to date, {done.kept} as they were.
+        </Text>
+      </Group>
+      {tokens !== null && (
+        <>
+          <Alert color="orange" variant="light" icon={<TriangleAlert aria-hidden />} title="Save the tokens before you close this">
+            <Text size="sm">The lab keeps only their hashes: nobody can show them again. The file has a line for each person, name, address and token.</Text>
+          </Alert>
+          <Button leftSection={<Download size={16} aria-hidden />} onClick={() => saveAs("tokens.csv", new Blob([tokens], { type: "text/csv" }))}>
+            Save tokens.csv
+          </Button>
+        </>
+      )}
+      <Button variant="default" onClick={close}>
+        Close
+      </Button>
+    </Stack>
+  );
+}

@@ -1,0 +1,71 @@
+/** The allocator's state as the worker keeps it: `experiments/memory/snapshot.py` writes it, this reads it. */
+
+export interface Block {
+  bytes: number;
+  frames: string[];
+}
+
+export interface Segment {
+  bytes: number;
+  heldBytes: number;
+  live: { offset: number; bytes: number }[];
+}
+
+export interface Snapshot {
+  allocatedBytes: number;
+  /** Null at the peak, which is worked out from the history and not from segments. */
+  reservedBytes: number | null;
+  live: Block[];
+  segments: Segment[];
+}
+
+export interface Holder {
+  frames: string[];
+  bytes: number;
+  blocks: number;
+}
+
+interface KeptBlock {
+  size_bytes: number;
+  offset_bytes?: number;
+  live?: boolean;
+  frames?: string[];
+}
+
+interface Kept {
+  allocated_bytes: number;
+  reserved_bytes?: number;
+  blocks?: KeptBlock[];
+  segments?: { size_bytes: number; allocated_bytes: number; blocks: KeptBlock[] }[];
+}
+
+/** Null for what is no snapshot: whatever a run keeps under that name may be anything. */
+export function parsedSnapshot(text: string): Snapshot | null {
+  let kept: Kept;
+  try {
+    kept = JSON.parse(text) as Kept;
+    if (typeof kept.allocated_bytes !== "number" || !(Array.isArray(kept.blocks) || Array.isArray(kept.segments))) return null;
+    const segments = (kept.segments ?? []).map(segmentOf);
+    const blocks = kept.blocks ?? kept.segments!.flatMap((segment) => segment.blocks.filter((block) => block.live));
+    const live = blocks.map((block) => ({ bytes: block.size_bytes, frames: block.frames ?? [] }));
+    return { allocatedBytes: kept.allocated_bytes, reservedBytes: kept.reserved_bytes ?? null, live, segments };
+  } catch {
+    return null;
+  }
+}
+
+function segmentOf(kept: NonNullable<Kept["segments"]>[number]): Segment {
+  const live = kept.blocks.filter((block) => block.live).map((block) => ({ offset: block.offset_bytes ?? 0, bytes: block.size_bytes }));
+  return { bytes: kept.size_bytes, heldBytes: kept.allocated_bytes, live };
+}
+
+/** Blocks by who asked for them, the most bytes first. */
+export function heldBy(blocks: readonly Block[]): Holder[] {
+  const found = new Map<string, Holder>();
+  for (const { frames, bytes } of blocks) {
+    const key = frames.join("\n");
+    const holder = found.get(key) ?? { frames, bytes: 0, blocks: 0 };
+    found.set(key, { frames, bytes: holder.bytes + bytes, blocks: holder.blocks + 1 });
+  }
+  return [...found.values()].sort((a, b) => b.bytes - a.bytes);
+}

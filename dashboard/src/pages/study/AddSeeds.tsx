@@ -1,0 +1,53 @@
+/** More seeds for every combination of a study: narrower intervals for more runs. */
+
+import { Button, NumberInput, Text } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { Plus } from "lucide-react";
+import { useState } from "react";
+
+import { api, data } from "../../api/client";
+import type { StudyRead } from "../../api/schema";
+import { Ask, Dialog } from "../../components/Dialog";
+import { useAction } from "../../components/useAction";
+
+const MOST_SEEDS = 200;
+
+export function AddSeeds({ study }: { study: StudyRead }) {
+  const [opened, { open, close }] = useDisclosure();
+  const [count, setCount] = useState<number | string>(2);
+  const seeds = unused(study.seeds, Number(count) || 0);
+  const send = useAction(
+    () => data(api.POST("/v1/studies/{study_id}/seeds", { params: { path: { study_id: study.id } }, body: { seeds, fresh: false } })),
+    (after) => {
+      close();
+      return `${after.runs - study.runs} runs more.`;
+    },
+    true,
+  );
+  const left = MOST_SEEDS - study.seeds.length;
+  const runs = seeds.length * study.comparison.length;
+  return (
+    <>
+      <Button variant="default" size="sm" leftSection={<Plus size={16} aria-hidden />} onClick={open} disabled={left <= 0}>
+        Add seeds
+      </Button>
+      <Dialog title="Add seeds" opened={opened} close={close}>
+        <Ask action="Add them" busy={send.isPending} ready={seeds.length > 0} error={send.error} send={() => send.mutate(undefined)}>
+          <NumberInput label="How many more" min={1} max={left} allowDecimal={false} value={count} onChange={setCount} data-autofocus />
+          <Text size="sm" c="dimmed">
+            {seeds.length === 0
+              ? "At least one."
+              : `Seeds ${seeds.length > 6 ? `${seeds[0]} to ${seeds.at(-1)}` : seeds.join(", ")} for ${study.comparison.length} combinations: up to ${runs} runs more. What you have run already is taken over.`}
+          </Text>
+        </Ask>
+      </Dialog>
+    </>
+  );
+}
+
+/** The smallest seeds that the study does not have. */
+function unused(taken: readonly number[], count: number): number[] {
+  const found: number[] = [];
+  for (let seed = 0; found.length < Math.min(count, MOST_SEEDS - taken.length); seed++) if (!taken.includes(seed)) found.push(seed);
+  return found;
+}

@@ -1,0 +1,173 @@
+/** A grid of one's own: fields with the values to combine, seen as runs with their memory before it starts. */
+
+import "../submit/submit.css";
+
+import { ActionIcon, Button, Card, Checkbox, Group, MultiSelect, NumberInput, Select, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Plus, Send, Trash2 } from "lucide-react";
+import { useMemo, useState } from "react";
+
+import { api, data } from "../../api/client";
+import * as queries from "../../api/queries";
+import type { ExperimentDetail, InvalidField, StudyCreate } from "../../api/schema";
+import { Answer, Empty, Failure } from "../../components/Feedback";
+import { words } from "../../format";
+import { fieldOf, filled, propertiesOf } from "../submit/schema";
+import { SpecForm } from "../submit/SpecForm";
+import { choicesOf, combinations, gridOf, type Axis, type Spec } from "./combining";
+import { Runs } from "./Runs";
+
+const MOST_SEEDS = 200;
+const NO_PROBLEMS: InvalidField[] = [];
+
+export function Grid() {
+  const { experiment: slug } = useSearch({ from: "/inside/studies/new" });
+  const navigate = useNavigate({ from: "/studies/new" });
+  const catalogue = useQuery(queries.experiments);
+  const query = useQuery({ ...queries.experiment(slug ?? ""), enabled: slug !== undefined });
+  return (
+    <Stack gap="md">
+      <Answer query={catalogue}>
+        {({ items }) => (
+          <Select
+            label="Experiment"
+            placeholder="Choose what to run"
+            data={items.map((entry) => ({ value: entry.slug, label: `${entry.title} (${entry.slug})` }))}
+            value={slug ?? null}
+            onChange={(experiment) => void navigate({ search: (before) => ({ ...before, experiment: experiment ?? undefined }), replace: true })}
+            searchable
+            maw="36rem"
+            description={items.find((entry) => entry.slug === slug)?.summary}
+          />
+        )}
+      </Answer>
+      {slug === undefined ? (
+        <Card>
+          <Empty title="Choose an experiment">Then say which of its fields take several values. Every combination runs once a seed.</Empty>
+        </Card>
+      ) : (
+        <Answer query={query}>{(experiment) => <GridForm key={slug} experiment={experiment} />}</Answer>
+      )}
+    </Stack>
+  );
+}
+
+function GridForm({ experiment }: { experiment: ExperimentDetail }) {
+  const navigate = useNavigate();
+  const schema = experiment.spec_schema;
+  const [axes, setAxes] = useState<Axis[]>([{ name: "", values: [] }]);
+  const [base, setBase] = useState<Spec>({});
+  const [seeds, setSeeds] = useState<number | string>(1);
+  const [name, setName] = useState("");
+  const [fresh, setFresh] = useState(false);
+  const taken = useMemo(() => axes.map((axis) => axis.name), [axes]);
+  const grid = gridOf(schema, axes);
+  const shared = filled(Object.fromEntries(Object.entries(base).filter(([field]) => !taken.includes(field))));
+  const cells = combinations(grid);
+  const [settled] = useDebouncedValue(JSON.stringify(cells.map((cell) => ({ ...shared, ...cell }))), 300);
+  const specs = useMemo(() => JSON.parse(settled) as Spec[], [settled]);
+  const count = Number(seeds) || 1;
+  const [problem, setProblem] = useState<InvalidField | null>(null);
+  const send = useMutation({
+    mutationFn: () => {
+      const order = { experiment: experiment.slug, base: shared, grid, seeds: Array.from({ length: count }, (_, seed) => seed), fresh, name: name.trim() || null };
+      return data(api.POST("/v1/studies", { body: order as StudyCreate }));
+    },
+    onSuccess: (study) => navigate({ to: "/studies/$id", params: { id: study.id } }),
+  });
+  return (
+    <form
+      className="submit"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send.mutate();
+      }}
+    >
+      <Stack gap="md">
+        <Axes schema={schema} axes={axes} change={setAxes} />
+        <Card component="section" aria-labelledby="shared">
+          <Title order={2} size="h4" id="shared" mb="sm">
+            The same in every run
+          </Title>
+          <SpecForm experiment={experiment} spec={base} change={setBase} problems={problem === null ? NO_PROBLEMS : [problem]} without={taken} />
+        </Card>
+      </Stack>
+      <Stack gap="md" className="beside">
+        <Card>
+          <Stack gap="sm">
+            <NumberInput label="Seeds" description="How often each combination runs: 0, 1, 2, …" min={1} max={MOST_SEEDS} allowDecimal={false} value={seeds} onChange={setSeeds} />
+            <TextInput label="Name" description="For people; may stay empty" value={name} onChange={(event) => setName(event.currentTarget.value)} />
+            <Checkbox label="Run anew what succeeded before" checked={fresh} onChange={(event) => setFresh(event.currentTarget.checked)} />
+          </Stack>
+        </Card>
+        <Runs experiment={experiment} grid={grid} specs={specs} seeds={count} onProblem={setProblem} />
+        {send.error !== null && <Failure error={send.error} />}
+        <Button type="submit" size="md" leftSection={<Send size={18} aria-hidden />} loading={send.isPending} disabled={problem !== null || Object.keys(grid).length === 0}>
+          Start {(cells.length * count).toLocaleString()} {cells.length * count === 1 ? "run" : "runs"}
+        </Button>
+      </Stack>
+    </form>
+  );
+}
+
+interface AxesProps {
+  schema: Record<string, unknown>;
+  axes: Axis[];
+  change: (axes: Axis[]) => void;
+}
+
+function Axes({ schema, axes, change }: AxesProps) {
+  const fields = Object.keys(propertiesOf(schema));
+  const set = (place: number, axis: Axis) => change(axes.map((before, i) => (i === place ? axis : before)));
+  return (
+    <Card component="section" aria-labelledby="axes">
+      <Title order={2} size="h4" id="axes">
+        What differs
+      </Title>
+      <Text size="sm" c="dimmed" mb="sm">
+        Every combination of these values is run. Press Enter or a comma after each value.
+      </Text>
+      <Stack gap="sm">
+        {axes.map((axis, place) => (
+          <Group key={place} gap="xs" align="flex-end" wrap="nowrap" role="group" aria-label={`Field ${place + 1}`}>
+            <Select
+              label="Field"
+              placeholder="Choose one"
+              data={fields.filter((field) => field === axis.name || !axes.some((other) => other.name === field)).map((field) => ({ value: field, label: words(field) }))}
+              value={axis.name || null}
+              onChange={(name) => set(place, { name: name ?? "", values: [] })}
+              searchable
+              w="11rem"
+              style={{ flexShrink: 1 }}
+            />
+            <Values schema={schema} axis={axis} change={(values) => set(place, { ...axis, values })} />
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              size="lg"
+              aria-label={`Leave out ${axis.name === "" ? "this field" : words(axis.name).toLowerCase()}`}
+              disabled={axes.length === 1 && axis.name === ""}
+              onClick={() => change(axes.length === 1 ? [{ name: "", values: [] }] : axes.filter((_, i) => i !== place))}
+            >
+              <Trash2 size={18} aria-hidden />
+            </ActionIcon>
+          </Group>
+        ))}
+        <Button size="xs" variant="default" style={{ alignSelf: "flex-start" }} leftSection={<Plus size={15} aria-hidden />} onClick={() => change([...axes, { name: "", values: [] }])}>
+          Another field
+        </Button>
+      </Stack>
+    </Card>
+  );
+}
+
+function Values({ schema, axis, change }: { schema: Record<string, unknown>; axis: Axis; change: (values: string[]) => void }) {
+  const field = fieldOf(schema, axis.name);
+  const choices = choicesOf(field);
+  const common = { label: "Values", value: axis.values, onChange: change, disabled: axis.name === "", style: { flex: 1, minWidth: 0 } };
+  if (choices !== null) return <MultiSelect {...common} data={choices} placeholder={axis.values.length === 0 ? "Choose some" : ""} hidePickedOptions />;
+  const preset = field.default === undefined || field.default === null ? "" : `such as ${String(field.default)}`;
+  return <TagsInput {...common} placeholder={axis.values.length === 0 ? preset : ""} splitChars={[",", ";"]} acceptValueOnBlur />;
+}
