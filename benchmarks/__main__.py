@@ -31,6 +31,7 @@ NAMES = (
     "polling",
     "planning",
     "memory",
+    "screen",
 )
 
 

@@ -37,12 +37,12 @@ def measure(*, quick: bool) -> list[Figure]:
     return [median_figure("reading", what, "ms", "lower", in_pieces, bar=50, aim=20, beside=beside)]
 
 
-def series_in(lab: Lab, points_a_piece: int) -> str:
+def series_in(lab: Lab, points_a_piece: int, *, points: int = POINTS) -> str:
     """A finished job with the series in pieces of that size."""
     job_id = lab.submit("stopwatch")
     lab.wait_for(job_id, "succeeded")
     with psycopg.connect(lab.postgres.url) as connection:
-        connection.execute(INSERT, {"job": UUID(job_id), "points": POINTS, "each": points_a_piece})
+        connection.execute(INSERT, {"job": UUID(job_id), "points": points, "each": points_a_piece})
         connection.commit()
     return job_id
 

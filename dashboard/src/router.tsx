@@ -19,6 +19,10 @@ import { fields, listOf, oneOf, strings, text } from "./search";
 const STATES = ["queued", "leased", "running", "succeeded", "failed", "cancelled"] as const;
 export const JOB_TABS = ["overview", "memory", "output", "files", "history", "spec"] as const;
 export type JobTab = (typeof JOB_TABS)[number];
+export const STUDY_TABS = ["questions", "report"] as const;
+export type StudyTab = (typeof STUDY_TABS)[number];
+export const CLASS_TABS = ["assignments", "audit"] as const;
+export type ClassTab = (typeof CLASS_TABS)[number];
 
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({ component: Outlet, notFoundComponent: NotThere });
 
@@ -101,6 +105,7 @@ const newStudy = createRoute({
 const study = createRoute({
   getParentRoute: () => inside,
   path: "/studies/$id",
+  validateSearch: (search): { tab?: StudyTab } => ({ tab: oneOf(search["tab"], STUDY_TABS) }),
   component: lazyRouteComponent(() => import("./pages/Study"), "Study"),
 });
 const nodes = createRoute({
@@ -121,6 +126,7 @@ const account = createRoute({
 const people = createRoute({
   getParentRoute: () => inside,
   path: "/class",
+  validateSearch: (search): { tab?: ClassTab } => ({ tab: oneOf(search["tab"], CLASS_TABS) }),
   component: lazyRouteComponent(() => import("./pages/Class"), "Class"),
 });
 

@@ -18,6 +18,9 @@ export const theme = createTheme({
   respectReducedMotion: true,
   components: {
     Tooltip: { defaultProps: { withArrow: true, openDelay: 200, events: { hover: true, focus: true, touch: true } } },
+    Modal: { styles: { title: { fontWeight: 650 } } },
+    // Its room for a scrollbar would stand empty below most tables.
+    TableScrollContainer: { defaultProps: { scrollAreaProps: { offsetScrollbars: false } } },
     Card: { defaultProps: { withBorder: true, padding: "md" } },
   },
 });

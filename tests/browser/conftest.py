@@ -116,5 +116,6 @@ def listen(page: Page) -> list[str]:
 
 
 def _is_complaint(line: ConsoleMessage) -> bool:
-    """A form whose mistakes the lab names is no complaint, though the browser notes each refusal."""
-    return line.type == "error" and "status of 422" not in line.text
+    """Neither a form's mistakes nor that nothing was handed in yet is one, though the browser notes each refusal."""
+    answered = "status of 422" in line.text or line.location["url"].endswith("/submission")
+    return line.type == "error" and not answered

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.browser import classroom
 from tests.fakes.nvml import GIB, FakeGpu, FakeNvml, build_library
 from tests.lab import Lab, wait_until
 
@@ -45,11 +46,14 @@ class Scene(Lab):
             timeout_seconds=START_SECONDS,
         )
         self._unfinished()
+        self.ids |= classroom.fill(self)
 
     def _finished(self) -> None:
         self.ids["failed"] = self.submit("probe", {"steps": 4, "ending": "error"}, name="a slip in the code")
         self.ids["diverged"] = self.submit("probe", {"steps": 3, "ending": "diverged"}, name="too high a rate")
-        self.ids["out_of_memory"] = self.submit("probe", {"ending": "out_of_memory"}, name="too large a batch")
+        self.ids["out_of_memory"] = self.submit(
+            "probe", {"ending": "out_of_memory", "snapshot": True}, name="too large a batch"
+        )
         self.ids["trained"] = self.submit("edge-bands", TRAINING, name="bands, few images", tags=["homework", "part-4"])
         more = {**TRAINING, "images_per_class": 50}
         self.ids["trained_more"] = self.submit("edge-bands", more, name="bands, more images", tags=["homework"])

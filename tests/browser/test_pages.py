@@ -24,6 +24,8 @@ class View:
     address: Callable[[dict[str, str]], str]
     words: str
     charts: int = 0
+    click: tuple[str, ...] = ()
+    """Buttons to press first, for what lies behind them."""
 
 
 VIEWS = [
@@ -44,7 +46,21 @@ VIEWS = [
     View("submit-again", lambda ids: f"/submit?from={ids['out_of_memory']}", "Run again with changes"),
     View("studies", lambda _: "/studies", "Dropout on a linear unit"),
     View("study", lambda ids: f"/studies/{ids['study']}", "Runs compared"),
-    View("class", lambda _: "/class", "Let somebody in"),
+    View("study-grid", lambda ids: f"/studies/{ids['grid']}", "Resumed from"),
+    View("study-report", lambda ids: f"/studies/{ids['study']}?tab=report", "Open alone"),
+    View("study-seeds", lambda ids: f"/studies/{ids['grid']}", "How many more", click=("Add seeds",)),
+    View("study-new", lambda _: "/studies/new", "From the homework"),
+    View("study-new-grid", lambda _: "/studies/new?kind=grid&experiment=train-classifier", "The same in every run"),
+    View("predictions", lambda _: "/predictions", "Median error", charts=1),
+    View("job-snapshot", lambda ids: f"/jobs/{ids['out_of_memory']}?tab=memory", "Where it lay"),
+    View("job-hand-in", lambda ids: f"/jobs/{ids['done']}", "Until", click=("Hand in",)),
+    View("account", lambda _: "/account", "What for"),
+    View("account-token", lambda _: "/account", "Until the end of", click=("New token",)),
+    View("class", lambda _: "/class", "Ada Okafor"),
+    View("class-import", lambda _: "/class", "Or paste it here", click=("Import a class",)),
+    View("class-assignments", lambda _: "/class?tab=assignments", "Stuck"),
+    View("class-assignment", lambda _: "/class?tab=assignments", "Set it", click=("New assignment",)),
+    View("class-audit", lambda _: "/class?tab=audit", "user:admin"),
     View("nodes", lambda _: "/nodes", "Drain"),
     View("nowhere", lambda _: "/no/such/page", "There is no such page"),
 ]
@@ -63,6 +79,8 @@ def test_page_shows_what_it_should(mode: tuple[str, Page], scene: Scene, view: V
     name, page = mode
     complaints = listen(page)
     page.goto(view.address(scene.ids))
+    for name_of_button in view.click:
+        page.get_by_role("button", name=name_of_button).click()
     expect(page.get_by_text(view.words).first).to_be_visible()
     if view.charts:
         expect(page.locator(".chart canvas").nth(view.charts - 1)).to_be_visible()

@@ -96,28 +96,33 @@ function signed(share: number | null): string {
 function Rows({ rows }: { rows: AccuracyRow[] }) {
   return (
     <Card padding={0}>
-      <Table.ScrollContainer minWidth={620}>
+      <Table.ScrollContainer minWidth={320}>
         <Table verticalSpacing={6} horizontalSpacing="md">
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Models</Table.Th>
-              <Table.Th>GPU</Table.Th>
+              <Table.Th visibleFrom="sm">GPU</Table.Th>
               <Table.Th>Runs</Table.Th>
               <Table.Th>Median error</Table.Th>
-              <Table.Th>95th percentile</Table.Th>
-              <Table.Th>Of the allocator&rsquo;s peak</Table.Th>
-              <Table.Th>Margin reserved</Table.Th>
+              <Table.Th visibleFrom="sm">95th percentile</Table.Th>
+              <Table.Th visibleFrom="md">Of the allocator&rsquo;s peak</Table.Th>
+              <Table.Th>Margin</Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
             {rows.map((row) => (
               <Table.Tr key={`${row.family} ${row.gpu}`}>
-                <Table.Td fw={550}>{row.family}</Table.Td>
-                <Table.Td>{row.gpu}</Table.Td>
+                <Table.Td fw={550}>
+                  {row.family}
+                  <Text size="xs" c="dimmed" hiddenFrom="sm">
+                    {row.gpu}
+                  </Text>
+                </Table.Td>
+                <Table.Td visibleFrom="sm">{row.gpu}</Table.Td>
                 <Table.Td className="numbers">{row.runs}</Table.Td>
                 <Table.Td className="numbers">{signed(row.median_error)}</Table.Td>
-                <Table.Td className="numbers">{signed(row.p95_error)}</Table.Td>
-                <Table.Td className="numbers">{signed(row.median_allocated_error)}</Table.Td>
+                <Table.Td className="numbers" visibleFrom="sm">{signed(row.p95_error)}</Table.Td>
+                <Table.Td className="numbers" visibleFrom="md">{signed(row.median_allocated_error)}</Table.Td>
                 <Table.Td className="numbers">{signed(row.margin)}</Table.Td>
               </Table.Tr>
             ))}

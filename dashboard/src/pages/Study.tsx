@@ -2,7 +2,7 @@
 
 import { Alert, Breadcrumbs, Button, Card, Group, List, Progress, Stack, Tabs, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useParams } from "@tanstack/react-router";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { CircleStop, GitCompareArrows, RotateCcw } from "lucide-react";
 
 import { api, data } from "../api/client";
@@ -15,6 +15,8 @@ import { Share } from "../components/Share";
 import { Ago, useNow } from "../components/Time";
 import { useAction } from "../components/useAction";
 import { percent } from "../format";
+import { STUDY_TABS } from "../router";
+import { oneOf } from "../search";
 import { StudyState } from "./Studies";
 import { AddSeeds } from "./study/AddSeeds";
 import { Comparison } from "./study/Comparison";
@@ -22,6 +24,8 @@ import { Report } from "./study/Report";
 
 export function Study() {
   const { id } = useParams({ from: "/inside/studies/$id" });
+  const { tab } = useSearch({ from: "/inside/studies/$id" });
+  const navigate = useNavigate({ from: "/studies/$id" });
   const query = useQuery(queries.study(id));
   return (
     <Answer query={query}>
@@ -45,7 +49,7 @@ export function Study() {
               </List>
             </Alert>
           )}
-          <Tabs defaultValue="runs" keepMounted={false}>
+          <Tabs value={tab ?? "runs"} onChange={(chosen) => void navigate({ search: { tab: oneOf(chosen, STUDY_TABS) }, replace: true })} keepMounted={false}>
             <Tabs.List mb="md">
               <Tabs.Tab value="runs">Runs compared</Tabs.Tab>
               {study.questions.length > 0 && <Tabs.Tab value="questions">Questions</Tabs.Tab>}

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from experiments.contract import Diverged, Run, Stopped
+from gpulab_probe import snapshots
 from gpulab_probe.spec import ProbeResult, ProbeSpec
 
 
@@ -26,6 +27,8 @@ def run(spec: ProbeSpec, run: Run) -> ProbeResult:
         if spec.checkpoint_every and step % spec.checkpoint_every == 0:
             with run.checkpoint(step) as path:
                 path.write_text(json.dumps({"total": total}))
+    if spec.snapshot:
+        snapshots.keep(run)
     _end(spec)
     if spec.steps:
         run.table("steps", ["total"], [[total]])

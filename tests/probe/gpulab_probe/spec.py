@@ -22,6 +22,8 @@ class ProbeSpec(Spec):
     """Start a child process that ignores SIGTERM and outlives its parent if nobody ends it."""
     ending: Literal["result", "error", "diverged", "out_of_memory", "segfault", "exit", "nan", "full_gpu"] = "result"
     """How it ends after the last step."""
+    snapshot: bool = False
+    """Keep the allocator's snapshots of a small training that somebody might have done."""
     dataset: str | None = None
     """A data set it asks for."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)] | None = None

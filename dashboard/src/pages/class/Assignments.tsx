@@ -93,14 +93,14 @@ function Standings({ students }: { students: StandingRead[] }) {
   const sorted = [...students].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || a.name.localeCompare(b.name));
   return (
     <Card padding={0}>
-      <Table.ScrollContainer minWidth={560}>
+      <Table.ScrollContainer minWidth={300}>
         <Table verticalSpacing={6} horizontalSpacing="md">
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Student</Table.Th>
               <Table.Th>Stands</Table.Th>
-              <Table.Th>Runs</Table.Th>
-              <Table.Th>Failed last on</Table.Th>
+              <Table.Th visibleFrom="sm">Runs</Table.Th>
+              <Table.Th visibleFrom="sm">Failed last on</Table.Th>
               <Table.Th>Handed in</Table.Th>
             </Table.Tr>
           </Table.Thead>
@@ -122,10 +122,10 @@ function Standings({ students }: { students: StandingRead[] }) {
                       {look.word}
                     </Badge>
                   </Table.Td>
-                  <Table.Td className="numbers">
-                    {student.succeeded} of {student.runs} good
+                  <Table.Td className="numbers" visibleFrom="sm">
+                    {student.runs === 0 ? "none" : `${student.succeeded} of ${student.runs} good`}
                   </Table.Td>
-                  <Table.Td>
+                  <Table.Td visibleFrom="sm">
                     {student.last_failure && (
                       <Group gap={6}>
                         <AnchorLink to="/jobs/$id" params={{ id: student.last_failure.job_id }} size="sm">

@@ -34,31 +34,31 @@ export function Audit() {
             </Card>
           ) : (
             <Card padding={0}>
-              <Table.ScrollContainer minWidth={620}>
+              <Table.ScrollContainer minWidth={320}>
                 <Table verticalSpacing={5} horizontalSpacing="md">
                   <Table.Thead>
                     <Table.Tr>
                       <Table.Th>When</Table.Th>
                       <Table.Th>Who</Table.Th>
                       <Table.Th>Did</Table.Th>
-                      <Table.Th>To</Table.Th>
-                      <Table.Th>From</Table.Th>
+                      <Table.Th visibleFrom="sm">To</Table.Th>
+                      <Table.Th visibleFrom="md">From</Table.Th>
                     </Table.Tr>
                   </Table.Thead>
                   <Table.Tbody>
                     {entries.map((entry) => (
                       <Table.Tr key={entry.id}>
-                        <Table.Td className="numbers" style={{ whiteSpace: "nowrap" }}>
+                        <Table.Td className="numbers">
                           <time dateTime={entry.at}>{fullTime(entry.at)}</time>
                         </Table.Td>
-                        <Table.Td>{entry.actor}</Table.Td>
-                        <Table.Td>{entry.action}</Table.Td>
-                        <Table.Td>
+                        <Table.Td className="break">{entry.actor}</Table.Td>
+                        <Table.Td className="break">{entry.action}</Table.Td>
+                        <Table.Td visibleFrom="sm">
                           <Text span size="xs" className="mono break">
                             {entry.target ?? NOTHING}
                           </Text>
                         </Table.Td>
-                        <Table.Td>
+                        <Table.Td visibleFrom="md">
                           <Text span size="xs" className="mono">
                             {entry.address ?? NOTHING}
                           </Text>

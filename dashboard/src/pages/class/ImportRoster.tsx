@@ -102,11 +102,13 @@ function WouldChange({ plan }: { plan: RosterImported }) {
         </Badge>
       </Group>
       {told.length > 0 && (
-        <Table.ScrollContainer minWidth={420} mah="45vh">
+        <Table.ScrollContainer minWidth={260} maxHeight="45vh">
           <Table verticalSpacing={4} stickyHeader>
             <Table.Thead>
               <Table.Tr>
-                <Table.Th>Line</Table.Th>
+                <Table.Th visibleFrom="sm" w={60}>
+                  Line
+                </Table.Th>
                 <Table.Th>Who</Table.Th>
                 <Table.Th>What happens</Table.Th>
               </Table.Tr>
@@ -114,7 +116,7 @@ function WouldChange({ plan }: { plan: RosterImported }) {
             <Table.Tbody>
               {told.map((row) => (
                 <Table.Tr key={row.line}>
-                  <Table.Td className="numbers">{row.line}</Table.Td>
+                  <Table.Td className="numbers" visibleFrom="sm">{row.line}</Table.Td>
                   <Table.Td className="break">
                     {row.name}
                     <Text size="xs" c="dimmed">

@@ -47,16 +47,16 @@ export function People() {
             </Card>
           ) : (
             <Card padding={0}>
-              <Table.ScrollContainer minWidth={620}>
+              <Table.ScrollContainer minWidth={280}>
                 <Table verticalSpacing={6} horizontalSpacing="md">
                   <Table.Thead>
                     <Table.Tr>
                       <Table.Th>Name</Table.Th>
-                      <Table.Th>Role</Table.Th>
-                      <Table.Th>Section, team</Table.Th>
-                      <Table.Th>Share</Table.Th>
-                      <Table.Th>At once</Table.Th>
-                      <Table.Th>GPU hours</Table.Th>
+                      <Table.Th visibleFrom="sm">Role</Table.Th>
+                      <Table.Th visibleFrom="sm">Section, team</Table.Th>
+                      <Table.Th visibleFrom="md">Share</Table.Th>
+                      <Table.Th visibleFrom="sm">At once</Table.Th>
+                      <Table.Th visibleFrom="sm">GPU hours</Table.Th>
                       <Table.Th>
                         <span className="visually-hidden">What to do</span>
                       </Table.Th>
@@ -86,6 +86,7 @@ export function People() {
 
 function Person({ person }: { person: UserRead }) {
   const out = person.disabled_at !== null;
+  const group = [person.section, person.team].filter(Boolean).join(", ");
   return (
     <Table.Tr>
       <Table.Td>
@@ -95,12 +96,15 @@ function Person({ person }: { person: UserRead }) {
         <Text size="xs" c="dimmed" className="break">
           {[person.email, out ? "shut out" : null].filter(Boolean).join(", ")}
         </Text>
+        <Text size="xs" c="dimmed" hiddenFrom="sm">
+          {[person.role, group].filter(Boolean).join(", ")}
+        </Text>
       </Table.Td>
-      <Table.Td>{person.role}</Table.Td>
-      <Table.Td>{[person.section, person.team].filter(Boolean).join(", ") || NOTHING}</Table.Td>
-      <Table.Td className="numbers">{number(person.weight)}</Table.Td>
-      <Table.Td className="numbers">{person.max_running ?? "the lab's"}</Table.Td>
-      <Table.Td className="numbers">{person.max_gpu_hours ?? "no limit"}</Table.Td>
+      <Table.Td visibleFrom="sm">{person.role}</Table.Td>
+      <Table.Td visibleFrom="sm">{group || NOTHING}</Table.Td>
+      <Table.Td className="numbers" visibleFrom="md">{number(person.weight)}</Table.Td>
+      <Table.Td className="numbers" visibleFrom="sm">{person.max_running ?? "the lab\u2019s limit"}</Table.Td>
+      <Table.Td className="numbers" visibleFrom="sm">{person.max_gpu_hours ?? "no limit"}</Table.Td>
       <Table.Td ta="right">
         <Deeds person={person} out={out} />
       </Table.Td>

@@ -34,10 +34,12 @@ export function Comparison({ study }: { study: StudyRead }) {
         hidePickedOptions
         maxValues={12}
       />
+      <Text size="sm" c="dimmed">
+        Mean over the runs, ± half of Student&rsquo;s 95 % interval; below it least and greatest.
+      </Text>
       <Card padding={0}>
         <Table.ScrollContainer minWidth={300 + 110 * (told.length + shown.length)}>
-          <Table verticalSpacing={6} horizontalSpacing="md" striped captionSide="top">
-            <Table.Caption>Mean over the runs, ± half of Student&rsquo;s 95 % interval; below it least and greatest.</Table.Caption>
+          <Table verticalSpacing={6} horizontalSpacing="md" striped>
             <Table.Thead>
               <Table.Tr>
                 <Table.Th>Experiment</Table.Th>

@@ -2,7 +2,7 @@
 
 import "../submit/submit.css";
 
-import { ActionIcon, Button, Card, Checkbox, Group, MultiSelect, NumberInput, Select, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
+import { ActionIcon, Button, Card, Checkbox, MultiSelect, NumberInput, Select, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -131,7 +131,7 @@ function Axes({ schema, axes, change }: AxesProps) {
       </Text>
       <Stack gap="sm">
         {axes.map((axis, place) => (
-          <Group key={place} gap="xs" align="flex-end" wrap="nowrap" role="group" aria-label={`Field ${place + 1}`}>
+          <div key={place} className="axis" role="group" aria-label={`Field ${place + 1}`}>
             <Select
               label="Field"
               placeholder="Choose one"
@@ -139,8 +139,6 @@ function Axes({ schema, axes, change }: AxesProps) {
               value={axis.name || null}
               onChange={(name) => set(place, { name: name ?? "", values: [] })}
               searchable
-              w="11rem"
-              style={{ flexShrink: 1 }}
             />
             <Values schema={schema} axis={axis} change={(values) => set(place, { ...axis, values })} />
             <ActionIcon
@@ -153,7 +151,7 @@ function Axes({ schema, axes, change }: AxesProps) {
             >
               <Trash2 size={18} aria-hidden />
             </ActionIcon>
-          </Group>
+          </div>
         ))}
         <Button size="xs" variant="default" style={{ alignSelf: "flex-start" }} leftSection={<Plus size={15} aria-hidden />} onClick={() => change([...axes, { name: "", values: [] }])}>
           Another field
@@ -166,7 +164,7 @@ function Axes({ schema, axes, change }: AxesProps) {
 function Values({ schema, axis, change }: { schema: Record<string, unknown>; axis: Axis; change: (values: string[]) => void }) {
   const field = fieldOf(schema, axis.name);
   const choices = choicesOf(field);
-  const common = { label: "Values", value: axis.values, onChange: change, disabled: axis.name === "", style: { flex: 1, minWidth: 0 } };
+  const common = { label: "Values", value: axis.values, onChange: change, disabled: axis.name === "", className: "values" };
   if (choices !== null) return <MultiSelect {...common} data={choices} placeholder={axis.values.length === 0 ? "Choose some" : ""} hidePickedOptions />;
   const preset = field.default === undefined || field.default === null ? "" : `such as ${String(field.default)}`;
   return <TagsInput {...common} placeholder={axis.values.length === 0 ? preset : ""} splitChars={[",", ";"]} acceptValueOnBlur />;

@@ -78,7 +78,7 @@ function Estimates({ specs, fields, estimates }: { specs: Spec[]; fields: string
     );
   }
   return (
-    <Table.ScrollContainer minWidth={200} mah="50vh">
+    <Table.ScrollContainer minWidth={200} maxHeight="50vh">
       <Table verticalSpacing={4} horizontalSpacing={6} fz="0.8rem" stickyHeader>
         <Table.Thead>
           <Table.Tr>

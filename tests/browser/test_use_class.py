@@ -1,0 +1,134 @@
+"""The class in use: letting it in from a table, setting work, handing in, sharing, and the tokens of each."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Opener, listen
+from tests.browser.scene import Scene
+
+
+@pytest.fixture
+def student(open_context: Opener, scene: Scene) -> Iterator[Page]:
+    """A page of a student, Ada, who is in a team."""
+    context = open_context(signed_in=False)
+    answer = context.request.post("/v1/session", data={"token": scene.ids["student_token"]})
+    assert answer.ok, answer.text()
+    made = context.new_page()
+    complaints = listen(made)
+    yield made
+    made.close()
+    assert complaints == []
+
+
+def test_class_is_imported_after_a_look_at_what_would_change(page: Page) -> None:
+    page.goto("/class")
+    page.get_by_role("button", name="Import a class").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Or paste it here").fill(
+        "name,email,section\nChen Wei,chen@example.org,B\nFatima Zahra,fatima@example.org,B\n"
+    )
+    dialog.get_by_role("button", name="Show what would change").click()
+    expect(dialog.get_by_role("row", name=re.compile("Chen Wei"))).to_contain_text("section: A → B")
+    expect(dialog.get_by_role("row", name=re.compile("Fatima Zahra"))).to_contain_text("is let in")
+    expect(dialog.get_by_text("Nothing happens to them")).to_contain_text("Bo Lindqvist")
+    assert page.request.get("/v1/users?text=fatima").json()["items"] == [], "looking lets nobody in"
+    dialog.get_by_role("button", name="Import 2").click()
+    with page.expect_download() as saved:
+        dialog.get_by_role("button", name="Save tokens.csv").click()
+    heading, *people = saved.value.path().read_text().splitlines()
+    assert heading == "name,email,token"
+    assert [line.rpartition(",")[0] for line in people] == ["Fatima Zahra,fatima@example.org"]
+    dialog.get_by_role("button", name="Close", exact=True).last.click()
+    expect(page.get_by_role("link", name="Fatima Zahra")).to_be_visible()
+
+
+def test_mistake_in_the_table_is_named_with_its_line(page: Page) -> None:
+    page.goto("/class")
+    page.get_by_role("button", name="Import a class").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Or paste it here").fill("name,email\nNobody,not an address\n")
+    dialog.get_by_role("button", name="Show what would change").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("2")
+
+
+def test_assignment_is_set_and_changed(page: Page, scene: Scene) -> None:
+    page.goto("/class?tab=assignments")
+    page.get_by_role("button", name="New assignment").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Homework 2")
+    dialog.get_by_label("Deadline").fill("2030-01-31T23:59")
+    dialog.get_by_role("combobox", name="Questions").fill("Part 4")
+    page.get_by_role("option", name="Part 4").click()
+    page.keyboard.press("Escape")
+    dialog.get_by_role("button", name="Set it").click()
+    expect(page.get_by_text(re.compile("Until 31 Jan 2030, 23:59.* on course/4"))).to_be_visible()
+    page.get_by_role("button", name="Change", exact=True).click()
+    dialog.get_by_label("Deadline").fill("2030-02-28T12:00")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_text(re.compile("Until 28 Feb 2030, 12:00"))).to_be_visible()
+    made = next(item for item in scene.client.get("/v1/assignments").json()["items"] if item["name"] == "Homework 2")
+    assert made["deadline"] == "2030-02-28T11:00:00Z", "typed in Berlin, kept as an instant"
+
+
+def test_limits_of_somebody_are_changed(page: Page) -> None:
+    page.goto("/class?tab=people")
+    page.get_by_role("button", name="What to do with Diego Ruiz").click()
+    page.get_by_role("menuitem", name="Change").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Jobs at once").fill("3")
+    dialog.get_by_role("button", name="Save").click()
+    expect(
+        page.get_by_role("row", name=re.compile("Diego Ruiz")).get_by_role("cell", name="3", exact=True)
+    ).to_be_visible()
+
+
+def test_run_is_handed_in_in_the_place_of_the_one_before(student: Page, scene: Scene) -> None:
+    body = {"experiment": "probe", "spec": {"steps": 2}, "name": "better"}
+    csrf = next(cookie["value"] for cookie in student.context.cookies() if cookie["name"] == "gpulab_csrf")
+    made = student.request.post("/v1/jobs", data=body, headers={"X-CSRF-Token": csrf}).json()["id"]
+    scene.wait_for(made, "succeeded")
+    student.goto(f"/jobs/{made}")
+    student.get_by_role("button", name="Hand in").click()
+    dialog = student.get_by_role("dialog")
+    dialog.get_by_role("combobox", name="Assignment").click()
+    student.get_by_role("option", name="Homework 1").click()
+    expect(dialog.get_by_text("this run takes its place")).to_be_visible()
+    dialog.get_by_role("button", name="Hand in").click()
+    expect(student.get_by_role("alert").filter(has_text="Handed in.")).to_be_visible()
+    kept = student.request.get(f"/v1/assignments/{scene.ids['assignment']}/submission").json()
+    assert kept["job_id"] == made
+
+
+def test_run_is_shared_with_the_team_and_taken_back(student: Page, scene: Scene, open_context: Opener) -> None:
+    student.goto(f"/jobs/{scene.ids['handed_in']}")
+    student.get_by_role("button", name="Share").click()
+    student.get_by_role("menuitem", name="The team").click()
+    shared = student.get_by_role("button", name="Shared: the team")
+    expect(shared).to_be_visible()
+    assert scene.job(scene.ids["handed_in"])["shared_with"] == "team"
+    shared.click()
+    student.get_by_role("menuitem", name="Nobody but staff").click()
+    expect(student.get_by_role("button", name="Share", exact=True)).to_be_visible()
+    assert scene.job(scene.ids["handed_in"])["shared_with"] is None
+
+
+def test_token_is_made_shown_once_used_and_revoked(student: Page, open_context: Opener) -> None:
+    student.goto("/")
+    student.get_by_role("button", name="Ada Okafor").click()
+    student.get_by_role("menuitem", name="Account and tokens").click()
+    student.get_by_role("button", name="New token").click()
+    dialog = student.get_by_role("dialog")
+    dialog.get_by_label("What for").fill("laptop")
+    dialog.get_by_role("button", name="Make it").click()
+    token = dialog.get_by_text(re.compile("^glab_")).inner_text().strip()
+    dialog.get_by_role("button", name="I have it").click()
+    expect(student.get_by_text(token)).to_have_count(0)
+    laptop = open_context(signed_in=False).request
+    assert laptop.get("/v1/me", headers={"Authorization": f"Bearer {token}"}).json()["name"] == "Ada Okafor"
+    student.get_by_role("button", name="Revoke laptop").click()
+    dialog.get_by_role("button", name="Revoke it").click()
+    expect(student.get_by_role("row", name=re.compile("laptop"))).to_contain_text("Revoked")
+    assert laptop.get("/v1/me", headers={"Authorization": f"Bearer {token}"}).status == 401
