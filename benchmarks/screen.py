@@ -101,9 +101,10 @@ def chart(page: Page, job: str, rounds: int) -> list[Figure]:
     page.goto(f"/jobs/{job}")
     plot = page.locator(".chart .u-over").first
     plot.wait_for()
-    drag(page, 0.2, 0.8)
-    page.get_by_role("button", name="Show all of").wait_for()
-    page.wait_for_load_state("networkidle")
+    with page.expect_response(lambda answer: "/metrics?" in answer.url) as every_point:
+        drag(page, 0.2, 0.8)
+    every_point.value.finished()
+    page.evaluate(PAINTED)
     page.evaluate(WATCH)
     frames: list[float] = []
     tasks: list[float] = []

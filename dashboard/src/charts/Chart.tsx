@@ -11,6 +11,8 @@ import uPlot from "uplot";
 
 import { number } from "../format";
 import { SERIES_COLORS } from "../theme";
+import { Legend, type Pointed } from "./Legend";
+import { savePicture } from "./picture";
 import { aligned, csvOf, saveAs, type Curve } from "./series";
 
 export interface Mark {
@@ -52,7 +54,7 @@ export function Chart(props: ChartProps) {
   const plot = useRef<uPlot | null>(null);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const [zoomed, setZoomed] = useState(false);
-  const [cursor, setCursor] = useState<number | null>(null);
+  const pointed = useRef<Pointed>(() => undefined);
   const data = useMemo(() => aligned(log ? curves.map(positive) : curves), [curves, log]);
   const latest = useRef({ props, data });
   latest.current = { props, data };
@@ -107,7 +109,7 @@ export function Chart(props: ChartProps) {
           }),
         ],
         hooks: {
-          setCursor: [(self) => setCursor(self.cursor.idx ?? null)],
+          setCursor: [(self) => pointed.current(self.cursor.idx ?? null)],
           setScale: [
             (self, key) => {
               if (key !== "x") return;
@@ -162,9 +164,12 @@ export function Chart(props: ChartProps) {
       return after;
     });
   }
-  const formatY = props.formatY ?? number;
-  const at = cursor ?? data[0].length - 1;
-  const shown = curves.map((curve, index) => ({ curve, index })).filter(({ curve }) => !curve.faint);
+  const { formatX = number, formatY = number } = props;
+  const told = useMemo(() => described(title, xLabel, curves, formatY), [title, xLabel, curves, formatY]);
+  const legend = useMemo(
+    () => curves.map((curve, index) => ({ label: curve.label, color: colors[(curve.color ?? index) % colors.length]!, dashed: curve.dash !== undefined || index >= colors.length, column: index + 1, faint: curve.faint })).filter((entry) => !entry.faint),
+    [curves, colors],
+  );
 
   return (
     <Box component="figure" m={0} className="chart">
@@ -202,31 +207,15 @@ export function Chart(props: ChartProps) {
               color="gray"
               size="sm"
               aria-label={`Save ${title} as picture`}
-              onClick={() => plot.current && savePicture(plot.current, title, shown.map(({ curve, index }) => [curve.label, colorOf(curve, index)]), INK[scheme])}
+              onClick={() => plot.current && savePicture(plot.current, title, legend, INK[scheme])}
             >
               <Image size={15} aria-hidden />
             </ActionIcon>
           </Tooltip>
         </Group>
       </Group>
-      <div ref={place} style={{ height }} role="img" aria-label={described(title, xLabel, curves, formatY)} />
-      <ul className="curves">
-        <li className="numbers at">
-          {xLabel} {data[0][at] === undefined ? "" : (props.formatX ?? number)(data[0][at]!)}
-        </li>
-        {shown.map(({ curve, index }) => {
-          const y = data[index + 1]?.[at];
-          return (
-            <li key={curve.label}>
-              <button type="button" aria-pressed={!hidden.has(curve.label)} onClick={() => flip(curve.label)}>
-                <Swatch color={colorOf(curve, index)} dashed={curve.dash !== undefined || index >= colors.length} />
-                <span className="break">{curve.label}</span>
-                {y !== null && y !== undefined && <span className="numbers value">{formatY(y)}</span>}
-              </button>
-            </li>
-          );
-        })}
-      </ul>
+      <div ref={place} style={{ height }} role="img" aria-label={told} />
+      <Legend entries={legend} data={data} xLabel={xLabel} formatX={formatX} formatY={formatY} hidden={hidden} flip={flip} pointed={pointed} />
     </Box>
   );
 }
@@ -234,14 +223,6 @@ export function Chart(props: ChartProps) {
 /** A logarithm has no place for the rest; they leave a gap. */
 function positive(curve: Curve): Curve {
   return { ...curve, ys: curve.ys.map((y) => (y !== null && y > 0 ? y : null)) };
-}
-
-function Swatch({ color, dashed }: { color: string; dashed: boolean }) {
-  return (
-    <svg width="18" height="8" aria-hidden>
-      <line x1="0" y1="4" x2="18" y2="4" stroke={color} strokeWidth="3" strokeDasharray={dashed ? "5 3" : undefined} />
-    </svg>
-  );
 }
 
 function rangeOf(low: number | null, high: number | null, fromZero: boolean): [number, number] {
@@ -295,30 +276,4 @@ function described(title: string, xLabel: string, curves: readonly Curve[], form
       return `${curve.label} from ${formatY(first)} to ${formatY(last)}, least ${formatY(low)}, greatest ${formatY(high)}`;
     });
   return `Chart of ${title} against ${xLabel}. ${lines.join(". ")}`;
-}
-
-function savePicture(plot: uPlot, title: string, legend: [string, string][], ink: { text: string; ground: string }): void {
-  const ratio = devicePixelRatio;
-  const source = plot.ctx.canvas;
-  const head = 34 * ratio;
-  const line = 18 * ratio;
-  const picture = document.createElement("canvas");
-  picture.width = source.width;
-  picture.height = source.height + head + line * legend.length + 8 * ratio;
-  const ctx = picture.getContext("2d")!;
-  ctx.fillStyle = ink.ground;
-  ctx.fillRect(0, 0, picture.width, picture.height);
-  ctx.fillStyle = ink.text;
-  ctx.font = `bold ${14 * ratio}px system-ui, sans-serif`;
-  ctx.fillText(title, 12 * ratio, 22 * ratio);
-  ctx.drawImage(source, 0, head);
-  ctx.font = `${12 * ratio}px system-ui, sans-serif`;
-  legend.forEach(([label, color], i) => {
-    const y = head + source.height + line * (i + 0.7);
-    ctx.fillStyle = color;
-    ctx.fillRect(12 * ratio, y - 4 * ratio, 18 * ratio, 3 * ratio);
-    ctx.fillStyle = ink.text;
-    ctx.fillText(label, 36 * ratio, y);
-  });
-  picture.toBlob((blob) => blob && saveAs(`${title}.png`, blob), "image/png");
 }
