@@ -56,3 +56,11 @@ class RunOutcome(BaseModel):
         if several is None:
             return [(self.seed, self.result)]
         return [(replica["seed"], replica) for replica in several]
+
+    @property
+    def without_collapsed(self) -> "RunOutcome":
+        """The same run with the collapsed ones left out of its `replicas`."""
+        if self.result is None or "replicas" not in self.result:
+            return self
+        learnt = [replica for replica in self.result["replicas"] if not replica.get("collapsed")]
+        return self.model_copy(update={"result": {**self.result, "replicas": learnt}})

@@ -20,6 +20,8 @@ class Need:
     spec: Mapping[str, Any] = field(default_factory=dict)
     seeded: bool = True
     """Whether each seed is a run of its own; False for a computation without chance, which runs once."""
+    trainings: int = 1
+    """Independent trainings for each seed of the study, where they are cheap and differ much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,11 @@ class Runs:
         """Split by a field of the spec, in ascending order."""
         values = {outcome.spec[name] for outcome in self.outcomes}
         return {value: Runs([run for run in self.outcomes if run.spec[name] == value]) for value in sorted(values)}
+
+    @property
+    def without_collapsed(self) -> "Runs":
+        """Those trainings alone that did not collapse, for what is said of a network that learns."""
+        return Runs([outcome.without_collapsed for outcome in self.outcomes])
 
     @property
     def results(self) -> list[dict[str, Any]]:

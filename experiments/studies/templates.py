@@ -8,6 +8,7 @@ from types import MappingProxyType
 from experiments.registry import experiments
 from experiments.studies.course import QUESTIONS
 from experiments.studies.plan import (
+    MAX_SEED,
     PlanError,
     RunPlan,
     Scale,
@@ -95,6 +96,8 @@ def _chosen(name: str) -> Template | None:
 def _runs(need: Need, seeds: Sequence[int], question: str) -> list[RunPlan]:
     if not need.seeded:
         return [plan_run(need.experiment, need.spec, 0, question)]
+    # Seed 1 of two trainings each has 2 and 3; the largest seeds begin again at 0.
+    seeds = [(seed * need.trainings + place) % (MAX_SEED + 1) for seed in seeds for place in range(need.trainings)]
     if "replicas" not in experiments()[need.experiment].spec.model_fields:
         return [plan_run(need.experiment, need.spec, seed, question) for seed in seeds]
     return [

@@ -28,6 +28,8 @@ from experiments.contract import Diverged, Run, Stopped
 from experiments.training.checkpoint import load_checkpoint, save_checkpoint
 
 LAST_BATCHES = 100
+MEMORY_FORMATS = {"cpu": torch.channels_last, "cuda": torch.contiguous_format}
+"""Pooling in particular is several times as fast on a CPU when a pixel's channels lie side by side."""
 TEST_BATCH = 1000
 
 
@@ -35,7 +37,7 @@ def run(spec: DropoutCheatingSpec, run: Run) -> DropoutCheatingResult:
     """Train and test after every epoch; raises `Stopped` with a checkpoint of the last whole epoch, and `Diverged`."""
     pictures = read_pictures(spec, run)
     torch.manual_seed(run.seed)
-    model = build_net(spec).to(run.device)
+    model = build_net(spec).to(run.device, memory_format=MEMORY_FORMATS[run.device])
     training = _Training(spec, run, model, torch.optim.SGD(model.parameters(), lr=spec.learning_rate))
     training.resume()
     for _ in range(len(training.epochs), spec.epochs):

@@ -12,13 +12,14 @@ SLUG = "edge-bands"
 NAMES = {"cnn": "CNN", "mlp": "MLP", "edge_frozen": "fixed edge detectors"}
 HORIZONTAL, VERTICAL, NONE = range(3)
 CHANCE = 1 / 3
+CHANNELS = 3
 
 Result = dict[str, Any]
 
 
-def need(**fields: Any) -> Need:
+def need(*, trainings: int = 1, **fields: Any) -> Need:
     """Runs of `edge-bands` with these fields."""
-    return Need(SLUG, fields)
+    return Need(SLUG, fields, trainings=trainings)
 
 
 def cells(runs: Runs, *names: str) -> list[tuple[tuple[Any, ...], Runs]]:
@@ -35,11 +36,16 @@ def accuracy(runs: Runs) -> Interval | None:
 def difference(
     one: Runs, other: Runs, read: str | Callable[[Result], float] = "validation_accuracy"
 ) -> Interval | None:
-    """Mean difference of a number over the seeds that both have: they share images and the order of training."""
+    """Mean of the `differences`."""
+    pairs = differences(one, other, read)
+    return interval(pairs) if pairs else None
+
+
+def differences(one: Runs, other: Runs, read: str | Callable[[Result], float] = "validation_accuracy") -> list[float]:
+    """Differences of a number, one for each seed that both have: they share images and the order of training."""
     reader = (lambda result: result[read]) if isinstance(read, str) else read
     first, second = ({result["seed"]: reader(result) for result in runs.results} for runs in (one, other))
-    pairs = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
-    return interval(pairs) if pairs else None
+    return [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
 
 
 def recall(place: int) -> Callable[[Result], float]:
@@ -106,6 +112,22 @@ def accuracy_table(runs: Runs, *names: str, caption: str = "Accuracy after the l
     headings = tuple(name.replace("_", " ") for name in names)
     numbers = ("validation accuracy", "least", "greatest", "training accuracy", "seeds", "collapsed")
     return Table(caption=caption, columns=(*headings, *numbers), rows=tuple(rows))
+
+
+def collapse_notes(runs: Runs) -> list[str]:
+    """How many trainings of the CNN collapsed, and why, as far as the results say."""
+    trained = runs.where(SLUG, model="cnn").results
+    collapsed = [result for result in trained if result["collapsed"]]
+    if not collapsed:
+        return []
+    dead = sum(result["dead_features"] == CHANNELS for result in collapsed)
+    why = (
+        f"in {dead} of them all {CHANNELS} units before the last layer are 0 for every image, and no gradient passes a "
+        "ReLU that is shut, so that no further epoch can wake them"
+    )
+    rest = f"{len(collapsed) - dead} have live units and have not left the start yet: more epochs would help"
+    words = [why] * (dead > 0) + [rest] * (dead < len(collapsed))
+    return [f"{len(collapsed)} of {len(trained)} trained CNNs give every image the same class; {'; '.join(words)}."]
 
 
 def accuracy_figure(name: str, title: str, lines: Sequence[tuple[str, Runs]], level: float | None = None) -> FigureSpec:

@@ -20,7 +20,7 @@ SHEETS_LARGEST = 64 + (15_360 - 2738) * (256 - 64) / (8744 - 2738)
 
 def _needs(setting: Setting) -> list[Need]:
     small = {"images": 64, "epochs": 2, "image_size": 32, "validation_images": 50}
-    medium = {"images": 512, "epochs": 8, "image_size": 32, "validation_images": 200}
+    medium = {"images": 256, "epochs": 5, "image_size": 32, "validation_images": 100}
     sizes = setting.pick(smoke=small, cpu=medium, full={"image_size": 224})
     batches = setting.pick(smoke=(4, 16, 64), cpu=(4, 16, 64, 256), full=(4, 16, 64, 256))
     trained = [Need(SLUG, {**sizes, "dataset": setting.pictures, "batch_size": batch}) for batch in batches]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from pydantic import ValidationError
+from torch.nn import functional
 
 from experiments.catalog.dropout_cheating import figures
 from experiments.catalog.dropout_cheating import run as module
@@ -18,6 +20,7 @@ from experiments.contract import Diverged, Stopped
 from experiments.run_directory import RunDirectory
 
 EXPECTED = json.loads((Path(module.__file__).parent / "expected.json").read_text())
+IN_PIXELS = ("train", "cheat_test", "clean_test")
 TINY: dict[str, Any] = {"images": 128, "test_images": 50, "epochs": 2}
 
 
@@ -126,6 +129,31 @@ def test_a_net_with_nothing_but_the_code_to_see_cheats_and_dropout_slows_it(tmp_
         assert training.epochs[-1].clean_accuracy < 0.25
     assert accuracies[0.0] > 0.95
     assert accuracies[0.75] < accuracies[0.0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_training_is_that_of_plain_tensors_in_the_usual_layout(tmp_path: Path, cache: Path, seed: int) -> None:
+    """A second implementation, in double precision so that only another algorithm could tell them apart."""
+    spec = DropoutCheatingSpec(**{**TINY, "learning_rate": 0.05, "relu_on_logits": False})
+    run = RunDirectory(tmp_path, seed=seed, cache_folder=cache)
+    pictures = read_pictures(spec, run)
+    doubled = replace(pictures, **{name: getattr(pictures, name).double() for name in IN_PIXELS})
+    torch.manual_seed(seed)
+    net = module.build_net(spec).to(torch.float64, memory_format=torch.channels_last)
+    weights = [weight.detach().clone().contiguous().requires_grad_() for weight in net.parameters()]
+    order = torch.get_rng_state()
+    training = module._Training(spec, run, net, torch.optim.SGD(net.parameters(), lr=spec.learning_rate))
+    training.epoch(doubled)
+    torch.set_rng_state(order)
+    for index in torch.randperm(spec.images or 0).split(spec.batch_size):
+        x = doubled.train[index]
+        for kernel, bias in (weights[0:2], weights[2:4]):
+            x = functional.max_pool2d(functional.conv2d(x, kernel, bias, padding=1), 2).relu()
+        loss = functional.cross_entropy(x.flatten(1) @ weights[4].T + weights[5], doubled.train_labels[index])
+        for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+            weight.data -= spec.learning_rate * slope
+    for ours, theirs in zip(net.parameters(), weights, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
 
 def test_a_class_held_at_zero_counts_as_dead_only_under_a_relu() -> None:

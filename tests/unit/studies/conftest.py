@@ -67,6 +67,7 @@ def replica() -> Callable[..., dict[str, Any]]:
             "train_accuracy": accuracy,
             "validation_accuracy": accuracy,
             "collapsed": False,
+            "dead_features": 0,
             "confusion": [[right, rest, 0], [rest, right, 0], [0, 0, 50]],
             "train_losses": [1.0, 0.5],
             "validation_losses": [1.0, 0.6],

@@ -7,6 +7,7 @@ import pytest
 
 from experiments.studies.course import QUESTIONS
 from experiments.studies.findings import Comparison, QuestionReport, Verdict
+from experiments.studies.intervals import Interval
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import RunPlan, Scale
 from experiments.studies.templates import expand
@@ -19,7 +20,8 @@ def bands(question: str, accuracy: Callable[[dict[str, Any], int], Any], replica
     """The report on runs whose validation accuracy (or whole replica) is a function of spec and seed."""
     outcomes: list[RunOutcome] = []
     for run in expand(f"course/{question}", Scale.CPU, SEEDS).runs:
-        values = [(seed, accuracy(run.spec, seed)) for seed in SEEDS]
+        seeds = range(run.seed, run.seed + run.spec["replicas"])
+        values = [(seed, accuracy(run.spec, seed)) for seed in seeds]
         replicas = [value if isinstance(value, dict) else replica(seed, value) for seed, value in values]
         outcomes.append(outcome(run, {"replicas": replicas, "epochs": [0, run.spec["epochs"]]}))
     return QUESTIONS[question].report(outcomes)
@@ -34,7 +36,7 @@ def one(found: QuestionReport, quantity: str) -> Comparison:
     return next(comparison for comparison in found.comparisons if quantity in comparison.quantity)
 
 
-JITTER = (-0.02, -0.01, 0.0, 0.01, 0.02)
+JITTER = (-0.02, -0.01, 0.0, 0.01, 0.02) * 4
 
 
 def test_head_start_of_the_detectors_needs_an_interval_above_zero(replica: Make) -> None:
@@ -49,20 +51,41 @@ def test_head_start_of_the_detectors_needs_an_interval_above_zero(replica: Make)
     assert verdicts == [Verdict.AGREES, Verdict.UNDECIDED, Verdict.DIFFERS]
 
 
-def test_sheets_ranking_of_poolings_is_judged_over_seeds(replica: Make) -> None:
-    def verdict(gap: float, n: int = 10) -> Comparison:
-        def accuracy(spec: dict[str, Any], seed: int) -> dict[str, Any]:
-            sign = {"max": 1, "average": -1}[spec["pooling"]]
-            return replica(seed, 0.6 + sign * (gap / 2 + JITTER[seed]), confusion=[[10] * 5] * 5)
+def pooled(gap: float, replica: Make, n: int = 10, spread: Sequence[float] = JITTER) -> QuestionReport:
+    """Max pooling ahead of average by `gap` on average, and by `2 * spread` more or less for each seed."""
 
-        return one(bands("4f", accuracy, replica), f"pooling, {n} images")
+    def accuracy(spec: dict[str, Any], seed: int) -> dict[str, Any]:
+        sign = {"max": 1, "average": -1}[spec["pooling"]]
+        return replica(seed, 0.6 + sign * (gap / 2 + spread[seed]), confusion=[[10] * 5] * 5)
 
-    assert verdict(0.2).verdict is Verdict.AGREES
-    assert verdict(0.0).verdict is Verdict.UNDECIDED
-    assert "cannot rank" in verdict(0.0).because
-    assert verdict(-0.2).verdict is Verdict.SHEET_IS_WRONG
-    assert "opposite" in verdict(-0.2).because
-    assert verdict(0.2, n=50).verdict is Verdict.SHEET_IS_WRONG
+    return bands("4f", accuracy, replica)
+
+
+@pytest.mark.parametrize(
+    ("gap", "n", "verdict", "because"),
+    [
+        (0.2, 10, Verdict.AGREES, "max is better"),
+        (-0.2, 10, Verdict.SHEET_IS_WRONG, "average is better"),
+        (0.2, 50, Verdict.SHEET_IS_WRONG, "max is better"),
+        (0.0, 10, Verdict.SHEET_IS_WRONG, "max is better for 2 of 5 seeds, average for 2: a single seed cannot"),
+    ],
+)
+def test_sheets_ranking_of_poolings_is_judged_over_seeds(
+    replica: Make, gap: float, n: int, verdict: Verdict, because: str
+) -> None:
+    found = one(pooled(gap, replica), f"pooling, {n} images")
+    assert found.verdict is verdict
+    assert because in found.because
+
+
+def test_poolings_stay_unranked_while_no_seed_says_the_opposite(replica: Make) -> None:
+    found = one(pooled(0.08, replica, spread=(0.12, -0.04, -0.04, -0.02, -0.02)), "pooling, 10 images")
+    assert found.verdict is Verdict.UNDECIDED
+
+
+def test_one_seeds_difference_of_poolings_is_held_against_its_spread(replica: Make) -> None:
+    assert one(pooled(0.01, replica), "deviation over seeds").verdict is Verdict.AGREES
+    assert one(pooled(0.2, replica), "deviation over seeds").verdict is Verdict.DIFFERS
 
 
 def test_dense_network_that_knows_its_domain_contradicts_the_sheet(replica: Make) -> None:
@@ -90,12 +113,56 @@ def test_permutation_must_not_move_the_dense_network(replica: Make) -> None:
 
 
 def test_collapsed_trainings_are_named_and_counted(replica: Make) -> None:
-    found = bands("4a", lambda spec, seed: replica(seed, 1.0, collapsed=seed == 3 and spec["model"] == "cnn"), replica)
+    def trained(spec: dict[str, Any], seed: int) -> dict[str, Any]:
+        dead = seed == 3 and spec["model"] == "cnn"
+        return replica(seed, 1 / 3 if dead else 1.0, collapsed=dead, dead_features=3 * dead)
+
+    found = bands("4a", trained, replica)
     assert len(found.collapsed) == 2
     assert all("seed 3" in line for line in found.collapsed)
     assert found.table is not None
     collapsed = found.table.columns.index("collapsed")
     assert [row[collapsed] for row in found.table.rows] == [1, 1, 0]
+    assert any("2 of 25 trained CNNs" in note and "in 2 of them all 3 units" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("worst", "collapsed", "verdict"),
+    [(1.0, False, Verdict.AGREES), (1 / 3, True, Verdict.AGREES), (0.9, False, Verdict.DIFFERS)],
+)
+def test_small_set_is_learnt_by_every_seed_that_did_not_collapse(
+    replica: Make, worst: float, collapsed: bool, verdict: Verdict
+) -> None:
+    def trained(_: dict[str, Any], seed: int) -> dict[str, Any]:
+        return replica(seed, worst if seed == 3 else 1.0, collapsed=collapsed and seed == 3, dead_features=3)
+
+    found = one(bands("4a", trained, replica), "training accuracy of the CNN, 1500")
+    assert found.verdict is verdict
+    assert ("1 collapsed" in found.because) == collapsed
+
+
+def test_one_seed_that_knows_its_images_shows_that_500_epochs_can_do(replica: Make) -> None:
+    def trained(reached: int) -> Callable[[dict[str, Any], int], float]:
+        return lambda _, seed: 1.0 if seed < reached else 0.8
+
+    some, none = (one(bands("4a", trained(count), replica), "best training accuracy") for count in (3, 0))
+    assert (some.verdict, none.verdict) == (Verdict.AGREES, Verdict.DIFFERS)
+    assert "3 of 20 seeds" in some.because
+
+
+def test_trained_cnn_passes_the_detectors_by_the_seeds_that_learnt(replica: Make) -> None:
+    def trained(ahead: float) -> Callable[[dict[str, Any], int], Any]:
+        def accuracy(spec: dict[str, Any], seed: int) -> dict[str, Any]:
+            dead = spec["model"] == "cnn" and seed == 0
+            value = 0.9 + (ahead + JITTER[seed] / 2) * (spec["model"] == "cnn")
+            return replica(seed, 1 / 3 if dead else value, collapsed=dead)
+
+        return accuracy
+
+    passed, not_yet = (one(bands("4b", trained(ahead), replica), "trained CNN less") for ahead in (0.05, -0.05))
+    assert (passed.verdict, not_yet.verdict) == (Verdict.AGREES, Verdict.DIFFERS)
+    assert isinstance(passed.ours, Interval)
+    assert passed.ours.n == 4
 
 
 def cheating(clean: Callable[[float, int], float], dataset: str = "cifar10") -> QuestionReport:

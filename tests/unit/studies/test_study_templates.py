@@ -57,8 +57,20 @@ def test_more_seeds_keep_every_run_there_was(template: str) -> None:
 
 
 def test_neighbouring_seeds_of_the_bands_train_in_one_run() -> None:
-    runs = expand("course/4a", Scale.CPU, range(5)).runs
+    runs = expand("course/4c", Scale.CPU, range(5)).runs
     assert {(run.seed, run.spec["replicas"]) for run in runs} == {(0, 5)}
+
+
+def test_noisy_question_trains_several_times_for_each_seed_and_more_seeds_leave_them() -> None:
+    def seeds(count: int) -> set[int]:
+        runs = [run for run in expand("course/4d", Scale.CPU, range(count)).runs if run.spec["kernel_size"] == 3]
+        return {run.seed + replica for run in runs for replica in range(run.spec["replicas"])}
+
+    assert seeds(5) == set(range(20))
+    assert seeds(6) == set(range(24))
+    (largest,) = expand("course/1d", Scale.CPU, [2**63 - 1]).runs
+    assert largest.seed == 2**63 - 1
+    assert all(run.seed < 2**63 for run in expand("course/4d", Scale.CPU, [2**63 - 1]).runs)
 
 
 def test_scale_has_its_own_seeds_and_cpu_has_five_or_more() -> None:
