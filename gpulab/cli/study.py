@@ -100,10 +100,15 @@ def retry(lab: Lab, study: StudyId) -> None:
 
 @lab_command(app)
 def seeds(
-    lab: Lab, study: StudyId, seed: Annotated[list[int], typer.Argument(metavar="SEED...", help="Seeds to add.")]
+    lab: Lab,
+    study: StudyId,
+    seed: Annotated[list[int], typer.Argument(metavar="SEED...", help="Seeds to add.")],
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run the new ones anew even where you have such runs.")
+    ] = False,
 ) -> None:
     """Add seeds; runs that are there stay."""
-    _show_line(lab, lab.study(study).add_seeds(seed))
+    _show_line(lab, lab.study(study).add_seeds(seed, fresh=fresh))
 
 
 @lab_command(app)
@@ -181,6 +186,10 @@ def _print_study(study: "Study") -> None:
     else:
         print()
         _print_comparison(data)
+    for cell in data.comparison:
+        for run in (*cell.collapsed, *cell.failed):
+            where = ", ".join(f"{key}={value}" for key, value in cell.cell.items()) or cell.experiment
+            print(f"seed {run.seed} of {where}: {run.why} (job {run.job_id})")
 
 
 def _print_comparison(data: "StudyRead") -> None:
@@ -200,6 +209,3 @@ def _print_comparison(data: "StudyRead") -> None:
         for name, found in cell.fields.items()
     ]
     print_table(["CELL", "QUANTITY", "MEAN", "SD", "MIN", "MAX", "N"], rows)
-    for cell in data.comparison:
-        for run in (*cell.collapsed, *cell.failed):
-            print(f"seed {run.seed} of {cell.cell}: {run.why} (job {run.job_id})")

@@ -44,12 +44,15 @@ async def test_async_study_from_submission_to_its_report(lab: Lab, tmp_path: Pat
         assert [found.id async for found in client.studies(limit=1)] == [study.id]
 
 
-def test_failed_runs_are_named_and_tried_again(lab: Lab) -> None:
+def test_failed_runs_are_named_and_tried_again(
+    lab: Lab, cli: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
     with gpulab.Client(lab.url, lab.token) as client:
         study = client.submit_study(experiment="probe", base={"steps": 1}, grid={"ending": ["error", "result"]})
         study.wait(timeout=60)
         (cell,) = [cell for cell in study._loaded().comparison if cell.failed]
         assert study.state == "failed"
+        assert f"seed 0 of ending=error: {cell.failed[0].why}" in cli("show", study.id).stdout
         with pytest.raises(gpulab.JobFailed, match="1 failed"):
             study.raise_for_failure()
         assert study.retry().state == "running"
@@ -65,7 +68,7 @@ def test_grid_in_a_file_is_submitted_followed_and_shown(
     )
     done = cli("submit", "grid.yaml", "--name", "rates", "--wait")
     study_id = json.loads(cli("show", "@last", "--json").stdout)["id"]
-    more = cli("seeds", study_id, 1)
+    more = cli("seeds", study_id, 1, "--fresh")
     assert done.returncode == 0, done.stderr
     assert "dropout=0.5" in done.stdout
     assert "train_loss" in done.stdout
