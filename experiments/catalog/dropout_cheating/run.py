@@ -37,7 +37,7 @@ def run(spec: DropoutCheatingSpec, run: Run) -> DropoutCheatingResult:
     """Train and test after every epoch; raises `Stopped` with a checkpoint of the last whole epoch, and `Diverged`."""
     pictures = read_pictures(spec, run)
     torch.manual_seed(run.seed)
-    model = build_net(spec).to(run.device, memory_format=MEMORY_FORMATS[run.device])
+    model = build_net(spec).to(run.device).to(memory_format=MEMORY_FORMATS[run.device])
     training = _Training(spec, run, model, torch.optim.SGD(model.parameters(), lr=spec.learning_rate))
     training.resume()
     for _ in range(len(training.epochs), spec.epochs):

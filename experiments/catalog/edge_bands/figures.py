@@ -1,6 +1,6 @@
 """Pictures of a run: the images, the first kernels before and after training, the curves and the confusions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +12,8 @@ from experiments.catalog.edge_bands.spec import EdgeBandsResult, EdgeBandsSpec, 
 
 COLUMNS = 10
 MOST_KERNEL_ROWS = 6
+BETWEEN = "#cfe0f2"
+"""Of the gaps between images: no grey, so that a white band at the border still ends where it ends."""
 TRAIN_COLOUR, VALIDATION_COLOUR = "#1f77b4", "#d95f02"
 
 
@@ -34,17 +36,14 @@ def draw(spec: EdgeBandsSpec, result: EdgeBandsResult) -> Mapping[str, Figure]:
 def draw_grid(spec: EdgeBandsSpec, seed: int, split: Split, title: str) -> Figure:
     """The first images of each class, a class a row."""
     images = draw_images(spec, seed, split)
+    rows = [list(images.pixels[images.labels == label][:COLUMNS]) for label in range(spec.classes)]
     figure = Figure(figsize=(COLUMNS * 0.78, spec.classes * 0.8 + 0.55), layout="constrained")
-    axes = figure.subplots(spec.classes, COLUMNS, squeeze=False)
-    for label, name in enumerate(spec.class_names):
-        of_class = images.pixels[images.labels == label]
-        for column, axis in enumerate(axes[label]):
-            _bare(axis)
-            if column < len(of_class):
-                axis.imshow(of_class[column], cmap="gray", vmin=0, vmax=255)
-            else:
-                axis.set_axis_off()
-        axes[label, 0].set_ylabel(name, rotation=0, ha="right", va="center")
+    axis = figure.subplots()
+    mosaic, middles, _ = _mosaic([row + [None] * (COLUMNS - len(row)) for row in rows])
+    axis.imshow(mosaic, cmap="gray", vmin=0, vmax=255)
+    axis.set_facecolor(BETWEEN)
+    _bare(axis)
+    axis.set_yticks(middles, spec.class_names)
     figure.suptitle(f"{title}, seed {seed}")
     return figure
 
@@ -52,21 +51,41 @@ def draw_grid(spec: EdgeBandsSpec, seed: int, split: Split, title: str) -> Figur
 def draw_kernels(spec: EdgeBandsSpec, replicas: list[ReplicaResult]) -> Figure:
     """The first convolution's kernels, a replica a row; blue is negative, red positive, one scale for each row."""
     figure = Figure(figsize=(7.4, 1.05 * len(replicas) + 0.9), layout="constrained")
-    grid = figure.subplots(len(replicas), 7, squeeze=False, width_ratios=[1, 1, 1, 0.2, 1, 1, 1])
-    for row, replica in zip(grid, replicas, strict=True):
-        row[3].set_axis_off()
-        kernels = np.array([replica.kernels_before, replica.kernels_after]).reshape(6, spec.kernel_size, -1)
-        limit = np.abs(kernels).max() or 1.0
-        for axis, kernel in zip(np.delete(row, 3), kernels, strict=True):
-            _bare(axis)
-            axis.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
-        row[0].set_ylabel(
-            f"seed {replica.seed}\n{replica.validation_accuracy:.0%}", rotation=0, ha="right", va="center"
-        )
-    grid[0, 1].set_title("before training", fontsize="medium")
-    grid[0, 5].set_title("after training", fontsize="medium")
+    axis = figure.subplots()
+    rows = [
+        [*_scaled(replica.kernels_before, replica), None, *_scaled(replica.kernels_after, replica)]
+        for replica in replicas
+    ]
+    mosaic, middles, columns = _mosaic(rows)
+    axis.imshow(mosaic, cmap="RdBu_r", vmin=-1, vmax=1)
+    _bare(axis)
+    axis.set_yticks(middles, [f"seed {replica.seed}\n{replica.validation_accuracy:.0%}" for replica in replicas])
+    axis.set_xticks([columns[1], columns[5]], ["before training", "after training"])
+    axis.xaxis.tick_top()
     figure.suptitle(f"First {spec.kernel_size} x {spec.kernel_size} kernels and validation accuracy")
     return figure
+
+
+def _scaled(kernels: list[list[list[float]]] | None, replica: ReplicaResult) -> list[np.ndarray]:
+    """Each kernel over the largest weight of all six."""
+    limit = np.abs(np.array([replica.kernels_before, replica.kernels_after])).max() or 1.0
+    return list(np.array(kernels) / limit)
+
+
+def _mosaic(rows: Sequence[Sequence[np.ndarray | None]]) -> tuple[np.ma.MaskedArray, list[float], list[float]]:
+    """Square tiles on one canvas, a gap around each, and the middles of its rows and columns: an axis for each tile
+    would take longer to draw than a short run to train."""
+    side = next(len(tile) for row in rows for tile in row if tile is not None)
+    gap = max(1, side // 9)
+    pitch = side + gap
+    canvas = np.full((len(rows) * pitch + gap, len(rows[0]) * pitch + gap), np.nan)
+    for top, row in enumerate(rows):
+        for left, tile in enumerate(row):
+            if tile is not None:
+                y, x = top * pitch + gap, left * pitch + gap
+                canvas[y : y + side, x : x + side] = tile
+    middles = [[place * pitch + gap + (side - 1) / 2 for place in range(count)] for count in (len(rows), len(rows[0]))]
+    return np.ma.masked_invalid(canvas), middles[0], middles[1]
 
 
 def draw_curves(spec: EdgeBandsSpec, result: EdgeBandsResult) -> Figure:
@@ -131,6 +150,5 @@ def _caption(spec: EdgeBandsSpec, replicas: int) -> str:
 
 def _bare(axis: Axes) -> None:
     axis.set_xticks([])
-    axis.set_yticks([])
-    for spine in axis.spines.values():
-        spine.set_color("0.7")
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
