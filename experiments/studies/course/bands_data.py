@@ -111,7 +111,9 @@ def _needs_4b(setting: Setting) -> list[Need]:
     sizes = setting.pick(smoke=(10, 30), cpu=(10, 30, 50, 100), full=(10, 20, 30, 40, 50, 100))
     epochs, more = setting.pick(smoke=(10, 20), cpu=(30, 150), full=(30, 150))
     needs = [need(model=model, images_per_class=n, epochs=epochs) for model in MODELS for n in sizes]
-    return [*needs, *(need(model=model, images_per_class=max(sizes), epochs=more) for model in MODELS[:2])]
+    # Both are near 1 by then: 150 validation images would leave as much chance as there is difference.
+    long = {"images_per_class": max(sizes), "epochs": more, "validation_images_per_class": 500, "curve_points": 5}
+    return [*needs, *(need(model=model, **long) for model in MODELS[:2])]
 
 
 def _answer_4b(runs: Runs) -> Answer:
