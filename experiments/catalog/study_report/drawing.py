@@ -15,6 +15,8 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6
 """Okabe and Ito's colours, told apart with any colour vision."""
 PANEL_WIDTH, PANEL_HEIGHT, HEAT_SIDE = 4.6, 3.3, 2.3
 MANY_POINTS = 150
+DOTS_PER_INCH = 150
+"""Half as many again as a screen's pixel in CSS, so that figures stay sharp on finer screens."""
 
 
 def draw(spec: FigureSpec) -> Figure:
@@ -24,7 +26,7 @@ def draw(spec: FigureSpec) -> Figure:
     heat = all(isinstance(panel, Heat) for panel in spec.panels)
     width, height = (HEAT_SIDE, HEAT_SIDE) if heat else (PANEL_WIDTH, PANEL_HEIGHT)
     wide = 1.4 if columns == 1 and not heat else 1.0
-    figure = Figure(figsize=(columns * width * wide, rows * height + 0.4), layout="constrained", dpi=150)
+    figure = Figure(figsize=(columns * width * wide, rows * height + 0.4), layout="constrained", dpi=DOTS_PER_INCH)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, panel in zip(grid.flat, spec.panels, strict=False):
         if isinstance(panel, Heat):
@@ -42,6 +44,11 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def shown_width(data: bytes) -> int:
+    """Of a PNG of ours on a page, in CSS pixels (96 an inch), so that text is as large in every figure."""
+    return round(int.from_bytes(data[16:20], "big") * 96 / DOTS_PER_INCH)
 
 
 def _plot(axes: Axes, plot: Plot) -> None:

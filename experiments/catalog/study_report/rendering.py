@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from experiments.catalog.study_report.drawing import shown_width
 from experiments.studies.findings import Verdict
 from experiments.studies.report import StudyReport, described, shown
 
@@ -21,11 +22,14 @@ VERDICTS = {
 
 def render_html(found: StudyReport, pictures: Mapping[str, bytes], lab: Mapping[str, str]) -> str:
     """The report as one page with its pictures inside."""
-    addresses = {name: f"data:image/png;base64,{b64encode(data).decode()}" for name, data in pictures.items()}
+    shown_pictures = {
+        name: {"address": f"data:image/png;base64,{b64encode(data).decode()}", "width": shown_width(data)}
+        for name, data in pictures.items()
+    }
     return (
         _environment(escape=True)
         .get_template("report.html.j2")
-        .render(report=found, pictures=addresses, lab=lab, verdicts=VERDICTS, Verdict=Verdict)
+        .render(report=found, pictures=shown_pictures, lab=lab, verdicts=VERDICTS, Verdict=Verdict)
     )
 
 

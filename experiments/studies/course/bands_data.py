@@ -181,7 +181,8 @@ def _passed(by_epochs: dict[int, Runs]) -> Comparison:
     cnn, frozen = (by_epochs[epochs].where(SLUG, model=model).by("images_per_class") for model in MODELS[:2])
     n = max(cnn.keys() & frozen.keys(), default=0)
     learnt = cnn[n].without_collapsed if n else Runs([])
-    ours = difference(learnt, frozen[n]) if n else None
+    # Before the long runs are there, the short ones stand for nothing.
+    ours = difference(learnt, frozen[n]) if n and len(by_epochs) > 1 else None
     return compare_claim(
         f"trained CNN less fixed detectors, {n} images of each class, {epochs} epochs",
         sheet="“data sufficient to fine-tune”",

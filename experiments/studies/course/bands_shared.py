@@ -102,8 +102,7 @@ def accuracy_table(runs: Runs, *names: str, caption: str = "Accuracy after the l
                 NAMES[key[0]],
                 *key[1:],
                 accuracy(some),
-                min(values, default=None),
-                max(values, default=None),
+                *(None if not values else round(end(values), 3) for end in (min, max)),
                 some.interval("train_accuracy"),
                 len(values),
                 sum(result["collapsed"] for result in some.results),
@@ -122,12 +121,13 @@ def collapse_notes(runs: Runs) -> list[str]:
         return []
     dead = sum(result["dead_features"] == CHANNELS for result in collapsed)
     why = (
-        f"in {dead} of them all {CHANNELS} units before the last layer are 0 for every image, and no gradient passes a "
-        "ReLU that is shut, so that no further epoch can wake them"
+        f"in {dead} all {CHANNELS} units before the last layer were 0 for every image, and no gradient passes a shut "
+        "ReLU, so that no further epoch can wake them"
     )
-    rest = f"{len(collapsed) - dead} have live units and have not left the start yet: more epochs would help"
+    rest = f"{len(collapsed) - dead} had live units and had not left the start yet: more epochs would help"
     words = [why] * (dead > 0) + [rest] * (dead < len(collapsed))
-    return [f"{len(collapsed)} of {len(trained)} trained CNNs give every image the same class; {'; '.join(words)}."]
+    count = f"{len(collapsed)} of {len(trained)} trainings of the CNN"
+    return [f"{count} ended with the same class for every image: {'; '.join(words)}."]
 
 
 def accuracy_figure(name: str, title: str, lines: Sequence[tuple[str, Runs]], level: float | None = None) -> FigureSpec:

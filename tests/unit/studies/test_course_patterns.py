@@ -123,7 +123,7 @@ def test_collapsed_trainings_are_named_and_counted(replica: Make) -> None:
     assert found.table is not None
     collapsed = found.table.columns.index("collapsed")
     assert [row[collapsed] for row in found.table.rows] == [1, 1, 0]
-    assert any("2 of 25 trained CNNs" in note and "in 2 of them all 3 units" in note for note in found.notes)
+    assert any("2 of 25 trainings" in note and "in 2 all 3 units" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
