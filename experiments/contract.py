@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from experiments.memory.contract import Workload
+    from experiments.memory.contract import Constants, Workload
 
 SPEC_FILE = "spec.json"
 RECORDS_FILE = "records.ndjson"
@@ -126,6 +126,8 @@ class Run(Protocol):
     datasets_folder: Path
     cache_folder: Path
     """For things that are dear to make and safe to lose, shared by the runs of a node."""
+    gpu_constants: "Constants | None"
+    """What the node measured of the leased GPU; null where it did not."""
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Record scalars at a step (a count of optimizer steps, epochs or samples; it must not decrease)."""

@@ -26,6 +26,8 @@ import yaml
 from pydantic import ValidationError
 
 from experiments.contract import OUTPUT_FILE, SPEC_FILE, Experiment, Result, Stopped
+from experiments.memory.contract import Constants
+from experiments.memory.devices import allocator_limit
 from experiments.registry import experiments
 from experiments.run_directory import RunDirectory
 from experiments.verdict import verdict_of
@@ -63,12 +65,14 @@ def run_forked(folder: str, visible_gpus: str) -> None:
 def execute(folder: Path) -> int:
     """Run what `folder/spec.json` describes; the verdict is the last record. Returns the exit status."""
     order = json.loads((folder / SPEC_FILE).read_text())
+    measured = order.get("gpu_constants")
     run = RunDirectory(
         folder,
         seed=order["seed"],
         device=order["device"],
         datasets_folder=Path(order["datasets_folder"]),
         cache_folder=Path(order["cache_folder"]),
+        gpu_constants=measured and Constants.model_validate(measured),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: run.ask_to_stop())
@@ -88,7 +92,7 @@ def execute(folder: Path) -> int:
 def _carry_out(order: dict[str, Any], run: RunDirectory) -> None:
     experiment = experiments()[order["experiment"]]
     spec = experiment.spec.model_validate(order["spec"])
-    _prepare_torch(order)
+    _prepare_torch(order, run)
     run.record("started", pid=os.getpid(), device=run.device, versions=versions())
     result: Result = _load(experiment.run)(spec, run)
     _predict(experiment, spec, run)
@@ -104,7 +108,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
-def _prepare_torch(order: dict[str, Any]) -> None:
+def _prepare_torch(order: dict[str, Any], run: RunDirectory) -> None:
     import numpy as np
     import torch
 
@@ -114,9 +118,10 @@ def _prepare_torch(order: dict[str, Any]) -> None:
     torch.manual_seed(order["seed"])
     reserved_bytes = order.get("gpu_memory_bytes")
     if order["device"] == "cuda" and reserved_bytes:
+        limit_bytes = allocator_limit(reserved_bytes, run.gpu_constants)
         for index in range(torch.cuda.device_count()):
             total_bytes = torch.cuda.get_device_properties(index).total_memory
-            torch.cuda.set_per_process_memory_fraction(min(1.0, reserved_bytes / total_bytes), index)
+            torch.cuda.set_per_process_memory_fraction(min(1.0, limit_bytes / total_bytes), index)
 
 
 def _predict(experiment: Experiment[Any, Any], spec: Any, run: RunDirectory) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.contract import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER, RECORDS_FILE
+from experiments.memory.contract import Constants
 
 ARTIFACT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 METRIC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,99}")
@@ -35,12 +36,14 @@ class RunDirectory:
         device: str = "cpu",
         datasets_folder: Path | None = None,
         cache_folder: Path | None = None,
+        gpu_constants: Constants | None = None,
     ) -> None:
         self.folder = folder
         self.seed = seed
         self.device = device
         self.datasets_folder = datasets_folder or folder / "datasets"
         self.cache_folder = cache_folder or folder / "cache"
+        self.gpu_constants = gpu_constants
         for part in (ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER):
             (folder / part).mkdir(parents=True, exist_ok=True)
         self._records = os.open(folder / RECORDS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

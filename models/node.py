@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, LargeBinary, func, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
@@ -68,6 +68,16 @@ class Gpu(Base):
     contested_by: Mapped[str | None]
     """Another live node that reports the same UUID."""
     contested_at: Mapped[datetime | None]
+    constants: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """What a process takes of it besides tensors, an `experiments.memory.contract.Constants`; null: not measured."""
+    constants_of: Mapped[str | None]
+    """The driver, CUDA version and torch that `constants` hold for."""
+    constants_reason: Mapped[str | None]
+    """Why there are none."""
+
+
+GPU_KEY = func.concat_ws("/", Gpu.name, Gpu.memory_total_bytes, Gpu.constants_of)
+"""By which an estimate's verdicts name a GPU, as `GpuAsked.key` does."""
 
 
 class NodeEvent(Base):

@@ -164,7 +164,13 @@ class Reader:
         gpus: dict[str, GpuRoom] = {}
         for gpu in connection.execute(nodes.gpus().with_only_columns(*Gpu.__table__.c)):
             if gpu.node in rooms and gpu.healthy:
-                gpus[gpu.uuid] = GpuRoom(gpu.uuid, gpu.memory_total_bytes, model=gpu.name)
+                gpus[gpu.uuid] = GpuRoom(
+                    gpu.uuid,
+                    gpu.memory_total_bytes,
+                    model=gpu.name,
+                    constants=gpu.constants,
+                    constants_of=gpu.constants_of,
+                )
                 rooms[gpu.node].gpus.append(gpus[gpu.uuid])
         for lease in leases:
             _take(lease, rooms, gpus, now)

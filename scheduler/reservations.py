@@ -56,7 +56,7 @@ class Reservations:
 
     def of(self, connection: Connection, rows: Sequence[Any], rooms: Iterable[NodeRoom], now: float) -> SortedOut:
         """`now` is Unix seconds by the clock of the database."""
-        gpus = {f"{gpu.model}/{gpu.total_bytes}": gpu for room in rooms for gpu in room.gpus}
+        gpus = {gpu.key: gpu for room in rooms for gpu in room.gpus}
         asked = {row.estimate_id for row in rows if _is_open(row)} if gpus else set()
         if not asked:
             return SortedOut(list(rows))
@@ -88,7 +88,10 @@ class Reservations:
         missing = {key: gpu for key, gpu in gpus.items() if key not in row.fits and gpu.total_bytes}
         if row.state == READY and missing:
             # A model that came to the lab after the question.
-            wanted = {key: {"name": gpu.model, "total_bytes": gpu.total_bytes} for key, gpu in missing.items()}
+            wanted = {
+                key: {"name": gpu.model, "total_bytes": gpu.total_bytes, "constants": gpu.constants}
+                for key, gpu in missing.items()
+            }
             connection.execute(estimates.want(row.id, wanted))
         return None if missing else outlook(row.family, row.fits, gpus, self._excesses)
 

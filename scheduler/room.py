@@ -1,9 +1,9 @@
 """The machines' room over time: what leases hold until when, and what is promised to jobs that wait."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Stay(NamedTuple):
@@ -25,6 +25,10 @@ class GpuRoom:
     booked: list[Stay] = field(default_factory=list)
     model: str = ""
     """What the driver calls the device."""
+    constants: Mapping[str, Any] | None = None
+    """What its node measured of it, for questions about it."""
+    constants_of: str | None = None
+    """The software that they hold for."""
     free_bytes: int = field(init=False)
     whole: bool = field(init=False, default=False)
     """Taken as a whole by one job."""
@@ -34,6 +38,11 @@ class GpuRoom:
         stays, self.stays = self.stays, []
         for stay in stays:
             self.take(stay)
+
+    @property
+    def key(self) -> str:
+        """Its name in the verdicts of an estimate."""
+        return "/".join(filter(None, (self.model, str(self.total_bytes), self.constants_of)))
 
     def take(self, stay: Stay) -> None:
         """A job is here from now on."""

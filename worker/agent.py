@@ -25,6 +25,7 @@ from models.database import WATCHFUL
 from models.settings import NodeSettings
 from models.statements import leases, node_tokens, nodes
 from worker.attempt import Order
+from worker.constants import GpuConstants
 from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
 from worker.sampler import Sampler
 from worker.supervisor import Supervisor, first_line
@@ -46,12 +47,14 @@ class Agent:
         supervisor: Supervisor,
         nvml: Nvml | NvmlAbsent,
         sampler: Sampler,
+        constants: GpuConstants,
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._supervisor = supervisor
         self._nvml = nvml
         self._sampler = sampler
+        self._constants = constants
         self._stop = Event()
         self._thread = Thread(target=self._run, name="agent", daemon=True)
 
@@ -165,7 +168,10 @@ class Agent:
         if isinstance(self._nvml, NvmlAbsent):
             return
         latest = self._sampler.latest()
-        rows = [_gpu_row(self._settings.node, gpu, latest.get(gpu.uuid)) for gpu in self._nvml.gpus()]
+        rows = [
+            _gpu_row(self._settings.node, gpu, latest.get(gpu.uuid)) | self._constants.of(gpu.uuid).row()
+            for gpu in self._nvml.gpus()
+        ]
         if not rows:
             return
         kept = connection.execute(nodes.keep_gpus(rows, silence_seconds=self._settings.lease_seconds)).scalars().all()

@@ -17,6 +17,7 @@ from models.doorbell import ESTIMATE_TASK, RETAIN_TASK, RUN_TASK, celery_app, qu
 from models.settings import NodeSettings
 from models.store import open_store
 from worker.agent import Agent
+from worker.constants import GpuConstants
 from worker.estimator import Estimator
 from worker.nvml import Nvml
 from worker.retention import Retention
@@ -54,16 +55,18 @@ class Worker:
         engine = sync_engine(settings.sqlalchemy_url, pool_size=max(5, settings.slots + 2))
         store = open_store(settings.artifacts_url)
         self._zygote = Zygote()
-        self._supervisor = Supervisor(settings, engine, store, self._zygote, self._sampler)
+        self._constants = GpuConstants(settings, engine, self._nvml, self._zygote)
+        self._supervisor = Supervisor(settings, engine, store, self._zygote, self._sampler, self._constants)
         self._estimator = Estimator(settings, engine, self._zygote)
         self._retention = Retention(settings, engine, store)
-        self._agent = Agent(settings, engine, self._supervisor, self._nvml, self._sampler)
+        self._agent = Agent(settings, engine, self._supervisor, self._nvml, self._sampler, self._constants)
 
     def run(self) -> None:
         self._agent.check_token()
         self._zygote.warm()
         self._agent.clear_up()
         self._estimator.clear_up()
+        self._constants.settle()
         app = celery_app(self._settings.redis_url)
         _register(app, self._supervisor, self._estimator, self._retention)
         worker_ready.connect(self._ready, weak=False)

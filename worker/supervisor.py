@@ -27,6 +27,7 @@ from gpulab.states import FailureCause, JobState
 from models.settings import NodeSettings
 from models.statements import estimates, leases, remarks, series
 from worker.attempt import Attempt, Claimed, Order
+from worker.constants import GpuConstants
 from worker.idle import IdleWatch, Verdict
 from worker.sampler import Breach, Sampler, Watched
 from worker.shipper import LeaseGoneError, Shipper, last_record
@@ -48,13 +49,20 @@ class Supervisor:
     """Runs attempts on one node. `attempts` holds the live ones by token."""
 
     def __init__(
-        self, settings: NodeSettings, engine: Engine, store: ObjectStore, zygote: Zygote, sampler: Sampler
+        self,
+        settings: NodeSettings,
+        engine: Engine,
+        store: ObjectStore,
+        zygote: Zygote,
+        sampler: Sampler,
+        constants: GpuConstants,
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._store = store
         self._zygote = zygote
         self._sampler = sampler
+        self._constants = constants
         self._actor = f"node:{settings.node}"
         self._leaving = Event()
         self.attempts: dict[UUID, Attempt] = {}
@@ -151,6 +159,7 @@ class Supervisor:
             "datasets_folder": str(self._settings.datasets_folder),
             "cache_folder": str(self._settings.cache_folder),
             "gpu_memory_bytes": claimed.reserved_bytes,
+            "gpu_constants": self._constants.of(claimed.gpu_uuids[0]).row()["constants"] if claimed.gpu_uuids else None,
         }
         (folder / SPEC_FILE).write_text(json.dumps(order))
 

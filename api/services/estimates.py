@@ -185,7 +185,16 @@ def _parts(split: dict[str, Any]) -> dict[str, Any]:
 
 def _verdict(fit: dict[str, Any], in_lab: bool) -> dict[str, Any]:
     edits = [{**edit, "peak_device_bytes": edit["peak_device"]} for edit in fit["edits"]]
-    return {**fit, "in_lab": in_lab, "peak_device_bytes": fit["peak_device"], "edits": edits}
+    more = {"in_lab": in_lab, "peak_device_bytes": fit["peak_device"], "edits": edits}
+    return {**fit, **more, "constants": _constants(fit.get("constants"))}
+
+
+def _constants(used: dict[str, Any] | None) -> dict[str, Any] | None:
+    if used is None:
+        return None
+    names = ("driver_version", "cuda_version", "torch_version", "measured_at")
+    measured = used["measured"] or {}
+    return {**used, "cuda_context": used["context"], **{name: measured.get(name) for name in names}}
 
 
 def _named(names: Sequence[str], hardware: Hardware) -> list[GpuAsked]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from api.auth import Principal
 from api.context import Lab
+from api.hardware import measured
 from api.problems import NodeNotFound, shortened
 from api.tokens import TOKEN_BYTES, digest_of
 from gpulab.schemas import (
@@ -97,7 +98,13 @@ def _gpu(row: Mapping[str, Any], reserved: Mapping[str, int], whole: set[str]) -
     total = row["memory_total_bytes"]
     names = ("uuid", "node", "index", "name", "memory_total_bytes", "latest", "healthy", "reason")
     taken = total if row["uuid"] in whole and total is not None else reserved[row["uuid"]]
-    return GpuRead(**{name: row[name] for name in names}, memory_reserved_bytes=taken)
+    constants = measured(row["constants"])
+    return GpuRead(
+        **{name: row[name] for name in names},
+        memory_reserved_bytes=taken,
+        constants=constants and constants.model_dump(),
+        constants_reason=row["constants_reason"],
+    )
 
 
 def _node(row: Mapping[str, Any], slots_used: int, gpus: list[GpuRead]) -> NodeRead:

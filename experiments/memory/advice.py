@@ -10,19 +10,21 @@ from experiments.memory.scaling import SMALLEST, TraceFamily
 
 LARGEST_BATCH_SIZE = 65_536
 MOST_EDITS = 3
+LEAST_SAVING = 0.9
+"""Where a run ran out although the prediction said that it fits, an edit has to lower it by a tenth at least."""
 
 Change = dict[str, str | int | bool]
 
 
 def max_batch(
-    workload: Workload, memory_bytes: int, gpu: str | None = None, family: TraceFamily | None = None
+    workload: Workload, memory_bytes: int, gpu: Gpu | str | None = None, family: TraceFamily | None = None
 ) -> int | None:
     """The largest batch whose likely peak on the device is at most `memory_bytes`; None where none is.
 
     The batch size of `workload` does not matter. Its other fields do: an evaluation pass keeps its own size. `family`
     are traces of the workload, where the caller has them.
     """
-    model = gpu_named(gpu)
+    model = gpu if isinstance(gpu, Gpu) else gpu_named(gpu)
     family = family or TraceFamily(workload, cublas_workspace_bytes=model.cublas_workspace_bytes)
     family = family.with_workspace(model.cublas_workspace_bytes)
     known: dict[int, int] = {}
@@ -61,29 +63,37 @@ def fits(
     found: Estimate,
     gpu_total_bytes: int,
     *,
+    gpu: Gpu | None = None,
     family: TraceFamily | None = None,
     editable: Collection[str] | None = None,
 ) -> Fit:
     """Fits as it is, fits up to a smaller batch, or cannot fit; with up to three edits that make it fit.
 
-    `family` are traces of the workload, where the caller has them. `editable` names the fields of a workload that its
-    owner can change; null for all.
+    `gpu` is the one of the estimate, where its name does not tell all. `family` are traces of the workload, where the
+    caller has them. `editable` names the fields of a workload that its owner can change; null for all.
     """
     peak = found.peak_device
+    gpu = gpu or gpu_named(found.gpu)
     inside = peak.likely_bytes <= gpu_total_bytes
-    largest = max_batch(found.workload, gpu_total_bytes, found.gpu, family)
+    largest = max_batch(found.workload, gpu_total_bytes, gpu, family)
     return Fit(
         verdict="fits" if inside else "cannot_fit" if largest is None else "fits_up_to",
         certain=peak.high_bytes <= gpu_total_bytes if inside else peak.low_bytes > gpu_total_bytes,
         total_bytes=gpu_total_bytes,
         estimate=found,
         largest_batch_size=largest,
-        edits=[] if inside else _edits(found, largest, gpu_total_bytes, family, editable),
+        edits=[] if inside else _edits(found.workload, gpu, largest, gpu_total_bytes, family, editable),
     )
 
 
+def lowered(room_bytes: int, found: Estimate) -> int:
+    """What the likely peak may be after an edit, for a run that ran out of `room_bytes`."""
+    return min(room_bytes, round(LEAST_SAVING * found.peak_device.likely_bytes))
+
+
 def _edits(
-    found: Estimate,
+    workload: Workload,
+    gpu: Gpu,
     largest: int | None,
     memory_bytes: int,
     family: TraceFamily | None,
@@ -91,11 +101,11 @@ def _edits(
 ) -> list[Edit]:
     """The first three that fit, in the order of what they cost; where fewer do, the rest come nearest."""
     tried: list[Edit] = []
-    for change, reason in _proposals(found.workload, largest):
+    for change, reason in _proposals(workload, largest):
         if editable is not None and not change.keys() <= set(editable):
             continue
         traces = family if change.keys() == {"batch_size"} else None
-        peak: Interval = estimate(_changed(found.workload, change), found.gpu, traces).peak_device
+        peak: Interval = estimate(_changed(workload, change), gpu, traces).peak_device
         tried.append(Edit(change=change, reason=reason, peak_device=peak, fits=peak.likely_bytes <= memory_bytes))
         if sum(edit.fits for edit in tried) == MOST_EDITS:
             break

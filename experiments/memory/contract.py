@@ -1,5 +1,6 @@
 """What is asked of the estimator and what it answers. No torch here. All sizes are bytes."""
 
+from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -73,6 +74,39 @@ class Interval(Result):
             likely_bytes=self.likely_bytes + other.likely_bytes,
             high_bytes=self.high_bytes + other.high_bytes,
         )
+
+
+class Constants(Result):
+    """What a process takes of a GPU besides its tensors, as a node measured it; docs/gpu-memory.md tells how.
+
+    It holds for one GPU model under one driver, CUDA version and torch, which are named beside it.
+    """
+
+    gpu: str
+    """What the driver calls the device."""
+    driver_version: str | None
+    cuda_version: str | None
+    """The newest that the driver runs."""
+    torch_version: str
+    context_bytes: int
+    """A context and torch's first kernel."""
+    libraries_bytes: int
+    """What cuBLAS, cuDNN and the kernels of a small training step add to it outside the allocator."""
+    cublas_workspace_bytes: int
+    """What cuBLAS takes through the allocator and keeps."""
+    convolution_workspace_bytes: int
+    """The most scratch memory that one of a few common convolutions took."""
+    measured_at: datetime
+
+    @property
+    def provenance(self) -> str:
+        """What the numbers hold for, besides the GPU model."""
+        return provenance(self.driver_version, self.cuda_version, self.torch_version)
+
+
+def provenance(driver_version: str | None, cuda_version: str | None, torch_version: str) -> str:
+    """The software that decides what a context takes, in words that serve as a key."""
+    return f"driver {driver_version}, CUDA {cuda_version}, torch {torch_version}"
 
 
 class Split(Result):

@@ -1,18 +1,20 @@
 """GPU models by name: their memory, and what a context and the libraries take of it. No torch here.
 
-Defaults until a node has measured its own. The context of a process that uses PyTorch is a property of the driver, the
+Defaults where no node has measured its own. The context of a process that uses PyTorch is a property of the driver, the
 CUDA version and the kernels it loads: since CUDA 11.7 they are loaded when first used, which leaves it near 300 to
 500 MB; the homework's sheet shows about 592 MiB on a T4 in 2023. cuBLAS takes 8,519,680 bytes through the allocator by
 default and 32 MiB on Hopper (PyTorch, `CUBLAS_WORKSPACE_CONFIG`).
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from experiments.memory.contract import Interval
+from experiments.memory.contract import Constants, Interval
 
 MIB = 1 << 20
 CONTEXT = Interval(low_bytes=150 * MIB, likely_bytes=450 * MIB, high_bytes=700 * MIB)
+LEAST_LIMIT_BYTES = 2 * MIB
+"""One segment of the allocator."""
 CUBLAS_WORKSPACE_BYTES = 4096 * 1024 * 2 + 16 * 1024 * 8
 CUBLAS_WORKSPACE_HOPPER_BYTES = 32 * MIB
 
@@ -30,6 +32,10 @@ class Gpu:
     total_bytes: int
     context: Interval = CONTEXT
     cublas_workspace_bytes: int = CUBLAS_WORKSPACE_BYTES
+    convolution_scratch_likely_bytes: int = CONVOLUTION_SCRATCH_LIKELY_BYTES
+    convolution_scratch_high_bytes: int = CONVOLUTION_SCRATCH_HIGH_BYTES
+    measured: Constants | None = None
+    """What a node measured, where these numbers come from it."""
 
 
 TYPICAL = Gpu("typical", 0)
@@ -59,6 +65,35 @@ def gpu_named(name: str | None) -> Gpu:
     if name not in GPUS:
         raise ValueError(f"gpu: {name!r} is unknown; known are {', '.join(GPUS)}")
     return GPUS[name]
+
+
+def gpu_of_device(device_name: str, measured: Constants | None = None) -> Gpu:
+    """The GPU that a driver calls `device_name`, by what a node measured of it, else by the documented defaults."""
+    gpu = gpu_named(known_model(device_name))
+    if measured is None:
+        return gpu
+    likely = measured.context_bytes + measured.libraries_bytes
+    return replace(
+        gpu,
+        # No run does with less than a context. One may load as much again as the step that was measured.
+        context=Interval(
+            low_bytes=measured.context_bytes, likely_bytes=likely, high_bytes=likely + measured.libraries_bytes
+        ),
+        cublas_workspace_bytes=measured.cublas_workspace_bytes,
+        convolution_scratch_likely_bytes=measured.convolution_workspace_bytes,
+        # Other shapes may want more than those that were tried.
+        convolution_scratch_high_bytes=max(CONVOLUTION_SCRATCH_HIGH_BYTES, measured.convolution_workspace_bytes),
+        measured=measured,
+    )
+
+
+def allocator_limit(reserved_bytes: int, measured: Constants | None) -> int:
+    """What torch's allocator may hold of a reservation, so that the context has room in it too.
+
+    A run that wants more is told so by its allocator, with an explanation, before the watchdog would have to end it.
+    """
+    outside = CONTEXT.low_bytes if measured is None else measured.context_bytes + measured.libraries_bytes
+    return max(reserved_bytes - outside, LEAST_LIMIT_BYTES)
 
 
 def known_model(device_name: str) -> str | None:

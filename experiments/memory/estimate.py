@@ -5,35 +5,30 @@ import time
 import torch
 
 from experiments.memory.contract import Estimate, Interval, PhaseLevel, Split, Workload
-from experiments.memory.devices import (
-    CONVOLUTION_SCRATCH_HIGH_BYTES,
-    CONVOLUTION_SCRATCH_LIKELY_BYTES,
-    Gpu,
-    gpu_named,
-)
+from experiments.memory.devices import TYPICAL, Gpu, gpu_named
 from experiments.memory.scaling import TraceFamily
 from experiments.memory.step import trace_steps
 from experiments.memory.trace import Category, Level, Replay, Trace, replay, tensor_peak
 
 
-def estimate(workload: Workload, gpu: str | None = None, family: TraceFamily | None = None) -> Estimate:
+def estimate(workload: Workload, gpu: Gpu | str | None = None, family: TraceFamily | None = None) -> Estimate:
     """Predict the peak of GPU memory of two training steps, on any machine.
 
-    `gpu` names a model of `devices.GPUS`. `family` are traces of this workload, where the caller has them. Raises
-    `ValueError` for an unknown GPU.
+    `gpu` is a GPU or names a model of `devices.GPUS`. `family` are traces of this workload, where the caller has them.
+    Raises `ValueError` for an unknown GPU.
     """
     started = time.perf_counter()
-    model = gpu_named(gpu)
+    model = gpu if isinstance(gpu, Gpu) else gpu_named(gpu)
     trace = (
         trace_steps(workload, "cuda", cublas_workspace_bytes=model.cublas_workspace_bytes)
         if family is None
         else family.with_workspace(model.cublas_workspace_bytes).at(workload.batch_size)
     )
     replayed = replay(trace)
-    scratch = _convolution_workspace(trace, replayed)
+    scratch = _convolution_workspace(trace, replayed, model)
     return Estimate(
         workload=workload,
-        gpu=gpu,
+        gpu=None if model.name == TYPICAL.name else model.name,
         torch_version=torch.__version__,
         peak_tensor_bytes=tensor_peak(trace).requested_bytes,
         peak_allocated_bytes=replayed.peak_allocated_bytes,
@@ -48,7 +43,7 @@ def estimate(workload: Workload, gpu: str | None = None, family: TraceFamily | N
 
 def likely_peak_device(trace: Trace, gpu: Gpu) -> int:
     """The likely peak of bytes in use on the device over a trace."""
-    scratched = replay(trace, scratch_bytes=CONVOLUTION_SCRATCH_LIKELY_BYTES).peak_reserved_bytes
+    scratched = replay(trace, scratch_bytes=gpu.convolution_scratch_likely_bytes).peak_reserved_bytes
     return gpu.context.likely_bytes + max(scratched, replay(trace).peak_reserved_bytes)
 
 
@@ -56,9 +51,9 @@ def _device(replayed: Replay, scratch: Interval, gpu: Gpu) -> Interval:
     return gpu.context.add(scratch).plus(replayed.peak_reserved_bytes)
 
 
-def _convolution_workspace(trace: Trace, replayed: Replay) -> Interval:
+def _convolution_workspace(trace: Trace, replayed: Replay, gpu: Gpu) -> Interval:
     """By how much scratch memory of convolutions raises the reserved bytes; often free blocks hold it already."""
-    sizes = (CONVOLUTION_SCRATCH_LIKELY_BYTES, CONVOLUTION_SCRATCH_HIGH_BYTES)
+    sizes = (gpu.convolution_scratch_likely_bytes, gpu.convolution_scratch_high_bytes)
     likely, high = (
         replay(trace, scratch_bytes=size).peak_reserved_bytes - replayed.peak_reserved_bytes for size in sizes
     )

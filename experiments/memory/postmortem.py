@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from experiments.contract import Experiment, Spec
-from experiments.memory.advice import fits
+from experiments.memory.advice import fits, lowered
 from experiments.memory.alive import largest_model, largest_tensors
 from experiments.memory.contract import Workload
 from experiments.memory.devices import CONTEXT, known_model
@@ -22,8 +22,6 @@ MOST_TENSORS = 10
 NO_GPU = "no GPU: the run used the CPU"
 UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 REQUEST = re.compile(r"[Tt]ried to allocate ([\d.]+) (bytes|KiB|MiB|GiB)")
-LEAST_SAVING = 0.9
-"""Where the prediction had said that it fits, an edit has to lower it by a tenth at least."""
 
 
 def explain(
@@ -146,8 +144,7 @@ def _edits(workload: Workload, spec: Spec, limit_bytes: int, device: str) -> tup
     gpu = known_model(torch.cuda.get_device_name()) if device == "cuda" else None
     predicted = estimate(workload, gpu)
     likely = predicted.peak_device.likely_bytes
-    aim = min(limit_bytes, round(LEAST_SAVING * likely))
-    found = fits(predicted, aim, editable=type(spec).model_fields.keys())
+    found = fits(predicted, lowered(limit_bytes, predicted), editable=type(spec).model_fields.keys())
     return likely, [
         EditRead(
             change=edit.change,

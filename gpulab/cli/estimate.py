@@ -9,7 +9,7 @@ from gpulab.cli.lab import Lab, lab_command, print_json
 from gpulab.cli.submit import read_order
 
 if TYPE_CHECKING:
-    from gpulab.schemas import AccuracyRead, BytesInterval, EstimateRead, GpuVerdict
+    from gpulab.schemas import AccuracyRead, BytesInterval, ConstantsRead, EstimateRead, GpuVerdict
 
 app = typer.Typer()
 
@@ -78,9 +78,18 @@ def _show_verdict(gpu: "GpuVerdict") -> None:
     likely = "" if gpu.certain else " likely"
     largest = f", up to batch {gpu.max_batch_size}" if gpu.verdict == "fits" else ""
     print(f"\n{gpu.name} ({byte_size(gpu.total_bytes)}):{likely} {words[gpu.verdict]}{largest}")
+    if gpu.constants is not None:
+        print(f"  CUDA context {_interval(gpu.constants.cuda_context)}, {_source(gpu.constants)}")
     for edit in gpu.edits:
         change = ", ".join(f"{name}={value}" for name, value in edit.change.items())
         print(f"  {change}: {byte_size(edit.peak_device_bytes.likely_bytes)}. {edit.reason}")
+
+
+def _source(constants: "ConstantsRead") -> str:
+    if constants.source == "default":
+        return "by default: no node of the lab has measured it"
+    software = f"driver {constants.driver_version}, CUDA {constants.cuda_version}, torch {constants.torch_version}"
+    return f"measured by a node with {software}"
 
 
 def _show_accuracy(lab: Lab, found: "AccuracyRead") -> None:

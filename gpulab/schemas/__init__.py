@@ -6,6 +6,7 @@ from gpulab.schemas.estimates import (
     AccuracyRead,
     AccuracyRow,
     BytesInterval,
+    ConstantsRead,
     EditRead,
     EstimateCreate,
     EstimateRead,
@@ -34,6 +35,7 @@ from gpulab.schemas.jobs import (
 )
 from gpulab.schemas.nodes import (
     DrainOrder,
+    GpuConstantsRead,
     GpuPage,
     GpuRead,
     NodeEventPage,
@@ -83,6 +85,7 @@ __all__ = [
     "AuditPage",
     "BytesInterval",
     "CellRead",
+    "ConstantsRead",
     "DrainOrder",
     "DryRunRead",
     "EditRead",
@@ -94,6 +97,7 @@ __all__ = [
     "ExperimentDetail",
     "ExperimentPage",
     "ExperimentSummary",
+    "GpuConstantsRead",
     "GpuPage",
     "GpuRead",
     "GpuVerdict",

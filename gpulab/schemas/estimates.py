@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
@@ -78,6 +78,26 @@ class EditRead(Outgoing):
     fits: bool
 
 
+class ConstantsRead(Outgoing):
+    """What a process takes of a GPU besides its tensors, as a prediction counted it."""
+
+    source: Literal["measured", "default"]
+    """`measured` by a node of the lab when it started, or the documented `default`."""
+    model: str | None
+    """The model whose documented numbers fill in what was not measured; null for a typical one."""
+    cuda_context: BytesInterval
+    """The CUDA context with the loaded libraries."""
+    cublas_workspace_bytes: int
+    convolution_workspace_likely_bytes: int
+    """Scratch memory that a convolution is taken to want; often free blocks hold it."""
+    convolution_workspace_high_bytes: int
+    driver_version: str | None
+    """What the measurement holds for, as the two that follow; null for defaults."""
+    cuda_version: str | None
+    torch_version: str | None
+    measured_at: datetime | None
+
+
 class GpuVerdict(Outgoing):
     """Whether the run fits into one GPU model."""
 
@@ -93,6 +113,8 @@ class GpuVerdict(Outgoing):
     peak_device_bytes: BytesInterval
     edits: list[EditRead]
     """Up to three; empty where it fits."""
+    constants: ConstantsRead | None = None
+    """Null in an estimate that an earlier version of the lab made."""
 
 
 class EstimateRead(Outgoing):

@@ -35,7 +35,7 @@ from models.estimate import FAILED, PENDING, READY, Estimate, MeasuredPeak
 from models.job import Job
 from models.lease import Lease
 from models.margin import QUANTILE, RUNS
-from models.node import Gpu, Node
+from models.node import GPU_KEY, Gpu, Node
 from models.series import SampleChunk
 
 MOST_ATTEMPTS = 3
@@ -105,13 +105,14 @@ def by_id(estimate_id: UUID) -> Select[Estimate]:
 
 
 def hardware(silence_seconds: float) -> Select[*tuple[Any, ...]]:
-    """Every node's versions, whether it is heard of, and each of its GPUs' name and memory; one row a GPU or node."""
+    """Every node's versions, whether it is heard of, and each of its GPUs' name, memory and measured constants; one
+    row a GPU or node."""
     heard = and_(Node.stopped_at.is_(None), Node.heartbeat_at > func.now() - timedelta(seconds=silence_seconds))
     return (
-        select(Node.versions, heard.label("heard"), Gpu.name, Gpu.memory_total_bytes)
+        select(Node.versions, heard.label("heard"), Gpu.name, Gpu.memory_total_bytes, Gpu.constants)
         .select_from(Node)
         .outerjoin(Gpu, Gpu.node == Node.name)
-        .order_by(Gpu.name)
+        .order_by(Gpu.name, Gpu.uuid)
     )
 
 
@@ -275,7 +276,7 @@ def measure(job_id: UUID) -> Any:
     allocated = func.coalesce(_peak("allocator", "peak_allocated_bytes"), _peak("allocator", "allocated_bytes"))
     alone = case((Lease.reserved_bytes.is_(None), _peak("gpu", "device_used_bytes")), else_=None)
     device = func.coalesce(_peak("gpu", "process_used_bytes"), alone)
-    fit = Estimate.fits[func.concat(Gpu.name, "/", Gpu.memory_total_bytes)]["peak_device"]
+    fit = Estimate.fits[GPU_KEY]["peak_device"]
     peak = func.coalesce(fit, Estimate.prediction["peak_device"])
     found = (
         select(

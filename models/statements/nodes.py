@@ -83,6 +83,16 @@ def keep_gpus(rows: Sequence[Mapping[str, Any]], *, silence_seconds: float) -> R
     ).returning(Gpu.uuid)
 
 
+def constants(name: str, software: str) -> Select[dict[str, Any] | None]:
+    """What any node measured of a GPU model under a driver, CUDA version and torch. No row: nobody did."""
+    return (
+        select(Gpu.constants)
+        .where(Gpu.name == name, Gpu.constants_of == software, Gpu.constants.is_not(None))
+        .order_by(Gpu.uuid)
+        .limit(1)
+    )
+
+
 def contest_gpus(node: str, uuids: Sequence[str]) -> Update:
     """`node` reports GPUs that another live node has."""
     return update(Gpu).where(Gpu.uuid.in_(uuids)).values(contested_by=node, contested_at=func.now())

@@ -77,6 +77,11 @@ function Machine({ node }: { node: NodeRead }) {
             <Text span size="xs" c="dimmed" className="mono">
               {gpu.uuid}
             </Text>
+            <Text span size="xs" c="dimmed" display="block">
+              {gpu.constants
+                ? `CUDA context ${bytes(gpu.constants.context_bytes)}, libraries ${bytes(gpu.constants.libraries_bytes)}, measured ${fullTime(gpu.constants.measured_at)}`
+                : gpu.constants_reason && `CUDA context not measured: ${gpu.constants_reason}`}
+            </Text>
           </Text>
         ))}
         <Happened node={node} />

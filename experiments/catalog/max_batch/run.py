@@ -15,8 +15,9 @@ import torch
 from experiments.catalog.max_batch.spec import End, MaxBatchResult, MaxBatchSpec, Probe, RealStep, workload
 from experiments.contract import Run, Stopped
 from experiments.memory.advice import LARGEST_BATCH_SIZE, max_batch
+from experiments.memory.comparing import own_gpu
 from experiments.memory.contract import Workload
-from experiments.memory.devices import gpu_named
+from experiments.memory.devices import Gpu, gpu_named
 from experiments.memory.estimate import estimate
 from experiments.memory.measured import take_step
 from experiments.memory.scaling import TraceFamily
@@ -35,8 +36,9 @@ Takes = Callable[[int], RealStep]
 def run(spec: MaxBatchSpec, run: Run) -> MaxBatchResult:
     """Search by prediction, then confirm where there is a GPU. Raises `Stopped`."""
     run.progress(0.0, f"tracing {spec.model}")
-    search = Search(workload(spec), spec.gpu, spec.budget_bytes)
-    likely = max_batch(search.workload, spec.budget_bytes, spec.gpu, search.family)
+    gpu = _gpu(spec, run)
+    search = Search(workload(spec), gpu, spec.budget_bytes)
+    likely = max_batch(search.workload, spec.budget_bytes, gpu, search.family)
     run.progress(0.3, "searching")
     certain = None if likely is None else search.largest("high_bytes", 1, likely)
     possible = search.largest("low_bytes", likely or 1, LARGEST_BATCH_SIZE)
@@ -46,7 +48,7 @@ def run(spec: MaxBatchSpec, run: Run) -> MaxBatchResult:
     steps: list[RealStep] = []
     if reason is None and likely is not None:
         run.progress(0.6, "taking real steps")
-        with _capped(spec.budget_bytes - gpu_named(spec.gpu).context.likely_bytes):
+        with _capped(spec.budget_bytes - gpu.context.likely_bytes):
             steps = confirm(lambda size: real_step(search.workload, size, run), likely)
     fitted = [step.batch_size for step in steps if step.fits]
     run.progress(1.0, "done")
@@ -62,13 +64,19 @@ def run(spec: MaxBatchSpec, run: Run) -> MaxBatchResult:
     )
 
 
+def _gpu(spec: MaxBatchSpec, run: Run) -> Gpu:
+    """The GPU in question, by what was measured of it where it is the run's own."""
+    own = own_gpu(run)
+    return own if own is not None and spec.gpu in {None, own.name} else gpu_named(spec.gpu)
+
+
 class Search:
     """Predictions of one workload at any batch size, each made once."""
 
-    def __init__(self, workload: Workload, gpu: str | None, memory_bytes: int) -> None:
+    def __init__(self, workload: Workload, gpu: Gpu, memory_bytes: int) -> None:
         self.workload = workload
         self._gpu = gpu
-        self.family = TraceFamily(workload, cublas_workspace_bytes=gpu_named(gpu).cublas_workspace_bytes)
+        self.family = TraceFamily(workload, cublas_workspace_bytes=gpu.cublas_workspace_bytes)
         self._memory_bytes = memory_bytes
         self._known: dict[int, Probe] = {}
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from experiments.contract import Experiment, GpuUse, Result, Spec
-from experiments.memory.contract import Edit, Estimate, Interval, Workload
+from experiments.memory.contract import Constants, Edit, Estimate, Interval, Workload
 
 SLUG = "memory-estimate"
 
@@ -17,11 +17,16 @@ class GpuAsked(Spec):
     """A model that the estimator knows, or what the driver calls the device."""
     total_bytes: int = Field(ge=1, le=2**50)
     """Its memory."""
+    constants: Constants | None = None
+    """What its node measured of it; null for the documented defaults."""
+    outgrown: bool = False
+    """Whether a run ran out of so much memory, whatever was predicted: then an edit has to lower the prediction."""
 
     @property
     def key(self) -> str:
-        """Tells models apart, and devices of one name with different memory."""
-        return f"{self.name}/{self.total_bytes}"
+        """Tells apart what may be answered differently: models, memory, the software that constants hold for."""
+        software = [self.constants.provenance] if self.constants else []
+        return "/".join([self.name, str(self.total_bytes), *software, *(["outgrown"] if self.outgrown else [])])
 
 
 class MemoryEstimateSpec(Spec):
@@ -35,6 +40,25 @@ class MemoryEstimateSpec(Spec):
     """The fields of the workload that its owner can change."""
 
 
+class ConstantsUsed(Result):
+    """What a process takes of a GPU besides its tensors, and where that is known from."""
+
+    source: Literal["measured", "default"]
+    """`measured` by a node of the lab, or the documented `default`."""
+    model: str | None
+    """The model whose defaults fill in; null for a typical one."""
+    context: Interval
+    """The CUDA context with the loaded libraries."""
+    cublas_workspace_bytes: int
+    """What cuBLAS takes through the allocator and keeps."""
+    convolution_workspace_likely_bytes: int
+    """Scratch memory that a convolution is taken to want."""
+    convolution_workspace_high_bytes: int
+    """The most."""
+    measured: Constants | None
+    """The measurement; null for defaults."""
+
+
 class GpuFit(Result):
     """Whether the workload fits into one GPU."""
 
@@ -42,8 +66,8 @@ class GpuFit(Result):
     """The GPU as it was asked for."""
     total_bytes: int
     """Its memory."""
-    constants_of: str | None
-    """The model whose context and workspace were used; null for typical ones."""
+    constants: ConstantsUsed
+    """What was taken for the part that does not follow from the workload."""
     peak_device: Interval
     """What the device will show in use."""
     verdict: Literal["fits", "fits_up_to", "cannot_fit"]

@@ -1,5 +1,7 @@
 """What is asked of the estimator: how specs become workloads, and which questions are the same."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from experiments.catalog.batch_size.spec import BatchSizeSpec
@@ -8,8 +10,8 @@ from experiments.catalog.memory_estimate.spec import GpuAsked, MemoryEstimateSpe
 from experiments.catalog.model_memory.spec import ModelMemorySpec
 from experiments.catalog.train_classifier.spec import TrainClassifierSpec
 from experiments.contract import Spec, Unpredicted
-from experiments.memory.contract import Workload
-from experiments.memory.devices import GPUS, known_model
+from experiments.memory.contract import Constants, Workload
+from experiments.memory.devices import GPUS, allocator_limit, known_model
 from experiments.memory.estimate import estimate
 from experiments.memory.key import estimate_id, family_of
 from experiments.registry import experiments
@@ -114,8 +116,47 @@ def test_answer_judges_each_gpu_by_its_own_constants() -> None:
     assert found.estimate.model_copy(update={"trace_seconds": 0}) == estimate(WORKLOAD).model_copy(
         update={"trace_seconds": 0}
     )
-    assert large.constants_of == "H100"
+    assert (large.constants.model, large.constants.source, large.constants.measured) == ("H100", "default", None)
     assert large.peak_device == estimate(WORKLOAD, "H100").peak_device != small.peak_device
     assert GPUS["H100"].cublas_workspace_bytes > GPUS["T4"].cublas_workspace_bytes
     assert (large.verdict, large.edits) == ("fits", [])
     assert {field for edit in small.edits for field in edit.change} <= {"batch_size"}
+
+
+def test_answer_counts_with_what_a_node_measured() -> None:
+    measured = Constants(
+        gpu="Tesla T4", driver_version="1", cuda_version="2", torch_version="3", context_bytes=200 * MIB,
+        libraries_bytes=30 * MIB, cublas_workspace_bytes=16 * MIB, convolution_workspace_bytes=700 * MIB,
+        measured_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+    asked = [GpuAsked(name="Tesla T4", total_bytes=900 * MIB, constants=each) for each in (None, measured)]
+    assert asked[1].key == f"Tesla T4/{900 * MIB}/driver 1, CUDA 2, torch 3"
+    found = run(MemoryEstimateSpec(workload=WORKLOAD, gpus=asked, editable=["batch_size"]), None)  # type: ignore[arg-type]
+    default, known = found.gpus
+
+    assert (default.constants.source, known.constants.source) == ("default", "measured")
+    context = known.constants.context
+    assert [context.low_bytes, context.likely_bytes, context.high_bytes] == [200 * MIB, 230 * MIB, 260 * MIB]
+    assert known.constants.cublas_workspace_bytes == 16 * MIB
+    assert known.constants.convolution_workspace_high_bytes == 700 * MIB
+    # More scratch memory than the free blocks of so small a step hold, and the smaller context.
+    assert known.peak_device.likely_bytes > default.peak_device.likely_bytes
+    assert known.peak_device.low_bytes - default.peak_device.low_bytes >= (200 - 150) * MIB
+
+
+def test_run_that_ran_out_is_told_what_lowers_the_prediction_though_it_seemed_to_fit() -> None:
+    gpu = {"name": "Tesla T4", "total_bytes": 15_360 * MIB}
+    asked = [GpuAsked(**gpu), GpuAsked(**gpu, outgrown=True)]
+    assert len({each.key for each in asked}) == 2
+    found = run(MemoryEstimateSpec(workload=WORKLOAD, gpus=asked, editable=["batch_size", "optimizer"]), None)  # type: ignore[arg-type]
+    fitted, outgrown = found.gpus
+
+    assert (fitted.verdict, fitted.edits) == ("fits", [])
+    assert outgrown.edits
+    for edit in outgrown.edits:
+        assert edit.peak_device.likely_bytes <= 0.9 * outgrown.peak_device.likely_bytes or not edit.fits
+
+
+def test_allocator_is_left_what_a_context_does_not_take_of_a_reservation() -> None:
+    assert allocator_limit(1000 * MIB, None) == 850 * MIB
+    assert allocator_limit(100 * MIB, None) == 2 * MIB

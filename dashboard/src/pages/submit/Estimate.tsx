@@ -73,7 +73,7 @@ function Predicted({ estimate, peak, apply }: { estimate: EstimateRead; peak: { 
         </Text>
       )}
       {estimate.gpus.map((gpu) => (
-        <Verdict key={gpu.name} gpu={gpu} apply={apply} />
+        <Verdict key={`${gpu.name} ${gpu.constants?.driver_version ?? ""}`} gpu={gpu} apply={apply} />
       ))}
       {estimate.parts !== null && <Parts parts={estimate.parts} />}
     </Stack>
@@ -105,6 +105,12 @@ function Verdict({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"
       {gpu.verdict === "fits" && gpu.max_batch_size !== null && (
         <Text size="xs" c="dimmed" className="numbers">
           up to batch {gpu.max_batch_size.toLocaleString()}
+        </Text>
+      )}
+      {gpu.constants && (
+        <Text size="xs" c="dimmed" className="numbers">
+          CUDA context {bytes(gpu.constants.cuda_context.likely_bytes)},{" "}
+          {gpu.constants.source === "measured" ? "as a node measured it" : "a documented default"}
         </Text>
       )}
       {gpu.edits.length > 0 && (

@@ -1,0 +1,111 @@
+"""What nodes measured of their GPUs, over HTTP: shown with the GPU and in the verdicts of estimates."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import insert, select
+
+from experiments.memory.contract import Constants
+from gpulab.schemas import EstimateRead, GpuPage
+from models import Estimate, Gpu
+from models.statements import estimates
+from tests.integration.api.seeds import Seeds
+
+MIB = 2**20
+MEASURED = Constants(
+    gpu="Tesla T4",
+    driver_version="580.65.06",
+    cuda_version="13.0",
+    torch_version="2.14.1",
+    context_bytes=250 * MIB,
+    libraries_bytes=50 * MIB,
+    cublas_workspace_bytes=8 * MIB,
+    convolution_workspace_bytes=70 * MIB,
+    measured_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+KEY = f"Tesla T4/{15_360 * MIB}/driver 580.65.06, CUDA 13.0, torch 2.14.1"
+INTERVAL = {"low_bytes": 1, "likely_bytes": 2, "high_bytes": 3}
+QUESTION = {"experiment": "model-memory", "spec": {"model": "resnet18"}}
+
+
+@pytest.fixture
+def lab(seeds: Seeds) -> Seeds:
+    """A node with a GPU whose constants were measured, and one whose were not."""
+    seeds.node(gpu_reason=None)
+    known = {"constants": MEASURED.model_dump(mode="json"), "constants_of": MEASURED.provenance}
+    for index, (uuid, more) in enumerate({"GPU-a": known, "GPU-b": {"constants_reason": "the GPU is in use"}}.items()):
+        described = {"name": "Tesla T4", "memory_total_bytes": 15_360 * MIB, "healthy": True, "latest": {}}
+        with seeds.engine.begin() as connection:
+            connection.execute(insert(Gpu).values(uuid=uuid, node="node-1", index=index, **described, **more))
+    return seeds
+
+
+async def test_gpu_shows_what_was_measured_of_it_or_why_not(client: httpx.AsyncClient, lab: Seeds) -> None:
+    known, unknown = GpuPage.model_validate_json((await client.get("/v1/gpus")).content).items
+
+    assert known.constants is not None
+    assert known.constants.context_bytes == 250 * MIB
+    assert known.constants.driver_version == "580.65.06"
+    assert known.constants_reason is None
+    assert (unknown.constants, unknown.constants_reason) == (None, "the GPU is in use")
+
+
+async def test_estimate_is_asked_for_by_measured_constants_and_says_so(client: httpx.AsyncClient, lab: Seeds) -> None:
+    pending = EstimateRead.model_validate_json((await client.post("/v1/estimates", json=QUESTION)).content)
+    with lab.engine.begin() as connection:
+        wanted: dict[str, Any] = connection.execute(select(Estimate.wanted)).scalar_one()
+    assert set(wanted) == {KEY, f"Tesla T4/{15_360 * MIB}"}
+    assert Constants.model_validate(wanted[KEY]["constants"]) == MEASURED
+
+    assert pending.id is not None
+    answer(lab, pending.id, wanted)
+    found = EstimateRead.model_validate_json((await client.get(f"/v1/estimates/{pending.id}")).content)
+    by_source = {gpu.constants.source: gpu for gpu in found.gpus if gpu.constants is not None}
+    assert set(by_source) == {"measured", "default"}
+    measured = by_source["measured"].constants
+    assert measured is not None
+    assert (measured.driver_version, measured.torch_version) == ("580.65.06", "2.14.1")
+    assert by_source["measured"].in_lab
+
+
+def answer(lab: Seeds, estimate_id: Any, wanted: dict[str, Any]) -> None:
+    """As a worker does, with verdicts that matter to no test here."""
+    split = dict.fromkeys(
+        ("parameters", "buffers", "batch", "gradients", "optimizer_state", "activations", "temporary", "workspace",
+         "rounding", "fragmentation"), 1,
+    )  # fmt: skip
+    prediction = {
+        "peak_allocated_bytes": 1,
+        "peak_reserved_bytes": 1,
+        "peak_device": INTERVAL,
+        "peak_phase": "backward",
+        "trace_seconds": 0.1,
+        "split": {f"{name}_bytes": size for name, size in split.items()}
+        | {"convolution_workspace": INTERVAL, "context": INTERVAL},
+    }
+    fits = {
+        key: {
+            "name": gpu["name"],
+            "total_bytes": gpu["total_bytes"],
+            "verdict": "fits",
+            "certain": True,
+            "max_batch_size": 1,
+            "peak_device": INTERVAL,
+            "edits": [],
+            "constants": {
+                "source": "measured" if gpu["constants"] else "default",
+                "model": "T4",
+                "context": INTERVAL,
+                "cublas_workspace_bytes": 1,
+                "convolution_workspace_likely_bytes": 1,
+                "convolution_workspace_high_bytes": 1,
+                "measured": gpu["constants"],
+            },
+        }
+        for key, gpu in wanted.items()
+    }
+    with lab.engine.begin() as connection:
+        token = connection.execute(estimates.claim(estimate_id, node="node-1", lease_seconds=60)).one().token
+        connection.execute(estimates.answer(estimate_id, token, prediction=prediction, fits=fits)).one()
