@@ -5,6 +5,7 @@ import traceback
 from typing import Any
 
 from experiments.contract import CannotFit, Diverged, Experiment
+from experiments.memory.devices import allocator_limit
 from experiments.run_directory import RunDirectory
 
 MOST_TRACEBACK_CHARACTERS = 20_000
@@ -47,7 +48,16 @@ def _explained(
     spec = experiment.spec.model_validate(order["spec"])
     reserved_bytes = order.get("gpu_memory_bytes")
     kept, reason = snapshot.keep(run, snapshot.ON_OUT_OF_MEMORY)
-    found = postmortem.explain(error, experiment, spec, phase=run.current_phase, reserved_for_run=reserved_bytes)
+    found = postmortem.explain(
+        error,
+        experiment,
+        spec,
+        phase=run.current_phase,
+        reserved_for_run=reserved_bytes,
+        allocator_limit_bytes=reserved_bytes and allocator_limit(reserved_bytes, run.gpu_constants),
+        # In a lab others wait for the GPU that this process still holds.
+        advise="job_id" not in order,
+    )
     reasons = found.reasons | ({"snapshot": reason} if reason else {})
     failure = found.model_copy(update={"snapshot": kept, "reasons": reasons}).model_dump(mode="json")
     with run.artifact(ARTIFACT) as path:

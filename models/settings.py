@@ -92,7 +92,7 @@ class SchedulerSettings(Settings):
     patience_seconds: float = Field(default=7200.0, ge=0)
     """A job that does not fit is promised a start, which others must respect, when it has waited so long."""
     estimate_wait_seconds: float = Field(default=20.0, ge=0)
-    """How long a job waits for the prediction of its memory; then it takes a whole GPU."""
+    """How long nobody may be at work on predictions before jobs that wait for one take a whole GPU."""
     half_life_hours: float = Field(default=24.0, gt=0)
     """After so long, use counts half."""
     deadline_weight: float = Field(default=1.5, ge=1)

@@ -124,7 +124,10 @@ class Scheduler:
                 connection.execute(queue.refuse(job_id, message))
             made = plan(seen.jobs, seen.rooms, now=seen.now, policy=policy)
             sizes = {gpu.uuid: gpu.total_bytes or 0 for room in seen.rooms for gpu in room.gpus}
-            granted = [(placement, self._grant(connection, placement, sizes)) for placement in made.placements]
+            granted = [
+                (placement, self._grant(connection, placement, sizes, seen.unpredicted.get(placement.job_id)))
+                for placement in made.placements
+            ]
         for placement, token in granted:
             if token is not None:
                 self._ring(placement.node, placement.job_id, token)
@@ -187,8 +190,11 @@ class Scheduler:
         with self._engine.begin() as connection:
             inspect_nodes(connection, self._settings)
 
-    def _grant(self, connection: Any, placement: Placement, sizes: Mapping[str, int]) -> UUID | None:
+    def _grant(
+        self, connection: Any, placement: Placement, sizes: Mapping[str, int], unpredicted: str | None
+    ) -> UUID | None:
         """Null where the job no longer waits. `sizes` are the GPUs' bytes."""
+        whole = placement.gpu_uuids and unpredicted
         held = [
             sizes[uuid] if placement.reserved_bytes is None else placement.reserved_bytes
             for uuid in placement.gpu_uuids
@@ -201,6 +207,7 @@ class Scheduler:
             lease_seconds=self._settings.lease_seconds,
             held_bytes=sum(held) if held else None,
             share=placement.share,
+            remark=f", with a whole GPU since its memory was not predicted: {unpredicted}" if whole else "",
         )
         row = connection.execute(statement).mappings().first()
         if row is None:

@@ -49,6 +49,8 @@ class Seen:
     """Rows of jobs that wait for the prediction of their memory."""
     refused: Sequence[tuple[UUID, str]]
     """Jobs that no GPU of the lab can hold, and why."""
+    unpredicted: Mapping[UUID, str]
+    """Jobs that take a whole GPU because their memory was not predicted, and why it was not."""
 
 
 @dataclass(slots=True)
@@ -91,6 +93,7 @@ class Reader:
             leases=leases,
             estimating=sorted_out.estimating,
             refused=sorted_out.refused,
+            unpredicted=sorted_out.unpredicted,
         )
 
     def _used(self, connection: Connection, moment: datetime) -> dict[UUID, Used]:

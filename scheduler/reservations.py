@@ -16,7 +16,7 @@ from models.statements import estimates
 from scheduler.room import GpuRoom, NodeRoom
 from scheduler.terms import Wait
 
-ESTIMATING = Wait("estimating", "its GPU memory is being predicted; a worker answers within seconds")
+ESTIMATING = Wait("estimating", "its GPU memory is being predicted; a worker answers within seconds of being ready")
 LEARNED_SECONDS = 30.0
 """So often the margins are looked up anew."""
 GIB = 2**30
@@ -34,6 +34,8 @@ class SortedOut:
     """Bytes on each GPU for jobs that did not say themselves."""
     estimating: list[Any] = field(default_factory=list)
     refused: list[tuple[UUID, str]] = field(default_factory=list)
+    unpredicted: dict[UUID, str] = field(default_factory=dict)
+    """Why there is no prediction, of those that take a whole GPU for want of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Outlook:
 
     reserve_bytes: int | None
     refusal: str | None
+    unpredicted: str | None = None
+    """Why there is no prediction."""
 
 
 class Reservations:
@@ -65,26 +69,38 @@ class Reservations:
         for answer in connection.execute(estimates.known(list(asked - self._known.keys()))):
             if (found_now := self._outlook(connection, answer, gpus)) is not None:
                 self._known[answer.id] = found_now
+        return self._sorted(connection, rows, now)
+
+    def _sorted(self, connection: Connection, rows: Sequence[Any], now: float) -> SortedOut:
         found = SortedOut()
+        unanswered: list[Any] = []
         for row in rows:
-            self._sort(row, self._known.get(row.estimate_id) if _is_open(row) else NO_OUTLOOK, now, found)
+            outlook = self._known.get(row.estimate_id) if _is_open(row) else NO_OUTLOOK
+            if outlook is None:
+                unanswered.append(row)
+            elif outlook.refusal is not None:
+                found.refused.append((row.id, outlook.refusal))
+            else:
+                _place(row, outlook, found)
+        if any(self._is_overdue(row, now) for row in unanswered):
+            sign = connection.execute(estimates.last_sign()).scalar() or 0.0
+            given_up = now - sign >= self._wait_seconds
+        else:
+            given_up = False
+        for row in unanswered:
+            if given_up and self._is_overdue(row, now):
+                _place(row, Outlook(None, None, f"no worker took it up within {self._wait_seconds:g} s"), found)
+            else:
+                found.estimating.append(row)
         return found
 
-    def _sort(self, row: Any, outlook: Outlook | None, now: float, found: SortedOut) -> None:
-        if outlook is None and now - row.submitted_at.timestamp() < self._wait_seconds:
-            found.estimating.append(row)
-            return
-        if outlook is not None and outlook.refusal is not None:
-            found.refused.append((row.id, outlook.refusal))
-            return
-        if outlook is not None and outlook.reserve_bytes is not None and not row.exclusive:
-            found.reserved[row.id] = outlook.reserve_bytes
-        found.rows.append(row)
+    def _is_overdue(self, row: Any, now: float) -> bool:
+        return bool(now - row.submitted_at.timestamp() >= self._wait_seconds)
 
     def _outlook(self, connection: Connection, row: Any, gpus: Mapping[str, GpuRoom]) -> Outlook | None:
         """Null while a worker is at it."""
         if row.state == FAILED:
-            return NO_OUTLOOK
+            return Outlook(None, None, row.reason)
         missing = {key: gpu for key, gpu in gpus.items() if key not in row.fits and gpu.total_bytes}
         if row.state == READY and missing:
             # A model that came to the lab after the question.
@@ -106,6 +122,16 @@ class Reservations:
 
 
 NO_OUTLOOK = Outlook(None, None)
+
+
+def _place(row: Any, outlook: Outlook, found: SortedOut) -> None:
+    found.rows.append(row)
+    if row.exclusive:
+        return
+    if outlook.reserve_bytes is not None:
+        found.reserved[row.id] = outlook.reserve_bytes
+    elif outlook.unpredicted is not None:
+        found.unpredicted[row.id] = outlook.unpredicted
 
 
 def outlook(family: str, fits: Mapping[str, Any], gpus: Mapping[str, GpuRoom], excesses: Excesses) -> Outlook:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from worker.sampler import Breach
+
 
 class Order(StrEnum):
     """Why a running job is told to end, the strongest last."""
@@ -46,6 +48,8 @@ class Attempt:
     def __init__(self, claimed: Claimed, folder: Path) -> None:
         self.claimed = claimed
         self.folder = folder
+        self.breach: Breach | None = None
+        """What the watchdog saw, where it ordered the end."""
         self._orders: set[Order] = set()
 
     def order(self, order: Order) -> None:

@@ -6,6 +6,7 @@ renewed, and one that runs out is another worker's to take.
 
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ from experiments.catalog.memory_estimate.spec import SLUG
 from experiments.contract import SPEC_FILE
 from models.settings import NodeSettings
 from models.statements import estimates
+from worker import advice
 from worker.shipper import last_record
 from worker.zygote import JobProcess, Zygote
 
@@ -67,8 +69,6 @@ class Estimator:
             log.exception("estimate.failed", estimate_id=str(estimate_id))
 
     def _answer(self, estimate_id: UUID) -> None:
-        # A claim runs out while a zygote warms up.
-        self._zygote.await_warm()
         if self._leaving.is_set():
             return
         claim = estimates.claim(estimate_id, node=self._settings.node, lease_seconds=self._settings.lease_seconds)
@@ -78,10 +78,13 @@ class Estimator:
             return
         folder = self._settings.runs_folder / f"estimate-{estimate_id}-{question.token}"
         try:
+            # Claimed before the zygote is warm, so that the lab sees that somebody is at it.
+            if not self._hold(self._zygote.await_warm, estimate_id, question.token):
+                return
             started = time.monotonic()
             process = self._start(folder, question)
             try:
-                finished = self._wait(process, estimate_id, question.token)
+                finished = self._hold(process.wait, estimate_id, question.token)
             finally:
                 process.kill()
             if finished:
@@ -91,10 +94,13 @@ class Estimator:
 
     def _start(self, folder: Path, question: Any) -> JobProcess:
         folder.mkdir(parents=True)
-        missing = [gpu for key, gpu in sorted(question.wanted.items()) if key not in question.fits]
         order = {
             "experiment": SLUG,
-            "spec": {"workload": question.workload, "gpus": missing, "editable": question.editable},
+            "spec": {
+                "workload": question.workload,
+                "gpus": list(_missing(question).values()),
+                "editable": question.editable,
+            },
             "seed": 0,
             "device": "cpu",
             "threads": 1,
@@ -104,11 +110,11 @@ class Estimator:
         (folder / SPEC_FILE).write_text(json.dumps(order))
         return self._zygote.start(folder, "")
 
-    def _wait(self, process: JobProcess, estimate_id: UUID, token: UUID) -> bool:
-        """Until the process ends, and whether the answer is still ours to give."""
+    def _hold(self, wait: Callable[[float], bool], estimate_id: UUID, token: UUID) -> bool:
+        """Renew the claim until what is waited for is there, and whether the answer is still ours to give."""
         deadline = time.monotonic() + LONGEST_SECONDS
         renew_at = time.monotonic() + self._settings.heartbeat_seconds
-        while not process.wait(LOOK_SECONDS):
+        while not wait(LOOK_SECONDS):
             now = time.monotonic()
             if self._leaving.is_set():
                 self._execute(estimates.release(estimate_id, token))
@@ -129,7 +135,7 @@ class Estimator:
         match last.get("type"):
             case "result":
                 found = last["value"]
-                fits = {f"{gpu['name']}/{gpu['total_bytes']}": gpu for gpu in found["gpus"]}
+                fits = dict(zip(_missing(question), found["gpus"], strict=True))
                 statement: Any = estimates.answer(
                     estimate_id, question.token, prediction=found["estimate"], fits=question.fits | fits
                 )
@@ -143,8 +149,15 @@ class Estimator:
                 return
         with self._engine.begin() as connection:
             counts = connection.execute(statement).first() is not None
+            if any(gpu.get("outgrown") for gpu in question.wanted.values()):
+                advice.attach(connection, estimate_id, actor=f"node:{self._settings.node}")
         log.info(event, estimate_id=str(estimate_id), seconds=round(seconds, 2), too_late=not counts)
 
     def _execute(self, statement: Any) -> None:
         with self._engine.begin() as connection:
             connection.execute(statement)
+
+
+def _missing(question: Any) -> dict[str, Any]:
+    """The GPUs without a verdict, by key."""
+    return {key: gpu for key, gpu in sorted(question.wanted.items()) if key not in question.fits}

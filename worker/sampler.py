@@ -42,6 +42,10 @@ class Breach:
     gpu_uuid: str
     process_used_bytes: int
     reserved_bytes: int
+    device_used_bytes: int | None
+    device_total_bytes: int | None
+    time: float
+    """Unix seconds of the reading that decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,7 @@ class _Watch:
             if uuid in readings:
                 values, reasons = _gpu(readings[uuid], [use.pid for use in live])
                 self._write(now, "gpu", values, reasons, gpu=uuid)
-                breaches += self._breach(uuid, values["process_used_bytes"])
+                breaches += self._breach(now, readings[uuid], values["process_used_bytes"])
         return breaches
 
     def _host(self, live: list[ProcessUse]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -188,13 +192,16 @@ class _Watch:
         }
         return values, {} if percent is not None else {"cpu_percent": FIRST_READING}
 
-    def _breach(self, uuid: str, used: int | None) -> list[Breach]:
-        reserved = self.watched.reserved_bytes
+    def _breach(self, now: float, reading: GpuReading, used: int | None) -> list[Breach]:
+        uuid, reserved = reading.uuid, self.watched.reserved_bytes
         if reserved is None or used is None or self._breached:
             return []
         self._readings_over[uuid] = self._readings_over[uuid] + 1 if used > reserved else 0
         self._breached = self._readings_over[uuid] == BREACH_READINGS
-        return [Breach(self.watched.job_id, uuid, used, reserved)] if self._breached else []
+        if not self._breached:
+            return []
+        device = reading.device_used_bytes, reading.device_total_bytes
+        return [Breach(self.watched.job_id, uuid, used, reserved, *device, now)]
 
     def _write(self, now: float, source: str, values: dict[str, Any], reasons: dict[str, str], **more: str) -> None:
         line = {"time": now, "source": source, **more, "values": values, "reasons": reasons}

@@ -26,6 +26,7 @@ from experiments.run_directory import place_checkpoint
 from gpulab.states import FailureCause, JobState
 from models.settings import NodeSettings
 from models.statements import estimates, leases, remarks, series
+from worker import advice
 from worker.attempt import Attempt, Claimed, Order
 from worker.constants import GpuConstants
 from worker.idle import IdleWatch, Verdict
@@ -182,6 +183,7 @@ class Supervisor:
     def _watch(self, attempt: Attempt, process: JobProcess) -> None:
         def breached(breach: Breach) -> None:
             log.warning("reservation.broken", gpu=breach.gpu_uuid, used_bytes=breach.process_used_bytes)
+            attempt.breach = breach
             attempt.order(Order.BREACH)
 
         claimed = attempt.claimed
@@ -275,8 +277,8 @@ class Supervisor:
             elif order is Order.IDLE:
                 minutes = self._settings.idle_minutes
                 self._fail(token, FailureCause.IDLE, f"it left its GPUs unused for {minutes:g} minutes and was stopped")
-            elif order is Order.BREACH:
-                self._fail(token, FailureCause.OUT_OF_MEMORY, "it held more GPU memory than it had reserved")
+            elif attempt is not None and attempt.breach is not None:
+                self._fail_outgrown(token, attempt.breach, folder)
             elif kind == "error":
                 self._fail_or_try_alone(token, last)
             elif order is Order.LEAVE:
@@ -312,10 +314,26 @@ class Supervisor:
         self._execute(leases.finish(token, state, actor=self._actor, message=message, result=result), measured=measured)
 
     def _fail(self, token: UUID, cause: FailureCause, message: str, failure: dict[str, Any] | None = None) -> None:
-        statement = leases.finish(
-            token, JobState.FAILED, actor=self._actor, message=message, cause=cause, failure=failure
-        )
-        self._execute(statement)
+        with self._engine.begin() as connection:
+            estimate_id: UUID | None = None
+            if failure is not None:
+                failure, estimate_id = advice.seek(connection, token, failure)
+            statement = leases.finish(
+                token, JobState.FAILED, actor=self._actor, message=message, cause=cause, failure=failure
+            )
+            row = connection.execute(statement).mappings().first()
+            if row is None:
+                # What was asked for the job is another's to ask again.
+                raise LeaseGoneError
+            if estimate_id is not None:
+                advice.attach(connection, estimate_id, actor=self._actor)
+        log.info("job.concluded", state=row["state"], attempt=row["attempt"])
+
+    def _fail_outgrown(self, token: UUID, breach: Breach, folder: Path) -> None:
+        held, reserved = (f"{size / 2**30:.2f} GiB" for size in (breach.process_used_bytes, breach.reserved_bytes))
+        failure = advice.of_breach(breach, folder).model_dump(mode="json")
+        words = f"it held {held} of GPU memory and had reserved {reserved}: the lab ended it for its neighbours' sake"
+        self._fail(token, FailureCause.OUT_OF_MEMORY, words, failure)
 
     def _fail_or_try_alone(self, token: UUID, last: dict[str, Any]) -> None:
         """A job that ran out of memory within its reservation suffered from its neighbours: once more, alone."""

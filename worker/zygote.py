@@ -9,7 +9,7 @@ from contextlib import suppress
 from multiprocessing import connection, forkserver, get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
 
 from experiments.host import run_forked
 
@@ -59,7 +59,7 @@ class Zygote:
         self._context.set_forkserver_preload(PRELOAD)
         # Starting a process polls all others, and two threads must not read one exit status.
         self._lock = Lock()
-        self._is_warm = False
+        self._warm = Event()
 
     def warm(self) -> None:
         """Start the forkserver; it imports in the background, and jobs forked meanwhile wait for it."""
@@ -68,15 +68,22 @@ class Zygote:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         _forget_secrets()
         forkserver.ensure_running()
+        Thread(target=self._await_first, name="zygote", daemon=True).start()
 
-    def await_warm(self) -> None:
-        """Return when the imports are done, so that the next `start` returns at once."""
-        if not self._is_warm:
-            process = self._context.Process(target=int, daemon=False)
+    def await_warm(self, timeout_seconds: float | None = None) -> bool:
+        """Whether the imports are done, so that `start` returns at once; waits for at most so long."""
+        return self._warm.wait(timeout_seconds)
+
+    def _await_first(self) -> None:
+        process = self._context.Process(target=int, daemon=False)
+        try:
+            # It returns when the forkserver has read its imports and forks.
             with self._lock:
                 process.start()
             connection.wait([process.sentinel])
-            self._is_warm = True
+        finally:
+            # One that cannot be warmed tells so at the next start.
+            self._warm.set()
 
     def start(self, folder: Path, visible_gpus: str) -> JobProcess:
         """Fork a job that runs what `folder/spec.json` says."""

@@ -155,7 +155,8 @@ def not_predicted(reason: str) -> EstimateRead:
 
 def _read(row: Row, asked: Question | None, hardware: Hardware) -> EstimateRead:
     own = {gpu.key for gpu in hardware.gpus}
-    keys = sorted(row.wanted) if asked is None else list(dict.fromkeys(gpu.key for gpu in (*asked.lab, *asked.named)))
+    everybodys = sorted(key for key, gpu in row.wanted.items() if not gpu.get("outgrown"))
+    keys = everybodys if asked is None else list(dict.fromkeys(gpu.key for gpu in (*asked.lab, *asked.named)))
     state = EstimateState(row.state)
     if state is EstimateState.PENDING and row.prediction is not None and all(key in row.fits for key in keys):
         # Others asked for further GPUs.

@@ -8,7 +8,7 @@ from api.context import Lab
 from api.database import Row
 from api.services.jobs import visible
 from api.services.waiting import what_helps
-from gpulab.schemas import EventPage, EventRead, QueueRead
+from gpulab.schemas import EstimateState, EventPage, EventRead, QueueRead
 from gpulab.states import JobState
 from models.statements import jobs
 from models.statements import place as places
@@ -62,10 +62,18 @@ def _waits(job: Row, place: Row) -> QueueRead:
         state=JobState.QUEUED,
         position=place.place,
         reason=job.wait_reason or UNSEEN,
-        explanation=job.message if job.wait_reason and job.message else "the scheduler looks at it next",
+        explanation=_explanation(job),
         estimated_start_at=job.estimated_start_at,
         would_help=list(what_helps(job, own_ahead=place.own)),
     )
+
+
+def _explanation(job: Row) -> str:
+    if job.wait_reason == "estimating" and job.estimate_state == EstimateState.PENDING:
+        if job.estimate_node is not None:
+            return f"its GPU memory is being predicted by the worker of {job.estimate_node}"
+        return "its GPU memory is to be predicted: it is a worker's turn, or the worker is still starting"
+    return job.message if job.wait_reason and job.message else "the scheduler looks at it next"
 
 
 def _waits_not(state: JobState) -> QueueRead:

@@ -32,7 +32,7 @@ from gpulab.schemas import (
 )
 from gpulab.states import FINAL_STATES, JobState
 from models.job import Job
-from models.statements import jobs
+from models.statements import advice, jobs
 from models.statements import sharing as statements
 
 COPIED_BY_RETRY = (
@@ -292,7 +292,7 @@ def _read(row: Mapping[str, Any]) -> JobRead:
         **_summary(row),
         spec=row["spec"],
         result=row["result"],
-        failure=row["failure"],
+        failure=_failure(row),
         device=row["device"],
         gpus=row["gpus"],
         exclusive=row["exclusive"],
@@ -304,6 +304,14 @@ def _read(row: Mapping[str, Any]) -> JobRead:
         versions=row["versions"],
         estimate=_estimate(row),
     )
+
+
+def _failure(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    failure: dict[str, Any] | None = row["failure"]
+    if failure is None or advice.KEY not in failure or row["estimate_state"] != EstimateState.FAILED:
+        return failure
+    never = dict.fromkeys(("edits", "predicted_peak_bytes"), "the prediction failed; see the job's estimate")
+    return failure | {"reasons": failure["reasons"] | never}
 
 
 def _estimate(row: Mapping[str, Any]) -> JobEstimateRead | None:

@@ -12,7 +12,7 @@ HELP = {
     "limit_running": ["the end of one of your running jobs; you may cancel one"],
     "limit_gpu_hours": ["time: use counts only for a while; or staff raising your limit of GPU-hours"],
     "limit_gib_hours": ["time: use counts only for a while; or staff raising your limit of GiB-hours"],
-    "estimating": ["nothing: the prediction of its memory takes seconds"],
+    "estimating": ["nothing: the prediction takes seconds; or `gpu_memory_bytes`, with which it waits for none"],
 }
 
 
@@ -37,6 +37,8 @@ def _smaller(job: Any) -> list[str]:
         return [f"fewer than {job.gpus} GPUs: they must be free on one node at the same time"]
     if job.exclusive:
         return ["`exclusive` false: it takes a whole GPU, and others share theirs"]
+    if job.gpu_memory_bytes is None and job.estimate_state == "ready":
+        return ["a smaller batch, or less `gpu_memory_bytes` than the prediction reserves if you know that it will do"]
     if job.gpu_memory_bytes is None:
         return ["`gpu_memory_bytes`: without it the job takes a whole GPU, with it a part of one will do"]
     return ["less `gpu_memory_bytes`: a smaller hole is free sooner"]

@@ -4,6 +4,7 @@ import gc
 import os
 import re
 import traceback
+from datetime import UTC, datetime
 from typing import Any
 
 import torch
@@ -16,10 +17,11 @@ from experiments.memory.devices import CONTEXT, known_model
 from experiments.memory.estimate import estimate
 from experiments.memory.traceback_reading import layer_of_backward, name_of, place_of
 from gpulab.schemas.estimates import BytesInterval, EditRead
-from gpulab.schemas.failures import OutOfMemoryRead
+from gpulab.schemas.failures import OutOfMemoryRead, first_advice
 
 MOST_TENSORS = 10
 NO_GPU = "no GPU: the run used the CPU"
+BEING_PREDICTED = "it is being predicted, which takes seconds"
 UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 REQUEST = re.compile(r"[Tt]ried to allocate ([\d.]+) (bytes|KiB|MiB|GiB)")
 
@@ -31,10 +33,14 @@ def explain(
     *,
     phase: str | None,
     reserved_for_run: int | None,
+    allocator_limit_bytes: int | None = None,
+    advise: bool = True,
 ) -> OutOfMemoryRead:
     """What is known of `error`, an out-of-memory that is still being handled, so that its frames are alive.
 
-    `phase` is the run's last mark, `reserved_for_run` the bytes of its lease on a GPU; null for a whole one.
+    `phase` is the run's last mark, `reserved_for_run` the bytes of its lease on a GPU and `allocator_limit_bytes` what
+    its allocator might hold of them; null for a whole one. Without `advise` no edits are predicted, which takes
+    seconds: the lab does it when the run has let its GPU go.
     """
     reasons: dict[str, str] = {}
     # What nobody holds any more would be shown as alive.
@@ -44,6 +50,7 @@ def explain(
     device = "cuda" if torch.cuda.is_initialized() else "cpu"  # type: ignore[no-untyped-call]
     found: dict[str, Any] = {
         "device": device,
+        "at": datetime.now(UTC),
         "phase": where.phase or phase,
         "module": _module(where.phase, where, model, reasons),
         "requested_bytes": requested_bytes(error),
@@ -55,12 +62,19 @@ def explain(
         reasons["requested_bytes"] = "the message does not say"
     if found["phase"] is None:
         reasons["phase"] = "the run marks no phase, and no layer was at work"
-    found["inside_reservation"] = stayed_inside(reserved_for_run, found["reserved_bytes"], found["requested_bytes"])
+    allowed = allocator_limit_bytes or reserved_for_run
+    found["inside_reservation"] = stayed_inside(allowed, found["reserved_bytes"], found["requested_bytes"])
+    reasons["process_used_bytes"] = "its own allocator ended it, and the driver was not asked"
     if found["inside_reservation"] is None:
         reasons["inside_reservation"] = "it had no reservation of a part of a GPU"
     # A limit of the allocator leaves the context out; a prediction for a device has it.
     room = found["limit_bytes"] + (CONTEXT.likely_bytes if hasattr(error, "limit_bytes") else 0)
-    predicted, edits = _advice(experiment, spec, room, device, reasons)
+    predicted: int | None = None
+    edits: list[EditRead] = []
+    if advise:
+        predicted, edits = _advice(experiment, spec, room, device, reasons)
+    else:
+        reasons |= dict.fromkeys(("predicted_peak_bytes", "edits"), BEING_PREDICTED)
     return OutOfMemoryRead(**found, predicted_peak_bytes=predicted, edits=edits, snapshot=None, reasons=reasons)
 
 
@@ -84,8 +98,7 @@ def headline(found: OutOfMemoryRead, message: str) -> str:
         for part in (f"in {found.phase}" if found.phase else "", f"at {found.module}" if found.module else "")
         if part
     )
-    change = next((edit.change for edit in found.edits if edit.fits), None)
-    advice = f"; {', '.join(f'{name}={value}' for name, value in change.items())} would fit" if change else ""
+    advice = first_advice(found.edits)
     return f"out of memory {place}{advice}".strip() if place or advice else message
 
 

@@ -3,14 +3,19 @@
 from gpulab.cli.tables import byte_size, print_facts, print_table
 from gpulab.schemas import OutOfMemoryRead
 
+SIZES = (
+    "requested", "allocated", "reserved", "fragmentation", "process_used", "device_used", "limit", "predicted_peak",
+)  # fmt: skip
+
 
 def print_failure(failure: OutOfMemoryRead) -> None:
     """Where the memory went, what held most of it, and what would fit."""
-    sizes = ("requested", "allocated", "reserved", "fragmentation", "device_used", "limit", "predicted_peak")
-    known = [(name, getattr(failure, f"{name}_bytes")) for name in sizes]
+    known = [(name, getattr(failure, f"{name}_bytes")) for name in SIZES]
     print("\nOut of memory")
     print_facts(
         [
+            ("ended by", failure.ended_by),
+            ("at", failure.at and f"{failure.at:%Y-%m-%d %H:%M:%S %Z}"),
             ("phase", failure.phase),
             ("layer", failure.module),
             *((name.replace("_", " "), byte_size(size)) for name, size in known if size is not None),
@@ -20,10 +25,12 @@ def print_failure(failure: OutOfMemoryRead) -> None:
     print_table(
         ["LARGEST TENSORS", "KIND", "SHAPE", "SIZE"],
         (
-            [tensor.name, tensor.kind, " × ".join(map(str, tensor.shape)), byte_size(tensor.size_bytes)]
+            [tensor.name, tensor.kind, " × ".join(map(str, tensor.shape or ())), byte_size(tensor.size_bytes)]
             for tensor in failure.largest_tensors
         ),
     )
+    if not failure.edits and "edits" in failure.reasons:
+        print(f"no change is advised: {failure.reasons['edits']}")
     print_table(
         ["CHANGE", "PREDICTED PEAK", "FITS", "WHY"],
         (

@@ -230,6 +230,16 @@ def _expiry(lease_seconds: float) -> ColumnElement[Any]:
     return func.now() + timedelta(seconds=lease_seconds)
 
 
+def last_sign() -> Select[*tuple[Any]]:
+    """When the lab last showed that it works at questions, in Unix seconds: now where a worker is at any; else when the
+    last one ended, or when the youngest node came, whose worker has yet to warm up.
+    """
+    at_work = and_(Estimate.token.is_not(None), Estimate.expires_at > func.now())
+    worked = select(func.max(case((at_work, func.now()), else_=Estimate.finished_at))).scalar_subquery()
+    came = select(func.max(Node.started_at)).where(Node.stopped_at.is_(None)).scalar_subquery()
+    return select(cast(func.extract("epoch", func.greatest(worked, came)), Float(53)))
+
+
 def known(estimate_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     """What placing a job needs of its estimate."""
     return select(
@@ -238,6 +248,7 @@ def known(estimate_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
         Estimate.family,
         Estimate.prediction["peak_device"].label("peak_device"),
         Estimate.fits,
+        Estimate.reason,
     ).where(Estimate.id == func.any(estimate_ids))
 
 

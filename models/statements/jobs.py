@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, literal, null, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, array, insert
 
 from gpulab.states import JobState
@@ -272,14 +272,21 @@ def versions(job_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
 
 
 def waiting(job_id: UUID) -> Select[*tuple[Any, ...]]:
-    """What a job asks for and what the scheduler last said of it."""
-    return select(
-        Job.wait_reason,
-        Job.message,
-        Job.priority,
-        Job.gpus,
-        Job.gpu_memory_bytes,
-        Job.exclusive,
-        Job.time_limit_seconds,
-        Job.estimated_start_at,
-    ).where(Job.id == job_id, Job.state == QUEUED)
+    """What a job asks for, what the scheduler last said of it, and how its prediction stands."""
+    at_work = and_(Estimate.token.is_not(None), Estimate.expires_at > func.now())
+    estimate = (Estimate.state.label("estimate_state"), case((at_work, Estimate.node)).label("estimate_node"))
+    return (
+        select(
+            Job.wait_reason,
+            Job.message,
+            Job.priority,
+            Job.gpus,
+            Job.gpu_memory_bytes,
+            Job.exclusive,
+            Job.time_limit_seconds,
+            Job.estimated_start_at,
+            *estimate,
+        )
+        .outerjoin(Estimate, Estimate.id == Job.estimate_id)
+        .where(Job.id == job_id, Job.state == QUEUED)
+    )

@@ -43,8 +43,11 @@ def grant(
     lease_seconds: float,
     held_bytes: int | None = None,
     share: float = 0.0,
+    remark: str = "",
 ) -> Select[Any]:
-    """Lease a queued job to a node. The row holds the `token`; no row: the job no longer waits."""
+    """Lease a queued job to a node. The row holds the `token`; no row: the job no longer waits. `remark` ends the words
+    of its event.
+    """
     changed = moved(
         [JobState.LEASED],
         and_(Job.id == job_id, Job.cancel_requested_at.is_(None)),
@@ -76,7 +79,7 @@ def grant(
         .returning(Lease.job_id, Lease.token)
         .cte("lease")
     )
-    statement = announce(changed, event="job.leased", actor="scheduler", message=f"to node {node}")
+    statement = announce(changed, event="job.leased", actor="scheduler", message=f"to node {node}{remark}")
     return statement.add_columns(lease.c.token).join(lease, lease.c.job_id == changed.c.id)
 
 

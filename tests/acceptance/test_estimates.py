@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from experiments.catalog.model_memory.spec import ModelMemorySpec
 from gpulab.schemas import EstimateRead
 from tests.lab import Lab, wait_until
 
@@ -42,8 +43,8 @@ def test_too_large_a_batch_gets_three_edits_of_its_own_spec(lab: Lab) -> None:
 
     assert (verdict.verdict, verdict.certain) == ("fits_up_to", True)
     assert verdict.edits[0].change == {"batch_size": verdict.max_batch_size}
-    # model-memory has neither mixed precision nor checkpointing to offer.
-    assert {field for edit in verdict.edits for field in edit.change} <= {"batch_size", "optimizer", "image_size"}
+    assert len(verdict.edits) == 3
+    assert {field for edit in verdict.edits for field in edit.change} <= ModelMemorySpec.model_fields.keys()
 
 
 def test_question_of_any_student_is_answered_once(lab: Lab) -> None:

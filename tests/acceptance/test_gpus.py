@@ -88,7 +88,18 @@ def test_job_that_outgrows_its_reservation_is_ended(gpu_lab: GpuLab, tmp_path: P
     job = gpu_lab.wait_for(job_id, "failed")
     gpu_lab.show(GIB)
     assert job["cause"] == "out_of_memory"
-    assert "reserved" in job["message"]
+    assert (
+        job["message"]
+        == "it held 3.00 GiB of GPU memory and had reserved 2.00 GiB: the lab ended it for its neighbours' sake"
+    )
+    assert job["failure"]["ended_by"] == "watchdog"
+    assert "nothing was predicted" in job["failure"]["reasons"]["edits"]
+
+
+def test_constants_that_cannot_be_measured_are_null_with_the_reason(gpu_lab: GpuLab) -> None:
+    for gpu in gpu_lab.client.get("/v1/gpus").json()["items"]:
+        assert gpu["constants"] is None
+        assert "torch sees no GPU" in gpu["constants_reason"]
 
 
 def test_job_that_neighbours_left_no_memory_runs_again_alone_and_once(gpu_lab: GpuLab) -> None:

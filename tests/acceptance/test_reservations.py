@@ -82,3 +82,31 @@ def test_user_who_says_how_much_is_believed(gpu_lab: GpuLab, tmp_path: Path) -> 
     job_id = trained(gpu_lab, gate, 65_536, gpu_memory_bytes=2 * GIB)
 
     assert gpu_lab.wait_for(job_id, "succeeded")["estimate"]["id"]
+
+
+def test_job_that_outgrew_its_reservation_is_told_what_would_fit_whoever_is_killed_meanwhile(
+    gpu_lab: GpuLab, tmp_path: Path
+) -> None:
+    gpu_lab.show(3 * GIB)
+    job_id = trained(gpu_lab, tmp_path / "gate", 16, gpu_memory_bytes=2 * GIB)
+    failure = gpu_lab.wait_for(job_id, "failed")["failure"]
+    gpu_lab.kill("worker")
+    gpu_lab.show(GIB)
+    gpu_lab.start("worker")
+
+    assert (failure["ended_by"], failure["inside_reservation"]) == ("watchdog", False)
+    assert (failure["limit_bytes"], failure["process_used_bytes"]) == (2 * GIB, 3 * GIB)
+    assert failure["at"]
+
+    def advised() -> dict[str, Any] | None:
+        job = gpu_lab.job(job_id)
+        return job if job["failure"]["edits"] else None
+
+    job = wait_until(advised, timeout_seconds=90, what="edits")
+    assert job is not None
+    edit = job["failure"]["edits"][0]
+    assert edit["change"]["batch_size"] < 16
+    assert edit["peak_device_bytes"]["likely_bytes"] < job["failure"]["predicted_peak_bytes"]
+    assert job["message"].endswith(f"batch_size={edit['change']['batch_size']} would fit")
+    events = [event["type"] for event in gpu_lab.client.get(f"/v1/jobs/{job_id}/events").json()["items"]]
+    assert events[-2:] == ["job.failed", "job.advised"]

@@ -6,8 +6,9 @@ the first step. `zero_grad` frees the gradients before the second forward pass, 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from experiments.contract import Diverged, Run, Stopped
 from experiments.memory import snapshot
 from experiments.memory.comparing import predict
 from experiments.memory.contract import Prediction
+from experiments.memory.step import LOWER_PRECISIONS, checkpoint_blocks
 from experiments.training.memory import (
     NO_GPU,
     Reading,
@@ -40,18 +42,33 @@ def run(spec: ModelMemorySpec, run: Run) -> ModelMemoryResult:
     context = _start_device(run.device)
     run.phase("model")
     run.progress(0.0, f"building {spec.model}")
-    model = build_model(spec.model, spec.num_classes, spec.image_size, seed=run.seed, device=run.device)
-    optimizer = build_optimizer(spec.optimizer, model.parameters(), LEARNING_RATE, foreach=spec.foreach)
+    model = _model(spec, run)
+    optimizer = build_optimizer(
+        spec.optimizer,
+        model.parameters(),
+        LEARNING_RATE,
+        foreach=None if spec.implementation is None else spec.implementation == "foreach",
+        fused=None if spec.implementation is None else spec.implementation == "fused",
+    )
     work = _Work(spec, run, model, optimizer, readings=[])
     work.read("after_model")
     images_BCHW, labels_B = _random_batch(spec, run)
-    with snapshot.history(), _reporting(model, run, passes=2 * STEPS):
+    with snapshot.history(), _reporting(model, run, passes=2 * STEPS * spec.gradient_accumulation_steps):
         activations = work.first_step(images_BCHW, labels_B)
         work.second_step(images_BCHW, labels_B)
         snapshot.keep(run, snapshot.AT_THE_PEAK)
     prediction = predict(run, workload(spec))
     run.progress(1.0, "done")
     return _result(work, context, activations, prediction)
+
+
+def _model(spec: ModelMemorySpec, run: Run) -> nn.Module:
+    model = build_model(spec.model, spec.num_classes, spec.image_size, seed=run.seed, device=run.device)
+    if spec.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    if spec.checkpointing:
+        checkpoint_blocks(model)
+    return model
 
 
 def _start_device(device: str) -> Reading:
@@ -66,7 +83,8 @@ def _random_batch(spec: ModelMemorySpec, run: Run) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(run.seed)
     images_BCHW = torch.rand(spec.batch_size, 3, spec.image_size, spec.image_size, generator=generator)
     labels_B = torch.randint(spec.num_classes, (spec.batch_size,), generator=generator)
-    return images_BCHW.to(run.device), labels_B.to(run.device)
+    layout = torch.channels_last if spec.channels_last else torch.contiguous_format
+    return images_BCHW.to(run.device, memory_format=layout), labels_B.to(run.device)
 
 
 @dataclass(slots=True)
@@ -80,14 +98,13 @@ class _Work:
     def first_step(self, images_BCHW: Tensor, labels_B: Tensor) -> int:
         """One step; the outputs and the loss live on until the last reading, as in the homework's loop.
 
-        Returns the bytes that the forward pass saved for backward.
+        Returns the bytes that a forward pass saved for backward.
         """
-        self.run.phase("forward")
-        with count_saved_activations(self.model) as saved:
-            output = self.model(images_BCHW)
-            loss = loss_of(self.spec.model, output, labels_B)
-        self.run.phase("backward")
-        torch.autograd.backward(loss)
+        for _ in range(self.spec.gradient_accumulation_steps):
+            self.run.phase("forward")
+            with count_saved_activations(self.model) as saved:
+                _output, loss = self._forward(images_BCHW, labels_B)
+            self._backward(loss)
         self.read("after_backward")
         self.run.phase("step")
         self.optimizer.step()
@@ -98,15 +115,24 @@ class _Work:
     def second_step(self, images_BCHW: Tensor, labels_B: Tensor) -> None:
         """One more step, now with the state in place; the gradients are freed first, which is torch's default."""
         self.optimizer.zero_grad()
-        self.run.phase("forward")
-        output = self.model(images_BCHW)
-        loss = loss_of(self.spec.model, output, labels_B)
-        self.run.phase("backward")
-        torch.autograd.backward(loss)
+        for _ in range(self.spec.gradient_accumulation_steps):
+            self.run.phase("forward")
+            _, loss = self._forward(images_BCHW, labels_B)
+            self._backward(loss)
         self.run.phase("step")
         self.optimizer.step()
         self.read("after_second_step")
         self.run.metrics(2, {"loss": _finite(loss)})
+
+    def _forward(self, images_BCHW: Tensor, labels_B: Tensor) -> tuple[Any, Tensor]:
+        dtype = LOWER_PRECISIONS[self.spec.precision]
+        with nullcontext() if dtype is None else torch.autocast(self.run.device, dtype):
+            output = self.model(images_BCHW)
+            return output, loss_of(self.spec.model, output, labels_B)
+
+    def _backward(self, loss: Tensor) -> None:
+        self.run.phase("backward")
+        torch.autograd.backward(loss / self.spec.gradient_accumulation_steps)
 
     def read(self, moment: Moment) -> None:
         """Note the memory at this moment and let the allocator's peak count anew."""

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from experiments.contract import Experiment, GpuUse, Metric, Result, Spec
 from experiments.memory.contract import Implementation, Prediction, Workload
 from experiments.torchvision_models import ModelName, check_image_size
+from experiments.training.recipe import Precision
 
 Moment = Literal["after_model", "after_backward", "after_step", "after_second_step"]
 
@@ -24,8 +25,17 @@ class ModelMemorySpec(Spec):
     """Pictures in the one batch of each of the two steps."""
     optimizer: Literal["sgd", "sgd_momentum", "adam", "adamw"] = "sgd"
     """The optimizer; its state takes 0, 1, 2 and 2 times the bytes of the parameters."""
-    foreach: bool | None = None
-    """Whether the optimizer updates many tensors at once, with temporaries of their size; null leaves it to torch."""
+    implementation: Implementation | None = None
+    """How the optimizer computes its step: a tensor at a time (`for_loop`), many at once with temporaries of their size
+    (`foreach`), or in one kernel without any (`fused`); null leaves it to torch."""
+    precision: Precision = "float32"
+    """`bfloat16` and `float16` run the layers that can in mixed precision."""
+    gradient_accumulation_steps: int = Field(default=1, ge=1, le=64)
+    """Forward and backward passes before each of the two optimizer steps."""
+    checkpointing: bool = False
+    """Whether the blocks of the model's outermost stages keep only their inputs and compute the rest again."""
+    channels_last: bool = False
+    """Whether model and pictures are laid out with channels last."""
 
     @model_validator(mode="after")
     def _image_size_suits_the_model(self) -> Self:
@@ -87,9 +97,7 @@ class ModelMemoryResult(Result):
 
 def workload(spec: ModelMemorySpec) -> Workload:
     """The training step whose memory is measured."""
-    implementation: Implementation | None = None if spec.foreach is None else "foreach" if spec.foreach else "for_loop"
-    shared = spec.model_dump(exclude={"foreach"})
-    return Workload.model_validate(shared | {"implementation": implementation})
+    return Workload.model_validate(spec.model_dump())
 
 
 EXPERIMENT = Experiment(

@@ -14,6 +14,8 @@ from experiments.catalog.model_memory import figures
 from experiments.catalog.model_memory import run as module
 from experiments.catalog.model_memory.spec import EXPERIMENT, ModelMemoryResult, ModelMemorySpec
 from experiments.contract import Stopped
+from experiments.memory.contract import Prediction
+from experiments.memory.estimate import estimate
 from experiments.run_directory import RunDirectory
 from experiments.torchvision_models import MODELS
 from experiments.training.models import build_model, loss_of
@@ -56,6 +58,33 @@ def test_resnet152_has_the_sheets_size() -> None:
         model = torchvision.models.resnet152(num_classes=10)
     assert sum(parameter.numel() for parameter in model.parameters()) == 58_164_298
     assert module.parameter_bytes(model) == 232_657_192
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        {"precision": "bfloat16", "channels_last": True},
+        {"gradient_accumulation_steps": 2, "checkpointing": True, "model": "resnet18"},
+        {"optimizer": "adam", "implementation": "fused"},
+        {"optimizer": "adam", "implementation": "foreach"},
+    ],
+)
+def test_each_way_to_save_memory_is_taken_and_predicted(tmp_path: Path, ways: dict[str, object]) -> None:
+    result = execute(tmp_path, **ways)
+    workload = module.workload(ModelMemorySpec.model_validate({**TINY, **ways}))
+    assert {name: getattr(workload, name) for name in ways} == ways
+    assert result.prediction == Prediction.of(estimate(workload))
+    phases = [record["name"] for record in records(tmp_path) if record["type"] == "phase"]
+    assert phases.count("backward") == 2 * workload.gradient_accumulation_steps
+    assert [record["values"] for record in records(tmp_path) if record["type"] == "metric"]
+
+
+def test_checkpointing_keeps_less_for_the_backward_pass(tmp_path: Path) -> None:
+    plain, again = (
+        execute(tmp_path / str(on), model="resnet18", batch_size=4, checkpointing=on).saved_activation_bytes
+        for on in (False, True)
+    )
+    assert again < 0.5 * plain
 
 
 @pytest.mark.parametrize(("optimizer", "states"), [("sgd", 0), ("sgd_momentum", 1), ("adam", 2), ("adamw", 2)])

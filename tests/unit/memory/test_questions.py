@@ -27,7 +27,7 @@ def workload_of(slug: str, spec: Spec) -> Workload:
 
 
 def test_memory_experiment_says_which_optimizer_steps_it_takes() -> None:
-    found = workload_of("model-memory", ModelMemorySpec(model="vgg11", optimizer="adamw", foreach=False))
+    found = workload_of("model-memory", ModelMemorySpec(model="vgg11", optimizer="adamw", implementation="for_loop"))
     assert (found.model, found.optimizer, found.implementation) == ("vgg11", "adamw", "for_loop")
     assert found.evaluation_batch_size is None
 

@@ -262,7 +262,10 @@ def test_breach_is_told_once_after_three_successive_readings(world: FakeNvml, tm
             sampler.tick()
             counts.append(len(told))
     assert counts == [0, 0, 1, 1, 1, 1, 1, 1]
-    assert told == [Breach("job-1", "GPU-1", 3 * GIB, 2 * GIB)]
+    (breach,) = told
+    assert (breach.gpu_uuid, breach.process_used_bytes, breach.reserved_bytes) == ("GPU-1", 3 * GIB, 2 * GIB)
+    assert breach.device_total_bytes == GPU.total
+    assert breach.device_used_bytes == GPU.base_used + 3 * GIB
     assert BREACH_READINGS == 3
 
 

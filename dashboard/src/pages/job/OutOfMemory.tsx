@@ -16,8 +16,9 @@ export function OutOfMemory({ job, failure }: { job: JobRead; failure: OutOfMemo
       ["Held by tensors", failure.allocated_bytes],
       ["Held by the allocator", failure.reserved_bytes],
       ["Of that in pieces", failure.fragmentation_bytes],
+      ["Held by the run, says the driver", failure.process_used_bytes ?? null],
       ["Used on the device", failure.device_used_bytes],
-      ["It had", failure.limit_bytes],
+      [failure.ended_by === "watchdog" ? "It had reserved" : "It had", failure.limit_bytes],
       ["Predicted", failure.predicted_peak_bytes],
     ] as [string, string | number | null][]
   )
@@ -30,6 +31,14 @@ export function OutOfMemory({ job, failure }: { job: JobRead; failure: OutOfMemo
       </Title>
       <Stack gap="md">
         {facts.length > 0 && <Facts facts={facts} columns={{ base: 2, sm: 3, lg: 5 }} />}
+        {failure.ended_by === "watchdog" && (
+          <Text size="sm">It held more GPU memory than it had reserved, and the lab ended it for the sake of its neighbours.</Text>
+        )}
+        {failure.edits.length === 0 && failure.reasons["edits"] && (
+          <Text size="sm" c="dimmed">
+            No change is advised: {failure.reasons["edits"]}.
+          </Text>
+        )}
         {failure.edits.length > 0 && (
           <div>
             <Text size="sm" fw={600} mb={4}>
@@ -69,7 +78,7 @@ export function OutOfMemory({ job, failure }: { job: JobRead; failure: OutOfMemo
                     <Table.Td className="break">{tensor.name}</Table.Td>
                     <Table.Td>{words(tensor.kind).toLowerCase()}</Table.Td>
                     <Table.Td className="numbers">
-                      {tensor.shape.join(" × ")} {tensor.dtype}
+                      {tensor.shape?.join(" × ") ?? "not known"} {tensor.dtype}
                     </Table.Td>
                     <Table.Td className="numbers" style={{ whiteSpace: "nowrap" }}>
                       {bytes(tensor.size_bytes)}

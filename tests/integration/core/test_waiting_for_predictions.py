@@ -1,0 +1,114 @@
+"""A job waits for the prediction of its memory as long as somebody is at work on any, and no longer."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine, func, select, update
+
+from models import Estimate, Job, Node
+from models.settings import SchedulerSettings
+from models.statements import estimates, leases, nodes, queue
+from scheduler.reservations import Reservations, SortedOut
+from scheduler.room import GpuRoom, NodeRoom
+
+Execute = Callable[[Any], list[Any]]
+GIB = 2**30
+KEY = f"T4/{16 * GIB}"
+WAIT_SECONDS = 20.0
+LONG_AGO = func.now() - func.make_interval(0, 0, 0, 0, 1)
+
+
+@pytest.fixture
+def estimate_id(execute: Execute) -> UUID:
+    return asked(execute)
+
+
+@pytest.fixture
+def job_id(execute: Execute, make_job: Callable[..., UUID], node: str, estimate_id: UUID) -> UUID:
+    """A job that was submitted an hour ago to a node that has run for two."""
+    made = make_job(gpus=None, estimate_id=estimate_id)
+    execute(update(Job).values(submitted_at=LONG_AGO))
+    execute(update(Node).where(Node.name == node).values(started_at=LONG_AGO - func.make_interval(0, 0, 0, 0, 1)))
+    return made
+
+
+@pytest.fixture
+def sort(engine: Engine, database_url: str) -> Callable[[], SortedOut]:
+    def look() -> SortedOut:
+        settings: Any = SimpleNamespace(estimate_wait_seconds=WAIT_SECONDS)
+        room = NodeRoom("n1", 1, frozenset(), gpus=[GpuRoom("GPU-1", 16 * GIB, model="T4")])
+        with engine.begin() as connection:
+            rows = connection.execute(queue.waiting()).all()
+            now = connection.execute(select(func.extract("epoch", func.now()))).scalar_one()
+            return Reservations(settings).of(connection, rows, [room], float(now))
+
+    return look
+
+
+def asked(execute: Execute) -> UUID:
+    made = uuid4()
+    wanted = {KEY: {"name": "T4", "total_bytes": 16 * GIB}}
+    question = {"id": made, "family": "resnet", "software": "", "workload": {}, "editable": [], "wanted": wanted}
+    execute(estimates.ask(question))
+    return made
+
+
+def claimed(execute: Execute, estimate_id: UUID, lease_seconds: float = 60) -> UUID:
+    token: UUID = execute(estimates.claim(estimate_id, node="n1", lease_seconds=lease_seconds))[0]["token"]
+    return token
+
+
+def test_nobody_at_work_for_long_lets_it_take_a_whole_gpu_and_says_so(
+    job_id: UUID, sort: Callable[[], SortedOut]
+) -> None:
+    found = sort()
+    assert [row.id for row in found.rows] == [job_id]
+    assert found.unpredicted == {job_id: "no worker took it up within 20 s"}
+
+
+@pytest.mark.usefixtures("job_id")
+def test_worker_that_has_just_started_is_waited_for(execute: Execute, node: str, sort: Callable[[], SortedOut]) -> None:
+    execute(nodes.join({"name": node, "slots": 1, "datasets": [], "versions": {}, "gpu_reason": None}))
+    assert len(sort().estimating) == 1
+
+
+def test_worker_that_is_at_another_question_is_waited_for(
+    execute: Execute, job_id: UUID, sort: Callable[[], SortedOut]
+) -> None:
+    other = asked(execute)
+    token = claimed(execute, other)
+    assert [row.id for row in sort().estimating] == [job_id]
+    execute(estimates.answer(other, token, prediction={}, fits={}))
+    assert [row.id for row in sort().estimating] == [job_id], "it was at work a moment ago"
+    execute(update(Estimate).where(Estimate.id == other).values(finished_at=LONG_AGO))
+    assert sort().estimating == []
+
+
+def test_worker_that_died_over_it_is_not_waited_for(
+    execute: Execute, estimate_id: UUID, job_id: UUID, sort: Callable[[], SortedOut]
+) -> None:
+    claimed(execute, estimate_id)
+    assert len(sort().estimating) == 1
+    execute(update(Estimate).values(expires_at=LONG_AGO))
+    assert list(sort().unpredicted) == [job_id]
+
+
+def test_prediction_that_failed_is_the_reason(
+    execute: Execute, estimate_id: UUID, job_id: UUID, sort: Callable[[], SortedOut]
+) -> None:
+    execute(estimates.fail(estimate_id, claimed(execute, estimate_id), "batch norm needs two pictures"))
+    assert sort().unpredicted == {job_id: "batch norm needs two pictures"}
+    grant = leases.grant(job_id, node="n1", gpu_uuids=[], reserved_bytes=None, lease_seconds=60, remark=", because")
+    assert execute(grant)
+
+
+def test_young_job_waits_whoever_works(execute: Execute, job_id: UUID, sort: Callable[[], SortedOut]) -> None:
+    execute(update(Job).values(submitted_at=func.now()))
+    assert [row.id for row in sort().estimating] == [job_id]
+
+
+def test_setting_is_the_schedulers() -> None:
+    assert SchedulerSettings.model_fields["estimate_wait_seconds"].default == WAIT_SECONDS

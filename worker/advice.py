@@ -1,0 +1,148 @@
+"""Out of memory, for whoever has to change something: what the watchdog saw of a run, and what would have fitted.
+
+The edits are predicted by the estimator when the run has ended and let its GPU go. They are asked for in the
+transaction of the verdict and taken over in that of the answer, so that no kill in between loses them.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from experiments.catalog.memory_estimate.spec import GpuAsked
+from experiments.contract import ARTIFACTS_FOLDER, RECORDS_FILE
+from gpulab.schemas.estimates import EditRead
+from gpulab.schemas.failures import OutOfMemoryRead, TensorRead, first_advice
+from models.statements import advice
+from worker.sampler import Breach
+
+MIB = 2**20
+MOST_TENSORS = 10
+SNAPSHOT = "allocator-peak.json"
+ADVICE = ("edits", "predicted_peak_bytes")
+BEING_PREDICTED = "it is being predicted, which takes seconds"
+NOT_TOLD = "the watchdog sees the driver's figures alone"
+NO_ESTIMATE = "nothing was predicted for this job"
+ENDED = "the watchdog ended it while it asked for nothing"
+
+
+def of_breach(breach: Breach, folder: Path) -> OutOfMemoryRead:
+    """What is known of a run that outgrew its reservation, from the sampler and from what it had recorded."""
+    phase, memory = _last_records(folder)
+    tensors = _blocks(folder / ARTIFACTS_FOLDER / SNAPSHOT)
+    allocated, reserved = (memory.get(name) for name in ("allocated_bytes", "reserved_bytes"))
+    values: dict[str, Any] = {
+        "phase": phase,
+        "module": None,
+        "requested_bytes": None,
+        "allocated_bytes": allocated,
+        "reserved_bytes": reserved,
+        "fragmentation_bytes": None if allocated is None or reserved is None else reserved - allocated,
+        "device_used_bytes": breach.device_used_bytes,
+        "device_total_bytes": breach.device_total_bytes,
+        "predicted_peak_bytes": None,
+        "snapshot": SNAPSHOT if tensors is not None else None,
+    }
+    reasons = {name: NOT_TOLD for name, value in values.items() if value is None}
+    reasons |= dict.fromkeys(("requested_bytes", "module"), ENDED) | dict.fromkeys(ADVICE, BEING_PREDICTED)
+    no_reading = "the run had recorded no reading of its allocator"
+    reasons |= {name: no_reading for name in ("allocated_bytes", "reserved_bytes") if values[name] is None}
+    no_snapshot = "the run ended before a snapshot was taken"
+    reasons |= dict.fromkeys(("snapshot", "largest_tensors"), no_snapshot) if tensors is None else {}
+    if phase is None:
+        reasons["phase"] = "the run had marked none"
+    return OutOfMemoryRead(
+        **values,
+        device="cuda",
+        ended_by="watchdog",
+        at=datetime.fromtimestamp(breach.time, UTC),
+        process_used_bytes=breach.process_used_bytes,
+        limit_bytes=breach.reserved_bytes,
+        inside_reservation=False,
+        largest_tensors=tensors or [],
+        edits=[],
+        reasons=reasons,
+    )
+
+
+def seek(connection: Connection, token: UUID, failure: dict[str, Any]) -> tuple[dict[str, Any], UUID | None]:
+    """Ask for advice on a failure of the job with this lease; what to store of it, and the estimate in question.
+
+    Call `attach` for the estimate when the verdict is written, in the same transaction: the answer may be there.
+    """
+    place = connection.execute(advice.place(token)).first()
+    if failure.get("edits") or not failure.get("limit_bytes") or place is None:
+        return failure, None
+    if place.estimate_id is None:
+        return failure | {"reasons": failure["reasons"] | dict.fromkeys(ADVICE, NO_ESTIMATE)}, None
+    gpu = GpuAsked(
+        name=place.name if place.device == "cuda" and place.name else "typical",
+        # Reservations differ by bytes; the answers do not.
+        total_bytes=max(1, failure["limit_bytes"] // MIB) * MIB,
+        constants=place.constants,
+        outgrown=True,
+    )
+    connection.execute(advice.seek(place.estimate_id, gpu.key, gpu.model_dump(mode="json")))
+    return failure | {advice.KEY: gpu.key}, place.estimate_id
+
+
+def attach(connection: Connection, estimate_id: UUID, *, actor: str) -> None:
+    """Give each job that waits for this estimate's advice what there is."""
+    for row in connection.execute(advice.awaited(estimate_id)).all():
+        failure, words = _advised(row.failure, row.fit)
+        message = f"{row.message or ''}{words}"[:1000]
+        connection.execute(advice.give(row.id, failure=failure, message=message, actor=actor))
+
+
+def _advised(failure: dict[str, Any], fit: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    edits = [EditRead(**{**edit, "peak_device_bytes": edit["peak_device"]}) for edit in fit["edits"]]
+    reasons = {name: why for name, why in failure["reasons"].items() if name not in ADVICE}
+    rest = {name: value for name, value in failure.items() if name != advice.KEY}
+    found = {
+        "predicted_peak_bytes": fit["peak_device"]["likely_bytes"],
+        "edits": [edit.model_dump(mode="json") for edit in edits],
+        "reasons": reasons | ({} if edits else {"edits": "no change of its spec lowers the prediction"}),
+    }
+    return rest | found, first_advice(edits)
+
+
+def _last_records(folder: Path) -> tuple[str | None, dict[str, Any]]:
+    """The phase that a run was in, and its last reading of the allocator; empty where there was none."""
+    phase: str | None = None
+    memory: dict[str, Any] = {}
+    for record in _records(folder / RECORDS_FILE):
+        if record["type"] == "phase":
+            phase = record["name"]
+        else:
+            memory = record
+    return phase, memory
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n") and (b'"type":"phase"' in line or b'"type":"memory"' in line):
+                yield json.loads(line)
+
+
+def _blocks(path: Path) -> list[TensorRead] | None:
+    """The largest blocks that a snapshot at the peak shows; null without one."""
+    if not path.exists():
+        return None
+    blocks = sorted(json.loads(path.read_bytes()).get("blocks", ()), key=lambda block: -block["size_bytes"])
+    return [
+        TensorRead(
+            name=next(iter(block.get("frames") or ()), "not known"),
+            kind="other",
+            shape=None,
+            dtype=None,
+            size_bytes=block["size_bytes"],
+        )
+        for block in blocks[:MOST_TENSORS]
+    ]
