@@ -11,6 +11,7 @@ import torch
 
 from experiments import host
 from experiments.catalog.model_memory import run as model_memory
+from experiments.catalog.model_memory.spec import ModelMemorySpec
 from experiments.contract import SPEC_FILE
 from experiments.memory.limit import LimitedMemory, LimitReached
 from experiments.memory.postmortem import requested_bytes, stayed_inside
@@ -109,7 +110,7 @@ def test_edits_are_of_the_spec_and_fit_by_their_predicted_peak(failed: Order) ->
     assert found.predicted_peak_bytes is not None
     assert len(found.edits) >= 2
     for edit in found.edits:
-        assert edit.change.keys() <= {"batch_size", "image_size", "optimizer"}
+        assert edit.change.keys() <= ModelMemorySpec.model_fields.keys()
         assert edit.peak_device_bytes.likely_bytes < found.predicted_peak_bytes
     assert found.edits[0].fits
 
