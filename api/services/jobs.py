@@ -317,10 +317,14 @@ def _failure(row: Mapping[str, Any]) -> dict[str, Any] | None:
 def _estimate(row: Mapping[str, Any]) -> JobEstimateRead | None:
     if row["estimate_id"] is None:
         return None
+    state = EstimateState(row["estimate_state"] or EstimateState.PENDING)
+    if state is EstimateState.PENDING and row["estimate_peak"] is not None:
+        # It was asked about further GPUs, or for advice on a failure.
+        state = EstimateState.READY
     return JobEstimateRead(
         id=row["estimate_id"],
         url=f"/v1/estimates/{row['estimate_id']}",
-        state=row["estimate_state"] or EstimateState.PENDING,
+        state=state,
         peak_device_bytes=row["estimate_peak"],
     )
 

@@ -1,7 +1,10 @@
 """Makes a context, then loads what a training step needs, and holds still at each for the node to look."""
 
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -57,19 +60,22 @@ def _kept_by_matrix_products() -> int:
 
 
 def _scratch_of_convolution(channels: int, out: int, kernel: int, pixels: int) -> int:
-    """The most beyond what is alive afterwards, of a forward pass and of a backward pass."""
+    """The most that the forward pass or one of the two gradients takes beyond what is alive after it."""
     images_BCHW = torch.rand(PICTURES, channels, pixels, pixels, device="cuda", requires_grad=True)
     weights = torch.rand(out, channels, kernel, kernel, device="cuda", requires_grad=True)
-    torch.cuda.reset_peak_memory_stats()
-    output_BCHW = functional.conv2d(images_BCHW, weights, padding=kernel // 2)
-    forward = torch.cuda.max_memory_allocated() - torch.cuda.memory_allocated()
+    output_BCHW, forward = _with_scratch(lambda: functional.conv2d(images_BCHW, weights, padding=kernel // 2))
     grad_BCHW = torch.ones_like(output_BCHW)
+    backward = [
+        _with_scratch(partial(torch.autograd.grad, output_BCHW, wanted, grad_BCHW, retain_graph=True))[1]
+        for wanted in (images_BCHW, weights)
+    ]
+    return max(forward, *backward)
+
+
+def _with_scratch(operation: Callable[[], Any]) -> tuple[Any, int]:
     torch.cuda.reset_peak_memory_stats()
-    # Both gradients are alive at the end, as they are while the second one is computed.
-    gradients = torch.autograd.grad(output_BCHW, [images_BCHW, weights], grad_BCHW)
-    backward = torch.cuda.max_memory_allocated() - torch.cuda.memory_allocated()
-    del gradients
-    return max(forward, backward)
+    made = operation()
+    return made, torch.cuda.max_memory_allocated() - torch.cuda.memory_allocated()
 
 
 def _training_step() -> None:
