@@ -13,21 +13,29 @@ SMALLEST = 2
 
 
 class TraceFamily:
-    """Traces of a workload at any batch size; its own size is one of the two that are traced."""
+    """Traces of a workload at any batch size. Its own size is traced when it is asked for, and one more size when a
+    further one is.
+    """
 
     def __init__(self, workload: Workload, device: Device = "cuda", *, cublas_workspace_bytes: int = 0) -> None:
         self._workload = workload
         self._device = device
-        self._workspace_bytes = cublas_workspace_bytes
+        self._traced_workspace_bytes = self._workspace_bytes = cublas_workspace_bytes
         own = max(workload.batch_size, SMALLEST)
         self._sizes = (SMALLEST, own) if own > SMALLEST else (SMALLEST, 2 * SMALLEST)
-        first, second = (self._trace(size) for size in self._sizes)
-        same = (first.events, first.categories, first.marks) == (second.events, second.categories, second.marks)
-        self._samples = (first, second) if same else None
+        self._traced: dict[int, Trace] = {}
+        self._samples: tuple[Trace, Trace] | None = None
+        self._linear = True
 
     def at(self, batch_size: int) -> Trace:
-        """The trace at this batch size: a line through the two samples, block by block; traced anew for one picture."""
-        if self._samples is None or batch_size < SMALLEST:
+        """The trace at this batch size: a line through two samples, block by block, unless it was traced itself."""
+        if batch_size < SMALLEST or batch_size in {self._workload.batch_size, *self._traced}:
+            return self._trace(batch_size)
+        if self._samples is None:
+            first, second = (self._trace(size) for size in self._sizes)
+            same = (first.events, first.categories, first.marks) == (second.events, second.categories, second.marks)
+            self._samples, self._linear = (first, second), same
+        if not self._linear:
             return self._trace(batch_size)
         first, second = self._samples
         steps, width = batch_size - self._sizes[0], self._sizes[1] - self._sizes[0]
@@ -40,14 +48,19 @@ class TraceFamily:
             return self
         other = copy(self)
         other._workspace_bytes = cublas_workspace_bytes
-        if self._samples is not None:
-            first, second = (_with_workspace(trace, cublas_workspace_bytes) for trace in self._samples)
-            other._samples = (first, second)
+        other._samples = None
         return other
 
     def _trace(self, batch_size: int) -> Trace:
-        workload = self._workload.model_copy(update={"batch_size": batch_size})
-        return trace_steps(workload, self._device, cublas_workspace_bytes=self._workspace_bytes)
+        """As traced, once for this family and all that share it."""
+        if batch_size not in self._traced:
+            workload = self._workload.model_copy(update={"batch_size": batch_size})
+            self._traced[batch_size] = trace_steps(
+                workload, self._device, cublas_workspace_bytes=self._traced_workspace_bytes
+            )
+        found = self._traced[batch_size]
+        same = self._workspace_bytes == self._traced_workspace_bytes
+        return found if same else _with_workspace(found, self._workspace_bytes)
 
 
 def _with_workspace(trace: Trace, size_bytes: int) -> Trace:

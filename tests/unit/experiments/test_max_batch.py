@@ -16,6 +16,7 @@ from experiments.catalog.max_batch import run as module
 from experiments.catalog.max_batch.run import Search, confirm, real_step
 from experiments.catalog.max_batch.spec import End, MaxBatchResult, MaxBatchSpec, Probe, RealStep, workload
 from experiments.contract import Stopped
+from experiments.memory.devices import TYPICAL
 from experiments.memory.limit import LimitedMemory
 from experiments.run_directory import RunDirectory
 
@@ -43,14 +44,14 @@ def execute(folder: Path, **fields: object) -> MaxBatchResult:
 @pytest.fixture(scope="module")
 def every() -> list[Probe]:
     """The predictions at all batch sizes up to one that cannot fit by any end of its interval."""
-    search = Search(workload(WIDE), None, WIDE.budget_bytes)
+    search = Search(workload(WIDE), TYPICAL, WIDE.budget_bytes)
     sizes = takewhile(lambda size: search.probe(size).peak_device.low_bytes <= WIDE.budget_bytes, count(1))
     return [search.probe(size) for size in [*sizes, len(search.probes)]]
 
 
 @pytest.mark.parametrize("end", ["low_bytes", "likely_bytes", "high_bytes"])
 def test_search_finds_what_trying_every_size_finds(end: End, every: list[Probe]) -> None:
-    search = Search(workload(WIDE), None, WIDE.budget_bytes)
+    search = Search(workload(WIDE), TYPICAL, WIDE.budget_bytes)
     found = search.largest(end, 1, 65_536)
     fitting = {probe.batch_size for probe in every if getattr(probe.peak_device, end) <= WIDE.budget_bytes}
     assert found in fitting
@@ -108,7 +109,7 @@ def test_real_steps_in_a_limited_memory_confirm_the_prediction(tmp_path: Path) -
         with LimitedMemory(spec.budget_bytes):
             return real_step(workload(spec), size, run)
 
-    search = Search(workload(spec), None, spec.budget_bytes)
+    search = Search(workload(spec), TYPICAL, spec.budget_bytes)
     sizes = range(1, 200)
     predicted = max(size for size in sizes if search.probe(size).peak_reserved_bytes <= spec.budget_bytes)
     fitted = [step.batch_size for step in confirm(takes, predicted) if step.fits]
