@@ -35,7 +35,7 @@ CROSSING = 50
 
 
 def _sizes(setting: Setting) -> tuple[int, ...]:
-    sizes: tuple[int, ...] = setting.pick(smoke=(10,), cpu=(10, 30, 50, 100), full=(10, 30, 50, 100))
+    sizes: tuple[int, ...] = setting.pick(smoke=(10,), cpu=(10, 30, 50), full=(10, 30, 50, 100))
     return sizes
 
 
