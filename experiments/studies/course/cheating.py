@@ -19,7 +19,9 @@ def _needs(setting: Setting) -> list[Need]:
     # An eighth of the pictures at eight times the rate walks the same road in an eighth of the time.
     eighth = {"images": 6250, "test_images": 1000, "learning_rate": 0.024}
     sizes = setting.pick(
-        smoke={"images": 512, "epochs": 2}, cpu=eighth if setting.pictures == "cifar10" else {}, full={}
+        smoke={"images": 512, "test_images": 500, "epochs": 2},
+        cpu=eighth if setting.pictures == "cifar10" else {},
+        full={},
     )
     return [
         Need(SLUG, {**data, **sizes, "dropout": rate, "relu_on_logits": relu})
