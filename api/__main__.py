@@ -1,12 +1,14 @@
 """`python -m api --host H --port N`: serve until SIGTERM or SIGINT."""
 
 import argparse
+import atexit
 import sys
 
 import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.late_lines import LateLines
 from models.logs import configure_logs
 from models.settings import ApiSettings
 
@@ -30,7 +32,9 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
-    configure_logs()
+    lines = LateLines()
+    atexit.register(lines.write_out)
+    configure_logs(file=lines)
     app = create_app(ApiSettings())
     config = uvicorn.Config(
         app,

@@ -35,7 +35,7 @@ def ensure_token(connection: Connection, path: Path) -> bool:
 
 
 def _works(connection: Connection, token: str) -> bool:
-    row = connection.execute(people.bearer(digest_of(token))).first()
+    row = connection.execute(people.bearers([digest_of(token)])).first()
     return row is not None and row.good and row.role == Role.ADMIN
 
 

@@ -10,10 +10,13 @@ from redis.asyncio import Redis
 from api import dashboard, openapi, rendering
 from api.announcer import Announcer
 from api.auth import bearer_scheme
+from api.buckets import Buckets, Sharing
 from api.context import Lab
+from api.credentials import Credentials
 from api.database import Database
 from api.hardware import KnownHardware
 from api.hub import Hub
+from api.intake import Intake
 from api.known_results import KnownResults
 from api.middleware import RequestBoundary
 from api.openid import OpenId
@@ -37,7 +40,8 @@ from api.routes import (
 )
 from api.routes import openid as openid_routes
 from api.services import experiments as catalogue
-from api.sign_ins import SignIns
+from api.sign_ins import ADDRESS_FACTOR, SignIns
+from api.stream_guard import StreamGuard
 from api.telemetry import Telemetry
 from models.settings import ApiSettings
 from models.store import open_store
@@ -59,10 +63,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
         catalogue.page()
         lab = _open(settings, telemetry)
         app.state.lab = lab
-        lab.hub.start()
+        parts = (lab.hub, lab.stream_guard, lab.sharing)
+        for part in parts:
+            part.start()
         try:
             yield
         finally:
+            for part in reversed(parts[1:]):
+                await part.stop()
             await lab.hub.stop()
             await lab.announcer.finish()
             await lab.redis.aclose()
@@ -107,19 +115,30 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
 def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
     database = Database(settings.libpq_url, pool_size=settings.pool_size)
+    hub = Hub(settings.libpq_url, database, stream_limit=settings.stream_limit)
+    credentials = Credentials(database, hub)
+    redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    failures = settings.failed_sign_ins_per_minute
+    requests = Buckets("requests", settings.requests_per_second, settings.request_burst)
+    by_token = Buckets("sign-ins-by-token", failures / 60, failures)
+    by_address = Buckets("sign-ins-by-address", ADDRESS_FACTOR * failures / 60, ADDRESS_FACTOR * failures)
     return Lab(
         settings=settings,
         database=database,
         announcer=Announcer(database),
-        hub=Hub(settings.libpq_url, database, stream_limit=settings.stream_limit),
+        intake=Intake(database),
+        hub=hub,
+        credentials=credentials,
+        stream_guard=StreamGuard(hub, credentials),
         hardware=KnownHardware(database, silence_seconds=settings.lease_seconds),
         known_results=KnownResults(database),
         owners=Owners(database),
         openid=OpenId(settings),
-        sign_ins=SignIns(settings.failed_sign_ins_per_minute),
+        sign_ins=SignIns(by_token, by_address),
         store=open_store(settings.artifacts_url),
-        redis=Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2),
-        request_rate=RequestRate(settings.requests_per_second, settings.request_burst),
+        redis=redis,
+        request_rate=RequestRate(requests),
+        sharing=Sharing(redis, (requests, by_token, by_address)),
         telemetry=telemetry,
     )
 

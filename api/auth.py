@@ -1,7 +1,7 @@
-"""Who asks: a bearer token or the cookie of a session, looked up by its SHA-256 at every request.
+"""Who asks: a bearer token or the cookie of a session, known by its SHA-256 alone.
 
-So revoking one, or shutting a person out, works at once. A session's cookie travels by itself wherever the browser
-goes; what changes something must therefore also carry a header that no other site can set.
+Revoking one, or shutting a person out, works at once (`api.credentials`). A session's cookie travels by itself wherever
+the browser goes; what changes something must therefore also carry a header that no other site can set.
 """
 
 import hmac
@@ -14,11 +14,11 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from api.context import Lab
+from api.credentials import Credential
 from api.database import Row
 from api.problems import CsrfFailed, Forbidden, Unauthenticated
 from api.tokens import csrf_of, digest_of
 from gpulab.states import Role
-from models.statements import people
 from models.statements.audit import Origin
 
 SESSION_COOKIE = "gpulab_session"
@@ -39,11 +39,15 @@ class Principal:
     name: str
     role: Role
     team: str | None
+    max_queued: int | None
+    """Jobs of theirs that may wait; null leaves the lab's limit."""
     token_id: UUID | None
     token_name: str | None
     token_expires_at: datetime | None
     address: str
     request_id: str
+    credential: Credential | None = None
+    """Null where the university's provider vouched."""
 
     @property
     def is_staff(self) -> bool:
@@ -80,36 +84,40 @@ async def of_token(request: Request, lab: Lab, token: str) -> Principal:
     address = address_of(request)
     lab.sign_ins.check(address, token)
     digest = digest_of(token)
-    row = await lab.database.row_after_reconnecting(people.bearer, digest=digest)
+    credential = Credential(digest, of_session=False)
+    row = await lab.credentials.row(credential)
     if row is None or not row.good:
         lab.sign_ins.failed(address, token, known=row is not None)
         raise Unauthenticated("the token is unknown, expired or revoked", invalid_token=True)
     lab.sign_ins.succeeded(digest)
-    return _principal_of(request, row)
+    return _principal_of(request, row, credential)
 
 
 async def _of_session(request: Request, lab: Lab, cookie: str) -> Principal:
-    row = await lab.database.row_after_reconnecting(people.browser, digest=digest_of(cookie))
+    credential = Credential(digest_of(cookie), of_session=True)
+    row = await lab.credentials.row(credential)
     if row is None:
         raise Unauthenticated("the session is over; sign in again", invalid_token=True)
     if request.method not in SAFE_METHODS:
         sent = request.headers.get(CSRF_HEADER, "")
         if not hmac.compare_digest(sent.encode(errors="surrogateescape"), csrf_of(cookie).encode()):
             raise CsrfFailed(f"send the value of the cookie {CSRF_COOKIE} as the header {CSRF_HEADER}")
-    return _principal_of(request, row)
+    return _principal_of(request, row, credential)
 
 
-def _principal_of(request: Request, row: Row) -> Principal:
+def _principal_of(request: Request, row: Row, credential: Credential) -> Principal:
     return Principal(
         id=row.id,
         name=row.name,
         role=Role(row.role),
         team=row.team,
+        max_queued=row.max_queued,
         token_id=row.token_id,
         token_name=row.token_name,
         token_expires_at=row.expires_at,
         address=address_of(request),
         request_id=request.scope["state"]["request_id"],
+        credential=credential,
     )
 
 

@@ -8,14 +8,18 @@ from obstore.store import ObjectStore
 from redis.asyncio import Redis
 
 from api.announcer import Announcer
+from api.buckets import Sharing
+from api.credentials import Credentials
 from api.database import Database
 from api.hardware import KnownHardware
 from api.hub import Hub
+from api.intake import Intake
 from api.known_results import KnownResults
 from api.openid import OpenId
 from api.owners import Owners
 from api.request_rate import RequestRate
 from api.sign_ins import SignIns
+from api.stream_guard import StreamGuard
 from api.telemetry import Telemetry
 from models.settings import ApiSettings
 
@@ -25,7 +29,10 @@ class Lab:
     settings: ApiSettings
     database: Database
     announcer: Announcer
+    intake: Intake
     hub: Hub
+    credentials: Credentials
+    stream_guard: StreamGuard
     hardware: KnownHardware
     known_results: KnownResults
     owners: Owners
@@ -34,6 +41,7 @@ class Lab:
     store: ObjectStore
     redis: Redis
     request_rate: RequestRate
+    sharing: Sharing
     telemetry: Telemetry
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import psycopg
 import structlog
 
 from api.database import Database
-from api.pool import connect
+from api.pool import Connection, connect
 from api.problems import TooManyStreams
 from gpulab.states import JobState
 from models import channels
@@ -21,8 +22,14 @@ BATCH_SECONDS = 0.05
 """Notices of this long are looked into together."""
 RECHECK_SECONDS = 2.0
 """A held request looks at its job this often, should a notice be lost."""
+PROOF_SECONDS = 1.0
+"""So often the connection that listens is asked for an answer, with which comes every notice committed before it."""
+TRUST_SECONDS = 3.0
+"""A connection whose last proof is older may be cut off without knowing it."""
 QUEUE_LIMIT = 256
 RECONNECT_SECONDS = 0.5
+
+CHANNELS = (channels.JOBS, channels.DATA, channels.ESTIMATES, channels.PEOPLE)
 
 log = structlog.get_logger()
 
@@ -70,13 +77,14 @@ class Subscription:
         self.closed = True
         self._event.set()
 
-    async def take(self, timeout_seconds: float) -> list[Notice]:
-        """Everything that waits, after at most `timeout_seconds`; empty when nothing came or the hub closes."""
+    async def take(self, timeout_seconds: float) -> list[Notice] | None:
+        """Everything that waits, after at most `timeout_seconds`; empty when nothing came, None when it was closed."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._event.wait()
-        if not self.closed:
-            self._event.clear()
+        if self.closed:
+            return None
+        self._event.clear()
         taken = list(self._waiting)
         self._waiting.clear()
         return taken
@@ -92,6 +100,9 @@ class Hub:
     def __init__(self, database_url: str, database: Database, *, stream_limit: int) -> None:
         self.listening = False
         self.closing = False
+        self.people_version = 0
+        """Grows whenever a person, a token or a session changed, or may have."""
+        self._proved_at = 0.0
         self._url = database_url
         self._database = database
         self._stream_limit = stream_limit
@@ -111,6 +122,15 @@ class Hub:
     def held(self) -> int:
         """How many requests are held by `?wait=`."""
         return sum(map(len, self._watches.values())) + sum(map(len, self._estimates.values()))
+
+    @property
+    def hears_all(self) -> bool:
+        """Whether a change that was committed a moment ago would have been heard."""
+        return self.listening and time.monotonic() - self._proved_at < TRUST_SECONDS
+
+    def people_changed(self) -> None:
+        """Forget who is who. Whoever changes people says so here: the notice comes a moment after the answer."""
+        self.people_version += 1
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._recheck())]
@@ -180,6 +200,9 @@ class Hub:
 
     def dispatch(self, channel: str, payload: str) -> None:
         """Hand a notification on. One that is not ours to read is left alone."""
+        if channel == channels.PEOPLE:
+            self.people_changed()
+            return
         try:
             if channel == channels.ESTIMATES:
                 _set(self._estimates.get(UUID(payload.partition(" ")[0]), ()))
@@ -209,19 +232,27 @@ class Hub:
         while not self.closing:
             try:
                 async with await connect(self._url) as connection:
-                    await connection.execute(f"LISTEN {channels.JOBS}")
-                    await connection.execute(f"LISTEN {channels.DATA}")
-                    await connection.execute(f"LISTEN {channels.ESTIMATES}")
+                    for channel in CHANNELS:
+                        await connection.execute(f"LISTEN {channel}")
+                    await self._prove(connection)
                     self._heard_anew()
-                    async for notification in connection.notifies():
-                        self.dispatch(notification.channel, notification.payload)
+                    while not self.closing:
+                        async for notification in connection.notifies(timeout=PROOF_SECONDS):
+                            self.dispatch(notification.channel, notification.payload)
+                        await self._prove(connection)
             except psycopg.OperationalError as error:
                 log.warning("listener.disconnected", reason=str(error).strip())
             self.listening = False
             await asyncio.sleep(RECONNECT_SECONDS)
 
+    async def _prove(self, connection: Connection) -> None:
+        asked_at = time.monotonic()
+        await connection.execute("SELECT")
+        self._proved_at = asked_at
+
     def _heard_anew(self) -> None:
         self.listening = True
+        self.people_changed()
         for subscription in self._subscriptions:
             subscription.offer(Resync())
         self._mark(self._watches)

@@ -1,6 +1,7 @@
 """A pool of connections: no background tasks, no waiting where PostgreSQL is away, nothing broken handed out twice."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,6 +25,9 @@ OPTIONS: dict[str, Any] = {
     "keepalives_count": 3,
 }
 
+UNTOUCHED_SECONDS = 1.0
+"""A connection that nobody used for so long is looked at first: the server may have closed it meanwhile."""
+
 Connection = AsyncConnection[Any]
 
 
@@ -41,7 +45,8 @@ class Pool:
 
     def __init__(self, url: str, size: int) -> None:
         self._url = url
-        self._idle: list[Connection] = []
+        self._idle: list[tuple[Connection, float]] = []
+        """Each with the time since when nobody has it; the latest is used first."""
         self._room = asyncio.Semaphore(size)
 
     @asynccontextmanager
@@ -49,7 +54,7 @@ class Pool:
         """Borrow one. Raises `psycopg.OperationalError` when there is none to be had."""
         await self._enter()
         try:
-            connection = self._idle.pop() if self._idle else await connect(self._url)
+            connection = await self._idle_or_new()
             try:
                 yield connection
             finally:
@@ -59,8 +64,16 @@ class Pool:
 
     async def close(self) -> None:
         idle, self._idle = self._idle, []
-        for connection in idle:
+        for connection, _since in idle:
             await connection.close()
+
+    async def _idle_or_new(self) -> Connection:
+        if self._idle:
+            connection, since = self._idle.pop()
+            if time.monotonic() - since < UNTOUCHED_SECONDS or _still_there(connection):
+                return connection
+            await self._take_back(connection)
+        return await connect(self._url)
 
     async def _enter(self) -> None:
         try:
@@ -74,7 +87,15 @@ class Pool:
             # What cut one has mostly cut all: the server restarted.
             await self.close()
         if connection.pgconn.transaction_status == TransactionStatus.IDLE:
-            self._idle.append(connection)
+            self._idle.append((connection, time.monotonic()))
         else:
             # Broken, or its statement was abandoned half way.
             await connection.close()
+
+
+def _still_there(connection: Connection) -> bool:
+    try:
+        connection.pgconn.consume_input()
+    except OperationalError:
+        return False
+    return not connection.broken

@@ -8,7 +8,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from api import auditing, strict_json
-from api.auth import authenticate
+from api.auth import SAFE_METHODS, authenticate
 from api.problems import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType, shortened
 from gpulab.schemas import InvalidField
 
@@ -79,8 +79,10 @@ class LabRoute(APIRoute):
         return checked
 
     def _audited(self, handler: Handler) -> Handler:
-        if self.audits_itself or self.is_open:
+        if self.is_open:
             return handler
+        if self.audits_itself:
+            return _told(handler)
         operation = self.operation_id or self.name
         kind = str(self.tags[0]).removesuffix("s") if self.tags else "thing"
 
@@ -102,6 +104,19 @@ class OpenRoute(LabRoute):
     """A route for who is not signed in yet."""
 
     is_open = True
+
+
+def _told(handler: Handler) -> Handler:
+    """Around a route of people: what this process remembers of them is forgotten before the answer is sent."""
+
+    async def told(request: Request) -> Response:
+        try:
+            return await handler(request)
+        finally:
+            if request.method not in SAFE_METHODS:
+                request.app.state.lab.hub.people_changed()
+
+    return told
 
 
 def _query_names(dependant: Dependant) -> set[str]:

@@ -28,9 +28,9 @@ OVERLAP = 100
 """So many ids before the last one seen are looked at again: their transactions may have committed after it."""
 
 
-async def of_job(lab: Lab, job_id: UUID, last_event_id: int | None) -> AsyncIterator[bytes]:
+async def of_job(lab: Lab, principal: Principal, job_id: UUID, last_event_id: int | None) -> AsyncIterator[bytes]:
     """The notices of one job; ends after its final state."""
-    with lab.hub.subscribed(job_id) as subscription:
+    with lab.stream_guard.subscribed(job_id, principal) as subscription:
         yield format_sse_event(retry=RETRY_MILLISECONDS)
         missed = await lab.database.rows(jobs.notices, after=last_event_id or 0, limit=REPLAY_LIMIT, job_id=job_id)
         if last_event_id is None:
@@ -40,8 +40,7 @@ async def of_job(lab: Lab, job_id: UUID, last_event_id: int | None) -> AsyncIter
         for notice in _replayed(missed):
             yield _encoded(notice)
             sent, final = notice.event_id, notice.state in FINAL_STATES
-        while not (final or subscription.closed):
-            notices = await subscription.take(KEEP_ALIVE_SECONDS)
+        while not final and (notices := await subscription.take(KEEP_ALIVE_SECONDS)) is not None:
             fresh = [n for n in notices if not (isinstance(n, JobChanged) and n.event_id <= sent)]
             yield b"".join(map(_encoded, fresh)) or KEEPALIVE_COMMENT
             await asyncio.sleep(PAUSE_SECONDS)
@@ -50,13 +49,12 @@ async def of_job(lab: Lab, job_id: UUID, last_event_id: int | None) -> AsyncIter
 
 async def of_all(lab: Lab, principal: Principal, last_event_id: int | None) -> AsyncIterator[bytes]:
     """The notices of every job that the principal may see."""
-    with lab.hub.subscribed(None) as subscription:
+    with lab.stream_guard.subscribed(None, principal) as subscription:
         latest = await lab.database.scalar(jobs.latest_event)
         if last_event_id is not None:
             yield b"".join(map(_encoded, await _missed(lab, principal, last_event_id)))
         yield format_sse_event(event="ready", data_str="{}", id=str(latest), retry=RETRY_MILLISECONDS)
-        while not subscription.closed:
-            notices = await subscription.take(KEEP_ALIVE_SECONDS)
+        while (notices := await subscription.take(KEEP_ALIVE_SECONDS)) is not None:
             fresh = await _seen_by(lab, principal, notices)
             if fresh or not notices:
                 yield b"".join(map(_encoded, fresh)) or KEEPALIVE_COMMENT

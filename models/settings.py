@@ -51,7 +51,7 @@ class ApiSettings(Settings):
     pool_size: int = 10
     """Connections to PostgreSQL of one API process, beside the one that listens. Streams and waits hold none."""
     requests_per_second: float = Field(default=50.0, ge=0)
-    """Of one person to one API process, after `request_burst`; more answer 429. Admins are not limited."""
+    """Of one person, after `request_burst`; more answer 429. Admins are not limited."""
     request_burst: int = Field(default=500, ge=1)
     max_queued: int | None = Field(default=None, ge=0)
     """Jobs of one person that may wait; a person's own limit goes before it. Null is no limit."""
@@ -61,7 +61,7 @@ class ApiSettings(Settings):
     """Open event streams of one API process; more answer 503."""
     session_seconds: float = 12 * 3600.0
     """How long a browser stays signed in; never longer than the token it signed in with."""
-    failed_sign_ins_per_minute: int = 20
+    failed_sign_ins_per_minute: int = Field(default=20, ge=1)
     """With one beginning of a token; more answer 429. Ten times as many from one address."""
     max_tokens: int = 50
     """Good tokens that one person may have."""

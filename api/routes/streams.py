@@ -61,4 +61,4 @@ async def stream_job(
     if await stream.is_over(lab, job_id, JobState(job.state), last_event_id):
         return Response(status_code=204)
     lab.hub.check_room()
-    return EventSourceResponse(stream.of_job(lab, job_id, last_event_id), headers=UNBUFFERED)
+    return EventSourceResponse(stream.of_job(lab, principal, job_id, last_event_id), headers=UNBUFFERED)

@@ -8,18 +8,27 @@ from models.statements import allowances
 
 async def check_may_submit(lab: Lab, principal: Principal, *, more: int = 1) -> None:
     """Raises `QueueLimitReached`, `ArtifactQuotaReached`."""
-    if principal.is_admin:
-        return
-    row = await lab.database.row(allowances.of_person, user_id=principal.id)
-    most = lab.settings.max_queued if row is None or row.max_queued is None else row.max_queued
+    most, quota = _limits(lab, principal)
     if most is not None:
         queued = await lab.database.scalar(allowances.queued, user_id=principal.id)
         if queued + more > most:
             raise QueueLimitReached(
                 f"{queued} of your jobs wait and {more} would join them; you may have {most} waiting"
             )
-    quota = lab.settings.max_artifact_bytes
     if quota is not None:
         held = await lab.database.scalar(allowances.artifact_bytes, user_id=principal.id)
         if held >= quota:
             raise ArtifactQuotaReached(f"the files of your jobs take {held} bytes; you may keep {quota}")
+
+
+def is_limited(lab: Lab, principal: Principal) -> bool:
+    """Whether there is anything that submitting could be refused for."""
+    return _limits(lab, principal) != (None, None)
+
+
+def _limits(lab: Lab, principal: Principal) -> tuple[int | None, int | None]:
+    """Jobs that may wait and bytes that may be kept; a person's own limit goes before the lab's."""
+    if principal.is_admin:
+        return None, None
+    most = lab.settings.max_queued if principal.max_queued is None else principal.max_queued
+    return most, lab.settings.max_artifact_bytes

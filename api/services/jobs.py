@@ -7,16 +7,14 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from psycopg.types.json import Jsonb
-from sqlalchemy import Text, bindparam
 
 from api import cursors, etag
 from api.auth import Principal
 from api.context import Lab
-from api.database import Prepared, Row, Source
+from api.database import Row, Source
 from api.problems import IdempotencyKeyReused, JobAlreadyFinished, JobNotFinished, JobNotFound
 from api.services import estimates, experiments, sharing
-from api.services.allowances import check_may_submit
+from api.services.allowances import check_may_submit, is_limited
 from api.services.estimates import Question
 from api.services.sharing import check_may_change, may_read
 from gpulab.schemas import (
@@ -49,12 +47,6 @@ COPIED_BY_RETRY = (
     "datasets",
     "estimate_id",
 )
-ORDERED = ("owner_id", "idempotency_key", "request_digest", "retry_of", *COPIED_BY_RETRY)
-# A parameter of an INSERT may not be called as its column.
-GIVEN = {name: bindparam(f"given_{name}", type_=Job.__table__.c[name].type) for name in ORDERED}
-ACTOR, WORDS = bindparam("actor", type_=Text), bindparam("words", type_=Text)
-SUBMIT = Prepared(jobs.submit(GIVEN, actor=ACTOR, message=WORDS, notify=False))
-SUBMIT_ASKING = Prepared(jobs.submit_asking(GIVEN, estimates.PARAMETERS, actor=ACTOR, message=WORDS))
 DRY_RUN_WAIT_SECONDS = 3.0
 """How long a dry run is held for its estimate."""
 SAME_IN_SUMMARY = tuple(column.key for column in jobs.SUMMARY if not column.key.startswith("progress_"))
@@ -88,7 +80,7 @@ async def submit(lab: Lab, principal: Principal, order: JobCreate, key: str | No
     Raises what `experiments.plan` and `check_may_submit` do, and `IdempotencyKeyReused`.
     """
     plan = experiments.plan(order)
-    if key is None or await lab.database.row(jobs.by_idempotency_key, owner_id=principal.id, key=key) is None:
+    if is_limited(lab, principal) and not await _was_used(lab, principal, key):
         await check_may_submit(lab, principal)
     digest = None if key is None else _digest(order)
     values = {
@@ -244,15 +236,18 @@ async def insert(
 
     `question` is about its memory; it is put along with the order.
     """
-    given = {f"given_{name}": values.get(name) for name in ORDERED}
-    given["given_spec"] = Jsonb(values["spec"], dumps=orjson.dumps)
-    asking = {} if question is None else question.parameters()
-    row = await lab.database.row(
-        SUBMIT_ASKING if asking else SUBMIT, **given | asking, actor=principal.actor, words=message
-    )
+    asked = {} if question is None else {"estimate_id": question.id}
+    order = {**values, **asked, "actor": principal.actor, "message": message}
+    row = await lab.intake.store(order, None if question is None else question.row())
     if row is not None:
         lab.announcer.announce(row)
     return row
+
+
+async def _was_used(lab: Lab, principal: Principal, key: str | None) -> bool:
+    if key is None:
+        return False
+    return await lab.database.row(jobs.by_idempotency_key, owner_id=principal.id, key=key) is not None
 
 
 async def _first_under(lab: Lab, principal: Principal, key: str, digest: bytes | None) -> JobRead:

@@ -30,6 +30,7 @@ async def principal_of(lab: Lab, request: Request, claims: dict[str, Any]) -> Pr
         name=row.name,
         role=Role(row.role),
         team=row.team,
+        max_queued=row.max_queued,
         token_id=None,
         token_name=None,
         token_expires_at=None,

@@ -1,6 +1,5 @@
 """What one person has of what is limited when they submit."""
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Select, cast, func, select
@@ -8,12 +7,6 @@ from sqlalchemy import BigInteger, Select, cast, func, select
 from gpulab.states import JobState
 from models.artifact import Artifact
 from models.job import Job
-from models.person import User
-
-
-def of_person(user_id: UUID) -> Select[*tuple[Any, ...]]:
-    """Their own limit of queued jobs; null leaves the lab's."""
-    return select(User.max_queued).where(User.id == user_id)
 
 
 def queued(user_id: UUID) -> Select[int]:

@@ -50,9 +50,9 @@ def ask(question: dict[str, Any]) -> Select[Any]:
     return _told(_asked(insert(Estimate).values(question)).returning(Estimate.id, Estimate.state))
 
 
-def ask_quietly(question: dict[str, Any]) -> Any:
-    """Put a question where nobody put it before, in silence; locks nothing that is there."""
-    return insert(Estimate).values(question).on_conflict_do_nothing().returning(Estimate.id)
+def ask_quietly(questions: Any) -> Any:
+    """Put those of many, given as `ask_all` takes them, that nobody put before; locks nothing that is there."""
+    return _putting(questions).on_conflict_do_nothing().returning(Estimate.id)
 
 
 def want(estimate_id: UUID, gpus: dict[str, Any]) -> Update:
@@ -73,12 +73,18 @@ def want(estimate_id: UUID, gpus: dict[str, Any]) -> Update:
 
 def ask_all(questions: Any) -> Any:
     """Put many, given as a JSON list of objects with the columns of `QUESTION`, in silence."""
+    return _asked(_putting(questions))
+
+
+def _putting(questions: Any) -> Any:
     table = (
         func.jsonb_to_recordset(cast(questions, JSONB))
         .table_valued(*(column(name, Estimate.__table__.c[name].type) for name in QUESTION), name="question")
         .render_derived(with_types=True)
     )
-    return _asked(insert(Estimate).from_select(list(QUESTION), select(*(table.c[name] for name in QUESTION))))
+    # In one order, so that two who put the same questions never wait for each other.
+    rows = select(*(table.c[name] for name in QUESTION)).order_by(table.c.id)
+    return insert(Estimate).from_select(list(QUESTION), rows)
 
 
 def _asked(putting: Any) -> Any:

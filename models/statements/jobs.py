@@ -4,8 +4,24 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, literal, null, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, array, insert
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    column,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array, insert
 
 from gpulab.states import JobState
 from models.channels import CANCEL, JOBS
@@ -24,45 +40,72 @@ LEASED, RUNNING, QUEUED, CANCELLED = (
 )
 
 
-def submit(
-    values: dict[str, Any],
-    *,
-    actor: str | ColumnElement[str],
-    message: str | ColumnElement[str] = "submitted",
-    notify: bool = True,
-) -> Select[Any]:
-    """Insert a queued job. No row comes back when its owner has used the idempotency key before.
+ORDERED = (
+    "owner_id",
+    "idempotency_key",
+    "request_digest",
+    "retry_of",
+    "experiment",
+    "spec",
+    "seed",
+    "name",
+    "tags",
+    "priority",
+    "time_limit_seconds",
+    "gpus",
+    "gpu_memory_bytes",
+    "exclusive",
+    "datasets",
+    "estimate_id",
+)
+"""The columns that whoever submits gives."""
 
-    Transactions that notify are committed one by one, each with its own flush to disk; whoever submits much sets
-    `notify=False` and follows up with `tell`.
+
+def submit(values: dict[str, Any], *, actor: str) -> Select[Any]:
+    """Insert one queued job and notify of it. No row: its owner has used the idempotency key before."""
+    orders = insert(Job).values(state=QUEUED, **values)
+    return announce(_queued(orders), event="job.submitted", actor=actor, message="submitted")
+
+
+def submit_many(orders: ColumnElement[str], questions: ColumnElement[str]) -> Select[Any]:
+    """Insert a queued job for each order, and the questions about their memory that nobody put before; in silence.
+
+    `orders` is a JSON list of objects with the columns of `ORDERED`, an `ordinal`, and `actor` and `message` of the
+    event; `questions` is one as `estimates.ask_all` takes it. A row for each job with its `ordinal`, and what is known
+    of the answer about it; none for an order whose owner has used the idempotency key before.
     """
-    changed = (
-        insert(Job)
-        .values(state=QUEUED, **values)
-        .on_conflict_do_nothing(index_elements=[Job.owner_id, Job.idempotency_key])
-        .returning(
-            Job.id, Job.attempt, Job.version, Job.state, cast(null(), Text).label("from_state"), Job.submitted_at
-        )
-        .cte("changed")
+    given = _given(orders)
+    # In one order, so that two who put the same keys never wait for each other.
+    sorted_orders = select(given.c.id, *(given.c[name] for name in ORDERED), literal(QUEUED, Text)).order_by(
+        given.c.owner_id, given.c.idempotency_key, given.c.ordinal
     )
-    return announce(changed, event="job.submitted", actor=actor, message=message, notify=notify)
+    changed = _queued(insert(Job).from_select(["id", *ORDERED, "state"], sorted_orders))
+    actor, message = (
+        select(given.c[name]).where(given.c.id == changed.c.id).scalar_subquery() for name in ("actor", "message")
+    )
+    known = (
+        column.where(Estimate.id == given.c.estimate_id).scalar_subquery().label(name)
+        for column, name in zip(_ESTIMATE, ESTIMATE_NAMES, strict=True)
+    )
+    return (
+        announce(changed, event="job.submitted", actor=actor, message=message, notify=False)
+        .join(given, given.c.id == changed.c.id)
+        .add_columns(given.c.ordinal, *known)
+        .add_cte(ask_quietly(questions).cte("asked"))
+    )
 
 
-def submit_asking(
-    values: dict[str, Any],
-    question: dict[str, Any],
-    *,
-    actor: str | ColumnElement[str],
-    message: str | ColumnElement[str],
-) -> Select[Any]:
-    """As `submit` without a notice, and the question about the job's memory where nobody put it before.
-
-    The row also holds what is known of the answer: `estimate_state`, `estimate_peak`.
-    """
-    known = [column.where(Estimate.id == question["id"]).scalar_subquery() for column in _ESTIMATE]
-    statement = submit(values | {"estimate_id": question["id"]}, actor=actor, message=message, notify=False)
-    labelled = (column.label(name) for column, name in zip(known, ESTIMATE_NAMES, strict=True))
-    return statement.add_columns(*labelled).add_cte(ask_quietly(question).cte("asked"))
+def _given(orders: ColumnElement[str]) -> CTE:
+    """The rows of a JSON list of orders, each with the id of its job."""
+    columns = (column(name, Job.__table__.c[name].type) for name in ORDERED)
+    table = (
+        func.jsonb_to_recordset(cast(orders, JSONB))
+        .table_valued(
+            column("ordinal", Integer), column("actor", Text), column("message", Text), *columns, name="given_order"
+        )
+        .render_derived(with_types=True)
+    )
+    return select(*table.c, func.uuidv7().label("id")).cte("given")
 
 
 def submit_all(
@@ -70,13 +113,20 @@ def submit_all(
 ) -> Select[Any]:
     """Insert a queued job for each row of `orders`, whose columns are named as the jobs'; their notices follow."""
     columns = orders.selected_columns
-    changed = (
-        insert(Job)
-        .from_select([*columns.keys(), "state"], orders.add_columns(literal(QUEUED, Text)))
-        .returning(Job.id, Job.attempt, Job.version, Job.state, cast(null(), Text).label("from_state"))
+    queued = insert(Job).from_select([*columns.keys(), "state"], orders.add_columns(literal(QUEUED, Text)))
+    return announce(_queued(queued), event="job.submitted", actor=actor, message=message, notify=False)
+
+
+def _queued(inserting: Any) -> CTE:
+    """Where the owner has used an idempotency key before, the job of then stays and no row comes back."""
+    changed: CTE = (
+        inserting.on_conflict_do_nothing(index_elements=[Job.owner_id, Job.idempotency_key])
+        .returning(
+            Job.id, Job.attempt, Job.version, Job.state, cast(null(), Text).label("from_state"), Job.submitted_at
+        )
         .cte("changed")
     )
-    return announce(changed, event="job.submitted", actor=actor, message=message, notify=False)
+    return changed
 
 
 def tell(notices: Sequence[str]) -> Select[*tuple[Any, ...]]:

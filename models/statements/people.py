@@ -1,12 +1,13 @@
 """People: who is asking, who there is, and what staff change of them. Every change leaves its audit event."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Float, Select, Text, cast, func, literal, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy.sql.elements import SQLCoreOperations
 
 from gpulab.states import Role
 from models.person import BrowserSession, Token, User
@@ -35,38 +36,53 @@ COLUMNS = tuple(
 
 GOOD_TOKEN = Token.revoked_at.is_(None) & or_(Token.expires_at.is_(None), Token.expires_at > func.now())
 ENABLED = User.disabled_at.is_(None)
-WHO = (User.id, User.name, User.role, User.team)
+WHO = (User.id, User.name, User.role, User.team, User.max_queued)
 
 
-def bearer(digest: bytes) -> Select[*tuple[Any, ...]]:
-    """The token's owner, its name and expiry, and whether it is `good` now; no row for a token never made."""
+def bearers(digests: Sequence[bytes]) -> Select[*tuple[Any, ...]]:
+    """Of each token its owner, its name and expiry, and whether it is `good` now; no row for one never made."""
     return (
         select(
+            Token.digest,
             *WHO,
             Token.id.label("token_id"),
             Token.name.label("token_name"),
             Token.expires_at,
+            _left_seconds(Token.expires_at),
             (GOOD_TOKEN & ENABLED).label("good"),
         )
         .join(User, User.id == Token.user_id)
-        .where(Token.digest == digest)
+        .where(Token.digest == func.any(digests))
     )
 
 
-def browser(digest: bytes) -> Select[*tuple[Any, ...]]:
-    """As `bearer`, for a session that is good now; no row for any other."""
+def sessions(digests: Sequence[bytes]) -> Select[*tuple[Any, ...]]:
+    """As `bearers`, for sessions that are good now; no row for any other."""
     return (
-        select(*WHO, BrowserSession.token_id, Token.name.label("token_name"), BrowserSession.expires_at)
+        select(
+            BrowserSession.digest,
+            *WHO,
+            BrowserSession.token_id,
+            Token.name.label("token_name"),
+            BrowserSession.expires_at,
+            _left_seconds(func.least(BrowserSession.expires_at, Token.expires_at)),
+            true().label("good"),
+        )
         .join_from(BrowserSession, User, User.id == BrowserSession.user_id)
         .outerjoin(Token, Token.id == BrowserSession.token_id)
         .where(
-            BrowserSession.digest == digest,
+            BrowserSession.digest == func.any(digests),
             BrowserSession.revoked_at.is_(None),
             BrowserSession.expires_at > func.now(),
             ENABLED,
             or_(BrowserSession.token_id.is_(None), GOOD_TOKEN),
         )
     )
+
+
+def _left_seconds(end: SQLCoreOperations[Any]) -> ColumnElement[Any]:
+    """By the database's clock; null for what has no end."""
+    return cast(func.extract("epoch", end - func.now()), Float(53)).label("left_seconds")
 
 
 def by_id(user_id: UUID) -> Select[*tuple[Any, ...]]:

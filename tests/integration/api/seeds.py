@@ -1,11 +1,14 @@
 """What tests of the API put into the database: people, nodes, and jobs in the states they need."""
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import httpx
 from sqlalchemy import Engine, func, insert, select, text, update
 
 from api.tokens import digest_of, new_token
@@ -15,6 +18,14 @@ from models.statements import jobs, leases, nodes, people, queue, usage
 
 NODE = "node-1"
 ORDER = {"experiment": "dropout-linear", "spec": {"dropout": 0.5}}
+
+
+async def comes_to(ask: Callable[[], Awaitable[httpx.Response]], status: int) -> httpx.Response:
+    """Ask until the answer has that status: what was changed behind the API's back is heard a moment later."""
+    async with asyncio.timeout(15):
+        while (answer := await ask()).status_code != status:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+    return answer
 
 
 @dataclass(frozen=True)

@@ -275,7 +275,7 @@ async def test_listing_leaves_out_what_the_lab_itself_submits(client: httpx.Asyn
 def token_works(settings: ApiSettings, token: str) -> Any:
     engine = create_engine(settings.sqlalchemy_url)
     with engine.begin() as connection:
-        row = connection.execute(people.bearer(digest_of(token))).first()
+        row = connection.execute(people.bearers([digest_of(token)])).first()
     engine.dispose()
     return row
 
@@ -315,7 +315,7 @@ def test_only_a_digest_of_the_token_is_stored(settings: ApiSettings, seeds: Seed
 
 
 def test_students_are_no_staff() -> None:
-    named = dict.fromkeys(("id", "team", "token_id", "token_expires_at"))
+    named = dict.fromkeys(("id", "team", "max_queued", "token_id", "token_expires_at"))
     fields = {"name": "x", "token_name": "t", "address": "here", "request_id": "r", **named}
     assert [Principal(role=role, **fields).is_staff for role in Role] == [False, True, True]  # type: ignore[arg-type]
 

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from api.buckets import Buckets
 from api.problems import TooManyRequests
 from api.request_rate import RequestRate
 
@@ -20,7 +21,7 @@ class Clock:
 
 def test_burst_is_used_up_and_filled_again_at_the_rate() -> None:
     clock = Clock()
-    rate = RequestRate(0.5, 2, clock)
+    rate = RequestRate(Buckets("requests", 0.5, 2, clock))
     rate.take(ADA)
     rate.take(ADA)
     with pytest.raises(TooManyRequests) as refusal:
@@ -35,7 +36,7 @@ def test_burst_is_used_up_and_filled_again_at_the_rate() -> None:
 
 def test_waiting_long_fills_no_more_than_the_burst() -> None:
     clock = Clock()
-    rate = RequestRate(1, 2, clock)
+    rate = RequestRate(Buckets("requests", 1, 2, clock))
     rate.take(ADA)
     clock.now += 1000
     rate.take(ADA)
@@ -45,6 +46,36 @@ def test_waiting_long_fills_no_more_than_the_burst() -> None:
 
 
 def test_no_rate_is_no_limit() -> None:
-    rate = RequestRate(0, 1)
+    rate = RequestRate(Buckets("requests", 0, 1))
     for _ in range(1000):
         rate.take(ADA)
+
+
+def test_what_others_took_counts_and_what_they_took_too_much_is_owed() -> None:
+    clock = Clock()
+    buckets = Buckets("requests", 1, 5, clock)
+    buckets.take("ada")
+    assert buckets.untold() == {"ada": 1}
+    buckets.take("ada")
+    buckets.learn({"ada": -1.0})
+    assert buckets.wait_seconds("ada") == 3  # two owed, one of them not told yet, and one to take
+    clock.now += 3
+    assert buckets.wait_seconds("ada") == 0
+
+
+def test_what_could_not_be_told_is_told_later() -> None:
+    buckets = Buckets("requests", 1, 5, Clock())
+    buckets.take("ada")
+    buckets.not_told(buckets.untold())
+    buckets.take("ada")
+    assert buckets.untold() == {"ada": 2}
+    assert buckets.untold() == {}
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.buckets.KEYS", 50)
+    buckets = Buckets("requests", 1, 1, Clock())
+    for number in range(1000):
+        buckets.take(str(number))
+    assert len(buckets) == 50
+    assert buckets.wait_seconds("999") > 0

@@ -1,0 +1,83 @@
+"""Orders of jobs on their way into the database: those that come while others are being stored go together.
+
+One statement, one flush to disk and one round trip serve all that wait. A lone order waits for nobody.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+import psycopg
+from sqlalchemy import Text, bindparam
+
+from api.database import Database, Prepared, Row
+from models.statements import jobs
+
+SUBMIT = Prepared(jobs.submit_many(bindparam("orders", type_=Text), bindparam("questions", type_=Text)))
+AT_ONCE = 100
+"""Orders of one statement at most."""
+
+
+class _Waiting(NamedTuple):
+    order: Mapping[str, Any]
+    question: Mapping[str, Any] | None
+    stored: asyncio.Future[Row | None]
+
+
+class Intake:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[_Waiting] = []
+        self._storing: asyncio.Task[None] | None = None
+
+    async def store(self, order: Mapping[str, Any], question: Mapping[str, Any] | None) -> Row | None:
+        """The row of the new job, once it is committed. None where its owner has used the idempotency key before.
+
+        `order` has the columns of `jobs.ORDERED`, `actor` and `message`; `question`, about its memory, those of
+        `estimates.QUESTION`.
+        """
+        waiting = _Waiting(order, question, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._storing is None or self._storing.done():
+            self._storing = asyncio.create_task(self._store_all())
+        return await waiting.stored
+
+    async def _store_all(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+            await self._store(batch)
+
+    async def _store(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            rows = await self._database.rows(SUBMIT, orders=_orders(batch), questions=_questions(batch))
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            refused = isinstance(error, psycopg.DatabaseError) and not isinstance(error, psycopg.OperationalError)
+            if refused and len(batch) > 1:
+                # An order that the database refuses takes no other with it.
+                for waiting in batch:
+                    await self._store([waiting])
+                return
+            for waiting in batch:
+                if not waiting.stored.done():
+                    waiting.stored.set_exception(error)
+            return
+        found = {row.ordinal: row for row in rows}
+        for ordinal, waiting in enumerate(batch):
+            if not waiting.stored.done():
+                waiting.stored.set_result(found.get(ordinal))
+
+
+def _orders(batch: Sequence[_Waiting]) -> str:
+    orders = [{**waiting.order, "ordinal": ordinal} for ordinal, waiting in enumerate(batch)]
+    return orjson.dumps(orders, default=_as_hex).decode()
+
+
+def _questions(batch: Sequence[_Waiting]) -> str:
+    asked = {waiting.question["id"]: waiting.question for waiting in batch if waiting.question is not None}
+    return orjson.dumps(list(asked.values())).decode()
+
+
+def _as_hex(value: bytes) -> str:
+    """As PostgreSQL reads bytes."""
+    return rf"\x{value.hex()}"
