@@ -72,7 +72,8 @@ class Database:
     async def _run(self, source: Source, given: dict[str, Any], fetch: Any) -> Any:
         prepared = self._prepare(source, given)
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(prepared.sql, {**prepared.values, **given})
+            # Binary: a series' arrays are read three times as fast as from text.
+            cursor = await connection.execute(prepared.sql, {**prepared.values, **given}, binary=True)
             return None if fetch is None else await fetch(cursor)
 
     def _prepare(self, source: Source, given: dict[str, Any]) -> Prepared:

@@ -7,6 +7,7 @@ need not grow: two transactions may commit in another order than they drew their
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import lru_cache
 from uuid import UUID
 
 import orjson
@@ -87,6 +88,7 @@ def _replayed(rows: Iterable[Row]) -> list[JobChanged]:
     return [JobChanged(row.job_id, row.event_id, row.version, JobState(row.to_state)) for row in rows]
 
 
+@lru_cache(maxsize=1024)
 def _encoded(notice: Notice) -> bytes:
     match notice:
         case JobChanged(job_id, event_id, version, state):

@@ -29,6 +29,7 @@ NAMES = (
     "reading",
     "recording",
     "polling",
+    "following",
     "planning",
     "memory",
     "screen",

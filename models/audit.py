@@ -13,7 +13,7 @@ from models.base import Base
 class AuditEvent(Base):
     __tablename__ = "audit_events"
     __table_args__ = (
-        Index("ix_audit_events_actor_id_id", "actor_id", "id"),
+        Index("ix_audit_events_actor_id", "actor", "id"),
         Index("ix_audit_events_target_id", "target", "id"),
         Index("ix_audit_events_action_id", "action", "id"),
     )

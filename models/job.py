@@ -30,6 +30,7 @@ class Job(Base):
         Index("ix_jobs_queued_owner_id", "owner_id", postgresql_where=text("state = 'queued'")),
         Index("ix_jobs_active", "id", postgresql_where=text("state IN ('leased', 'running')")),
         Index("ix_jobs_state_id", "state", "id"),
+        Index("ix_jobs_experiment_id", "experiment", "id"),
         Index("ix_jobs_tags", "tags", postgresql_using="gin"),
         Index("ix_jobs_reusable", "owner_id", "experiment", "seed", postgresql_where=text("state = 'succeeded'")),
         Index("ix_jobs_study_id", "study_id", postgresql_where=text("study_id IS NOT NULL")),

@@ -1,17 +1,16 @@
 """Use and places from the rows: the same as the planner's own arithmetic, and by indexes however long the queue."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, func, insert, select, text, update
+from sqlalchemy import Engine, func, insert, update
 
-from models import Gpu, Job, Lease, User
-from models.database import sync_engine
+from models import Gpu, Lease, User
 from models.settings import SchedulerSettings
-from models.statements import allowances, queue, usage
+from models.statements import usage
 from models.statements.place import place
 from scheduler.lab import Lab
 from scheduler.order import charge, first, lines
@@ -122,65 +121,3 @@ def test_place_is_the_one_in_the_planners_order(
             for job in order
         ]
     assert [row.place for row in places] == list(range(1, 26))
-
-
-@pytest.fixture(scope="module")
-def long_queue(_migrated: str) -> Iterator[Engine]:
-    """100,000 queued jobs of 1,000 people; 100,000 leases that ended, four in a hundred of them lately."""
-    engine = sync_engine(_migrated.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        connection.execute(
-            text("INSERT INTO nodes (name, slots, datasets, versions, started_at) VALUES ('n1', 8, '{}', '{}', now())")
-        )
-        connection.execute(
-            text("INSERT INTO users (name, role) SELECT 'u' || n, 'student' FROM generate_series(1, 1000) n")
-        )
-        connection.execute(text(FILL_JOBS))
-        connection.execute(text(FILL_LEASES))
-        connection.execute(text("INSERT INTO shares SELECT id, random() * 1000, 1, now() FROM users"))
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE jobs, leases, users, shares"))
-    yield engine
-    with engine.begin() as connection:
-        connection.execute(text("TRUNCATE jobs, leases, users, nodes, shares CASCADE"))
-    engine.dispose()
-
-
-FILL_JOBS = """
-INSERT INTO jobs (owner_id, experiment, spec, seed, tags, priority, time_limit_seconds, gpus, exclusive, datasets,
-                  state, finished_at)
-SELECT u.id, 'probe', '{}', 0, '{}', 'normal', 3600, 1, false, '{}',
-       CASE WHEN half = 0 THEN 'queued' ELSE 'succeeded' END, CASE WHEN half = 0 THEN NULL ELSE now() END
-FROM generate_series(0, 1) half, generate_series(1, 100) n, users u
-"""
-FILL_LEASES = """
-INSERT INTO leases (job_id, attempt, node, gpu_uuids, share, held_bytes, granted_at, expires_at, released_at)
-SELECT id, 1, 'n1', '{a}', 0.1, 1000000, ended - interval '1 hour', ended, ended
-FROM (SELECT id, now() - random() * interval '200 days' AS ended FROM jobs WHERE state = 'succeeded') j
-"""
-
-
-def explained(engine: Engine, statement: Any) -> str:
-    compiled = statement.compile(engine, compile_kwargs={"render_postcompile": True})
-    with engine.connect() as connection:
-        rows = connection.exec_driver_sql(f"EXPLAIN {compiled}", compiled.params)
-        return "\n".join(row[0] for row in rows)
-
-
-@pytest.mark.slow
-def test_long_queue_is_read_and_summed_up_by_indexes(long_queue: Engine) -> None:
-    since = func.now() - timedelta(days=8)
-    plans = {
-        "ix_leases_released_at": usage.finished(since, half_life_seconds=DAY, window_seconds=7 * DAY),
-        "uq_leases_live_job_id|ix_leases_live_node": usage.live(),
-        "ix_jobs_queued_owner_id": allowances.queued(UUID(int=1)),
-    }
-    for names, statement in plans.items():
-        found = explained(long_queue, statement)
-        assert any(name in found for name in names.split("|")), found
-        assert "Seq Scan on leases" not in found
-    with long_queue.connect() as connection:
-        job_id = connection.execute(select(Job.id).where(Job.state == "queued").limit(1)).scalar_one()
-        row = connection.execute(place(job_id, foresight_seconds=1800, silence_seconds=600)).one()
-        assert 1 <= row.place <= 100_000
-        assert len(connection.execute(queue.waiting()).all()) == 100_000

@@ -1,0 +1,183 @@
+"""What queries read in a full lab: 100,000 queued jobs, as many that ended, 1,000 people. Rows count, not seconds."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, bindparam, func, select, text
+
+from api.database import Prepared
+from models import Base, Job
+from models.database import sync_engine
+from models.statements import allowances, assignments, audit, jobs, people, queue, usage
+from models.statements.place import place
+
+PAGE = 51
+DAY = 86_400.0
+FILL = """
+-- Foreign keys are not looked at while this fills.
+SET LOCAL session_replication_role = replica;
+INSERT INTO nodes (name, slots, datasets, versions, started_at) VALUES ('n1', 8, '{}', '{}', now());
+INSERT INTO users (name, role, section, team)
+SELECT 'u' || n, 'student', 'section ' || n % 10, 'team ' || n % 200 FROM generate_series(1, 1000) n;
+INSERT INTO tokens (user_id, name, digest) SELECT id, 'first', sha256(name::bytea) FROM users;
+INSERT INTO jobs (owner_id, experiment, spec, seed, name, tags, priority, time_limit_seconds, gpus, exclusive, datasets,
+                  state, finished_at)
+SELECT u.id, CASE WHEN n = 50 THEN 'seldom' ELSE 'experiment-' || n % 9 END, '{}', 0, 'run ' || n,
+       CASE WHEN n = 7 AND name = 'u7' THEN ARRAY['rare'] ELSE ARRAY['homework'] END,
+       'normal', 3600, 1, false, '{}',
+       CASE WHEN half = 0 THEN 'queued' ELSE 'succeeded' END, CASE WHEN half = 0 THEN NULL ELSE now() END
+FROM generate_series(0, 1) half, generate_series(1, 100) n, users u;
+INSERT INTO job_events (job_id, type, to_state, attempt, actor, message)
+SELECT id, 'job.submitted', 'queued', 0, 'test', '' FROM jobs WHERE state = 'queued';
+INSERT INTO leases (job_id, attempt, node, gpu_uuids, share, held_bytes, granted_at, expires_at, released_at)
+SELECT id, 1, 'n1', '{a}', 0.1, 1000000, ended - interval '1 hour', ended, ended
+FROM (SELECT id, now() - random() * interval '200 days' AS ended FROM jobs WHERE state = 'succeeded') j;
+INSERT INTO shares SELECT id, random() * 1000, 1, now() FROM users;
+INSERT INTO audit_events (actor, action, target, details)
+SELECT 'user:u' || n % 1000, 'action ' || n % 50, 'job:' || n, '{}' FROM generate_series(1, 20000) n;
+"""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def full(_migrated: str) -> Iterator[Engine]:
+    """A full lab; four in a hundred of its leases ended lately."""
+    engine = sync_engine(_migrated.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        for statement in FILL.split(";\n"):
+            connection.execute(text(statement))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))
+    yield engine
+    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY"))
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def mine(full: Engine) -> dict[str, Any]:
+    """Somebody, with a queued job of theirs in the middle of all."""
+    with full.connect() as connection:
+        owner = connection.execute(text("SELECT id FROM users WHERE name = 'u500'")).scalar_one()
+        wanted = select(Job.id).where(Job.owner_id == owner, Job.state == "queued").offset(50).limit(1)
+        return {"owner_id": owner, "job_id": connection.execute(wanted).scalar_one()}
+
+
+def rows_read(engine: Engine, source: Callable[..., Any], given: dict[str, Any]) -> tuple[int, Any]:
+    """How many rows the statement's plan looks at, found or not, and the plan."""
+    prepared = Prepared(source(**{name: bindparam(name, required=False) for name in given}))
+    with engine.connect() as connection:
+        explain = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {prepared.sql}"
+        answer = connection.exec_driver_sql(explain, {**prepared.values, **given}).scalar_one()
+    return _read(answer[0]["Plan"]), answer
+
+
+def _read(plan: dict[str, Any]) -> int:
+    read = 0
+    for node in _plans(plan):
+        if "Relation Name" in node:
+            removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+            read += round((node["Actual Rows"] + removed) * node["Actual Loops"])
+    return read
+
+
+def _plans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from _plans(below)
+
+
+LISTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "jobs": (jobs.page, {}),
+    "jobs of the owner": (jobs.page, {"owner_id": ...}),
+    "jobs of the owner, queued": (jobs.page, {"owner_id": ..., "states": ["queued"]}),
+    "jobs of the owner, none": (jobs.page, {"owner_id": ..., "states": ["failed"]}),
+    "jobs by name of the owner": (jobs.page, {"owner": "u500"}),
+    "jobs of nobody": (jobs.page, {"owner": "nobody"}),
+    "jobs in states": (jobs.page, {"states": ["queued", "running"]}),
+    "jobs running": (jobs.page, {"states": ["leased", "running"]}),
+    "jobs by experiment": (jobs.page, {"experiment": "experiment-3"}),
+    "jobs by an experiment that is seldom": (jobs.page, {"experiment": "seldom"}),
+    "jobs by an experiment that is none": (jobs.page, {"experiment": "none"}),
+    "jobs by tag": (jobs.page, {"tag": "homework"}),
+    "jobs shared": (jobs.page, {"shared_with_class": True, "shared_with_team": "team 3"}),
+    "people": (people.page, {}),
+    "people by role": (people.page, {"role": "student"}),
+    "the audit": (audit.page, {}),
+    "the audit by actor": (audit.page, {"actor": "user:u5"}),
+    "the audit of nobody": (audit.page, {"actor": "user:nobody"}),
+    "the audit by action": (audit.page, {"action": "action 3"}),
+    "the audit by target": (audit.page, {"target": "job:55"}),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_list_reads_little_more_than_a_page(full: Engine, mine: dict[str, Any], name: str) -> None:
+    source, filters = LISTS[name]
+    given = {key: mine["owner_id"] if value is ... else value for key, value in filters.items()}
+    read, plan = rows_read(full, source, {"limit": PAGE, **given})
+    # The owner's own jobs, or a chance of one in nine of each row, at most.
+    assert read <= 20 * PAGE, plan
+
+
+SINGLE: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = {
+    "a job": (jobs.by_id, ("job_id",), {}),
+    "a job's standing": (jobs.standing, ("job_id",), {}),
+    "a job under its key": (jobs.by_idempotency_key, ("owner_id",), {"key": "k"}),
+    "a job's events": (jobs.events, ("job_id",), {"after": 0, "limit": 100}),
+    "what a stream of a job missed": (jobs.notices, ("job_id",), {"after": 0, "limit": 1000}),
+    "what a stream of all missed": (jobs.notices, (), {"after": 99_900, "limit": 1000}),
+    "the newest event": (jobs.latest_event, (), {}),
+    "a job's newest event": (jobs.latest_event, ("job_id",), {}),
+    "how many of theirs wait": (allowances.queued, ("owner_id",), {}),
+    "what their files take": (allowances.artifact_bytes, ("owner_id",), {}),
+    "who holds a token": (people.bearers, (), {"digests": [b"x" * 32]}),
+    "who holds a session": (people.sessions, (), {"digests": [b"x" * 32]}),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_question_about_one_thing_reads_what_belongs_to_it(full: Engine, mine: dict[str, Any], name: str) -> None:
+    source, own, more = SINGLE[name]
+    named = {"owner_id": "user_id"} if source in {allowances.queued, allowances.artifact_bytes} else {}
+    given = {**{named.get(key, key): mine[key] for key in own}, **more}
+    read, plan = rows_read(full, source, given)
+    assert read <= 300, plan
+
+
+def test_submission_reads_no_other_job(full: Engine, mine: dict[str, Any]) -> None:
+    order = f'[{{"ordinal": 0, "owner_id": "{mine["owner_id"]}", "idempotency_key": "k"}}]'
+    prepared = Prepared(jobs.submit_many(bindparam("orders"), bindparam("questions")))
+    with full.connect() as connection:
+        values = {**prepared.values, "orders": order, "questions": "[]"}
+        answer = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {prepared.sql}", values).scalar_one()
+    read = {plan.get("Relation Name") for plan in _plans(answer[0]["Plan"]) if plan["Node Type"] == "Seq Scan"}
+    assert not read & {"jobs", "job_events", "users"}, answer
+
+
+def test_class_is_looked_over_by_the_jobs_of_its_experiments(full: Engine) -> None:
+    given = {"assignment_id": UUID(int=1), "experiments": ["seldom"], "questions": ["1b"]}
+    read, plan = rows_read(full, assignments.overview, given)
+    # Two runs of each of 1,000 people, and the people.
+    assert read <= 10_000, plan
+
+
+def test_long_queue_is_read_and_summed_up_by_indexes(full: Engine, mine: dict[str, Any]) -> None:
+    since = func.now() - timedelta(days=8)
+    finished = usage.finished(since, half_life_seconds=DAY, window_seconds=7 * DAY)
+    _, plan = rows_read(full, lambda: finished, {})
+    scans = [node for node in _plans(plan[0]["Plan"]) if node.get("Relation Name") == "leases"]
+    assert all(node["Node Type"] != "Seq Scan" for node in scans), plan
+    read, plan = rows_read(full, usage.live, {})
+    assert read <= 10, plan
+    read, plan = rows_read(full, queue.waiting, {})
+    assert read <= 100_000, plan
+    with full.connect() as connection:
+        row = connection.execute(place(mine["job_id"], foresight_seconds=1800, silence_seconds=600)).one()
+        assert 1 <= row.place <= 100_000
+        assert len(connection.execute(queue.waiting()).all()) == 100_000
