@@ -72,6 +72,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             for part in reversed(parts[1:]):
                 await part.stop()
             await lab.hub.stop()
+            await lab.intake.finish()
             await lab.announcer.finish()
             await lab.redis.aclose()
             await lab.database.close()

@@ -6,6 +6,7 @@ owed: over time the rate is kept, however many processes there are. Without Redi
 """
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -105,19 +106,22 @@ class Sharing:
         self._take: Any = redis.register_script(TAKE)
         self.kinds = kinds
         self._shared = True
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
+        self._stopping.set()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await self._task
 
     async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(TELL_SECONDS)
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TELL_SECONDS):
+                    await self._stopping.wait()
             for buckets in self.kinds:
                 await self.tell(buckets)
 

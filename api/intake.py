@@ -43,6 +43,11 @@ class Intake:
             self._storing = asyncio.create_task(self._store_all())
         return await waiting.stored
 
+    async def finish(self) -> None:
+        """Return when nothing is being stored."""
+        if self._storing is not None:
+            await self._storing
+
     async def _store_all(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]

@@ -5,8 +5,8 @@ any other. Whoever is somebody else now (another role or team) comes back with `
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 from uuid import UUID
 
@@ -39,17 +39,18 @@ class StreamGuard:
         self._hub = hub
         self._credentials = credentials
         self._readers: dict[Subscription, Reader] = {}
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
+        self._stopping.set()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await self._task
 
-    @contextmanager
+    @contextlib.contextmanager
     def subscribed(self, job_id: UUID | None, reader: Reader) -> Iterator[Subscription]:
         """As `Hub.subscribed`, for as long as the reader may."""
         with self._hub.subscribed(job_id) as subscription:
@@ -60,8 +61,10 @@ class StreamGuard:
                 del self._readers[subscription]
 
     async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(CHECK_SECONDS)
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._stopping.wait()
             try:
                 await self.check()
             except psycopg.DatabaseError as error:
