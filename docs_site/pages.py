@@ -15,6 +15,7 @@ LINK = re.compile(r"(?P<bang>!?)\[(?P<text>[^\]\n]*)\]\((?P<target>[^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 MARKER = re.compile(r"^<!-- not run: .*? -->\n", re.MULTILINE | re.DOTALL)
 AT_ROOT = {"ARCHITECTURE.md": "architecture.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+IMAGES = "docs/images"
 TOUR = "docs/notebooks/tour.ipynb"
 
 
@@ -32,6 +33,7 @@ def assemble(root: Path, out: Path) -> None:
         text = _outside_fences(text, partial(_relinked, root, source, places))
         _write(out / place, text + _gallery(_pictures(root, source)))
     shutil.copytree(root / "docs" / "pictures", out / "experiments" / "pictures")
+    shutil.copytree(root / IMAGES, out / "images")
     _write(out / "experiments" / "index.md", _catalogue(root))
     for name, text in reference_pages().items():
         _write(out / "reference" / name, text)
@@ -57,15 +59,22 @@ def _relinked(root: Path, source: str, places: dict[str, str], text: str) -> str
         if not target or re.match(r"[a-z]+:", target):
             return link[0]
         path = os.path.normpath(os.path.join(os.path.dirname(source), target))  # noqa: PTH118, PTH120 - no file is touched
-        page = next((one for one in (path, f"{path}/README.md") if one in places), None)
-        if page is not None:
-            relative = os.path.relpath(places[page], os.path.dirname(places[source]) or ".")  # noqa: PTH120 - same
+        place = _place(path, places)
+        if place is not None:
+            relative = os.path.relpath(place, os.path.dirname(places[source]) or ".")  # noqa: PTH120 - same
             return f"{link['bang']}[{link['text']}]({relative}{'#' + anchor if anchor else ''})"
         if not (root / path).exists():
             raise BrokenLink(f"{source} links to {link['target']}, which does not exist")
         return link["text"] if path in link["text"] else f"{link['text']} (`{path}`)"
 
     return LINK.sub(follow, text)
+
+
+def _place(path: str, places: dict[str, str]) -> str | None:
+    """Where the site has this file of the repository; None where it has not."""
+    if path.startswith(f"{IMAGES}/"):
+        return path.removeprefix("docs/")
+    return next((places[one] for one in (path, f"{path}/README.md") if one in places), None)
 
 
 def _outside_fences(text: str, change: Callable[[str], str]) -> str:
