@@ -30,12 +30,12 @@ def measure(*, quick: bool) -> list[Figure]:
     """A lab with a thousand runs, and one run with a curve of a hundred thousand points."""
     rounds = 2 if quick else 8
     with running_lab() as lab, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        weights = [first_load(browser, lab) for _ in range(3)]
         job = series_in(lab, 1000, points=POINTS)
         lab.client.post("/v1/nodes/node-a/drain", json={"reason": "benchmark"}).raise_for_status()
         for number in range(RUNS):
             lab.submit("stopwatch", name=f"run {number}")
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        weights = [first_load(browser, lab) for _ in range(3)]
         page = signed_in(browser, lab).new_page()
         figures = [*table(page, rounds), *chart(page, job, rounds)]
         browser.close()

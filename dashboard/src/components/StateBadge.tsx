@@ -1,6 +1,5 @@
 /** A job's state: a shape, a word and a colour, so that any one of them is enough. */
 
-import { Badge } from "@mantine/core";
 import { Ban, CircleCheck, CircleDashed, CirclePlay, CircleX, Hourglass, type LucideIcon } from "lucide-react";
 
 import type { FailureCause, JobState } from "../api/schema";
@@ -35,20 +34,13 @@ export function causeName(cause: FailureCause): string {
   return CAUSES[cause] ?? words(cause);
 }
 
-export function StateBadge({ state, cause, size = "md" }: { state: JobState; cause?: FailureCause | null; size?: string }) {
+/** Plain, since tables have many. */
+export function StateBadge({ state, cause, size = "md" }: { state: JobState; cause?: FailureCause | null; size?: "xs" | "sm" | "md" | "lg" }) {
   const { color, icon: Icon, word } = LOOKS[state];
-  const label = state === "failed" && cause ? causeName(cause) : word;
   return (
-    <Badge
-      color={color}
-      variant="light"
-      size={size}
-      tt="none"
-      fw={600}
-      leftSection={<Icon size={13} aria-hidden />}
-      className={`state state-${color}`}
-    >
-      {state === "failed" && cause ? `Failed: ${label.toLowerCase()}` : label}
-    </Badge>
+    <span className={`badge badge-${size} state state-${color}`} style={{ background: `var(--mantine-color-${color}-light)` }}>
+      <Icon size={13} aria-hidden />
+      {state === "failed" && cause ? `Failed: ${causeName(cause).toLowerCase()}` : word}
+    </span>
   );
 }

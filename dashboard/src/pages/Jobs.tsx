@@ -2,7 +2,7 @@
 
 import "./jobs.css";
 
-import { Button, Card, Checkbox, Group, MultiSelect, Progress, Select, Stack, Text, TextInput, Title, UnstyledButton } from "@mantine/core";
+import { Button, Card, Checkbox, Group, MultiSelect, Select, Stack, Text, TextInput, Title, UnstyledButton } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -15,18 +15,15 @@ import {
   type RowSelectionState,
   type SortingState,
 } from "@tanstack/react-table";
-import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp, ChevronsUpDown, GitCompareArrows, Search } from "lucide-react";
-import { memo, useMemo, useRef, useState } from "react";
+import { useMemo, useState } from "react";
 
 import * as queries from "../api/queries";
 import type { JobState, JobSummary } from "../api/schema";
 import { Answer, Empty } from "../components/Feedback";
-import { JobLink, shortId } from "../components/JobLink";
 import { AnchorLink, ButtonLink } from "../components/Links";
-import { STATE_WORDS, StateBadge } from "../components/StateBadge";
-import { useNow } from "../components/Time";
-import { ago, duration, fullTime, percent, secondsBetween } from "../format";
+import { STATE_WORDS } from "../components/StateBadge";
+import { Rows, took } from "./jobs/Rows";
 
 const column = createColumnHelper<JobSummary>();
 const SORTS = { changed: "Changed last", name: "Name", state: "State", owner: "Whose", took: "Took" } as const;
@@ -124,7 +121,6 @@ function Filters() {
 }
 
 function JobTable({ rows, more, busy }: { rows: JobSummary[]; more: (() => void) | null; busy: boolean }) {
-  const now = useNow(5000);
   const [sorting, setSorting] = useState<SortingState>([]);
   const [selected, setSelected] = useState<RowSelectionState>({});
   const columns = useMemo(
@@ -147,17 +143,8 @@ function JobTable({ rows, more, busy }: { rows: JobSummary[]; more: (() => void)
     getCoreRowModel: getCoreRowModel(),
     getSortedRowModel: getSortedRowModel(),
   });
-  const list = useRef<HTMLDivElement>(null);
-  const sorted = table.getRowModel().rows;
-  const virtual = useWindowVirtualizer({
-    count: sorted.length,
-    estimateSize: () => 49,
-    overscan: 12,
-    scrollMargin: list.current?.offsetTop ?? 0,
-    getItemKey: (index) => sorted[index]!.id,
-  });
   const chosen = Object.keys(selected).filter((id) => selected[id]);
-  const items = virtual.getVirtualItems();
+  const sorted = table.getRowModel().rows;
   return (
     <Card padding={0} style={{ overflow: "visible" }}>
       <Group justify="space-between" p="xs" pl="md" gap="xs" className="above">
@@ -204,25 +191,7 @@ function JobTable({ rows, more, busy }: { rows: JobSummary[]; more: (() => void)
             })}
           </div>
         </div>
-        <div role="rowgroup" ref={list} style={{ height: virtual.getTotalSize(), position: "relative" }}>
-          {items.map((item) => {
-            const row = sorted[item.index]!;
-            return (
-              <div
-                role="row"
-                key={item.key}
-                ref={virtual.measureElement}
-                data-index={item.index}
-                aria-rowindex={item.index + 2}
-                aria-selected={row.getIsSelected()}
-                className="row"
-                style={{ position: "absolute", insetInline: 0, top: 0, transform: `translateY(${item.start - virtual.options.scrollMargin}px)` }}
-              >
-                <JobRow job={row.original} chosen={row.getIsSelected()} choose={row.getToggleSelectedHandler()} now={now} />
-              </div>
-            );
-          })}
-        </div>
+        <Rows rows={sorted} selected={selected} />
       </div>
       {more && (
         <Group justify="center" p="sm">
@@ -233,68 +202,6 @@ function JobTable({ rows, more, busy }: { rows: JobSummary[]; more: (() => void)
       )}
     </Card>
   );
-}
-
-interface JobRowProps {
-  job: JobSummary;
-  chosen: boolean;
-  choose: (event: unknown) => void;
-  now: number;
-}
-
-/** Scrolling shows other rows; those that are there already stay as they are. */
-const JobRow = memo(
-  Row,
-  (before, after) => before.job === after.job && before.chosen === after.chosen && before.now === after.now,
-);
-
-function Row({ job, chosen, choose, now }: JobRowProps) {
-  const name = job.name ?? job.experiment;
-  return (
-    <>
-      <div role="cell">
-        <Checkbox size="sm" aria-label={`Choose ${name} ${shortId(job.id)}`} checked={chosen} onChange={choose} />
-      </div>
-      <div role="cell" className="name">
-        <div className="clip">
-          <JobLink job={job} />{" "}
-          <Text span size="xs" c="dimmed" className="mono">
-            {shortId(job.id)}
-          </Text>
-        </div>
-        <Text size="xs" c="dimmed" className="clip">
-          {job.name === null ? "" : `${job.experiment} `}
-          {job.state === "failed" || job.state === "queued" ? job.message : job.tags.map((tag) => `#${tag}`).join(" ")}
-        </Text>
-      </div>
-      <div role="cell" className="state">
-        <StateBadge state={job.state} cause={job.cause} size="sm" />
-        {job.state === "running" && job.progress && (
-          <Progress
-            value={100 * job.progress.fraction}
-            size="sm"
-            mt={4}
-            aria-label={`Progress of ${name}: ${percent(100 * job.progress.fraction)}`}
-          />
-        )}
-      </div>
-      <div role="cell" className="owner clip">
-        {job.owner}
-      </div>
-      <div role="cell" className="took numbers">
-        {duration(took(job, now))}
-      </div>
-      <div role="cell" className="changed numbers">
-        <time dateTime={job.changed_at} title={fullTime(job.changed_at)}>
-          {ago(job.changed_at, now)}
-        </time>
-      </div>
-    </>
-  );
-}
-
-function took(job: JobSummary, now: number): number | null {
-  return job.started_at === null ? null : secondsBetween(job.started_at, job.finished_at, now);
 }
 
 function CompareButton({ chosen }: { chosen: string[] }) {
@@ -311,4 +218,3 @@ function CompareButton({ chosen }: { chosen: string[] }) {
     </Button>
   );
 }
-

@@ -32,7 +32,7 @@ export function Lab() {
       <Answer query={nodes}>
         {({ items }) => (
           <>
-            <Summary nodes={items} running={active.length} waiting={waiting.length} />
+            <Summary nodes={items} running={active.length} waiting={`${waiting.length}${unfinished.data?.next_cursor ? " or more" : ""}`} />
             {items.length === 0 ? (
               <Card>
                 <Empty title="No machine has reported yet">
@@ -56,7 +56,7 @@ export function Lab() {
   );
 }
 
-function Summary({ nodes, running, waiting }: { nodes: NodeRead[]; running: number; waiting: number }) {
+function Summary({ nodes, running, waiting }: { nodes: NodeRead[]; running: number; waiting: string }) {
   const gpus = nodes.flatMap((node) => node.gpus);
   const taken = gpus.filter((gpu) => gpu.memory_reserved_bytes > 0).length;
   const slots = nodes.filter((node) => node.state === "up");
@@ -65,7 +65,7 @@ function Summary({ nodes, running, waiting }: { nodes: NodeRead[]; running: numb
       ? ["GPUs in use", `${taken} of ${gpus.length}`, "by memory reserved"]
       : ["CPU slots in use", `${sum(slots, "slots_used")} of ${sum(slots, "slots")}`, "this lab has no GPU"],
     ["Running", String(running), "jobs you may see"],
-    ["Waiting", String(waiting), "jobs you may see"],
+    ["Waiting", waiting, "jobs you may see"],
     ["Machines up", `${slots.length} of ${nodes.length}`, nodes.length === 1 ? nodes[0]!.name : "heard of lately"],
   ];
   return (

@@ -1,0 +1,112 @@
+/**
+ * The rows of the table of jobs, of which only those in sight are there. A thousand of them are scrolled through, so a row is
+ * plain elements: a component of the library for each cell would take longer than a frame.
+ */
+
+import { useNavigate } from "@tanstack/react-router";
+import type { Row as TableRow, RowSelectionState } from "@tanstack/react-table";
+import { useWindowVirtualizer } from "@tanstack/react-virtual";
+import { memo, useRef, type MouseEvent } from "react";
+
+import type { JobSummary } from "../../api/schema";
+import { jobName, shortId } from "../../components/JobLink";
+import { StateBadge } from "../../components/StateBadge";
+import { useNow } from "../../components/Time";
+import { ago, duration, fullTime, percent, secondsBetween } from "../../format";
+
+/** As `.jobs .row` has it. */
+const HEIGHT_PIXELS = 52;
+
+export function took(job: JobSummary, now: number): number | null {
+  return job.started_at === null ? null : secondsBetween(job.started_at, job.finished_at, now);
+}
+
+/** `selected` is in the rows too; it is named here since a row's object stays the same when it is chosen. */
+export function Rows({ rows, selected }: { rows: TableRow<JobSummary>[]; selected: RowSelectionState }) {
+  const now = useNow(5000);
+  const navigate = useNavigate();
+  const list = useRef<HTMLDivElement>(null);
+  const virtual = useWindowVirtualizer({
+    count: rows.length,
+    estimateSize: () => HEIGHT_PIXELS,
+    overscan: 10,
+    scrollMargin: list.current?.offsetTop ?? 0,
+    getItemKey: (index) => rows[index]!.id,
+  });
+  function follow(event: MouseEvent) {
+    const link = (event.target as Element).closest("a[data-job]");
+    if (link === null || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    void navigate({ to: "/jobs/$id", params: { id: link.getAttribute("data-job")! } });
+  }
+  return (
+    <div role="rowgroup" ref={list} style={{ height: virtual.getTotalSize(), position: "relative" }} onClick={follow}>
+      {virtual.getVirtualItems().map((item) => {
+        const row = rows[item.index]!;
+        return (
+          <Row
+            key={item.key}
+            job={row.original}
+            place={item.index}
+            top={item.start - virtual.options.scrollMargin}
+            chosen={selected[row.id] === true}
+            choose={row.toggleSelected}
+            now={now}
+          />
+        );
+      })}
+    </div>
+  );
+}
+
+interface RowProps {
+  job: JobSummary;
+  place: number;
+  top: number;
+  chosen: boolean;
+  choose: (chosen: boolean) => void;
+  now: number;
+}
+
+/** Scrolling shows other rows; those that are there already stay as they are. */
+const Row = memo(PlainRow, (before, after) => before.job === after.job && before.chosen === after.chosen && before.now === after.now && before.top === after.top);
+
+function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
+  const name = jobName(job);
+  return (
+    <div role="row" aria-rowindex={place + 2} aria-selected={chosen} className="row" style={{ transform: `translateY(${top}px)` }}>
+      <div role="cell">
+        <input type="checkbox" aria-label={`Choose ${name} ${shortId(job.id)}`} checked={chosen} onChange={(event) => choose(event.currentTarget.checked)} />
+      </div>
+      <div role="cell" className="name">
+        <div className="clip">
+          <a href={`/jobs/${job.id}`} data-job={job.id}>
+            {name}
+          </a>{" "}
+          <span className="small mono">{shortId(job.id)}</span>
+        </div>
+        <div className="clip small">
+          {job.name === null ? "" : `${job.experiment} `}
+          {job.state === "failed" || job.state === "queued" ? job.message : job.tags.map((tag) => `#${tag}`).join(" ")}
+        </div>
+      </div>
+      <div role="cell" className="state-cell">
+        <StateBadge state={job.state} cause={job.cause} size="sm" />
+        {job.state === "running" && job.progress && (
+          <progress max={1} value={job.progress.fraction} aria-label={`Progress of ${name}: ${percent(100 * job.progress.fraction)}`} />
+        )}
+      </div>
+      <div role="cell" className="owner clip">
+        {job.owner}
+      </div>
+      <div role="cell" className="took numbers">
+        {duration(took(job, now))}
+      </div>
+      <div role="cell" className="changed numbers">
+        <time dateTime={job.changed_at} title={fullTime(job.changed_at)}>
+          {ago(job.changed_at, now)}
+        </time>
+      </div>
+    </div>
+  );
+}
