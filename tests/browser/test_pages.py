@@ -30,7 +30,7 @@ class View:
 
 VIEWS = [
     View("lab", lambda _: "/", "batch 64 on a whole GPU"),
-    View("jobs", lambda _: "/jobs", "bands, few images"),
+    View("jobs", lambda _: "/jobs", "first try"),
     View("job", lambda ids: f"/jobs/{ids['trained']}", "Validation accuracy", charts=2),
     View("job-running", lambda ids: f"/jobs/{ids['running']}", "step 260", charts=2),
     View("job-memory", lambda ids: f"/jobs/{ids['running']}?tab=memory", "Device (NVML)", charts=3),
