@@ -81,7 +81,7 @@ def test_page_shows_what_it_should(mode: tuple[str, Page], scene: Scene, view: V
     page.goto(view.address(scene.ids))
     for name_of_button in view.click:
         page.get_by_role("button", name=name_of_button).click()
-    expect(page.get_by_text(view.words).first).to_be_visible()
+    expect(page.get_by_text(view.words).first).to_be_visible(timeout=30_000)
     if view.charts:
         expect(page.locator(".chart canvas").nth(view.charts - 1)).to_be_visible()
     expect(page.get_by_role("status", name="Loading")).to_have_count(0)
