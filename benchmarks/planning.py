@@ -16,6 +16,8 @@ GPUS_A_NODE, GPUS, USERS, JOBS = 8, 1000, 1000, 100_000
 GIB = 2**30
 SIZES_GIB = (None, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80)
 DATASETS: tuple[tuple[str, ...], ...] = ((), ("cifar10",), ("mnist",))
+QUEUED_SECONDS = 2 * 86_400.0
+"""How long ago the oldest was submitted; the older half is promised a start if it comes to that."""
 LIMITS_SECONDS = (300, 900, 3600, 4 * 3600)
 
 
@@ -49,7 +51,7 @@ def planned(count: int, *, free_share: float) -> float:
     start = time.thread_time()
     made = plan(waiting, nodes)
     elapsed = time.thread_time() - start
-    assert len(made.placements) + sum(len(jobs) for _, jobs in made.waiting) == count
+    assert len(made.placements) + len(made.waiting) == count
     return elapsed
 
 
@@ -73,7 +75,7 @@ def queue(count: int) -> list[Waiting]:
             generator.choice(people),
             needs(),
             generator.choice(LIMITS_SECONDS),
-            number,
+            -QUEUED_SECONDS * (1 - number / count),
             generator.choices(classes, [1, 8, 1])[0],
         )
         for number in range(count)

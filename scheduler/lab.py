@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 
 from scheduler.fit import Choice, Demand, best_fit, first_fit, gradient_fit
-from scheduler.room import GpuRoom, NodeRoom, Start, Stay, earliest_on_cpu, earliest_on_gpus
+from scheduler.room import GpuRoom, NodeRoom, Start, Stay, earliest_on_cpu, earliest_on_gpus, large_enough
 from scheduler.terms import Needs, Placement, Policy, Wait, Waiting
 
 NO_FREE_SLOT = Wait("no_free_slot", "every CPU slot is taken; it starts when a job ahead of it ends")
@@ -25,16 +25,28 @@ class Ask:
     count: int
     """GPUs; 0 for the CPU."""
     needed_bytes: int | None
+    """To reserve on each; null for the whole of it."""
+    least_bytes: int
+    """A GPU must be at least so large."""
     share: float
     """Of the lab's capacity, while such a job runs."""
     nodes: Sequence[NodeRoom]
-    """Those that could run it were they empty."""
+    """Those that have its data sets and as many GPUs."""
     node_ids: frozenset[int]
     never: Wait | None = None
     """Why no machine of the lab could ever run it."""
     hopeless_from: float = inf
     """Time limits from here on were tried in this call and did not fit; room only shrinks meanwhile."""
-    waiting: list[Waiting] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """Nodes that have some data sets and so many GPUs; `largest` is the most that each of so many GPUs of one has."""
+
+    nodes: Sequence[NodeRoom] = ()
+    node_ids: frozenset[int] = frozenset()
+    largest: float = 0.0
+    never: Wait | None = None
 
 
 class Lab:
@@ -49,42 +61,46 @@ class Lab:
         self._gpus = sum(len(node.gpus) for node in nodes)
         self._typical_bytes = sum(sizes) / len(sizes) if sizes else 1.0
         self._slots = sum(node.slots for node in nodes)
-        self._equipped: dict[frozenset[str], list[NodeRoom]] = {}
-        self._sizes = {id(node): sorted((_size(gpu) for gpu in node.gpus), reverse=True) for node in self._usable}
+        self._sites: dict[tuple[frozenset[str], int | None], tuple[int, _Site]] = {}
         self._open = [(node, free) for node in self._usable if (free := [gpu for gpu in node.gpus if not gpu.whole])]
         """Where there is room at all: in a busy lab a small part, and the only one worth a look."""
 
     def ask(self, needs: Needs) -> Ask:
-        equipped = self._with(needs.datasets)
-        count = needs.gpus if needs.gpus is not None else int(any(node.gpus for node in equipped or self._usable))
+        key = needs.datasets, needs.gpus
+        if key not in self._sites:
+            self._sites[key] = self._site(*key)
+        count, site = self._sites[key]
+        least, never = needs.gpu_memory_bytes or 0, site.never
+        if never is None and count and least > site.largest:
+            words = f"it asks for {least} bytes a GPU and no GPU of the lab is that large"
+            never = Wait("cannot_fit", words)
         needed = None if needs.exclusive or count == 0 else needs.gpu_memory_bytes
-        share = self._share(count, needed)
-        nodes, never = self._able(needs, equipped, count, needed)
-        return Ask(needs, count, needed, share, nodes, frozenset(map(id, nodes)), never)
+        return Ask(
+            needs=needs,
+            count=count,
+            needed_bytes=needed,
+            least_bytes=least,
+            share=self._share(count, needed),
+            nodes=site.nodes,
+            node_ids=site.node_ids,
+            never=never,
+            hopeless_from=inf if never is None else 0.0,
+        )
 
-    def _with(self, datasets: frozenset[str]) -> list[NodeRoom]:
-        found = self._equipped.get(datasets)
-        if found is None:
-            found = self._equipped[datasets] = [node for node in self._usable if datasets <= node.datasets]
-        return found
-
-    def _able(
-        self, needs: Needs, equipped: list[NodeRoom], count: int, needed: int | None
-    ) -> tuple[Sequence[NodeRoom], Wait | None]:
-        """The nodes that could run it were they empty, or why there is none."""
+    def _site(self, datasets: frozenset[str], gpus: int | None) -> tuple[int, _Site]:
+        """How many GPUs that is, and the nodes that could run it were they empty, or why there is none."""
+        equipped = [node for node in self._usable if datasets <= node.datasets]
+        count = gpus if gpus is not None else int(any(node.gpus for node in equipped or self._usable))
         if not self._usable:
-            return (), Wait("no_node", "no node of the lab is up and taking jobs")
+            return count, _Site(never=Wait("no_node", "no node of the lab is up and taking jobs"))
         if not equipped:
-            return (), self._missing(needs.datasets)
-        if count == 0:
-            return equipped, None
-        sizes = self._sizes
-        large = [node for node in equipped if len(sizes[id(node)]) >= count]
-        if not large:
-            return (), Wait("no_gpu", f"it asks for {count} GPU(s) and no node that could run it has as many")
-        able = [node for node in large if sizes[id(node)][count - 1] >= (needed or 0)]
-        words = f"it asks for {needed} bytes a GPU and no GPU of the lab is that large"
-        return able, None if able else Wait("cannot_fit", words)
+            return count, _Site(never=self._missing(datasets))
+        nodes = [node for node in equipped if len(node.gpus) >= count]
+        if not nodes:
+            words = f"it asks for {count} GPU(s) and no node that could run it has as many"
+            return count, _Site(never=Wait("no_gpu", words))
+        largest = max(sorted(map(_size, node.gpus))[-count] for node in nodes) if count else 0.0
+        return count, _Site(nodes, frozenset(map(id, nodes)), largest)
 
     def place(self, ask: Ask, job: Waiting) -> Placement | Wait:
         """Take the room, if there is any that nobody was promised."""
@@ -101,17 +117,39 @@ class Lab:
         return Placement(job.id, node.name, tuple(gpu.uuid for gpu in gpus), ask.needed_bytes, ask.share)
 
     def book(self, ask: Ask, job: Waiting) -> Start | None:
-        """Promise the job the earliest start there is. Null where no time limit tells when that would be."""
+        """Promise the job the earliest start there is; null where no node of its could ever run it."""
         if ask.count == 0:
             start = earliest_on_cpu(ask.nodes, self.now)
             if start is not None:
                 start.node.slot_ends.append(start.time + job.time_limit_seconds)
             return start
-        start = earliest_on_gpus(ask.nodes, ask.count, ask.needed_bytes, self.now, job.time_limit_seconds)
+        start = earliest_on_gpus(
+            ask.nodes, ask.count, ask.needed_bytes, ask.least_bytes, self.now, job.time_limit_seconds
+        )
         if start is not None:
             for gpu in start.gpus:
                 gpu.booked.append(Stay(start.time, start.time + job.time_limit_seconds, ask.needed_bytes))
         return start
+
+    def unbook(self, start: Start) -> None:
+        """Take the promise back that was made last."""
+        for gpu in start.gpus:
+            gpu.booked.pop()
+        if not start.gpus:
+            start.node.slot_ends.pop()
+
+    def obstacle(self, ask: Ask, seconds: float) -> Wait:
+        """What stands in the way of a job of this kind now, there being no room for it."""
+        if ask.count == 0:
+            return NO_FREE_SLOT
+        _, promised = self._choices(ask, self.now + seconds)
+        return RESERVED if promised else NO_FREE_GPU
+
+    def fits(self, ask: Ask, seconds: float) -> bool:
+        """Whether a job of this kind could start now."""
+        if ask.count == 0:
+            return any(node.slots_free > 0 for node in ask.nodes)
+        return bool(self._choices(ask, self.now + seconds)[0])
 
     def _place_on_cpu(self, ask: Ask, job: Waiting) -> Placement | Wait:
         node = max(ask.nodes, key=lambda candidate: candidate.slots_free)
@@ -123,12 +161,15 @@ class Lab:
     def _choices(self, ask: Ask, until: float) -> tuple[list[Choice], bool]:
         """Nodes with the GPUs that have room until then; and whether there would be room but for a promise."""
         needed, count, now = ask.needed_bytes, ask.count, self.now
+        least, whole = ask.least_bytes, needed is None
         choices: list[Choice] = []
         promised = False
         for node, gpus in self._open:
             if id(node) not in ask.node_ids or len(gpus) < count:
                 continue
             fitting = [gpu for gpu in gpus if gpu.has_room(needed)]
+            if whole and least:
+                fitting = [gpu for gpu in fitting if large_enough(gpu, least)]
             if len(fitting) < count:
                 continue
             lasting = [gpu for gpu in fitting if not gpu.booked or gpu.fits(needed, now, until)]

@@ -6,7 +6,7 @@ Two leaders at once would still do no harm, since every grant is a guarded UPDAT
 
 import time
 from collections.abc import Mapping
-from itertools import islice
+from itertools import chain, islice
 from threading import Event
 from typing import Any
 from uuid import UUID
@@ -150,12 +150,10 @@ class Scheduler:
 
     def _explain(self, seen: Seen, made: Plan, policy: Policy) -> None:
         """Write down what changed, so many a tick that a tick stays short."""
-        news = (
-            (job.id, wait.reason, wait.message)
-            for wait, jobs in (*made.waiting, (ESTIMATING, seen.estimating))
-            for job in jobs
-            if seen.told[job.id] != wait.reason
+        waits = chain(
+            ((job.id, made.wait_of(job)) for job in made.waiting), ((row.id, ESTIMATING) for row in seen.estimating)
         )
+        news = ((job_id, wait.reason, wait.message) for job_id, wait in waits if seen.told[job_id] != wait.reason)
         reasons = list(islice(news, EXPLAINED_A_TICK))
         shares = {person.id: (person.used_seconds, weight_of(person, policy)) for person in seen.people.values()}
         with self._engine.begin() as connection:

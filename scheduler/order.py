@@ -7,7 +7,7 @@ queueing (Goyal, Vin, Cheng 1996) with decayed use as the virtual time at which 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heapify, heappop, heapreplace
 
 from gpulab.states import Priority
@@ -33,18 +33,50 @@ class Line:
                 self.tag = self.per_second = 0.0
 
 
+class Queue:
+    """The jobs by class and person; they come in order of submission. A class is sorted out when it is asked for."""
+
+    def __init__(self, jobs: Sequence[Waiting], policy: Policy) -> None:
+        self._jobs = jobs
+        self._policy = policy
+        self._classes: dict[Priority, dict[Person, list[Waiting]]] = {}
+
+    def lines(self, priority: Priority) -> list[Line]:
+        """Everybody's line in the class, none of them empty."""
+        if priority not in self._classes:
+            own = self._classes[priority] = defaultdict(list)
+            for job in [job for job in self._jobs if job.priority is priority]:
+                own[job.person].append(job)
+        return [Line(person, jobs, self._policy) for person, jobs in self._classes[priority].items()]
+
+    def first(self, count: int, cost_of: Callable[[Waiting], float]) -> Iterator[Waiting]:
+        """The first so many jobs in the order in which the planner looks at them."""
+        for priority in Priority if count else ():
+            for job in _merged(self.lines(priority), cost_of):
+                yield job
+                count -= 1
+                if not count:
+                    return
+
+
+def _merged(its_lines: list[Line], cost_of: Callable[[Waiting], float]) -> Iterator[Waiting]:
+    heap = [(line.tag, line.jobs[0].submitted_time, index) for index, line in enumerate(its_lines)]
+    heapify(heap)
+    while heap:
+        line = its_lines[heap[0][2]]
+        job = line.jobs[line.at]
+        yield job
+        line.at += 1
+        line.tag += cost_of(job) * line.per_second
+        if line.at < len(line.jobs):
+            heapreplace(heap, (line.tag, line.jobs[line.at].submitted_time, heap[0][2]))
+        else:
+            heappop(heap)
+
+
 def weight_of(person: Person, policy: Policy) -> float:
     """The person's weight, with the boost of a deadline."""
     return person.weight * (policy.deadline_weight if person.deadline_near else 1.0)
-
-
-def lines(jobs: Iterable[Waiting], policy: Policy) -> Iterator[list[Line]]:
-    """The lines of each priority class, most urgent class first. The jobs come in order of submission."""
-    classes: dict[Priority, dict[Person, list[Waiting]]] = {each: defaultdict(list) for each in Priority}
-    for job in jobs:
-        classes[job.priority][job.person].append(job)
-    for each in classes.values():
-        yield [Line(person, own, policy) for person, own in each.items()]
 
 
 def charge(share: float, time_limit_seconds: float, policy: Policy) -> float:
@@ -52,20 +84,3 @@ def charge(share: float, time_limit_seconds: float, policy: Policy) -> float:
     if policy.order == "turns":
         return 1.0
     return share * min(time_limit_seconds, policy.foresight_seconds)
-
-
-def first(classes: Sequence[Sequence[Line]], count: int, cost_of: Callable[[Waiting], float]) -> Iterator[Waiting]:
-    """The first so many jobs in the order in which the planner looks at them; leaves the lines as they are."""
-    for each in classes:
-        heap = [(line.tag, line.jobs[0].submitted_time, index, 0) for index, line in enumerate(each)]
-        heapify(heap)
-        while heap and count > 0:
-            tag, _, index, at = heap[0]
-            line = each[index]
-            yield line.jobs[at]
-            count -= 1
-            if at + 1 < len(line.jobs):
-                tag += cost_of(line.jobs[at]) * line.per_second
-                heapreplace(heap, (tag, line.jobs[at + 1].submitted_time, index, at + 1))
-            else:
-                heappop(heap)

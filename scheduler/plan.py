@@ -1,63 +1,81 @@
 """The planner: a pure function from the queue and the machines to placements and reasons.
 
-`order` says who is next, `limits` who has had enough, `lab` where a job fits. The first job that does not fit is
-promised a start, and whatever passes it must not be in the way then (conservative backfill).
+`order` says who is next, `limits` who has had enough, `lab` where a job fits, `reasons` why the others wait. The first
+job that does not fit is promised a start, and whatever passes it must not be in the way then (conservative backfill).
 """
 
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heapreplace
-from itertools import chain
+from math import inf
+from operator import attrgetter
 from uuid import UUID
 
-from scheduler.fit import Demand
-from scheduler.lab import BLOCKED, RESERVED, Ask, Lab, demands_of
+from gpulab.states import Priority
+from scheduler.lab import RESERVED, Ask, Lab, demands_of
 from scheduler.limits import wait_of
-from scheduler.order import Line, charge, first, lines
+from scheduler.order import Line, Queue, charge
+from scheduler.reasons import Reasons
 from scheduler.room import NodeRoom
 from scheduler.terms import Needs, Person, Placement, Plan, Policy, Wait, Waiting
 
 SHIPPED = Policy()
+LOOKS_A_SWEEP = 500
 
 
-def plan(jobs: Iterable[Waiting], nodes: Sequence[NodeRoom], *, now: float = 0.0, policy: Policy = SHIPPED) -> Plan:
+def plan(jobs: Sequence[Waiting], nodes: Sequence[NodeRoom], *, now: float = 0.0, policy: Policy = SHIPPED) -> Plan:
     """Place what fits, in order, and say of the rest why it waits. Takes the jobs in order of submission.
 
     Uses up the room in `nodes`.
 
-    Room only shrinks meanwhile, so where a job did not fit, no later one that asks for the same for as long is tried:
-    a long queue costs a look-up a job. `now` is on the clock of the stays in `nodes`, in seconds.
+    Room only shrinks meanwhile, so where a job did not fit, no later one that asks for the same for as long is tried,
+    and once nothing that is asked for fits, the rest of the queue is not looked at. `now` is on the clock of the stays
+    in `nodes`, in seconds.
     """
-    return _Planning(Lab(nodes, now, policy), policy).run(list(lines(jobs, policy)))
+    return _Planning(jobs, Lab(nodes, now, policy), policy).run()
 
 
 class _Planning:
     """One call of `plan`."""
 
-    def __init__(self, lab: Lab, policy: Policy) -> None:
+    def __init__(self, jobs: Sequence[Waiting], lab: Lab, policy: Policy) -> None:
+        self._jobs = jobs
+        self._queue = Queue(jobs, policy)
         self._lab = lab
         self._policy = policy
-        self._asks: dict[Needs, Ask] = {}
+        self._asks: dict[Needs, Ask] = {
+            needs: lab.ask(needs) for needs in dict.fromkeys(map(attrgetter("needs"), jobs))
+        }
+        for ask in self._asks.values():
+            ask.hopeless_from = 0.0 if ask.never is not None else ask.hopeless_from
+        self._hopeful = sum(ask.never is None for ask in self._asks.values())
+        """Kinds of need that may still fit."""
         self._placements: list[Placement] = []
-        self._waiting: list[tuple[Wait, Sequence[Waiting]]] = []
-        self._buckets: dict[tuple[Ask, str], list[Waiting]] = {}
+        self._placed: set[Waiting] = set()
         self._started: dict[Person, int] = {}
         self._starts: dict[UUID, float] = {}
         self._promises = policy.reservations
+        self._impatient_since = lab.now - policy.patience_seconds if policy.patience_seconds else inf
         self._blocked = False
+        self._shortest: dict[Needs, float] = {}
 
-    def run(self, classes: list[list[Line]]) -> Plan:
-        estimating = list(first(classes, self._policy.estimates, self._cost_of))
+    def run(self) -> Plan:
         if self._policy.fit == "gradient":
-            self._lab.demands = self._demands(classes)
-        for each in classes:
-            self._serve(each)
-        self._estimate(estimating)
-        return Plan(tuple(self._placements), self._waiting, self._starts)
+            self._lab.demands = demands_of((self._asks[job.needs], 1) for job in self._jobs)
+        for priority in Priority:
+            if self._hopeful > 0:
+                self._serve(self._queue.lines(priority))
+        self._estimate(self._queue.first(self._policy.estimates, self._cost_of))
+        reasons = Reasons(self._lab, self._asks, self._started, blocked=self._blocked)
+        return Plan(tuple(self._placements), self._starts, self._jobs, frozenset(self._placed), reasons.of)
 
-    def _serve(self, its_lines: list[Line]) -> None:
+    def _serve(self, its_lines: Iterable[Line]) -> None:
         heap = [(line.tag, line.jobs[0].submitted_time, index, line) for index, line in enumerate(its_lines)]
         heapify(heap)
-        while heap:
+        looks = 0
+        while heap and self._hopeful > 0:
+            looks += 1
+            if not looks % LOOKS_A_SWEEP:
+                self._sweep()
             _, _, index, line = heap[0]
             if self._take_next(line):
                 heapreplace(heap, (line.tag, line.jobs[line.at].submitted_time, index, line))
@@ -72,92 +90,93 @@ class _Planning:
         if line.at > before:
             return True  # its tag has grown; another line may be next
         job = line.jobs[line.at]
-        ask = self._ask(job.needs)
+        ask = self._asks[job.needs]
         wait = wait_of(line.person, self._started.get(line.person, 0), uses_gpu=ask.count > 0)
         if wait is not None and wait.reason == "limit_running":
-            self._waiting.append((wait, line.jobs[line.at :]))
             return False
-        if wait is not None:
-            self._waiting.append((wait, [job]))
-        else:
+        if wait is None:
             self._decide(job, ask, line.person)
         line.tag += charge(ask.share, job.time_limit_seconds, self._policy) * line.per_second
         line.at += 1
         return self._pass_hopeless(line)
 
     def _decide(self, job: Waiting, ask: Ask, person: Person) -> None:
-        if ask.never is not None:
-            self._wait(job, ask, ask.never, hopeless_from=0.0)
-        elif self._blocked:
-            self._wait(job, ask, BLOCKED, hopeless_from=0.0)
+        if job.time_limit_seconds >= ask.hopeless_from:
+            self._promise(job, ask)
         elif isinstance(found := self._lab.place(ask, job), Wait):
             self._promise(job, ask)
-            # A shorter job may still pass a promise; where nothing is free, nothing passes.
-            self._wait(job, ask, found, hopeless_from=job.time_limit_seconds if found is RESERVED else 0.0)
+            self._narrow(ask, job.time_limit_seconds if found is RESERVED else 0.0)
         else:
             self._placements.append(found)
+            self._placed.add(job)
             self._started[person] = self._started.get(person, 0) + 1
 
-    def _wait(self, job: Waiting, ask: Ask, wait: Wait, *, hopeless_from: float) -> None:
-        ask.hopeless_from = min(ask.hopeless_from, hopeless_from)
-        bucket = self._buckets.get((ask, wait.reason))
-        if bucket is None:
-            bucket = self._buckets[ask, wait.reason] = []
-            self._waiting.append((wait, bucket))
-        bucket.append(job)
-        ask.waiting = bucket
+    def _narrow(self, ask: Ask, hopeless_from: float) -> None:
+        """A job that may run so long did not fit. A shorter one may still pass a promise, if there is any."""
+        if hopeless_from and not self._lab.fits(ask, self._shortest_of(ask)):
+            hopeless_from = 0.0
+        ask.hopeless_from = hopeless_from
+        self._hopeful -= not hopeless_from
+
+    def _sweep(self) -> None:
+        """Find the kinds that no longer fit, before a long queue is searched for a job of theirs."""
+        for ask in self._asks.values():
+            if ask.hopeless_from and not self._lab.fits(ask, 0.0):
+                ask.hopeless_from = 0.0
+                self._hopeful -= 1
+
+    def _shortest_of(self, ask: Ask) -> float:
+        """The least time limit among the jobs of this kind."""
+        shortest = self._shortest
+        if not shortest:
+            for job in self._jobs:
+                if job.time_limit_seconds < shortest.get(job.needs, inf):
+                    shortest[job.needs] = job.time_limit_seconds
+        return shortest[ask.needs]
 
     def _promise(self, job: Waiting, ask: Ask) -> None:
-        self._blocked = self._policy.blocking
-        impatient = max(0.0, self._lab.now - job.submitted_time) >= self._policy.patience_seconds
-        if self._promises and ask.count and impatient:
+        if self._policy.blocking:
+            self._blocked, self._hopeful = True, 0
+        if self._promises and ask.count and job.submitted_time <= self._impatient_since:
             self._promises -= 1
             start = self._lab.book(ask, job)
             if start is not None:
                 self._starts[job.id] = start.time
 
     def _pass_hopeless(self, line: Line) -> bool:
-        """The loop that sees every job of a long queue."""
+        """The loop that may see every job of a long queue."""
         jobs, at, tag, per_second = line.jobs, line.at, line.tag, line.per_second
-        asks, policy, foresight = self._asks, self._policy, self._policy.foresight_seconds
-        turns = policy.order == "turns"
+        asks, foresight = self._asks, self._policy.foresight_seconds
+        turns = self._policy.order == "turns"
+        impatient_since = self._impatient_since if self._promises else -inf
         end = len(jobs)
         while at < end:
             job = jobs[at]
-            ask = asks.get(job.needs)
-            if ask is None or (seconds := job.time_limit_seconds) < ask.hopeless_from:
+            ask = asks[job.needs]
+            seconds = job.time_limit_seconds
+            if seconds < ask.hopeless_from or (job.submitted_time <= impatient_since and ask.count and not ask.never):
                 break
-            ask.waiting.append(job)
             cost = 1.0 if turns else ask.share * (seconds if seconds < foresight else foresight)  # noqa: FURB136 - a call costs more
             tag += cost * per_second
             at += 1
         line.at, line.tag = at, tag
         return at < end
 
-    def _ask(self, needs: Needs) -> Ask:
-        ask = self._asks.get(needs)
-        if ask is None:
-            ask = self._asks[needs] = self._lab.ask(needs)
-        return ask
-
     def _cost_of(self, job: Waiting) -> float:
-        return charge(self._ask(job.needs).share, job.time_limit_seconds, self._policy)
+        return charge(self._asks[job.needs].share, job.time_limit_seconds, self._policy)
 
-    def _estimate(self, jobs: Sequence[Waiting]) -> None:
-        """Promise one start after another, as if every time limit were used up and nothing new came."""
-        placed = {placement.job_id for placement in self._placements}
+    def _estimate(self, jobs: Iterable[Waiting]) -> None:
+        """Promise one start after another, as if every time limit were used up and nothing new came; keep none."""
+        kept = []
         for job in jobs:
-            ask = self._ask(job.needs)
-            if job.id in placed or job.id in self._starts or ask.never is not None:
+            ask = self._asks[job.needs]
+            if job in self._placed or job.id in self._starts or ask.never is not None:
                 continue
             if wait_of(job.person, self._started.get(job.person, 0), uses_gpu=ask.count > 0) is not None:
                 continue
             start = self._lab.book(ask, job)
             if start is not None:
+                kept.append(start)
                 self._starts[job.id] = start.time
-
-    def _demands(self, classes: list[list[Line]]) -> list[Demand]:
-        counts: dict[Needs, int] = {}
-        for job in chain.from_iterable(line.jobs for each in classes for line in each):
-            counts[job.needs] = counts.get(job.needs, 0) + 1
-        return demands_of((self._ask(needs), jobs) for needs, jobs in counts.items())
+        for start in reversed(kept):
+            self._lab.unbook(start)

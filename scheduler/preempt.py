@@ -6,8 +6,8 @@ from uuid import UUID
 
 from gpulab.states import Priority
 from scheduler.lab import NO_FREE_GPU, NO_FREE_SLOT, Ask, Lab
-from scheduler.room import GpuRoom, NodeRoom
-from scheduler.terms import Plan, Policy, Waiting
+from scheduler.room import GpuRoom, NodeRoom, large_enough
+from scheduler.terms import Needs, Plan, Policy, Waiting
 
 BUSY = {NO_FREE_GPU.reason, NO_FREE_SLOT.reason}
 
@@ -32,11 +32,14 @@ def giving_way(
 
     `rooms` are as `plan` left them. As few as possible are asked, and of those the ones that lose least.
     """
-    urgent = [
-        job for wait, jobs in made.waiting if wait.reason in BUSY for job in jobs if job.priority is Priority.HIGH
-    ]
+    if not running:
+        return None
+    oldest: dict[Needs, Waiting] = {}
+    for job in made.waiting:
+        if job.priority is Priority.HIGH and job.needs not in oldest and made.wait_of(job).reason in BUSY:
+            oldest[job.needs] = job
     lab = Lab(rooms, now, policy)
-    for job in sorted(urgent, key=lambda each: each.submitted_time):
+    for job in oldest.values():
         ask = lab.ask(job.needs)
         choices = [chosen for node in ask.nodes if (chosen := _of_node(ask, node, running)) is not None]
         if choices:
@@ -57,7 +60,8 @@ def _of_node(ask: Ask, node: NodeRoom, running: Iterable[Running]) -> list[Runni
         return _for_a_slot(node, here, gone)
     chosen = list(gone)
     fitting = 0
-    singly = [(more, gpu) for gpu in node.gpus if (more := _for_gpu(gpu, ask.needed_bytes, here, gone)) is not None]
+    large = [gpu for gpu in node.gpus if large_enough(gpu, ask.least_bytes)]
+    singly = [(more, gpu) for gpu in large if (more := _for_gpu(gpu, ask.needed_bytes, here, gone)) is not None]
     # The GPUs that cost least first; each is looked at again with those gone who went for another.
     for _, gpu in sorted(singly, key=lambda each: _loss(each[0])):
         more = _for_gpu(gpu, ask.needed_bytes, here, chosen)

@@ -112,12 +112,12 @@ def earliest_on_cpu(nodes: Sequence[NodeRoom], now: float) -> Start | None:
 
 
 def earliest_on_gpus(
-    nodes: Sequence[NodeRoom], count: int, needed_bytes: int | None, now: float, seconds: float
+    nodes: Sequence[NodeRoom], count: int, needed_bytes: int | None, least_bytes: int, now: float, seconds: float
 ) -> Start | None:
-    """The first moment at which some node has `count` GPUs with room for so long."""
+    """The first moment at which some node has `count` GPUs, each at least so large, with room for so long."""
     best: Start | None = None
     for node in nodes:
-        large = [gpu for gpu in node.gpus if large_enough(gpu, needed_bytes)]
+        large = [gpu for gpu in node.gpus if large_enough(gpu, least_bytes)]
         if len(large) < count:
             continue
         found = _earliest_of(large, count, needed_bytes, now, seconds)
@@ -126,9 +126,9 @@ def earliest_on_gpus(
     return best
 
 
-def large_enough(gpu: GpuRoom, needed_bytes: int | None) -> bool:
-    """Whether the job could ever be here."""
-    return gpu.total_bytes is None or (needed_bytes or 0) <= gpu.total_bytes
+def large_enough(gpu: GpuRoom, least_bytes: int) -> bool:
+    """Whether a job that asks for so much could ever be here."""
+    return gpu.total_bytes is None or least_bytes <= gpu.total_bytes
 
 
 def _earliest_of(

@@ -1,6 +1,6 @@
 """What the planner is given and what it answers. Times are seconds of one clock, memory is bytes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -106,13 +106,23 @@ class Wait:
 
 @dataclass(frozen=True)
 class Plan:
+    """What `plan` decides. Its reasons are of the room as the plan left it: ask before that changes."""
+
     placements: Sequence[Placement]
-    waiting: Sequence[tuple[Wait, Sequence[Waiting]]]
-    """Jobs that wait for the same reason."""
     starts: Mapping[UUID, float]
     """Latest time at which a job would start if nothing new came; of the first in order."""
+    jobs: Sequence[Waiting]
+    """Every job that was looked at, in order of submission."""
+    placed: frozenset[Waiting]
+    wait_of: Callable[[Waiting], Wait]
+    """The reason of a job that waits."""
+
+    @cached_property
+    def waiting(self) -> Sequence[Waiting]:
+        """The jobs that are not placed, in order of submission."""
+        return [job for job in self.jobs if job not in self.placed]
 
     @cached_property
     def waits(self) -> dict[UUID, Wait]:
         """The reason of each job that waits."""
-        return {job.id: wait for wait, jobs in self.waiting for job in jobs}
+        return {job.id: self.wait_of(job) for job in self.waiting}

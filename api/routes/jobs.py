@@ -73,7 +73,7 @@ async def submit_job(
 ) -> Response:
     """Queue one experiment. What the spec leaves out takes its default and is stored."""
     if dry_run:
-        return json_response(await jobs.dry_run(lab, order))
+        return json_response(await jobs.dry_run(lab, principal, order))
     job, new = await jobs.submit(lab, principal, order, idempotency_key)
     return json_response(job, status=201 if new else 200, headers={"Location": f"/v1/jobs/{job.id}"})
 

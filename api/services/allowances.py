@@ -1,9 +1,24 @@
-"""What a person may still submit: the limit of queued jobs, and the room for files. Admins have no limits here."""
+"""What a person may submit: which class, how many jobs, whether there is room for files. Admins have no limits here."""
 
 from api.auth import Principal
 from api.context import Lab
-from api.problems import ArtifactQuotaReached, QueueLimitReached
+from api.problems import ArtifactQuotaReached, InvalidRequest, QueueLimitReached
+from gpulab.schemas import InvalidField
+from gpulab.states import Priority
 from models.statements import allowances
+
+
+def check_priority(principal: Principal, priority: Priority) -> None:
+    """Raises `InvalidRequest` for a student's `high`: it goes before everybody and takes room from what runs."""
+    if priority is Priority.HIGH and not principal.is_staff:
+        message = "is for instructors and admins; students may ask for `normal` or `low`"
+        field = InvalidField(path="priority", message=f"`{priority}` {message}", value=priority.value)
+        raise InvalidRequest(f"{field.path}: {field.message}", errors=[field])
+
+
+def priority_of_copy(principal: Principal, priority: str) -> str:
+    """The class of a new job that repeats another's order."""
+    return priority if principal.is_staff or priority != Priority.HIGH else Priority.NORMAL.value
 
 
 async def check_may_submit(lab: Lab, principal: Principal, *, more: int = 1) -> None:

@@ -14,7 +14,7 @@ from api.context import Lab
 from api.database import Row, Source
 from api.problems import IdempotencyKeyReused, JobAlreadyFinished, JobNotFinished, JobNotFound
 from api.services import estimates, experiments, sharing
-from api.services.allowances import check_may_submit, is_limited
+from api.services.allowances import check_may_submit, check_priority, is_limited, priority_of_copy
 from api.services.estimates import Question
 from api.services.sharing import check_may_change, may_read
 from gpulab.schemas import (
@@ -77,8 +77,9 @@ class JobFilters:
 async def submit(lab: Lab, principal: Principal, order: JobCreate, key: str | None) -> tuple[JobRead, bool]:
     """The job, and whether it is new.
 
-    Raises what `experiments.plan` and `check_may_submit` do, and `IdempotencyKeyReused`.
+    Raises what `experiments.plan`, `check_priority` and `check_may_submit` do, and `IdempotencyKeyReused`.
     """
+    check_priority(principal, order.priority)
     plan = experiments.plan(order)
     if is_limited(lab, principal) and not await _was_used(lab, principal, key):
         await check_may_submit(lab, principal)
@@ -108,8 +109,9 @@ async def submit(lab: Lab, principal: Principal, order: JobCreate, key: str | No
     return await _first_under(lab, principal, key, digest), False
 
 
-async def dry_run(lab: Lab, order: JobCreate) -> DryRunRead:
-    """What `submit` would store, and its estimate. Raises what `experiments.plan` does."""
+async def dry_run(lab: Lab, principal: Principal, order: JobCreate) -> DryRunRead:
+    """What `submit` would store, and its estimate. Raises what `experiments.plan` and `check_priority` do."""
+    check_priority(principal, order.priority)
     plan = experiments.plan(order)
     estimate = await estimates.predicted(lab, plan.workload, plan.fields, wait_seconds=DRY_RUN_WAIT_SECONDS)
     return DryRunRead(
@@ -215,7 +217,7 @@ async def retry(lab: Lab, principal: Principal, job_id: UUID) -> JobRead:
     await check_may_submit(lab, principal)
     order = row._asdict()
     values = {name: order[name] for name in COPIED_BY_RETRY}
-    values |= {"owner_id": principal.id, "retry_of": job_id}
+    values |= {"owner_id": principal.id, "retry_of": job_id, "priority": priority_of_copy(principal, row.priority)}
     made = await insert(lab, principal, values, f"retry of {job_id}")
     assert made is not None  # noqa: S101 - without a key nothing can collide
     return _fresh(values, made, principal)

@@ -19,7 +19,7 @@ from api.context import Lab
 from api.database import Row
 from api.problems import IdempotencyKeyReused, StudyChanged, StudyNotFound
 from api.services import estimates, sharing, study_plans
-from api.services.allowances import check_may_submit
+from api.services.allowances import check_may_submit, check_priority
 from api.services.sharing import check_may_change, may_read
 from experiments.studies.course import QUESTIONS
 from experiments.studies.outcome import RunOutcome
@@ -52,8 +52,9 @@ SAME_IN_SUMMARY = (
 async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | None) -> tuple[StudyRead, bool]:
     """The study, and whether it is new.
 
-    Raises `InvalidStudy`, what `experiments.plan` and `check_may_submit` do, `IdempotencyKeyReused`.
+    Raises `InvalidStudy`, what `experiments.plan`, `check_priority` and `check_may_submit` do, `IdempotencyKeyReused`.
     """
+    check_priority(principal, order.priority)
     definition = study_plans.define(order, await _datasets(lab))
     plan, runs = await asyncio.to_thread(study_plans.lay_out, definition)
     await _ask(lab, runs)

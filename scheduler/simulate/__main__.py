@@ -4,7 +4,7 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,38 @@ from scheduler.simulate.measures import POLICIES, Measures, measured
 from scheduler.simulate.replay import Replay
 from scheduler.simulate.workload import GIB, Machines, Task, deadline_week, public_trace
 
-T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
-"""Student's t for 95 % with 1 to 9 degrees of freedom; beyond that 2 is near enough."""
+T_95 = (
+    12.71,
+    4.30,
+    3.18,
+    2.78,
+    2.57,
+    2.45,
+    2.36,
+    2.31,
+    2.26,
+    2.23,
+    2.20,
+    2.18,
+    2.16,
+    2.14,
+    2.13,
+    2.12,
+    2.11,
+    2.10,
+    2.09,
+)
+"""Student's t for 95 % with 1 to 19 degrees of freedom; beyond that 2.09 is a little too wide."""
 SHOWN = ("wait_mean", "wait_p50", "wait_p95", "wait_p99", "jain", "utilisation", "fragmentation", "makespan")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options(arguments)
-    report = simulate(chosen)
+    try:
+        report = simulate(chosen)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"gpulab simulate: {error}\n")
+        return 2
     if chosen.json is not None:
         text = json.dumps(report, indent=1) + "\n"
         sys.stdout.write(text) if str(chosen.json) == "-" else chosen.json.write_text(text)
@@ -33,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.plot is not None:
         from scheduler.simulate.plot import draw
 
-        draw(report, chosen.plot)
+        draw([report], chosen.plot)
     return 0
 
 
@@ -48,7 +72,7 @@ def simulate(chosen: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, list[Measures]] = {name: [] for name in POLICIES}
     waits: dict[str, list[float]] = {name: [] for name in POLICIES}
     jobs = 0
-    for seed in range(chosen.seeds):
+    for seed in range(chosen.first_seed, chosen.first_seed + chosen.seeds):
         tasks = _tasks(chosen, seed, machines)
         jobs += len(tasks)
         for name, policy in POLICIES.items():
@@ -58,6 +82,7 @@ def simulate(chosen: argparse.Namespace) -> dict[str, Any]:
     return {
         "workload": "trace" if chosen.trace else "class",
         "seeds": chosen.seeds,
+        "first_seed": chosen.first_seed,
         "jobs": jobs,
         "nodes": chosen.nodes,
         "gpus": chosen.gpus,
@@ -88,7 +113,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     """Mean and half of its 95 % interval (Student's t); infinite for a single value."""
     if len(values) < 2:
         return values[0], float("inf")
-    factor = T_95[len(values) - 2] if len(values) - 2 < len(T_95) else 2.0
+    factor = T_95[len(values) - 2] if len(values) - 2 < len(T_95) else T_95[-1]
     return statistics.fmean(values), factor * statistics.stdev(values) / len(values) ** 0.5
 
 
@@ -103,19 +128,34 @@ def _quantiles(ordered: Sequence[float]) -> list[float]:
     return [round(ordered[min(len(ordered) - 1, len(ordered) * part // 100)], 1) for part in range(101)]
 
 
+def at_least(least: float, kind: type[int] | type[float] = int) -> Callable[[str], float]:
+    """Reads a number of the command line that must not be smaller."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        if not value >= least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return value
+
+    return read
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gpulab simulate", description="Replay a workload through the planner, under its policy and under others."
     )
     parser.add_argument("--trace", type=Path, help="openb_pod_list_default.csv of the Alibaba GPU-sharing trace")
-    parser.add_argument("--nodes", type=int, default=2)
-    parser.add_argument("--gpus", type=int, default=4, help="GPUs of each node")
-    parser.add_argument("--gpu-gib", type=int, default=80, help="memory of each GPU in GiB")
-    parser.add_argument("--seeds", type=int, default=3, help="replays, each of a workload of its own")
-    parser.add_argument("--students", type=int, default=120, help="people of the generated class")
-    parser.add_argument("--jobs", type=int, default=800, help="tasks of the trace in one replay")
-    parser.add_argument("--load", type=float, default=1.0, help="work over what the lab can do")
-    parser.add_argument("--tick-seconds", type=float, default=5.0, help="virtual time between two looks at the queue")
+    parser.add_argument("--nodes", type=at_least(1), default=2)
+    parser.add_argument("--gpus", type=at_least(1), default=4, help="GPUs of each node")
+    parser.add_argument("--gpu-gib", type=at_least(1), default=80, help="memory of each GPU in GiB")
+    parser.add_argument("--seeds", type=at_least(1), default=3, help="replays, each of a workload of its own")
+    parser.add_argument("--first-seed", type=at_least(0), default=0, help="the seed of the first replay")
+    parser.add_argument("--students", type=at_least(1), default=120, help="people of the generated class")
+    parser.add_argument("--jobs", type=at_least(2), default=500, help="tasks of the trace in one replay")
+    parser.add_argument("--load", type=at_least(0.01, float), default=1.0, help="work over what the lab can do")
+    parser.add_argument(
+        "--tick-seconds", type=at_least(0.1, float), default=5.0, help="virtual time between two looks at the queue"
+    )
     parser.add_argument("--json", type=Path, help="file for every measure of every replay; - prints it")
     parser.add_argument("--plot", type=Path, help="file for a picture of the waiting times")
     return parser

@@ -1,22 +1,32 @@
-"""The waiting times of a simulation as a picture. Needs matplotlib, which comes with the worker's packages."""
+"""The waiting times of simulations as a picture. Needs matplotlib, which comes with the worker's packages."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+COLUMNS = 3
 
-def draw(report: dict[str, Any], path: Path) -> None:
-    """Part of the jobs that waited at most so long, a curve a policy, to a file whose ending says the format."""
+
+def draw(reports: Sequence[dict[str, Any]], path: Path) -> None:
+    """Part of the jobs that waited at most so long: a panel a report, a curve a policy. The ending says the format."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for name, quantiles in report["wait_quantiles"].items():
-        width = 2.4 if name == "shipped" else 1.2
-        axes.plot([max(1.0, wait) / 60 for wait in quantiles], range(101), label=name, linewidth=width)
-    axes.set_xscale("log")
-    axes.set_xlabel("waiting time, minutes")
-    axes.set_ylabel("jobs that waited at most so long, %")
-    axes.set_title(f"{report['workload']}: {report['jobs']:,} jobs on {report['nodes']} x {report['gpus']} GPUs")
-    axes.grid(visible=True, alpha=0.3)
-    axes.legend()
+    columns = min(COLUMNS, len(reports))
+    rows = -(-len(reports) // columns)
+    figure = Figure(
+        figsize=(7 if columns == 1 else 4 * columns, 4.2 if rows == 1 else 3.2 * rows), layout="constrained"
+    )
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, report in zip(panels, reports, strict=False):
+        for name, quantiles in report["wait_quantiles"].items():
+            width = 2.4 if name == "shipped" else 1.2
+            axes.plot([max(1.0, wait) / 60 for wait in quantiles], range(101), label=name, linewidth=width)
+        axes.set_xscale("log")
+        axes.set_title(f"{report['workload']}, load {report['load']:g}: {report['jobs']:,} jobs", fontsize=10)
+        axes.grid(visible=True, alpha=0.3)
+    for axes in list(panels)[len(reports) :]:
+        axes.set_visible(False)
+    figure.supxlabel("waiting time, minutes")
+    figure.supylabel("jobs that waited at most so long, %")
+    figure.axes[0].legend(fontsize=8)
     figure.savefig(path)

@@ -2,8 +2,8 @@
 
 import csv
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 from uuid import UUID
@@ -110,32 +110,37 @@ def _waking_time(generator: random.Random) -> float:
             return 7 * DAY - before_deadline
 
 
-def public_trace(path: Path, seed: int, machines: Machines, *, tasks: int = 2000, load: float = 1.2) -> list[Task]:
-    """A stretch of the Alibaba GPU-sharing trace of 2023 (`openb_pod_list_default.csv`), from where the seed says.
+LONGEST_SECONDS = DAY
+"""Tasks of the trace that ran longer are cut: services, which would hold a small lab for months."""
 
-    Sizes, order and run times are the trace's. Its arrivals are drawn closer together until they ask for `load` times
-    the lab, since the traced cluster was much larger; its tasks name no users, so they are dealt to fifty invented
-    people of unequal zeal; time limits are one to three times the run time. Tasks without a GPU are left out.
+
+def public_trace(path: Path, seed: int, machines: Machines, *, tasks: int = 500, load: float = 1.0) -> list[Task]:
+    """A stretch of the Alibaba GPU-sharing trace of 2023 (`openb_pod_list_default.csv`).
+
+    The seeds count up stretches that have no task in common, and begin anew when there are no more.
+
+    Sizes, order, bursts and run times (of a day at most) are the trace's; memory is the asked part of a GPU. The
+    traced cluster had 6,212 GPUs, so the arrivals are drawn closer together or further apart, all by one factor, until
+    they ask for `load` times what the lab can do from the first arrival to the last. The trace names no users: tasks
+    with one and the same request (cores, memory, GPUs, part of one, model, class) count as one person's, as who sends
+    a template again and again. Time limits are one to three times the run time. Tasks without a GPU are left out.
     """
     generator = random.Random(seed)
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["num_gpu"]) and row["scheduled_time"]]
-    rows.sort(key=lambda row: float(row["creation_time"]))
-    start = generator.randrange(max(1, len(rows) - tasks))
+    rows = _gpu_tasks(path)
+    start = seed % max(1, len(rows) // tasks) * tasks
     shapes = _Shapes()
-    people = [Person(UUID(int=number + 1)) for number in range(50)]
-    zeal = list(accumulate(1 / (rank + 1) for rank in range(len(people))))
+    people: dict[tuple[str, ...], Person] = {}
     made, work = [], 0.0
     for row in rows[start : start + tasks]:
-        seconds = max(1.0, float(row["deletion_time"]) - float(row["scheduled_time"]))
-        count, part = min(int(row["num_gpu"]), machines.gpus), int(row["gpu_milli"]) / 1000
-        whole = count > 1 or part >= 1
-        work += count * (1.0 if whole else part) * seconds
+        seconds = min(LONGEST_SECONDS, max(1.0, float(row["deletion_time"]) - float(row["scheduled_time"])))
+        count, part = min(int(row["num_gpu"]), machines.gpus), min(1.0, int(row["gpu_milli"]) / 1000)
+        work += count * part * seconds
+        asked = tuple(row[column] for column in REQUEST)
         made.append(
             _task(
                 submitted=float(row["creation_time"]),
-                person=generator.choices(people, cum_weights=zeal)[0],
-                needs=shapes.of(count, None if whole else int(part * machines.gpu_bytes)),
+                person=people.setdefault(asked, Person(UUID(int=len(people) + 1))),
+                needs=shapes.of(count, None if part == 1.0 else int(part * machines.gpu_bytes)),
                 seconds=seconds,
                 limit=seconds * generator.uniform(1, 3),
                 priority=Priority.NORMAL,
@@ -144,49 +149,45 @@ def public_trace(path: Path, seed: int, machines: Machines, *, tasks: int = 2000
     return _squeezed(made, work / (load * machines.every_gpu))
 
 
+REQUEST = ("cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "gpu_spec", "qos")
+
+
+def _gpu_tasks(path: Path) -> list[dict[str, str]]:
+    """The rows that were ever placed on a GPU, by arrival. Raises `ValueError` where it is another kind of file."""
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        missing = {*REQUEST, "creation_time", "scheduled_time", "deletion_time"} - {*(reader.fieldnames or ())}
+        if missing:
+            raise ValueError(f"{path} does not list the trace's tasks: it lacks {', '.join(sorted(missing))}")
+        rows = [row for row in reader if int(row["num_gpu"]) and row["scheduled_time"] and _in_earnest(row)]
+    rows.sort(key=lambda row: float(row["creation_time"]))
+    if not rows:
+        raise ValueError(f"{path} has no task with a GPU")
+    return rows
+
+
+def _in_earnest(row: Mapping[str, str]) -> bool:
+    """Whether it came when the trace tells of all tasks: of those of the first 116 days only a few that lived on."""
+    return float(row["creation_time"]) >= 10_000_000.0
+
+
 def _squeezed(tasks: Sequence[Task], span_seconds: float) -> list[Task]:
     """The tasks with their arrivals spread over so many seconds."""
     first, last = tasks[0].job.submitted_time, tasks[-1].job.submitted_time
     scale = span_seconds / max(1.0, last - first)
-    return [
-        _task(
-            submitted=(task.job.submitted_time - first) * scale,
-            person=task.job.person,
-            needs=task.job.needs,
-            seconds=task.seconds,
-            limit=task.job.time_limit_seconds,
-            priority=task.job.priority,
-            number=number,
-        )
-        for number, task in enumerate(tasks, 1)
-    ]
-
-
-def _task(
-    *,
-    submitted: float,
-    person: Person,
-    needs: Needs,
-    seconds: float,
-    limit: float,
-    priority: Priority,
-    number: int = 0,
-) -> Task:
-    return Task(Waiting(UUID(int=number), person, needs, limit, submitted, priority), seconds)
+    return _in_order(
+        [
+            replace(task, job=replace(task.job, submitted_time=(task.job.submitted_time - first) * scale))
+            for task in tasks
+        ]
+    )
 
 
 def _in_order(tasks: Sequence[Task]) -> list[Task]:
     """By submission, numbered in that order."""
     ordered = sorted(tasks, key=lambda task: task.job.submitted_time)
-    return [
-        _task(
-            submitted=task.job.submitted_time,
-            person=task.job.person,
-            needs=task.job.needs,
-            seconds=task.seconds,
-            limit=task.job.time_limit_seconds,
-            priority=task.job.priority,
-            number=number,
-        )
-        for number, task in enumerate(ordered, 1)
-    ]
+    return [replace(task, job=replace(task.job, id=UUID(int=number))) for number, task in enumerate(ordered, 1)]
+
+
+def _task(*, submitted: float, person: Person, needs: Needs, seconds: float, limit: float, priority: Priority) -> Task:
+    return Task(Waiting(UUID(int=0), person, needs, limit, submitted, priority), seconds)

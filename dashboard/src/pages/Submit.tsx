@@ -68,6 +68,7 @@ function ForExperiment({ slug, ...prefilled }: { slug: string } & Prefilled) {
 function Order({ experiment, again, change: edit }: { experiment: ExperimentDetail } & Prefilled) {
   const navigate = useNavigate();
   const [spec, setSpec] = useState<Record<string, unknown>>({ ...again?.spec, ...edit });
+  const { data: me } = useQuery(queries.me);
   const [around, setAround] = useState<Omit<Order, "experiment" | "spec">>(again ? aroundOf(again) : {});
   const order: Order = { experiment: experiment.slug, spec: filled(spec), ...around };
   const [settled] = useDebouncedValue(order, 250);
@@ -108,7 +109,7 @@ function Order({ experiment, again, change: edit }: { experiment: ExperimentDeta
             <Select
               label="Priority"
               description="Class in the queue"
-              data={["high", "normal", "low"]}
+              data={me === undefined || me.role === "student" ? ["normal", "low"] : ["high", "normal", "low"]}
               value={around.priority ?? "normal"}
               onChange={change("priority")}
               allowDeselect={false}

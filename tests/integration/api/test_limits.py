@@ -59,3 +59,17 @@ async def test_too_many_requests_are_told_when_to_come_back(
     assert answers[-1].json()["type"] == "/problems/too-many-requests"
     assert int(answers[-1].headers["Retry-After"]) >= 1
     assert all([(await client.get("/v1/me")).status_code == 200 for _ in range(10)]), "admins are not limited"
+
+
+async def test_the_class_high_is_for_staff(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    ada, grace = seeds.person("ada", Role.STUDENT), seeds.person("grace", Role.INSTRUCTOR)
+    urgent = {**ORDER, "priority": "high"}
+    for path in ("/v1/jobs", "/v1/jobs?dry_run=true"):
+        refused = await submitted(client, ada, path, **urgent)
+        assert refused.status_code == 422
+        assert [(e["path"], e["value"]) for e in refused.json()["errors"]] == [("priority", "high")]
+    assert (await submitted(client, grace, **urgent)).json()["priority"] == "high"
+    assert (await submitted(client, ada, **{**ORDER, "priority": "low"})).json()["priority"] == "low"
+    mine = seeds.job(ada, state="failed", priority="high")
+    again = await client.post(f"/v1/jobs/{mine}/retry", headers=ada.headers)
+    assert (again.status_code, again.json()["priority"]) == (201, "normal")

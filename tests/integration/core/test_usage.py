@@ -13,7 +13,7 @@ from models.settings import SchedulerSettings
 from models.statements import usage
 from models.statements.place import place
 from scheduler.lab import Lab
-from scheduler.order import charge, first, lines
+from scheduler.order import Queue, charge
 from scheduler.reading import Reader, policy_of
 from scheduler.use import decayed
 
@@ -111,10 +111,8 @@ def test_place_is_the_one_in_the_planners_order(
         assert seen is not None
         connection.execute(usage.keep_shares({p.id: (p.used_seconds, p.weight) for p in seen.people.values()}))
         lab = Lab(seen.rooms, seen.now, policy)
-        order = first(
-            list(lines(seen.jobs, policy)),
-            len(seen.jobs),
-            lambda job: charge(lab.ask(job.needs).share, job.time_limit_seconds, policy),
+        order = Queue(seen.jobs, policy).first(
+            len(seen.jobs), lambda job: charge(lab.ask(job.needs).share, job.time_limit_seconds, policy)
         )
         places = [
             connection.execute(place(job.id, foresight_seconds=policy.foresight_seconds, silence_seconds=600)).one()

@@ -121,10 +121,40 @@ def test_what_can_never_run_says_so(wanted: dict[str, object], slug: str) -> Non
 def test_first_that_does_not_fit_holds_a_start_and_only_short_jobs_pass_it() -> None:
     room = taken(node(gpus=2), (0, 100.0, None))
     jobs = [job(1, gpus=2), job(2, gpus=1, time_limit_seconds=101), job(3, gpus=1, time_limit_seconds=100)]
-    made = plan(jobs, [room], policy=PROMPT)
-    assert placed(made) == [3]
+    made = plan(jobs[:2], deepcopy([room]), policy=PROMPT)
+    assert placed(made) == []
     assert made.starts[UUID(int=1)] == 100.0
     assert (reason(made, 1), reason(made, 2)) == ("no_free_gpu", "reserved_for_another")
+    assert placed(plan(jobs, [room], policy=PROMPT)) == [3]
+
+
+def test_who_waited_long_is_promised_a_start_though_a_younger_job_of_the_same_kind_is_ahead() -> None:
+    light, heavy = Person(UUID(int=1)), Person(UUID(int=2), used_seconds=100)
+    needs = job(gpus=2).needs
+    jobs = [
+        job(1, person=heavy, needs=needs, submitted_time=0),
+        job(2, person=light, needs=needs, submitted_time=90),
+        job(3, person=heavy, gpus=1, time_limit_seconds=9000, submitted_time=95),
+    ]
+    made = plan(jobs, [taken(node(gpus=2), (0, 500.0, None))], now=100, policy=Policy(patience_seconds=60))
+    assert made.starts == {UUID(int=1): 500.0}
+    assert placed(made) == []
+
+
+def test_estimates_hold_nothing_and_change_no_reason() -> None:
+    room = taken(node(gpus=2), (0, 100.0, None), (1, 200.0, None))
+    made = plan([job(n, gpus=1) for n in (1, 2)], [room], policy=Policy(estimates=2))
+    assert made.starts == {UUID(int=1): 100.0, UUID(int=2): 160.0}
+    assert {wait.reason for wait in made.waits.values()} == {"no_free_gpu"}
+    assert not any(gpu.booked for gpu in room.gpus)
+
+
+def test_exclusive_job_goes_to_a_gpu_as_large_as_it_says() -> None:
+    small, large = node("small", gpus=1, total_bytes=16 * GIB), node("large", gpus=1, total_bytes=40 * GIB)
+    made = plan([job(1, gpus=1, gpu_memory_bytes=20 * GIB, exclusive=True)], [small, large])
+    assert [placement.node for placement in made.placements] == ["large"]
+    made = plan([job(1, gpus=1, gpu_memory_bytes=20 * GIB, exclusive=True)], [small])
+    assert reason(made) == "cannot_fit"
 
 
 def test_start_is_held_only_for_who_waited_long_enough() -> None:

@@ -1,6 +1,7 @@
 """The simulator: seeded, complete, and through the planner's own rules."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -35,15 +36,55 @@ def test_same_seed_gives_the_same_week_and_another_seed_another(week: list[Task]
     assert times[0] == times[1] != times[2]
 
 
-def test_trace_keeps_sizes_and_run_times_and_leaves_out_tasks_without_a_gpu(tmp_path: Path) -> None:
-    rows = ["a,1,1,1,500,,LS,Running,0,100,0", "b,1,1,0,0,,LS,Running,5,50,5", "c,1,1,2,1000,,LS,Running,10,70,20"]
+def trace(tmp_path: Path, *rows: tuple[int, int, int, int]) -> Path:
+    """A file as the public one: GPUs, thousandths of each, arrival and run time of each task."""
     path = tmp_path / "trace.csv"
-    path.write_text("\n".join([HEADER, *rows]))
-    tasks = public_trace(path, 0, SMALL, tasks=10)
+    lines = [f"t,1,{gpus},{gpus},{part},,LS,Running,{at},{at + 5 + ran},{at + 5}" for gpus, part, at, ran in rows]
+    path.write_text("\n".join([HEADER, *lines]))
+    return path
+
+
+LATE = 10_000_000
+
+
+def test_trace_keeps_sizes_and_run_times_and_leaves_out_what_is_no_part_of_its_load(tmp_path: Path) -> None:
+    services = 30 * 86_400
+    rows = [(1, 500, LATE, 100), (0, 0, LATE + 5, 45), (2, 1000, LATE + 10, 50), (1, 1000, LATE + 20, services)]
+    tasks = public_trace(trace(tmp_path, (1, 1000, 0, 9), *rows), 0, SMALL, tasks=10)
     assert [(t.job.needs.gpus, t.job.needs.gpu_memory_bytes, t.seconds) for t in tasks] == [
         (1, 8 * GIB, 100.0),
         (2, None, 50.0),
+        (1, None, 86_400.0),
     ]
+    assert all(task.seconds <= task.job.time_limit_seconds <= 3 * task.seconds for task in tasks)
+
+
+@pytest.mark.parametrize("load", [0.6, 1.2])
+def test_arrivals_of_the_trace_ask_for_the_load(tmp_path: Path, load: float) -> None:
+    rows = [(1, 500, LATE + 10 * n * n, 300) for n in range(50)]
+    tasks = public_trace(trace(tmp_path, *rows), 0, SMALL, tasks=50, load=load)
+    span = tasks[-1].job.submitted_time - tasks[0].job.submitted_time
+    assert sum(0.5 * task.seconds for task in tasks) / (span * SMALL.every_gpu) == pytest.approx(load)
+    gaps = [b.job.submitted_time - a.job.submitted_time for a, b in pairwise(tasks)]
+    assert gaps[10] / gaps[0] == pytest.approx(21)
+
+
+def test_seeds_of_the_trace_share_no_task_and_equal_requests_are_one_persons(tmp_path: Path) -> None:
+    path = trace(tmp_path, *((1 + n % 2, 1000, LATE + n, 100 + n) for n in range(9)))
+    stretches = [public_trace(path, seed, SMALL, tasks=3) for seed in range(4)]
+    ran = [[task.seconds for task in stretch] for stretch in stretches]
+    assert ran == [[100, 101, 102], [103, 104, 105], [106, 107, 108], [100, 101, 102]]
+    people = [task.job.person for task in stretches[0]]
+    assert people[0] is people[2]
+    assert people[0] is not people[1]
+
+
+def test_file_that_is_no_trace_is_refused_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("name,gpu\na,1\n")
+    assert main([f"--trace={path}"]) == 2
+    assert "lacks cpu_milli" in capsys.readouterr().err
+    assert main([f"--trace={tmp_path / 'none.csv'}"]) == 2
 
 
 def test_measures_of_a_lab_without_a_queue_are_ideal(week: list[Task]) -> None:

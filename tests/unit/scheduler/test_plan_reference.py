@@ -1,0 +1,107 @@
+"""The planner against a plain one that looks at every job, one after the other."""
+
+from collections import defaultdict
+from copy import deepcopy
+from dataclasses import replace
+from uuid import UUID
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpulab.states import Priority
+from scheduler.lab import Lab
+from scheduler.limits import wait_of
+from scheduler.order import Line, charge
+from scheduler.plan import plan
+from scheduler.room import NodeRoom
+from scheduler.terms import Limits, Person, Placement, Policy, Wait, Waiting
+from tests.unit.scheduler.labs import machines, queues
+
+NOW = 1000.0
+POLICIES = st.builds(
+    Policy,
+    order=st.sampled_from(["fair", "turns", "age"]),
+    reservations=st.integers(0, 2),
+    patience_seconds=st.sampled_from([0.0, 500.0, 2000.0]),
+    blocking=st.sampled_from([False, False, True]),
+)
+LIMITS = st.builds(
+    Limits, running=st.none() | st.integers(0, 3), gpu_hours=st.none() | st.just(0.0), gib_hours=st.none()
+)
+
+
+class Plain:
+    """Takes the job with the smallest tag and tries it, until every job was tried."""
+
+    def __init__(self, jobs: list[Waiting], rooms: list[NodeRoom], policy: Policy) -> None:
+        self.jobs, self.policy, self.lab = jobs, policy, Lab(rooms, NOW, policy)
+        self.placements: list[Placement] = []
+        self.starts: dict[UUID, float] = {}
+        self.started: dict[Person, int] = defaultdict(int)
+        self.blocked = False
+        for priority in Priority:
+            self.serve([job for job in jobs if job.priority is priority])
+
+    def serve(self, jobs: list[Waiting]) -> None:
+        own: dict[Person, list[Waiting]] = defaultdict(list)
+        for job in jobs:
+            own[job.person].append(job)
+        lines = [Line(person, each, self.policy) for person, each in own.items()]
+        while lines:
+            line = min(lines, key=lambda each: (each.tag, each.jobs[0].submitted_time))
+            job = line.jobs.pop(0)
+            self.look(job)
+            ask = self.lab.ask(job.needs)
+            line.tag += charge(ask.share, job.time_limit_seconds, self.policy) * line.per_second
+            lines = [each for each in lines if each.jobs]
+
+    def look(self, job: Waiting) -> None:
+        ask = self.lab.ask(job.needs)
+        limit = wait_of(job.person, self.started[job.person], uses_gpu=ask.count > 0)
+        if ask.never or limit or self.blocked:
+            return
+        found = self.lab.place(ask, job)
+        if isinstance(found, Placement):
+            self.placements.append(found)
+            self.started[job.person] += 1
+            return
+        self.blocked = self.policy.blocking
+        impatient = not self.policy.patience_seconds or NOW - job.submitted_time >= self.policy.patience_seconds
+        if impatient and ask.count and len(self.starts) < self.policy.reservations:
+            start = self.lab.book(ask, job)
+            assert start is not None
+            self.starts[job.id] = start.time
+
+    def reason(self, job: Waiting, unpromised: Lab) -> str:
+        ask = self.lab.ask(job.needs)
+        told = ask.never or wait_of(job.person, self.started[job.person], uses_gpu=ask.count > 0)
+        if told:
+            return told.reason
+        if self.blocked:
+            return "behind_another"
+        assert isinstance(self.lab.place(ask, job), Wait)
+        if not ask.count:
+            return "no_free_slot"
+        room = isinstance(unpromised.place(unpromised.ask(job.needs), job), Placement)
+        return "reserved_for_another" if room else "no_free_gpu"
+
+
+@settings(max_examples=200)
+@given(queues(), machines(), POLICIES, st.lists(LIMITS, min_size=4, max_size=4))
+def test_shortcuts_change_nothing(
+    jobs: list[Waiting], rooms: list[NodeRoom], policy: Policy, limits: list[Limits]
+) -> None:
+    kinds = list({(each.needs.gpus, each.needs.gpu_memory_bytes): each.needs for each in jobs}.values())[:4]
+    jobs = [replace(each, needs=kinds[each.id.int % len(kinds)], submitted_time=each.id.int * 40.0) for each in jobs]
+    for each in jobs:
+        each.person.limits = limits[each.person.id.int - 1]
+    plain = Plain(jobs, deepcopy(rooms), policy)
+    made = plan(jobs, rooms, now=NOW, policy=policy)
+    assert list(made.placements) == plain.placements
+    # Once nothing fits, a promise changes nothing, and none is made.
+    assert made.starts.items() <= plain.starts.items()
+    bare = deepcopy(rooms)
+    for gpu in (gpu for room in bare for gpu in room.gpus):
+        gpu.booked.clear()
+    for job in made.waiting:
+        assert made.wait_of(job).reason == plain.reason(job, Lab(deepcopy(bare), NOW, policy))
