@@ -4,6 +4,8 @@ import math
 import random
 import statistics
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from benchmarks.figures import Figure, median_figure
@@ -24,20 +26,27 @@ LIMITS_SECONDS = (300, 900, 3600, 4 * 3600)
 def measure(*, quick: bool) -> list[Figure]:
     """Jobs of some hundred shapes before a lab that is full but for one GPU in a hundred: what a tick finds.
 
-    Beside it the rare burst: two GPUs of three are free at once, so that more than a thousand jobs start.
+    Beside it: telling every job its reason, as a tick does that finds them all changed; a queue whose last job alone
+    could start, so that all are looked at; and the rare burst, two GPUs of three free at once, so that more than a
+    thousand jobs start.
     """
     rounds, jobs = (2, 10_000) if quick else (9, JOBS)
-    full: list[float] = []
-    tenth: list[float] = []
-    burst: list[float] = []
+    waiting = queue(jobs)
+    tenth = queue(jobs // 10)
+    last = [*waiting[:-1], replace(waiting[-1], needs=Needs(gpus=0))]
+    full, less, told, deep, burst = [], [], [], [], []
     for _ in range(rounds):
-        full.append(planned(jobs, free_share=0.01))
-        tenth.append(planned(jobs // 10, free_share=0.01))
-        burst.append(planned(jobs, free_share=2 / 3))
-    value, less = statistics.median(full), statistics.median(tenth)
+        full.append(planned(waiting, machines(0.01)))
+        less.append(planned(tenth, machines(0.01)))
+        told.append(planned(waiting, machines(0.01), tell=True))
+        deep.append(planned(last, machines(0.0)))
+        burst.append(planned(waiting, machines(2 / 3)))
+    value = statistics.median(full)
     beside = {
-        "tenth_of_the_queue_ms": less * 1000,
-        "growth_exponent_of_the_last_tenfold": math.log10(value / less),
+        "tenth_of_the_queue_ms": statistics.median(less) * 1000,
+        "growth_exponent_of_the_last_tenfold": math.log10(value / statistics.median(less)),
+        "with_every_reason_ms": statistics.median(told) * 1000,
+        "only_the_last_fits_ms": statistics.median(deep) * 1000,
         "burst_ms": statistics.median(burst) * 1000,
     }
     what = f"plan() with {jobs:,} queued jobs, {USERS:,} users and {GPUS:,} GPUs, one in a hundred free"
@@ -45,13 +54,15 @@ def measure(*, quick: bool) -> list[Figure]:
     return [median_figure("planning", what, "ms", "lower", milliseconds, bar=100, aim=20, beside=beside)]
 
 
-def planned(count: int, *, free_share: float) -> float:
+def planned(waiting: Sequence[Waiting], nodes: Sequence[NodeRoom], *, tell: bool = False) -> float:
     """CPU seconds of one call: it waits for nothing, and other load on the machine does not lengthen them."""
-    waiting, nodes = queue(count), machines(free_share)
     start = time.thread_time()
     made = plan(waiting, nodes)
+    if tell:
+        for job in made.waiting:
+            made.wait_of(job)
     elapsed = time.thread_time() - start
-    assert len(made.placements) + len(made.waiting) == count
+    assert len(made.placements) + len(made.waiting) == len(waiting)
     return elapsed
 
 

@@ -9,7 +9,7 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,14 @@ HELD_OUT_SEED = 1000
 CLASS_LOADS = (1.0, 1.5)
 TRACE_LOADS = (0.6, 0.8, 1.0, 1.2)
 TRACE_STRETCHES = 12
+TICK = "--tick-seconds=10"
 TITLES = {"class": "Deadline weeks of a class of 120, generated", "trace": "Stretches of 500 tasks of the public trace"}
 COLUMNS = {
     "wait_mean": ("mean wait", "{:,.0f} s"),
     "wait_p50": ("p50", "{:,.0f} s"),
     "wait_p95": ("p95", "{:,.0f} s"),
     "wait_p99": ("p99", "{:,.0f} s"),
+    "wait_p99_modest": ("p99 of the modest", "{:,.0f} s"),
     "jain": ("Jain's index", "{:.3f}"),
     "utilisation": ("utilisation", "{:.3f}"),
     "fragmentation": ("fragmentation", "{:.4f}"),
@@ -42,6 +44,7 @@ DIFFERENCES = {
     "wait_mean": ("mean wait", "{:+,.0f} ± {:,.0f} s"),
     "wait_p95": ("p95", "{:+,.0f} ± {:,.0f} s"),
     "wait_p99": ("p99", "{:+,.0f} ± {:,.0f} s"),
+    "wait_p99_modest": ("p99 of the modest", "{:+,.0f} ± {:,.0f} s"),
     "jain": ("Jain's index", "{:+.3f} ± {:.3f}"),
     "makespan": ("makespan", "{:+,.0f} ± {:,.0f} s"),
 }
@@ -54,22 +57,24 @@ def main() -> int:
     parser.add_argument("--render", action="store_true", help="only put the kept results into the page")
     chosen = parser.parse_args()
     if not chosen.render:
-        kept = {"machine": machine.describe(), "commit": machine.commit(), "reports": reports(chosen)}
-        RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+        kept: dict[str, Any] = {"machine": machine.describe(), "commit": machine.commit(), "reports": []}
+        for report in reports(chosen):
+            kept["reports"].append(report)
+            RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
     results = json.loads(RESULTS.read_text())
     PAGE.write_text(rendered(PAGE.read_text(), results))
     draw(results["reports"], PICTURE)
     return 0
 
 
-def reports(chosen: argparse.Namespace) -> list[dict[str, Any]]:
+def reports(chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One for each workload and load."""
+    stretches = [f"--trace={chosen.trace}", f"--seeds={TRACE_STRETCHES}", "--nodes=2", "--gpus=8"]
+    for load in TRACE_LOADS if chosen.trace is not None else ():
+        yield simulate(options([*stretches, TICK, f"--load={load}"]))
     weeks = [f"--seeds={chosen.seeds}", f"--first-seed={HELD_OUT_SEED}"]
-    made = [simulate(options([*weeks, f"--load={load}"])) for load in CLASS_LOADS]
-    if chosen.trace is not None:
-        stretches = [f"--trace={chosen.trace}", f"--seeds={TRACE_STRETCHES}", "--nodes=2", "--gpus=8"]
-        made += [simulate(options([*stretches, f"--load={load}"])) for load in TRACE_LOADS]
-    return made
+    for load in CLASS_LOADS:
+        yield simulate(options([*weeks, TICK, f"--load={load}"]))
 
 
 def rendered(page: str, results: dict[str, Any]) -> str:

@@ -89,7 +89,7 @@ class SchedulerSettings(Settings):
     """Whether jobs of the class `low` that can resume give way to those of the class `high`."""
     deadline_days: float = Field(default=3.0, ge=0)
     """An assignment is near for so long before its deadline."""
-    patience_seconds: float = Field(default=7200.0, ge=0)
+    patience_seconds: float = Field(default=86_400.0, ge=0)
     """A job that does not fit is promised a start, which others must respect, when it has waited so long."""
     estimate_wait_seconds: float = Field(default=20.0, ge=0)
     """How long nobody may be at work on predictions before jobs that wait for one take a whole GPU."""

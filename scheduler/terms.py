@@ -70,7 +70,7 @@ class Policy:
     """Tightest GPU; least growth of fragmentation; first that fits."""
     reservations: int = 1
     """Jobs that do not fit and hold a start that later ones must respect."""
-    patience_seconds: float = 7200.0
+    patience_seconds: float = 86_400.0
     """A job holds a start only when it has waited so long: promises cost others time, as time limits are generous."""
     blocking: bool = False
     """Nothing passes the first job that does not fit."""

@@ -38,7 +38,17 @@ T_95 = (
     2.09,
 )
 """Student's t for 95 % with 1 to 19 degrees of freedom; beyond that 2.09 is a little too wide."""
-SHOWN = ("wait_mean", "wait_p50", "wait_p95", "wait_p99", "jain", "utilisation", "fragmentation", "makespan")
+SHOWN = (
+    "wait_mean",
+    "wait_p50",
+    "wait_p95",
+    "wait_p99",
+    "wait_p99_modest",
+    "jain",
+    "utilisation",
+    "fragmentation",
+    "makespan",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scheduler.plan import SHIPPED
-from scheduler.simulate.replay import History
+from scheduler.simulate.replay import History, Run
 from scheduler.terms import Person, Policy
 
 POLICIES = {
@@ -28,6 +28,8 @@ class Measures:
     wait_p50: float
     wait_p95: float
     wait_p99: float
+    wait_p99_modest: float
+    """Of the jobs of those who ask for no more than an equal part of what is asked for."""
     wait_mean_of_people: float
     """Each person's mean counts once, however many jobs they submit."""
     jain: float
@@ -40,26 +42,35 @@ class Measures:
 
 
 def measured(history: History) -> Measures:
-    waits = sorted(run.waited for run in history.runs)
-    own: dict[Person, list[float]] = defaultdict(list)
-    served: dict[Person, list[float]] = defaultdict(list)
+    own: dict[Person, list[Run]] = defaultdict(list)
     for run in history.runs:
-        own[run.task.job.person].append(run.waited)
-        served[run.task.job.person].append(run.task.seconds / (run.task.seconds + run.waited))
+        own[run.task.job.person].append(run)
+    waits = sorted(run.waited for run in history.runs)
     first = min(run.task.job.submitted_time for run in history.runs)
     makespan = max(run.ended for run in history.runs) - first
-    held = sum(run.placement.share * run.task.seconds for run in history.runs)
+    held = sum(map(_held, history.runs))
+    modest = [runs for runs in own.values() if sum(map(_held, runs)) <= held / len(own)]
     return Measures(
         wait_mean=statistics.fmean(waits),
         wait_p50=percentile(waits, 0.50),
         wait_p95=percentile(waits, 0.95),
         wait_p99=percentile(waits, 0.99),
-        wait_mean_of_people=statistics.fmean(statistics.fmean(each) for each in own.values()),
-        jain=jain([statistics.fmean(each) for each in served.values()]),
+        wait_p99_modest=percentile(sorted(run.waited for runs in modest for run in runs), 0.99),
+        wait_mean_of_people=statistics.fmean(statistics.fmean(run.waited for run in runs) for runs in own.values()),
+        jain=jain([statistics.fmean(map(_served, runs)) for runs in own.values()]),
         utilisation=held / makespan,
         fragmentation=history.fragmented / history.contended_seconds if history.contended_seconds else 0.0,
         makespan=makespan,
     )
+
+
+def _held(run: Run) -> float:
+    return run.placement.share * run.task.seconds
+
+
+def _served(run: Run) -> float:
+    """The part of the job's time that was not waiting."""
+    return run.task.seconds / (run.task.seconds + run.waited)
 
 
 def jain(values: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, func, insert, update
 
-from models import Gpu, Lease, User
+from models import Assignment, Gpu, Job, Lease, Study, StudyRun, User
 from models.settings import SchedulerSettings
 from models.statements import usage
 from models.statements.place import place
@@ -87,6 +87,46 @@ def test_person_has_past_use_and_what_runs(
         again = reader.look(connection)
     assert again is not None
     assert again.people[owner].used_seconds == pytest.approx(decayed(0.5, 7200, 3600, DAY), rel=0.05)
+
+
+def test_boost_is_for_students_with_a_deadline_near_and_no_success(
+    execute: Execute, make_job: Callable[..., UUID]
+) -> None:
+    def student(name: str, **given: Any) -> UUID:
+        found: UUID = execute(insert(User).values(name=name, role="student").values(**given).returning(User.id))[0][
+            "id"
+        ]
+        return found
+
+    def ran(owner: UUID, state: str, experiment: str = "homework") -> UUID:
+        made = make_job(owner_id=owner, experiment=experiment)
+        ended = None if state == "queued" else func.now()
+        execute(update(Job).where(Job.id == made).values(state=state, finished_at=ended))
+        return made
+
+    stuck, fresh, done, in_study = (student(name) for name in ("stuck", "fresh", "done", "in-study"))
+    student("gone", disabled_at=func.now())
+    execute(insert(User).values(name="teacher", role="instructor"))
+    ran(stuck, "failed")
+    ran(done, "succeeded")
+    run = ran(in_study, "succeeded", "other")
+    study = execute(insert(Study).values(owner_id=in_study, title="t", definition={}).returning(Study.id))[0]["id"]
+    execute(insert(StudyRun).values(study_id=study, position=0, job_id=run, questions=["1b"], cell={}, reused=False))
+
+    def assign(name: str, days: float) -> None:
+        due = func.now() + timedelta(days=days)
+        work = {"templates": [], "questions": ["1b"], "experiments": ["homework"], "tolerance": 0.0}
+        execute(insert(Assignment).values(name=name, deadline=due, **work))
+
+    def near() -> set[UUID]:
+        return {row["id"] for row in execute(usage.deadline_near(3.0))} & {stuck, fresh, done, in_study}
+
+    assign("over", -1)
+    assign("far", 4)
+    assert near() == set()
+    assign("near", 2)
+    assert near() == {stuck, fresh}
+    assert len(execute(usage.deadline_near(3.0))) == 2
 
 
 def test_place_is_the_one_in_the_planners_order(
