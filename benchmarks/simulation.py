@@ -1,6 +1,6 @@
 """`python -m benchmarks.simulation [--trace FILE]`: the scheduler beside other policies, into docs/scheduling.md.
 
-Replays generated weeks of a class at two loads, and stretches of the public trace at four where its file is given.
+Replays generated weeks of a class, and stretches of the public trace at four loads where its file is given.
 Keeps every measure in benchmarks/results/simulation.json, puts the tables between the page's markers and draws the
 waiting times. `--render` only does the latter two.
 """
@@ -24,7 +24,7 @@ PICTURE = ROOT / "docs" / "pictures" / "waiting-times.png"
 BEGIN, END = "<!-- simulation: begin -->", "<!-- simulation: end -->"
 HELD_OUT_SEED = 1000
 """The policy was tuned on seeds from 100 on; these weeks it never saw."""
-CLASS_LOADS = (1.0, 1.5)
+CLASS_LOADS = (1.0,)
 TRACE_LOADS = (0.6, 0.8, 1.0, 1.2)
 TRACE_STRETCHES = 12
 TICK = "--tick-seconds=10"
@@ -49,11 +49,13 @@ DIFFERENCES = {
     "makespan": ("makespan", "{:+,.0f} ± {:,.0f} s"),
 }
 
+HOW_OFTEN = {"": ("our mean wait was shorter", "")}
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Simulate the scheduler for the docs.")
     parser.add_argument("--trace", type=Path, help="openb_pod_list_default.csv of the public trace")
-    parser.add_argument("--seeds", type=int, default=10, help="generated weeks at each load")
+    parser.add_argument("--seeds", type=int, default=10, help="generated weeks")
     parser.add_argument("--render", action="store_true", help="only put the kept results into the page")
     chosen = parser.parse_args()
     if not chosen.render:
@@ -102,8 +104,10 @@ def _of_report(report: dict[str, Any]) -> list[str]:
         for name, every in policies.items()
         if name != "shipped"
     }
+    for name, cells in less.items():
+        cells.append(_how_often(policies[name], policies["shipped"]))
     ours = "Less ours, replay by replay, and the 95 % interval of the mean: above 0 ours waited less, or was less even."
-    return [title, "", *_table(COLUMNS, means), "", ours, "", *_table(DIFFERENCES, less)]
+    return [title, "", *_table(COLUMNS, means), "", ours, "", *_table(DIFFERENCES | HOW_OFTEN, less)]
 
 
 def _of(columns: dict[str, tuple[str, str]]) -> list[tuple[str, str]]:
@@ -122,6 +126,11 @@ def _mean(every: Sequence[dict[str, float]], key: str, form: str) -> str:
 
 def _difference(every: Sequence[dict[str, float]], ours: Sequence[dict[str, float]], key: str, form: str) -> str:
     return form.format(*interval([each[key] - own[key] for each, own in zip(every, ours, strict=True)]))
+
+
+def _how_often(every: Sequence[dict[str, float]], ours: Sequence[dict[str, float]]) -> str:
+    shorter = sum(own["wait_mean"] < each["wait_mean"] for each, own in zip(every, ours, strict=True))
+    return f"in {shorter} of {len(ours)}"
 
 
 if __name__ == "__main__":
