@@ -71,12 +71,12 @@ def main() -> int:
 
 def reports(chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One for each workload and load."""
-    stretches = [f"--trace={chosen.trace}", f"--seeds={TRACE_STRETCHES}", "--nodes=2", "--gpus=8"]
-    for load in TRACE_LOADS if chosen.trace is not None else ():
-        yield simulate(options([*stretches, TICK, f"--load={load}"]))
     weeks = [f"--seeds={chosen.seeds}", f"--first-seed={HELD_OUT_SEED}"]
     for load in CLASS_LOADS:
         yield simulate(options([*weeks, TICK, f"--load={load}"]))
+    stretches = [f"--trace={chosen.trace}", f"--seeds={TRACE_STRETCHES}", "--nodes=2", "--gpus=8"]
+    for load in TRACE_LOADS if chosen.trace is not None else ():
+        yield simulate(options([*stretches, TICK, f"--load={load}"]))
 
 
 def rendered(page: str, results: dict[str, Any]) -> str:
