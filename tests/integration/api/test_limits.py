@@ -70,6 +70,7 @@ async def test_the_class_high_is_for_staff(client: httpx.AsyncClient, seeds: See
         assert [(e["path"], e["value"]) for e in refused.json()["errors"]] == [("priority", "high")]
     assert (await submitted(client, grace, **urgent)).json()["priority"] == "high"
     assert (await submitted(client, ada, **{**ORDER, "priority": "low"})).json()["priority"] == "low"
-    mine = seeds.job(ada, state="failed", priority="high")
+    mine = seeds.job(ada, priority="high")
+    await client.post(f"/v1/jobs/{mine}/cancel", headers=ada.headers)
     again = await client.post(f"/v1/jobs/{mine}/retry", headers=ada.headers)
     assert (again.status_code, again.json()["priority"]) == (201, "normal")
