@@ -16,7 +16,7 @@ def draw(reports: Sequence[dict[str, Any]], path: Path) -> None:
     figure = Figure(
         figsize=(7 if columns == 1 else 4 * columns, 4.2 if rows == 1 else 3.2 * rows), layout="constrained"
     )
-    panels = figure.subplots(rows, columns, squeeze=False).flat
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, report in zip(panels, reports, strict=False):
         for name, quantiles in report["wait_quantiles"].items():
             width = 2.4 if name == "shipped" else 1.2
@@ -24,7 +24,7 @@ def draw(reports: Sequence[dict[str, Any]], path: Path) -> None:
         axes.set_xscale("log")
         axes.set_title(f"{report['workload']}, load {report['load']:g}: {report['jobs']:,} jobs", fontsize=10)
         axes.grid(visible=True, alpha=0.3)
-    for axes in list(panels)[len(reports) :]:
+    for axes in panels[len(reports) :]:
         axes.set_visible(False)
     figure.supxlabel("waiting time, minutes")
     figure.supylabel("jobs that waited at most so long, %")

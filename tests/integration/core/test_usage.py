@@ -101,7 +101,8 @@ def test_boost_is_for_students_with_a_deadline_near_and_no_success(
     def ran(owner: UUID, state: str, experiment: str = "homework") -> UUID:
         made = make_job(owner_id=owner, experiment=experiment)
         ended = None if state == "queued" else func.now()
-        execute(update(Job).where(Job.id == made).values(state=state, finished_at=ended))
+        cause = "error" if state == "failed" else None
+        execute(update(Job).where(Job.id == made).values(state=state, finished_at=ended, cause=cause))
         return made
 
     stuck, fresh, done, in_study = (student(name) for name in ("stuck", "fresh", "done", "in-study"))
