@@ -150,6 +150,19 @@ def test_one_seed_that_knows_its_images_shows_that_500_epochs_can_do(replica: Ma
     assert "3 of 20 seeds" in some.because
 
 
+@pytest.mark.parametrize(
+    ("ahead", "noise", "verdict"),
+    [(0.0, 1, Verdict.AGREES), (0.0, 10, Verdict.UNDECIDED), (-0.2, 1, Verdict.DIFFERS)],
+)
+def test_frugal_cnn_is_not_called_so_by_an_interval_that_tells_nothing(
+    replica: Make, ahead: float, noise: float, verdict: Verdict
+) -> None:
+    def accuracy(spec: dict[str, Any], seed: int) -> float:
+        return 0.7 + (ahead + noise * JITTER[seed]) * (spec["model"] == "cnn")
+
+    assert one(bands("4c", accuracy, replica), "less MLP at 80").verdict is verdict
+
+
 def test_trained_cnn_passes_the_detectors_by_the_seeds_that_learnt(replica: Make) -> None:
     def trained(ahead: float) -> Callable[[dict[str, Any], int], Any]:
         def accuracy(spec: dict[str, Any], seed: int) -> dict[str, Any]:
