@@ -37,7 +37,7 @@ def pids_by_session() -> Mapping[int, list[int]]:
 
 
 def live_processes(pids: Iterable[int]) -> list[ProcessUse]:
-    """Those of the processes that still run; zombies use nothing and are left out."""
+    """Those of the processes that still run; one that is ending uses nothing and is left out."""
     return [use for use in map(_process_use, pids) if use is not None]
 
 
@@ -53,8 +53,14 @@ def _process_use(pid: int) -> ProcessUse | None:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
+    return use_from_stat(pid, text)
+
+
+def use_from_stat(pid: int, text: bytes) -> ProcessUse | None:
+    """What a line of /proc/<pid>/stat says; None for a process that has ended or is ending."""
     fields = text[text.rindex(b")") + 2 :].split()
-    if fields[_STATE] in (b"Z", b"X"):
+    # A process gives up its memory before it turns into a zombie; what it holds then is no measurement.
+    if fields[_STATE] in (b"Z", b"X") or fields[_RSS] == b"0":
         return None
     cpu_ticks = int(fields[_UTIME]) + int(fields[_STIME])
     return ProcessUse(

@@ -22,7 +22,7 @@ from experiments.contract import SAMPLES_FILE
 from tests.fakes.nvml import GIB, FakeGpu, FakeNvml
 from worker.nvml import Nvml, NvmlAbsent, Reason
 from worker.sampler import BREACH_READINGS, FIRST_READING, GPU_VALUES, NO_PROCESS, Breach, Sampler, Watched, next_due
-from worker.sessions import live_processes
+from worker.sessions import live_processes, use_from_stat
 
 GPU = FakeGpu("GPU-1")
 NO_GPU = NvmlAbsent("no NVIDIA driver is installed")
@@ -208,6 +208,14 @@ def test_zombie_is_not_a_process_of_the_job(tmp_path: Path) -> None:
         process.wait()
         process.stdin = None
     assert lines(tmp_path) == []
+
+
+def test_process_that_gave_up_its_memory_is_not_measured() -> None:
+    line = Path("/proc/self/stat").read_bytes()
+    use = use_from_stat(os.getpid(), line)
+    assert use is not None
+    resident = str(use.rss_bytes // os.sysconf("SC_PAGE_SIZE")).encode()
+    assert use_from_stat(os.getpid(), line.replace(b" %s " % resident, b" 0 ")) is None
 
 
 def test_nothing_is_written_after_unwatch(tmp_path: Path) -> None:
