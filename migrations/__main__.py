@@ -5,17 +5,14 @@ import time
 
 import structlog
 from alembic import command
-from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from migrations.settings import config, engine
 from models.logs import configure_logs
 
 WAIT_SECONDS = 60.0
-ATTEMPTS = 30
-PAUSE_SECONDS = 1.0
-"""Between two attempts, so that who queued behind the first gets on."""
+PAUSE_SECONDS = 0.2
 OLDEST_SERVER = 180000
 ONE_AT_A_TIME = 7_010_001
 """Advisory lock: two processes that upgrade at once take turns."""
@@ -24,21 +21,15 @@ log = structlog.get_logger()
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the schema of `connection` to the newest version. A migration that gets no lock is tried again."""
+    """Bring the schema of `connection` to the newest version, beside programs that go on working."""
     made = config()
     made.attributes["connection"] = connection
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ONE_AT_A_TIME})
+    # A session that waits for the lock itself would hold up the building of indexes, which waits for all sessions.
+    while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": ONE_AT_A_TIME}).scalar():
+        connection.commit()
+        time.sleep(PAUSE_SECONDS)
     try:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                command.upgrade(made, "head")
-                break
-            except DBAPIError as error:
-                if attempt == ATTEMPTS or not isinstance(error.orig, LockNotAvailable):
-                    raise
-                connection.rollback()
-                log.warning("migration.waits", reason="somebody holds a lock that it needs", attempt=attempt)
-                time.sleep(PAUSE_SECONDS)
+        command.upgrade(made, "head")
     finally:
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ONE_AT_A_TIME})
         connection.commit()
@@ -56,7 +47,7 @@ def main() -> int:
             if time.monotonic() > deadline:
                 log.error("database.unreachable", reason=str(error.orig).strip())  # noqa: TRY400 - the reason says it all
                 return 1
-            time.sleep(0.2)
+            time.sleep(PAUSE_SECONDS)
     with connection:
         found = int(connection.execute(text("SHOW server_version_num")).scalar_one())
         if found < OLDEST_SERVER:

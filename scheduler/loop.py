@@ -164,9 +164,9 @@ class Scheduler:
                 connection.execute(usage.estimated_starts(made.starts))
 
     def rescue(self) -> None:
-        """Take away the leases of workers that were not heard of in time."""
+        """Take away the leases of workers that were not heard of in time, and those that none took up."""
         statement = leases.lose(
-            leases.expired(),
+            leases.abandoned(),
             max_lost_attempts=self._settings.max_lost_attempts,
             actor="scheduler",
             message="its worker was not heard of in time",
@@ -174,6 +174,8 @@ class Scheduler:
         with self._engine.begin() as connection:
             for row in connection.execute(statement).mappings().all():
                 log.warning("lease.expired", job_id=str(row["id"]), attempt=row["attempt"], state=row["state"])
+            for row in connection.execute(leases.take_back(actor="scheduler")).mappings().all():
+                log.info("lease.taken_back", job_id=str(row["id"]), attempt=row["attempt"], state=row["state"])
 
     def ring_again(self) -> None:
         """A message may have been lost with Redis; the lease knows better."""

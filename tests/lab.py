@@ -104,9 +104,17 @@ class Lab:
         self.wait_ready()
         return self
 
-    def spawn(self, name: str, *, module: str | None = None, settings: Mapping[str, str] | None = None) -> None:
-        """Start one program under a name of its own, perhaps with settings of its own."""
-        arguments = ("--host", "127.0.0.1", "--port", str(self.port)) if name == "api" else ()
+    def spawn(
+        self,
+        name: str,
+        *,
+        module: str | None = None,
+        settings: Mapping[str, str] | None = None,
+        port: int | None = None,
+    ) -> None:
+        """Start one program under a name of its own, perhaps with settings of its own; an API on a port of its own."""
+        is_api = (module or name) == "api"
+        arguments = ("--host", "127.0.0.1", "--port", str(port or self.port)) if is_api else ()
         with self.log(name).open("ab") as log:
             self.processes[name] = spawn(
                 [sys.executable, "-m", module or name, *arguments],

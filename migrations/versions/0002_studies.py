@@ -45,9 +45,10 @@ def upgrade() -> None:
     )
     op.create_index('ix_study_runs_job_id', 'study_runs', ['job_id'], unique=False)
     op.add_column('jobs', sa.Column('study_id', sa.Uuid(), nullable=True))
-    op.create_index('ix_jobs_reusable', 'jobs', ['owner_id', 'experiment', 'seed'], unique=False, postgresql_where=sa.text("state = 'succeeded'"))
-    op.create_index('ix_jobs_study_id', 'jobs', ['study_id'], unique=False, postgresql_where=sa.text('study_id IS NOT NULL'))
-    op.create_foreign_key(op.f('fk_jobs_study_id_studies'), 'jobs', 'studies', ['study_id'], ['id'])
+    op.create_index('ix_jobs_reusable', 'jobs', ['owner_id', 'experiment', 'seed'], unique=False, postgresql_where=sa.text("state = 'succeeded'"), postgresql_concurrently=True)
+    op.create_index('ix_jobs_study_id', 'jobs', ['study_id'], unique=False, postgresql_where=sa.text('study_id IS NOT NULL'), postgresql_concurrently=True)
+    op.create_foreign_key(op.f('fk_jobs_study_id_studies'), 'jobs', 'studies', ['study_id'], ['id'], postgresql_not_valid=True)
+    op.execute('ALTER TABLE jobs VALIDATE CONSTRAINT fk_jobs_study_id_studies')
 
 
 def downgrade() -> None:

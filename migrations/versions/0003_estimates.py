@@ -36,7 +36,8 @@ def upgrade() -> None:
     )
     op.create_index('ix_estimates_pending', 'estimates', ['asked_at'], unique=False, postgresql_where=sa.text("state = 'pending'"))
     op.add_column('jobs', sa.Column('estimate_id', sa.Uuid(), nullable=True))
-    op.create_foreign_key(op.f('fk_jobs_estimate_id_estimates'), 'jobs', 'estimates', ['estimate_id'], ['id'])
+    op.create_foreign_key(op.f('fk_jobs_estimate_id_estimates'), 'jobs', 'estimates', ['estimate_id'], ['id'], postgresql_not_valid=True)
+    op.execute('ALTER TABLE jobs VALIDATE CONSTRAINT fk_jobs_estimate_id_estimates')
     op.create_table('measured_peaks',
     sa.Column('job_id', sa.Uuid(), nullable=False),
     sa.Column('attempt', sa.Integer(), nullable=False),

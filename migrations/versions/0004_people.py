@@ -17,6 +17,13 @@ BEGIN
 END
 $$
 """
+UNLESS_THERE = """
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = '{name}') THEN
+        ALTER TABLE users ADD CONSTRAINT {name} UNIQUE USING INDEX {name};
+    END IF;
+END $$
+"""
 
 
 def upgrade() -> None:
@@ -31,23 +38,26 @@ def upgrade() -> None:
     op.add_column('users', sa.Column('max_gib_hours', sa.Float(precision=53), nullable=True))
     op.add_column('users', sa.Column('openid_subject', sa.Text(), nullable=True))
     op.add_column('users', sa.Column('disabled_at', sa.DateTime(timezone=True), nullable=True))
-    op.create_unique_constraint(op.f('uq_users_email'), 'users', ['email'])
-    op.create_unique_constraint(op.f('uq_users_openid_subject'), 'users', ['openid_subject'])
-    op.create_check_constraint(op.f('ck_users_weight_positive'), 'users', 'weight > 0')
-    op.create_check_constraint(
-        op.f('ck_users_counts_not_negative'), 'users', 'least(max_running, max_queued) >= 0'
-    )
-    op.create_check_constraint(
-        op.f('ck_users_hours_not_negative'), 'users', 'least(max_gpu_hours, max_gib_hours) >= 0'
-    )
-    op.create_index('ix_users_section_team', 'users', ['section', 'team'], unique=False)
+    for column in ('email', 'openid_subject'):
+        name = f'uq_users_{column}'
+        op.create_index(name, 'users', [column], unique=True, postgresql_concurrently=True)
+        op.execute(UNLESS_THERE.format(name=name))
+    for name, condition in (
+        ('ck_users_weight_positive', 'weight > 0'),
+        ('ck_users_counts_not_negative', 'least(max_running, max_queued) >= 0'),
+        ('ck_users_hours_not_negative', 'least(max_gpu_hours, max_gib_hours) >= 0'),
+    ):
+        op.create_check_constraint(op.f(name), 'users', condition, postgresql_not_valid=True)
+        op.execute(f'ALTER TABLE users VALIDATE CONSTRAINT {name}')
+    op.create_index('ix_users_section_team', 'users', ['section', 'team'], unique=False, postgresql_concurrently=True)
     op.add_column('tokens', sa.Column('prefix', sa.Text(), nullable=True))
     op.add_column('jobs', sa.Column('shared_with', sa.Text(), nullable=True))
     op.add_column('studies', sa.Column('shared_with', sa.Text(), nullable=True))
-    op.create_index('ix_jobs_shared', 'jobs', ['id'], unique=False, postgresql_where=sa.text('shared_with IS NOT NULL'))
-    op.create_index(
-        'ix_studies_shared', 'studies', ['id'], unique=False, postgresql_where=sa.text('shared_with IS NOT NULL')
-    )
+    for table in ('jobs', 'studies'):
+        op.create_index(
+            f'ix_{table}_shared', table, ['id'], unique=False, postgresql_where=sa.text('shared_with IS NOT NULL'),
+            postgresql_concurrently=True,
+        )
     op.create_table('browser_sessions',
     sa.Column('digest', sa.LargeBinary(), nullable=False),
     sa.Column('user_id', sa.Uuid(), nullable=False),

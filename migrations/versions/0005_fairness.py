@@ -24,9 +24,9 @@ def upgrade() -> None:
     op.add_column('leases', sa.Column('held_bytes', sa.BigInteger(), nullable=True))
     op.add_column('leases', sa.Column('share', sa.Float(precision=53), server_default=sa.text('0'), nullable=False))
     op.add_column('leases', sa.Column('yield_requested_at', sa.DateTime(timezone=True), nullable=True))
-    op.create_index('ix_leases_released_at', 'leases', ['released_at'], unique=False, postgresql_where=sa.text('released_at IS NOT NULL'))
+    op.create_index('ix_leases_released_at', 'leases', ['released_at'], unique=False, postgresql_where=sa.text('released_at IS NOT NULL'), postgresql_concurrently=True)
     op.add_column('jobs', sa.Column('estimated_start_at', sa.DateTime(timezone=True), nullable=True))
-    op.create_index('ix_jobs_queued_owner_id', 'jobs', ['owner_id'], unique=False, postgresql_where=sa.text("state = 'queued'"))
+    op.create_index('ix_jobs_queued_owner_id', 'jobs', ['owner_id'], unique=False, postgresql_where=sa.text("state = 'queued'"), postgresql_concurrently=True)
     _causes((*CAUSES, 'idle'))
 
 
@@ -44,7 +44,7 @@ def downgrade() -> None:
 
 def _causes(known: Sequence[str]) -> None:
     values = ', '.join(repr(cause) for cause in known)
-    op.drop_constraint(op.f('ck_jobs_cause_known'), 'jobs', type_='check')
+    op.execute('ALTER TABLE jobs DROP CONSTRAINT IF EXISTS ck_jobs_cause_known')
     # NOT VALID: no row can break it, and looking through all of them would hold the lock.
     op.execute(f'ALTER TABLE jobs ADD CONSTRAINT ck_jobs_cause_known CHECK (cause IN ({values})) NOT VALID')
     op.execute('ALTER TABLE jobs VALIDATE CONSTRAINT ck_jobs_cause_known')

@@ -49,7 +49,8 @@ def upgrade() -> None:
     op.add_column('nodes', sa.Column('fault_at', sa.DateTime(timezone=True), nullable=True))
     op.add_column('nodes', sa.Column('fault_until', sa.DateTime(timezone=True), nullable=True))
     op.add_column('nodes', sa.Column('cleared_at', sa.DateTime(timezone=True), nullable=True))
-    op.create_foreign_key(op.f('fk_nodes_token_id_node_tokens'), 'nodes', 'node_tokens', ['token_id'], ['id'])
+    op.create_foreign_key(op.f('fk_nodes_token_id_node_tokens'), 'nodes', 'node_tokens', ['token_id'], ['id'], postgresql_not_valid=True)
+    op.execute('ALTER TABLE nodes VALIDATE CONSTRAINT fk_nodes_token_id_node_tokens')
 
 
 def downgrade() -> None:

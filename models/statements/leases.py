@@ -20,6 +20,7 @@ from sqlalchemy import (
     insert,
     literal,
     null,
+    or_,
     select,
     update,
 )
@@ -29,6 +30,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from gpulab.states import FailureCause, JobState
 from models.job import Job
 from models.lease import Lease
+from models.node import Node
 from models.statements.transitions import announce, moved
 
 LIVE = Lease.released_at.is_(None)
@@ -159,20 +161,16 @@ def requeue(token: UUID, *, actor: str, message: str, alone: bool = False) -> Se
     With `alone`, the job, which shared a GPU, waits for a whole one; no row when it had one.
     """
     conditions = [Lease.token == token, *([Lease.reserved_bytes.is_not(None)] if alone else [])]
-    released = _release(conditions, outcome=literal("requeued", Text))
-    cancelled = Job.cancel_requested_at.is_not(None)
-    changed = moved(
-        [JobState.QUEUED, JobState.CANCELLED],
-        Job.id == released.c.job_id,
-        state=case((cancelled, JobState.CANCELLED.value), else_=JobState.QUEUED.value),
-        values={
-            "finished_at": case((cancelled, func.now()), else_=null()),
-            "node": None,
-            "gpu_uuids": [],
-            **({"exclusive": True} if alone else {}),
-        },
-    )
-    return announce(changed, event="job.requeued", actor=actor, message=message)
+    return _given_back(conditions, actor=actor, message=message, values={"exclusive": True} if alone else {})
+
+
+def take_back(*, actor: str) -> Select[Any]:
+    """Take away granted leases that no worker took up in time, or whose node has stopped. Nothing ran, so it counts as
+    no lost attempt.
+    """
+    stopped = exists().where(Node.name == Lease.node, Node.stopped_at.is_not(None))
+    conditions = [Lease.claimed_at.is_(None), or_(expired(), stopped)]
+    return _given_back(conditions, actor=actor, message="its worker did not take it up", values={})
 
 
 def lose(condition: ColumnElement[bool], *, max_lost_attempts: int, actor: str, message: str) -> Select[Any]:
@@ -200,8 +198,13 @@ def lose(condition: ColumnElement[bool], *, max_lost_attempts: int, actor: str, 
 
 
 def expired() -> ColumnElement[bool]:
-    """For `lose`: leases whose worker was not heard of in time."""
+    """Leases whose worker was not heard of in time."""
     return Lease.expires_at < func.now()
+
+
+def abandoned() -> ColumnElement[bool]:
+    """For `lose`: attempts that were under way and whose worker was not heard of in time."""
+    return and_(expired(), Lease.claimed_at.is_not(None))
 
 
 def of_token(token: UUID) -> ColumnElement[bool]:
@@ -271,6 +274,26 @@ def offsets(token: UUID) -> Select[int, int, int]:
 def describe(job_id: UUID, **values: Any) -> Update:
     """Change what a running job shows of itself (progress, versions). Guard it with `advance` in its transaction."""
     return update(Job).where(Job.id == job_id).values(version=Job.version + 1, changed_at=func.now(), **values)
+
+
+def _given_back(
+    conditions: Sequence[ColumnElement[bool]], *, actor: str, message: str, values: dict[str, Any]
+) -> Select[Any]:
+    """End matching live leases; their jobs wait again, or are cancelled if that was asked."""
+    released = _release(conditions, outcome=literal("requeued", Text))
+    cancelled = Job.cancel_requested_at.is_not(None)
+    changed = moved(
+        [JobState.QUEUED, JobState.CANCELLED],
+        Job.id == released.c.job_id,
+        state=case((cancelled, JobState.CANCELLED.value), else_=JobState.QUEUED.value),
+        values={
+            "finished_at": case((cancelled, func.now()), else_=null()),
+            "node": None,
+            "gpu_uuids": [],
+            **values,
+        },
+    )
+    return announce(changed, event="job.requeued", actor=actor, message=message)
 
 
 def _release(conditions: Sequence[ColumnElement[bool]], *, outcome: ColumnElement[str]) -> Any:

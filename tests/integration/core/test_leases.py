@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gpulab.states import FailureCause, JobState
 from models import Job, JobEvent, Lease
-from models.statements import jobs, leases
+from models.statements import jobs, leases, nodes
 
 Execute = Callable[[Any], list[Any]]
 MakeLease = Callable[..., tuple[UUID, UUID]]
@@ -83,14 +83,14 @@ def test_database_refuses_a_second_live_lease(execute: Execute, make_lease: Make
 
 def test_expired_lease_goes_back_to_the_queue(execute: Execute, make_lease: MakeLease) -> None:
     job, _ = make_lease(lease_seconds=-1)
-    assert [row["id"] for row in execute(lose(leases.expired()))] == [job]
+    assert [row["id"] for row in execute(lose(leases.abandoned()))] == [job]
     assert state_of(execute, job) == "queued"
-    assert execute(lose(leases.expired())) == []
+    assert execute(lose(leases.abandoned())) == []
 
 
 def test_live_lease_is_not_rescued(execute: Execute, make_lease: MakeLease) -> None:
     job, _ = make_lease()
-    assert execute(lose(leases.expired())) == []
+    assert execute(lose(leases.abandoned())) == []
     assert state_of(execute, job) == "running"
 
 
@@ -118,6 +118,36 @@ def test_leaving_worker_gives_back_without_counting(execute: Execute, make_lease
     execute(leases.requeue(token, actor="node:n1", message="leaving"))
     row = execute(select(Job.state, Job.lost_attempts).where(Job.id == job))[0]
     assert (row["state"], row["lost_attempts"]) == ("queued", 0)
+
+
+def test_lease_that_nobody_took_up_is_given_to_the_next_and_counts_as_no_loss(
+    execute: Execute, make_lease: MakeLease
+) -> None:
+    job, _ = make_lease(claimed=False, lease_seconds=-1)
+    for _ in range(4):
+        assert execute(lose(leases.abandoned())) == []
+        assert [row["id"] for row in execute(leases.take_back(actor="scheduler"))] == [job]
+        row = execute(select(Job.state, Job.lost_attempts, Job.node).where(Job.id == job))[0]
+        assert tuple(row.values()) == ("queued", 0, None)
+        make_lease(job_id=job, claimed=False, lease_seconds=-1)
+
+
+def test_lease_of_a_node_that_stopped_is_taken_back_at_once_unless_it_is_claimed(
+    execute: Execute, make_lease: MakeLease, node: str
+) -> None:
+    waiting, token = make_lease(claimed=False)
+    make_lease()
+    assert execute(leases.take_back(actor="scheduler")) == []
+    execute(nodes.leave(node))
+    assert [row["id"] for row in execute(leases.take_back(actor="scheduler"))] == [waiting]
+    assert execute(leases.claim(waiting, token, actor="node:n1", lease_seconds=9)) == []
+
+
+def test_lease_taken_back_ends_a_job_that_was_asked_to_end(execute: Execute, make_lease: MakeLease) -> None:
+    job, _ = make_lease(claimed=False, lease_seconds=-1)
+    execute(update(Job).where(Job.id == job).values(cancel_requested_at=func.now()))
+    execute(leases.take_back(actor="scheduler"))
+    assert state_of(execute, job) == "cancelled"
 
 
 @pytest.mark.parametrize("claimed", [False, True])

@@ -1,18 +1,17 @@
 """The migrations lead to the tables that the programs use, also where a lab has data, and back."""
 
-import ast
+import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy.exc import OperationalError
 
-from migrations import __main__ as program
-from migrations import settings
+from migrations import steps
 from migrations.__main__ import upgrade
 from migrations.settings import config
 from models import Base
@@ -72,38 +71,68 @@ def test_migration_that_gets_no_lock_lets_the_others_pass_and_is_tried_again(
     connection: Connection, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     to(connection, "0002")
-    monkeypatch.setattr(settings, "LOCK_TIMEOUT_MILLISECONDS", 50)
+    monkeypatch.setattr(steps, "LOCK_TIMEOUT_MILLISECONDS", 50)
     passed: list[object] = []
 
     def pause(_seconds: float) -> None:
         # What a long report of somebody else's would have kept waiting behind the migration.
         with psycopg.connect(empty_database_url, autocommit=True) as other:
             other.execute("SET lock_timeout = '5s'")
-            passed.append(other.execute("SELECT count(*) FROM jobs").fetchone())
+            passed.append(other.execute("SELECT count(*) FROM users").fetchone())
         if len(passed) == 2:
             reader.rollback()
 
     with psycopg.connect(empty_database_url) as reader:
-        reader.execute("SELECT count(*) FROM jobs")
-        monkeypatch.setattr(program.time, "sleep", pause)
+        reader.execute("SELECT count(*) FROM users")
+        monkeypatch.setattr(steps.time, "sleep", pause)
         upgrade(connection)
     assert len(passed) == 2
     assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
-    for found in ast.walk(tree):
-        if isinstance(found, ast.Call) and isinstance(found.func, ast.Attribute) and found.func.attr == name:
-            yield found
+def test_migration_that_never_gets_its_lock_gives_up_and_says_so(
+    connection: Connection, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to(connection, "0002")
+    monkeypatch.setattr(steps, "LOCK_TIMEOUT_MILLISECONDS", 10)
+    monkeypatch.setattr(steps, "PATIENCE_SECONDS", 0.0)
+    with psycopg.connect(empty_database_url) as reader:
+        reader.execute("SELECT count(*) FROM users")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            upgrade(connection)
+        reader.rollback()
+        upgrade(connection)
+    assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_indexes_of_tables_that_hold_rows_are_built_concurrently() -> None:
-    """From the version on that first ran somewhere; those before are made with their tables."""
-    for path in sorted((settings.FOLDER / "versions").glob("*.py")):
-        if path.name[:4] <= "0008":
-            continue
-        body = next(node for node in ast.parse(path.read_text()).body if getattr(node, "name", None) == "upgrade")
-        new = {ast.literal_eval(call.args[0]) for call in calls(body, "create_table")}
-        for call in calls(body, "create_index"):
-            concurrently = any(keyword.arg == "postgresql_concurrently" for keyword in call.keywords)
-            assert ast.literal_eval(call.args[1]) in new or concurrently, f"{Path(path).name}: {ast.unparse(call)}"
+def test_index_whose_building_was_cut_off_is_built_anew(connection: Connection) -> None:
+    to(connection, "0002")
+    connection.execute(text("CREATE INDEX ix_jobs_shared ON jobs (id) WHERE state = 'never'"))
+    connection.execute(text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_jobs_shared'::regclass"))
+    upgrade(connection)
+    assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_jobs_shared'::regclass"
+    assert connection.execute(text(valid)).scalar_one()
+
+
+def test_statements_keep_nobody_waiting_while_they_look_through_rows(connection: Connection) -> None:
+    """On tables that hold rows: indexes are built beside the writers, constraints are checked after they are made."""
+    to(connection, "0001")
+    said: list[str] = []
+    event.listen(connection, "before_cursor_execute", lambda *given: said.append(" ".join(given[2].split())))
+    upgrade(connection)
+    new: set[str] = set()
+    wrong = []
+    for statement in said:
+        if statement.startswith("UPDATE alembic_version"):
+            new = set()
+        elif made := re.match(r"CREATE TABLE (\w+)", statement):
+            new.add(made[1])
+        elif index := re.match(r"CREATE (?:UNIQUE )?INDEX (CONCURRENTLY)?.* ON (\w+)", statement):
+            wrong += [] if index[1] or index[2] in new else [statement]
+        elif "ADD CONSTRAINT" in statement:
+            wrong += [] if re.search("NOT VALID|USING INDEX", statement) else [statement]
+        elif re.search(r"SET NOT NULL|ALTER COLUMN \w+ TYPE", statement):
+            wrong.append(statement)
+    assert len(said) > 100
+    assert wrong == []

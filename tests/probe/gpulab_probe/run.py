@@ -1,6 +1,7 @@
 """What the probe does."""
 
 import ctypes
+import fcntl
 import json
 import os
 import subprocess
@@ -15,6 +16,8 @@ from gpulab_probe.spec import ProbeResult, ProbeSpec
 
 def run(spec: ProbeSpec, run: Run) -> ProbeResult:
     print(f"probe begins; GPUs [{os.environ.get('CUDA_VISIBLE_DEVICES')}]", flush=True)  # noqa: T201 - for output.log
+    if spec.alone_in is not None:
+        _be_alone(Path(spec.alone_in))
     first, total = _resume(run)
     if spec.child:
         _start_stubborn_child()
@@ -33,6 +36,14 @@ def run(spec: ProbeSpec, run: Run) -> ProbeResult:
     if spec.steps:
         run.table("steps", ["total"], [[total]])
     return ProbeResult(total=total, resumed_from=first)
+
+
+def _be_alone(folder: Path) -> None:
+    """Lock a file named by the job, whose id begins the name of the run directory, until this process ends."""
+    name, _, attempt = Path.cwd().name.rpartition("-")
+    file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.write(file, f"{attempt}\n".encode())
 
 
 def _resume(run: Run) -> tuple[int, int]:

@@ -24,6 +24,8 @@ class ProbeSpec(Spec):
     """How it ends after the last step."""
     snapshot: bool = False
     """Keep the allocator's snapshots of a small training that somebody might have done."""
+    alone_in: str | None = None
+    """A folder in which the run locks a file of its job's; it fails where another process of the job holds that."""
     dataset: str | None = None
     """A data set it asks for."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)] | None = None
