@@ -31,6 +31,7 @@ NAMES = (
     "polling",
     "following",
     "planning",
+    "fleet",
     "memory",
     "screen",
 )

@@ -31,13 +31,6 @@ def spawn(
     the parent, which then stops its children in order. `account` runs the child as that user (root only).
     """
     parent = os.getpid()
-
-    def die_with_parent() -> None:
-        # Runs after the change of user, which would clear the setting.
-        _libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)  # the parent died before the kernel knew
-
     return subprocess.Popen(
         [str(part) for part in argv],
         stdin=subprocess.DEVNULL,
@@ -46,11 +39,19 @@ def spawn(
         env=env,
         cwd=cwd,
         start_new_session=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509  # one system call; nothing here takes a lock
+        # Runs after the change of user, which would clear the setting.
+        preexec_fn=lambda: die_with_parent(parent, death_signal),  # noqa: PLW1509  # one system call, no lock
         user=account.pw_uid if account else None,
         group=account.pw_gid if account else None,
         extra_groups=[] if account else None,
     )
+
+
+def die_with_parent(parent: int, death_signal: signal.Signals) -> None:
+    """In a new child of `parent`: get that signal when it dies."""
+    _libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)  # the parent died before the kernel knew
 
 
 def stop_process(process: "subprocess.Popen[bytes]", *steps: tuple[signal.Signals, float]) -> int:

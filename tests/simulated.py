@@ -1,0 +1,87 @@
+"""A lab whose machines are those of `tests.nodes`, and what must never be found in its database."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+
+from gpulab.child_process import spawn
+from tests.fakes.nvml import FakeNvml, build_library
+from tests.lab import ROOT, Lab, wait_until
+
+COUNT = 20
+GPUS = 4
+Rows = list[tuple[Any, ...]]
+
+
+class SimulatedLab(Lab):
+    """Everything real but the machines' jobs and drivers."""
+
+    def __init__(self, folder: Path, *, durable: bool = False, scheduler: str = "scheduler", **settings: str) -> None:
+        library = build_library(folder)
+        own = {
+            **FakeNvml(folder, library).env,
+            "FAKE_NVML_LIBRARY": str(library),
+            # Sixty readings a second of one /proc are work enough.
+            "GPULAB_SAMPLE_HZ": "1",
+            "GPULAB_SHIP_SECONDS": "0.2",
+            "GPULAB_LEASE_SECONDS": "30",
+            "GPULAB_HEARTBEAT_SECONDS": "5",
+            **settings,
+        }
+        super().__init__(folder, settings=own, durable=durable)
+        self._scheduler = scheduler
+
+    def start_all(self, *, count: int = COUNT, gpus: int = GPUS, seconds: float) -> Self:
+        """Bring up the lab with so many machines, whose jobs take so long."""
+        self.postgres.start()
+        self.redis.start()
+        self.call("migrations")
+        self.call("api.admin", "--token-file", str(self.folder / "admin.token"))
+        self.spawn("scheduler", module=self._scheduler)
+        self.spawn("api")
+        numbers = {"--count": count, "--gpus": gpus, "--seconds": seconds, "--folder": self.folder / "nodes"}
+        arguments = [str(part) for pair in numbers.items() for part in pair]
+        with self.log("nodes").open("ab") as log:
+            self.processes["nodes"] = spawn(
+                [sys.executable, "-m", "tests.nodes", *arguments],
+                log=log, death_signal=signal.SIGTERM, env=self.environment, cwd=ROOT,
+            )  # fmt: skip
+        self.wait_ready()
+
+        def up() -> int:
+            self.check_alive()
+            return len([node for node in self.client.get("/v1/nodes").json()["items"] if node["state"] == "up"])
+
+        wait_until(lambda: up() == count, timeout_seconds=90, what="every machine joins")
+        return self
+
+    def unfinished(self) -> int:
+        with psycopg.connect(self.postgres.url) as session:
+            row = session.execute("SELECT count(*) FROM jobs WHERE finished_at IS NULL").fetchone()
+        return int(row[0]) if row else 0
+
+
+def doubled(session: psycopg.Connection[Any]) -> Rows:
+    """Jobs with two verdicts, an attempt that started twice, or two leases at one time."""
+    return session.execute(
+        "SELECT job_id, 'verdicts' FROM job_events WHERE to_state IN ('succeeded', 'failed', 'cancelled')"
+        " GROUP BY job_id HAVING count(*) > 1"
+        " UNION ALL SELECT job_id, 'starts' FROM job_events WHERE type = 'job.started'"
+        " GROUP BY job_id, attempt HAVING count(*) > 1"
+        " UNION ALL SELECT one.job_id, 'leases' FROM leases AS one JOIN leases AS two ON two.job_id = one.job_id"
+        " AND two.attempt > one.attempt AND two.granted_at < coalesce(one.released_at, 'infinity')"
+    ).fetchall()
+
+
+def overfull(session: psycopg.Connection[Any]) -> Rows:
+    """GPUs that at some grant held more than they have; a lease without a number holds the whole of each."""
+    return session.execute(
+        "SELECT gpu.uuid, grants.granted_at FROM leases AS grants, gpus AS gpu, leases AS held"
+        " WHERE gpu.uuid = ANY (grants.gpu_uuids) AND gpu.uuid = ANY (held.gpu_uuids)"
+        " AND held.granted_at <= grants.granted_at AND coalesce(held.released_at, 'infinity') > grants.granted_at"
+        " GROUP BY gpu.uuid, gpu.memory_total_bytes, grants.granted_at"
+        " HAVING sum(coalesce(held.reserved_bytes, gpu.memory_total_bytes)) > gpu.memory_total_bytes"
+    ).fetchall()
