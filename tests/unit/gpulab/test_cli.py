@@ -313,6 +313,19 @@ def test_experiment_shows_fields_with_bounds_and_sentences(run: Callable[..., Ra
     assert re.search(r"^loss +nat +min +Training loss\.$", out, re.MULTILINE)
 
 
+def test_drain_waits_until_nothing_runs_on_the_machine(
+    run: Callable[..., Ran], stub: StubLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = stub.nodes[0] | {"state": "draining"}
+    idle = busy | {"slots_used": 0, "gpus": [busy["gpus"][0] | {"memory_reserved_bytes": 0}]}
+    looks = iter([[busy | {"slots_used": 0}], [busy | {"gpus": idle["gpus"]}], [idle]])
+    monkeypatch.setattr("gpulab.cli.nodes.time.sleep", lambda _: setattr(stub, "nodes", next(looks)))
+    ran = run("nodes", "drain", "node-1", "--wait")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("node-1  draining, 0 of 2 slots")
+    assert next(looks, None) is None
+
+
 def test_nodes_show_what_was_not_measured_as_unknown(run: Callable[..., Ran]) -> None:
     out = run("nodes").out
     assert "node-1  up, 1 of 2 slots, 1 GPUs" in out
