@@ -3,6 +3,8 @@
 from typing import Any
 
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 WATCHFUL: dict[str, Any] = {
@@ -13,6 +15,8 @@ WATCHFUL: dict[str, Any] = {
     "tcp_user_timeout": 15_000,
 }
 """A cut network says nothing: without these a connection waits for a quarter of an hour. Unix sockets ignore them."""
+DATABASE_AWAY = (DBAPIError, PoolTimeoutError)
+"""The database cannot be reached, or so slowly that threads waited in vain for one of the pool's connections."""
 OPTIONS: dict[str, Any] = {
     "pool_pre_ping": False,
     # Each statement is planned once a connection; psycopg prepares it on its second use.

@@ -173,9 +173,9 @@ class Scheduler:
         )
         with self._engine.begin() as connection:
             for row in connection.execute(statement).mappings().all():
-                log.warning("lease.expired", job_id=str(row["id"]), attempt=row["attempt"], state=row["state"])
+                log.warning("lease.expired", **_told(row))
             for row in connection.execute(leases.take_back(actor="scheduler")).mappings().all():
-                log.info("lease.taken_back", job_id=str(row["id"]), attempt=row["attempt"], state=row["state"])
+                log.info("lease.taken_back", **_told(row))
 
     def ring_again(self) -> None:
         """A message may have been lost with Redis; the lease knows better."""
@@ -221,6 +221,10 @@ class Scheduler:
             ring(self._celery, node=node, job_id=job_id, token=token, expires_seconds=self._settings.lease_seconds)
         except (BrokerError, OSError) as error:
             log.warning("doorbell.failed", job_id=str(job_id), node=node, reason=_first_line(error))
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"job_id": str(row["id"]), "attempt": row["attempt"], "state": row["state"], "node": row["from_node"]}
 
 
 def _first_line(error: BaseException) -> str:

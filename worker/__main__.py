@@ -4,8 +4,8 @@ import sys
 
 import structlog
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
 
+from models.database import DATABASE_AWAY
 from models.logs import configure_logs
 from models.settings import NodeSettings
 from worker.agent import NodeRefusedError
@@ -21,7 +21,7 @@ def main() -> int:
     except (NodeTakenError, NodeRefusedError, ValidationError) as error:
         log.error("worker.refused", reason=str(error))  # noqa: TRY400 - one line says it all
         return 2
-    except DBAPIError as error:
+    except DATABASE_AWAY as error:
         log.error("database.away", reason=first_line(error))  # noqa: TRY400 - whoever keeps us alive tries again
         return 1
     return 0

@@ -17,11 +17,10 @@ from uuid import UUID
 import psycopg
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from experiments.inventory import available_datasets
 from models.channels import CANCEL, YIELD
-from models.database import WATCHFUL
+from models.database import DATABASE_AWAY, WATCHFUL
 from models.settings import NodeSettings
 from models.statements import leases, node_tokens, nodes
 from worker.attempt import Order
@@ -63,7 +62,7 @@ class Agent:
 
     def leave(self) -> None:
         """Tell the lab to give this node nothing more; leases that it holds are renewed until `stop`."""
-        with suppress(DBAPIError), self._engine.begin() as connection:
+        with suppress(*DATABASE_AWAY), self._engine.begin() as connection:
             connection.execute(nodes.leave(self._settings.node))
 
     def stop(self) -> None:
@@ -120,7 +119,7 @@ class Agent:
         while not self._stop.is_set():
             try:
                 self._serve()
-            except (psycopg.Error, DBAPIError) as error:
+            except (psycopg.Error, *DATABASE_AWAY) as error:
                 log.warning("agent.database_away", reason=first_line(error))
                 self._stop.wait(0.5)
 

@@ -10,9 +10,8 @@ import structlog
 from celery import Celery, Task
 from celery.signals import worker_ready, worker_shutting_down
 from obstore.exceptions import BaseError as StoreError
-from sqlalchemy.exc import DBAPIError
 
-from models.database import sync_engine
+from models.database import DATABASE_AWAY, sync_engine
 from models.doorbell import ESTIMATE_TASK, RETAIN_TASK, RUN_TASK, celery_app, queue_of
 from models.settings import NodeSettings
 from models.store import open_store
@@ -52,7 +51,7 @@ class Worker:
         gpus = len(self._nvml.gpus()) if isinstance(self._nvml, Nvml) else 0
         self._threads = settings.slots + THREADS_PER_GPU * gpus
         self._sampler = Sampler(self._nvml, hz=settings.sample_hz)
-        engine = sync_engine(settings.sqlalchemy_url, pool_size=max(5, settings.slots + 2))
+        engine = sync_engine(settings.sqlalchemy_url)
         store = open_store(settings.artifacts_url)
         self._zygote = Zygote()
         self._constants = GpuConstants(settings, engine, self._nvml, self._zygote)
@@ -103,7 +102,7 @@ def _register(app: Celery, supervisor: Supervisor, estimator: Estimator, retenti
     def run_job(_task: Task, job_id: str, token: str) -> None:
         try:
             supervisor.run(UUID(job_id), UUID(token))
-        except DBAPIError as error:
+        except DATABASE_AWAY as error:
             # The lease knows: an unclaimed one is rung again, a claimed one expires or is found in its directory.
             log.warning("task.database_away", job_id=job_id, reason=first_line(error))
         except Exception:
@@ -122,7 +121,7 @@ def _register(app: Celery, supervisor: Supervisor, estimator: Estimator, retenti
 def _sweep(retention: Retention) -> None:
     try:
         log.info("retention.swept", **retention.sweep())
-    except (DBAPIError, StoreError) as error:
+    except (*DATABASE_AWAY, StoreError) as error:
         # What is left is deleted the next time.
         log.warning("retention.stopped", reason=first_line(error))
 

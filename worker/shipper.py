@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, func, insert, select
 
 from experiments.contract import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER, OUTPUT_FILE, RECORDS_FILE, SAMPLES_FILE
 from models.channels import DATA
-from models.series import LogChunk, MetricChunk, Phase, SampleChunk
+from models.series import LogChunk, Phase, SampleChunk
 from models.statements import leases, series
 
 MOST_BYTES = 4 * 2**20
@@ -40,10 +40,22 @@ class Offsets(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Series:
+    steps: list[int] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    def add(self, step: int, time: float, value: float) -> None:
+        self.steps.append(step)
+        self.times.append(time)
+        self.values.append(value)
+
+
+@dataclass(slots=True)
 class _Batch:
     """What one turn found, sorted by the table it belongs to."""
 
-    metrics: dict[str, list[tuple[int, float, float]]] = field(default_factory=lambda: defaultdict(list))
+    metrics: dict[str, _Series] = field(default_factory=lambda: defaultdict(_Series))
     samples: dict[tuple[str, str | None], list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     phases: list[tuple[float, str]] = field(default_factory=list)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -80,7 +92,7 @@ class Shipper:
 
         Raises:
             LeaseGoneError: stop; the attempt is over.
-            sqlalchemy.exc.DBAPIError: the database is away; call again later, nothing is lost.
+            DATABASE_AWAY: the database is away; call again later, nothing is lost.
         """
         before = self._offsets or self._resume()
         records, records_end = _lines(self._folder / RECORDS_FILE, before.records)
@@ -116,7 +128,11 @@ class Shipper:
         attempt = moved.attempt
         own = {"job_id": self._job_id, "attempt": attempt}
         if batch.metrics:
-            connection.execute(insert(MetricChunk), [own | _metric_row(n, p) for n, p in batch.metrics.items()])
+            rows = [
+                series.metric_chunk(self._job_id, attempt, name, steps=of.steps, times=of.times, values=of.values)
+                for name, of in batch.metrics.items()
+            ]
+            connection.execute(series.keep_metrics(), rows)
         if batch.samples:
             connection.execute(insert(SampleChunk), [own | _sample_row(k, r) for k, r in batch.samples.items()])
         if batch.phases:
@@ -203,7 +219,7 @@ def _sort(records: list[dict[str, Any]], samples: list[dict[str, Any]]) -> _Batc
             case "metric":
                 time, step = record["time"], record["step"]
                 for name, value in record["values"].items():
-                    batch.metrics[name].append((step, time, float(value)))
+                    batch.metrics[name].add(step, time, float(value))
             case "progress":
                 batch.progress = record
             case "phase":
@@ -226,11 +242,6 @@ def _sort(records: list[dict[str, Any]], samples: list[dict[str, Any]]) -> _Batc
 def _bytes_sample(record: dict[str, Any]) -> dict[str, Any]:
     values = {name: value for name, value in record.items() if name.endswith("_bytes")}
     return {"time": record["time"], "values": values, "reasons": {}}
-
-
-def _metric_row(name: str, points: list[tuple[int, float, float]]) -> dict[str, Any]:
-    steps, times, values = zip(*points, strict=True)
-    return {"name": name, "steps": list(steps), "times": list(times), "values": list(values)}
 
 
 def _sample_row(key: tuple[str, str | None], samples: list[dict[str, Any]]) -> dict[str, Any]:

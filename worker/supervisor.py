@@ -19,11 +19,11 @@ import structlog
 from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
 from experiments.contract import SPEC_FILE
 from experiments.run_directory import place_checkpoint
 from gpulab.states import FailureCause, JobState
+from models.database import DATABASE_AWAY
 from models.settings import NodeSettings
 from models.statements import estimates, leases, remarks, series
 from worker import advice
@@ -35,7 +35,7 @@ from worker.shipper import LeaseGoneError, Shipper, last_record
 from worker.zygote import JobProcess, Zygote
 
 RETRY_SECONDS = 1.0
-AWAY = (DBAPIError, StoreError)
+AWAY = (*DATABASE_AWAY, StoreError)
 """The database or the object store can't be reached now; what was to be written is safe in the directory."""
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
 
@@ -89,7 +89,7 @@ class Supervisor:
     def recover(self, job_id: UUID, token: UUID, attempt: int) -> None:
         """Ship what a killed worker left in a run directory, and give the verdict it could not give."""
         folder = run_folder(self._settings.runs_folder, job_id, attempt)
-        with structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=attempt):
+        with structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=attempt, node=self._settings.node):
             shipper = self._shipper(folder, token, job_id)
             try:
                 while shipper.turn():
@@ -240,7 +240,7 @@ class Supervisor:
         try:
             with self._engine.begin() as connection:
                 connection.execute(remarks.warn(token, event=event, actor=self._actor, message=message))
-        except DBAPIError as error:
+        except DATABASE_AWAY as error:
             log.warning("warning.not_written", reason=first_line(error))
 
     def _ship(self, shipper: Shipper) -> float:

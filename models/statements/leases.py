@@ -174,7 +174,9 @@ def take_back(*, actor: str) -> Select[Any]:
 
 
 def lose(condition: ColumnElement[bool], *, max_lost_attempts: int, actor: str, message: str) -> Select[Any]:
-    """Take matching live leases away. The jobs wait again, are cancelled if that was asked, or fail if lost often."""
+    """Take matching live leases away, each from `from_node`. The jobs wait again, are cancelled if that was asked, or
+    fail if lost often.
+    """
     released = _release([condition], outcome=literal("lost", Text))
     cancelled = Job.cancel_requested_at.is_not(None)
     hopeless = Job.lost_attempts + 1 >= max_lost_attempts
@@ -193,6 +195,7 @@ def lose(condition: ColumnElement[bool], *, max_lost_attempts: int, actor: str, 
             "node": None,
             "gpu_uuids": [],
         },
+        returning=[released.c.node.label("from_node")],
     )
     return announce(changed, event="job.lost", actor=actor, message=message)
 
@@ -292,6 +295,7 @@ def _given_back(
             "gpu_uuids": [],
             **values,
         },
+        returning=[released.c.node.label("from_node")],
     )
     return announce(changed, event="job.requeued", actor=actor, message=message)
 
@@ -301,7 +305,7 @@ def _release(conditions: Sequence[ColumnElement[bool]], *, outcome: ColumnElemen
         update(Lease)
         .where(LIVE, *conditions)
         .values(released_at=func.now(), outcome=outcome)
-        .returning(Lease.job_id)
+        .returning(Lease.job_id, Lease.node)
         .cte("released")
     )
 

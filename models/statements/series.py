@@ -1,10 +1,11 @@
 """Reading what runs recorded, and taking back what a resumed attempt records again."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, cast, delete, func, select, text
+from sqlalchemy import BigInteger, Select, Text, bindparam, cast, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import Delete, Insert
 
@@ -26,6 +27,22 @@ def metric_chunks(job_id: UUID, names: Sequence[str] | None = None) -> Select[*t
     if names is not None:
         statement = statement.where(MetricChunk.name == func.any(names))
     return statement.order_by(MetricChunk.name, MetricChunk.id)
+
+
+def keep_metrics() -> Insert:
+    """Rows of chunks, to be executed with `metric_chunk` of each."""
+    columns = MetricChunk.__table__.c
+    plain = {name: bindparam(name, type_=columns[name].type) for name in ("job_id", "attempt", "name")}
+    arrays = {name: cast(bindparam(name, type_=Text), columns[name].type) for name in ("steps", "times", "values")}
+    return insert(MetricChunk).values(plain | arrays)
+
+
+def metric_chunk(
+    job_id: UUID, attempt: int, name: str, *, steps: Sequence[int], times: Sequence[float], values: Sequence[float]
+) -> dict[str, Any]:
+    """One row for `keep_metrics`. Each array travels as one text: the driver would format it number by number."""
+    arrays = {"steps": steps, "times": times, "values": values}
+    return {"job_id": job_id, "attempt": attempt, "name": name, **{key: _array(of) for key, of in arrays.items()}}
 
 
 def take_back_metrics(job_id: UUID, after_time: float) -> tuple[Any, Delete]:
@@ -110,3 +127,8 @@ def _upsert(table: type[Artifact] | type[Checkpoint], values: dict[str, Any], ke
     statement = insert(table).values(**values)
     changes = {name: statement.excluded[name] for name in values if name not in key}
     return statement.on_conflict_do_update(index_elements=list(key), set_={**changes, "created_at": func.now()})
+
+
+def _array(numbers: Sequence[float]) -> str:
+    """As PostgreSQL writes an array: JSON's digits give every number back to the bit, and NaN and Infinity by name."""
+    return "{" + json.dumps(numbers)[1:-1] + "}"

@@ -83,7 +83,7 @@ def test_database_refuses_a_second_live_lease(execute: Execute, make_lease: Make
 
 def test_expired_lease_goes_back_to_the_queue(execute: Execute, make_lease: MakeLease) -> None:
     job, _ = make_lease(lease_seconds=-1)
-    assert [row["id"] for row in execute(lose(leases.abandoned()))] == [job]
+    assert [(row["id"], row["from_node"]) for row in execute(lose(leases.abandoned()))] == [(job, "n1")]
     assert state_of(execute, job) == "queued"
     assert execute(lose(leases.abandoned())) == []
 

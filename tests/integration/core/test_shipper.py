@@ -8,13 +8,14 @@ from uuid import UUID
 
 import pytest
 from obstore.store import LocalStore
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, create_engine, event, select
 from sqlalchemy.exc import OperationalError
 
 from experiments.run_directory import RunDirectory
 from models import Artifact, Checkpoint, LogChunk, MetricChunk, Phase, SampleChunk
 from models.statements import leases, series
 from worker.shipper import LeaseGoneError, Shipper, last_record
+from worker.supervisor import AWAY
 
 Execute = Callable[[Any], list[Any]]
 
@@ -45,6 +46,20 @@ class Setting:
 @pytest.fixture
 def setting(engine: Engine, execute: Execute, make_lease: Callable[..., tuple[UUID, UUID]], tmp_path: Path) -> Setting:
     return Setting(engine, execute, make_lease(), tmp_path)
+
+
+def test_database_whose_connections_are_all_taken_counts_as_away_and_nothing_is_lost(
+    setting: Setting, database_url: str
+) -> None:
+    url = database_url.replace("postgresql://", "postgresql+psycopg://")
+    setting.engine = create_engine(url, pool_size=1, max_overflow=0, pool_timeout=0.01)
+    setting.run.metrics(1, {"loss": 0.5})
+    shipper = setting.shipper()
+    with setting.engine.connect(), pytest.raises(AWAY):
+        shipper.turn()
+    assert shipper.turn()
+    assert setting.steps() == [1]
+    setting.engine.dispose()
 
 
 def test_ships_every_kind_of_record_and_then_nothing(setting: Setting) -> None:
