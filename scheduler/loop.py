@@ -223,7 +223,7 @@ class Scheduler:
             log.warning("doorbell.failed", job_id=str(job_id), node=node, reason=_first_line(error))
 
 
-def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+def _told(row: Any) -> dict[str, Any]:
     return {"job_id": str(row["id"]), "attempt": row["attempt"], "state": row["state"], "node": row["from_node"]}
 
 
