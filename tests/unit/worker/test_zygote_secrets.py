@@ -11,7 +11,11 @@ import worker.zygote as zygote
 
 zygote.PRELOAD.clear()
 zygote.Zygote().warm()
-print(Path(f"/proc/{forkserver._forkserver._forkserver_pid}/environ").read_text())
+environment = Path(f"/proc/{forkserver._forkserver._forkserver_pid}/environ")
+# Empty until the new program has begun.
+while not (found := environment.read_text()):
+    pass
+print(found)
 """
 SECRETS = {
     "DATABASE_URL": "postgresql://lab:kept@db/lab",
