@@ -64,24 +64,42 @@ class SimulatedLab(Lab):
         return int(row[0]) if row else 0
 
 
+DOUBLED = """
+SELECT job_id, 'verdicts' AS what FROM job_events WHERE to_state IN ('succeeded', 'failed', 'cancelled')
+GROUP BY job_id HAVING count(*) > 1
+UNION ALL
+SELECT job_id, 'starts' FROM job_events WHERE type = 'job.started' GROUP BY job_id, attempt HAVING count(*) > 1
+UNION ALL
+SELECT job_id, 'a state left twice' FROM (
+    SELECT job_id, from_state, lag(to_state) OVER (PARTITION BY job_id ORDER BY id) AS before
+    FROM job_events WHERE to_state IS NOT NULL
+) AS moves WHERE from_state IS DISTINCT FROM before
+"""
+OVERFULL = """
+WITH held AS (
+    SELECT unnest(gpu_uuids) AS uuid, reserved_bytes, leased.at AS since, coalesce(min(ended.at), 'infinity') AS until
+    FROM leases
+    JOIN job_events AS leased USING (job_id, attempt)
+    LEFT JOIN job_events AS ended ON ended.job_id = leases.job_id AND ended.attempt = leases.attempt
+        AND ended.from_state IN ('leased', 'running') AND ended.to_state NOT IN ('leased', 'running')
+    WHERE leased.type = 'job.leased'
+    GROUP BY leases.job_id, leases.attempt, leased.at
+)
+SELECT uuid, one.since FROM held AS one JOIN held AS other USING (uuid) JOIN gpus USING (uuid)
+WHERE other.since <= one.since AND other.until > one.since
+GROUP BY uuid, one.since, memory_total_bytes
+HAVING sum(coalesce(other.reserved_bytes, memory_total_bytes)) > memory_total_bytes
+"""
+
+
 def doubled(session: psycopg.Connection[Any]) -> Rows:
-    """Jobs with two verdicts, an attempt that started twice, or two leases at one time."""
-    return session.execute(
-        "SELECT job_id, 'verdicts' FROM job_events WHERE to_state IN ('succeeded', 'failed', 'cancelled')"
-        " GROUP BY job_id HAVING count(*) > 1"
-        " UNION ALL SELECT job_id, 'starts' FROM job_events WHERE type = 'job.started'"
-        " GROUP BY job_id, attempt HAVING count(*) > 1"
-        " UNION ALL SELECT one.job_id, 'leases' FROM leases AS one JOIN leases AS two ON two.job_id = one.job_id"
-        " AND two.attempt > one.attempt AND two.granted_at < coalesce(one.released_at, 'infinity')"
-    ).fetchall()
+    """Jobs with two verdicts, an attempt that started twice, or a state that was left twice."""
+    return session.execute(DOUBLED).fetchall()
 
 
 def overfull(session: psycopg.Connection[Any]) -> Rows:
-    """GPUs that at some grant held more than they have; a lease without a number holds the whole of each."""
-    return session.execute(
-        "SELECT gpu.uuid, grants.granted_at FROM leases AS grants, gpus AS gpu, leases AS held"
-        " WHERE gpu.uuid = ANY (grants.gpu_uuids) AND gpu.uuid = ANY (held.gpu_uuids)"
-        " AND held.granted_at <= grants.granted_at AND coalesce(held.released_at, 'infinity') > grants.granted_at"
-        " GROUP BY gpu.uuid, gpu.memory_total_bytes, grants.granted_at"
-        " HAVING sum(coalesce(held.reserved_bytes, gpu.memory_total_bytes)) > gpu.memory_total_bytes"
-    ).fetchall()
+    """GPUs that at some grant held more than they have; a lease without a number holds the whole of each.
+
+    By the times of events, which are the clock's; those of leases are when their transactions began.
+    """
+    return session.execute(OVERFULL).fetchall()
