@@ -1,7 +1,7 @@
 """A lab that takes submissions all along is restarted, one process after the other: no job is lost, none runs twice."""
 
 import itertools
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from signal import SIGTERM
@@ -19,7 +19,9 @@ from tests.simulated import doubled
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 STEPS = 40
-PAUSE_SECONDS = 0.5
+PAUSE_SECONDS = 0.2
+AHEAD = 4
+"""Jobs of one submitter that wait at once."""
 
 
 class Fleet(Lab):
@@ -99,10 +101,15 @@ class Stream:
 
     def _submit(self, url: str, token: str) -> None:
         with gpulab.Client(url, token, retry_seconds=60) as client:
+            waiting: deque[gpulab.Job] = deque()
             for number in itertools.count():
                 try:
                     spec = {"steps": 2, "alone_in": str(self._folder)}
-                    self.accepted.append(client.submit("probe", spec, name=f"{url}/{number}", tags=[self.tag]).id)
+                    waiting.append(client.submit("probe", spec, name=f"{url}/{number}", tags=[self.tag]))
+                    self.accepted.append(waiting[-1].id)
+                    if len(waiting) > AHEAD:
+                        # No faster than this machine gets them done.
+                        waiting.popleft().wait(timeout=120)
                 except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
                     self.failed.append(error)
                 if self._stop.wait(PAUSE_SECONDS):
@@ -132,7 +139,9 @@ def test_restart_of_everything_under_load(fleet: Fleet, tmp_path: Path, how: str
             fleet.launch(name)
             gate.write_text(str(6 + 2 * step))
             so_far = len(stream.accepted)
-            wait_until(lambda n=so_far: len(stream.accepted) > n + 2, what=f"submissions after {name}")  # type: ignore[misc]
+            wait_until(
+                lambda n=so_far: len(stream.accepted) > n + 2, timeout_seconds=60, what=f"submissions after {name}"
+            )  # type: ignore[misc]
     gate.write_text(str(STEPS))
     assert stream.failed == []
     ids = {*stream.accepted, *long}
