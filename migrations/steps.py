@@ -14,7 +14,7 @@ from alembic.ddl.postgresql import PostgresqlImpl
 from psycopg import errors
 from sqlalchemy import CursorResult, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import CreateIndex
+from sqlalchemy.schema import CreateIndex, DropIndex
 
 LOCK_TIMEOUT_MILLISECONDS = 200
 """Less than PostgreSQL's deadlock_timeout (1 s): where two block each other, the migration gives up, nobody else."""
@@ -35,10 +35,10 @@ class OneByOne(PostgresqlImpl):
     transactional_ddl = False
 
     def _exec(self, construct: Any, *args: Any, **kwargs: Any) -> CursorResult[Any] | None:
-        waits_for_all = isinstance(construct, CreateIndex) and _is_concurrent(construct)
-        if waits_for_all:
+        waits_for_all = isinstance(construct, CreateIndex | DropIndex) and _is_concurrent(construct)
+        if waits_for_all and isinstance(construct, CreateIndex):
             self._drop_unfinished(str(construct.element.name))
-        # Building an index blocks nobody and waits for every transaction that is older than itself.
+        # Building or dropping an index beside the others blocks none of them, and waits for those older than itself.
         self._set_lock_timeout(0 if waits_for_all else LOCK_TIMEOUT_MILLISECONDS)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
@@ -67,5 +67,5 @@ class OneByOne(PostgresqlImpl):
         return self.connection.execute(text(statement), values)
 
 
-def _is_concurrent(construct: CreateIndex) -> bool:
+def _is_concurrent(construct: CreateIndex | DropIndex) -> bool:
     return bool(construct.element.dialect_options["postgresql"]["concurrently"])

@@ -17,10 +17,9 @@ TABLES = ('users', 'tokens', 'browser_sessions')
 
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        _build('ix_jobs_experiment_id', 'jobs', ['experiment', 'id'])
-        _build('ix_audit_events_actor_id', 'audit_events', ['actor', 'id'])
-        op.drop_index('ix_audit_events_actor_id_id', table_name='audit_events', postgresql_concurrently=True, if_exists=True)
+    op.create_index('ix_jobs_experiment_id', 'jobs', ['experiment', 'id'], postgresql_concurrently=True)
+    op.create_index('ix_audit_events_actor_id', 'audit_events', ['actor', 'id'], postgresql_concurrently=True)
+    op.drop_index('ix_audit_events_actor_id_id', table_name='audit_events', postgresql_concurrently=True, if_exists=True)
     op.execute(
         "CREATE FUNCTION tell_people_changed() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN PERFORM pg_notify('gpulab_people', ''); RETURN NULL; END $$"
@@ -33,16 +32,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.get_context().autocommit_block():
-        _build('ix_audit_events_actor_id_id', 'audit_events', ['actor_id', 'id'])
-        op.drop_index('ix_audit_events_actor_id', table_name='audit_events', postgresql_concurrently=True, if_exists=True)
-        op.drop_index('ix_jobs_experiment_id', table_name='jobs', postgresql_concurrently=True, if_exists=True)
+    op.create_index('ix_audit_events_actor_id_id', 'audit_events', ['actor_id', 'id'], postgresql_concurrently=True)
+    op.drop_index('ix_audit_events_actor_id', table_name='audit_events', postgresql_concurrently=True, if_exists=True)
+    op.drop_index('ix_jobs_experiment_id', table_name='jobs', postgresql_concurrently=True, if_exists=True)
     for table in TABLES:
         op.execute(f'DROP TRIGGER people_changed ON {table}')
     op.execute('DROP FUNCTION tell_people_changed()')
-
-
-def _build(name: str, table: str, columns: list[str]) -> None:
-    # An attempt that was interrupted leaves an index behind that nobody uses.
-    op.drop_index(name, table_name=table, postgresql_concurrently=True, if_exists=True)
-    op.create_index(name, table, columns, unique=False, postgresql_concurrently=True)
