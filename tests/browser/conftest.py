@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.scene import Scene
 
@@ -26,6 +26,8 @@ FLAGS = [
         "disable-default-apps",
     )
 ]
+PATIENCE_MILLISECONDS = 15_000
+"""A page that shares two cores with a lab at work may need some seconds."""
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 
 
@@ -48,6 +50,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("needs Chromium: apt-get install chromium")
     if not (ROOT / "dashboard" / "dist" / "index.html").exists():
         pytest.skip("needs the built dashboard: make dashboard")
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield made
@@ -85,7 +88,7 @@ def open_context(browser: Browser, scene: Scene) -> Iterator[Opener]:
             timezone_id="Europe/Berlin",
             locale="en-GB",
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MILLISECONDS)
         if signed_in:
             answer = context.request.post("/v1/session", data={"token": scene.token})
             assert answer.ok, answer.text()

@@ -1,6 +1,8 @@
 """A lab with something to see: two GPUs (a fake driver's), jobs in every state, curves, files, a study."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,16 @@ class Scene(Lab):
 
     def _gated(self, name: str, *, steps: int = 1, **fields: Any) -> str:
         return self.submit("probe-gpu", {"steps": steps, "gate": str(self.gate)}, name=name, **fields)
+
+    @contextmanager
+    def drained(self) -> Iterator[None]:
+        """Nothing new starts meanwhile."""
+        node = f"/v1/nodes/{self.client.get('/v1/nodes').json()['items'][0]['name']}"
+        self.client.post(f"{node}/drain").raise_for_status()
+        try:
+            yield
+        finally:
+            self.client.post(f"{node}/undrain").raise_for_status()
 
     def go_on(self, step: int) -> None:
         """Let the running jobs go on to the step."""

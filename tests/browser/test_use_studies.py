@@ -23,13 +23,14 @@ def test_grid_tells_its_runs_and_memory_before_it_starts(page: Page, scene: Scen
     expect(runs.get_by_text("2 of batch size, 3 seeds each")).to_be_visible()
     expect(runs.get_by_role("row", name=re.compile("^16 .*(MiB|GiB)"))).to_be_visible()
     page.get_by_label("Name", exact=True).fill("two batches")
-    page.get_by_role("button", name="Start 6 runs").click()
-    expect(page.get_by_role("heading", name="two batches")).to_be_visible()
-    study = scene.client.get(f"/v1/studies/{page.url.rpartition('/')[2]}").json()
-    assert study["runs"] == 6
-    assert [cell["cell"]["batch_size"] for cell in study["comparison"]] == [8, 16]
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("Cancelled").first).to_be_visible()
+    with scene.drained():
+        page.get_by_role("button", name="Start 6 runs").click()
+        expect(page.get_by_role("heading", name="two batches")).to_be_visible()
+        study = scene.client.get(f"/v1/studies/{page.url.rpartition('/')[2]}").json()
+        assert study["runs"] == 6
+        assert [cell["cell"]["batch_size"] for cell in study["comparison"]] == [8, 16]
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_text("Cancelled").first).to_be_visible()
     expect(page.get_by_role("button", name="Run what failed again")).to_be_visible()
 
 

@@ -108,7 +108,7 @@ function Runs({ cell }: { cell: CellRead }) {
         {cell.job_ids.map((id, i) => (
           <span key={id}>
             {i > 0 && ", "}
-            <AnchorLink to="/jobs/$id" params={{ id }} size="sm" aria-label={`Run ${i + 1} of ${cell.experiment}`}>
+            <AnchorLink to="/jobs/$id" params={{ id }} size="sm" underline="always" aria-label={`Run ${i + 1} of ${cell.experiment}`}>
               {i + 1}
             </AnchorLink>
           </span>
