@@ -187,7 +187,7 @@ def test_values_of_seed_0_are_the_recorded_ones(tmp_path: Path, cache: Path) -> 
         if name != "rows":
             assert result[name] == pytest.approx(expected, rel=1e-4), name
     for row, expected in zip(result["rows"], EXPECTED["result"]["rows"], strict=True):
-        # Processors add up in different orders; training makes the difference grow a little.
+        # Processors add up in different orders, and batch normalisation blows the difference up: hence a model without.
         assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-3)
 
 

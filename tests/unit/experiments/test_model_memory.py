@@ -84,7 +84,7 @@ def test_checkpointing_keeps_less_for_the_backward_pass(tmp_path: Path) -> None:
         execute(tmp_path / str(on), model="resnet18", batch_size=4, checkpointing=on).saved_activation_bytes
         for on in (False, True)
     )
-    assert again < 0.5 * plain
+    assert again < 0.6 * plain
 
 
 @pytest.mark.parametrize(("optimizer", "states"), [("sgd", 0), ("sgd_momentum", 1), ("adam", 2), ("adamw", 2)])
