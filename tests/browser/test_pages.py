@@ -10,10 +10,13 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT, SHOTS, Opener, listen
 from tests.browser.scene import Scene
+from tests.lab import wait_until
 
 AXE = ROOT / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 MODES = [("light", "desktop"), ("dark", "desktop"), ("light", "phone"), ("dark", "phone")]
 GRAVE = ("serious", "critical")
+ALL_DRAWN = """() => [...document.querySelectorAll(".chart canvas")].every((canvas) =>
+    canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0))"""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class View:
     address: Callable[[dict[str, str]], str]
     words: str
     charts: int = 0
+    report: str | None = None
+    """Words within the frame that shows a report."""
     click: tuple[str, ...] = ()
     """Buttons to press first, for what lies behind them."""
 
@@ -47,7 +52,7 @@ VIEWS = [
     View("studies", lambda _: "/studies", "Dropout on a linear unit"),
     View("study", lambda ids: f"/studies/{ids['study']}", "Runs compared"),
     View("study-grid", lambda ids: f"/studies/{ids['grid']}", "Resumed from"),
-    View("study-report", lambda ids: f"/studies/{ids['study']}?tab=report", "Open alone"),
+    View("study-report", lambda ids: f"/studies/{ids['study']}?tab=report", "Open alone", report="sheet is wrong"),
     View("study-seeds", lambda ids: f"/studies/{ids['grid']}", "How many more", click=("Add seeds",)),
     View("study-new", lambda _: "/studies/new", "From the homework"),
     View("study-new-grid", lambda _: "/studies/new?kind=grid&experiment=train-classifier", "The same in every run"),
@@ -84,6 +89,9 @@ def test_page_shows_what_it_should(mode: tuple[str, Page], scene: Scene, view: V
     expect(page.get_by_text(view.words).first).to_be_visible(timeout=30_000)
     if view.charts:
         expect(page.locator(".chart canvas").nth(view.charts - 1)).to_be_visible()
+        wait_until(lambda: page.evaluate(ALL_DRAWN), what="every chart drawn")
+    if view.report:
+        expect(page.frame_locator("iframe").get_by_text(view.report).first).to_be_visible()
     expect(page.get_by_role("status", name="Loading")).to_have_count(0)
     look(page, name, view.name)
     assert complaints == []
