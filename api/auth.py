@@ -11,7 +11,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPBearer
 
 from api.context import Lab
 from api.credentials import Credential
@@ -25,10 +24,6 @@ SESSION_COOKIE = "gpulab_session"
 CSRF_COOKIE = "gpulab_csrf"
 CSRF_HEADER = "X-CSRF-Token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-bearer_scheme = HTTPBearer(
-    scheme_name="bearer", bearerFormat="glab_…", description="A token of the lab.", auto_error=False
-)
 
 
 @dataclass(frozen=True, slots=True)

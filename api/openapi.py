@@ -42,6 +42,9 @@ IF_NONE_MATCH = {
     "description": "The ETag of what you have.",
     "schema": {"type": "string"},
 }
+SIGNED_IN: dict[str, list[dict[str, list[str]]]] = {"security": [{"bearer": []}, {"session": []}]}
+"""For an operation's `openapi_extra`: a token is asked for."""
+BEARER_SCHEME = {"type": "http", "scheme": "bearer", "bearerFormat": "glab_…", "description": "A token of the lab."}
 SESSION_SCHEME = {
     "type": "apiKey",
     "in": "cookie",
@@ -96,7 +99,7 @@ def _completed(made: dict[str, Any]) -> dict[str, Any]:
         [(Problem, "serialization"), (InvalidField, "serialization")], ref_template="#/components/schemas/{model}"
     )
     schemas |= definitions["$defs"]
-    made["components"]["securitySchemes"]["session"] = SESSION_SCHEME
+    made["components"]["securitySchemes"] = {"bearer": BEARER_SCHEME, "session": SESSION_SCHEME}
     for operations in made["paths"].values():
         for method, operation in operations.items():
             if method == "get" and operation.get("security"):
@@ -111,7 +114,6 @@ def _complete(operation: dict[str, Any]) -> None:
         del responses["422"]
     common: list[type[Refusal]] = [InternalError]
     if operation.get("security"):
-        operation["security"].append({"session": []})
         common += [Unauthenticated, TooManySignIns, TooManyRequests, Unavailable]
     if operation.get("parameters") or operation.get("requestBody"):
         common.append(InvalidRequest)

@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from api import auditing, strict_json
 from api.auth import SAFE_METHODS, authenticate
+from api.openapi import SIGNED_IN
 from api.problems import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType, shortened
 from gpulab.schemas import InvalidField
 
@@ -53,6 +54,12 @@ class LabRoute(APIRoute):
     """Whether parameters that it does not know are let pass."""
     audits_itself: ClassVar[bool] = False
     """Whether its statements write their own events of the audit."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        if not self.is_open:
+            # Told here, and asked for before anything else: as a dependency it would be looked for at each request.
+            options["openapi_extra"] = SIGNED_IN | (options.get("openapi_extra") or {})
+        super().__init__(*arguments, **options)
 
     def get_route_handler(self) -> Handler:
         answer = self._audited(super().get_route_handler())

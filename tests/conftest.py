@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psycopg
@@ -13,6 +13,7 @@ import pytest
 from alembic import command
 from sqlalchemy import create_engine
 
+from gpulab.child_process import tail
 from gpulab.embedded import EmbeddedPostgres, EmbeddedRedis
 from migrations.settings import config
 from models import Base
@@ -36,6 +37,20 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.mkdtemp(prefix="gpulab-tests-")
         os.environ[_TEMPORARY_ROOT] = folder
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the programs of the test's lab said last: their logs are gone when it is read."""
+    report = yield
+    if report.failed:
+        labs = {id(given): given for given in getattr(item, "funcargs", {}).values() if isinstance(given, Lab)}
+        for lab in labs.values():
+            for log in sorted(lab.folder.glob("*.log")):
+                report.sections.append((f"{lab.folder.name}/{log.name}", tail(log, 25)))
+    return report
 
 
 @pytest.fixture(scope="session")

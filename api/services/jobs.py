@@ -49,6 +49,7 @@ COPIED_BY_RETRY = (
 )
 DRY_RUN_WAIT_SECONDS = 3.0
 """How long a dry run is held for its estimate."""
+NOTHING_YET: Mapping[str, None] = dict.fromkeys(column.name for column in Job.__table__.columns)
 SAME_IN_SUMMARY = tuple(column.key for column in jobs.SUMMARY if not column.key.startswith("progress_"))
 
 
@@ -266,10 +267,9 @@ def _digest(order: JobCreate) -> bytes:
 
 def _fresh(values: Mapping[str, Any], row: Row, principal: Principal) -> JobRead:
     """A job just submitted, without reading it back."""
-    nothing = dict.fromkeys((column.name for column in Job.__table__.columns), None)
     return _read(
         {
-            **nothing,
+            **NOTHING_YET,
             "gpu_uuids": [],
             **values,
             "id": row.id,

@@ -7,10 +7,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from gpulab.states import FailureCause, JobState
 from models import Job, JobEvent, Lease
+from models.database import sync_engine
 from models.statements import jobs, leases, nodes
 
 Execute = Callable[[Any], list[Any]]
@@ -86,6 +87,21 @@ def test_expired_lease_goes_back_to_the_queue(execute: Execute, make_lease: Make
     assert [(row["id"], row["from_node"]) for row in execute(lose(leases.abandoned()))] == [(job, "n1")]
     assert state_of(execute, job) == "queued"
     assert execute(lose(leases.abandoned())) == []
+
+
+def test_worker_frozen_in_a_transaction_holds_up_no_rescue(
+    engine: Engine, execute: Execute, make_lease: MakeLease
+) -> None:
+    job, token = make_lease(lease_seconds=-1)
+    frozen = sync_engine(engine.url.render_as_string(hide_password=False), silent_seconds=0.2)
+    with frozen.connect() as connection:
+        connection.execute(select(Lease.token).where(Lease.token == token).with_for_update())
+        assert [row["id"] for row in execute(lose(leases.abandoned()))] == [job]
+        with pytest.raises(DBAPIError):
+            connection.execute(select(1))
+    with frozen.connect() as connection:
+        assert connection.execute(select(1)).scalar() == 1
+    frozen.dispose()
 
 
 def test_live_lease_is_not_rescued(execute: Execute, make_lease: MakeLease) -> None:
