@@ -19,10 +19,14 @@ GpulabError
 """
 # ruff: noqa: N818 - the names state what happened
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gpulab.schemas import InvalidField, Problem
+
+MOST_OPTIONS = 8
+"""A choice of more is told by those that are near to what was sent."""
 
 
 class GpulabError(Exception):
@@ -139,7 +143,25 @@ def explain(problem: "Problem") -> str:
 
 
 def _explain_field(error: "InvalidField") -> str:
+    options = _options(error)
+    if len(options) > MOST_OPTIONS and isinstance(error.value, str):
+        known = f"{error.value!r} is none of the {len(options)} that are known"
+        return f"{error.path}: {known}{_nearest(error.value, options)}"
     facts = [f"{name} {limit}" for name, limit in (error.limit or {}).items()]
     if error.value is not None:
         facts.append(f"got {error.value!r}")
     return f"{error.path}: {error.message}" + (f" ({', '.join(facts)})" if facts else "")
+
+
+def _options(error: "InvalidField") -> list[str]:
+    """What a choice would have allowed."""
+    limit = error.limit or {}
+    allowed = limit.get("enum", limit.get("expected", ""))
+    return re.findall(r"'([^']*)'", allowed) if isinstance(allowed, str) else [str(option) for option in allowed]
+
+
+def _nearest(value: str, options: list[str]) -> str:
+    from difflib import get_close_matches
+
+    found = get_close_matches(value, options, cutoff=0.5)
+    return f"; near it: {', '.join(found)}" if found else f", such as {', '.join(options[:MOST_OPTIONS])}"

@@ -21,7 +21,7 @@ from api.services import experiments
 from experiments.catalog.memory_estimate.spec import GpuAsked
 from experiments.contract import Unpredicted
 from experiments.memory.contract import Workload
-from experiments.memory.devices import GPUS
+from experiments.memory.devices import GPUS, models_called
 from experiments.memory.key import estimate_id, family_of
 from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState, InvalidField
 from models.estimate import Estimate
@@ -186,8 +186,9 @@ def _parts(split: dict[str, Any]) -> dict[str, Any]:
 
 def _verdict(fit: dict[str, Any], in_lab: bool) -> dict[str, Any]:
     edits = [{**edit, "peak_device_bytes": edit["peak_device"]} for edit in fit["edits"]]
-    more = {"in_lab": in_lab, "peak_device_bytes": fit["peak_device"], "edits": edits}
-    return {**fit, **more, "constants": _constants(fit.get("constants"))}
+    models = models_called(fit["name"])
+    more = {"model": models[0] if len(models) == 1 else None, "in_lab": in_lab, "edits": edits}
+    return {**fit, **more, "peak_device_bytes": fit["peak_device"], "constants": _constants(fit.get("constants"))}
 
 
 def _constants(used: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -199,14 +200,24 @@ def _constants(used: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _named(names: Sequence[str], hardware: Hardware) -> list[GpuAsked]:
-    """Raises `InvalidRequest` for a name that is neither a known model nor a device of the lab."""
-    known = {name: GpuAsked(name=name, total_bytes=gpu.total_bytes) for name, gpu in GPUS.items()}
-    known |= {gpu.name: gpu for gpu in hardware.gpus}
+    """What is meant by each name: the lab's own GPUs, as measured, where it has such; else what is documented.
+
+    Raises `InvalidRequest` for a name that is neither a known model nor a device of the lab.
+    """
+    meant = [_meant(name, hardware) for name in names]
+    known = list(dict.fromkeys([*GPUS, *(gpu.name for gpu in hardware.gpus)]))
     wrong = [
-        InvalidField(path=f"gpus.{place}", message="unknown GPU model", limit={"enum": list(known)}, value=name)
+        InvalidField(path=f"gpus.{place}", message="unknown GPU model", limit={"enum": known}, value=name)
         for place, name in enumerate(names)
-        if name not in known
+        if not meant[place]
     ]
     if wrong:
         raise InvalidRequest(f"{wrong[0].path}: no GPU model is called {wrong[0].value!r}", errors=wrong)
-    return [known[name] for name in names]
+    return [gpu for gpus in meant for gpu in gpus]
+
+
+def _meant(name: str, hardware: Hardware) -> list[GpuAsked]:
+    own = hardware.called(name)
+    covered = {model for gpu in own for model in models_called(gpu.name)}
+    rest = [GPUS[model] for model in models_called(name) if model not in covered]
+    return own + [GpuAsked(name=gpu.name, total_bytes=gpu.total_bytes) for gpu in rest]

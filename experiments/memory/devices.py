@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from experiments.memory.contract import Constants, Interval
 
 MIB = 1 << 20
+GIB = 1 << 30
 CONTEXT = Interval(low_bytes=150 * MIB, likely_bytes=450 * MIB, high_bytes=700 * MIB)
 LEAST_LIMIT_BYTES = 2 * MIB
 """One segment of the allocator."""
@@ -22,6 +23,12 @@ CONVOLUTION_SCRATCH_LIKELY_BYTES = 64 * MIB
 """What cuDNN's convolutions are taken to want at a time: a guess, until a lab has measured its own."""
 CONVOLUTION_SCRATCH_HIGH_BYTES = 512 * MIB
 """With so much the replay comes within 10 % of every device reading of the sheet: its T4 of 2023 took about this."""
+
+DECORATION = {"NVIDIA", "TESLA", "GEFORCE", "PCIE", "SXM2", "SXM3", "SXM4", "SXM5", "HBM2", "HBM2E", "HBM3", "HBM3E"}
+"""Words beside a model that change neither its memory nor its constants."""
+SIZE = re.compile(r"\d+GB")
+SIZE_TOLERANCE = 0.1
+"""A card sold as 24 GB shows 22.5 GiB, and one of 141 GB 140.4 GiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +66,33 @@ GPUS = {
 
 
 def gpu_named(name: str | None) -> Gpu:
-    """The GPU model of that name; None for a typical one. Raises `ValueError` for an unknown name."""
+    """The GPU model of that name, as `models_called` reads it; None for a typical one.
+
+    Raises `ValueError` for a name that is unknown or leaves open which model is meant.
+    """
     if name is None:
         return TYPICAL
-    if name not in GPUS:
+    found = models_called(name)
+    if not found:
         raise ValueError(f"gpu: {name!r} is unknown; known are {', '.join(GPUS)}")
-    return GPUS[name]
+    if len(found) > 1:
+        raise ValueError(f"gpu: {name!r} may be {' or '.join(found)}")
+    return GPUS[found[0]]
+
+
+def models_called(name: str) -> list[str]:
+    """The models of `GPUS` that people or drivers call so: `Tesla T4` is `T4`, and `A100` those of either memory.
+
+    Nothing but maker, board and memory may stand beside the model: a `RTX 4090 Laptop GPU` is no `RTX-4090`.
+    """
+    words = _words(name) - DECORATION
+    sizes = [int(word[:-2]) for word in words if SIZE.fullmatch(word)]
+    return [
+        model
+        for model, gpu in GPUS.items()
+        if _without_sizes(words) == _without_sizes(_words(model))
+        and all(abs(gpu.total_bytes / GIB - size) <= SIZE_TOLERANCE * size for size in sizes)
+    ]
 
 
 def gpu_of_device(device_name: str, measured: Constants | None = None) -> Gpu:
@@ -104,3 +132,7 @@ def known_model(device_name: str) -> str | None:
 
 def _words(name: str) -> set[str]:
     return set(re.findall(r"[A-Z0-9]+", name.upper()))
+
+
+def _without_sizes(words: set[str]) -> set[str]:
+    return {word for word in words if not SIZE.fullmatch(word)}

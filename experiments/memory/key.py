@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from experiments.memory.contract import Workload
 
-ESTIMATOR_VERSION = 2
+ESTIMATOR_VERSION = 3
 """Grows when the estimator answers the same question otherwise; what was stored before is then not found."""
 NAMESPACE = UUID("7baa8a4f-f467-4572-9937-0eafb71c8cbf")
 

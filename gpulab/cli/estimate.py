@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+STEP = frozenset({"zero_grad", "forward", "backward", "step"})
+
 
 @lab_command(app)
 def estimate(
@@ -56,19 +58,28 @@ def _show(found: "EstimateRead") -> None:
             ("peak on the device", _interval(found.peak_device_bytes)),
             ("allocated", byte_size(found.peak_allocated_bytes)),
             ("reserved", byte_size(found.peak_reserved_bytes)),
-            ("in the phase", found.peak_phase),
+            ("reached in", phase_in_words(found.peak_phase)),
         ]
     )
     print()
-    print_facts((name.removesuffix("_bytes").replace("_", " "), byte_size(value)) for name, value in parts.items())
     print_facts(
         [
+            *((name.removesuffix("_bytes").replace("_", " "), byte_size(value)) for name, value in parts.items()),
             ("convolution workspace", _interval(found.parts.convolution_workspace)),
             ("CUDA context", _interval(found.parts.cuda_context)),
         ]
     )
     for verdict in found.gpus:
         _show_verdict(verdict)
+
+
+def phase_in_words(phase: str | None) -> str | None:
+    """`second_backward` for people."""
+    if phase is None:
+        return None
+    name = phase.removeprefix("second_")
+    step = "second" if name != phase else "first"
+    return f"{name.replace('_', ' ')} of the {step} step" if name in STEP else name
 
 
 def _show_verdict(gpu: "GpuVerdict") -> None:
@@ -82,7 +93,8 @@ def _show_verdict(gpu: "GpuVerdict") -> None:
         print(f"  CUDA context {_interval(gpu.constants.cuda_context)}, {_source(gpu.constants)}")
     for edit in gpu.edits:
         change = ", ".join(f"{name}={value}" for name, value in edit.change.items())
-        print(f"  {change}: {byte_size(edit.peak_device_bytes.likely_bytes)}. {edit.reason}")
+        fits = "" if edit.fits else ", still too much"
+        print(f"  {change}: {byte_size(edit.peak_device_bytes.likely_bytes)}{fits}. {edit.reason}")
 
 
 def _source(constants: "ConstantsRead") -> str:

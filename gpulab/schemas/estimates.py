@@ -32,7 +32,8 @@ class EstimateCreate(Incoming):
     spec: JsonObject = Field(default_factory=dict)
     """Parameters, as for a job."""
     gpus: Annotated[list[Line], Field(max_length=MAX_GPUS_ASKED)] = Field(default_factory=list)
-    """GPU models to judge besides those of the lab, such as `T4`."""
+    """GPU models to judge besides those of the lab, such as `T4` or `NVIDIA A100-SXM4-40GB`; `A100` is those of either
+    memory. Where the lab has the model, its own GPU is meant, with what its node measured of it."""
 
 
 class BytesInterval(Outgoing):
@@ -102,6 +103,9 @@ class GpuVerdict(Outgoing):
     """Whether the run fits into one GPU model."""
 
     name: str
+    """What the driver calls it; of a model that the lab does not have, the model's name."""
+    model: str | None
+    """The documented model that it is, such as `T4`; null for none."""
     total_bytes: int
     in_lab: bool
     verdict: str

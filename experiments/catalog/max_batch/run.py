@@ -27,6 +27,8 @@ from experiments.training.optimizers import build_optimizer
 
 MOST_REAL_STEPS = 8
 LEARNING_RATE = 1e-3
+DRIVERS_SHARE = 0.05
+"""Of a GPU's memory as `nvidia-smi` tells it the driver keeps less than so much; torch does not count that."""
 MARGINS = (0.8, 0.9, 1.0, 1.1, 1.25)
 """Batch sizes around the answer, for the picture."""
 
@@ -48,7 +50,7 @@ def run(spec: MaxBatchSpec, run: Run) -> MaxBatchResult:
     steps: list[RealStep] = []
     if reason is None and likely is not None:
         run.progress(0.6, "taking real steps")
-        with _capped(spec.budget_bytes - gpu.context.likely_bytes):
+        with _capped(spec.budget_bytes, gpu.context.likely_bytes):
             steps = confirm(lambda size: real_step(search.workload, size, run), likely)
     fitted = [step.batch_size for step in steps if step.fits]
     run.progress(1.0, "done")
@@ -66,8 +68,8 @@ def run(spec: MaxBatchSpec, run: Run) -> MaxBatchResult:
 
 def _gpu(spec: MaxBatchSpec, run: Run) -> Gpu:
     """The GPU in question, by what was measured of it where it is the run's own."""
-    own = own_gpu(run)
-    return own if own is not None and spec.gpu in {None, own.name} else gpu_named(spec.gpu)
+    own, asked = own_gpu(run), gpu_named(spec.gpu)
+    return own if own is not None and (spec.gpu is None or own.name == asked.name) else asked
 
 
 class Search:
@@ -186,14 +188,15 @@ def _why_not_confirmed(spec: MaxBatchSpec, run: Run, likely: int | None) -> str 
     if likely is None:
         return "no batch fits by prediction"
     total = torch.cuda.get_device_properties(0).total_memory
-    return None if spec.budget_bytes <= total else f"the run's GPU has {total} bytes, less than was asked for"
+    enough = (1 - DRIVERS_SHARE) * spec.budget_bytes <= total
+    return None if enough else f"the run's GPU has {total} bytes, less than was asked for"
 
 
 @contextmanager
-def _capped(allocator_bytes: int) -> Iterator[None]:
+def _capped(budget_bytes: int, context_bytes: int) -> Iterator[None]:
     """Let torch refuse what goes beyond, so that no neighbour ever finds the device full."""
     total = torch.cuda.get_device_properties(0).total_memory
-    torch.cuda.set_per_process_memory_fraction(min(1.0, max(0, allocator_bytes) / total))
+    torch.cuda.set_per_process_memory_fraction(max(0, min(budget_bytes, total) - context_bytes) / total)
     try:
         yield
     finally:

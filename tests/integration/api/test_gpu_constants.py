@@ -5,11 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select, update
 
 from experiments.memory.contract import Constants
+from experiments.memory.devices import GPUS
 from gpulab.schemas import EstimateRead, GpuPage
-from models import Estimate, Gpu
+from models import Estimate, Gpu, Node
 from models.statements import estimates
 from tests.integration.api.seeds import Seeds
 
@@ -54,8 +55,7 @@ async def test_gpu_shows_what_was_measured_of_it_or_why_not(client: httpx.AsyncC
 
 async def test_estimate_is_asked_for_by_measured_constants_and_says_so(client: httpx.AsyncClient, lab: Seeds) -> None:
     pending = EstimateRead.model_validate_json((await client.post("/v1/estimates", json=QUESTION)).content)
-    with lab.engine.begin() as connection:
-        wanted: dict[str, Any] = connection.execute(select(Estimate.wanted)).scalar_one()
+    wanted = all_wanted(lab)
     assert set(wanted) == {KEY, f"Tesla T4/{15_360 * MIB}"}
     assert Constants.model_validate(wanted[KEY]["constants"]) == MEASURED
 
@@ -68,6 +68,52 @@ async def test_estimate_is_asked_for_by_measured_constants_and_says_so(client: h
     assert measured is not None
     assert (measured.driver_version, measured.torch_version) == ("580.65.06", "2.14.1")
     assert by_source["measured"].in_lab
+
+
+@pytest.mark.parametrize("name", ["T4", "Tesla T4"])
+async def test_named_model_is_the_labs_own_gpu_where_it_has_one(
+    client: httpx.AsyncClient, lab: Seeds, name: str
+) -> None:
+    named = {**QUESTION, "gpus": [name, "A100", "NVIDIA H100 80GB HBM3"]}
+    asked = EstimateRead.model_validate_json((await client.post("/v1/estimates", json=named)).content)
+    wanted = all_wanted(lab)
+    documented = {f"{model}/{GPUS[model].total_bytes}" for model in ("A100-40GB", "A100-80GB", "H100")}
+    assert set(wanted) == {KEY, f"Tesla T4/{15_360 * MIB}", *documented}
+
+    assert asked.id is not None
+    answer(lab, asked.id, wanted)
+    found = EstimateRead.model_validate_json((await client.post("/v1/estimates", json=named)).content)
+    assert [(gpu.model, gpu.in_lab) for gpu in found.gpus] == [
+        ("T4", True),
+        ("T4", True),
+        ("A100-40GB", False),
+        ("A100-80GB", False),
+        ("H100", False),
+    ]
+
+
+async def test_named_model_counts_as_it_was_measured_while_its_node_is_away(
+    client: httpx.AsyncClient, lab: Seeds
+) -> None:
+    with lab.engine.begin() as connection:
+        connection.execute(update(Node).values(stopped_at=func.now()))
+    lab.node("node-2")
+    await client.post("/v1/estimates", json={**QUESTION, "gpus": ["T4"]})
+    assert set(all_wanted(lab)) == {KEY}
+
+
+async def test_unknown_model_is_refused_with_those_that_are_known(client: httpx.AsyncClient, lab: Seeds) -> None:
+    answer = await client.post("/v1/estimates", json={**QUESTION, "gpus": ["T4", "T5"]})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert (error["path"], error["value"]) == ("gpus.1", "T5")
+    assert {"T4", "H100", "Tesla T4"} <= set(error["limit"]["enum"])
+
+
+def all_wanted(lab: Seeds) -> dict[str, Any]:
+    with lab.engine.begin() as connection:
+        wanted: dict[str, Any] = connection.execute(select(Estimate.wanted)).scalar_one()
+    return wanted
 
 
 def answer(lab: Seeds, estimate_id: Any, wanted: dict[str, Any]) -> None:
@@ -96,7 +142,7 @@ def answer(lab: Seeds, estimate_id: Any, wanted: dict[str, Any]) -> None:
             "edits": [],
             "constants": {
                 "source": "measured" if gpu["constants"] else "default",
-                "model": "T4",
+                "model": None,
                 "context": INTERVAL,
                 "cublas_workspace_bytes": 1,
                 "convolution_workspace_likely_bytes": 1,

@@ -11,7 +11,7 @@ from experiments.catalog.model_memory.spec import ModelMemorySpec
 from experiments.catalog.train_classifier.spec import TrainClassifierSpec
 from experiments.contract import Spec, Unpredicted
 from experiments.memory.contract import Constants, Workload
-from experiments.memory.devices import GPUS, allocator_limit, known_model
+from experiments.memory.devices import GPUS, allocator_limit, gpu_named, known_model, models_called
 from experiments.memory.estimate import estimate
 from experiments.memory.key import estimate_id, family_of
 from experiments.registry import experiments
@@ -106,6 +106,33 @@ def test_family(model: str, family: str) -> None:
 )
 def test_device_is_known_by_what_its_driver_calls_it(device: str, model: str | None) -> None:
     assert known_model(device) == model
+
+
+@pytest.mark.parametrize(
+    ("name", "models"),
+    [
+        ("T4", ["T4"]),
+        ("tesla t4", ["T4"]),
+        ("NVIDIA A100-SXM4-40GB", ["A100-40GB"]),
+        ("NVIDIA A100 80GB PCIe", ["A100-80GB"]),
+        ("A100", ["A100-40GB", "A100-80GB"]),
+        ("NVIDIA H100 80GB HBM3", ["H100"]),
+        ("NVIDIA H200 141GB", ["H200"]),
+        ("H100 94GB", []),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", []),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", []),
+        ("NVIDIA", []),
+        ("80GB", []),
+    ],
+)
+def test_model_goes_by_what_people_and_drivers_call_it(name: str, models: list[str]) -> None:
+    assert models_called(name) == models
+
+
+def test_name_that_leaves_the_memory_open_is_no_single_gpu() -> None:
+    assert all(gpu_named(name) is gpu for name, gpu in GPUS.items())
+    with pytest.raises(ValueError, match="gpu: 'V100' may be V100-16GB or V100-32GB"):
+        gpu_named("V100")
 
 
 def test_answer_judges_each_gpu_by_its_own_constants() -> None:

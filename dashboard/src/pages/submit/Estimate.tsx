@@ -64,7 +64,7 @@ function Predicted({ estimate, peak, apply }: { estimate: EstimateRead; peak: { 
         </Text>
         <Text size="xs" c="dimmed" className="numbers">
           likely peak on the device; {bytes(peak.low_bytes)} to {bytes(peak.high_bytes)}
-          {estimate.peak_phase !== null && `, in the ${estimate.peak_phase} phase`}
+          {estimate.peak_phase !== null && `, reached in ${phase(estimate.peak_phase)}`}
         </Text>
       </div>
       {estimate.gpus.length === 0 && (
@@ -73,11 +73,18 @@ function Predicted({ estimate, peak, apply }: { estimate: EstimateRead; peak: { 
         </Text>
       )}
       {estimate.gpus.map((gpu) => (
-        <Verdict key={`${gpu.name} ${gpu.constants?.driver_version ?? ""}`} gpu={gpu} apply={apply} />
+        <Verdict key={`${gpu.name} ${gpu.total_bytes} ${gpu.constants?.driver_version ?? ""} ${gpu.constants?.source ?? ""}`} gpu={gpu} apply={apply} />
       ))}
       {estimate.parts !== null && <Parts parts={estimate.parts} />}
     </Stack>
   );
+}
+
+/** `second_backward` for people. */
+function phase(name: string): string {
+  const plain = name.replace(/^second_/, "");
+  if (!["zero_grad", "forward", "backward", "step"].includes(plain)) return plain;
+  return `${words(plain).toLowerCase()} of the ${plain === name ? "first" : "second"} step`;
 }
 
 const VERDICTS: Record<string, { color: string; icon: LucideIcon; words: (gpu: GpuVerdict) => string }> = {
@@ -114,7 +121,7 @@ function Verdict({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"
         </Text>
       )}
       {gpu.edits.length > 0 && (
-        <Alert variant="light" color="gray" mt={6} p="xs" title="What would fit">
+        <Alert variant="light" color="gray" mt={6} p="xs" title={gpu.edits.some((edit) => edit.fits) ? "What would fit" : "What comes nearest"}>
           <Stack gap={6} align="flex-start">
             {gpu.edits.map((edit, i) => (
               <div key={i}>
