@@ -43,10 +43,11 @@ def estimate(
     if lab.as_json:
         print_json(found)
     else:
-        _show(found)
+        show(found)
 
 
-def _show(found: "EstimateRead") -> None:
+def show(found: "EstimateRead") -> None:
+    """The peak, its parts, and a verdict for each GPU."""
     from gpulab.cli.tables import byte_size, print_facts
 
     if found.peak_device_bytes is None or found.parts is None:

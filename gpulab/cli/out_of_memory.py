@@ -22,6 +22,15 @@ def print_failure(failure: OutOfMemoryRead) -> None:
             ("allocator snapshot", failure.snapshot),
         ]
     )
+    _print_tensors(failure)
+    _print_edits(failure)
+
+
+def _print_tensors(failure: OutOfMemoryRead) -> None:
+    if not failure.largest_tensors:
+        if "largest_tensors" in failure.reasons:
+            print(f"which tensors were alive is not known: {failure.reasons['largest_tensors']}")
+        return
     print_table(
         ["LARGEST TENSORS", "KIND", "SHAPE", "SIZE"],
         (
@@ -29,8 +38,13 @@ def print_failure(failure: OutOfMemoryRead) -> None:
             for tensor in failure.largest_tensors
         ),
     )
-    if not failure.edits and "edits" in failure.reasons:
-        print(f"no change is advised: {failure.reasons['edits']}")
+
+
+def _print_edits(failure: OutOfMemoryRead) -> None:
+    if not failure.edits:
+        if "edits" in failure.reasons:
+            print(f"no change is advised: {failure.reasons['edits']}")
+        return
     print_table(
         ["CHANGE", "PREDICTED PEAK", "FITS", "WHY"],
         (

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from itertools import count, takewhile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -116,6 +117,27 @@ def test_real_steps_in_a_limited_memory_confirm_the_prediction(tmp_path: Path) -
     run.close()
     # The emulated memory holds a CPU's tensors, whose step and saved tensors differ a little from a GPU's.
     assert max(fitted) == pytest.approx(predicted, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("total_mib", "confirmed"),
+    [(14_930, True), (40_326, True), (11_000, False)],
+    ids=["torch's own count of a T4", "larger", "smaller"],
+)
+def test_real_steps_are_taken_where_the_run_has_the_gpu_that_is_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, total_mib: int, confirmed: bool
+) -> None:
+    total = total_mib * MIB
+    shares: list[float] = []
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=total))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
+    spec = MaxBatchSpec(gpu="Tesla T4")
+    run = RunDirectory(tmp_path, device="cuda")
+    assert (module._why_not_confirmed(spec, run, 466) is None) is confirmed
+    with module._capped(spec.budget_bytes, 450 * MIB):
+        assert shares[0] * total == pytest.approx((min(total_mib, 15_360) - 450) * MIB)
+    assert shares[1:] == [1.0]
+    run.close()
 
 
 def test_it_can_be_stopped_between_real_steps(tmp_path: Path) -> None:

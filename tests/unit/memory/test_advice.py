@@ -50,6 +50,15 @@ def test_too_large_a_batch_fits_up_to_a_smaller_one_and_every_edit_fits() -> Non
     assert found.edits[0].change == {"batch_size": found.largest_batch_size}
 
 
+def test_spec_without_precision_or_optimizer_still_gets_three_edits_that_fit() -> None:
+    workload = WORKLOAD.model_copy(update={"batch_size": 1024})
+    found = fits(estimate(workload), SMALL_GPU_BYTES, editable={"model", "batch_size", "image_size"})
+    assert [edit.fits for edit in found.edits] == [True] * 3
+    assert [edit.change.get("image_size") for edit in found.edits] == [None, 96, 32]
+    assert "5.4 times" in found.edits[1].reason
+    assert "batch_size" in found.edits[1].change, "96 pixels alone are too many"
+
+
 def test_small_batch_fits_without_edits() -> None:
     found = fits(estimate(WORKLOAD.model_copy(update={"batch_size": 8})), SMALL_GPU_BYTES)
     assert (found.verdict, found.edits) == ("fits", [])

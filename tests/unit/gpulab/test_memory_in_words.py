@@ -1,0 +1,125 @@
+"""Predictions and failures of memory, as a person reads them in a terminal."""
+
+from typing import Any
+
+import pytest
+
+from gpulab.cli.estimate import phase_in_words, show
+from gpulab.cli.out_of_memory import print_failure
+from gpulab.errors import explain
+from gpulab.schemas import EstimateRead, OutOfMemoryRead, Problem
+
+GIB = 2**30
+INTERVAL = {"low_bytes": 12 * GIB, "likely_bytes": 13 * GIB, "high_bytes": 14 * GIB}
+PARTS = (
+    "parameters", "buffers", "batch", "gradients", "optimizer_state", "activations", "temporary", "workspace",
+    "rounding", "fragmentation",
+)  # fmt: skip
+
+
+def verdict(**changes: Any) -> dict[str, Any]:
+    constants = {
+        "source": "measured",
+        "model": "T4",
+        "cuda_context": INTERVAL,
+        "cublas_workspace_bytes": GIB,
+        "convolution_workspace_likely_bytes": GIB,
+        "convolution_workspace_high_bytes": GIB,
+        "driver_version": "580.65",
+        "cuda_version": "13.0",
+        "torch_version": "2.14.1",
+        "measured_at": None,
+    }
+    return {
+        "name": "Tesla T4",
+        "model": "T4",
+        "total_bytes": 15 * GIB,
+        "in_lab": True,
+        "verdict": "fits",
+        "certain": True,
+        "max_batch_size": 74,
+        "peak_device_bytes": INTERVAL,
+        "edits": [],
+        "constants": constants,
+    } | changes
+
+
+def estimate(*verdicts: dict[str, Any]) -> EstimateRead:
+    parts = {f"{name}_bytes": GIB for name in PARTS} | {"convolution_workspace": INTERVAL, "cuda_context": INTERVAL}
+    known = {
+        "state": "ready",
+        "peak_allocated_bytes": GIB,
+        "peak_reserved_bytes": 2 * GIB,
+        "peak_device_bytes": INTERVAL,
+        "peak_phase": "second_backward",
+        "parts": parts,
+        "gpus": verdicts,
+    }
+    return EstimateRead.model_validate(dict.fromkeys(EstimateRead.model_fields) | known)
+
+
+def test_estimate_tells_the_peak_its_parts_and_where_it_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    show(estimate(verdict()))
+    lines = capsys.readouterr().out.splitlines()
+    facts = dict(line.split("  ", 1) for line in lines if "  " in line.strip())
+    assert facts["peak on the device"].strip() == "13.0 GiB (12.0 GiB to 14.0 GiB)"
+    assert facts["reached in"].strip() == "backward of the second step"
+    assert {name.replace("_", " ") for name in PARTS} | {"CUDA context", "convolution workspace"} <= facts.keys()
+    assert lines[-2] == "Tesla T4 (15.0 GiB): fits, up to batch 74"
+    assert lines[-1].endswith("measured by a node with driver 580.65, CUDA 13.0, torch 2.14.1")
+
+
+def test_edit_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    edits = [
+        {"change": {"batch_size": 8}, "reason": "It fits.", "peak_device_bytes": INTERVAL, "fits": True},
+        {"change": {"optimizer": "sgd"}, "reason": "No state.", "peak_device_bytes": INTERVAL, "fits": False},
+    ]
+    show(estimate(verdict(verdict="fits_up_to", certain=False, max_batch_size=8, edits=edits)))
+    first, _, *edits_told = capsys.readouterr().out.splitlines()[-4:]
+    assert first == "Tesla T4 (15.0 GiB): likely fits up to batch 8"
+    assert edits_told == ["  batch_size=8: 13.0 GiB. It fits.", "  optimizer=sgd: 13.0 GiB, still too much. No state."]
+
+
+@pytest.mark.parametrize(
+    ("phase", "words"),
+    [
+        ("forward", "forward of the first step"),
+        ("second_zero_grad", "zero grad of the second step"),
+        ("model", "model"),
+        ("evaluation", "evaluation"),
+        (None, None),
+    ],
+)
+def test_phase_says_which_step(phase: str | None, words: str | None) -> None:
+    assert phase_in_words(phase) == words
+
+
+def test_what_is_not_known_of_a_failure_is_no_empty_table(capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = dict.fromkeys(OutOfMemoryRead.model_fields)
+    reasons = {"edits": "nothing was predicted", "largest_tensors": "the run ended before a snapshot was taken"}
+    known = {"device": "cuda", "limit_bytes": GIB, "largest_tensors": [], "edits": [], "reasons": reasons}
+    print_failure(OutOfMemoryRead.model_validate(nothing | {"ended_by": "watchdog"} | known))
+    said = capsys.readouterr().out
+    assert "LARGEST TENSORS" not in said
+    assert "CHANGE" not in said
+    assert all(reason in said for reason in reasons.values())
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ({"expected": "'adam' or 'sgd'"}, "spec.model: not allowed (expected 'adam' or 'sgd', got 'resnet15')"),
+        (
+            {"expected": ", ".join(f"'resnet{n}'" for n in (18, 34, 50, 101, 152, 200, 269, 300, 400))},
+            "spec.model: 'resnet15' is none of the 9 that are known; near it: resnet152, resnet50, resnet18",
+        ),
+        (
+            {"enum": [f"V{n}" for n in range(10)]},
+            "spec.model: 'resnet15' is none of the 10 that are known, such as V0, V1, V2, V3, V4, V5, V6, V7",
+        ),
+    ],
+)
+def test_wrong_choice_among_many_is_told_by_those_near_it(limit: dict[str, Any], said: str) -> None:
+    error = {"path": "spec.model", "message": "not allowed", "limit": limit, "value": "resnet15"}
+    about = {"type": "/problems/invalid-spec", "title": "Wrong", "status": 422, "detail": "", "errors": [error]}
+    assert explain(Problem.model_validate(about)) == said
