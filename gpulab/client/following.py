@@ -57,8 +57,13 @@ def hold(
     patience_seconds: float,
     *,
     what: str,
+    rest_seconds: float = 0.0,
 ) -> Steps[None]:
-    """Long-poll `look` until it is `final`; emits each version. A restart of the API costs only latency."""
+    """Long-poll `look` until it is `final`; emits each version. A restart of the API costs only latency.
+
+    `rest_seconds` is the longest pause between two answers; it begins with a tenth of the time waited so far.
+    """
+    began_at = time.monotonic()
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     backoff = Backoff(patience_seconds)
     etag: str | None = None
@@ -71,6 +76,8 @@ def hold(
             yield Emit(fetched)
             if final(fetched[0]):
                 return
+        if fetched is not None and rest_seconds:
+            yield Sleep(min(rest_seconds, (time.monotonic() - began_at) / 10))
         left = LONG_POLL_SECONDS if deadline is None else deadline - time.monotonic()
         if left <= 0:
             raise WaitTimeout(f"{what} is not final after {timeout_seconds:g} s; it goes on in the lab")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Snapshot = tuple[StudyRead, str | None]
+REST_SECONDS = 2.0
+"""A study changes with every step of each of its runs, and all of it is read at each look."""
 MAX_PICTURE_BYTES = 2**20
 FORMATS = {"html": "report.html", "md": "report.md", "json": "findings.json"}
 
@@ -71,7 +73,8 @@ def wait_until_final(study_id: UUID, timeout_seconds: float | None, patience_sec
     def final(study: StudyRead) -> bool:
         return study.state != "running"
 
-    yield from hold(look, final, timeout_seconds, patience_seconds, what=f"study {study_id}")
+    what = f"study {study_id}"
+    yield from hold(look, final, timeout_seconds, patience_seconds, what=what, rest_seconds=REST_SECONDS)
 
 
 def report(

@@ -74,6 +74,21 @@ def test_wait_for_a_final_job_asks_once(either: Any, stub: StubLab) -> None:
     assert len(stub.requests) == asked + 1
 
 
+def test_what_changes_all_the_time_is_read_after_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "time", Clock(5.0))
+    answers = iter([*([("running", "tag")] * 4), ("done", "tag")])
+
+    def look(etag: str | None, hold_seconds: float, backoff: steps.Backoff) -> steps.Steps[tuple[str, str | None]]:
+        yield from ()
+        return next(answers)
+
+    walked = list(following.hold(look, lambda seen: seen == "done", None, 60, what="it", rest_seconds=2.0))
+    rests = [step.seconds for step in walked if isinstance(step, steps.Sleep)]
+    assert len(rests) == 4, "none after the last answer"
+    assert rests == sorted(rests)
+    assert rests[0] < rests[-1] == 2.0
+
+
 def test_wait_holds_the_connection_instead_of_asking_often(either: Any, stub: StubLab) -> None:
     either.job(stub.add({"state": "cancelled"}).id).wait()
     assert float(stub.requests[-1].url.params["wait"]) == pytest.approx(following.LONG_POLL_SECONDS)
