@@ -135,7 +135,7 @@ function Order({ experiment, again, change: edit }: { experiment: ExperimentDeta
         </Card>
       </Stack>
       <Stack gap="md" className="beside">
-        <Estimate estimate={estimate.data} error={good ? estimate.error : check.isSuccess ? MEND_FIRST : null} apply={(changes) => setSpec({ ...spec, ...changes })} />
+        <Estimate estimate={estimate.data} stale={estimate.isPlaceholderData} error={good ? estimate.error : check.isSuccess ? MEND_FIRST : null} apply={(changes) => setSpec({ ...spec, ...changes })} />
         <div aria-live="polite">
           {problems.length > 0 && (
             <Alert color="red" variant="light" icon={<CircleAlert aria-hidden />} title={problems.length === 1 ? "One thing to mend" : `${problems.length} things to mend`}>

@@ -23,6 +23,15 @@ const DEVICE = {
   allocated_bytes: "Allocator, allocated",
 };
 const USE = { utilization_percent: "GPU", cpu_percent: "CPU (100 % is one core)" };
+const LABELS: Record<string, string> = {
+  ...HOST,
+  ...DEVICE,
+  utilization_percent: "GPU use",
+  cpu_percent: "CPU use",
+  power_watts: "Power",
+  energy_joules: "Energy",
+  temperature_celsius: "Temperature",
+};
 const REASONS: Record<string, string> = {
   not_supported: "this GPU does not have the reading",
   no_process: "the driver listed no process of the job",
@@ -104,7 +113,7 @@ function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
           <List size="sm" c="dimmed">
             {missing.map(({ field, reason }, i) => (
               <List.Item key={i}>
-                {field}: {REASONS[reason] ?? reason}
+                {LABELS[field] ?? field}: {REASONS[reason] ?? reason}
               </List.Item>
             ))}
           </List>
@@ -126,8 +135,8 @@ function Usage({ usage }: { usage: UsageRead[] }) {
             columns={{ base: 2, sm: 4 }}
             facts={[
               ["Attempt", String(one.attempt)],
-              ["Energy of the board", one.energy_joules === null ? "not known" : `${number(one.energy_joules / 3600, 3)} Wh${one.shared ? ", the neighbours\u2019 too" : ""}`],
-              ["Memory over time", one.gib_seconds === null ? "not known" : `${number(one.gib_seconds / 3600, 3)} GiB h`],
+              ["Energy of the board", one.energy_joules === null ? "not known" : `${number(one.energy_joules, 3)} J${one.shared ? ", the neighbours\u2019 too" : ""}`],
+              ["Memory over time", one.gib_seconds === null ? "not known" : `${number(one.gib_seconds, 3)} GiB s`],
               ["Measured for", duration(one.seconds)],
             ]}
           />

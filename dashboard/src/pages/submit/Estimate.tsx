@@ -8,6 +8,8 @@ import { bytes, value, words } from "../../format";
 
 interface EstimateProps {
   estimate: EstimateRead | undefined;
+  /** Whether it is of what stood in the form before. */
+  stale: boolean;
   error: Error | null;
   apply: (change: Record<string, unknown>) => void;
 }
@@ -25,7 +27,7 @@ const PARTS: Partial<Record<keyof PartsRead, string>> = {
   fragmentation_bytes: "Fragmentation",
 };
 
-export function Estimate({ estimate, error, apply }: EstimateProps) {
+export function Estimate({ estimate, stale, error, apply }: EstimateProps) {
   return (
     <Card component="section" aria-labelledby="memory">
       <Title order={2} size="h4" id="memory" mb="xs">
@@ -48,7 +50,14 @@ export function Estimate({ estimate, error, apply }: EstimateProps) {
             {estimate.reason ?? "Nothing is predicted for this experiment."}
           </Text>
         ) : (
-          <Predicted estimate={estimate} peak={estimate.peak_device_bytes} apply={apply} />
+          <>
+            {stale && (
+              <Text size="sm" c="dimmed" mb={4}>
+                Predicting anew; below is what stood here before.
+              </Text>
+            )}
+            <Predicted estimate={estimate} peak={estimate.peak_device_bytes} apply={apply} />
+          </>
         )}
       </div>
     </Card>
