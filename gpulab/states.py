@@ -57,6 +57,8 @@ class NodeFault(StrEnum):
     """Its clock is wrong, so its curves would be dated wrongly."""
     FLAPPING = "flapping"
     """It vanished and came back too often."""
+    UNRESPONSIVE = "unresponsive"
+    """Its heartbeats go on, and it takes up none of the jobs given to it."""
     GPU_LOST = "gpu_lost"
     """A GPU fell off the bus, or the driver no longer lists it."""
     GPU_XID = "gpu_xid"

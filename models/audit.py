@@ -16,6 +16,7 @@ class AuditEvent(Base):
         Index("ix_audit_events_actor_id", "actor", "id"),
         Index("ix_audit_events_target_id", "target", "id"),
         Index("ix_audit_events_action_id", "action", "id"),
+        Index("ix_audit_events_at_id", "at", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

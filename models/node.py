@@ -41,6 +41,10 @@ class Node(Base):
     """Since when."""
     fault_until: Mapped[datetime | None]
     """When it comes back unless the fault is seen again; null beside a fault waits for an admin."""
+    untaken_leases: Mapped[int] = mapped_column(server_default=text("0"))
+    """Leases in a row that expired here without being taken up, each granted after the one before was given up."""
+    untaken_at: Mapped[datetime | None]
+    """When the newest of them was given up."""
     cleared_at: Mapped[datetime | None]
     """When an admin last took it back into service; what was seen before counts no more."""
 

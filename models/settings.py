@@ -111,6 +111,8 @@ class SchedulerSettings(Settings):
     """So many reconnects without leave are too many."""
     flap_window_seconds: float = 600.0
     """Within this time."""
+    untaken_limit: int = Field(default=3, ge=1)
+    """A node that lets so many leases in a row expire without taking them up is set aside."""
     clock_skew_limit_seconds: float = 10.0
     """How far a node's clock may be off."""
     node_tokens_required: bool = False

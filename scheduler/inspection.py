@@ -94,6 +94,9 @@ def _faults(node: Any, gpus: Sequence[Any], settings: SchedulerSettings) -> Iter
     if len(recent) >= settings.flap_limit:
         words = f"it vanished and came back {len(recent)} times within {settings.flap_window_seconds:.0f} s"
         yield from fault(NodeFault.FLAPPING, words, max(recent))
+    if node.untaken_leases >= settings.untaken_limit:
+        words = f"it did not take up {node.untaken_leases} jobs in a row, though its heartbeats go on"
+        yield from fault(NodeFault.UNRESPONSIVE, words, node.untaken_at)
     for gpu in gpus:
         for kind, message, seen_at in _gpu_faults(node, gpu, settings):
             yield from fault(kind, message, seen_at)

@@ -54,6 +54,8 @@ class Scheduler:
         self._settings = settings
         self._engine = engine
         self._stop = stop
+        self._rung_since = time.monotonic()
+        """Since when every bell could be rung, as far as this leader knows."""
         self._reader = Reader(settings)
         self._celery: Celery = celery_app(settings.redis_url)
         self._estimates = Estimates(settings, engine, self._celery)
@@ -81,7 +83,8 @@ class Scheduler:
 
     def _serve(self, connection: psycopg.Connection[Any]) -> None:
         # After an outage no worker could renew; each gets the time of a lease before any counts as lost.
-        rescue_from = time.monotonic() + self._settings.lease_seconds
+        self._rung_since = time.monotonic()
+        rescue_from = self._rung_since + self._settings.lease_seconds
         connection.execute(f"LISTEN {JOBS}")
         connection.execute(f"LISTEN {ESTIMATES}")
         next_tick = time.monotonic()
@@ -174,7 +177,8 @@ class Scheduler:
         with self._engine.begin() as connection:
             for row in connection.execute(statement).mappings().all():
                 log.warning("lease.expired", **_told(row))
-            for row in connection.execute(leases.take_back(actor="scheduler")).mappings().all():
+            back = leases.take_back(actor="scheduler", rung_seconds=time.monotonic() - self._rung_since)
+            for row in connection.execute(back).mappings().all():
                 log.info("lease.taken_back", **_told(row))
 
     def ring_again(self) -> None:
@@ -220,6 +224,7 @@ class Scheduler:
         try:
             ring(self._celery, node=node, job_id=job_id, token=token, expires_seconds=self._settings.lease_seconds)
         except (BrokerError, OSError) as error:
+            self._rung_since = time.monotonic()
             log.warning("doorbell.failed", job_id=str(job_id), node=node, reason=_first_line(error))
 
 

@@ -48,7 +48,7 @@ class NodeRead(Outgoing):
     reason: str | None
     """Why it is draining or set aside, in words."""
     fault: str | None = None
-    """What it is set aside for: `no_token`, `clock_skew`, `flapping`, `gpu_lost`, `gpu_xid`, `gpu_changed` or
+    """What it is set aside for: `no_token`, `clock_skew`, `flapping`, `unresponsive`, `gpu_lost`, `gpu_xid`, `gpu_changed` or
     `gpu_duplicate`."""
     fault_at: datetime | None = None
     fault_until: datetime | None = None

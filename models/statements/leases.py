@@ -91,8 +91,15 @@ def claim(job_id: UUID, token: UUID, *, actor: str, lease_seconds: float) -> Sel
         update(Lease)
         .where(Lease.job_id == job_id, Lease.token == token, LIVE, Lease.claimed_at.is_(None))
         .values(claimed_at=func.now(), expires_at=_expiry(lease_seconds))
-        .returning(Lease.job_id, Lease.gpu_uuids, Lease.reserved_bytes)
+        .returning(Lease.job_id, Lease.node, Lease.gpu_uuids, Lease.reserved_bytes)
         .cte("claimed")
+    )
+    heard = (
+        update(Node)
+        .where(Node.name == claimed.c.node, Node.untaken_leases > 0)
+        .values(untaken_leases=0)
+        .returning(Node.name)
+        .cte("heard")
     )
     changed = moved(
         [JobState.RUNNING],
@@ -115,7 +122,7 @@ def claim(job_id: UUID, token: UUID, *, actor: str, lease_seconds: float) -> Sel
             claimed.c.reserved_bytes,
         ],
     )
-    return announce(changed, event="job.started", actor=actor, message="")
+    return announce(changed, event="job.started", actor=actor, message="").add_cte(heard)
 
 
 def renew(tokens: Sequence[UUID], *, lease_seconds: float) -> ReturningUpdate[UUID, datetime | None, datetime | None]:
@@ -164,13 +171,30 @@ def requeue(token: UUID, *, actor: str, message: str, alone: bool = False) -> Se
     return _given_back(conditions, actor=actor, message=message, values={"exclusive": True} if alone else {})
 
 
-def take_back(*, actor: str) -> Select[Any]:
+def take_back(*, actor: str, rung_seconds: float) -> Select[Any]:
     """Take away granted leases that no worker took up in time, or whose node has stopped. Nothing ran, so it counts as
     no lost attempt.
+
+    Against its node counts one that expired and was granted after the one that counted before it was given up. It
+    must lie within the last `rung_seconds`, in which every bell could be rung: where none can, no node hears any.
     """
     stopped = exists().where(Node.name == Lease.node, Node.stopped_at.is_not(None))
     conditions = [Lease.claimed_at.is_(None), or_(expired(), stopped)]
-    return _given_back(conditions, actor=actor, message="its worker did not take it up", values={})
+    released = _release(conditions, outcome=literal("requeued", Text))
+    unheard = (
+        update(Node)
+        .where(
+            Node.name == released.c.node,
+            Node.stopped_at.is_(None),
+            released.c.granted_at > func.coalesce(Node.untaken_at, Node.started_at),
+            released.c.granted_at > func.now() - timedelta(seconds=rung_seconds),
+        )
+        .values(untaken_leases=Node.untaken_leases + 1, untaken_at=func.now())
+        .returning(Node.name)
+        .cte("unheard")
+    )
+    back = _back_in_queue(released, actor=actor, message="its worker did not take it up", values={})
+    return back.add_cte(unheard)
 
 
 def lose(condition: ColumnElement[bool], *, max_lost_attempts: int, actor: str, message: str) -> Select[Any]:
@@ -284,6 +308,10 @@ def _given_back(
 ) -> Select[Any]:
     """End matching live leases; their jobs wait again, or are cancelled if that was asked."""
     released = _release(conditions, outcome=literal("requeued", Text))
+    return _back_in_queue(released, actor=actor, message=message, values=values)
+
+
+def _back_in_queue(released: Any, *, actor: str, message: str, values: dict[str, Any]) -> Select[Any]:
     cancelled = Job.cancel_requested_at.is_not(None)
     changed = moved(
         [JobState.QUEUED, JobState.CANCELLED],
@@ -305,7 +333,7 @@ def _release(conditions: Sequence[ColumnElement[bool]], *, outcome: ColumnElemen
         update(Lease)
         .where(LIVE, *conditions)
         .values(released_at=func.now(), outcome=outcome)
-        .returning(Lease.job_id, Lease.node)
+        .returning(Lease.job_id, Lease.node, Lease.granted_at)
         .cte("released")
     )
 

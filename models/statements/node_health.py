@@ -108,7 +108,7 @@ def undrain(name: str, *, actor: str) -> Select[Any]:
         .where(Node.name == name, or_(Node.draining, Node.fault.is_not(None), missing_some))
         .values(
             draining=False, reason=None, fault=None, fault_message=None, fault_at=None, fault_until=None,
-            reconnects=[], cleared_at=func.now(),
+            reconnects=[], untaken_leases=0, cleared_at=func.now(),
         ),
         Node.heartbeat_at,
     )  # fmt: skip

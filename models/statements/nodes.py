@@ -27,6 +27,7 @@ def join(values: Mapping[str, Any]) -> Insert:
             "started_at": func.now(),
             "heartbeat_at": func.now(),
             "stopped_at": None,
+            "untaken_leases": 0,
             "reconnects": case((Node.stopped_at.is_(None), _one_reconnect_more()), else_=Node.reconnects),
         },
     )

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, func, select, text, update
 
 from models import Gpu, Node, NodeEvent
 from models.settings import SchedulerSettings
-from models.statements import node_health, node_tokens, nodes
+from models.statements import leases, node_health, node_tokens, nodes
 from scheduler.inspection import inspect_nodes
 
 Execute = Callable[[Any], list[Any]]
@@ -92,6 +92,7 @@ def let_pass(execute: Execute) -> Callable[[float], None]:
         execute(update(Node).values(fault_until=Node.fault_until - back))
         execute(update(Gpu).values(unhealthy_at=Gpu.unhealthy_at - back, xid_at=Gpu.xid_at - back))
         execute(update(Gpu).values(contested_at=Gpu.contested_at - back))
+        execute(update(Node).values(untaken_at=Node.untaken_at - back))
 
     return age
 
@@ -178,6 +179,68 @@ def test_silence_counts_as_a_reconnect_unless_the_database_was_away(machine: Any
     execute(beat)
     assert len(execute(select(Node.reconnects))[0]["reconnects"]) == 1
     assert count_after_silence(func.pg_postmaster_start_time() - text("interval '1 hour'")) == 1
+
+
+@pytest.fixture
+def let_expire(execute: Execute, make_lease: Callable[..., Any]) -> Callable[..., None]:
+    """Give the node so many jobs at once, which it does not take up in time."""
+
+    def give(jobs: int = 1, *, rung_seconds: float = 60.0) -> None:
+        for _ in range(jobs):
+            make_lease(claimed=False, lease_seconds=-1)
+        assert len(execute(leases.take_back(actor="scheduler", rung_seconds=rung_seconds))) == jobs
+        # They would be given to it again, and this counts how often in a row.
+        execute(text("UPDATE jobs SET state = 'cancelled', finished_at = now() WHERE state = 'queued'"))
+
+    return give
+
+
+def test_node_that_takes_up_no_job_is_set_aside_tried_again_and_then_held(
+    inspect: Any, fault: Any, happened: Any, let_pass: Any, let_expire: Any, node: str, execute: Execute
+) -> None:
+    let_expire(jobs=2)
+    let_expire()
+    inspect()
+    assert fault() is None, "what was given to it at once counts once"
+    let_expire()
+    inspect()
+    assert fault() == "unresponsive"
+    let_pass(SETTINGS.fault_quiet_seconds + 1)
+    inspect()
+    assert fault() is None
+    let_expire()
+    inspect()
+    assert fault() == "unresponsive", "it still is the next in a row"
+    assert happened() == ["node.set_aside", "node.back", "node.set_aside"]
+    execute(node_health.undrain(node, actor="user:admin"))
+    let_expire()
+    inspect()
+    assert fault() is None, "an admin's word begins the row anew"
+
+
+def test_job_taken_up_or_a_worker_started_anew_ends_the_row(
+    inspect: Any, fault: Any, let_expire: Any, make_lease: Any, machine: Any, node: str
+) -> None:
+    for _ in range(SETTINGS.untaken_limit - 1):
+        let_expire()
+    make_lease()
+    let_expire()
+    inspect()
+    assert fault() is None
+    let_expire()
+    machine(node)
+    let_expire()
+    inspect()
+    assert fault() is None
+
+
+def test_lease_whose_bell_could_not_be_rung_says_nothing_of_the_node(
+    inspect: Any, fault: Any, let_expire: Any, node: str
+) -> None:
+    for _ in range(SETTINGS.untaken_limit):
+        let_expire(rung_seconds=0.0)
+    inspect()
+    assert fault() is None
 
 
 def test_lost_gpu_sets_aside_and_the_node_comes_back_without_it(

@@ -20,8 +20,8 @@ def ago(seconds: float) -> datetime:
 
 
 def node(**given: Any) -> SimpleNamespace:
-    plain = {"name": "n1", "now": NOW, "clock_skew_seconds": 0.01, "reconnects": [], "admitted": False}
-    return SimpleNamespace(**{**plain, "cleared_at": None, **given})
+    plain = {"name": "n1", "now": NOW, "clock_skew_seconds": 0.01, "reconnects": [], "untaken_leases": 0}
+    return SimpleNamespace(**{**plain, "admitted": False, "cleared_at": None, **given})
 
 
 def gpu(**given: Any) -> SimpleNamespace:
@@ -54,6 +54,15 @@ def test_flapping_counts_the_reconnects_of_the_window_and_ends_quiet_after_the_l
     assert (found.kind, found.until) == (NodeFault.FLAPPING, ago(10) + QUIET)
     assert verdict(node(reconnects=[*often[:4], ago(601)])) is None
     assert verdict(node(reconnects=[at - QUIET for at in often])) is None
+
+
+def test_jobs_in_a_row_that_it_did_not_take_up_keep_it_out_until_quiet_after_the_last() -> None:
+    found = verdict(node(untaken_leases=3, untaken_at=ago(20)))
+    assert found is not None
+    assert (found.kind, found.until) == (NodeFault.UNRESPONSIVE, ago(20) + QUIET)
+    assert "3 jobs in a row" in found.message
+    assert verdict(node(untaken_leases=2, untaken_at=ago(20))) is None
+    assert verdict(node(untaken_leases=3, untaken_at=NOW - QUIET)) is None, "it is tried again"
 
 
 def test_lost_gpu_keeps_the_node_out_until_quiet_after_the_loss() -> None:
