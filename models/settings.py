@@ -41,6 +41,8 @@ class Settings(DatabaseSettings):
     """After so many attempts lost to something other than the job, it fails with the cause `lost`."""
     foresight_seconds: float = Field(default=1800.0, ge=0)
     """A job counts as use for so much of its time limit from the moment it starts."""
+    max_artifact_bytes: int | None = Field(default=None, ge=0)
+    """Files of one person's jobs; who keeps as much submits nothing new, and a file beyond it is not kept."""
 
 
 class ApiSettings(Settings):
@@ -55,8 +57,6 @@ class ApiSettings(Settings):
     request_burst: int = Field(default=500, ge=1)
     max_queued: int | None = Field(default=None, ge=0)
     """Jobs of one person that may wait; a person's own limit goes before it. Null is no limit."""
-    max_artifact_bytes: int | None = Field(default=None, ge=0)
-    """Files of one person's jobs; who keeps as much submits nothing new."""
     stream_limit: int = 2000
     """Open event streams of one API process; more answer 503."""
     session_seconds: float = 12 * 3600.0

@@ -3,7 +3,8 @@
 The offset up to which a file was read moves in the transaction that writes the rows, in an UPDATE guarded by the
 lease's token and by the offset before. A crash between two transactions repeats nothing and skips nothing; a shipper
 whose lease is gone changes nothing. Files go to the object store first, under a key of their own, and are named in the
-transaction.
+transaction. A file that would take its owner past their quota is left where it is: the event `job.file_refused` says
+so, and everything else of the run is kept.
 """
 
 import math
@@ -19,9 +20,10 @@ from obstore.store import ObjectStore
 from sqlalchemy import Connection, Engine, func, insert, select
 
 from experiments.contract import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER, OUTPUT_FILE, RECORDS_FILE, SAMPLES_FILE
+from gpulab.states import Role
 from models.channels import DATA
 from models.series import LogChunk, Phase, SampleChunk
-from models.statements import leases, series
+from models.statements import allowances, leases, remarks, series
 
 MOST_BYTES = 4 * 2**20
 """Read of one file in one turn, so that a transaction stays short."""
@@ -59,6 +61,7 @@ class _Batch:
     samples: dict[tuple[str, str | None], list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     phases: list[tuple[float, str]] = field(default_factory=list)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
     checkpoint: dict[str, Any] | None = None
     progress: dict[str, Any] | None = None
     versions: dict[str, str] | None = None
@@ -69,14 +72,27 @@ class Shipper:
     """Ships one attempt's directory. Call `turn` until it returns False after the process has ended."""
 
     def __init__(
-        self, engine: Engine, store: ObjectStore, folder: Path, token: UUID, job_id: UUID, *, log_limit_bytes: int
+        self,
+        engine: Engine,
+        store: ObjectStore,
+        folder: Path,
+        token: UUID,
+        job_id: UUID,
+        *,
+        actor: str,
+        log_limit_bytes: int,
+        max_artifact_bytes: int | None,
     ) -> None:
         self._engine = engine
         self._store = store
         self._folder = folder
         self._token = token
         self._job_id = job_id
+        self._actor = actor
         self._log_limit_bytes = log_limit_bytes
+        self._max_artifact_bytes = max_artifact_bytes
+        self._refused: set[str] = set()
+        """Files that their owner was told of."""
         self._offsets: Offsets | None = None
 
     def _resume(self) -> Offsets:
@@ -104,6 +120,9 @@ class Shipper:
             return False
         batch = _sort(records, samples)
         batch.output = output
+        batch.refused = self._past_quota(batch.files)
+        for name in batch.refused:
+            del batch.files[name]
         keys = {name: self._upload(ARTIFACTS_FOLDER, record) for name, record in batch.files.items()}
         checkpoint_key = self._upload(CHECKPOINTS_FOLDER, batch.checkpoint) if batch.checkpoint else None
         # Should the commit's answer be lost, the next turn asks the database how it ended.
@@ -111,7 +130,25 @@ class Shipper:
         with self._engine.begin() as connection:
             self._write(connection, before, after, batch, keys, checkpoint_key)
         self._offsets = after
+        self._refused.update(batch.refused)
         return True
+
+    def _past_quota(self, files: dict[str, dict[str, Any]]) -> list[str]:
+        """The files for which their owner has no room, counted in the order in which they were written."""
+        if not files or self._max_artifact_bytes is None:
+            return []
+        with self._engine.begin() as connection:
+            row = connection.execute(allowances.of_owner(self._job_id)).one()
+        if row.role == Role.ADMIN:
+            return []
+        taken, refused = row.taken, []
+        for name, record in files.items():
+            more = record["size_bytes"] - (row.sizes or {}).get(name, 0)
+            if more > 0 and taken + more > self._max_artifact_bytes:
+                refused.append(name)
+            else:
+                taken += more
+        return refused
 
     def _write(
         self,
@@ -142,6 +179,11 @@ class Shipper:
                 connection.execute(series.keep_artifact(own | _file_row(batch.files[name], key)))
         if batch.checkpoint and checkpoint_key:
             connection.execute(series.keep_checkpoint(own | _checkpoint_row(batch.checkpoint, checkpoint_key)))
+        if told := [name for name in batch.refused if name not in self._refused]:
+            words = f"{', '.join(told)}: not kept, since its owner's files may take {self._max_artifact_bytes} bytes"
+            connection.execute(
+                remarks.warn(self._token, event="job.file_refused", actor=self._actor, message=words)
+            )
         if batch.output:
             self._keep_output(connection, attempt, batch.output)
         shown = _shown(batch)

@@ -365,8 +365,16 @@ class Supervisor:
         log.info("job.concluded", state=row["state"], attempt=row["attempt"])
 
     def _shipper(self, folder: Path, token: UUID, job_id: UUID) -> Shipper:
-        limit = self._settings.log_limit_bytes
-        return Shipper(self._engine, self._store, folder, token, job_id, log_limit_bytes=limit)
+        return Shipper(
+            self._engine,
+            self._store,
+            folder,
+            token,
+            job_id,
+            actor=self._actor,
+            log_limit_bytes=self._settings.log_limit_bytes,
+            max_artifact_bytes=self._settings.max_artifact_bytes,
+        )
 
 
 def first_line(error: BaseException) -> str:

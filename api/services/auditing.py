@@ -23,7 +23,9 @@ async def page(
     """One page, newest first. Raises `InvalidCursor`."""
     given: dict[str, Any] = {**filters, "since": since, "until": until}
     before = None if cursor is None else cursors.decode_number(cursor, "audit", given)
-    rows = await lab.database.rows(audit.page, before=before, limit=limit + 1, **given)
+    dated = before is not None and (since is not None or until is not None)
+    before_at = await lab.database.scalar(audit.time_of, event_id=before) if dated else None
+    rows = await lab.database.rows(audit.page, before=before, before_at=before_at, limit=limit + 1, **given)
     items = [AuditEventRead(**{name: getattr(row, name) for name in NAMES}) for row in rows[:limit]]
     more = len(rows) > limit
     return AuditPage(items=items, next_cursor=cursors.encode("audit", given, items[-1].id) if more else None)

@@ -50,6 +50,8 @@ COPIED_BY_RETRY = (
 DRY_RUN_WAIT_SECONDS = 3.0
 """How long a dry run is held for its estimate."""
 NOTHING_YET: Mapping[str, None] = dict.fromkeys(column.name for column in Job.__table__.columns)
+SEARCHED = 10_000
+"""Jobs that one page of a search for text looks through."""
 SAME_IN_SUMMARY = tuple(column.key for column in jobs.SUMMARY if not column.key.startswith("progress_"))
 
 
@@ -127,25 +129,26 @@ async def dry_run(lab: Lab, principal: Principal, order: JobCreate) -> DryRunRea
 
 
 async def page(lab: Lab, principal: Principal, filters: JobFilters, cursor: str | None, limit: int) -> JobPage:
-    """One page, newest first. Students see their own jobs. Raises `InvalidCursor`."""
+    """One page, newest first. Students see their own jobs. Raises `InvalidCursor`.
+
+    A page of a search for text may be short, or empty, though more follow: each looks through `SEARCHED` jobs at most.
+    """
     mapping = filters.as_mapping()
-    before = None if cursor is None else cursors.decode_id(cursor, "jobs", mapping)
-    rows = await lab.database.rows(
-        jobs.page,
-        before=before,
-        limit=limit + 1,
-        owner_id=await _whose(lab, principal, filters),
+    listed = {
+        "before": None if cursor is None else cursors.decode_id(cursor, "jobs", mapping),
+        "owner_id": await _whose(lab, principal, filters),
         **(sharing.shared_with(principal) if filters.shared else {}),
-        owner=filters.owner,
-        states=[state.value for state in filters.states] or None,
-        experiment=filters.experiment,
-        tag=filters.tag,
-        text=filters.text,
-        study=filters.study,
-    )
+        "owner": filters.owner,
+        "states": [state.value for state in filters.states] or None,
+        "experiment": filters.experiment,
+        "tag": filters.tag,
+        "study": filters.study,
+    }
+    end = None if filters.text is None else await lab.database.scalar(jobs.last_of, number=SEARCHED, **listed)
+    rows = await lab.database.rows(jobs.page, limit=limit + 1, text=filters.text, down_to=end, **listed)
     items = [JobSummary(**_summary(row._asdict())) for row in rows[:limit]]
-    more = len(rows) > limit
-    return JobPage(items=items, next_cursor=cursors.encode("jobs", mapping, str(items[-1].id)) if more else None)
+    last = items[-1].id if len(rows) > limit else end
+    return JobPage(items=items, next_cursor=None if last is None else cursors.encode("jobs", mapping, str(last)))
 
 
 async def _whose(lab: Lab, principal: Principal, filters: JobFilters) -> UUID | None:

@@ -48,8 +48,8 @@ class NodeRead(Outgoing):
     reason: str | None
     """Why it is draining or set aside, in words."""
     fault: str | None = None
-    """What it is set aside for: `no_token`, `clock_skew`, `flapping`, `unresponsive`, `gpu_lost`, `gpu_xid`, `gpu_changed` or
-    `gpu_duplicate`."""
+    """What it is set aside for: `no_token`, `clock_skew`, `flapping`, `unresponsive`, `gpu_lost`, `gpu_xid`,
+    `gpu_changed` or `gpu_duplicate`."""
     fault_at: datetime | None = None
     fault_until: datetime | None = None
     """When it comes back unless the fault is seen again; null where an admin has to undrain it."""

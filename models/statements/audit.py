@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Select, Text, Uuid, cast, insert, literal, select
+from sqlalchemy import CTE, ColumnElement, Select, Text, Uuid, cast, insert, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import Insert
 
@@ -71,15 +72,22 @@ def page(
     *,
     limit: int,
     before: int | None = None,
+    before_at: Any = None,
     actor: str | None = None,
     action: str | None = None,
     target: str | None = None,
     since: Any = None,
     until: Any = None,
 ) -> Select[*tuple[Any, ...]]:
-    """Newest first, at most `limit`, older than `before`."""
+    """Newest first, at most `limit`, older than the event `before`.
+
+    Between dates they are in the order of their times, since events written at once may be numbered in another one:
+    there, `before_at` is the time of `before`.
+    """
     conditions: list[ColumnElement[bool]] = []
-    if before is not None:
+    if before_at is not None:
+        conditions.append(tuple_(AuditEvent.at, AuditEvent.id) < tuple_(before_at, before))
+    elif before is not None:
         conditions.append(AuditEvent.id < before)
     if actor is not None:
         conditions.append(AuditEvent.actor == actor)
@@ -91,7 +99,13 @@ def page(
         conditions.append(AuditEvent.at >= since)
     if until is not None:
         conditions.append(AuditEvent.at < until)
-    return select(*AuditEvent.__table__.columns).where(*conditions).order_by(AuditEvent.id.desc()).limit(limit)
+    dated = since is not None or until is not None
+    order = [AuditEvent.at.desc(), AuditEvent.id.desc()] if dated else [AuditEvent.id.desc()]
+    return select(*AuditEvent.__table__.columns).where(*conditions).order_by(*order).limit(limit)
+
+
+def time_of(event_id: int) -> Select[datetime]:
+    return select(AuditEvent.at).where(AuditEvent.id == event_id)
 
 
 def _json(details: Mapping[str, Any] | None) -> ColumnElement[Any]:

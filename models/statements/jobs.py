@@ -200,20 +200,46 @@ def page(
     *,
     before: UUID | None = None,
     limit: int,
+    down_to: UUID | None = None,
+    text: str | None = None,
+    **filters: Any,
+) -> Select[*tuple[Any, ...]]:
+    """The `SUMMARY` of each, newest first, at most `limit`, older than `before`, as `filters` say. Never counts.
+
+    `text` is looked for in every row, by no index: give it the bound `down_to`, from `last_of`.
+    """
+    conditions = _conditions(before=before, **filters)
+    if down_to is not None:
+        conditions.append(Job.id >= down_to)
+    if text is not None:
+        words = func.lower(text)
+        conditions.append(
+            or_(func.strpos(func.lower(Job.name), words) > 0, func.strpos(func.lower(Job.experiment), words) > 0)
+        )
+    return select(*SUMMARY).join(User, User.id == Job.owner_id).where(*conditions).order_by(Job.id.desc()).limit(limit)
+
+
+def last_of(number: int, *, before: UUID | None = None, **filters: Any) -> Select[UUID]:
+    """The last of so many jobs as `page` lists them with these filters; no row where there are fewer."""
+    listed = select(Job.id).where(*_conditions(before=before, **filters)).order_by(Job.id.desc())
+    if "owner" in filters:
+        listed = listed.join(User, User.id == Job.owner_id)
+    return listed.offset(number - 1).limit(1)
+
+
+def _conditions(
+    *,
+    before: UUID | None,
     owner_id: UUID | None = None,
     owner: str | None = None,
     states: Sequence[str] | None = None,
     experiment: str | None = None,
     tag: str | None = None,
-    text: str | None = None,
     study: UUID | None = None,
     shared_with_class: bool | None = None,
     shared_with_team: str | None = None,
-) -> Select[*tuple[Any, ...]]:
-    """The `SUMMARY` of each, newest first, at most `limit`, older than `before`. Never counts.
-
-    With `shared_with_class`, only what is shared with the class, or with the team `shared_with_team`.
-    """
+) -> list[ColumnElement[bool]]:
+    """With `shared_with_class`, only what is shared with the class, or with the team `shared_with_team`."""
     conditions: list[ColumnElement[bool]] = []
     if shared_with_class is not None:
         conditions.append(shared(Job.shared_with, shared_with_team))
@@ -229,14 +255,9 @@ def page(
         conditions.append(Job.experiment == experiment)
     if tag is not None:
         conditions.append(Job.tags.contains(array([tag], type_=Text)))
-    if text is not None:
-        words = func.lower(text)
-        conditions.append(
-            or_(func.strpos(func.lower(Job.name), words) > 0, func.strpos(func.lower(Job.experiment), words) > 0)
-        )
     if study is not None:
         conditions.append(Job.id.in_(select(StudyRun.job_id).where(StudyRun.study_id == study)))
-    return select(*SUMMARY).join(User, User.id == Job.owner_id).where(*conditions).order_by(Job.id.desc()).limit(limit)
+    return conditions
 
 
 def cancel(job_id: UUID, *, actor: str) -> Select[Any]:

@@ -43,7 +43,13 @@ export function Jobs() {
         {() =>
           rows.length === 0 ? (
             <Card>
-              {filtered ? (
+              {query.hasNextPage ? (
+                <Empty title="None of the newest jobs is like this">
+                  <Button variant="default" size="sm" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
+                    Look further back
+                  </Button>
+                </Empty>
+              ) : filtered ? (
                 <Empty title="No job is like this">
                   <AnchorLink to="/jobs" search={{}}>
                     Show all jobs

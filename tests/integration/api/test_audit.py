@@ -90,6 +90,9 @@ async def test_audit_is_filtered_and_paged(client: httpx.AsyncClient) -> None:
     middle = second["items"][0]["at"]
     assert len(await events(client, since=middle)) == 3
     assert len(await events(client, until=middle)) == 2
+    page = (await client.get("/v1/audit", params={"since": middle, "limit": 2})).json()
+    rest = (await client.get("/v1/audit", params={"since": middle, "cursor": page["next_cursor"]})).json()
+    assert [event["details"]["name"] for event in (*page["items"], *rest["items"])] == ["s4", "s3", "s2"]
     assert (await client.get("/v1/audit?since=yesterday")).json()["errors"][0]["path"] == "query.since"
 
 

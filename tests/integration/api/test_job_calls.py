@@ -144,6 +144,21 @@ async def test_filters_pick_jobs(client: httpx.AsyncClient, admin: Person, seeds
     assert await found(tag="nobody") == set()
 
 
+async def test_search_goes_on_where_a_page_stopped_looking(
+    client: httpx.AsyncClient, admin: Person, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.services.jobs.SEARCHED", 2)
+    made = [seeds.job(admin, name=name) for name in ("needle 1", "straw", "needle 2", "straw", "straw")]
+    pages: list[list[str]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        query = {"text": "needle", "limit": 1} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/v1/jobs", params=query)).json()
+        pages.append([item["id"] for item in page["items"]])
+        cursor = page["next_cursor"]
+    assert pages == [[], [str(made[2])], [str(made[0])]]
+
+
 async def test_list_answers_304_until_something_changes(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
     seeds.job(admin)
     tag = {"If-None-Match": (await client.get("/v1/jobs")).headers["etag"]}

@@ -1,7 +1,7 @@
 """What queries read in a full lab: 100,000 queued jobs, as many that ended, 1,000 people. Rows count, not seconds."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, bindparam, func, select, text
 
 from api.database import Prepared
+from api.services.jobs import SEARCHED
 from models import Base, Job
 from models.database import sync_engine
 from models.statements import allowances, assignments, audit, jobs, people, queue, usage
@@ -36,9 +37,13 @@ INSERT INTO leases (job_id, attempt, node, gpu_uuids, share, held_bytes, granted
 SELECT id, 1, 'n1', '{a}', 0.1, 1000000, ended - interval '1 hour', ended, ended
 FROM (SELECT id, now() - random() * interval '200 days' AS ended FROM jobs WHERE state = 'succeeded') j;
 INSERT INTO shares SELECT id, random() * 1000, 1, now() FROM users;
-INSERT INTO audit_events (actor, action, target, details)
-SELECT 'user:u' || n % 1000, 'action ' || n % 50, 'job:' || n, '{}' FROM generate_series(1, 20000) n;
+INSERT INTO audit_events (at, actor, action, target, details)
+SELECT TIMESTAMPTZ '2030-01-01' + n * interval '1 hour', 'user:u' || n % 1000, 'action ' || n % 50, 'job:' || n, '{}'
+FROM generate_series(1, 20000) n;
 """
+LONG_AGO = datetime(2030, 1, 9, tzinfo=UTC)
+"""When the audit of the full lab was young; `LATELY` is near its end."""
+LATELY = LONG_AGO + timedelta(days=820)
 
 pytestmark = pytest.mark.slow
 
@@ -107,6 +112,11 @@ LISTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "jobs by tag": (jobs.page, {"tag": "homework"}),
     "jobs shared": (jobs.page, {"shared_with_class": True, "shared_with_team": "team 3"}),
     "people": (people.page, {}),
+    "the audit since lately": (audit.page, {"since": LATELY}),
+    "the audit until long ago": (audit.page, {"until": LONG_AGO}),
+    "the audit of a day": (audit.page, {"since": LONG_AGO, "until": LONG_AGO + timedelta(days=1)}),
+    "the audit of a day, further on": (audit.page, {"until": LATELY, "before_at": LONG_AGO, "before": 9}),
+    "the audit by actor since long ago": (audit.page, {"since": LONG_AGO, "actor": "user:u5"}),
     "people by role": (people.page, {"role": "student"}),
     "the audit": (audit.page, {}),
     "the audit by actor": (audit.page, {"actor": "user:u5"}),
@@ -148,6 +158,15 @@ def test_question_about_one_thing_reads_what_belongs_to_it(full: Engine, mine: d
     given = {**{named.get(key, key): mine[key] for key in own}, **more}
     read, plan = rows_read(full, source, given)
     assert read <= 300, plan
+
+
+def test_search_for_text_looks_through_so_many_jobs_a_page(full: Engine, mine: dict[str, Any]) -> None:
+    with full.connect() as connection:
+        end = connection.execute(jobs.last_of(SEARCHED)).scalar_one()
+        assert connection.execute(jobs.last_of(1_000, owner_id=mine["owner_id"])).first() is None
+    read, plan = rows_read(full, jobs.page, {"limit": PAGE, "text": "found nowhere", "down_to": end})
+    # Each with its owner.
+    assert read <= 2 * SEARCHED + 1_000, plan
 
 
 def test_submission_reads_no_other_job(full: Engine, mine: dict[str, Any]) -> None:

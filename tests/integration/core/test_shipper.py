@@ -8,11 +8,12 @@ from uuid import UUID
 
 import pytest
 from obstore.store import LocalStore
-from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy import Engine, create_engine, event, select, update
 from sqlalchemy.exc import OperationalError
 
 from experiments.run_directory import RunDirectory
-from models import Artifact, Checkpoint, LogChunk, MetricChunk, Phase, SampleChunk
+from gpulab.states import JobState
+from models import Artifact, Checkpoint, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, User
 from models.statements import leases, series
 from worker.shipper import LeaseGoneError, Shipper, last_record
 from worker.supervisor import AWAY
@@ -31,8 +32,30 @@ class Setting:
         self.run = RunDirectory(self.folder)
         self.store = LocalStore(folder / "store", mkdir=True)
 
-    def shipper(self, *, log_limit_bytes: int = 1000) -> Shipper:
-        return Shipper(self.engine, self.store, self.folder, self.token, self.job_id, log_limit_bytes=log_limit_bytes)
+    def shipper(self, *, log_limit_bytes: int = 1000, max_artifact_bytes: int | None = None) -> Shipper:
+        return Shipper(
+            self.engine,
+            self.store,
+            self.folder,
+            self.token,
+            self.job_id,
+            actor="node:n1",
+            log_limit_bytes=log_limit_bytes,
+            max_artifact_bytes=max_artifact_bytes,
+        )
+
+    def write(self, name: str, size_bytes: int) -> None:
+        with self.run.artifact(name) as path:
+            path.write_bytes(b"x" * size_bytes)
+
+    def kept(self) -> dict[str, int]:
+        rows = self.execute(select(Artifact.name, Artifact.size_bytes).where(Artifact.job_id == self.job_id))
+        return {row["name"]: row["size_bytes"] for row in rows}
+
+    def told(self) -> list[str]:
+        """What was said of refused files."""
+        wanted = (JobEvent.job_id == self.job_id, JobEvent.type == "job.file_refused")
+        return [row["message"] for row in self.execute(select(JobEvent.message).where(*wanted).order_by(JobEvent.id))]
 
     def steps(self, name: str = "loss") -> list[int]:
         rows = self.execute(series.metric_chunks(self.job_id, [name]))
@@ -173,6 +196,36 @@ def test_file_replaced_before_it_was_shipped_is_named_once(setting: Setting) -> 
     rows = setting.execute(select(Artifact.key, Artifact.size_bytes))
     assert [row["size_bytes"] for row in rows] == [5]
     assert bytes(setting.store.get(rows[0]["key"]).bytes()) == b"newer"
+
+
+def test_file_past_its_owners_quota_is_refused_with_notice_and_nothing_else_is_lost(
+    setting: Setting, make_lease: Callable[..., tuple[UUID, UUID]], tmp_path: Path
+) -> None:
+    before = Setting(setting.engine, setting.execute, make_lease(), tmp_path / "before")
+    before.write("old.bin", 60)
+    before.shipper().turn()
+    shipper = setting.shipper(max_artifact_bytes=100)
+    for name, size in (("fits.bin", 30), ("large.bin", 20), ("small.bin", 10)):
+        setting.write(name, size)
+    setting.run.metrics(1, {"loss": 0.5})
+    assert shipper.turn()
+    assert setting.kept() == {"fits.bin": 30, "small.bin": 10}
+    assert setting.told() == ["large.bin: not kept, since its owner's files may take 100 bytes"]
+    setting.write("large.bin", 21)
+    setting.write("fits.bin", 29)
+    setting.run.metrics(2, {"loss": 0.5})
+    assert shipper.turn()
+    assert setting.kept() == {"fits.bin": 29, "small.bin": 10}, "the one before makes room for the one after"
+    assert len(setting.told()) == 1, "said once"
+    assert setting.steps() == [1, 2]
+    assert setting.execute(leases.finish(setting.token, JobState.SUCCEEDED, actor="node:n1", result={}))
+
+
+def test_admin_has_no_quota(setting: Setting) -> None:
+    setting.execute(update(User).values(role="admin"))
+    setting.write("large.bin", 101)
+    setting.shipper(max_artifact_bytes=100).turn()
+    assert (setting.kept(), setting.told()) == ({"large.bin": 101}, [])
 
 
 def test_points_after_the_checkpoint_are_taken_back(setting: Setting) -> None:
