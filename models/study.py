@@ -44,7 +44,10 @@ class StudyRun(Base):
     """One planned run and the job that carries it out."""
 
     __tablename__ = "study_runs"
-    __table_args__ = (Index("ix_study_runs_job_id", "job_id"),)
+    __table_args__ = (
+        Index("ix_study_runs_job_id", "job_id"),
+        Index("ix_study_runs_questions", "questions", postgresql_using="gin"),
+    )
 
     study_id: Mapped[UUID] = mapped_column(ForeignKey("studies.id"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Select, Update, case, func, or_, select, update
-from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
+from sqlalchemy import CTE, Select, Update, Uuid, case, func, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, array, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from gpulab.states import JobState, Role
@@ -53,7 +53,8 @@ def belongs(job_id: UUID, experiments: Sequence[str], questions: Sequence[str]) 
 def overview(assignment_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> Select[*tuple[Any, ...]]:
     """Of each student who is let in: their runs for it by state, the newest failure, and what they handed in."""
     work = _work(experiments, questions)
-    failures = func.array_agg(aggregate_order_by(work.c.id, work.c.finished_at.desc()))
+    # Ids grow with time, and arrays have a maximum though single ids have none.
+    newest = func.max(array([work.c.id]), type_=ARRAY(Uuid))
     found = (
         select(
             work.c.owner_id,
@@ -63,7 +64,7 @@ def overview(assignment_id: UUID, experiments: Sequence[str], questions: Sequenc
             func.count().filter(work.c.finished_at.is_(None)).label("unfinished"),
             func.min(work.c.finished_at).filter(work.c.state == SUCCEEDED).label("first_success_at"),
             func.max(work.c.submitted_at).label("last_run_at"),
-            failures.filter(work.c.state == FAILED)[1].label("last_failure"),
+            newest.filter(work.c.state == FAILED)[1].label("last_failure"),
         )
         .group_by(work.c.owner_id)
         .cte("found")
@@ -90,14 +91,21 @@ def overview(assignment_id: UUID, experiments: Sequence[str], questions: Sequenc
 def _work(experiments: Sequence[str], questions: Sequence[str]) -> CTE:
     """The jobs that are work on it, with whose they are; a run that is reused is its study's owner's too."""
     columns = (Job.id, Job.state, Job.submitted_at, Job.finished_at)
-    alone = select(Job.owner_id, *columns).where(Job.experiment == func.any(experiments))
-    in_studies = (
-        select(Study.owner_id, *columns)
+    by_experiment = Job.experiment == func.any(experiments)
+    alone = select(Job.owner_id, *columns).where(by_experiment)
+    planned = (
+        select(Study.owner_id, StudyRun.job_id)
         .join_from(Study, StudyRun, StudyRun.study_id == Study.id)
-        .join(Job, Job.id == StudyRun.job_id)
         .where(StudyRun.questions.overlap(questions))
+        .distinct()
+        .subquery()
     )
-    return alone.union(in_studies).cte("work")
+    in_studies = (
+        select(planned.c.owner_id, *columns)
+        .join_from(planned, Job, Job.id == planned.c.job_id)
+        .where(~(by_experiment & (Job.owner_id == planned.c.owner_id)))
+    )
+    return alone.union_all(in_studies).cte("work")
 
 
 SUBMISSION = (

@@ -36,6 +36,11 @@ SELECT id, 'job.submitted', 'queued', 0, 'test', '' FROM jobs WHERE state = 'que
 INSERT INTO leases (job_id, attempt, node, gpu_uuids, share, held_bytes, granted_at, expires_at, released_at)
 SELECT id, 1, 'n1', '{a}', 0.1, 1000000, ended - interval '1 hour', ended, ended
 FROM (SELECT id, now() - random() * interval '200 days' AS ended FROM jobs WHERE state = 'succeeded') j;
+INSERT INTO studies (owner_id, title, definition) SELECT id, 'study', '{}' FROM users;
+INSERT INTO study_runs (study_id, position, job_id, questions, cell, reused)
+SELECT studies.id, n, j.id, ARRAY['question ' || n], '{}', false
+FROM (SELECT id, owner_id, row_number() OVER (PARTITION BY owner_id ORDER BY id) AS n FROM jobs) j
+JOIN studies USING (owner_id) WHERE n <= 20;
 INSERT INTO shares SELECT id, random() * 1000, 1, now() FROM users;
 INSERT INTO audit_events (at, actor, action, target, details)
 SELECT TIMESTAMPTZ '2030-01-01' + n * interval '1 hour', 'user:u' || n % 1000, 'action ' || n % 50, 'job:' || n, '{}'
@@ -179,10 +184,13 @@ def test_submission_reads_no_other_job(full: Engine, mine: dict[str, Any]) -> No
     assert not read & {"jobs", "job_events", "users"}, answer
 
 
-def test_class_is_looked_over_by_the_jobs_of_its_experiments(full: Engine) -> None:
-    given = {"assignment_id": UUID(int=1), "experiments": ["seldom"], "questions": ["1b"]}
+@pytest.mark.parametrize(("experiments", "questions"), [(["seldom"], ["none"]), ([], ["question 3"])])
+def test_class_is_looked_over_by_the_jobs_of_its_assignment(
+    full: Engine, experiments: list[str], questions: list[str]
+) -> None:
+    given = {"assignment_id": UUID(int=1), "experiments": experiments, "questions": questions}
     read, plan = rows_read(full, assignments.overview, given)
-    # Two runs of each of 1,000 people, and the people.
+    # A run or two of each of 1,000 people, their studies, and the people.
     assert read <= 10_000, plan
 
 
