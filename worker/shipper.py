@@ -181,9 +181,7 @@ class Shipper:
             connection.execute(series.keep_checkpoint(own | _checkpoint_row(batch.checkpoint, checkpoint_key)))
         if told := [name for name in batch.refused if name not in self._refused]:
             words = f"{', '.join(told)}: not kept, since its owner's files may take {self._max_artifact_bytes} bytes"
-            connection.execute(
-                remarks.warn(self._token, event="job.file_refused", actor=self._actor, message=words)
-            )
+            connection.execute(remarks.warn(self._token, event="job.file_refused", actor=self._actor, message=words))
         if batch.output:
             self._keep_output(connection, attempt, batch.output)
         shown = _shown(batch)

@@ -87,7 +87,9 @@ async def list_jobs(
     experiment: Words = None,
     owner: Words = None,
     tag: Annotated[Tag | None, Query()] = None,
-    text: Annotated[Words, Query(description="Part of the name or the experiment. A page looks through 10,000 jobs.")] = None,
+    text: Annotated[
+        Words, Query(description="Part of the name or the experiment. A page looks through 10,000 jobs.")
+    ] = None,
     study: Annotated[UUID | None, Query(description="Runs of this study, reused ones too.")] = None,
     shared: Shared = False,
     cursor: Cursor = None,

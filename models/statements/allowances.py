@@ -24,7 +24,7 @@ def artifact_bytes(user_id: UUID) -> Select[int]:
 
 
 def of_owner(job_id: UUID) -> Select[str, int, dict[str, int] | None]:
-    """Of a job's owner: the role, `taken` bytes of all their files, and `sizes` of this job's by name, null for none."""
+    """Of a job's owner: the role, `taken` bytes of all their files, and `sizes` of this job's by name."""
     job = aliased(Job)
     taken = cast(func.coalesce(func.sum(Artifact.size_bytes), 0), BigInteger)
     sizes = func.jsonb_object_agg(Artifact.name, Artifact.size_bytes, type_=JSONB).filter(Artifact.job_id == job_id)
