@@ -33,20 +33,6 @@ from models.job import Job
 from models.statements import advice, jobs
 from models.statements import sharing as statements
 
-COPIED_BY_RETRY = (
-    "experiment",
-    "spec",
-    "seed",
-    "name",
-    "tags",
-    "priority",
-    "time_limit_seconds",
-    "gpus",
-    "gpu_memory_bytes",
-    "exclusive",
-    "datasets",
-    "estimate_id",
-)
 DRY_RUN_WAIT_SECONDS = 3.0
 """How long a dry run is held for its estimate."""
 NOTHING_YET: Mapping[str, None] = dict.fromkeys(column.name for column in Job.__table__.columns)
@@ -220,7 +206,7 @@ async def retry(lab: Lab, principal: Principal, job_id: UUID) -> JobRead:
         raise JobNotFinished(f"the job is {row.state}; only a final one can be tried again")
     await check_may_submit(lab, principal)
     order = row._asdict()
-    values = {name: order[name] for name in COPIED_BY_RETRY}
+    values = {name: order[name] for name in jobs.REPEATED}
     values |= {"owner_id": principal.id, "retry_of": job_id, "priority": priority_of_copy(principal, row.priority)}
     made = await insert(lab, principal, values, f"retry of {job_id}")
     assert made is not None  # noqa: S101 - without a key nothing can collide

@@ -40,11 +40,7 @@ LEASED, RUNNING, QUEUED, CANCELLED = (
 )
 
 
-ORDERED = (
-    "owner_id",
-    "idempotency_key",
-    "request_digest",
-    "retry_of",
+REPEATED = (
     "experiment",
     "spec",
     "seed",
@@ -58,6 +54,8 @@ ORDERED = (
     "datasets",
     "estimate_id",
 )
+"""The columns that a job has in common with the one that repeats it."""
+ORDERED = ("owner_id", "idempotency_key", "request_digest", "retry_of", *REPEATED)
 """The columns that whoever submits gives."""
 
 

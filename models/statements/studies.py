@@ -31,7 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by, dis
 from gpulab.states import JobState
 from models.job import Job
 from models.person import User
-from models.statements.jobs import submit_all
+from models.statements.jobs import REPEATED, submit_all
 from models.statements.sharing import shared
 from models.study import Study, StudyRun
 
@@ -40,20 +40,8 @@ OWNER_TEAM = User.team.label("owner_team")
 SUCCEEDED = JobState.SUCCEEDED.value
 FINAL = Job.finished_at.is_not(None)
 """Of a job: a constraint of the table holds the two together."""
-ORDER = (
-    "experiment",
-    "spec",
-    "seed",
-    "name",
-    "tags",
-    "priority",
-    "time_limit_seconds",
-    "gpus",
-    "exclusive",
-    "datasets",
-    "estimate_id",
-)
-COPIED_BY_RETRY = ("owner_id", *ORDER, "gpu_memory_bytes")
+ORDER = tuple(name for name in REPEATED if name != "gpu_memory_bytes")
+COPIED_BY_RETRY = ("owner_id", *REPEATED)
 
 
 def create(values: dict[str, Any], runs: Any, *, actor: str | ColumnElement[str]) -> Select[Any]:
