@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 STEPS = 40
 PAUSE_SECONDS = 0.2
 TAG = "rolling"
+START_SECONDS = 90.0
+"""Of one program, on a machine that is busy with others."""
 AHEAD = 4
 """Jobs of one submitter that wait at once."""
 
@@ -46,9 +48,9 @@ class Fleet(Lab):
         before = self.started_at(name)
         self.spawn(name, module=name.removesuffix("-2"), settings=own, port=port)
         if name in self.urls:
-            wait_until(lambda: self.answers(self.urls[name]), what=f"{name} answers")
-        else:
-            wait_until(lambda: self.started_at(name) != before or "scheduler" in name, what=f"{name} joins")
+            wait_until(lambda: self.answers(self.urls[name]), timeout_seconds=START_SECONDS, what=f"{name} answers")
+        elif "worker" in name:
+            wait_until(lambda: self.started_at(name) != before, timeout_seconds=START_SECONDS, what=f"{name} joins")
 
     def started_at(self, name: str) -> Any:
         node = {"worker": "node-a", "worker-2": "node-b"}.get(name)
