@@ -36,5 +36,7 @@ def test_times_are_a_line_in_the_number_of_steps() -> None:
     a_step, fixed = np.polyfit(steps, list(SECONDS.values()), 1)
     told = f"{1000 * a_step:.0f} ms a step and {1000 * fixed / PICTURES:.1f} ms a picture"
     assert told in explanations.WHY_256
+    furthest = max(abs(fixed + a_step * steps - np.array(list(SECONDS.values()))))
+    assert f"within {furthest:.0f} s of each" in explanations.WHY_256
     assert f"4 pays {a_step * steps[0]:.0f} s" in explanations.WHY_256
     assert f"256 pays {a_step * steps[-1]:.0f} s" in explanations.WHY_256
