@@ -12,16 +12,17 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 WIDEST_PIXELS = 860
-COLOURS = 48
-"""A chart needs few, and a quarter of the bytes."""
+COLOURS = 128
+"""With fewer, lines of one chart take on the same colour."""
 SMALL: dict[str, dict[str, Any]] = {
     "dropout-linear": {},
     "dropout-ridge": {},
     "dropout-cheating": {},
     "conv-gradients": {},
     "pooling-gradients": {},
-    "model-memory": {},
+    "model-memory": {"model": "resnet18", "optimizer": "adam"},
     "batch-size": {"dataset": "digits", "image_size": 32, "epochs": 3, "images": 256},
+    "max-batch": {},
     "train-classifier": {},
     "edge-bands": {},
 }
