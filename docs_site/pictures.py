@@ -22,7 +22,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "pooling-gradients": {},
     "model-memory": {"model": "resnet18", "optimizer": "adam"},
     "batch-size": {"dataset": "digits", "image_size": 32, "epochs": 3, "images": 256},
-    "max-batch": {},
     "train-classifier": {},
     "edge-bands": {},
 }
