@@ -1,5 +1,6 @@
 """A lab that believes it has GPUs: leases, packing, samples and the watchdog, through pynvml's real path."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from tests.fakes.nvml import GIB, FakeGpu, FakeNvml, build_library
 from tests.lab import Lab, wait_until
 
 NVML_ERROR_GPU_IS_LOST = 15
+IDLE_SECONDS = 1.0
 
 
 class GpuLab(Lab):
@@ -20,10 +22,13 @@ class GpuLab(Lab):
         super().__init__(folder, settings={**self.world.env, **settings})
         self.show(GIB)
 
-    def show(self, used_bytes: int | None, *, broken: bool = False) -> None:
-        """Each job uses `used_bytes` on the first GPU; the second may be lost."""
+    def show(self, used_bytes: int | None, *, broken: bool = False, utilization: int = 37) -> None:
+        """Each job uses `used_bytes` on the first GPU; the second may be lost. Both are so many percent utilised."""
         fail = {"all": NVML_ERROR_GPU_IS_LOST} if broken else {}
-        self.world.write(FakeGpu("GPU-1", processes={"*": used_bytes}), FakeGpu("GPU-2", fail=fail))
+        self.world.write(
+            FakeGpu("GPU-1", processes={"*": used_bytes}, utilization=utilization),
+            FakeGpu("GPU-2", fail=fail, utilization=utilization),
+        )
 
     def gated(self, gate: Path, **fields: Any) -> str:
         return self.submit("probe-gpu", {"steps": 1, "gate": str(gate)}, **fields)
@@ -31,7 +36,7 @@ class GpuLab(Lab):
 
 @pytest.fixture(scope="module")
 def gpu_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GpuLab]:
-    made = GpuLab(tmp_path_factory.mktemp("gpulab"))
+    made = GpuLab(tmp_path_factory.mktemp("gpulab"), GPULAB_IDLE_MINUTES=str(IDLE_SECONDS / 60))
     try:
         made.start()
         wait_until(lambda: len(made.client.get("/v1/gpus").json()["items"]) == 2, what="two GPUs")
@@ -60,6 +65,33 @@ def test_job_sees_the_gpu_it_leased_and_is_sampled_on_it(gpu_lab: GpuLab, tmp_pa
     assert f"[{uuid}]" in log
     (tmp_path / "gate").write_text("1")
     gpu_lab.wait_for(job_id, "succeeded")
+
+
+def test_worker_logs_lines_that_name_job_attempt_and_node(gpu_lab: GpuLab) -> None:
+    job_id = gpu_lab.submit("probe-gpu")
+    gpu_lab.wait_for(job_id, "succeeded")
+
+    def told() -> dict[str, Any]:
+        lines = [json.loads(line) for line in gpu_lab.log("worker").read_text().splitlines() if line.startswith("{")]
+        return {line["event"]: line for line in lines if line.get("job_id") == job_id}
+
+    found = wait_until(lambda: seen if "job.concluded" in (seen := told()) else None, what="the verdict's line")
+    assert found is not None
+    for event in ("job.started", "job.concluded"):
+        assert (found[event]["node"], found[event]["attempt"]) == ("node-a", 1)
+
+
+def test_job_that_leaves_its_gpu_unused_is_ended_after_notice(gpu_lab: GpuLab, tmp_path: Path) -> None:
+    job_id = gpu_lab.gated(tmp_path / "gate")
+    gpu_lab.wait_for(job_id, "running")
+    gpu_lab.show(GIB, utilization=0)
+    try:
+        job = gpu_lab.wait_for(job_id, "failed")
+    finally:
+        gpu_lab.show(GIB)
+    assert job["cause"] == "idle"
+    events = [event["type"] for event in gpu_lab.client.get(f"/v1/jobs/{job_id}/events").json()["items"]]
+    assert events[-2:] == ["job.idle", "job.failed"]
 
 
 def test_jobs_that_state_their_memory_share_a_gpu_and_the_next_waits(gpu_lab: GpuLab, tmp_path: Path) -> None:
