@@ -1,4 +1,6 @@
-"""A lab that takes submissions all along is restarted, one process after the other: no job is lost, none runs twice."""
+"""A lab that takes submissions all along is restarted, one process after the other, in order or killed: no job is lost,
+none runs twice.
+"""
 
 import itertools
 from collections import Counter, deque
@@ -21,6 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 STEPS = 40
 PAUSE_SECONDS = 0.2
 TAG = "rolling"
+START_SECONDS = 90.0
+"""Of one program, on a machine that is busy with others."""
 AHEAD = 4
 """Jobs of one submitter that wait at once."""
 
@@ -44,9 +48,9 @@ class Fleet(Lab):
         before = self.started_at(name)
         self.spawn(name, module=name.removesuffix("-2"), settings=own, port=port)
         if name in self.urls:
-            wait_until(lambda: self.answers(self.urls[name]), what=f"{name} answers")
-        else:
-            wait_until(lambda: self.started_at(name) != before or "scheduler" in name, what=f"{name} joins")
+            wait_until(lambda: self.answers(self.urls[name]), timeout_seconds=START_SECONDS, what=f"{name} answers")
+        elif "worker" in name:
+            wait_until(lambda: self.started_at(name) != before, timeout_seconds=START_SECONDS, what=f"{name} joins")
 
     def started_at(self, name: str) -> Any:
         node = {"worker": "node-a", "worker-2": "node-b"}.get(name)
@@ -100,6 +104,11 @@ class Stream:
         for thread in self._threads:
             thread.join()
 
+    def go_on(self, *, after: str) -> None:
+        """Wait for a few more submissions."""
+        so_far = len(self.accepted)
+        wait_until(lambda: len(self.accepted) > so_far + 2, timeout_seconds=60, what=f"submissions after {after}")
+
     def _submit(self, url: str, token: str) -> None:
         with gpulab.Client(url, token, retry_seconds=60) as client:
             waiting: deque[gpulab.Job] = deque()
@@ -137,10 +146,7 @@ def test_restart_of_everything_under_load(fleet: Fleet, tmp_path: Path) -> None:
             assert status in (0, -SIGTERM), f"{name} ended with {status}"
             fleet.launch(name)
             gate.write_text(str(6 + 2 * step))
-            so_far = len(stream.accepted)
-            wait_until(
-                lambda n=so_far: len(stream.accepted) > n + 2, timeout_seconds=60, what=f"submissions after {name}"
-            )  # type: ignore[misc]
+            stream.go_on(after=name)
     gate.write_text(str(STEPS))
     assert stream.failed == []
     ids = {*stream.accepted, *long}
@@ -150,6 +156,28 @@ def test_restart_of_everything_under_load(fleet: Fleet, tmp_path: Path) -> None:
     for identifier in long:
         series = fleet.client.get(f"/v1/jobs/{identifier}/metrics", params={"names": "step"}).json()["series"]
         assert series[0]["steps"] == list(range(1, STEPS + 1))
+
+
+def test_everything_is_killed_in_turn_under_load(fleet: Fleet, tmp_path: Path) -> None:
+    tag, alone = "killed", tmp_path / "alone"
+    alone.mkdir()
+    with Stream(fleet, tag, alone) as stream:
+        for name in PROGRAMS:
+            # Not at rest: behind every submission so far there is a job under way or just given out.
+            stream.go_on(after=name)
+            fleet.kill(name)
+            fleet.launch(name)
+        stream.go_on(after="the last kill")
+    assert stream.failed == []
+    wait_until(lambda: not unfinished(fleet, tag), timeout_seconds=60, what="every job done")
+    assert_done_once(fleet, tag, set(stream.accepted))
+    ran, started = attempts_that_ran(alone), attempts_by_the_lab(fleet, tag)
+    assert ran.keys() == started.keys()
+    for job, attempts in ran.items():
+        # A worker may be killed between its claim and the first line of the job.
+        assert attempts == sorted(set(attempts)), job
+        assert set(attempts) <= set(started[job]), job
+        assert attempts[-1] == started[job][-1], job
 
 
 def unfinished(fleet: Fleet, tag: str) -> list[tuple[Any, ...]]:
