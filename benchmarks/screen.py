@@ -11,6 +11,8 @@ from tests.browser.conftest import FLAGS, SIZES, chromium
 from tests.lab import Lab
 
 RUNS, POINTS = 1000, 100_000
+PATIENCE_MILLISECONDS = 60_000
+PAGES = RUNS // 100 + 1
 # Frames, and as the browser tells them, tasks over 50 ms and inputs with their time to the next paint.
 WATCH = """
 window.seen = {frames: [], tasks: [], inputs: []};
@@ -29,6 +31,7 @@ PAINTED = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50
 def measure(*, quick: bool) -> list[Figure]:
     """A lab with a thousand runs, and one run with a curve of a hundred thousand points."""
     rounds = 2 if quick else 8
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
     with running_lab() as lab, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         weights = [first_load(browser, lab) for _ in range(3)]
@@ -46,6 +49,7 @@ def measure(*, quick: bool) -> list[Figure]:
 def signed_in(browser: Browser, lab: Lab) -> BrowserContext:
     width, height = SIZES["desktop"]
     context = browser.new_context(base_url=lab.url, viewport={"width": width, "height": height})
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
     assert context.request.post("/v1/session", data={"token": lab.token}).ok
     return context
 
@@ -70,10 +74,12 @@ def table(page: Page, rounds: int) -> list[Figure]:
     page.goto("/jobs")
     older = page.get_by_role("button", name="Show older jobs")
     older.wait_for()
-    while older.count():
+    for _ in range(PAGES - 1):
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
         older.click()
         expect(page.locator("button[data-loading]")).to_have_count(0)
+    expect(older).to_have_count(0)
+    expect(page.get_by_text(f"{RUNS + 2} jobs")).to_be_visible()
     page.evaluate(WATCH)
     frames: list[float] = []
     tasks: list[float] = []

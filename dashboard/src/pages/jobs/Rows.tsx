@@ -6,7 +6,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import type { Row as TableRow, RowSelectionState } from "@tanstack/react-table";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { memo, useRef, type MouseEvent } from "react";
+import { memo, useCallback, useRef, type MouseEvent } from "react";
 
 import type { JobSummary } from "../../api/schema";
 import { jobName, shortId } from "../../components/JobLink";
@@ -26,12 +26,14 @@ export function Rows({ rows, selected }: { rows: TableRow<JobSummary>[]; selecte
   const now = useNow(5000);
   const navigate = useNavigate();
   const list = useRef<HTMLDivElement>(null);
+  // A new function here would have every row measured anew at each frame.
+  const getItemKey = useCallback((index: number) => rows[index]!.id, [rows]);
   const virtual = useWindowVirtualizer({
     count: rows.length,
     estimateSize: () => HEIGHT_PIXELS,
     overscan: 10,
     scrollMargin: list.current?.offsetTop ?? 0,
-    getItemKey: (index) => rows[index]!.id,
+    getItemKey,
   });
   function follow(event: MouseEvent) {
     const link = (event.target as Element).closest("a[data-job]");
@@ -74,7 +76,7 @@ const Row = memo(PlainRow, (before, after) => before.job === after.job && before
 function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
   const name = jobName(job);
   return (
-    <div role="row" aria-rowindex={place + 2} aria-selected={chosen} className="row" style={{ transform: `translateY(${top}px)` }}>
+    <div role="row" aria-rowindex={place + 2} aria-selected={chosen} className="row" style={{ top }}>
       <div role="cell">
         <input type="checkbox" aria-label={`Choose ${name} ${shortId(job.id)}`} checked={chosen} onChange={(event) => choose(event.currentTarget.checked)} />
       </div>
