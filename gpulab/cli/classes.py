@@ -1,21 +1,18 @@
 """`gpulab roster ...` and `gpulab assignments ...`: a class, and what it is to hand in."""
 
-import os
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from gpulab.cli.failures import BadInput, ExitCode
+from gpulab.cli.files import private_file
 from gpulab.cli.lab import JobId, Lab, lab_command, print_json
 from gpulab.cli.users import Person, find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, StandingRead
     from gpulab.schemas.roster import RosterImported
 
@@ -62,7 +59,7 @@ def import_roster(
     if tokens is None:
         raise BadInput("name a new file for the tokens with --tokens: they are shown once; or try --dry-run first")
     # Made before anybody is let in: a token that cannot be kept would be lost.
-    with _private(tokens) as file:
+    with private_file(tokens) as file:
         done = lab.client.people.import_roster(text)
         file.write(done.tokens_csv or "")
     _tell(lab, done.model_copy(update={"tokens_csv": str(tokens) if done.tokens_csv else None}))
@@ -189,17 +186,6 @@ def _assignment(lab: Lab, text: str) -> "AssignmentRead":
         if wanted in (one.id, one.name):
             return one
     raise BadInput(f"no assignment is called {text!r}; see `gpulab assignments list`")
-
-
-@contextmanager
-def _private(path: Path) -> "Iterator[TextIO]":
-    """A new file for its owner alone; gone again where nothing was written to it."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", newline="") as file:
-        try:
-            yield file
-        finally:
-            if file.tell() == 0:
-                path.unlink()
 
 
 def _tell(lab: Lab, done: "RosterImported") -> None:

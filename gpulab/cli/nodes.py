@@ -1,13 +1,14 @@
 """`gpulab nodes`."""
 
-import os
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gpulab.cli.failures import BadInput
+from gpulab.cli.files import private_file
 from gpulab.cli.lab import Lab, lab_command, print_json, with_lab
 
 if TYPE_CHECKING:
@@ -99,10 +100,9 @@ def token(
         done = lab.client.revoke_node_tokens(name)
         print_json(done) if lab.as_json else print(f"{done.revoked} tokens of {name} revoked")
         return
-    made = lab.client.make_node_token(name)
-    if to is not None:
-        descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+    with nullcontext() if to is None else private_file(to) as file:
+        made = lab.client.make_node_token(name)
+        if file is not None:
             file.write(made.token + "\n")
     if lab.as_json:
         print_json(made)

@@ -326,6 +326,17 @@ def test_drain_waits_until_nothing_runs_on_the_machine(
     assert next(looks, None) is None
 
 
+def test_no_token_is_made_where_its_file_would_overwrite_another(
+    run: Callable[..., Ran], stub: StubLab, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("keep me")
+    ran = run("nodes", "token", "gpu-2", "--to", "taken")
+    assert ran.code == 2
+    assert ran.err == "gpulab: taken is there already: name a new file\n"
+    assert (tmp_path / "taken").read_text() == "keep me"
+    assert stub.requests == []
+
+
 def test_nodes_show_what_was_not_measured_as_unknown(run: Callable[..., Ran]) -> None:
     out = run("nodes").out
     assert "node-1  up, 1 of 2 slots, 1 GPUs" in out
