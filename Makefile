@@ -27,11 +27,12 @@ $(INSTALLED): pyproject.toml $(LOCK)
 	$(BIN)/pip install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The resolver, run on a newer Python, leaves out what redis wants before 3.11.3.
+# The resolver, run on a newer Python, leaves out what redis wants before 3.11.3. Everybody gets it, so that the packages
+# also serve the system's Python of Debian 12 (3.11.2).
 lock: ## Resolve pyproject.toml anew into requirements.lock
 	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-header --annotation-style=line --no-emit-options \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.lock.new pyproject.toml
-	(sed '/^gpulab @/d; /^#/d; /^$$/d' requirements.lock.new; echo 'async-timeout==5.0.1 ; python_full_version < "3.11.3"') > $(LOCK)
+	(sed '/^gpulab @/d; /^#/d; /^$$/d' requirements.lock.new; echo 'async-timeout==5.0.1      # via redis, before Python 3.11.3') > $(LOCK)
 	rm requirements.lock.new
 
 # Node from PATH where it is new enough, else the one that .venv brings.
