@@ -1,16 +1,17 @@
 /** A job's state: a shape, a word and a colour, so that any one of them is enough. */
 
+import { Ban, CircleCheck, CircleDashed, CirclePlay, CircleX, Hourglass, type LucideIcon } from "lucide-react";
+
 import type { FailureCause, JobState } from "../api/schema";
 import { words } from "../format";
 
-const RING = "M8 2a6 6 0 1 1 0 12a6 6 0 1 1 0-12";
-const LOOKS: Record<JobState, { color: string; shape: string; dash?: string; word: string }> = {
-  queued: { color: "gray", shape: "M4 2h8M4 14h8M5 2v2l3 4l3-4V2M5 14v-2l3-4l3 4v2", word: "Queued" },
-  leased: { color: "violet", shape: RING, dash: "3 1.7", word: "Starting" },
-  running: { color: "blue", shape: `${RING}M6.6 5.6v4.8l3.9-2.4z`, word: "Running" },
-  succeeded: { color: "teal", shape: `${RING}M5.4 8.2l1.9 1.9l3.5-3.9`, word: "Succeeded" },
-  failed: { color: "red", shape: `${RING}M6 6l4 4M10 6l-4 4`, word: "Failed" },
-  cancelled: { color: "orange", shape: `${RING}M3.8 3.8l8.4 8.4`, word: "Cancelled" },
+const LOOKS: Record<JobState, { color: string; icon: LucideIcon; word: string }> = {
+  queued: { color: "gray", icon: Hourglass, word: "Queued" },
+  leased: { color: "violet", icon: CircleDashed, word: "Starting" },
+  running: { color: "blue", icon: CirclePlay, word: "Running" },
+  succeeded: { color: "teal", icon: CircleCheck, word: "Succeeded" },
+  failed: { color: "red", icon: CircleX, word: "Failed" },
+  cancelled: { color: "orange", icon: Ban, word: "Cancelled" },
 };
 
 export const STATE_WORDS: Record<JobState, string> = Object.fromEntries(
@@ -33,14 +34,12 @@ export function causeName(cause: FailureCause): string {
   return CAUSES[cause] ?? words(cause);
 }
 
-/** Plain, and its shape a single stroke: tables have many, and an icon of the library takes as long as the rest of a row. */
+/** Plain, since tables have many. */
 export function StateBadge({ state, cause, size = "md" }: { state: JobState; cause?: FailureCause | null; size?: "xs" | "sm" | "md" | "lg" }) {
-  const { color, shape, dash, word } = LOOKS[state];
+  const { color, icon: Icon, word } = LOOKS[state];
   return (
     <span className={`badge badge-${size} state state-${color}`} style={{ background: `var(--mantine-color-${color}-light)` }}>
-      <svg viewBox="0 0 16 16" aria-hidden>
-        <path d={shape} strokeDasharray={dash} />
-      </svg>
+      <Icon size={13} aria-hidden />
       {state === "failed" && cause ? `Failed: ${causeName(cause).toLowerCase()}` : word}
     </span>
   );
