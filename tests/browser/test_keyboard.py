@@ -92,7 +92,7 @@ def test_menu_opens_and_closes_by_keys(page: Page) -> None:
     person = page.get_by_role("button", name="admin")
     go_to(page, person)
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.closest('[role=menu]') !== null")
+    expect(page.locator("[role=menu]:focus, [role=menu] :focus")).to_have_count(1)
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("menuitem", name="Account and tokens")).to_be_focused()
     page.keyboard.press("Escape")
