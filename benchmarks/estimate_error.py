@@ -104,7 +104,7 @@ def _largest(_: Sequence[str]) -> list[dict[str, Any]]:
 def _largest_batches() -> Iterator[dict[str, Any]]:
     for model, gpu in itertools.product(("resnet18", "resnet152", "vit_b_16"), ("T4", "A100-40GB")):
         started = time.perf_counter()
-        largest = max_batch(Workload(model=model, optimizer="adam"), GPUS[gpu].total_bytes, gpu)
+        largest = max_batch(Workload(model=model, optimizer="adam"), GPUS[gpu].usable_bytes, gpu)
         yield {
             "model": model,
             "gpu": gpu,

@@ -18,9 +18,7 @@ import pynvml
 T = TypeVar("T")
 
 # Far beyond any GPU, and far below the sentinels that drivers give for "none".
-MAX_POWER_WATTS = 10_000
-MAX_TEMPERATURE_CELSIUS = 200
-
+MAX_POWER_WATTS, MAX_TEMPERATURE_CELSIUS = 10_000, 200
 
 APPLICATION_XIDS = frozenset({13, 31, 43, 45, 68, 109})
 """What a program's own mistakes cause, such as an illegal address (31); every other Xid is the machine's trouble."""
@@ -56,6 +54,7 @@ _REASONS = {
     pynvml.NVML_ERROR_INSUFFICIENT_SIZE: Reason.NOT_AVAILABLE,  # the list grew between pynvml's two calls
     pynvml.NVML_ERROR_NO_PERMISSION: Reason.NO_PERMISSION,
     pynvml.NVML_ERROR_FUNCTION_NOT_FOUND: Reason.SYMBOL_MISSING,
+    pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH: Reason.SYMBOL_MISSING,
     pynvml.NVML_ERROR_GPU_IS_LOST: Reason.GPU_LOST,
     pynvml.NVML_ERROR_RESET_REQUIRED: Reason.GPU_LOST,
     pynvml.NVML_ERROR_NOT_FOUND: Reason.NOT_FOUND,
@@ -89,9 +88,10 @@ class GpuReading:
     time: float
     """Unix seconds."""
     device_used_bytes: int | None = None
-    """Everything in use: every process, and what the driver sets aside for itself."""
+    """Everything in use, by every process and their contexts."""
     device_free_bytes: int | None = None
     device_total_bytes: int | None = None
+    """What programs can have: used and free, without what the driver keeps for itself where it tells so."""
     processes: Mapping[int, int | None] | None = None
     """Pid to bytes used by that process on this GPU, None where the driver does not say. A reason beside a mapping
     means that entries were dropped."""
@@ -285,9 +285,19 @@ def _bounded(value: float, limit: float, what: str) -> None:
 
 
 def _memory(handle: Any) -> tuple[int, int, int]:
-    memory = _ask(pynvml.nvmlDeviceGetMemoryInfo, handle)
-    _bounded(memory.used + memory.free, memory.total, "used and free memory")
-    return memory.used, memory.free, memory.total
+    """Used, free and their sum. Since driver 510 a second form tells what the driver keeps for itself, which the first
+    counts as used. Whether the second form's `used` has it too differs by driver; `free` never has."""
+    try:
+        memory = _ask(pynvml.nvmlDeviceGetMemoryInfo, handle, pynvml.nvmlMemory_v2)
+        total = memory.total - memory.reserved
+    except _Refused as refused:
+        if refused.reason not in {Reason.SYMBOL_MISSING, Reason.NOT_SUPPORTED}:
+            raise
+        memory = _ask(pynvml.nvmlDeviceGetMemoryInfo, handle)
+        total = memory.total
+        _bounded(memory.used + memory.free, total, "used and free memory")
+    _bounded(memory.free, total, "free memory")
+    return total - memory.free, memory.free, total
 
 
 def _utilization(handle: Any) -> tuple[int, int]:

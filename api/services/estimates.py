@@ -220,4 +220,4 @@ def _meant(name: str, hardware: Hardware) -> list[GpuAsked]:
     own = hardware.called(name)
     covered = {model for gpu in own for model in models_called(gpu.name)}
     rest = [GPUS[model] for model in models_called(name) if model not in covered]
-    return own + [GpuAsked(name=gpu.name, total_bytes=gpu.total_bytes) for gpu in rest]
+    return own + [GpuAsked(name=gpu.name, total_bytes=gpu.usable_bytes) for gpu in rest]

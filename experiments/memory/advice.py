@@ -1,18 +1,22 @@
 """Whether a workload fits into a GPU, the largest batch that does, and what to change where it does not."""
 
 from collections.abc import Collection, Iterator
-from itertools import count
+from itertools import count, islice
 
 from experiments.memory.contract import Edit, Estimate, Fit, Interval, Workload
 from experiments.memory.devices import Gpu, gpu_named
 from experiments.memory.estimate import estimate, likely_peak_device
 from experiments.memory.scaling import SMALLEST, TraceFamily
+from experiments.memory.step import new_model
+from experiments.torchvision_models import smaller_models
 
 LARGEST_BATCH_SIZE = 65_536
 MOST_EDITS = 3
 LEAST_SAVING = 0.9
 """Where a run ran out although the prediction said that it fits, an edit has to lower it by a tenth at least."""
 SHARE_OF_THE_ROOM = 0.9
+STATE_COPIES = {"sgd": 0, "sgd_momentum": 1, "adam": 2, "adamw": 2}
+"""Numbers that the optimizer keeps of each parameter."""
 
 Change = dict[str, str | int | bool]
 
@@ -87,9 +91,15 @@ def fits(
     )
 
 
-def lowered(room_bytes: int, found: Estimate) -> int:
-    """What the likely peak may be after an edit, for a run that ran out of `room_bytes`."""
-    return min(room_bytes, round(LEAST_SAVING * found.peak_device.likely_bytes))
+def lowered(room_bytes: int, found: Estimate, held_bytes: int | None = None) -> int:
+    """What the likely peak may be after an edit, for a run that ran out of `room_bytes`.
+
+    `held_bytes` is what it held or asked for in the end, at least. A prediction that it proved too low is taken to be
+    too low by the same factor after the edit.
+    """
+    likely = found.peak_device.likely_bytes
+    proven = room_bytes if held_bytes is None else room_bytes * likely // max(held_bytes, likely, 1)
+    return min(proven, round(LEAST_SAVING * likely))
 
 
 def _edits(
@@ -105,24 +115,32 @@ def _edits(
     for change, reason in _proposals(workload, largest):
         if editable is not None and not change.keys() <= set(editable):
             continue
+        if largest is None and not _weights_fit(_changed(workload, change), memory_bytes):
+            continue
         traces = family if change.keys() == {"batch_size"} else None
         peak: Interval = estimate(_changed(workload, change), gpu, traces).peak_device
         tried.append(Edit(change=change, reason=reason, peak_device=peak, fits=peak.likely_bytes <= memory_bytes))
         if sum(edit.fits for edit in tried) == MOST_EDITS:
             break
+    else:
+        if editable is None or {"model", "batch_size"} <= set(editable):
+            wanted = MOST_EDITS - sum(edit.fits for edit in tried)
+            tried += islice(_other_models(workload, gpu, memory_bytes), wanted)
     tried.sort(key=lambda edit: (not edit.fits, 0 if edit.fits else edit.peak_device.likely_bytes))
     return tried[:MOST_EDITS]
 
 
 def _proposals(workload: Workload, largest: int | None) -> Iterator[tuple[Change, str]]:
-    if largest is not None:
-        yield {"batch_size": largest}, "The largest batch that fits."
-        steps = -(-workload.batch_size * workload.gradient_accumulation_steps // largest)
-        if workload.gradient_accumulation_steps < steps <= 1024:
-            size = workload.batch_size * workload.gradient_accumulation_steps // steps
-            if 0 < size <= largest:
-                change: Change = {"batch_size": size, "gradient_accumulation_steps": steps}
-                yield change, "The same pictures a step, in passes that fit; batch norm sees the smaller passes."
+    if largest is None:
+        yield from _drastic(workload)
+        return
+    yield {"batch_size": largest}, "The largest batch that fits."
+    steps = -(-workload.batch_size * workload.gradient_accumulation_steps // largest)
+    if workload.gradient_accumulation_steps < steps <= 1024:
+        size = workload.batch_size * workload.gradient_accumulation_steps // steps
+        if 0 < size <= largest:
+            change: Change = {"batch_size": size, "gradient_accumulation_steps": steps}
+            yield change, "The same pictures a step, in passes that fit; batch norm sees the smaller passes."
     if workload.precision == "float32":
         yield {"precision": "bfloat16"}, "Activations of convolutions and matrix products take half."
     if not workload.checkpointing:
@@ -145,13 +163,55 @@ def _proposals(workload: Workload, largest: int | None) -> Iterator[tuple[Change
             yield _smaller_pictures(workload, smaller, largest)
 
 
-def _smaller_pictures(workload: Workload, smaller: int, largest: int | None) -> tuple[Change, str]:
+def _other_models(workload: Workload, gpu: Gpu, memory_bytes: int) -> Iterator[Edit]:
+    """Smaller models that fit, the nearest first, with fewer pictures where need be; the last resort."""
+    names = [model for model in smaller_models(workload.model) if _valid(workload, {"model": model})]
+    models = [model for model in names if _weights_fit(_changed(workload, {"model": model}), memory_bytes)]
+    for model in models:
+        smaller = _changed(workload, {"model": model})
+        largest = max_batch(smaller, memory_bytes, gpu)
+        if largest is None:
+            continue
+        size: Change = {} if largest >= workload.batch_size else {"batch_size": largest}
+        peak = estimate(_changed(smaller, size), gpu).peak_device
+        reason = (
+            "A smaller model; its accuracy is another." if not size else "A smaller model, and as many as then fit."
+        )
+        fit = peak.likely_bytes <= memory_bytes
+        yield Edit(change={"model": model, **size}, reason=reason, peak_device=peak, fits=fit)
+
+
+def _weights_fit(workload: Workload, memory_bytes: int) -> bool:
+    """Whether weights, gradients and optimizer state alone do, which is soon told."""
+    parameters = sum(each.numel() for each in new_model(workload, "meta").parameters())
+    copies = 2 + STATE_COPIES[workload.optimizer]
+    return parameters * copies * 4 <= memory_bytes
+
+
+def _drastic(workload: Workload) -> Iterator[tuple[Change, str]]:
+    """For a workload of which not one picture fits: what saves the most, with next to no pictures."""
+    few: Change = {"batch_size": SMALLEST} if workload.batch_size > SMALLEST else {}
+    halved: Change = {"precision": "bfloat16"} if workload.precision == "float32" else {}
+    again: Change = {} if workload.checkpointing else {"checkpointing": True}
+    stateless: Change = {} if workload.optimizer == "sgd" else {"optimizer": "sgd"}
+    if again:
+        yield {**few, **halved, **again}, "Fewest activations: few pictures, half precision, blocks that compute twice."
+    if stateless:
+        yield {**few, **stateless}, "No state of the optimizer; needs its own learning rate."
+    if again and stateless:
+        yield {**few, **halved, **again, **stateless}, "All of it at once."
+    smaller = workload.image_size // 4 // 32 * 32
+    if smaller >= 32 and _valid(workload, {"image_size": smaller}):
+        yield {**few, "image_size": smaller}, "Activations shrink with the area, 16 times or more."
+
+
+def _smaller_pictures(workload: Workload, smaller: int, largest: int) -> tuple[Change, str]:
     """Smaller pictures, and fewer of them where they alone would not do."""
     shrinks = (workload.image_size / smaller) ** 2
     reason = f"Activations shrink with the area, {shrinks:.1f} times"
     # What does not shrink is counted as if it did, and a little is left for the allocator's jumps.
-    room = None if largest is None else int(SHARE_OF_THE_ROOM * largest * shrinks)
-    if room is None or room >= workload.batch_size:
+    room = int(SHARE_OF_THE_ROOM * largest * shrinks)
+    if room >= workload.batch_size:
         return {"image_size": smaller}, f"{reason}."
     return {"image_size": smaller, "batch_size": room}, f"{reason}; so many then fit."
 

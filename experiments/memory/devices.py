@@ -4,6 +4,9 @@ Defaults where no node has measured its own. The context of a process that uses 
 CUDA version and the kernels it loads: since CUDA 11.7 they are loaded when first used, which leaves it near 300 to
 500 MB; the homework's sheet shows about 592 MiB on a T4 in 2023. cuBLAS takes 8,519,680 bytes through the allocator by
 default and 32 MiB on Hopper (PyTorch, `CUBLAS_WORKSPACE_CONFIG`).
+
+Of what `nvidia-smi` shows as the total, the driver keeps a part that no program gets: of a T4's 15,360 MiB torch has
+14.58 GiB, of an A100's 80 GiB 79.15, of an H100's 79.65 GiB 79.18 (torch's own messages in public reports).
 """
 
 import re
@@ -14,6 +17,8 @@ from experiments.memory.contract import Constants, Interval
 MIB = 1 << 20
 GIB = 1 << 30
 CONTEXT = Interval(low_bytes=150 * MIB, likely_bytes=450 * MIB, high_bytes=700 * MIB)
+DRIVERS_SHARE = 0.03
+"""Of the total, kept by the driver: the T4's, which is the most of those that are known."""
 LEAST_LIMIT_BYTES = 2 * MIB
 """One segment of the allocator."""
 CUBLAS_WORKSPACE_BYTES = 4096 * 1024 * 2 + 16 * 1024 * 8
@@ -43,6 +48,11 @@ class Gpu:
     convolution_scratch_high_bytes: int = CONVOLUTION_SCRATCH_HIGH_BYTES
     measured: Constants | None = None
     """What a node measured, where these numbers come from it."""
+
+    @property
+    def usable_bytes(self) -> int:
+        """What a program can have of it, context included."""
+        return round((1 - DRIVERS_SHARE) * self.total_bytes / MIB) * MIB
 
 
 TYPICAL = Gpu("typical", 0)

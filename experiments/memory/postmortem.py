@@ -72,7 +72,9 @@ def explain(
     predicted: int | None = None
     edits: list[EditRead] = []
     if advise:
-        predicted, edits = _advice(experiment, spec, room, device, reasons)
+        held = found["reserved_bytes"] or found["allocated_bytes"]
+        wanted = None if held is None else held + (found["requested_bytes"] or 0) + CONTEXT.low_bytes
+        predicted, edits = _advice(experiment, spec, room, wanted, device, reasons)
     else:
         reasons |= dict.fromkeys(("predicted_peak_bytes", "edits"), BEING_PREDICTED)
     return OutOfMemoryRead(**found, predicted_peak_bytes=predicted, edits=edits, snapshot=None, reasons=reasons)
@@ -139,13 +141,18 @@ def _all_memory(device: str) -> int:
 
 
 def _advice(
-    experiment: Experiment[Any, Any], spec: Spec, limit_bytes: int, device: str, reasons: dict[str, str]
+    experiment: Experiment[Any, Any],
+    spec: Spec,
+    limit_bytes: int,
+    held_bytes: int | None,
+    device: str,
+    reasons: dict[str, str],
 ) -> tuple[int | None, list[EditRead]]:
     reason = "the memory of this experiment cannot be predicted"
     workload = None if experiment.workload is None else experiment.workload(spec)
     if isinstance(workload, Workload):
         try:
-            return _edits(workload, spec, limit_bytes, device)
+            return _edits(workload, spec, limit_bytes, held_bytes, device)
         except Exception:  # noqa: BLE001 - advice on a failure must never hide the failure
             traceback.print_exc()
             reason = "the prediction failed; see the log"
@@ -153,11 +160,13 @@ def _advice(
     return None, []
 
 
-def _edits(workload: Workload, spec: Spec, limit_bytes: int, device: str) -> tuple[int, list[EditRead]]:
+def _edits(
+    workload: Workload, spec: Spec, limit_bytes: int, held_bytes: int | None, device: str
+) -> tuple[int, list[EditRead]]:
     gpu = known_model(torch.cuda.get_device_name()) if device == "cuda" else None
     predicted = estimate(workload, gpu)
     likely = predicted.peak_device.likely_bytes
-    found = fits(predicted, lowered(limit_bytes, predicted), editable=type(spec).model_fields.keys())
+    found = fits(predicted, lowered(limit_bytes, predicted, held_bytes), editable=type(spec).model_fields.keys())
     return likely, [
         EditRead(
             change=edit.change,

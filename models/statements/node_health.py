@@ -11,6 +11,8 @@ from models.statements.nodes import alive
 
 SET_ASIDE = "node.set_aside"
 REFUSED = "node.refused"
+LEAST_CHANGE = 0.05
+"""Of a GPU's memory, to count as another than it had: what the driver keeps for itself differs by its version."""
 
 
 def reports(silence_seconds: float) -> Select[*tuple[Any, ...]]:
@@ -41,7 +43,7 @@ def suspicious_gpus() -> Select[*tuple[Any, ...]]:
             Gpu.unhealthy_at.is_not(None),
             Gpu.xid_at.is_not(None),
             Gpu.contested_at.is_not(None),
-            Gpu.memory_total_bytes != Gpu.known_total_bytes,
+            func.abs(Gpu.memory_total_bytes - Gpu.known_total_bytes) > LEAST_CHANGE * Gpu.known_total_bytes,
         )
     )
 

@@ -29,7 +29,7 @@ class MaxBatchSpec(Spec):
     gpu: str | None = Field(default="T4", max_length=50)
     """A GPU model that the estimator knows, whose context and workspace count; null for a typical one."""
     memory_bytes: int | None = Field(default=None, ge=2**20, le=2**50)
-    """The memory to fit into; null for all of the GPU model's."""
+    """The memory to fit into; null for what a program can have of the GPU model's, 3 % less than `nvidia-smi` shows."""
     confirm: bool = True
     """Whether to take real steps near the answer where the run has a GPU as large as the memory asked for."""
 
@@ -44,7 +44,7 @@ class MaxBatchSpec(Spec):
     @property
     def budget_bytes(self) -> int:
         """The memory that the step has to fit into."""
-        return self.memory_bytes or gpu_named(self.gpu).total_bytes
+        return self.memory_bytes or gpu_named(self.gpu).usable_bytes
 
 
 def workload(spec: MaxBatchSpec) -> Workload:

@@ -24,7 +24,7 @@ def run(spec: MemoryEstimateSpec, run: Run) -> MemoryEstimateResult:  # noqa: AR
 def _fit(spec: MemoryEstimateSpec, asked: GpuAsked, family: TraceFamily) -> GpuFit:
     gpu = gpu_of_device(asked.name, asked.constants)
     predicted = estimate(spec.workload, gpu, family)
-    room = lowered(asked.total_bytes, predicted) if asked.outgrown else asked.total_bytes
+    room = lowered(asked.total_bytes, predicted, asked.held_bytes) if asked.outgrown else asked.total_bytes
     found = fits(predicted, room, gpu=gpu, family=family, editable=frozenset(spec.editable))
     return GpuFit(
         name=asked.name,

@@ -21,12 +21,15 @@ class GpuAsked(Spec):
     """What its node measured of it; null for the documented defaults."""
     outgrown: bool = False
     """Whether a run ran out of so much memory, whatever was predicted: then an edit has to lower the prediction."""
+    held_bytes: int | None = Field(default=None, ge=1, le=2**50)
+    """What that run held or asked for in the end, at least; null where it is not known."""
 
     @property
     def key(self) -> str:
         """Tells apart what may be answered differently: models, memory, the software that constants hold for."""
         software = [self.constants.provenance] if self.constants else []
-        return "/".join([self.name, str(self.total_bytes), *software, *(["outgrown"] if self.outgrown else [])])
+        outgrown = [f"outgrown by {self.held_bytes}" if self.held_bytes else "outgrown"] if self.outgrown else []
+        return "/".join([self.name, str(self.total_bytes), *software, *outgrown])
 
 
 class MemoryEstimateSpec(Spec):

@@ -32,6 +32,8 @@ class FakeGpu:
     uuid: str
     name: str = "NVIDIA Fake 80GB"
     total: int | None = 80 * GIB
+    reserved: int = 0
+    """Bytes of the total that the driver keeps for itself."""
     base_used: int = GIB // 2
     """Bytes used apart from the processes."""
     used: int | None = None
@@ -58,7 +60,7 @@ class FakeGpu:
 
     def lines(self, kind: str = "gpu") -> Iterator[str]:
         yield f"{kind} {self.uuid}"
-        for key in ("name", "total", "base_used", "used", "utilization", "memory_utilization"):
+        for key in ("name", "total", "reserved", "base_used", "used", "utilization", "memory_utilization"):
             yield from _line(key, getattr(self, key))
         for key in ("power", "temperature", "energy", "mig", "swapped"):
             yield from _line(key, getattr(self, key))

@@ -17,7 +17,7 @@
 
 enum {
     SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7,
-    DRIVER_NOT_LOADED = 9, TIMEOUT = 10
+    DRIVER_NOT_LOADED = 9, TIMEOUT = 10, VERSION_MISMATCH = 25
 };
 enum { MAX_GPUS = 64, MAX_MIG = 8, MAX_PROCESSES = 64, MAX_FAILS = 16, MAX_XIDS = 32, TEXT = 96 };
 #define NOT_AVAILABLE UINT64_MAX
@@ -29,7 +29,7 @@ typedef struct { long pid; uint64_t bytes; } Process; /* pid WILDCARD: the jobs 
 
 typedef struct Device {
     char uuid[TEXT], name[TEXT];
-    int64_t total, used, base_used, utilization, memory_utilization, power, temperature, energy, mig, swapped;
+    int64_t total, reserved, used, base_used, utilization, memory_utilization, power, temperature, energy, mig, swapped;
     Fail fails[MAX_FAILS];
     int fail_count;
     Process processes[MAX_PROCESSES];
@@ -40,6 +40,7 @@ typedef struct Device {
 } Device;
 
 typedef struct { uint64_t total, free, used; } Memory;
+typedef struct { unsigned version; uint64_t total, reserved, free, used; } MemoryV2;
 typedef struct { unsigned gpu, memory; } Utilization;
 typedef struct { int listens[MAX_GPUS], told[MAX_GPUS]; } EventSet;
 typedef struct { Device *device; unsigned long long type, data; unsigned gpu_instance, compute_instance; } EventData;
@@ -74,7 +75,7 @@ static void add_fail(Device *device, const char *value) {
 
 static void set_field(Device *device, const char *key, const char *value) {
     struct { const char *key; int64_t *field; } fields[] = {
-        {"total", &device->total}, {"used", &device->used}, {"base_used", &device->base_used},
+        {"total", &device->total}, {"reserved", &device->reserved}, {"used", &device->used}, {"base_used", &device->base_used},
         {"utilization", &device->utilization}, {"memory_utilization", &device->memory_utilization},
         {"power", &device->power}, {"temperature", &device->temperature}, {"energy", &device->energy},
         {"mig", &device->mig}, {"swapped", &device->swapped},
@@ -277,8 +278,21 @@ int nvmlDeviceGetMemoryInfo(Device *device, Memory *out) {
     if (!result && device->total == UNSET) result = NOT_SUPPORTED;
     if (!result) {
         out->total = (uint64_t)device->total;
-        out->used = (uint64_t)used_bytes(device);
+        out->used = (uint64_t)(used_bytes(device) + device->reserved);
         out->free = out->total - out->used;
+    }
+    return leave(result);
+}
+
+int nvmlDeviceGetMemoryInfo_v2(Device *device, MemoryV2 *out) {
+    int result = enter(device, "memory");
+    if (!result && out->version != (sizeof(MemoryV2) | 2 << 24)) result = VERSION_MISMATCH;
+    if (!result && device->total == UNSET) result = NOT_SUPPORTED;
+    if (!result) {
+        out->total = (uint64_t)device->total;
+        out->reserved = (uint64_t)device->reserved;
+        out->used = (uint64_t)used_bytes(device);
+        out->free = out->total - out->reserved - out->used;
     }
     return leave(result);
 }

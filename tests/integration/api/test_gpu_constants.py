@@ -77,7 +77,7 @@ async def test_named_model_is_the_labs_own_gpu_where_it_has_one(
     named = {**QUESTION, "gpus": [name, "A100", "NVIDIA H100 80GB HBM3"]}
     asked = EstimateRead.model_validate_json((await client.post("/v1/estimates", json=named)).content)
     wanted = all_wanted(lab)
-    documented = {f"{model}/{GPUS[model].total_bytes}" for model in ("A100-40GB", "A100-80GB", "H100")}
+    documented = {f"{model}/{GPUS[model].usable_bytes}" for model in ("A100-40GB", "A100-80GB", "H100")}
     assert set(wanted) == {KEY, f"Tesla T4/{15_360 * MIB}", *documented}
 
     assert asked.id is not None

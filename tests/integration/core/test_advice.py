@@ -15,10 +15,15 @@ from worker import advice
 Execute = Callable[[Any], list[Any]]
 MIB = 2**20
 INTERVAL = {"low_bytes": 1, "likely_bytes": 2, "high_bytes": 3}
-KEY = f"Tesla T4/{100 * MIB}/outgrown"
+KEY = f"Tesla T4/{100 * MIB}/outgrown by {210 * MIB}"
 EDIT = {"change": {"batch_size": 4}, "reason": "It fits.", "peak_device": INTERVAL, "fits": True}
 FIT = {"peak_device": INTERVAL, "edits": [EDIT]}
-FAILURE = {"limit_bytes": 100 * MIB + 5, "edits": [], "reasons": {"edits": "later", "module": "none"}}
+FAILURE = {
+    "limit_bytes": 100 * MIB + 5,
+    "process_used_bytes": 210 * MIB + 7,
+    "edits": [],
+    "reasons": {"edits": "later", "module": "none"},
+}
 
 
 @pytest.fixture
@@ -83,6 +88,7 @@ def test_advice_follows_the_verdict(
     assert asked["state"] == "pending"
     assert asked["wanted"][KEY] == {
         "name": "Tesla T4", "total_bytes": 100 * MIB, "constants": None, "outgrown": True,
+        "held_bytes": 210 * MIB,
     }  # fmt: skip
     assert [row["id"] for row in execute(estimates.due(60))] == [estimate_id], "a worker is told"
 

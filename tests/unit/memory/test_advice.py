@@ -2,11 +2,12 @@
 
 import pytest
 
-from experiments.memory.advice import fits, max_batch
+from experiments.memory.advice import fits, lowered, max_batch
 from experiments.memory.contract import Workload
 from experiments.memory.estimate import estimate
 from experiments.memory.scaling import TraceFamily
 from experiments.memory.step import trace_steps
+from experiments.torchvision_models import _BY_MEMORY, MODELS, smaller_models
 
 MIB = 1 << 20
 WORKLOAD = Workload(model="resnet18", batch_size=512, optimizer="adam", image_size=224)
@@ -66,13 +67,48 @@ def test_small_batch_fits_without_edits() -> None:
     assert found.largest_batch_size > 8
 
 
-def test_model_larger_than_the_gpu_cannot_fit_and_the_nearest_edits_say_so() -> None:
-    workload = Workload(model="vgg11", batch_size=1, optimizer="adam", image_size=224)
-    found = fits(estimate(workload), 1024 * MIB)
+@pytest.mark.parametrize(("model", "room_bytes"), [("vgg11", 1024 * MIB), ("resnet152", 1024 * MIB)])
+def test_model_of_which_no_picture_fits_gets_three_edits_that_fit(model: str, room_bytes: int) -> None:
+    workload = Workload(model=model, batch_size=8, optimizer="adam", image_size=224)
+    found = fits(estimate(workload), room_bytes)
     assert (found.verdict, found.largest_batch_size) == ("cannot_fit", None)
+    assert [edit.fits for edit in found.edits] == [True] * 3
+    for edit in found.edits:
+        assert estimate(workload.model_copy(update=edit.change)).peak_device == edit.peak_device
+        assert edit.peak_device.likely_bytes <= room_bytes
+
+
+def test_model_that_must_stay_cannot_fit_and_the_nearest_edits_say_so() -> None:
+    workload = Workload(model="vgg11", batch_size=1, optimizer="adam", image_size=224)
+    found = fits(estimate(workload), 1280 * MIB, editable={"batch_size", "optimizer", "precision", "checkpointing"})
+    assert found.verdict == "cannot_fit"
+    assert found.edits
     peaks = [edit.peak_device.likely_bytes for edit in found.edits]
     assert not any(edit.fits for edit in found.edits)
     assert peaks == sorted(peaks)
+
+
+def test_smaller_models_take_less() -> None:
+    for kind in _BY_MEMORY:
+        *_, largest = kind
+        assert all(name in MODELS for name in kind)
+        assert smaller_models(kind[0])[:1] != [kind[0]]
+        assert largest not in smaller_models(largest)
+    assert smaller_models("resnet152") == ["resnet101", "resnet34", "resnet18", "mobilenet_v3_small", "squeezenet1_1"]
+    peaks = [
+        estimate(Workload(model=model, batch_size=8)).peak_allocated_bytes
+        for model in ("resnet152", *smaller_models("resnet152")[:3])
+    ]
+    assert peaks == sorted(peaks, reverse=True)
+
+
+def test_prediction_that_a_run_proved_too_low_counts_as_too_low_for_its_edits() -> None:
+    found = estimate(WORKLOAD.model_copy(update={"batch_size": 8}))
+    likely = found.peak_device.likely_bytes
+    assert lowered(10 * likely, found) == round(0.9 * likely)
+    assert lowered(likely, found, 2 * likely) == likely // 2, "twice what was predicted"
+    assert lowered(10 * likely, found, 2 * likely) == round(0.9 * likely)
+    assert lowered(likely, found, likely // 2) == round(0.9 * likely), "the neighbours had the rest"
 
 
 def test_batch_of_one_that_batch_norm_refuses_is_not_asked_for() -> None:

@@ -85,6 +85,7 @@ def test_changed_memory_keeps_the_node_out_until_it_is_as_before() -> None:
     assert found is not None
     assert (found.kind, found.until) == (NodeFault.GPU_CHANGED, NOW + QUIET)
     assert verdict(node(), gpu(memory_total_bytes=None)) is None
+    assert verdict(node(), gpu(memory_total_bytes=78)) is None, "another driver keeps a little more for itself"
 
 
 def test_both_nodes_that_report_one_gpu_are_kept_out() -> None:

@@ -16,6 +16,7 @@ from tests.fakes.nvml import GIB, FakeGpu, FakeNvml
 from worker.nvml import GpuReading, Nvml, NvmlAbsent, Reason
 
 HERE = os.getpid()
+MIB = 1 << 20
 NOBODY = 2**22 + 1  # above the largest pid that Linux gives
 GPU = FakeGpu("GPU-1")
 OPTIONAL = {
@@ -56,6 +57,24 @@ def test_reading_is_in_bytes_watts_and_joules(world: FakeNvml) -> None:
     assert reading.processes == {HERE: 3 * GIB, os.getppid(): GIB}
     assert reading.reasons == {}
     assert reading.healthy
+
+
+def test_drivers_own_memory_is_neither_used_nor_to_be_had(world: FakeNvml) -> None:
+    gpu = FakeGpu("GPU-1", total=15_360 * MIB, reserved=430 * MIB, base_used=2 * MIB)
+    with opened(world, gpu) as nvml:
+        reading = nvml.read("GPU-1")
+        (info,) = nvml.gpus()
+    assert reading.device_used_bytes == 2 * MIB
+    assert reading.device_total_bytes == info.memory_total_bytes == 14_930 * MIB
+    assert reading.device_free_bytes == 14_928 * MIB
+
+
+def test_older_driver_counts_its_own_memory_as_used(tmp_path: Path, nvml_libraries: Callable[..., Path]) -> None:
+    world = FakeNvml(tmp_path, nvml_libraries("nvmlDeviceGetMemoryInfo_v2"))
+    reading = read_one(world, FakeGpu("GPU-1", total=15_360 * MIB, reserved=430 * MIB, base_used=2 * MIB))
+    assert reading.device_used_bytes == 432 * MIB
+    assert reading.device_total_bytes == 15_360 * MIB
+    assert reading.reasons == {}
 
 
 def test_inventory_names_every_gpu(world: FakeNvml) -> None:
