@@ -1,4 +1,4 @@
-"""Giving way to the urgent, and a leader that is killed: nothing is lost, nothing is done twice."""
+"""Giving way to the urgent, a killed leader, a worker whom no message reaches: nothing is lost or done twice."""
 
 import json
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gpulab.embedded import EmbeddedRedis
 from tests.lab import Lab, wait_until
 
 STEPS = 6
@@ -16,7 +17,8 @@ BUSY_SECONDS = 90.0
 
 @pytest.fixture(scope="module")
 def one_slot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = Lab(tmp_path_factory.mktemp("one-slot"), settings={"GPULAB_SLOTS": "1", "GPULAB_LEASE_SECONDS": "15"})
+    settings = {"GPULAB_SLOTS": "1", "GPULAB_LEASE_SECONDS": "15", "GPULAB_UNTAKEN_LIMIT": "1"}
+    made = Lab(tmp_path_factory.mktemp("one-slot"), settings=settings)
     try:
         yield made.start()
     finally:
@@ -92,3 +94,27 @@ def test_standby_takes_over_from_a_killed_leader_and_nothing_is_lost(one_slot: L
     one_slot.spawn("scheduler")
     one_slot.kill("standby")
     assert one_slot.wait_for(gated(one_slot, gate), "succeeded")["attempt"] == 1
+
+
+def test_worker_whom_no_message_reaches_is_set_aside_and_its_jobs_go_elsewhere(one_slot: Lab, tmp_path: Path) -> None:
+    """It listens to another Redis than the lab's, while its heartbeats reach the database."""
+    node_a = "/v1/nodes/node-a"
+    one_slot.client.post(f"{node_a}/drain", json={"reason": "so that the other gets the job"}).raise_for_status()
+    with EmbeddedRedis(tmp_path / "elsewhere") as elsewhere:
+        own = {"GPULAB_NODE": "deaf", "GPULAB_RUNS_FOLDER": str(tmp_path / "runs"), "REDIS_URL": elsewhere.url}
+        one_slot.spawn("deaf", module="worker", settings=own)
+        job_id = one_slot.submit("probe", {"steps": STEPS})
+
+        def deaf() -> dict[str, Any]:
+            nodes = one_slot.client.get("/v1/nodes").json()["items"]
+            return next((node for node in nodes if node["name"] == "deaf"), {})
+
+        wait_until(lambda: deaf().get("fault") == "unresponsive", timeout_seconds=BUSY_SECONDS, what="it is set aside")
+        heard = deaf()["heartbeat_at"]
+        one_slot.client.post(f"{node_a}/undrain").raise_for_status()
+        job = one_slot.wait_for(job_id, "succeeded", timeout_seconds=BUSY_SECONDS)
+        wait_until(lambda: deaf()["heartbeat_at"] > heard, what="it is alive all the time")
+        one_slot.terminate("deaf")
+    assert job["node"] == "node-a"
+    assert events(one_slot, job_id).count("job.leased") >= 2
+    assert events(one_slot, job_id).count("job.started") == 1
