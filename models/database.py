@@ -15,13 +15,17 @@ WATCHFUL: dict[str, Any] = {
 }
 """A cut network says nothing: without these a connection waits for a quarter of an hour. Unix sockets ignore them."""
 SILENT_SECONDS = 10.0
-"""A program frozen within a transaction keeps its rows locked; the server ends the transaction after that long."""
+"""A worker frozen within a transaction keeps its rows locked; the server ends the transaction after that long."""
 DATABASE_AWAY = (DBAPIError, PoolTimeoutError)
 """The database cannot be reached, or so slowly that threads waited in vain for one of the pool's connections."""
 
 
-def sync_engine(url: str, *, pool_size: int = 5, silent_seconds: float = SILENT_SECONDS) -> Engine:
-    """For the scheduler and the worker."""
+def sync_engine(url: str, *, pool_size: int = 5, silent_seconds: float = 0.0) -> Engine:
+    """For the scheduler and the worker.
+
+    `silent_seconds`: the server ends a transaction in which nothing came from us for so long; 0 for never, since the
+    scheduler plans in one of its own, and no one knows how long a busy machine takes over that.
+    """
     return create_engine(
         url,
         pool_size=pool_size,

@@ -11,7 +11,7 @@ from celery import Celery, Task
 from celery.signals import worker_ready, worker_shutting_down
 from obstore.exceptions import BaseError as StoreError
 
-from models.database import DATABASE_AWAY, sync_engine
+from models.database import DATABASE_AWAY, SILENT_SECONDS, sync_engine
 from models.doorbell import ESTIMATE_TASK, RETAIN_TASK, RUN_TASK, celery_app, queue_of
 from models.settings import NodeSettings
 from models.store import open_store
@@ -51,7 +51,7 @@ class Worker:
         gpus = len(self._nvml.gpus()) if isinstance(self._nvml, Nvml) else 0
         self._threads = settings.slots + THREADS_PER_GPU * gpus
         self._sampler = Sampler(self._nvml, hz=settings.sample_hz)
-        engine = sync_engine(settings.sqlalchemy_url)
+        engine = sync_engine(settings.sqlalchemy_url, silent_seconds=SILENT_SECONDS)
         store = open_store(settings.artifacts_url)
         self._zygote = Zygote()
         self._constants = GpuConstants(settings, engine, self._nvml, self._zygote)

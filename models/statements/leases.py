@@ -179,7 +179,7 @@ def take_back(*, actor: str, rung_seconds: float) -> Select[Any]:
     must lie within the last `rung_seconds`, in which every bell could be rung: where none can, no node hears any.
     """
     stopped = exists().where(Node.name == Lease.node, Node.stopped_at.is_not(None))
-    conditions = [Lease.claimed_at.is_(None), or_(expired(), stopped)]
+    conditions = [_untouched(Lease.claimed_at.is_(None), or_(expired(), stopped))]
     released = _release(conditions, outcome=literal("requeued", Text))
     unheard = (
         update(Node)
@@ -230,8 +230,11 @@ def expired() -> ColumnElement[bool]:
 
 
 def abandoned() -> ColumnElement[bool]:
-    """For `lose`: attempts that were under way and whose worker was not heard of in time."""
-    return and_(expired(), Lease.claimed_at.is_not(None))
+    """For `lose`: attempts that were under way and whose worker was not heard of in time.
+
+    One that somebody is writing to is left for the next look: a worker frozen in the middle must not hold up the rest.
+    """
+    return _untouched(expired(), Lease.claimed_at.is_not(None))
 
 
 def of_token(token: UUID) -> ColumnElement[bool]:
@@ -336,6 +339,12 @@ def _release(conditions: Sequence[ColumnElement[bool]], *, outcome: ColumnElemen
         .returning(Lease.job_id, Lease.node, Lease.granted_at)
         .cte("released")
     )
+
+
+def _untouched(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Live leases of that kind whose rows no other transaction has locked."""
+    found = select(Lease.token).where(LIVE, *conditions).with_for_update(of=Lease, skip_locked=True)
+    return Lease.token.in_(found.correlate(None))
 
 
 def _expiry(lease_seconds: float) -> ColumnElement[Any]:

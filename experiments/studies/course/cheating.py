@@ -83,7 +83,8 @@ def _order(by_rate: dict[float, Runs], *, relu: bool, digits: bool) -> list[Comp
     )
     comparisons: list[Comparison] = []
     for name, words, wanted, because in claims:
-        ours = _gain(by_rate, name)
+        ours, left_out = _gain(by_rate, name)
+        apart = f"; {left_out} left out, in which a class was dead" if left_out else ""
         sheet = SHEET[0.75][name == "clean_accuracy"] - SHEET[0.0][name == "clean_accuracy"]
         comparisons.append(
             compare_claim(
@@ -94,9 +95,9 @@ def _order(by_rate: dict[float, Runs], *, relu: bool, digits: bool) -> list[Comp
                 ours=ours,
                 ours_is_right=None if ours is None or ours.sign == 0 else ours.sign == wanted,
                 sheet_is_right=True,
-                because=because,
-                differs_because=EASY if digits else "the order is the opposite here",
-                undecided_because=EASY if digits else "the seeds do not agree on an order",
+                because=f"{because}{apart}",
+                differs_because=EASY if digits else f"the order is the opposite here{apart}",
+                undecided_because=EASY if digits else f"the seeds do not agree on an order{apart}",
             )
         )
     return comparisons
@@ -106,12 +107,13 @@ def _named(relu: bool) -> str:
     return "" if relu else " (no ReLU on the logits)"
 
 
-def _gain(by_rate: dict[float, Runs], name: str) -> Interval | None:
-    plain, dropped = (
-        {outcome.seed: outcome.result[name] for outcome in by_rate[rate] if outcome.result} for rate in RATES
-    )
-    pairs = [dropped[seed] - plain[seed] for seed in sorted(plain.keys() & dropped.keys())]
-    return interval(pairs) if pairs else None
+def _gain(by_rate: dict[float, Runs], name: str) -> tuple[Interval | None, int]:
+    """What dropout adds, over the seeds with which no class died, and how many were left out."""
+    plain, dropped = ({outcome.seed: outcome.result for outcome in by_rate[rate] if outcome.result} for rate in RATES)
+    both = sorted(plain.keys() & dropped.keys())
+    alive = [seed for seed in both if not plain[seed]["dead_classes"] and not dropped[seed]["dead_classes"]]
+    pairs = [dropped[seed][name] - plain[seed][name] for seed in alive]
+    return interval(pairs) if pairs else None, len(both) - len(alive)
 
 
 def _dead(runs: Runs) -> Comparison:

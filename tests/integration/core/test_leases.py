@@ -13,6 +13,7 @@ from gpulab.states import FailureCause, JobState
 from models import Job, JobEvent, Lease
 from models.database import sync_engine
 from models.statements import jobs, leases, nodes
+from tests.lab import wait_until
 
 Execute = Callable[[Any], list[Any]]
 MakeLease = Callable[..., tuple[UUID, UUID]]
@@ -96,7 +97,9 @@ def test_worker_frozen_in_a_transaction_holds_up_no_rescue(
     frozen = sync_engine(engine.url.render_as_string(hide_password=False), silent_seconds=0.2)
     with frozen.connect() as connection:
         connection.execute(select(Lease.token).where(Lease.token == token).with_for_update())
-        assert [row["id"] for row in execute(lose(leases.abandoned()))] == [job]
+        assert execute(lose(leases.abandoned())) == [], "it does not wait for whoever is writing"
+        found = wait_until(lambda: execute(lose(leases.abandoned())), what="the silent transaction ends")
+        assert [row["id"] for row in found] == [job]
         with pytest.raises(DBAPIError):
             connection.execute(select(1))
     with frozen.connect() as connection:
