@@ -26,6 +26,21 @@ class FailureCause(StrEnum):
     """It held a GPU and did not use it."""
 
 
+STATE_WORDS: MappingProxyType[JobState, str] = MappingProxyType(
+    {state: state.value for state in JobState} | {JobState.LEASED: "starting"}
+)
+"""What people read, on a terminal, in a notebook and on the dashboard; programs read the values."""
+CAUSE_WORDS: MappingProxyType[FailureCause, str] = MappingProxyType(
+    {cause: cause.value.replace("_", " ") for cause in FailureCause}
+    | {FailureCause.GPU_FAULT: "GPU fault", FailureCause.IDLE: "idle GPU"}
+)
+
+
+def why_words(cause: FailureCause | None, message: str | None) -> str:
+    """What a job says of itself, its cause of failure first; empty where it says nothing."""
+    return ": ".join(part for part in (CAUSE_WORDS[cause] if cause else None, message) if part)
+
+
 class Priority(StrEnum):
     """Priority classes, most urgent first."""
 

@@ -30,6 +30,7 @@ export function percent(value: number | null | undefined): string {
 
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || seconds < 0) return NOTHING;
+  if (seconds > 0 && seconds < 0.1) return `${Math.ceil(seconds * 1000)} ms`;
   if (seconds < 10 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`;
   if (seconds < MINUTE) return `${Math.round(seconds)} s`;
   if (seconds < HOUR) return pair(seconds, MINUTE, "min", 1, "s");
@@ -75,11 +76,22 @@ export function words(name: string): string {
   return upper.replaceAll(/\b(gpu|cpu|gpus|sd|ci)\b/gi, (word) => word.toUpperCase().replace("GPUS", "GPUs"));
 }
 
+/** What a program wrote as a part of a line, standing alone. */
+export function sentence(part: string): string {
+  return part.charAt(0).toUpperCase() + part.slice(1) + (/[.!?]$/.test(part) ? "" : ".");
+}
+
+/** `node.set_aside` as `Set aside`: whose event it is, its page says. */
+export function eventName(type: string): string {
+  return words(type.slice(type.indexOf(".") + 1));
+}
+
 /** A value of a spec or a result in one line. */
 export function value(given: unknown): string {
   if (given === null || given === undefined) return NOTHING;
   if (typeof given === "number") return number(given, 6);
   if (typeof given === "boolean") return given ? "yes" : "no";
   if (typeof given === "string") return given;
+  if (Array.isArray(given) && given.every((entry) => typeof entry !== "object")) return `[${given.map(value).join(", ")}]`;
   return JSON.stringify(given);
 }

@@ -4,8 +4,13 @@ const green: MantineColorsTuple = [
   "#e7f7f0", "#d0ebdf", "#a1d8c0", "#6ec49f", "#46b384", "#2da973", "#1b9c66", "#0c7d50", "#0b6e4f", "#035338",
 ];
 
+/** The library's greys are neutral; beside the dashboard's cool grounds they look brown. */
+const dark: MantineColorsTuple = [
+  "#d3d9de", "#b6c0c8", "#87929b", "#66717a", "#414b53", "#364047", "#272e33", "#1b2024", "#171b1f", "#101315",
+];
+
 export const theme = createTheme({
-  colors: { green },
+  colors: { green, dark },
   primaryColor: "green",
   primaryShade: { light: 8, dark: 7 },
   autoContrast: true,

@@ -11,6 +11,7 @@ from gpulab.cli.failures import BadInput, ExitCode
 from gpulab.cli.files import private_file
 from gpulab.cli.lab import JobId, Lab, lab_command, print_json
 from gpulab.cli.users import Person, find
+from gpulab.states import STATE_WORDS
 
 if TYPE_CHECKING:
     from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, StandingRead
@@ -156,7 +157,7 @@ def rerun(lab: Lab, assignment: AssignmentName, person: Person) -> None:
     if lab.as_json:
         print_json(job)
     else:
-        print(f"{job.id}  {job.experiment} {job.state}")
+        print(f"{job.id}  {job.experiment} {STATE_WORDS[job.state]}")
 
 
 @lab_command(assignments)

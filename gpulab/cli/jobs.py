@@ -1,10 +1,12 @@
 """`gpulab status`, `gpulab cancel`, `gpulab retry` and `gpulab queue`."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gpulab.cli.lab import JobId, Lab, lab_command, print_json
+from gpulab.states import CAUSE_WORDS, STATE_WORDS
 
 if TYPE_CHECKING:
     from gpulab.client import Job
@@ -17,7 +19,9 @@ app = typer.Typer()
 def status(
     lab: Lab,
     job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="One job in full; without it, a list.")] = None,
-    state: Annotated[list[str] | None, typer.Option(help="Only jobs in this state; repeatable.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="Only jobs in this state, as the list names it; repeatable.")
+    ] = None,
     experiment: Annotated[str | None, typer.Option(help="Only jobs of this experiment.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only jobs of this person.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only jobs with this tag.")] = None,
@@ -28,7 +32,8 @@ def status(
     if job is not None:
         _show_one(lab, lab.job(job))
         return
-    found = lab.client.jobs(state=state, experiment=experiment, owner=owner, tag=tag, text=text, limit=limit)
+    wanted = [{STATE_WORDS[known]: known.value for known in STATE_WORDS}.get(word, word) for word in state or []]
+    found = lab.client.jobs(state=wanted or None, experiment=experiment, owner=owner, tag=tag, text=text, limit=limit)
     summaries = [listed.data for listed in found]
     if lab.as_json:
         print_json(summaries)
@@ -58,7 +63,7 @@ def retry(lab: Lab, job: JobId) -> None:
     if lab.as_json:
         print_json(again.data)
     else:
-        print(f"{again.id}  {again.experiment} {again.state}")
+        print(f"{again.id}  {again.experiment} {STATE_WORDS[again.state]}")
 
 
 @lab_command(app)
@@ -73,7 +78,7 @@ def queue(lab: Lab, job: JobId) -> None:
     print(found.explanation)
     print_facts(
         [
-            ("state", found.state.value),
+            ("state", STATE_WORDS[found.state]),
             ("reason", found.reason),
             ("place", found.position),
             ("starts about", found.estimated_start_at),
@@ -105,7 +110,8 @@ def _print_list(jobs: "list[JobSummary]") -> None:
 
 def _show_one(lab: Lab, job: "Job") -> None:
     from gpulab.cli.out_of_memory import print_failure
-    from gpulab.cli.tables import byte_size, print_facts, shortened
+    from gpulab.cli.tables import byte_size, duration, print_facts, shortened
+    from gpulab.cli.usage import usage_facts
 
     data = job._loaded()
     if lab.as_json:
@@ -117,7 +123,7 @@ def _show_one(lab: Lab, job: "Job") -> None:
             ("job", data.id),
             ("name", data.name),
             ("experiment", data.experiment),
-            ("state", data.state if data.cause is None else f"{data.state} ({data.cause})"),
+            ("state", STATE_WORDS[data.state] + (f": {CAUSE_WORDS[data.cause]}" if data.cause else "")),
             ("message", data.message),
             ("progress", f"{data.progress.fraction:.0%} {data.progress.message}" if data.progress else None),
             ("owner", data.owner),
@@ -127,11 +133,12 @@ def _show_one(lab: Lab, job: "Job") -> None:
             ("node", data.node),
             ("device", data.device),
             ("gpu memory", reserved),
-            ("time limit", f"{data.time_limit_seconds} s"),
+            ("time limit", duration(timedelta(seconds=data.time_limit_seconds))),
             ("submitted", data.submitted_at),
             ("started", data.started_at),
             ("finished", data.finished_at),
             ("retry of", data.retry_of),
+            *usage_facts(job),
             *((f"spec.{field}", shortened(value)) for field, value in data.spec.items()),
             *((f"result.{field}", shortened(value)) for field, value in (data.result or {}).items()),
         ]

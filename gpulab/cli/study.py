@@ -154,15 +154,16 @@ def _follow(lab: Lab, study: "Study") -> None:
 
 
 def _show_line(lab: Lab, study: "Study") -> None:
+    from gpulab.cli.tables import counted
+
     if lab.as_json:
         print_json(study.data)
         return
-    states = ", ".join(f"{count} {state}" for state, count in study.data.states.items())
-    print(f"{study.id}  {states}, {study.data.reused} of them reused")
+    print(f"{study.id}  {counted(study.data.states)}, {study.data.reused} of them reused")
 
 
 def _print_study(study: "Study") -> None:
-    from gpulab.cli.tables import print_facts, print_table
+    from gpulab.cli.tables import counted, print_facts, print_table
 
     data = study._loaded()
     print_facts(
@@ -170,7 +171,7 @@ def _print_study(study: "Study") -> None:
             ("study", data.id),
             ("title", data.name or data.title),
             ("state", data.state),
-            ("runs", ", ".join(f"{count} {state}" for state, count in data.states.items())),
+            ("runs", counted(data.states)),
             ("reused", data.reused),
             ("seeds", ", ".join(map(str, data.seeds))),
             ("report", data.report_job_id),

@@ -9,6 +9,7 @@ import typer
 
 from gpulab.cli.failures import BadInput
 from gpulab.cli.lab import Lab, lab_command, print_json
+from gpulab.states import STATE_WORDS
 
 if TYPE_CHECKING:
     from gpulab.schemas import EstimateRead
@@ -65,7 +66,7 @@ def submit(
     elif lab.as_json:
         print_json(job.data)
     else:
-        print(f"{job.id}  {job.experiment} {job.state}")
+        print(f"{job.id}  {job.experiment} {STATE_WORDS[job.state]}")
 
 
 def read_order(target: str, spec: str | None, parameters: list[str]) -> dict[str, Any]:

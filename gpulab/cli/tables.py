@@ -1,14 +1,14 @@
 """Words and tables for people."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gpulab.states import JobState
+from gpulab.states import STATE_WORDS, JobState
 
 PIPE_WIDTH = 500
 """Room for the last column when nobody looks: scripts want one line a row."""
@@ -51,11 +51,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text | Non
 
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
-    """Name and value, one a line; facts without a value are left out."""
+    """Name and value, one a line; facts without a value are left out, and times are local."""
     known = [(name, value) for name, value in facts if value not in (None, "", [], {})]
     width = max((len(name) for name, _ in known), default=0)
     for name, value in known:
-        print(f"{name:<{width}}  {printable(str(value))}")
+        text = value.astimezone().isoformat(" ", "seconds") if isinstance(value, datetime) else str(value)
+        print(f"{name:<{width}}  {printable(text)}")
 
 
 def printable(text: str) -> str:
@@ -70,7 +71,12 @@ def shortened(value: object) -> str:
 
 
 def styled(state: JobState) -> Text:
-    return Text(state.value, style=STATE_STYLES[state])
+    return Text(STATE_WORDS[state], style=STATE_STYLES[state])
+
+
+def counted(states: Mapping[JobState, int]) -> str:
+    """`3 running, 1 queued`."""
+    return ", ".join(f"{count} {STATE_WORDS[state]}" for state, count in states.items())
 
 
 def ago(moment: datetime | None) -> str:
@@ -87,6 +93,11 @@ def duration(span: timedelta) -> str:
         if count or (unit == "s" and not parts):
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2])
+
+
+def roughly(span: timedelta) -> str:
+    """Its largest unit alone: `3 min`."""
+    return " ".join(duration(span).split()[:2])
 
 
 def byte_size(count: float | None) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from gpulab.cli.failures import ExitCode
 from gpulab.cli.lab import JobId, Lab, lab_command, print_json
-from gpulab.states import JobState
+from gpulab.states import STATE_WORDS, JobState, why_words
 
 if TYPE_CHECKING:
     from gpulab.cli.live.card import Glance
@@ -104,10 +104,10 @@ def describe(job: "Job") -> str:
     """The job in one line."""
     from gpulab.cli.tables import printable
 
-    parts = [str(job.id), job.state.value]
+    parts = [str(job.id), STATE_WORDS[job.state]]
     if job.progress and not job.is_final:
         parts.append(f"{job.progress.fraction:4.0%} {job.progress.message}".rstrip())
     if job.data.attempt > 1:
         parts.append(f"attempt {job.data.attempt}")
-    why = ": ".join(part for part in (job.cause, job.message) if part)
+    why = why_words(job.cause, job.message)
     return printable("  ".join([*parts, why] if why else parts))

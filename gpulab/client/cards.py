@@ -8,7 +8,7 @@ from typing import Any
 
 from gpulab.client import svg
 from gpulab.schemas import CellRead, JobRead, JobSummary, SeriesRead, StatisticRead, StudyRead, StudySummary
-from gpulab.states import JobState
+from gpulab.states import STATE_WORDS, JobState, why_words
 
 STATE_COLORS = {
     JobState.QUEUED: "#6b7280",
@@ -33,7 +33,7 @@ def job_card(job: JobSummary | JobRead, series: Sequence[SeriesRead] = (), troub
     lines = [f"<code>{job.id}</code>"]
     lines += [escape(f"attempt {job.attempt} on {job.node}")] if job.node else []
     lines += [escape(job.progress.message)] if running and job.progress and job.progress.message else []
-    lines += [escape(": ".join(part for part in (job.cause, job.message) if part))] if job.message else []
+    lines += [escape(why_words(job.cause, job.message))] if job.message else []
     head = f"{escape(job.experiment)}, seed {job.seed}"
     left = len(series) - CURVES_SHOWN
     lines += [f"{left} metrics more in <code>job.metrics()</code>"] if left > 0 else []
@@ -49,7 +49,7 @@ def job_card(job: JobSummary | JobRead, series: Sequence[SeriesRead] = (), troub
 
 def study_card(study: StudySummary | StudyRead, pictures: Pictures | None = None, trouble: str | None = None) -> str:
     """State, progress of each question, the table of the runs, and the report's pictures."""
-    counts = ", ".join(f"{count} {state}" for state, count in study.states.items())
+    counts = ", ".join(f"{count} {STATE_WORDS[state]}" for state, count in study.states.items())
     parts = [f"<code>{study.id}</code><br>{escape(counts)}"]
     if isinstance(study, StudyRead):
         parts += [escape(note) for note in study.notes]
@@ -77,7 +77,8 @@ def _card(
     away = f'<div style="color:#b91c1c;font-weight:bold">not answering: {escape(trouble)}</div>' if trouble else ""
     return (
         f'<div style="border:1px solid #8886;border-radius:6px;padding:.6em .9em;font-size:90%;max-width:{width_em}em">'
-        f'<b>{title}</b> <span>{head}</span> <span style="color:{color};font-weight:bold">{state}</span> {fraction:.0%}'
+        f'<b>{title}</b> <span>{head}</span> <span style="color:{color};font-weight:bold">{STATE_WORDS[state]}</span> '
+        f"{fraction:.0%}"
         f'<div role="progressbar" aria-valuenow="{fraction * 100:.0f}" aria-valuemin="0" aria-valuemax="100" '
         f'aria-label="{title}" style="background:#8884;border-radius:3px;height:6px;margin:.4em 0">'
         f'<div style="background:{color};width:{fraction * 100:.0f}%;height:6px;border-radius:3px"></div></div>'

@@ -25,9 +25,9 @@ class Scene(Lab):
         self.gate = folder / "gate"
         self.world.write(
             FakeGpu("GPU-7d1c", name="NVIDIA A100 80GB", utilization=83, power=291_000, temperature=67,
-                    processes={"*": 14 * GIB}),
+                    processes={"*": 9 * GIB}),
             FakeGpu("GPU-90ab", name="NVIDIA A100 80GB", utilization=46, power=183_000, temperature=52,
-                    processes={"*": 17 * GIB}),
+                    processes={"*": 11 * GIB}),
         )  # fmt: skip
 
     def play(self) -> None:

@@ -48,7 +48,7 @@ VIEWS = [
     View("compare-empty", lambda _: "/compare", "Nothing is chosen yet"),
     View("submit", lambda _: "/submit", "Choose an experiment"),
     View("submit-form", lambda _: "/submit?experiment=train-classifier", "likely peak on the device"),
-    View("submit-again", lambda ids: f"/submit?from={ids['out_of_memory']}", "Run again with changes"),
+    View("submit-again", lambda ids: f"/submit?from={ids['out_of_memory']}", "How it ends after the last step"),
     View("studies", lambda _: "/studies", "Dropout on a linear unit"),
     View("study", lambda ids: f"/studies/{ids['study']}", "Runs compared"),
     View("study-grid", lambda ids: f"/studies/{ids['grid']}", "Resumed from"),
@@ -110,6 +110,7 @@ def look(page: Page, mode: str, name: str) -> None:
     """Keep a picture, and check what no eye should have to: nothing sticks out, and nothing grave for a reader."""
     place = SHOTS / mode / f"{name}.png"
     place.parent.mkdir(parents=True, exist_ok=True)
+    page.wait_for_function("[...document.images].every((image) => image.complete)")
     page.screenshot(path=place, full_page=True, animations="disabled")
     over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert over <= 0, f"the page is {over} px wider than the screen"

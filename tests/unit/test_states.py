@@ -1,10 +1,13 @@
 """The table of moves: final means final, and every state can be reached."""
 
+import re
+from pathlib import Path
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gpulab.states import ACTIVE_STATES, FINAL_STATES, MOVES, JobState, sources
+from gpulab.states import ACTIVE_STATES, CAUSE_WORDS, FINAL_STATES, MOVES, STATE_WORDS, JobState, sources
 
 
 def test_every_state_is_in_the_table() -> None:
@@ -25,6 +28,13 @@ def test_nothing_runs_without_a_lease() -> None:
     assert sources(JobState.RUNNING) == {JobState.LEASED}
     assert sources(JobState.SUCCEEDED) == {JobState.RUNNING}
     assert sources(JobState.QUEUED) == ACTIVE_STATES
+
+
+def test_dashboard_uses_the_words_of_the_terminal() -> None:
+    looks = (Path(__file__).parents[2] / "dashboard/src/components/StateBadge.tsx").read_text()
+    states = re.findall(r'^  (\w+): \{ .*word: "(\w+)" \},$', looks, re.MULTILINE)
+    assert dict(states) == {state: word.capitalize() for state, word in STATE_WORDS.items()}
+    assert dict(re.findall(r'^  (\w+): "([\w ]+)",$', looks, re.MULTILINE)) == CAUSE_WORDS
 
 
 class Life(RuleBasedStateMachine):

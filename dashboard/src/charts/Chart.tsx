@@ -42,6 +42,7 @@ const INK = {
   dark: { text: "#a3adb6", grid: "#2b3237", mark: "#77828c", ground: "#1b2024" },
 };
 const BINARY_STEPS = Array.from({ length: 60 }, (_, i) => 2 ** i);
+const WHOLE_STEPS = Array.from({ length: 36 }, (_, i) => [1, 2, 5][i % 3]! * 10 ** Math.floor(i / 3));
 const CLOCK_STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800];
 const DASHES = [undefined, [8, 4], [2, 3], [10, 3, 2, 3]];
 
@@ -73,7 +74,7 @@ export function Chart(props: ChartProps) {
       {
         width,
         height,
-        padding: [10, 12, 0, 0],
+        padding: [10, given.clock ? 26 : 20, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: true, y: false, setScale: true }, points: { size: 7 } },
         scales: {
@@ -84,7 +85,7 @@ export function Chart(props: ChartProps) {
           },
         },
         axes: [
-          { ...axis, size: 26, ...(given.clock ? { incrs: CLOCK_STEPS } : {}), values: (_, splits) => splits.map((x) => latest.current.props.formatX?.(x) ?? number(x)) },
+          { ...axis, size: 26, ...(given.clock ? { incrs: CLOCK_STEPS } : now[0].every(Number.isInteger) ? { incrs: WHOLE_STEPS } : {}), values: (_, splits) => splits.map((x) => latest.current.props.formatX?.(x) ?? number(x)) },
           {
             ...axis,
             size: (_, values) => Math.max(44, ...(values ?? []).map((text) => 12 + 7 * (text?.length ?? 0))),
@@ -167,7 +168,7 @@ export function Chart(props: ChartProps) {
   const { formatX = number, formatY = number } = props;
   const told = useMemo(() => described(title, xLabel, curves, formatY), [title, xLabel, curves, formatY]);
   const legend = useMemo(
-    () => curves.map((curve, index) => ({ label: curve.label, color: colors[(curve.color ?? index) % colors.length]!, dashed: curve.dash !== undefined || index >= colors.length, column: index + 1, faint: curve.faint })).filter((entry) => !entry.faint),
+    () => curves.map((curve, index) => ({ label: curve.label, color: colors[(curve.color ?? index) % colors.length]!, dashed: curve.dash !== undefined || index >= colors.length, points: curve.points === true, column: index + 1, faint: curve.faint })).filter((entry) => !entry.faint),
     [curves, colors],
   );
 

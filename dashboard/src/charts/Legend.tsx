@@ -10,6 +10,8 @@ export interface Entry {
   label: string;
   color: string;
   dashed: boolean;
+  /** Marks, with no line between them. */
+  points: boolean;
   /** Of the data. */
   column: number;
 }
@@ -37,12 +39,12 @@ export function Legend({ entries, data, xLabel, formatX, formatY, hidden, flip, 
       <li className="numbers at">
         {xLabel} {x === undefined ? "" : formatX(x)}
       </li>
-      {entries.map(({ label, color, dashed, column }) => {
+      {entries.map(({ label, color, dashed, points, column }) => {
         const y = data[column]?.[at];
         return (
           <li key={label}>
             <button type="button" aria-pressed={!hidden.has(label)} onClick={() => flip(label)}>
-              <Swatch color={color} dashed={dashed} />
+              <Swatch color={color} dashed={dashed} points={points} />
               <span className="break">{label}</span>
               {y !== null && y !== undefined && <span className="numbers value">{formatY(y)}</span>}
             </button>
@@ -53,7 +55,14 @@ export function Legend({ entries, data, xLabel, formatX, formatY, hidden, flip, 
   );
 }
 
-function Swatch({ color, dashed }: { color: string; dashed: boolean }) {
+function Swatch({ color, dashed, points }: Pick<Entry, "color" | "dashed" | "points">) {
+  if (points) {
+    return (
+      <svg width="10" height="8" aria-hidden>
+        <circle cx="5" cy="4" r="4" fill={color} />
+      </svg>
+    );
+  }
   return (
     <svg width="18" height="8" aria-hidden>
       <line x1="0" y1="4" x2="18" y2="4" stroke={color} strokeWidth="3" strokeDasharray={dashed ? "5 3" : undefined} />

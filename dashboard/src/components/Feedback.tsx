@@ -1,7 +1,7 @@
 /** What stands where something is still to come, is empty, or failed: always with what to do next. */
 
 import { Alert, Button, Center, Code, List, Loader, Stack, Text, Title } from "@mantine/core";
-import { CircleAlert, Inbox } from "lucide-react";
+import { CircleAlert, Compass, Inbox } from "lucide-react";
 import type { ReactNode } from "react";
 
 import { Refused, Unreachable } from "../api/client";
@@ -71,7 +71,8 @@ export function PageFailed({ error, reset }: { error: unknown; reset: () => void
 
 export function NotThere() {
   return (
-    <Stack align="center" py="xl" gap="xs">
+    <Stack align="center" justify="center" mih="70vh" p="md" gap="xs" ta="center">
+      <Compass size={36} aria-hidden opacity={0.6} />
       <Title order={1} size="h3">
         There is no such page
       </Title>

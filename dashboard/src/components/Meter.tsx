@@ -5,6 +5,9 @@ import "./meter.css";
 import { Text } from "@mantine/core";
 import { useEffect, useState } from "react";
 
+/** Words of a meter, and the part of its bar that they tell of. */
+export type MeterWords = readonly [words: string, part?: "used" | "reserved" | "predicted"];
+
 interface MeterProps {
   label: string;
   /** Null where it is not known. */
@@ -12,7 +15,7 @@ interface MeterProps {
   used: number | null;
   reserved?: number;
   predicted?: number | null;
-  text: string;
+  text: readonly MeterWords[];
 }
 
 export function Meter({ label, total, used, reserved = 0, predicted = null, text }: MeterProps) {
@@ -26,14 +29,19 @@ export function Meter({ label, total, used, reserved = 0, predicted = null, text
         aria-valuemin={0}
         aria-valuemax={total ?? 0}
         aria-valuenow={used ?? 0}
-        aria-valuetext={text}
+        aria-valuetext={text.map(([words]) => words).join(", ")}
       >
         {reserved > 0 && <div className="reserved" style={{ width: `${share(reserved)}%` }} />}
         <div className={used !== null && reserved > 0 && used > reserved ? "used over" : "used"} style={{ width: `${share(used)}%` }} />
         {predicted !== null && <div className="predicted" style={{ left: `${share(predicted)}%` }} />}
       </div>
-      <Text size="xs" c="dimmed" className="numbers" aria-hidden>
-        {text}
+      <Text size="xs" c="dimmed" className="numbers told" aria-hidden>
+        {text.map(([words, part]) => (
+          <span key={words}>
+            {part !== undefined && <span className={`key ${part}`} />}
+            {words}
+          </span>
+        ))}
       </Text>
     </div>
   );
@@ -60,6 +68,7 @@ export function Spark({ values, most }: { values: readonly (number | null)[]; mo
   );
   return (
     <svg width={TRAIL} height={17} viewBox={`0 0 ${TRAIL} 17`} aria-hidden className="spark">
+      <line x1={0} x2={TRAIL} y1={16.5} y2={16.5} stroke="var(--line)" />
       <polyline points={points.join(" ")} fill="none" stroke="currentColor" strokeWidth="1.25" />
     </svg>
   );

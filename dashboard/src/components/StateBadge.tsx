@@ -3,7 +3,6 @@
 import { Ban, CircleCheck, CircleDashed, CirclePlay, CircleX, Hourglass, type LucideIcon } from "lucide-react";
 
 import type { FailureCause, JobState } from "../api/schema";
-import { words } from "../format";
 
 const LOOKS: Record<JobState, { color: string; icon: LucideIcon; word: string }> = {
   queued: { color: "gray", icon: Hourglass, word: "Queued" },
@@ -18,21 +17,17 @@ export const STATE_WORDS: Record<JobState, string> = Object.fromEntries(
   Object.entries(LOOKS).map(([state, look]) => [state, look.word]),
 ) as Record<JobState, string>;
 
-/** The causes that have a better name than their own. */
-const CAUSES: Partial<Record<FailureCause, string>> = {
-  idle: "Idle GPU",
-  out_of_memory: "Out of memory",
-  diverged: "Diverged",
-  error: "Error",
-  time_limit: "Time limit",
-  lost: "Lost",
+/** As within a line; the terminal uses the same. */
+export const CAUSE_WORDS: Record<FailureCause, string> = {
+  out_of_memory: "out of memory",
+  diverged: "diverged",
+  error: "error",
+  time_limit: "time limit",
+  lost: "lost",
   gpu_fault: "GPU fault",
-  cannot_fit: "Cannot fit",
+  cannot_fit: "cannot fit",
+  idle: "idle GPU",
 };
-
-export function causeName(cause: FailureCause): string {
-  return CAUSES[cause] ?? words(cause);
-}
 
 /** Plain, since tables have many. */
 export function StateBadge({ state, cause, size = "md" }: { state: JobState; cause?: FailureCause | null; size?: "xs" | "sm" | "md" | "lg" }) {
@@ -40,7 +35,7 @@ export function StateBadge({ state, cause, size = "md" }: { state: JobState; cau
   return (
     <span className={`badge badge-${size} state state-${color}`} style={{ background: `var(--mantine-color-${color}-light)` }}>
       <Icon size={13} aria-hidden />
-      {state === "failed" && cause ? `Failed: ${causeName(cause).toLowerCase()}` : word}
+      {state === "failed" && cause ? `Failed: ${CAUSE_WORDS[cause]}` : word}
     </span>
   );
 }

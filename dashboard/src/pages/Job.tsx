@@ -3,6 +3,7 @@
 import { Breadcrumbs, Stack, Tabs, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
 
 import * as queries from "../api/queries";
 import { Answer } from "../components/Feedback";
@@ -33,6 +34,13 @@ export function Job() {
   const { tab = "overview" } = useSearch({ from: "/inside/jobs/$id" });
   const navigate = useNavigate({ from: "/jobs/$id" });
   const query = useQuery(queries.job(id));
+  const strip = useRef<HTMLDivElement>(null);
+  const there = query.data !== undefined;
+  // On a phone not all tabs are in sight; the chosen one shall be.
+  useEffect(() => {
+    const chosen = strip.current?.querySelector<HTMLElement>("[data-active]");
+    if (chosen) strip.current?.scrollTo({ left: chosen.offsetLeft - (strip.current.clientWidth - chosen.offsetWidth) / 2 });
+  }, [tab, there]);
   return (
     <Answer query={query}>
       {(job) => (
@@ -52,7 +60,7 @@ export function Job() {
             onChange={(chosen) => void navigate({ search: { tab: chosen === "overview" ? undefined : (chosen as JobTab) }, replace: true })}
             keepMounted={false}
           >
-            <div className="scroll-x">
+            <div className="scroll-x" ref={strip}>
               <Tabs.List style={{ flexWrap: "nowrap", minWidth: "max-content" }} mb="md">
                 {Object.entries(TABS).map(([value, label]) => (
                   <Tabs.Tab key={value} value={value}>

@@ -132,7 +132,7 @@ function NodeCard({ node, jobs }: { node: NodeRead; jobs: JobSummary[] }) {
             label={`CPU slots of ${node.name}`}
             total={node.slots}
             used={node.slots_used}
-            text={`${node.slots_used} of ${node.slots} slots in use`}
+            text={[[`${node.slots_used} of ${node.slots} slots in use`]]}
           />
           <Occupants jobs={onCpu} now={now} idle="no job" />
         </div>
@@ -173,7 +173,7 @@ function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobSummary[]; now: number
           )}
         </Group>
         <Group gap="md" className="numbers">
-          <Reading name="Utilisation" value={percent(busy)} reason={reasons["utilization_percent"]}>
+          <Reading name="Utilisation" value={busy === null ? percent(busy) : `${percent(busy)} busy`} reason={reasons["utilization_percent"]}>
             <Spark values={trail} most={100} />
           </Reading>
           <Reading name="Power" value={power === null ? "–" : `${Math.round(power)} W`} reason={reasons["power_watts"]} />
@@ -191,10 +191,12 @@ function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobSummary[]; now: number
         used={used}
         reserved={gpu.memory_reserved_bytes}
         predicted={predicted}
-        text={
-          `${used === null ? `use unknown (${reasons["device_used_bytes"] ?? "not read yet"})` : `${bytes(used)} used`}` +
-          `, ${bytes(gpu.memory_reserved_bytes)} reserved${predicted === null ? "" : `, ${bytes(predicted)} predicted`}, of ${bytes(total)}`
-        }
+        text={[
+          used === null ? [`use unknown (${reasons["device_used_bytes"] ?? "not read yet"})`] : [`${bytes(used)} used`, "used"],
+          [`${bytes(gpu.memory_reserved_bytes)} reserved`, "reserved"],
+          ...(predicted === null ? [] : [[`${bytes(predicted)} predicted`, "predicted"] as const]),
+          [`of ${bytes(total)}`],
+        ]}
       />
       <Occupants jobs={jobs} now={now} idle={gpu.memory_reserved_bytes > 0 ? "reserved for a job you may not see" : "free"} />
     </div>
@@ -231,19 +233,19 @@ function Occupants({ jobs, now, idle }: { jobs: JobSummary[]; now: number; idle:
   return (
     <Stack gap={2}>
       {jobs.map((job) => (
-        <Group key={job.id} gap="xs" wrap="nowrap" className="numbers">
+        <div key={job.id} className="occupant numbers">
           <StateBadge state={job.state} size="sm" />
-          <div className="clip" style={{ flex: 1 }}>
+          <div className="clip who">
             <JobLink job={job} />{" "}
             <Text span size="sm" c="dimmed">
               {job.owner}
             </Text>
           </div>
-          <Text size="sm" c="dimmed" style={{ whiteSpace: "nowrap" }}>
+          <Text size="sm" c="dimmed" className="how-far">
             {job.progress ? `${percent(100 * job.progress.fraction)}, ` : ""}
             {duration(secondsBetween(job.started_at, null, now))}
           </Text>
-        </Group>
+        </div>
       ))}
     </Stack>
   );
@@ -267,11 +269,11 @@ function Waiting({ jobs }: { jobs: JobSummary[] }) {
         </Empty>
       ) : (
         <Table.ScrollContainer minWidth={280}>
-          <Table verticalSpacing={6}>
+          <Table verticalSpacing={6} className="flush">
             <Table.Thead>
               <Table.Tr>
-                <Table.Th w={60}>Place</Table.Th>
-                <Table.Th>Job</Table.Th>
+                <Table.Th w={52}>Place</Table.Th>
+                <Table.Th miw="8rem">Job</Table.Th>
                 <Table.Th visibleFrom="sm">Whose</Table.Th>
                 <Table.Th>Why it waits</Table.Th>
                 <Table.Th visibleFrom="sm">Since</Table.Th>

@@ -14,7 +14,7 @@ import { Answer, Empty, Failure } from "../components/Feedback";
 import { NodeState } from "../components/NodeState";
 import { Ago, useNow } from "../components/Time";
 import { useAction } from "../components/useAction";
-import { bytes, fullTime, words } from "../format";
+import { bytes, eventName, fullTime } from "../format";
 
 export function Nodes() {
   const query = useQuery(queries.nodes);
@@ -69,7 +69,7 @@ function Machine({ node }: { node: NodeRead }) {
             ["Data sets", node.datasets.join(", ") || "none"],
             ["Software", Object.entries(node.versions).map(([name, version]) => `${name} ${version}`).join(", ") || "not told"],
           ]}
-          columns={{ base: 1, sm: 2, lg: 3 }}
+          columns={{ base: 2, lg: 3 }}
         />
         {node.gpus.map((gpu) => (
           <Text key={gpu.uuid} size="sm" className="numbers break">
@@ -106,7 +106,7 @@ function Happened({ node }: { node: NodeRead }) {
       </Title>
       <Timeline bulletSize={12} lineWidth={2} aria-label={`History of ${node.name}`}>
         {shown.map((event) => (
-          <Timeline.Item key={event.id} title={words(event.type)}>
+          <Timeline.Item key={event.id} title={eventName(event.type)}>
             {event.message !== "" && (
               <Text size="sm" className="break">
                 {event.message}

@@ -90,7 +90,7 @@ function curveOf(row: AccuracyRow): Curve {
 
 /** A share as a percentage with its sign. */
 function signed(share: number | null): string {
-  return share === null ? NOTHING : `${share > 0 ? "+" : ""}${number(100 * share, 3)} %`;
+  return share === null ? NOTHING : `${share > 0 ? "+" : ""}${number(100 * share, 3)}\u00a0%`;
 }
 
 function Rows({ rows }: { rows: AccuracyRow[] }) {

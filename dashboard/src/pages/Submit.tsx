@@ -2,7 +2,7 @@
 
 import "./submit/submit.css";
 
-import { Alert, Button, Card, Group, NumberInput, Select, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
+import { Alert, Button, Card, NumberInput, Select, SimpleGrid, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -45,12 +45,12 @@ export function Submit() {
           />
         )}
       </Answer>
-      {slug === undefined ? (
+      {from !== undefined && first.data === undefined ? (
+        <Answer query={first}>{() => null}</Answer>
+      ) : slug === undefined ? (
         <Card>
           <Empty title="Choose an experiment">Its form appears here, filled with defaults that work.</Empty>
         </Card>
-      ) : from !== undefined && first.data === undefined ? (
-        <Answer query={first}>{() => null}</Answer>
       ) : (
         <ForExperiment key={`${slug} ${from}`} slug={slug} again={first.data?.experiment === slug ? first.data : undefined} change={change} />
       )}
@@ -102,7 +102,7 @@ function Order({ experiment, again, change: edit }: { experiment: ExperimentDeta
           <Title order={2} size="h4" id="around" mb="sm">
             Around it
           </Title>
-          <Group align="flex-start" gap="sm" grow preventGrowOverflow={false}>
+          <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="md">
             <TextInput label="Name" description="For people" value={around.name ?? ""} onChange={(event) => change("name")(event.currentTarget.value)} />
             <NumberInput label="Seed" description="Of every random number" min={0} allowDecimal={false} value={around.seed ?? 0} onChange={change("seed")} />
             <TagsInput label="Tags" description="To find it again" value={around.tags ?? []} onChange={change("tags")} />
@@ -131,7 +131,7 @@ function Order({ experiment, again, change: edit }: { experiment: ExperimentDeta
                 onChange={(entry) => change("gpu_memory_bytes")(entry === "" ? "" : Math.round(Number(entry) * GIB))}
               />
             )}
-          </Group>
+          </SimpleGrid>
         </Card>
       </Stack>
       <Stack gap="md" className="beside">

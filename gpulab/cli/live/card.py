@@ -12,7 +12,7 @@ from gpulab.cli.curves import braille_curve
 from gpulab.cli.tables import STATE_STYLES, ago, duration, printable
 from gpulab.client.series import Metrics, floats
 from gpulab.schemas import JobRead, JobSummary, QueueRead, SeriesRead
-from gpulab.states import FINAL_STATES, JobState
+from gpulab.states import FINAL_STATES, STATE_WORDS, JobState, why_words
 
 WIDEST_CELLS = 100
 CURVE_LINES = 4
@@ -41,7 +41,10 @@ def card(seen: Glance, width: int, height: int) -> RenderableType:
     fraction = 1.0 if job.state is JobState.SUCCEEDED else job.progress.fraction if job.progress else 0.0
     message = printable(job.progress.message) if job.progress else ""
     rows = [
-        Text.assemble((job.state.value, f"bold {style}"), f"  {fraction:.0%}  {message}"),
+        Text.assemble(
+            (STATE_WORDS[job.state], f"bold {style}"),
+            f"  {fraction:.0%}  {message}" if job.progress or fraction else "",
+        ),
         _bar(fraction, style, inner),
     ]
     rows += [Text(line) for line in _facts(seen)]
@@ -62,7 +65,7 @@ def _bar(fraction: float, style: str, cells: int) -> Text:
 
 def _facts(seen: Glance) -> list[str]:
     job = seen.job
-    facts = [": ".join(part for part in (job.cause, job.message) if part)]
+    facts = [why_words(job.cause, job.message)]
     if seen.queue is not None and seen.queue.position is not None:
         facts = [f"place {seen.queue.position}: {seen.queue.explanation}"]
     facts.append(_when(job))

@@ -7,9 +7,9 @@ from uuid import UUID
 from rich.text import Text
 
 from gpulab.cli.live.overview import Overview, WaitingJob
-from gpulab.cli.tables import STATE_STYLES, byte_size, duration, printable
+from gpulab.cli.tables import STATE_STYLES, byte_size, duration, printable, roughly
 from gpulab.schemas import GpuRead, JobSummary, NodeRead
-from gpulab.states import Role
+from gpulab.states import STATE_WORDS, Role
 
 WHOLE_ID_CELLS = 130
 """From this width on ids are shown whole; below, their end: the beginning is the same for jobs of one minute."""
@@ -41,8 +41,8 @@ def job_id(job: JobSummary, width: int) -> str:
 
 def title(job: JobSummary) -> str:
     """Whose it is and what."""
-    named = f" ({job.name})" if job.name else ""
-    return printable(f"{job.owner}  {job.experiment}{named}")
+    what = f"{job.name} ({job.experiment})" if job.name else job.experiment
+    return printable(f"{job.owner}  {what}")
 
 
 class RunningRows:
@@ -85,7 +85,7 @@ def running_row(job: JobSummary, now: datetime, width: int) -> Text:
     kept = kept if width >= NARROW_CELLS else ""
     message = f"  {printable(job.progress.message)}" if job.progress and job.progress.message else ""
     left = Text.assemble("    └ ", (job_id(job, width), "bold"), f"  {title(job)}", (message, "dim"))
-    right = Text.assemble(kept, (f"{done or job.state.value:>4}", style), f"  {since}")
+    right = Text.assemble(kept, (f"{done or STATE_WORDS[job.state]:>4}", style), f"  {since}")
     return spread(left, right, width)
 
 
@@ -105,11 +105,13 @@ def _waiting_row(waiting: WaitingJob, now: datetime, width: int) -> Iterator[Tex
     left = Text.assemble((f"{place:>5} ", "bold"), (job_id(job, width), "bold"), f"  {title(job)}")
     if job.priority != "normal":
         left.append(f"  {job.priority} priority", style="magenta")
-    since = duration(now - job.submitted_at)
+    since = roughly(now - job.submitted_at)
     starts = waiting.queue.estimated_start_at if waiting.queue else None
-    right = Text(since if starts is None else f"starts in about {duration(starts - now)}, {since}")
-    if width < NARROW_CELLS:
-        yield spread(left, Text(since), width)
+    right = Text(
+        since if starts is None or width < NARROW_CELLS else f"{since}, starts in about {roughly(starts - now)}"
+    )
+    if width < NARROW_CELLS or len(left) + len(why) + len(right) + 4 > width:
+        yield spread(left, right, width)
         yield Text(f"      {why}", style="dim")
         return
     yield spread(left.append(f"  {why}", style="dim"), right, width)

@@ -155,6 +155,7 @@ class StubLab:
         self.log_pieces: deque[str] = deque()
         """Appended one a request, after it was answered."""
         self.series: list[dict[str, Any]] = []
+        self.usage: list[dict[str, Any]] = []
         self.nodes: list[dict[str, Any]] = [NODE]
         self.role = "student"
         self.places: dict[UUID, int] = {}
@@ -248,6 +249,9 @@ class StubLab:
             case "GET", ["metrics"]:
                 body = {"job_id": str(job.id), "series": self.series, "names": [one["name"] for one in self.series]}
                 return httpx.Response(200, json=body)
+            case "GET", ["samples"]:
+                body = {"job_id": str(job.id), "tracks": [], "phases": [], "predicted_peak_bytes": None}
+                return httpx.Response(200, json=body | {"usage": self.usage})
             case "GET", ["queue"]:
                 place = self.places.get(job.id, 3)
                 body = {

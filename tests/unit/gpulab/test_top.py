@@ -74,6 +74,17 @@ def test_queue_is_in_order_of_its_places_with_reasons(crowd: StubLab) -> None:
     assert all("All slots are taken." in line for line in found)
 
 
+def test_reason_that_does_not_fit_beside_its_job_has_the_next_line(crowd: StubLab) -> None:
+    found = shown(crowd, 60)
+    at = next(at for at, line in enumerate(found) if "waits-1" in line)
+    assert "All slots are taken." not in found[at]
+    assert found[at + 1].strip() == "All slots are taken."
+
+
+def test_name_comes_before_the_experiment_as_the_end_is_cut_off(crowd: StubLab) -> None:
+    assert any("first (train)" in line for line in shown(crowd, 120))
+
+
 def test_job_of_a_gpu_that_is_gone_is_still_listed(stub: StubLab) -> None:
     stub.nodes = [node("gpu-a", gpu(0))]
     stub.add(state="running", node="old", gpu_uuids=["GPU-9"], experiment="left-behind")

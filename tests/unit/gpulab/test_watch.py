@@ -47,6 +47,10 @@ def test_card_has_state_progress_and_curves() -> None:
     assert "q leaves, the job goes on" in lines[-1]
 
 
+def test_card_of_a_job_that_has_not_begun_claims_no_progress() -> None:
+    assert drawn(make_job(state="leased"))[1].split() == ["starting"]
+
+
 @pytest.mark.parametrize(("width", "height"), [(24, 12), (40, 20), (100, 10)])
 def test_card_fits_small_terminals_and_counts_the_metrics_it_leaves_out(width: int, height: int) -> None:
     many = [series(f"metric-{number}", [1.0, 2.0]) for number in range(9)]
@@ -65,7 +69,7 @@ def test_terminal_shows_the_place_then_the_run_then_the_end(stub: StubLab) -> No
             terminal.wait_for(lambda text: "running  25%  epoch 1" in text and "loss  2 at step 2" in text)
             stub.change(job.id, state="failed", cause="out_of_memory", message="needs 9 GiB")
             assert terminal.wait() == 1
-            text = terminal.wait_for("out_of_memory: needs 9 GiB")
+            text = terminal.wait_for("out of memory: needs 9 GiB")
             assert text.count("╭") == 1, "the card was drawn over, not again"
             assert terminal.is_as_before()
 

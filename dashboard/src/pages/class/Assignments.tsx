@@ -10,7 +10,7 @@ import * as queries from "../../api/queries";
 import type { StandingRead } from "../../api/schema";
 import { Answer, Empty } from "../../components/Feedback";
 import { AnchorLink } from "../../components/Links";
-import { causeName } from "../../components/StateBadge";
+import { CAUSE_WORDS } from "../../components/StateBadge";
 import { Ago, useNow } from "../../components/Time";
 import { fullTime } from "../../format";
 import { EditAssignment, NewAssignment } from "./AssignmentForm";
@@ -129,7 +129,7 @@ function Standings({ students }: { students: StandingRead[] }) {
                     {student.last_failure && (
                       <Group gap={6}>
                         <AnchorLink to="/jobs/$id" params={{ id: student.last_failure.job_id }} size="sm">
-                          {causeName(student.last_failure.cause)}
+                          {CAUSE_WORDS[student.last_failure.cause]}
                         </AnchorLink>
                         <Text size="xs" c="dimmed">
                           {student.last_failure.message}

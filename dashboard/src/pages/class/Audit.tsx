@@ -40,7 +40,7 @@ export function Audit() {
                     <Table.Tr>
                       <Table.Th>When</Table.Th>
                       <Table.Th>Who</Table.Th>
-                      <Table.Th>Did</Table.Th>
+                      <Table.Th visibleFrom="xs">Did</Table.Th>
                       <Table.Th visibleFrom="sm">To</Table.Th>
                       <Table.Th visibleFrom="md">From</Table.Th>
                     </Table.Tr>
@@ -51,8 +51,13 @@ export function Audit() {
                         <Table.Td className="numbers">
                           <time dateTime={entry.at}>{fullTime(entry.at)}</time>
                         </Table.Td>
-                        <Table.Td className="break">{entry.actor}</Table.Td>
-                        <Table.Td className="break">{entry.action}</Table.Td>
+                        <Table.Td className="break">
+                          {entry.actor}
+                          <Text size="xs" c="dimmed" hiddenFrom="xs" style={{ whiteSpace: "nowrap" }}>
+                            {entry.action}
+                          </Text>
+                        </Table.Td>
+                        <Table.Td visibleFrom="xs">{entry.action}</Table.Td>
                         <Table.Td visibleFrom="sm">
                           <Text span size="xs" className="mono break">
                             {entry.target ?? NOTHING}

@@ -82,7 +82,7 @@ export function Header({ job }: { job: JobRead }) {
           <Progress value={100 * job.progress.fraction} size="lg" aria-label="Progress" animated />
         </div>
       )}
-      <Facts facts={facts} />
+      <Facts facts={facts} columns={{ base: 2, sm: 3, lg: Math.min(Math.max(facts.length, 6), 8) }} />
     </Stack>
   );
 }

@@ -7,7 +7,7 @@ import * as queries from "../../api/queries";
 import type { JobRead } from "../../api/schema";
 import { Answer } from "../../components/Feedback";
 import { STATE_WORDS } from "../../components/StateBadge";
-import { duration, fullTime, words } from "../../format";
+import { duration, eventName, fullTime } from "../../format";
 
 export function History({ job }: { job: JobRead }) {
   const query = useQuery(queries.history(job.id));
@@ -20,7 +20,7 @@ export function History({ job }: { job: JobRead }) {
               const before = items[i - 1];
               const passed = before ? (Date.parse(event.at) - Date.parse(before.at)) / 1000 : null;
               return (
-                <Timeline.Item key={event.id} title={event.to_state ? STATE_WORDS[event.to_state] : words(event.type)}>
+                <Timeline.Item key={event.id} title={event.to_state ? STATE_WORDS[event.to_state] : eventName(event.type)}>
                   {event.message !== "" && (
                     <Text size="sm" className="break">
                       {event.message}

@@ -39,6 +39,8 @@ const REASONS: Record<string, string> = {
   first_reading: "a rate needs two readings",
   no_permission: "the driver gives it to other users only",
   gpu_lost: "the GPU was lost",
+  no_readings: "fewer than two readings",
+  counter_reset: "the driver's counter began again",
   implausible: "the driver gave a value that cannot be true",
 };
 
@@ -135,8 +137,8 @@ function Usage({ usage }: { usage: UsageRead[] }) {
             columns={{ base: 2, sm: 4 }}
             facts={[
               ["Attempt", String(one.attempt)],
-              ["Energy of the board", one.energy_joules === null ? "not known" : `${number(one.energy_joules, 3)} J${one.shared ? ", the neighbours\u2019 too" : ""}`],
-              ["Memory over time", one.gib_seconds === null ? "not known" : `${number(one.gib_seconds, 3)} GiB s`],
+              ["Energy of the board", one.energy_joules === null ? unknown(one, "energy_joules") : `${number(one.energy_joules, 3)} J${one.shared ? ", the neighbours\u2019 too" : ""}`],
+              ["Memory over time", one.gib_seconds === null ? unknown(one, "gib_seconds") : `${number(one.gib_seconds, 3)} GiB s`],
               ["Measured for", duration(one.seconds)],
             ]}
           />
@@ -144,6 +146,11 @@ function Usage({ usage }: { usage: UsageRead[] }) {
       </Stack>
     </Card>
   );
+}
+
+function unknown(one: UsageRead, field: string): string {
+  const reason = one.reasons[field] ?? "no reason given";
+  return `not measured: ${REASONS[reason] ?? reason}`;
 }
 
 function viewsOf(samples: SamplesRead, began: number) {

@@ -6,8 +6,8 @@ import { CircleX, Hourglass } from "lucide-react";
 
 import * as queries from "../../api/queries";
 import type { FailureCause, JobRead } from "../../api/schema";
-import { causeName } from "../../components/StateBadge";
-import { fullTime } from "../../format";
+import { CAUSE_WORDS } from "../../components/StateBadge";
+import { fullTime, sentence } from "../../format";
 import { OutOfMemory } from "./OutOfMemory";
 
 const HELP: Partial<Record<FailureCause, string>> = {
@@ -30,7 +30,7 @@ export function Outcome({ job }: { job: JobRead }) {
     const cause = job.cause ?? "error";
     return (
       <>
-        <Alert color="red" variant="light" icon={<CircleX aria-hidden />} title={`Failed: ${causeName(cause).toLowerCase()}`}>
+        <Alert color="red" variant="light" icon={<CircleX aria-hidden />} title={`Failed: ${CAUSE_WORDS[cause]}`}>
         {job.message !== null && (
           <Text size="sm" className="mono break" mb="xs">
             {job.message}
@@ -55,14 +55,19 @@ function Waits({ id }: { id: string }) {
       icon={<Hourglass aria-hidden />}
       title={place.position === 1 ? "Next in line" : `Number ${place.position ?? "?"} in line`}
     >
-      <Text size="sm">{place.explanation}</Text>
+      <Text size="sm">{sentence(place.explanation)}</Text>
       {place.estimated_start_at !== null && <Text size="sm">Expected to start {fullTime(place.estimated_start_at)}.</Text>}
       {place.would_help.length > 0 && (
-        <List size="sm" mt="xs">
-          {place.would_help.map((words) => (
-            <List.Item key={words}>{words.replaceAll("`", "")}</List.Item>
-          ))}
-        </List>
+        <>
+          <Text size="sm" mt="xs">
+            What would help:
+          </Text>
+          <List size="sm">
+            {place.would_help.map((words) => (
+              <List.Item key={words}>{words.replaceAll("`", "")}</List.Item>
+            ))}
+          </List>
+        </>
       )}
     </Alert>
   );

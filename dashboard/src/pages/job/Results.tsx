@@ -20,7 +20,7 @@ export function Results({ job }: { job: JobRead }) {
       </Title>
       <Fields of={Object.fromEntries(flat)} label="Result" schema={experiment?.result_schema} />
       {deep.length > 0 && (
-        <Spoiler maxHeight={flat.length > 0 ? 0 : 260} showLabel="Show lists and tables" hideLabel="Hide lists and tables" mt="sm">
+        <Spoiler maxHeight={flat.length > 0 ? 0 : 260} showLabel="Show lists and tables" hideLabel="Hide lists and tables" mt="sm" styles={{ control: { fontSize: "var(--mantine-font-size-sm)" } }}>
           <Code block style={{ overflow: "auto", maxHeight: "60vh" }} tabIndex={0}>
             {deep.map(([name, entry]) => `${name}: ${JSON.stringify(entry, null, 1)}`).join("\n")}
           </Code>

@@ -21,6 +21,11 @@ export function took(job: JobSummary, now: number): number | null {
   return job.started_at === null ? null : secondsBetween(job.started_at, job.finished_at, now);
 }
 
+function about(job: JobSummary): string {
+  const told = job.state === "failed" || job.state === "queued" ? job.message : null;
+  return told ?? job.tags.map((tag) => `#${tag}`).join(" ");
+}
+
 /** `selected` is in the rows too; it is named here since a row's object stays the same when it is chosen. */
 export function Rows({ rows, selected }: { rows: TableRow<JobSummary>[]; selected: RowSelectionState }) {
   const now = useNow(5000);
@@ -88,8 +93,7 @@ function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
           <span className="small mono">{shortId(job.id)}</span>
         </div>
         <div className="clip small">
-          {job.name === null ? "" : `${job.experiment} `}
-          {job.state === "failed" || job.state === "queued" ? job.message : job.tags.map((tag) => `#${tag}`).join(" ")}
+          {[job.name === null ? "" : job.experiment, about(job)].filter(Boolean).join(" · ")}
         </div>
       </div>
       <div role="cell" className="state-cell">

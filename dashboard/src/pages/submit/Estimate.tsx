@@ -89,17 +89,24 @@ function Predicted({ estimate, peak, apply }: { estimate: EstimateRead; peak: { 
   );
 }
 
+const PHASES: Record<string, string> = {
+  zero_grad: "the clearing of the gradients",
+  forward: "the forward pass",
+  backward: "the backward pass",
+  step: "the optimizer\u2019s update",
+};
+
 /** `second_backward` for people. */
 function phase(name: string): string {
   const plain = name.replace(/^second_/, "");
-  if (!["zero_grad", "forward", "backward", "step"].includes(plain)) return plain;
-  return `${words(plain).toLowerCase()} of the ${plain === name ? "first" : "second"} step`;
+  const part = PHASES[plain];
+  return part === undefined ? plain : `${part} of the ${plain === name ? "first" : "second"} step`;
 }
 
 const VERDICTS: Record<string, { color: string; icon: LucideIcon; words: (gpu: GpuVerdict) => string }> = {
-  fits: { color: "teal", icon: CircleCheck, words: () => "fits" },
-  fits_up_to: { color: "orange", icon: Scissors, words: (gpu) => `fits up to batch ${gpu.max_batch_size ?? "?"}` },
-  cannot_fit: { color: "red", icon: CircleX, words: () => "cannot fit" },
+  fits: { color: "teal", icon: CircleCheck, words: () => "Fits" },
+  fits_up_to: { color: "orange", icon: Scissors, words: (gpu) => `Fits up to batch ${gpu.max_batch_size ?? "?"}` },
+  cannot_fit: { color: "red", icon: CircleX, words: () => "Cannot fit" },
 };
 
 function Verdict({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"] }) {
@@ -114,8 +121,7 @@ function Verdict({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"
           </Text>
         </Text>
         <Badge color={look.color} variant="light" tt="none" className={`state state-${look.color}`} leftSection={<look.icon size={13} aria-hidden />}>
-          {gpu.certain ? "" : "likely "}
-          {look.words(gpu)}
+          {gpu.certain ? look.words(gpu) : `Likely ${look.words(gpu).toLowerCase()}`}
         </Badge>
       </Group>
       {gpu.verdict === "fits" && gpu.max_batch_size !== null && (

@@ -1,0 +1,46 @@
+"""What a job took of its GPUs, in lines for people: energy, and memory over time."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gpulab.client import Job
+    from gpulab.schemas import UsageRead
+
+REASONS = {
+    "no_gpu": "it had no GPU",
+    "no_readings": "fewer than two readings",
+    "counter_reset": "the driver's counter began again",
+    "not_supported": "this GPU does not have the reading",
+    "no_process": "the driver listed no process of the job",
+    "pid_unknown": "the driver names processes by numbers of another namespace",
+    "no_permission": "the driver gives it to other users only",
+    "gpu_lost": "the GPU was lost",
+    "implausible": "the driver gave a value that cannot be true",
+}
+FEWEST_POINTS = 2
+"""Usage counts every sample, whatever the timeline beside it is thinned to."""
+
+
+def usage_facts(job: "Job") -> Iterator[tuple[str, str]]:
+    """Name and value of each reading of each attempt on each GPU; a missing one says why."""
+    if job.data.attempt == 0:
+        return
+    found = job.samples(max_points=FEWEST_POINTS).usage
+    for one in found:
+        where = _where(one) if len(found) > 1 else ""
+        shared = ", the neighbours' too" if one.shared else ""
+        yield "energy", _told(one, "energy_joules", "J", f" of the whole board{shared}") + where
+        yield "memory over time", _told(one, "gib_seconds", "GiB s", " of its processes") + where
+
+
+def _told(one: "UsageRead", field: str, unit: str, of_what: str) -> str:
+    value = getattr(one, field)
+    if value is None:
+        reason = one.reasons.get(field, "no reason given")
+        return f"not measured: {REASONS.get(reason, reason)}"
+    return f"{value:.4g} {unit}{of_what}"
+
+
+def _where(one: "UsageRead") -> str:
+    return f" (attempt {one.attempt}{'' if one.gpu_uuid is None else f', {one.gpu_uuid}'})"
