@@ -37,7 +37,7 @@ def test_bars_say_in_words_what_they_show(page: Page) -> None:
     expect(page.get_by_role("meter").first).to_be_visible()
     for said, beside in page.evaluate(METERS):
         assert said
-        assert said == beside
+        assert re.findall(r"[^\s,]+", said) == re.findall(r"[^\s,]+", beside)
 
 
 def test_job_is_submitted_and_cancelled_by_keys(page: Page, scene: Scene) -> None:
