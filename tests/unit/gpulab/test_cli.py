@@ -215,31 +215,6 @@ def test_status_of_a_job_that_ran_out_of_memory_says_where_and_what_would_fit(
     assert "device used" not in ran.out
 
 
-def test_status_tells_energy_and_memory_over_time_or_why_not(run: Callable[..., Ran], stub: StubLab) -> None:
-    measured = {"attempt": 2, "gpu_uuid": "GPU-1", "seconds": 12.0, "energy_joules": 3456.0, "gib_seconds": 90.5}
-    unknown = measured | {"attempt": 1, "energy_joules": None, "gib_seconds": None}
-    reasons = {"energy_joules": "counter_reset", "gib_seconds": "driver asleep"}
-    stub.usage = [unknown | {"shared": False, "reasons": reasons}, measured | {"shared": True, "reasons": {}}]
-    job = stub.add(state="succeeded", attempt=2)
-    lines = run("status", job.id).out.splitlines()
-    assert "time limit        1 min" in lines
-    told = [line for line in lines if line.startswith(("energy", "memory over time"))]
-    assert [line.split(maxsplit=1 if line.startswith("energy") else 3)[-1] for line in told] == [
-        "not measured: the driver's counter began again (attempt 1, GPU-1)",
-        "not measured: driver asleep (attempt 1, GPU-1)",
-        "3456 J of the whole board, the neighbours' too (attempt 2, GPU-1)",
-        "90.5 GiB s of its processes (attempt 2, GPU-1)",
-    ]
-
-
-def test_status_finds_states_by_the_words_it_shows(run: Callable[..., Ran], stub: StubLab) -> None:
-    starting = stub.add(state="leased")
-    stub.add(state="running")
-    (line,) = run("status", "--state", "starting").out.splitlines()[1:]
-    assert str(starting.id) in line
-    assert " starting " in line
-
-
 def test_unknown_job_exits_3(run: Callable[..., Ran]) -> None:
     assert run("status", uuid4()).code == 3
 
