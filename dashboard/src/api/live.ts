@@ -18,7 +18,7 @@ let contact: Contact = { live: true, since: new Date() };
 const watchers = new Set<() => void>();
 
 export const contactStore = {
-  subscribe(tell: () => void): () => void {
+  subscribe: (tell: () => void) => {
     watchers.add(tell);
     return () => watchers.delete(tell);
   },

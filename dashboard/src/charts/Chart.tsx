@@ -88,9 +88,9 @@ export function Chart(props: ChartProps) {
           { ...axis, size: 26, ...(given.clock ? { incrs: CLOCK_STEPS } : now[0].every(Number.isInteger) ? { incrs: WHOLE_STEPS } : {}), values: (_, splits) => splits.map((x) => latest.current.props.formatX?.(x) ?? number(x)) },
           {
             ...axis,
-            size: (_, values) => Math.max(44, ...(values ?? []).map((text) => 12 + 7 * (text?.length ?? 0))),
+            size: (_, values: (string | null)[] | null) => Math.max(44, ...(values ?? []).map((text) => 12 + 7 * (text?.length ?? 0))),
             ...(given.binary && !given.log ? { incrs: BINARY_STEPS } : {}),
-            values: (_, splits) => splits.map((y) => (y === null ? "" : (latest.current.props.formatY ?? number)(y))),
+            values: (_, splits: (number | null)[]) => splits.map((y) => (y === null ? "" : (latest.current.props.formatY ?? number)(y))),
           },
         ],
         series: [

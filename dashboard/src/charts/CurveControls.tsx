@@ -24,7 +24,7 @@ export function CurveControls({ settings, change }: { settings: CurveSettings; c
         size="xs"
         aria-label="Horizontal axis"
         value={settings.axis}
-        onChange={(axis) => change({ axis: axis as CurveSettings["axis"] })}
+        onChange={(axis) => change({ axis })}
         data={[
           { value: "step", label: "Step" },
           { value: "time", label: "Time" },

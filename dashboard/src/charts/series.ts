@@ -33,7 +33,7 @@ export function smoothed(ys: readonly (number | null)[], weight: number): (numbe
 }
 
 /** The curve with its points in the order of x; a chart needs them so. */
-export function ordered(curve: Curve): Curve {
+function ordered(curve: Curve): Curve {
   let sorted = true;
   for (let i = 1; i < curve.xs.length && sorted; i++) sorted = curve.xs[i - 1]! <= curve.xs[i]!;
   if (sorted) return curve;

@@ -2,7 +2,7 @@
 
 import { Button, Code, CopyButton, Group, Modal, Stack, Text } from "@mantine/core";
 import { Check, Copy } from "lucide-react";
-import type { FormEvent, ReactNode } from "react";
+import type { ReactNode, SyntheticEvent } from "react";
 
 import { Failure } from "./Feedback";
 
@@ -36,7 +36,7 @@ interface AskProps {
 export function Ask({ action, busy, ready = true, error = null, send, children }: AskProps) {
   return (
     <form
-      onSubmit={(event: FormEvent) => {
+      onSubmit={(event: SyntheticEvent) => {
         event.preventDefault();
         send();
       }}

@@ -6,7 +6,7 @@ import { Text } from "@mantine/core";
 import { useEffect, useState } from "react";
 
 /** Words of a meter, and the part of its bar that they tell of. */
-export type MeterWords = readonly [words: string, part?: "used" | "reserved" | "predicted"];
+type MeterWords = readonly [words: string, part?: "used" | "reserved" | "predicted"];
 
 interface MeterProps {
   label: string;

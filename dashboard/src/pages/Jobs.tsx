@@ -32,7 +32,7 @@ export function Jobs() {
   const filters = useSearch({ from: "/inside/jobs" });
   const query = useInfiniteQuery({ ...queries.jobs(filters), refetchInterval: 10_000 });
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
-  const filtered = Object.values(filters).some((entry) => entry !== undefined);
+  const filtered = Object.values<unknown>(filters).some((entry) => entry !== undefined);
   return (
     <Stack gap="md">
       <Title order={1} size="h2">

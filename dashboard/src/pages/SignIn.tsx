@@ -2,7 +2,7 @@ import { Alert, Button, Card, Center, Code, Group, PasswordInput, Stack, Text, T
 import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { CircleAlert } from "lucide-react";
-import { useState, type FormEvent } from "react";
+import { useState, type SyntheticEvent } from "react";
 
 import { api, data, Refused } from "../api/client";
 import * as queries from "../api/queries";
@@ -15,7 +15,7 @@ export function SignIn() {
   const client = useQueryClient();
   const navigate = useNavigate();
 
-  async function enter(event: FormEvent) {
+  async function enter(event: SyntheticEvent) {
     event.preventDefault();
     setBusy(true);
     setRefusal(null);
@@ -24,7 +24,7 @@ export function SignIn() {
       await navigate({ href: next?.startsWith("/") && !next.startsWith("//") ? next : "/" });
     } catch (error) {
       const unknown = error instanceof Refused && error.problem.status === 401;
-      setRefusal(unknown ? "The lab does not know this token. It may have expired; ask for another." : String((error as Error).message));
+      setRefusal(unknown ? "The lab does not know this token. It may have expired; ask for another." : (error as Error).message);
     } finally {
       setBusy(false);
     }

@@ -4,7 +4,7 @@ import { NumberInput, Select, SimpleGrid, TextInput } from "@mantine/core";
 import { useState } from "react";
 
 import { api, data } from "../../api/client";
-import type { Role, UserRead, UserUpdate } from "../../api/schema";
+import type { UserRead, UserUpdate } from "../../api/schema";
 import { Ask, Dialog, ShownOnce } from "../../components/Dialog";
 import { useAction } from "../../components/useAction";
 
@@ -44,7 +44,7 @@ function Fields({ person, close }: { person: UserRead; close: () => void }) {
   return (
     <Ask action="Save" busy={send.isPending} ready={Object.keys(change).length > 0} error={send.error} send={() => send.mutate(undefined)}>
       <SimpleGrid cols={{ base: 1, xs: 2 }}>
-        <Select label="Role" data={["student", "instructor", "admin"]} value={now.role} onChange={(role) => set("role", role as Role)} allowDeselect={false} />
+        <Select label="Role" data={["student", "instructor", "admin"]} value={now.role} onChange={(role) => set("role", role)} allowDeselect={false} />
         <TextInput label="Address" type="email" value={now.email ?? ""} onChange={(event) => set("email", event.currentTarget.value)} />
         <TextInput label="Section" value={now.section ?? ""} onChange={(event) => set("section", event.currentTarget.value)} />
         <TextInput label="Team" value={now.team ?? ""} onChange={(event) => set("team", event.currentTarget.value)} />

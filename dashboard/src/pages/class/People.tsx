@@ -172,7 +172,7 @@ function LetIn() {
         {token === null ? (
           <Ask action="Let in" busy={send.isPending} ready={name.trim() !== ""} error={send.error} send={() => send.mutate(undefined)}>
             <TextInput label="Name" description="Unique in the lab" required withAsterisk={false} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
-            <Select label="Role" data={["student", "instructor", "admin"]} value={role} onChange={(chosen) => setRole((chosen ?? "student") as Role)} allowDeselect={false} />
+            <Select label="Role" data={["student", "instructor", "admin"]} value={role} onChange={(chosen) => setRole(chosen ?? "student")} allowDeselect={false} />
           </Ask>
         ) : (
           <ShownOnce token={token} whose={`${name.trim()}\u2019s token`} done={finish} />

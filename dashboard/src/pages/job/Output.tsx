@@ -117,7 +117,6 @@ export function Output({ job }: { job: JobRead }) {
 
 /** Of a line that a progress bar wrote over and over, the last; and no terminal colours. */
 function cleaned(text: string): string {
-  // eslint-disable-next-line no-control-regex
   const plain = text.replaceAll(/\u001b\[[0-9;]*[A-Za-z]/g, "");
   return plain.includes("\r") ? plain.replaceAll(/[^\n]*\r(?!\n)(?=[^\n])/g, "") : plain;
 }

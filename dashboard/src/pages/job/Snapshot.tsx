@@ -28,7 +28,7 @@ export function Snapshots({ job }: { job: JobRead }) {
 function SnapshotCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
   const query = useQuery(queries.words(job.id, artifact.name, artifact.sha256));
   return (
-    <Card component="section" aria-label={NAMES[artifact.name]!}>
+    <Card component="section" aria-label={NAMES[artifact.name]}>
       <Title order={2} size="h4" mb={4}>
         {NAMES[artifact.name]}
       </Title>

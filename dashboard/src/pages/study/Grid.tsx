@@ -16,7 +16,7 @@ import { Answer, Empty, Failure } from "../../components/Feedback";
 import { words } from "../../format";
 import { fieldOf, filled, propertiesOf } from "../submit/schema";
 import { SpecForm } from "../submit/SpecForm";
-import { choicesOf, combinations, gridOf, type Axis, type Spec } from "./combining";
+import { asTyped, choicesOf, combinations, gridOf, type Axis, type Spec } from "./combining";
 import { Runs } from "./Runs";
 
 const MOST_SEEDS = 200;
@@ -166,6 +166,6 @@ function Values({ schema, axis, change }: { schema: Record<string, unknown>; axi
   const choices = choicesOf(field);
   const common = { label: "Values", value: axis.values, onChange: change, disabled: axis.name === "", className: "values" };
   if (choices !== null) return <MultiSelect {...common} data={choices} placeholder={axis.values.length === 0 ? "Choose some" : ""} hidePickedOptions />;
-  const preset = field.default === undefined || field.default === null ? "" : `such as ${String(field.default)}`;
+  const preset = field.default === undefined || field.default === null ? "" : `such as ${asTyped(field.default)}`;
   return <TagsInput {...common} placeholder={axis.values.length === 0 ? preset : ""} splitChars={[",", ";"]} acceptValueOnBlur />;
 }

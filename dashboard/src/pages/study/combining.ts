@@ -11,8 +11,13 @@ export interface Axis {
 
 export type Spec = Record<string, unknown>;
 
+/** A value as somebody would type it; the inverse of `parsed`. */
+export function asTyped(given: unknown): string {
+  return typeof given === "string" ? given : JSON.stringify(given);
+}
+
 /** What was typed, as the field's type has it; what is no such thing stays text, and the lab says what is wrong with it. */
-export function parsed(field: RJSFSchema, typed: string): unknown {
+function parsed(field: RJSFSchema, typed: string): unknown {
   const text = typed.trim();
   if (field.type === "integer" || field.type === "number") return Number.isFinite(Number(text)) && text !== "" ? Number(text) : text;
   if (field.type === "boolean") return text === "true" ? true : text === "false" ? false : text;
@@ -27,7 +32,7 @@ export function parsed(field: RJSFSchema, typed: string): unknown {
 /** The values that can be chosen from, where there is a list of them. */
 export function choicesOf(field: RJSFSchema): string[] | null {
   if (field.type === "boolean") return ["true", "false"];
-  if (field.const !== undefined) return [String(field.const)];
+  if (field.const !== undefined) return [asTyped(field.const)];
   return Array.isArray(field.enum) ? field.enum.map(String) : null;
 }
 

@@ -31,7 +31,7 @@ export function formSchema(given: Record<string, unknown>, without: readonly str
     title: undefined,
     description: undefined,
     properties: Object.fromEntries(properties.map(([name, field]) => [name, { ...simpler(field), title: words(name), description: plain(field.description) }])),
-  } as RJSFSchema;
+  };
 }
 
 export function propertiesOf(schema: Record<string, unknown>): Record<string, RJSFSchema> {
@@ -57,7 +57,7 @@ function simpler(field: RJSFSchema): RJSFSchema {
   const only = rest?.[0];
   if (choices === undefined || rest?.length !== 1 || only === undefined) return field;
   const { anyOf: _, default: preset, ...around } = field;
-  return { ...only, ...around, ...(preset === null ? {} : { default: preset }) } as RJSFSchema;
+  return { ...only, ...around, ...(preset === null ? {} : { default: preset }) };
 }
 
 /** Empty fields are left out, so that the lab fills in its defaults. */
