@@ -12,7 +12,7 @@ JOBS ?= 2
 TRAINING := tests/unit/experiments tests/unit/studies tests/unit/memory
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock up doctor demo docs dashboard try-dashboard check format test test-unit test-integration \
+.PHONY: help install lock up doctor demo docs dashboard lint-dashboard try-dashboard check format test test-unit test-integration \
 	test-acceptance test-browser bench clean distclean
 
 help: ## Show this list
@@ -46,12 +46,16 @@ PAGES_FROM := $(shell find dashboard -type f -not -path '*/node_modules/*' -not 
 dashboard: $(PAGES) ## Build the dashboard into dashboard/dist, from where the API serves it
 
 $(PACKAGES): dashboard/package-lock.json | $(INSTALLED)
-	cd dashboard && $(WITH_NODE) npm ci --no-progress
+	cd dashboard && $(WITH_NODE) npm ci --omit=dev --no-progress
 	@touch $@
 
 $(PAGES): $(PACKAGES) $(PAGES_FROM) | $(INSTALLED)
 	$(BIN)/python -m api.contract > dashboard/openapi.json
 	cd dashboard && $(WITH_NODE) npm run build
+
+# What only the linter needs is not installed to build the pages.
+lint-dashboard: $(PAGES) ## Lint the dashboard, with types
+	cd dashboard && $(WITH_NODE) npm install --no-save --no-progress && $(WITH_NODE) npm run lint
 
 docs: $(INSTALLED) ## Build the documentation as a site, into build/docs/site; a broken link fails it
 	$(BIN)/python -m docs_site

@@ -80,6 +80,7 @@ export function Chart(props: ChartProps) {
         scales: {
           x: { time: false, ...(given.curves.every((curve) => curve.points) ? { range: (_, low, high) => rangeOf(low, high, false) } : {}) },
           y: {
+            // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- the library exports no more than the enum's type
             distr: given.log ? 3 : 1,
             range: given.log ? undefined : (_, low, high) => rangeOf(low, high, given.fromZero === true),
           },
