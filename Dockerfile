@@ -25,7 +25,7 @@ RUN cd /app && /opt/venv/bin/python -m api.contract > /openapi.json
 FROM node:24-slim AS pages
 WORKDIR /dashboard
 COPY dashboard/package.json dashboard/package-lock.json dashboard/.npmrc ./
-RUN --mount=type=cache,target=/root/.npm npm ci --no-progress
+RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --no-progress
 COPY dashboard ./
 COPY --from=contract /openapi.json ./
 RUN npm run build
