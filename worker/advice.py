@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from experiments.catalog.memory_estimate.spec import GpuAsked
 from experiments.contract import ARTIFACTS_FOLDER, RECORDS_FILE
-from experiments.memory.devices import CONTEXT
+from experiments.memory.devices import held_at_least
 from gpulab.schemas.estimates import EditRead
 from gpulab.schemas.failures import OutOfMemoryRead, TensorRead, first_advice
 from models.statements import advice
@@ -86,18 +86,10 @@ def seek(connection: Connection, token: UUID, failure: dict[str, Any]) -> tuple[
         total_bytes=max(1, failure["limit_bytes"] // MIB) * MIB,
         constants=place.constants,
         outgrown=True,
-        held_bytes=_held(failure),
+        held_bytes=(held_at_least(failure) or 0) // MIB * MIB or None,
     )
     connection.execute(advice.seek(place.estimate_id, gpu.key, gpu.model_dump(mode="json")))
     return failure | {advice.KEY: gpu.key}, place.estimate_id
-
-
-def _held(failure: dict[str, Any]) -> int | None:
-    """What the run had of the GPU and asked for, at least, in whole MiB; null where nobody saw."""
-    reserved = failure.get("reserved_bytes") or failure.get("allocated_bytes")
-    own = None if reserved is None else reserved + (failure.get("requested_bytes") or 0) + CONTEXT.low_bytes
-    seen = [size for size in (failure.get("process_used_bytes"), own) if size]
-    return max(seen) // MIB * MIB or None if seen else None
 
 
 def attach(connection: Connection, estimate_id: UUID, *, actor: str) -> None:

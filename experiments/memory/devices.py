@@ -10,7 +10,9 @@ Of what `nvidia-smi` shows as the total, the driver keeps a part that no program
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from experiments.memory.contract import Constants, Interval
 
@@ -132,6 +134,14 @@ def allocator_limit(reserved_bytes: int, measured: Constants | None) -> int:
     """
     outside = CONTEXT.low_bytes if measured is None else measured.context_bytes + measured.libraries_bytes
     return max(reserved_bytes - outside, LEAST_LIMIT_BYTES)
+
+
+def held_at_least(failure: Mapping[str, Any]) -> int | None:
+    """What a run that ran out of memory had of the GPU and asked for, by what is known of its failure; null where
+    nobody saw. No run does with less than a context."""
+    tensors = failure.get("reserved_bytes") or failure.get("allocated_bytes")
+    own = None if tensors is None else tensors + (failure.get("requested_bytes") or 0) + CONTEXT.low_bytes
+    return max(filter(None, (failure.get("process_used_bytes"), own)), default=None)
 
 
 def known_model(device_name: str) -> str | None:

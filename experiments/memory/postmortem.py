@@ -13,7 +13,7 @@ from experiments.contract import Experiment, Spec
 from experiments.memory.advice import fits, lowered
 from experiments.memory.alive import largest_model, largest_tensors
 from experiments.memory.contract import Workload
-from experiments.memory.devices import CONTEXT, known_model
+from experiments.memory.devices import CONTEXT, held_at_least, known_model
 from experiments.memory.estimate import estimate
 from experiments.memory.traceback_reading import layer_of_backward, name_of, place_of
 from gpulab.schemas.estimates import BytesInterval, EditRead
@@ -72,9 +72,7 @@ def explain(
     predicted: int | None = None
     edits: list[EditRead] = []
     if advise:
-        held = found["reserved_bytes"] or found["allocated_bytes"]
-        wanted = None if held is None else held + (found["requested_bytes"] or 0) + CONTEXT.low_bytes
-        predicted, edits = _advice(experiment, spec, room, wanted, device, reasons)
+        predicted, edits = _advice(experiment, spec, room, held_at_least(found), device, reasons)
     else:
         reasons |= dict.fromkeys(("predicted_peak_bytes", "edits"), BEING_PREDICTED)
     return OutOfMemoryRead(**found, predicted_peak_bytes=predicted, edits=edits, snapshot=None, reasons=reasons)

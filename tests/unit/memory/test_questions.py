@@ -11,7 +11,7 @@ from experiments.catalog.model_memory.spec import ModelMemorySpec
 from experiments.catalog.train_classifier.spec import TrainClassifierSpec
 from experiments.contract import Spec, Unpredicted
 from experiments.memory.contract import Constants, Workload
-from experiments.memory.devices import GPUS, allocator_limit, gpu_named, known_model, models_called
+from experiments.memory.devices import GPUS, allocator_limit, gpu_named, held_at_least, known_model, models_called
 from experiments.memory.estimate import estimate
 from experiments.memory.key import estimate_id, family_of
 from experiments.registry import experiments
@@ -187,3 +187,18 @@ def test_run_that_ran_out_is_told_what_lowers_the_prediction_though_it_seemed_to
 def test_allocator_is_left_what_a_context_does_not_take_of_a_reservation() -> None:
     assert allocator_limit(1000 * MIB, None) == 850 * MIB
     assert allocator_limit(100 * MIB, None) == 2 * MIB
+
+
+@pytest.mark.parametrize(
+    ("failure", "held_mib"),
+    [
+        ({"reserved_bytes": 800 * MIB, "allocated_bytes": 700 * MIB, "requested_bytes": 100 * MIB}, 1050),
+        ({"reserved_bytes": None, "allocated_bytes": 700 * MIB, "requested_bytes": None}, 850),
+        ({"reserved_bytes": 800 * MIB, "process_used_bytes": 2000 * MIB}, 2000),
+        ({"process_used_bytes": None}, None),
+    ],
+)
+def test_what_a_run_held_is_its_tensors_its_request_and_a_context_or_what_the_driver_saw(
+    failure: dict[str, int | None], held_mib: int | None
+) -> None:
+    assert held_at_least(failure) == (None if held_mib is None else held_mib * MIB)
