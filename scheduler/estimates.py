@@ -10,7 +10,6 @@ from kombu.exceptions import OperationalError as BrokerError
 from sqlalchemy import Engine
 
 from models.doorbell import ring_for_estimate
-from models.node import Node
 from models.settings import SchedulerSettings
 from models.statements import estimates, nodes
 from models.versions import software
@@ -31,7 +30,7 @@ class Estimates:
             waiting = connection.execute(estimates.due(self._settings.ring_again_seconds)).all()
             if not waiting:
                 return
-            alive = nodes.alive(self._settings.lease_seconds).with_only_columns(*Node.__table__.c)
+            alive = nodes.alive(self._settings.lease_seconds)
             places = [(node.name, software(node.versions)) for node in connection.execute(alive) if not node.draining]
         for question in waiting:
             self._ring(question, places)

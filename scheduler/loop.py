@@ -22,7 +22,7 @@ from gpulab.states import FINAL_STATES, JobState
 from models.channels import ESTIMATES, JOBS
 from models.database import WATCHFUL
 from models.doorbell import celery_app, ring
-from models.estimate import ESTIMATE_STATES
+from models.estimate import ESTIMATE_STATES, PENDING
 from models.settings import SchedulerSettings
 from models.statements import leases, queue, remarks, usage
 from scheduler.estimates import Estimates
@@ -41,6 +41,8 @@ REST_SHARE = 9.0
 LONGEST_REST_SECONDS = 2.0
 EXPLAINED_A_TICK = 5000
 MORE_TO_DO = frozenset({JobState.QUEUED, *ESTIMATE_STATES})
+ASKS = frozenset({JobState.QUEUED, PENDING})
+"""News that a question about memory may be behind: one of its own, or a job that brought it."""
 ESTIMATED = 30
 """Waiting jobs, the first in order, that are told when they would start."""
 
@@ -88,6 +90,7 @@ class Scheduler:
         connection.execute(f"LISTEN {JOBS}")
         connection.execute(f"LISTEN {ESTIMATES}")
         next_tick = time.monotonic()
+        news: set[str] = set()
         while not self._stop.is_set():
             ticking = time.monotonic() >= next_tick
             if ticking:
@@ -96,25 +99,32 @@ class Scheduler:
                     self.rescue()
                 self.ring_again()
                 self.inspect()
-            self._estimates.ring()
+            if ticking or news & ASKS:
+                self._estimates.ring()
             self._retention.ring()
             looking_from = time.monotonic()
             self.schedule(explain=ticking)
             now = time.monotonic()
             rest_until = now + min(REST_SHARE * (now - looking_from), LONGEST_REST_SECONDS)
-            self._await_news(connection, rest_until, next_tick)
+            news = self._await_news(connection, rest_until, next_tick)
 
-    def _await_news(self, connection: psycopg.Connection[Any], rest_until: float, deadline: float) -> None:
-        """Sleep until a job ends, until there is more to place and the rest is over, or until the deadline."""
+    def _await_news(self, connection: psycopg.Connection[Any], rest_until: float, deadline: float) -> set[str]:
+        """Sleep until a job ends, until there is more to place and the rest is over, or until the deadline.
+
+        Returns the states of jobs and estimates that it heard of.
+        """
         wake_at = deadline
+        heard: set[str] = set()
         while (left := wake_at - time.monotonic()) > 0 and not self._stop.is_set():
             # One look serves every notice that is already here, hence a list.
             notices = list(connection.notifies(timeout=min(left, 0.5), stop_after=1))
             news = {notice.payload.rpartition(" ")[2] for notice in notices}
+            heard |= news
             if news & FINAL_STATES:
-                return
+                break
             if news & MORE_TO_DO:
                 wake_at = min(wake_at, rest_until)
+        return heard
 
     def schedule(self, *, explain: bool) -> None:
         """Lease what can start now; with `explain`, tell the others why they wait."""
@@ -213,7 +223,7 @@ class Scheduler:
             share=placement.share,
             remark=f", with a whole GPU since its memory was not predicted: {unpredicted}" if whole else "",
         )
-        row = connection.execute(statement).mappings().first()
+        row = connection.execute(*statement).mappings().first()
         if row is None:
             return None
         log.info("job.leased", job_id=str(placement.job_id), node=placement.node, attempt=row["attempt"])

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, DateTime, bindparam
 
 from gpulab.states import Priority
-from models.node import Gpu, Node
 from models.settings import SchedulerSettings
 from models.statements import nodes, queue, usage
 from scheduler.preempt import Running
@@ -70,6 +69,11 @@ class Reader:
         self._half_life_seconds = settings.half_life_hours * 3600
         self._window_seconds = settings.window_hours * 3600
         self._limits = Limits(settings.max_running, settings.max_gpu_hours, settings.max_gib_hours)
+        self._finished_since = usage.finished(
+            bindparam("since", type_=DateTime(timezone=True)),
+            half_life_seconds=self._half_life_seconds,
+            window_seconds=self._window_seconds,
+        )
         self._sum: _Sum | None = None
         self._reservations = Reservations(settings)
 
@@ -114,11 +118,8 @@ class Reader:
         return used
 
     def _finished(self, connection: Connection, since: datetime) -> dict[UUID, Used]:
-        statement = usage.finished(
-            since, half_life_seconds=self._half_life_seconds, window_seconds=self._window_seconds
-        )
         found: dict[UUID, Used] = defaultdict(Used)
-        for row in connection.execute(statement):
+        for row in connection.execute(self._finished_since, {"since": since}):
             found[row.owner_id] = Used(row.used_seconds, row.gpu_hours, row.gib_hours)
         return found
 
@@ -160,12 +161,10 @@ class Reader:
     def _rooms(self, connection: Connection, leases: Iterable[Any], now: float) -> list[NodeRoom]:
         rooms = {
             node.name: NodeRoom(node.name, node.slots, frozenset(node.datasets), _closed(node))
-            for node in connection.execute(
-                nodes.alive(self._settings.lease_seconds).with_only_columns(*Node.__table__.c)
-            )
+            for node in connection.execute(nodes.alive(self._settings.lease_seconds))
         }
         gpus: dict[str, GpuRoom] = {}
-        for gpu in connection.execute(nodes.gpus().with_only_columns(*Gpu.__table__.c)):
+        for gpu in connection.execute(nodes.gpus()):
             if gpu.node in rooms and gpu.healthy:
                 gpus[gpu.uuid] = GpuRoom(
                     gpu.uuid,

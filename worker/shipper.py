@@ -23,7 +23,7 @@ from experiments.contract import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER, OUTPUT_FI
 from gpulab.states import Role
 from models.channels import DATA
 from models.series import LogChunk, Phase, SampleChunk
-from models.statements import allowances, leases, remarks, series
+from models.statements import allowances, remarks, series, shipping
 
 MOST_BYTES = 4 * 2**20
 """Read of one file in one turn, so that a transaction stays short."""
@@ -39,6 +39,9 @@ class Offsets(NamedTuple):
     records: int
     samples: int
     output: int
+
+
+NOTHING = Offsets(0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -69,7 +72,10 @@ class _Batch:
 
 
 class Shipper:
-    """Ships one attempt's directory. Call `turn` until it returns False after the process has ended."""
+    """Ships one attempt's directory. Call `turn` until it returns False after the process has ended.
+
+    `shipped` is how far that was done before: `NOTHING` for an attempt that begins; by default the database is asked.
+    """
 
     def __init__(
         self,
@@ -82,6 +88,7 @@ class Shipper:
         actor: str,
         log_limit_bytes: int,
         max_artifact_bytes: int | None,
+        shipped: Offsets | None = None,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -93,12 +100,12 @@ class Shipper:
         self._max_artifact_bytes = max_artifact_bytes
         self._refused: set[str] = set()
         """Files that their owner was told of."""
-        self._offsets: Offsets | None = None
+        self._offsets = shipped
 
     def _resume(self) -> Offsets:
         """How far this attempt was shipped, by whomever; asked at first, and after a commit whose fate is unknown."""
         with self._engine.begin() as connection:
-            row = connection.execute(leases.offsets(self._token)).first()
+            row = connection.execute(shipping.offsets(self._token)).first()
         if row is None:
             raise LeaseGoneError
         return Offsets(*row)
@@ -159,7 +166,7 @@ class Shipper:
         keys: dict[str, str | None],
         checkpoint_key: str | None,
     ) -> None:
-        moved = connection.execute(leases.advance(self._token, before=before, after=after)).first()
+        moved = connection.execute(shipping.advance(self._token, before=before, after=after)).first()
         if moved is None:
             raise LeaseGoneError
         attempt = moved.attempt
@@ -186,7 +193,7 @@ class Shipper:
             self._keep_output(connection, attempt, batch.output)
         shown = _shown(batch)
         if shown:
-            connection.execute(leases.describe(self._job_id, **shown))
+            connection.execute(shipping.describe(self._job_id, **shown))
         connection.execute(select(func.pg_notify(DATA, str(self._job_id))))
 
     def _keep_output(self, connection: Connection, attempt: int, output: bytes) -> None:

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from shutil import rmtree
 from threading import Event
@@ -25,13 +25,13 @@ from experiments.run_directory import place_checkpoint
 from gpulab.states import FailureCause, JobState
 from models.database import DATABASE_AWAY
 from models.settings import NodeSettings
-from models.statements import estimates, leases, remarks, series
+from models.statements import estimates, leases, remarks, series, shipping
 from worker import advice
 from worker.attempt import Attempt, Claimed, Order
 from worker.constants import GpuConstants
 from worker.idle import IdleWatch, Verdict
 from worker.sampler import Breach, Sampler, Watched
-from worker.shipper import LeaseGoneError, Shipper, last_record
+from worker.shipper import NOTHING, LeaseGoneError, Offsets, Shipper, last_record
 from worker.zygote import JobProcess, Zygote
 
 RETRY_SECONDS = 1.0
@@ -103,7 +103,7 @@ class Supervisor:
     def _claim(self, job_id: UUID, token: UUID) -> Claimed | None:
         statement = leases.claim(job_id, token, actor=self._actor, lease_seconds=self._settings.lease_seconds)
         with self._engine.begin() as connection:
-            row = connection.execute(statement).mappings().first()
+            row = connection.execute(*statement).mappings().first()
         if row is None:
             return None
         if row["cancel_requested_at"] is not None:
@@ -123,12 +123,13 @@ class Supervisor:
             process = self._zygote.start(folder, ",".join(claimed.gpu_uuids))
             log.info("job.started", pid=process.pid)
             self._watch(attempt, process)
+            shipper = self._shipper(folder, claimed.token, claimed.job_id, shipped=NOTHING)
             try:
-                self._follow(attempt, process)
+                self._follow(attempt, process, shipper)
             finally:
                 self._sampler.unwatch(str(claimed.job_id))
                 process.kill()
-            self._ship_rest(attempt)
+            self._ship_rest(attempt, shipper)
             self._conclude(claimed.token, folder, process.exit_status, order=attempt.strongest)
         except LeftForLaterError:
             log.warning("verdict.left_for_the_next_worker")
@@ -165,9 +166,8 @@ class Supervisor:
         (folder / SPEC_FILE).write_text(json.dumps(order))
 
     def _bring_back(self, claimed: Claimed, folder: Path) -> None:
-        nothing_shipped = (0, 0, 0)
         with self._engine.begin() as connection:
-            guard = leases.advance(claimed.token, before=nothing_shipped, after=nothing_shipped)
+            guard = shipping.advance(claimed.token, before=NOTHING, after=NOTHING)
             if connection.execute(guard).first() is None:
                 raise LeaseGoneError
             row = connection.execute(series.checkpoint(claimed.job_id)).first()
@@ -198,9 +198,8 @@ class Supervisor:
             )
         )
 
-    def _follow(self, attempt: Attempt, process: JobProcess) -> None:
+    def _follow(self, attempt: Attempt, process: JobProcess, shipper: Shipper) -> None:
         """Until the process ends: ship, enforce the clock, pass orders on."""
-        shipper = self._shipper(attempt.folder, attempt.claimed.token, attempt.claimed.job_id)
         deadline = time.monotonic() + attempt.claimed.time_limit_seconds
         idle = IdleWatch(percent=self._settings.idle_percent, seconds=self._settings.idle_minutes * 60)
         kill_at: float | None = None
@@ -252,9 +251,7 @@ class Supervisor:
             return RETRY_SECONDS
         return 0.0
 
-    def _ship_rest(self, attempt: Attempt) -> None:
-        shipper = self._shipper(attempt.folder, attempt.claimed.token, attempt.claimed.job_id)
-
+    def _ship_rest(self, attempt: Attempt, shipper: Shipper) -> None:
         def rest() -> None:
             while shipper.turn():
                 pass
@@ -311,7 +308,8 @@ class Supervisor:
     def _finish(self, token: UUID, state: JobState, *, message: str = "", result: dict[str, Any] | None = None) -> None:
         attempt = self.attempts.get(token)
         measured = state is JobState.SUCCEEDED and (attempt is None or bool(attempt.claimed.gpu_uuids))
-        self._execute(leases.finish(token, state, actor=self._actor, message=message, result=result), measured=measured)
+        verdict = leases.finish(token, state, actor=self._actor, message=message, result=result)
+        self._execute(*verdict, measured=measured)
 
     def _fail(self, token: UUID, cause: FailureCause, message: str, failure: dict[str, Any] | None = None) -> None:
         with self._engine.begin() as connection:
@@ -321,7 +319,7 @@ class Supervisor:
             statement = leases.finish(
                 token, JobState.FAILED, actor=self._actor, message=message, cause=cause, failure=failure
             )
-            row = connection.execute(statement).mappings().first()
+            row = connection.execute(*statement).mappings().first()
             if row is None:
                 # What was asked for the job is another's to ask again.
                 raise LeaseGoneError
@@ -354,17 +352,17 @@ class Supervisor:
         )
         self._execute(statement)
 
-    def _execute(self, statement: Any, *, measured: bool = False) -> None:
+    def _execute(self, statement: Any, values: Mapping[str, Any] | None = None, *, measured: bool = False) -> None:
         """Give a verdict; with `measured`, what the run took on its GPU is kept beside what was predicted."""
         with self._engine.begin() as connection:
-            row = connection.execute(statement).mappings().first()
+            row = connection.execute(statement, values).mappings().first()
             if row is not None and measured:
                 connection.execute(estimates.measure(row["id"]))
         if row is None:
             raise LeaseGoneError
         log.info("job.concluded", state=row["state"], attempt=row["attempt"])
 
-    def _shipper(self, folder: Path, token: UUID, job_id: UUID) -> Shipper:
+    def _shipper(self, folder: Path, token: UUID, job_id: UUID, *, shipped: Offsets | None = None) -> Shipper:
         return Shipper(
             self._engine,
             self._store,
@@ -374,6 +372,7 @@ class Supervisor:
             actor=self._actor,
             log_limit_bytes=self._settings.log_limit_bytes,
             max_artifact_bytes=self._settings.max_artifact_bytes,
+            shipped=shipped,
         )
 
 

@@ -3,17 +3,20 @@
 A worker's statements are guarded by the token and by `released_at IS NULL`. No row back means: the lease is gone, stop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
+    Interval,
     Select,
     Text,
-    Update,
     and_,
+    bindparam,
     case,
     exists,
     func,
@@ -33,6 +36,9 @@ from models.lease import Lease
 from models.node import Node
 from models.statements.transitions import announce, moved
 
+Filled = tuple[Select[Any], Mapping[str, Any]]
+"""A statement and its values, to be run as `connection.execute(*claim(...))`. It is composed the first time only: what
+every job goes through costs more to compose than to run."""
 LIVE = Lease.released_at.is_(None)
 
 
@@ -46,18 +52,34 @@ def grant(
     held_bytes: int | None = None,
     share: float = 0.0,
     remark: str = "",
-) -> Select[Any]:
+) -> Filled:
     """Lease a queued job to a node. The row holds the `token`; no row: the job no longer waits. `remark` ends the words
     of its event.
     """
+    return _grant(), {
+        "leased_job": job_id,
+        "to_node": node,
+        "to_gpus": list(gpu_uuids),
+        "to_device": "cuda" if gpu_uuids else "cpu",
+        "reserved": reserved_bytes,
+        "held": held_bytes,
+        "of_lab": share,
+        "lasts": timedelta(seconds=lease_seconds),
+        "words": f"to node {node}{remark}",
+    }
+
+
+@cache
+def _grant() -> Select[Any]:
+    node, gpu_uuids = _given("to_node", Job.node), _given("to_gpus", Job.gpu_uuids)
     changed = moved(
         [JobState.LEASED],
-        and_(Job.id == job_id, Job.cancel_requested_at.is_(None)),
+        and_(Job.id == _given("leased_job", Job.id), Job.cancel_requested_at.is_(None)),
         values={
             "attempt": Job.attempt + 1,
             "node": node,
-            "gpu_uuids": list(gpu_uuids),
-            "device": "cuda" if gpu_uuids else "cpu",
+            "gpu_uuids": gpu_uuids,
+            "device": _given("to_device", Job.device),
             "message": None,
             "wait_reason": None,
             "estimated_start_at": None,
@@ -70,27 +92,38 @@ def grant(
             select(
                 changed.c.id,
                 changed.c.attempt,
-                literal(node, Text),
-                literal(list(gpu_uuids), Lease.gpu_uuids.type),
-                literal(reserved_bytes, Lease.reserved_bytes.type),
-                literal(held_bytes, Lease.held_bytes.type),
-                literal(share, Lease.share.type),
-                _expiry(lease_seconds),
+                node,
+                gpu_uuids,
+                _given("reserved", Lease.reserved_bytes),
+                _given("held", Lease.held_bytes),
+                _given("of_lab", Lease.share),
+                _given_expiry(),
             ),
         )
         .returning(Lease.job_id, Lease.token)
         .cte("lease")
     )
-    statement = announce(changed, event="job.leased", actor="scheduler", message=f"to node {node}{remark}")
+    statement = announce(changed, event="job.leased", actor="scheduler", message=bindparam("words", type_=Text))
     return statement.add_columns(lease.c.token).join(lease, lease.c.job_id == changed.c.id)
 
 
-def claim(job_id: UUID, token: UUID, *, actor: str, lease_seconds: float) -> Select[Any]:
+def claim(job_id: UUID, token: UUID, *, actor: str, lease_seconds: float) -> Filled:
     """Take up a granted lease, once. The row holds what the run needs; no row: it is taken or gone."""
+    lasts = timedelta(seconds=lease_seconds)
+    return _claim(), {"leased_job": job_id, "of_token": token, "by": actor, "lasts": lasts}
+
+
+@cache
+def _claim() -> Select[Any]:
     claimed = (
         update(Lease)
-        .where(Lease.job_id == job_id, Lease.token == token, LIVE, Lease.claimed_at.is_(None))
-        .values(claimed_at=func.now(), expires_at=_expiry(lease_seconds))
+        .where(
+            Lease.job_id == _given("leased_job", Lease.job_id),
+            Lease.token == _given("of_token", Lease.token),
+            LIVE,
+            Lease.claimed_at.is_(None),
+        )
+        .values(claimed_at=func.now(), expires_at=_given_expiry())
         .returning(Lease.job_id, Lease.node, Lease.gpu_uuids, Lease.reserved_bytes)
         .cte("claimed")
     )
@@ -122,7 +155,7 @@ def claim(job_id: UUID, token: UUID, *, actor: str, lease_seconds: float) -> Sel
             claimed.c.reserved_bytes,
         ],
     )
-    return announce(changed, event="job.started", actor=actor, message="").add_cte(heard)
+    return announce(changed, event="job.started", actor=bindparam("by", type_=Text), message="").add_cte(heard)
 
 
 def renew(tokens: Sequence[UUID], *, lease_seconds: float) -> ReturningUpdate[UUID, datetime | None, datetime | None]:
@@ -146,20 +179,35 @@ def finish(
     cause: FailureCause | None = None,
     failure: dict[str, Any] | None = None,
     result: dict[str, Any] | None = None,
-) -> Select[Any]:
+) -> Filled:
     """Release the lease and move its job to a final state. No row: the lease was taken away, the verdict is void."""
-    released = _release([Lease.token == token], outcome=literal(target.value, Text))
+    known = {} if failure is None else {"known": failure}
+    return _finish(target, known=bool(known)), {
+        "of_token": token,
+        "by": actor,
+        "words": message,
+        "why": cause,
+        "answer": result,
+        **known,
+    }
+
+
+@cache
+def _finish(target: JobState, *, known: bool) -> Select[Any]:
+    """With `known`, what is known of a failure is kept as well."""
+    words = bindparam("words", type_=Text)
+    released = _release([Lease.token == _given("of_token", Lease.token)], outcome=literal(target.value, Text))
     changed = moved(
         [target],
         Job.id == released.c.job_id,
         values={
-            "cause": cause,
-            "message": message or None,
-            "result": result,
-            **({} if failure is None else {"failure": failure}),
+            "cause": _given("why", Job.cause),
+            "message": func.nullif(words, ""),
+            "result": _given("answer", Job.result),
+            **({"failure": _given("known", Job.failure)} if known else {}),
         },
     )
-    return announce(changed, event=f"job.{target}", actor=actor, message=message)
+    return announce(changed, event=f"job.{target}", actor=bindparam("by", type_=Text), message=words)
 
 
 def requeue(token: UUID, *, actor: str, message: str, alone: bool = False) -> Select[Any]:
@@ -277,35 +325,6 @@ def attempts(job_id: UUID) -> Select[int, bool]:
     return select(Lease.attempt, beside.label("shared")).where(Lease.job_id == job_id).order_by(Lease.attempt)
 
 
-def advance(token: UUID, *, before: tuple[int, int, int], after: tuple[int, int, int]) -> ReturningUpdate[UUID, int]:
-    """Move the offsets of records, samples and output; the rows they stand for go into the same transaction.
-
-    No row: the lease is gone, or the bytes were shipped already by somebody else.
-    """
-    return (
-        update(Lease)
-        .where(
-            Lease.token == token,
-            LIVE,
-            Lease.records_offset == before[0],
-            Lease.samples_offset == before[1],
-            Lease.output_offset == before[2],
-        )
-        .values(records_offset=after[0], samples_offset=after[1], output_offset=after[2])
-        .returning(Lease.job_id, Lease.attempt)
-    )
-
-
-def offsets(token: UUID) -> Select[int, int, int]:
-    """What was shipped of a live lease's directory; no row when it is not live."""
-    return select(Lease.records_offset, Lease.samples_offset, Lease.output_offset).where(Lease.token == token, LIVE)
-
-
-def describe(job_id: UUID, **values: Any) -> Update:
-    """Change what a running job shows of itself (progress, versions). Guard it with `advance` in its transaction."""
-    return update(Job).where(Job.id == job_id).values(version=Job.version + 1, changed_at=func.now(), **values)
-
-
 def _given_back(
     conditions: Sequence[ColumnElement[bool]], *, actor: str, message: str, values: dict[str, Any]
 ) -> Select[Any]:
@@ -349,3 +368,12 @@ def _untouched(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def _expiry(lease_seconds: float) -> ColumnElement[Any]:
     return func.now() + timedelta(seconds=lease_seconds)
+
+
+def _given_expiry() -> ColumnElement[Any]:
+    return func.now() + bindparam("lasts", type_=Interval)
+
+
+def _given(name: str, column: Any) -> BindParameter[Any]:
+    """A value of a `Filled` statement, of the type of the column that it is for or compared with."""
+    return bindparam(name, type_=column.type)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Update, and_, case, func, null, or_, select, update
@@ -103,9 +104,10 @@ def note_xid(uuids: Sequence[str], xid: int) -> Update:
     return update(Gpu).where(Gpu.uuid.in_(uuids)).values(xid=xid, xid_at=func.now())
 
 
-def alive(silence_seconds: float) -> Select[Node]:
+@cache
+def alive(silence_seconds: float) -> Select[*tuple[Any, ...]]:
     """Nodes heard of lately and not stopped. Draining ones are among them, so that they can be named."""
-    return select(Node).where(
+    return select(*Node.__table__.c).where(
         Node.stopped_at.is_(None), Node.heartbeat_at > func.now() - timedelta(seconds=silence_seconds)
     )
 
@@ -114,8 +116,9 @@ def every() -> Select[Node]:
     return select(Node).order_by(Node.name)
 
 
-def gpus() -> Select[Gpu]:
-    return select(Gpu).order_by(Gpu.node, Gpu.index)
+@cache
+def gpus() -> Select[*tuple[Any, ...]]:
+    return select(*Gpu.__table__.c).order_by(Gpu.node, Gpu.index)
 
 
 def overview(silence_seconds: float) -> Select[*tuple[Any, ...]]:

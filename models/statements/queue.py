@@ -1,6 +1,7 @@
 """What the scheduler reads and says of the queue."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from models.job import Job
 from models.statements.transitions import announce, moved
 
 
+@cache
 def waiting() -> Select[*tuple[Any, ...]]:
     """Every queued job, oldest first, with what placing it needs."""
     return (

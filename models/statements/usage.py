@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -55,6 +56,7 @@ def horizon_seconds(half_life_seconds: float, window_seconds: float) -> float:
     return max(HORIZON_HALF_LIVES * half_life_seconds, window_seconds)
 
 
+@cache
 def live() -> Select[*tuple[Any, ...]]:
     """Every live lease with what is known of its job: whose it is, how long it may hold, whether it can give way.
 
@@ -120,6 +122,7 @@ def deadline_near(days: float) -> Select[UUID]:
     )
 
 
+@cache
 def clock() -> Select[*tuple[Any, ...]]:
     """Now, as the database has it: the moment, and Unix seconds."""
     return select(func.now().label("moment"), _epoch(func.now()).label("seconds"))

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, func, insert, select, text, update
 from api.tokens import digest_of, new_token
 from gpulab.states import FailureCause, JobState, Role
 from models import Artifact, BrowserSession, Job, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, Token, User
-from models.statements import jobs, leases, nodes, people, queue, usage
+from models.statements import jobs, leases, nodes, people, queue, shipping, usage
 
 NODE = "node-1"
 ORDER = {"experiment": "dropout-linear", "spec": {"dropout": 0.5}}
@@ -109,14 +109,14 @@ class Seeds:
             job_id, node=NODE, gpu_uuids=gpu_uuids, reserved_bytes=reserved_bytes, lease_seconds=60
         )
         with self.engine.begin() as connection:
-            token: UUID = connection.execute(statement).one().token
+            token: UUID = connection.execute(*statement).one().token
         self.tokens[job_id] = token
         return token
 
     def run(self, job_id: UUID) -> None:
         token = self.lease(job_id)
         with self.engine.begin() as connection:
-            connection.execute(leases.claim(job_id, token, actor=f"node:{NODE}", lease_seconds=60)).one()
+            connection.execute(*leases.claim(job_id, token, actor=f"node:{NODE}", lease_seconds=60)).one()
 
     def finish(self, job_id: UUID, state: JobState = JobState.SUCCEEDED, cause: FailureCause | None = None) -> None:
         result = {"loss": 1.0} if state is JobState.SUCCEEDED else None
@@ -125,7 +125,7 @@ class Seeds:
             self.tokens[job_id], state, actor=f"node:{NODE}", cause=cause, result=result, message=message
         )
         with self.engine.begin() as connection:
-            connection.execute(statement).one()
+            connection.execute(*statement).one()
 
     def tell(self, job_id: UUID, reason: str, words: str, *, used: dict[UUID, float]) -> None:
         """What the scheduler writes of those who wait."""
@@ -136,7 +136,7 @@ class Seeds:
     def describe(self, job_id: UUID, **values: Any) -> None:
         """A change that has a version and no event, as the shipper makes it."""
         with self.engine.begin() as connection:
-            connection.execute(leases.describe(job_id, **values))
+            connection.execute(shipping.describe(job_id, **values))
 
     def notify(self, channel: str, payload: str) -> None:
         with self.engine.begin() as connection:

@@ -19,25 +19,25 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def execute(engine: Engine) -> Callable[[Any], list[Any]]:
+def execute(engine: Engine) -> Callable[..., list[Any]]:
     """Run one statement in a transaction of its own; returns its rows as mappings."""
 
-    def run(statement: Any) -> list[Any]:
+    def run(statement: Any, values: Any = None) -> list[Any]:
         with engine.begin() as connection:
-            answer = connection.execute(statement)
+            answer = connection.execute(statement, values)
             return list(answer.mappings()) if answer.returns_rows else []
 
     return run
 
 
 @pytest.fixture
-def owner(execute: Callable[[Any], list[Any]]) -> UUID:
+def owner(execute: Callable[..., list[Any]]) -> UUID:
     found: UUID = execute(people.ensure_user("someone", "student"))[0]["id"]
     return found
 
 
 @pytest.fixture
-def make_job(execute: Callable[[Any], list[Any]], owner: UUID) -> Callable[..., UUID]:
+def make_job(execute: Callable[..., list[Any]], owner: UUID) -> Callable[..., UUID]:
     """A queued job; only what matters need be given."""
 
     def make(**given: Any) -> UUID:
@@ -61,20 +61,20 @@ def make_job(execute: Callable[[Any], list[Any]], owner: UUID) -> Callable[..., 
 
 
 @pytest.fixture
-def node(execute: Callable[[Any], list[Any]]) -> str:
+def node(execute: Callable[..., list[Any]]) -> str:
     execute(nodes.join({"name": "n1", "slots": 2, "datasets": [], "versions": {}, "gpu_reason": "none"}))
     return "n1"
 
 
 @pytest.fixture
-def make_lease(execute: Callable[[Any], list[Any]], make_job: Callable[..., UUID], node: str) -> Callable[..., Any]:
+def make_lease(execute: Callable[..., list[Any]], make_job: Callable[..., UUID], node: str) -> Callable[..., Any]:
     """A job leased to the node: its id and token; claimed unless told otherwise."""
 
     def make(*, claimed: bool = True, job_id: UUID | None = None, lease_seconds: float = 60) -> tuple[UUID, UUID]:
         job = job_id or make_job()
-        row = execute(leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=lease_seconds))[0]
+        row = execute(*leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=lease_seconds))[0]
         if claimed:
-            assert execute(leases.claim(job, row["token"], actor="node:n1", lease_seconds=lease_seconds))
+            assert execute(*leases.claim(job, row["token"], actor="node:n1", lease_seconds=lease_seconds))
         return job, row["token"]
 
     return make

@@ -12,7 +12,7 @@ from models import Estimate, Gpu, Job, JobEvent
 from models.statements import estimates, leases
 from worker import advice
 
-Execute = Callable[[Any], list[Any]]
+Execute = Callable[..., list[Any]]
 MIB = 2**20
 INTERVAL = {"low_bytes": 1, "likely_bytes": 2, "high_bytes": 3}
 KEY = f"Tesla T4/{100 * MIB}/outgrown by {210 * MIB}"
@@ -44,13 +44,13 @@ def out_of_memory(engine: Engine, execute: Execute, make_job: Callable[..., UUID
     def fail(estimate_id: UUID | None) -> UUID:
         job_id = make_job(gpus=1, estimate_id=estimate_id)
         grant = leases.grant(job_id, node=node, gpu_uuids=["GPU-1"], reserved_bytes=MIB, lease_seconds=60)
-        token = execute(grant)[0]["token"]
-        execute(leases.claim(job_id, token, actor="node:n1", lease_seconds=60))
+        token = execute(*grant)[0]["token"]
+        execute(*leases.claim(job_id, token, actor="node:n1", lease_seconds=60))
         with engine.begin() as connection:
             failure, asked = advice.seek(connection, token, FAILURE)
             cause = FailureCause.OUT_OF_MEMORY
             connection.execute(
-                leases.finish(token, JobState.FAILED, actor="node:n1", message="out", cause=cause, failure=failure)
+                *leases.finish(token, JobState.FAILED, actor="node:n1", message="out", cause=cause, failure=failure)
             )
             if asked is not None:
                 advice.attach(connection, asked, actor="node:n1")

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, insert
 from migrations.backup import BackupError, BackupSettings, back_up
 from migrations.restore import restore
 from models import Artifact, Checkpoint
-from models.statements import leases
+from models.statements import shipping
 from models.store import open_store
 
 ROOT = Path(__file__).parents[3]
@@ -47,7 +47,7 @@ def lab(
     execute(
         insert(Checkpoint).values(**plain, name="step 3.pt", key=f"jobs/{job_id}/step 3.pt", step=3, recorded_time=1.0)
     )
-    assert execute(leases.offsets(token))
+    assert execute(shipping.offsets(token))
     return settings
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from models import Estimate
 from models.statements import estimates
 
-Execute = Callable[[Any], list[Any]]
+Execute = Callable[..., list[Any]]
 T4, A100 = "T4/16", "A100/80"
 
 

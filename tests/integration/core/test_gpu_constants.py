@@ -17,7 +17,7 @@ from worker import constants
 from worker.constants import GpuConstants, Known
 from worker.nvml import Nvml
 
-Execute = Callable[[Any], list[Any]]
+Execute = Callable[..., list[Any]]
 MIB = 2**20
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from models import Gpu, MeasuredPeak, SampleChunk
 from models.statements import estimates, leases
 
-Execute = Callable[[Any], list[Any]]
+Execute = Callable[..., list[Any]]
 GIB = 2**30
 PEAK = {"low_bytes": GIB, "likely_bytes": 2 * GIB, "high_bytes": 4 * GIB}
 PREDICTION = {"peak_allocated_bytes": GIB, "peak_reserved_bytes": GIB, "peak_device": PEAK}
@@ -41,7 +41,7 @@ def run_on_gpu(execute: Execute, make_job: Callable[..., UUID], node: str, estim
 
     def run(values: dict[str, list[int | None]], reserved_bytes: int | None = GIB) -> UUID:
         job_id = make_job(gpus=1, estimate_id=estimate_id)
-        execute(leases.grant(job_id, node=node, gpu_uuids=["GPU-1"], reserved_bytes=reserved_bytes, lease_seconds=60))
+        execute(*leases.grant(job_id, node=node, gpu_uuids=["GPU-1"], reserved_bytes=reserved_bytes, lease_seconds=60))
         count = len(next(iter(values.values())))
         execute(
             insert(SampleChunk).values(

@@ -12,10 +12,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from gpulab.states import FailureCause, JobState
 from models import Job, JobEvent, Lease
 from models.database import sync_engine
-from models.statements import jobs, leases, nodes
+from models.statements import jobs, leases, nodes, shipping
 from tests.lab import wait_until
 
-Execute = Callable[[Any], list[Any]]
+Execute = Callable[..., list[Any]]
 MakeLease = Callable[..., tuple[UUID, UUID]]
 
 
@@ -35,7 +35,7 @@ def lose(condition: Any, most: int = 3) -> Any:
 
 def test_whole_life_leaves_one_event_a_change(execute: Execute, make_lease: MakeLease) -> None:
     job, token = make_lease()
-    execute(leases.finish(token, JobState.SUCCEEDED, actor="node:n1", result={"answer": 42}))
+    execute(*leases.finish(token, JobState.SUCCEEDED, actor="node:n1", result={"answer": 42}))
     row = execute(select(Job.state, Job.result, Job.finished_at).where(Job.id == job))[0]
     assert (row["state"], row["result"]) == ("succeeded", {"answer": 42})
     assert row["finished_at"] is not None
@@ -44,7 +44,7 @@ def test_whole_life_leaves_one_event_a_change(execute: Execute, make_lease: Make
 
 def test_second_grant_finds_the_job_gone(execute: Execute, make_lease: MakeLease, node: str) -> None:
     job, _ = make_lease(claimed=False)
-    assert execute(leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=9)) == []
+    assert execute(*leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=9)) == []
 
 
 def test_two_workers_race_for_one_lease_and_one_wins(engine: Engine, make_lease: MakeLease) -> None:
@@ -55,7 +55,7 @@ def test_two_workers_race_for_one_lease_and_one_wins(engine: Engine, make_lease:
         barrier.wait()
         with engine.begin() as connection:
             wins.append(
-                connection.execute(leases.claim(job, token, actor="node:n1", lease_seconds=60)).first() is not None
+                connection.execute(*leases.claim(job, token, actor="node:n1", lease_seconds=60)).first() is not None
             )
 
     threads = [Thread(target=race) for _ in range(8)]
@@ -70,8 +70,8 @@ def test_stale_token_can_write_nothing(execute: Execute, make_lease: MakeLease) 
     job, stale = make_lease()
     execute(lose(leases.of_token(stale)))
     _, fresh = make_lease(job_id=job)
-    assert execute(leases.finish(stale, JobState.SUCCEEDED, actor="node:n1", result={})) == []
-    assert execute(leases.advance(stale, before=(0, 0, 0), after=(9, 9, 9))) == []
+    assert execute(*leases.finish(stale, JobState.SUCCEEDED, actor="node:n1", result={})) == []
+    assert execute(shipping.advance(stale, before=(0, 0, 0), after=(9, 9, 9))) == []
     assert [row["token"] for row in execute(leases.renew([stale, fresh], lease_seconds=9))] == [fresh]
     assert state_of(execute, job) == "running"
 
@@ -159,7 +159,7 @@ def test_lease_of_a_node_that_stopped_is_taken_back_at_once_unless_it_is_claimed
     assert execute(leases.take_back(actor="scheduler", rung_seconds=60)) == []
     execute(nodes.leave(node))
     assert [row["id"] for row in execute(leases.take_back(actor="scheduler", rung_seconds=60))] == [waiting]
-    assert execute(leases.claim(waiting, token, actor="node:n1", lease_seconds=9)) == []
+    assert execute(*leases.claim(waiting, token, actor="node:n1", lease_seconds=9)) == []
 
 
 def test_lease_taken_back_ends_a_job_that_was_asked_to_end(execute: Execute, make_lease: MakeLease) -> None:
@@ -174,28 +174,28 @@ def test_cancel_ends_what_no_process_has_taken_up(execute: Execute, make_lease: 
     job, token = make_lease(claimed=claimed)
     execute(jobs.cancel(job, actor="user:someone"))
     assert state_of(execute, job) == ("running" if claimed else "cancelled")
-    assert bool(execute(leases.claim(job, token, actor="node:n1", lease_seconds=9))) is False
+    assert bool(execute(*leases.claim(job, token, actor="node:n1", lease_seconds=9))) is False
 
 
 def test_cancel_of_a_queued_job_is_final(execute: Execute, make_job: Callable[..., UUID], node: str) -> None:
     job = make_job()
     assert execute(jobs.cancel(job, actor="user:someone"))[0]["state"] == "cancelled"
     assert execute(jobs.cancel(job, actor="user:someone")) == []
-    assert execute(leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=9)) == []
+    assert execute(*leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=9)) == []
 
 
 def test_claim_tells_of_a_cancellation_that_came_between(execute: Execute, make_lease: MakeLease) -> None:
     job, token = make_lease(claimed=False)
     execute(update(Job).where(Job.id == job).values(cancel_requested_at=func.now()))
-    row = execute(leases.claim(job, token, actor="node:n1", lease_seconds=9))[0]
+    row = execute(*leases.claim(job, token, actor="node:n1", lease_seconds=9))[0]
     assert row["cancel_requested_at"] is not None
 
 
 def test_offsets_move_once(execute: Execute, make_lease: MakeLease) -> None:
     _, token = make_lease()
-    assert execute(leases.advance(token, before=(0, 0, 0), after=(10, 0, 5)))
-    assert execute(leases.advance(token, before=(0, 0, 0), after=(10, 0, 5))) == []
-    assert tuple(execute(leases.offsets(token))[0].values()) == (10, 0, 5)
+    assert execute(shipping.advance(token, before=(0, 0, 0), after=(10, 0, 5)))
+    assert execute(shipping.advance(token, before=(0, 0, 0), after=(10, 0, 5))) == []
+    assert tuple(execute(shipping.offsets(token))[0].values()) == (10, 0, 5)
 
 
 def test_unclaimed_lease_is_rung_again_and_a_claimed_one_is_not(execute: Execute, make_lease: MakeLease) -> None:
@@ -207,8 +207,8 @@ def test_unclaimed_lease_is_rung_again_and_a_claimed_one_is_not(execute: Execute
 def test_failed_job_needs_a_cause(execute: Execute, make_lease: MakeLease) -> None:
     _, token = make_lease()
     with pytest.raises(IntegrityError, match="cause_iff_failed"):
-        execute(leases.finish(token, JobState.FAILED, actor="node:n1"))
-    execute(leases.finish(token, JobState.FAILED, actor="node:n1", cause=FailureCause.ERROR, message="boom"))
+        execute(*leases.finish(token, JobState.FAILED, actor="node:n1"))
+    execute(*leases.finish(token, JobState.FAILED, actor="node:n1", cause=FailureCause.ERROR, message="boom"))
 
 
 def test_idempotency_key_is_used_once_an_owner(execute: Execute, make_job: Callable[..., UUID]) -> None:
@@ -220,7 +220,7 @@ def test_idempotency_key_is_used_once_an_owner(execute: Execute, make_job: Calla
 
 def test_wrong_token_claims_nothing(execute: Execute, make_lease: MakeLease) -> None:
     job, _ = make_lease(claimed=False)
-    assert execute(leases.claim(job, uuid4(), actor="node:n1", lease_seconds=9)) == []
+    assert execute(*leases.claim(job, uuid4(), actor="node:n1", lease_seconds=9)) == []
     assert execute(select(Lease.claimed_at).where(Lease.job_id == job))[0]["claimed_at"] is None
 
 
@@ -229,8 +229,8 @@ def test_packed_job_is_given_back_to_run_alone_and_only_once(execute: Execute, m
 
     def attempt(reserved_bytes: int | None) -> UUID:
         granted = leases.grant(job, node=node, gpu_uuids=["GPU-1"], reserved_bytes=reserved_bytes, lease_seconds=60)
-        token: UUID = execute(granted)[0]["token"]
-        assert execute(leases.claim(job, token, actor="node:n1", lease_seconds=60))
+        token: UUID = execute(*granted)[0]["token"]
+        assert execute(*leases.claim(job, token, actor="node:n1", lease_seconds=60))
         return token
 
     alone = {"actor": "node:n1", "message": "full", "alone": True}
@@ -246,5 +246,5 @@ def test_failure_keeps_what_is_known_of_it(execute: Execute, make_lease: MakeLea
     failed = leases.finish(
         token, JobState.FAILED, actor="node:n1", cause=FailureCause.OUT_OF_MEMORY, message="full", failure=known
     )
-    execute(failed)
+    execute(*failed)
     assert execute(select(Job.failure).where(Job.id == job))[0]["failure"] == known

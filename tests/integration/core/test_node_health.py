@@ -12,7 +12,7 @@ from models.settings import SchedulerSettings
 from models.statements import leases, node_health, node_tokens, nodes
 from scheduler.inspection import inspect_nodes
 
-Execute = Callable[[Any], list[Any]]
+Execute = Callable[..., list[Any]]
 SETTINGS = SchedulerSettings(database_url="postgresql://", redis_url="redis://", artifacts_url="file:///")
 SILENCE = SETTINGS.lease_seconds
 GIB = 2**30

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 from models import Job
 from models.statements import queue
 
-Execute = Callable[[Any], list[Any]]
+Execute = Callable[..., list[Any]]
 TOO_MANY_FOR_PARAMETERS = 30_000
 
 

@@ -14,7 +14,7 @@ from models import Artifact, Assignment, Checkpoint, Job, JobEvent, LogChunk, Sa
 from models.settings import NodeSettings
 from worker.retention import Retention
 
-Execute = Callable[[Any], list[Any]]
+Execute = Callable[..., list[Any]]
 TABLES = (SampleChunk, LogChunk, Checkpoint, Artifact)
 
 

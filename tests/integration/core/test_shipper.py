@@ -18,7 +18,7 @@ from models.statements import leases, series
 from worker.shipper import LeaseGoneError, Shipper, last_record
 from worker.supervisor import AWAY
 
-Execute = Callable[[Any], list[Any]]
+Execute = Callable[..., list[Any]]
 
 
 class Setting:
@@ -218,7 +218,7 @@ def test_file_past_its_owners_quota_is_refused_with_notice_and_nothing_else_is_l
     assert setting.kept() == {"fits.bin": 29, "small.bin": 10}, "the one before makes room for the one after"
     assert len(setting.told()) == 1, "said once"
     assert setting.steps() == [1, 2]
-    assert setting.execute(leases.finish(setting.token, JobState.SUCCEEDED, actor="node:n1", result={}))
+    assert setting.execute(*leases.finish(setting.token, JobState.SUCCEEDED, actor="node:n1", result={}))
 
 
 def test_admin_has_no_quota(setting: Setting) -> None:

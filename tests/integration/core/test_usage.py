@@ -17,7 +17,7 @@ from scheduler.order import Queue, charge
 from scheduler.reading import Reader, policy_of
 from scheduler.use import decayed
 
-Execute = Callable[[Any], list[Any]]
+Execute = Callable[..., list[Any]]
 DAY = 86_400.0
 GIB = 2**30
 

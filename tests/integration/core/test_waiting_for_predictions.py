@@ -14,7 +14,7 @@ from models.statements import estimates, leases, nodes, queue
 from scheduler.reservations import Reservations, SortedOut
 from scheduler.room import GpuRoom, NodeRoom
 
-Execute = Callable[[Any], list[Any]]
+Execute = Callable[..., list[Any]]
 GIB = 2**30
 KEY = f"T4/{16 * GIB}"
 WAIT_SECONDS = 20.0
@@ -102,7 +102,7 @@ def test_prediction_that_failed_is_the_reason(
     execute(estimates.fail(estimate_id, claimed(execute, estimate_id), "batch norm needs two pictures"))
     assert sort().unpredicted == {job_id: "batch norm needs two pictures"}
     grant = leases.grant(job_id, node="n1", gpu_uuids=[], reserved_bytes=None, lease_seconds=60, remark=", because")
-    assert execute(grant)
+    assert execute(*grant)
 
 
 def test_young_job_waits_whoever_works(execute: Execute, job_id: UUID, sort: Callable[[], SortedOut]) -> None:
