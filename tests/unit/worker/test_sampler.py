@@ -275,7 +275,6 @@ def test_breach_is_told_once_after_three_successive_readings(world: FakeNvml, tm
     assert (breach.process_used_bytes, breach.reserved_bytes) == (3 * GIB, 2 * GIB)
     # Servers that tests before this one started are on the fake GPU too, each with as much as the job.
     assert breach.device_used_bytes in {GPU.base_used + leaders * 3 * GIB for leaders in range(1, 1000)}
-    assert BREACH_READINGS == 3
 
 
 @pytest.mark.parametrize(
