@@ -5,14 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LOCK := requirements.lock
-# Unit tests are independent of each other; the rest starts servers and would fight over the cores.
+# Unit tests and those of one server are independent of each other; whole labs would fight over the cores.
 JOBS ?= 2
 
 # These train and simulate for minutes; a check before a commit leaves them to the whole run.
 TRAINING := tests/unit/experiments tests/unit/studies tests/unit/memory
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock up doctor demo docs dashboard lint-dashboard try-dashboard check format test test-unit test-integration \
+.PHONY: help install lock up doctor demo docs dashboard lint-dashboard try-dashboard lint check format test test-unit test-integration \
 	test-acceptance test-browser bench clean distclean
 
 help: ## Show this list
@@ -73,11 +73,13 @@ doctor: $(INSTALLED) ## Look this machine over for what a lab needs
 demo: $(INSTALLED) try-dashboard ## Reproduce the homework, small, in a lab of its own, and show it beside the sheet
 	$(BIN)/gpulab reproduce --own --scale smoke --data .lab/demo --out .lab/demo-report
 
-check: $(INSTALLED) ## Format, lint, types, import rules and unit tests: before every commit
+lint: $(INSTALLED) ## Format, lint, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint ## The same and the quick unit tests: before every commit
 	$(BIN)/pytest tests/unit tests/architecture $(TRAINING:%=--ignore %) -n $(JOBS) -q -m "not slow"
 
 format: $(INSTALLED) ## Format the code and mend what the linter can mend
@@ -90,7 +92,8 @@ test-unit: $(INSTALLED) ## Tests without a running lab, and the architecture's r
 	$(BIN)/pytest tests/unit tests/architecture -n $(JOBS) $(PYTEST_ARGS)
 
 test-integration: $(INSTALLED) ## Tests against a real PostgreSQL and Redis, and a GPU where there is one
-	$(BIN)/pytest tests/integration tests/gpu $(PYTEST_ARGS)
+	$(BIN)/pytest tests/integration -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest tests/gpu $(PYTEST_ARGS)
 
 test-acceptance: $(INSTALLED) ## Tests that start real labs, kill their processes and look at the outcome
 	$(BIN)/pytest tests/acceptance $(PYTEST_ARGS)

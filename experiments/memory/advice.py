@@ -1,10 +1,11 @@
 """Whether a workload fits into a GPU, the largest batch that does, and what to change where it does not."""
 
 from collections.abc import Collection, Iterator
-from itertools import count, islice
+from functools import lru_cache
+from itertools import chain, count
 
-from experiments.memory.contract import Edit, Estimate, Fit, Interval, Workload
-from experiments.memory.devices import Gpu, gpu_named
+from experiments.memory.contract import Edit, Estimate, Fit, Workload
+from experiments.memory.devices import TYPICAL, Gpu, gpu_named
 from experiments.memory.estimate import estimate, likely_peak_device
 from experiments.memory.scaling import SMALLEST, TraceFamily
 from experiments.memory.step import new_model
@@ -30,8 +31,7 @@ def max_batch(
     are traces of the workload, where the caller has them.
     """
     model = gpu if isinstance(gpu, Gpu) else gpu_named(gpu)
-    family = family or TraceFamily(workload, cublas_workspace_bytes=model.cublas_workspace_bytes)
-    family = family.with_workspace(model.cublas_workspace_bytes)
+    family = (family or _family_of(workload)).with_workspace(model.cublas_workspace_bytes)
     known: dict[int, int] = {}
 
     def room(batch_size: int) -> int:
@@ -87,7 +87,7 @@ def fits(
         total_bytes=gpu_total_bytes,
         estimate=found,
         largest_batch_size=largest,
-        edits=[] if inside else _edits(found.workload, gpu, largest, gpu_total_bytes, family, editable),
+        edits=[] if inside else _edits(found, gpu, largest, gpu_total_bytes, family, editable),
     )
 
 
@@ -103,7 +103,7 @@ def lowered(room_bytes: int, found: Estimate, held_bytes: int | None = None) -> 
 
 
 def _edits(
-    workload: Workload,
+    found: Estimate,
     gpu: Gpu,
     largest: int | None,
     memory_bytes: int,
@@ -111,23 +111,54 @@ def _edits(
     editable: Collection[str] | None,
 ) -> list[Edit]:
     """The first three that fit, in the order of what they cost; where fewer do, the rest come nearest."""
+    workload = found.workload
+    changes = [
+        (change, reason)
+        for change, reason in _proposals(workload, largest)
+        if (editable is None or change.keys() <= set(editable))
+        and (largest is not None or _weights_fit(_changed(workload, change), memory_bytes))
+    ]
+    vain = [each for each in changes if _in_vain(each[0], found, largest, memory_bytes)]
+    edits = (
+        _tried(found, change, reason, gpu, memory_bytes, family)
+        for change, reason in changes
+        if (change, reason) not in vain
+    )
+    models: Iterator[Edit] = iter(())
+    if editable is None or {"model", "batch_size"} <= set(editable):
+        models = _other_models(workload, gpu, memory_bytes)
     tried: list[Edit] = []
-    for change, reason in _proposals(workload, largest):
-        if editable is not None and not change.keys() <= set(editable):
-            continue
-        if largest is None and not _weights_fit(_changed(workload, change), memory_bytes):
-            continue
-        traces = family if change.keys() == {"batch_size"} else None
-        peak: Interval = estimate(_changed(workload, change), gpu, traces).peak_device
-        tried.append(Edit(change=change, reason=reason, peak_device=peak, fits=peak.likely_bytes <= memory_bytes))
+    for edit in chain(edits, models):
+        tried.append(edit)
         if sum(edit.fits for edit in tried) == MOST_EDITS:
             break
     else:
-        if editable is None or {"model", "batch_size"} <= set(editable):
-            wanted = MOST_EDITS - sum(edit.fits for edit in tried)
-            tried += islice(_other_models(workload, gpu, memory_bytes), wanted)
+        for change, reason in vain[: max(0, MOST_EDITS - len(tried))]:
+            tried.append(_tried(found, change, reason, gpu, memory_bytes, family))
     tried.sort(key=lambda edit: (not edit.fits, 0 if edit.fits else edit.peak_device.likely_bytes))
     return tried[:MOST_EDITS]
+
+
+def _tried(
+    found: Estimate, change: Change, reason: str, gpu: Gpu, memory_bytes: int, family: TraceFamily | None
+) -> Edit:
+    changed = _changed(found.workload, change)
+    traces = family if family is not None and change.keys() == {"batch_size"} else _family_of(changed)
+    peak = estimate(changed, gpu, traces).peak_device
+    return Edit(change=change, reason=reason, peak_device=peak, fits=peak.likely_bytes <= memory_bytes)
+
+
+def _in_vain(change: Change, found: Estimate, largest: int | None, memory_bytes: int) -> bool:
+    """Whether a change surely saves too little, which need not be traced."""
+    if largest is None:
+        return False
+    if change.keys() == {"precision"}:
+        # A number takes half at best, so no more than twice the pictures fit.
+        return found.workload.batch_size > 2 * largest
+    if change.keys() == {"optimizer"}:
+        saved_bytes = found.split.optimizer_state_bytes + found.split.temporary_bytes
+        return found.peak_device.likely_bytes - memory_bytes > saved_bytes
+    return False
 
 
 def _proposals(workload: Workload, largest: int | None) -> Iterator[tuple[Change, str]]:
@@ -169,16 +200,23 @@ def _other_models(workload: Workload, gpu: Gpu, memory_bytes: int) -> Iterator[E
     models = [model for model in names if _weights_fit(_changed(workload, {"model": model}), memory_bytes)]
     for model in models:
         smaller = _changed(workload, {"model": model})
-        largest = max_batch(smaller, memory_bytes, gpu)
+        family = _family_of(smaller)
+        largest = max_batch(smaller, memory_bytes, gpu, family)
         if largest is None:
             continue
         size: Change = {} if largest >= workload.batch_size else {"batch_size": largest}
-        peak = estimate(_changed(smaller, size), gpu).peak_device
+        peak = estimate(_changed(smaller, size), gpu, family).peak_device
         reason = (
             "A smaller model; its accuracy is another." if not size else "A smaller model, and as many as then fit."
         )
         fit = peak.likely_bytes <= memory_bytes
         yield Edit(change={"model": model, **size}, reason=reason, peak_device=peak, fits=fit)
+
+
+@lru_cache(maxsize=32)
+def _family_of(workload: Workload) -> TraceFamily:
+    """Traces that serve every GPU that is asked about."""
+    return TraceFamily(workload, cublas_workspace_bytes=TYPICAL.cublas_workspace_bytes)
 
 
 def _weights_fit(workload: Workload, memory_bytes: int) -> bool:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from experiments.memory.advice import fits, lowered, max_batch
+from experiments.memory import scaling
+from experiments.memory.advice import Change, _in_vain, fits, lowered, max_batch
 from experiments.memory.contract import Workload
 from experiments.memory.estimate import estimate
 from experiments.memory.scaling import TraceFamily
@@ -58,6 +59,38 @@ def test_spec_without_precision_or_optimizer_still_gets_three_edits_that_fit() -
     assert [edit.change.get("image_size") for edit in found.edits] == [None, 96, 32]
     assert "5.4 times" in found.edits[1].reason
     assert "batch_size" in found.edits[1].change, "96 pixels alone are too many"
+
+
+@pytest.mark.parametrize("model", ["resnet18", "vit_b_32"])
+def test_change_that_is_not_traced_would_not_have_fitted(model: str) -> None:
+    workload = Workload(model=model, batch_size=512, optimizer="adam", image_size=224)
+    found = estimate(workload)
+    room_bytes = found.peak_device.likely_bytes * 2 // 5
+    largest = max_batch(workload, room_bytes)
+    changes: list[Change] = [{"precision": "bfloat16"}, {"optimizer": "sgd_momentum"}, {"optimizer": "sgd"}]
+    assert all(_in_vain(change, found, largest, room_bytes) for change in changes)
+    for change in changes:
+        changed = estimate(Workload.model_validate({**workload.model_dump(), **change}))
+        assert changed.peak_device.likely_bytes > room_bytes
+
+
+def test_change_that_may_fit_is_traced() -> None:
+    found = estimate(WORKLOAD)
+    room_bytes = found.peak_device.likely_bytes - found.split.optimizer_state_bytes
+    largest = max_batch(WORKLOAD, room_bytes)
+    assert not any(
+        _in_vain(change, found, largest, room_bytes) for change in ({"precision": "bfloat16"}, {"optimizer": "sgd"})
+    )
+
+
+def test_second_gpu_of_a_kind_costs_no_further_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    traced: list[Workload] = []
+    monkeypatch.setattr(scaling, "trace_steps", lambda *a, **k: traced.append(a[0]) or trace_steps(*a, **k))
+    workload = WORKLOAD.model_copy(update={"batch_size": 500})
+    family = TraceFamily(workload)
+    answers = [fits(estimate(workload, gpu, family), SMALL_GPU_BYTES, family=family) for gpu in ("T4", "V100-16GB")]
+    assert all(each.edits for each in answers)
+    assert len(traced) == len({each.model_dump_json() for each in traced})
 
 
 def test_small_batch_fits_without_edits() -> None:
