@@ -69,7 +69,7 @@ def shipped(engine: Engine, folder: Path, points: int, names: tuple[str, ...]) -
     job_id, token = claimed(engine)
     store = open_store((folder / "store").as_uri())
     shipper = Shipper(
-        engine, store, folder, token, job_id, actor="node:n1", log_limit_bytes=2**20, max_artifact_bytes=None
+        engine, store, folder, token, job_id, 1, actor="node:n1", log_limit_bytes=2**20, max_artifact_bytes=None
     )
     start = time.perf_counter()
     while shipper.turn():

@@ -1,8 +1,9 @@
 """`python -m migrations.backup FOLDER`: the lab as it is at one moment, without stopping it.
 
 One snapshot of the database is dumped by pg_dump and read for the keys of the files that it names; the files are copied
-after it. A file is stored before the row that names it, so each of them is there, but for those that retention took
-away meanwhile, which the manifest lists. The manifest is written last: a folder without one is no backup.
+after it. A file is stored before the row that names it, so each of them is there, but for those that retention or a
+newer file took away meanwhile, which the manifest lists. The manifest is written last: a folder without one is no
+backup.
 """
 
 import hashlib

@@ -2,9 +2,9 @@
 
 The offset up to which a file was read moves in the transaction that writes the rows, in an UPDATE guarded by the
 lease's token and by the offset before. A crash between two transactions repeats nothing and skips nothing; a shipper
-whose lease is gone changes nothing. Files go to the object store first, under a key of their own, and are named in the
-transaction. A file that would take its owner past their quota is left where it is: the event `job.file_refused` says
-so, and everything else of the run is kept.
+whose lease is gone changes nothing. Files go to the object store first and are named in the transaction
+(`uploads.py`). A file that would take its owner past their quota is left where it is: the event `job.file_refused`
+says so, and everything else of the run is kept.
 """
 
 import math
@@ -19,11 +19,11 @@ import structlog
 from obstore.store import ObjectStore
 from sqlalchemy import Connection, Engine, func, insert, select
 
-from experiments.contract import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER, OUTPUT_FILE, RECORDS_FILE, SAMPLES_FILE
-from gpulab.states import Role
+from experiments.contract import OUTPUT_FILE, RECORDS_FILE, SAMPLES_FILE
 from models.channels import DATA
 from models.series import LogChunk, Phase, SampleChunk
-from models.statements import allowances, remarks, series, shipping
+from models.statements import remarks, series, shipping
+from worker.uploads import Uploaded, Uploads
 
 MOST_BYTES = 4 * 2**20
 """Read of one file in one turn, so that a transaction stays short."""
@@ -64,7 +64,6 @@ class _Batch:
     samples: dict[tuple[str, str | None], list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     phases: list[tuple[float, str]] = field(default_factory=list)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
-    refused: list[str] = field(default_factory=list)
     checkpoint: dict[str, Any] | None = None
     progress: dict[str, Any] | None = None
     versions: dict[str, str] | None = None
@@ -84,6 +83,7 @@ class Shipper:
         folder: Path,
         token: UUID,
         job_id: UUID,
+        attempt: int,
         *,
         actor: str,
         log_limit_bytes: int,
@@ -91,13 +91,14 @@ class Shipper:
         shipped: Offsets | None = None,
     ) -> None:
         self._engine = engine
-        self._store = store
         self._folder = folder
         self._token = token
         self._job_id = job_id
+        self._attempt = attempt
         self._actor = actor
         self._log_limit_bytes = log_limit_bytes
         self._max_artifact_bytes = max_artifact_bytes
+        self._uploads = Uploads(engine, store, folder, job_id, attempt, max_bytes=max_artifact_bytes)
         self._refused: set[str] = set()
         """Files that their owner was told of."""
         self._offsets = shipped
@@ -117,6 +118,7 @@ class Shipper:
             LeaseGoneError: stop; the attempt is over.
             DATABASE_AWAY: the database is away; call again later, nothing is lost.
         """
+        self._uploads.sweep()
         before = self._offsets or self._resume()
         records, records_end = _lines(self._folder / RECORDS_FILE, before.records)
         samples, samples_end = _lines(self._folder / SAMPLES_FILE, before.samples)
@@ -127,35 +129,24 @@ class Shipper:
             return False
         batch = _sort(records, samples)
         batch.output = output
-        batch.refused = self._past_quota(batch.files)
-        for name in batch.refused:
-            del batch.files[name]
-        keys = {name: self._upload(ARTIFACTS_FOLDER, record) for name, record in batch.files.items()}
-        checkpoint_key = self._upload(CHECKPOINTS_FOLDER, batch.checkpoint) if batch.checkpoint else None
+        uploaded = self._uploads.upload(batch.files, batch.checkpoint)
         # Should the commit's answer be lost, the next turn asks the database how it ended.
         self._offsets = None
         with self._engine.begin() as connection:
-            self._write(connection, before, after, batch, keys, checkpoint_key)
+            self._uploads.admit(connection, uploaded)
+            self._write(connection, before, after, batch, uploaded)
         self._offsets = after
-        self._refused.update(batch.refused)
+        self._uploads.committed(uploaded)
+        self._refused.update(uploaded.refused)
         return True
 
-    def _past_quota(self, files: dict[str, dict[str, Any]]) -> list[str]:
-        """The files for which their owner has no room, counted in the order in which they were written."""
-        if not files or self._max_artifact_bytes is None:
-            return []
-        with self._engine.begin() as connection:
-            row = connection.execute(allowances.of_owner(self._job_id)).one()
-        if row.role == Role.ADMIN:
-            return []
-        taken, refused = row.taken, []
-        for name, record in files.items():
-            more = record["size_bytes"] - (row.sizes or {}).get(name, 0)
-            if more > 0 and taken + more > self._max_artifact_bytes:
-                refused.append(name)
-            else:
-                taken += more
-        return refused
+    def take_back(self) -> None:
+        """Delete from the store what this attempt uploaded for nothing; for an attempt whose lease is gone.
+
+        Raises:
+            DATABASE_AWAY: it could not be told what was for nothing; all of it stays.
+        """
+        self._uploads.sweep()
 
     def _write(
         self,
@@ -163,17 +154,14 @@ class Shipper:
         before: Offsets,
         after: Offsets,
         batch: _Batch,
-        keys: dict[str, str | None],
-        checkpoint_key: str | None,
+        uploaded: Uploaded,
     ) -> None:
-        moved = connection.execute(shipping.advance(self._token, before=before, after=after)).first()
-        if moved is None:
+        if connection.execute(shipping.advance(self._token, before=before, after=after)).first() is None:
             raise LeaseGoneError
-        attempt = moved.attempt
-        own = {"job_id": self._job_id, "attempt": attempt}
+        own = {"job_id": self._job_id, "attempt": self._attempt}
         if batch.metrics:
             rows = [
-                series.metric_chunk(self._job_id, attempt, name, steps=of.steps, times=of.times, values=of.values)
+                series.metric_chunk(self._job_id, self._attempt, name, steps=of.steps, times=of.times, values=of.values)
                 for name, of in batch.metrics.items()
             ]
             connection.execute(series.keep_metrics(), rows)
@@ -181,40 +169,23 @@ class Shipper:
             connection.execute(insert(SampleChunk), [own | _sample_row(k, r) for k, r in batch.samples.items()])
         if batch.phases:
             connection.execute(insert(Phase), [own | {"time": time, "name": name} for time, name in batch.phases])
-        for name, key in keys.items():
-            if key is not None:
-                connection.execute(series.keep_artifact(own | _file_row(batch.files[name], key)))
-        if batch.checkpoint and checkpoint_key:
-            connection.execute(series.keep_checkpoint(own | _checkpoint_row(batch.checkpoint, checkpoint_key)))
-        if told := [name for name in batch.refused if name not in self._refused]:
+        self._uploads.name(connection, uploaded)
+        if told := [name for name in uploaded.refused if name not in self._refused]:
             words = f"{', '.join(told)}: not kept, since its owner's files may take {self._max_artifact_bytes} bytes"
             connection.execute(remarks.warn(self._token, event="job.file_refused", actor=self._actor, message=words))
         if batch.output:
-            self._keep_output(connection, attempt, batch.output)
+            self._keep_output(connection, batch.output)
         shown = _shown(batch)
         if shown:
             connection.execute(shipping.describe(self._job_id, **shown))
         connection.execute(select(func.pg_notify(DATA, str(self._job_id))))
 
-    def _keep_output(self, connection: Connection, attempt: int, output: bytes) -> None:
+    def _keep_output(self, connection: Connection, output: bytes) -> None:
         start = connection.execute(series.log_end(self._job_id)).scalar() or 0
         kept = output[: max(0, self._log_limit_bytes - start)]
         if kept:
-            connection.execute(insert(LogChunk).values(job_id=self._job_id, start=start, attempt=attempt, data=kept))
-
-    def _upload(self, folder: str, record: dict[str, Any]) -> str | None:
-        """Copy a file to the store; null when it was replaced meanwhile, since a later record names the newer one."""
-        path = self._folder / folder / record["name"]
-        key = f"jobs/{self._job_id}/{record['sha256'][:16]}-{record['name']}"
-        try:
-            size = path.stat().st_size
-            if size != record["size_bytes"]:
-                return None
-            self._store.put(key, path)
-        except FileNotFoundError:
-            log.info("file.replaced", name=record["name"])
-            return None
-        return key
+            row = {"job_id": self._job_id, "start": start, "attempt": self._attempt, "data": kept}
+            connection.execute(insert(LogChunk).values(row))
 
 
 def last_record(folder: Path) -> dict[str, Any] | None:
@@ -300,15 +271,6 @@ def _sample_row(key: tuple[str, str | None], samples: list[dict[str, Any]]) -> d
         "values": {name: [_finite(sample["values"].get(name)) for sample in samples] for name in names},
         "reasons": {name: reason for sample in samples for name, reason in sample["reasons"].items()},
     }
-
-
-def _file_row(record: dict[str, Any], key: str) -> dict[str, Any]:
-    return {"key": key, **{name: record[name] for name in ("name", "size_bytes", "sha256", "media_type")}}
-
-
-def _checkpoint_row(record: dict[str, Any], key: str) -> dict[str, Any]:
-    kept = {name: record[name] for name in ("name", "step", "size_bytes")}
-    return {"key": key, "recorded_time": record["time"], **kept}
 
 
 def _shown(batch: _Batch) -> dict[str, Any]:

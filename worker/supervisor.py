@@ -21,15 +21,15 @@ from obstore.store import ObjectStore
 from sqlalchemy import Engine
 
 from experiments.contract import SPEC_FILE
-from experiments.run_directory import place_checkpoint
 from gpulab.states import FailureCause, JobState
 from models.database import DATABASE_AWAY
 from models.settings import NodeSettings
-from models.statements import estimates, leases, remarks, series, shipping
+from models.statements import estimates, leases, remarks
 from worker import advice
 from worker.attempt import Attempt, Claimed, Order
 from worker.constants import GpuConstants
 from worker.idle import IdleWatch, Verdict
+from worker.resume import bring_back
 from worker.sampler import Breach, Sampler, Watched
 from worker.shipper import NOTHING, LeaseGoneError, Offsets, Shipper, last_record
 from worker.zygote import JobProcess, Zygote
@@ -90,7 +90,7 @@ class Supervisor:
         """Ship what a killed worker left in a run directory, and give the verdict it could not give."""
         folder = run_folder(self._settings.runs_folder, job_id, attempt)
         with structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=attempt, node=self._settings.node):
-            shipper = self._shipper(folder, token, job_id)
+            shipper = self._shipper(folder, token, job_id, attempt)
             try:
                 while shipper.turn():
                     pass
@@ -98,6 +98,7 @@ class Supervisor:
                 self._conclude(token, folder, None, order=None)
             except LeaseGoneError:
                 log.info("leftover.void")
+                self._take_back(shipper)
             rmtree(folder, ignore_errors=True)
 
     def _claim(self, job_id: UUID, token: UUID) -> Claimed | None:
@@ -115,6 +116,7 @@ class Supervisor:
     def _see_through(self, claimed: Claimed) -> None:
         folder = run_folder(self._settings.runs_folder, claimed.job_id, claimed.attempt)
         attempt = Attempt(claimed, folder)
+        shipper = self._shipper(folder, claimed.token, claimed.job_id, claimed.attempt, shipped=NOTHING)
         self.attempts[claimed.token] = attempt
         if self._leaving.is_set():
             attempt.order(Order.LEAVE)
@@ -123,7 +125,6 @@ class Supervisor:
             process = self._zygote.start(folder, ",".join(claimed.gpu_uuids))
             log.info("job.started", pid=process.pid)
             self._watch(attempt, process)
-            shipper = self._shipper(folder, claimed.token, claimed.job_id, shipped=NOTHING)
             try:
                 self._follow(attempt, process, shipper)
             finally:
@@ -136,6 +137,7 @@ class Supervisor:
             return
         except LeaseGoneError:
             log.warning("lease.gone")
+            self._take_back(shipper)
         except Exception:
             # Without a heartbeat from here on the lease expires, and another attempt follows.
             rmtree(folder, ignore_errors=True)
@@ -149,7 +151,7 @@ class Supervisor:
         rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         if claimed.attempt > 1:
-            self._bring_back(claimed, folder)
+            bring_back(self._engine, self._store, folder, claimed.token, claimed.job_id)
         order = {
             "job_id": str(claimed.job_id),
             "attempt": claimed.attempt,
@@ -164,21 +166,6 @@ class Supervisor:
             "gpu_constants": self._constants.of(claimed.gpu_uuids[0]).row()["constants"] if claimed.gpu_uuids else None,
         }
         (folder / SPEC_FILE).write_text(json.dumps(order))
-
-    def _bring_back(self, claimed: Claimed, folder: Path) -> None:
-        with self._engine.begin() as connection:
-            guard = shipping.advance(claimed.token, before=NOTHING, after=NOTHING)
-            if connection.execute(guard).first() is None:
-                raise LeaseGoneError
-            row = connection.execute(series.checkpoint(claimed.job_id)).first()
-            for statement in series.take_back_metrics(claimed.job_id, row.recorded_time if row else 0.0):
-                connection.execute(statement)
-        if row is not None:
-            path = place_checkpoint(folder, row.step, row.name)
-            with path.open("wb") as file:
-                for chunk in self._store.get(row.key):
-                    file.write(chunk)
-            log.info("job.resumes", step=row.step)
 
     def _watch(self, attempt: Attempt, process: JobProcess) -> None:
         def breached(breach: Breach) -> None:
@@ -250,6 +237,12 @@ class Supervisor:
             log.warning("shipper.waits", reason=first_line(error))
             return RETRY_SECONDS
         return 0.0
+
+    def _take_back(self, shipper: Shipper) -> None:
+        try:
+            shipper.take_back()
+        except AWAY as error:
+            log.warning("uploads.left_behind", reason=first_line(error))
 
     def _ship_rest(self, attempt: Attempt, shipper: Shipper) -> None:
         def rest() -> None:
@@ -362,13 +355,16 @@ class Supervisor:
             raise LeaseGoneError
         log.info("job.concluded", state=row["state"], attempt=row["attempt"])
 
-    def _shipper(self, folder: Path, token: UUID, job_id: UUID, *, shipped: Offsets | None = None) -> Shipper:
+    def _shipper(
+        self, folder: Path, token: UUID, job_id: UUID, attempt: int, *, shipped: Offsets | None = None
+    ) -> Shipper:
         return Shipper(
             self._engine,
             self._store,
             folder,
             token,
             job_id,
+            attempt,
             actor=self._actor,
             log_limit_bytes=self._settings.log_limit_bytes,
             max_artifact_bytes=self._settings.max_artifact_bytes,

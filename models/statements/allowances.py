@@ -23,6 +23,12 @@ def artifact_bytes(user_id: UUID) -> Select[int]:
     return select(taken).join(Job, Job.id == Artifact.job_id).where(Job.owner_id == user_id)
 
 
+def lock_owner(job_id: UUID) -> Select[UUID]:
+    """Until the transaction ends, no other names files of the same owner. Jobs may be submitted meanwhile."""
+    owner = select(Job.owner_id).where(Job.id == job_id).scalar_subquery()
+    return select(User.id).where(User.id == owner).with_for_update(key_share=True)
+
+
 def of_owner(job_id: UUID) -> Select[str, int, dict[str, int] | None]:
     """Of a job's owner: the role, `taken` bytes of all their files, and `sizes` of this job's by name."""
     job = aliased(Job)

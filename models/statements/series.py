@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, Text, bindparam, cast, delete, func, select, text
+from sqlalchemy import BigInteger, CompoundSelect, Select, Text, bindparam, cast, delete, func, select, text, union_all
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.dml import Delete, Insert
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.dml import Delete, Insert, ReturningInsert
 
 from models.artifact import Artifact, Checkpoint
 from models.estimate import Estimate
@@ -110,12 +111,20 @@ def artifact(job_id: UUID, name: str) -> Select[Artifact]:
     return select(Artifact).where(Artifact.job_id == job_id, Artifact.name == name)
 
 
-def keep_artifact(values: dict[str, Any]) -> Insert:
-    """A name written again replaces the file before it."""
+def keys(job_id: UUID) -> CompoundSelect[str]:
+    """What the rows of a job name in the store."""
+    return union_all(
+        select(Artifact.key).where(Artifact.job_id == job_id), select(Checkpoint.key).where(Checkpoint.job_id == job_id)
+    )
+
+
+def keep_artifact(values: dict[str, Any]) -> ReturningInsert[str | None]:
+    """A name written again replaces the file before it; returns that one's key, or null."""
     return _upsert(Artifact, values, ("job_id", "name"))
 
 
-def keep_checkpoint(values: dict[str, Any]) -> Insert:
+def keep_checkpoint(values: dict[str, Any]) -> ReturningInsert[str | None]:
+    """Returns the key of the one before, or null."""
     return _upsert(Checkpoint, values, ("job_id",))
 
 
@@ -123,10 +132,17 @@ def checkpoint(job_id: UUID) -> Select[Checkpoint]:
     return select(Checkpoint).where(Checkpoint.job_id == job_id)
 
 
-def _upsert(table: type[Artifact] | type[Checkpoint], values: dict[str, Any], key: Sequence[str]) -> Insert:
+def _upsert(
+    table: type[Artifact] | type[Checkpoint], values: dict[str, Any], key: Sequence[str]
+) -> ReturningInsert[str | None]:
+    before = aliased(table)
+    # Seen as it was when the statement began.
+    replaced = select(before.key).where(*(getattr(before, name) == values[name] for name in key)).scalar_subquery()
     statement = insert(table).values(**values)
     changes = {name: statement.excluded[name] for name in values if name not in key}
-    return statement.on_conflict_do_update(index_elements=list(key), set_={**changes, "created_at": func.now()})
+    return statement.on_conflict_do_update(
+        index_elements=list(key), set_={**changes, "created_at": func.now()}
+    ).returning(replaced)
 
 
 def _array(numbers: Sequence[float]) -> str:

@@ -11,7 +11,7 @@ from models.lease import Lease
 from models.statements.leases import LIVE
 
 
-def advance(token: UUID, *, before: tuple[int, int, int], after: tuple[int, int, int]) -> ReturningUpdate[UUID, int]:
+def advance(token: UUID, *, before: tuple[int, int, int], after: tuple[int, int, int]) -> ReturningUpdate[UUID]:
     """Move the offsets of records, samples and output; the rows they stand for go into the same transaction.
 
     No row: the lease is gone, or the bytes were shipped already by somebody else.
@@ -26,7 +26,7 @@ def advance(token: UUID, *, before: tuple[int, int, int], after: tuple[int, int,
             Lease.output_offset == before[2],
         )
         .values(records_offset=after[0], samples_offset=after[1], output_offset=after[2])
-        .returning(Lease.job_id, Lease.attempt)
+        .returning(Lease.job_id)
     )
 
 

@@ -3,22 +3,37 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import UUID
 
 import pytest
 from obstore.store import LocalStore
-from sqlalchemy import Engine, create_engine, event, select, update
+from sqlalchemy import Engine, create_engine, event, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from experiments.run_directory import RunDirectory
 from gpulab.states import JobState
 from models import Artifact, Checkpoint, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, User
 from models.statements import leases, series
+from tests.lab import wait_until
+from worker.resume import bring_back
 from worker.shipper import LeaseGoneError, Shipper, last_record
 from worker.supervisor import AWAY
 
 Execute = Callable[..., list[Any]]
+
+
+class Store(LocalStore):
+    """Does something else before it takes its next file."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def put(self, path: str, file: Any, **options: Any) -> Any:
+        now, self.meanwhile = self.meanwhile, None
+        if now is not None:
+            now()
+        return super().put(path, file, **options)
 
 
 class Setting:
@@ -30,7 +45,7 @@ class Setting:
         self.job_id, self.token = lease
         self.folder = folder / "run"
         self.run = RunDirectory(self.folder)
-        self.store = LocalStore(folder / "store", mkdir=True)
+        self.store = Store(folder / "store", mkdir=True)
 
     def shipper(self, *, log_limit_bytes: int = 1000, max_artifact_bytes: int | None = None) -> Shipper:
         return Shipper(
@@ -39,10 +54,16 @@ class Setting:
             self.folder,
             self.token,
             self.job_id,
+            1,
             actor="node:n1",
             log_limit_bytes=log_limit_bytes,
             max_artifact_bytes=max_artifact_bytes,
         )
+
+    def stored(self) -> list[str]:
+        """Names of this job's files in the store, without what stands before them in the key."""
+        found = self.store.list(f"jobs/{self.job_id}").collect()
+        return sorted(meta["path"].rpartition("/")[2].partition("-")[2] for meta in found)
 
     def write(self, name: str, size_bytes: int) -> None:
         with self.run.artifact(name) as path:
@@ -221,6 +242,77 @@ def test_file_past_its_owners_quota_is_refused_with_notice_and_nothing_else_is_l
     assert setting.execute(*leases.finish(setting.token, JobState.SUCCEEDED, actor="node:n1", result={}))
 
 
+@pytest.fixture
+def other(setting: Setting, make_lease: Callable[..., tuple[UUID, UUID]], tmp_path: Path) -> Setting:
+    """Another running job of the same person."""
+    return Setting(setting.engine, setting.execute, make_lease(), tmp_path / "other")
+
+
+def test_room_that_another_job_took_during_an_upload_is_gone_and_the_upload_leaves_the_store(
+    setting: Setting, other: Setting
+) -> None:
+    shipper = setting.shipper(max_artifact_bytes=100)
+    for name, size in (("late.bin", 60), ("small.bin", 40)):
+        setting.write(name, size)
+    setting.run.metrics(1, {"loss": 0.5})
+    other.write("other.bin", 60)
+    setting.store.meanwhile = other.shipper(max_artifact_bytes=100).turn
+    assert shipper.turn()
+    assert (setting.kept(), other.kept()) == ({"small.bin": 40}, {"other.bin": 60})
+    assert setting.told() == ["late.bin: not kept, since its owner's files may take 100 bytes"]
+    assert setting.steps() == [1]
+    assert not shipper.turn()
+    assert setting.stored() == ["small.bin"]
+
+
+def test_of_two_jobs_that_name_files_at_once_one_waits_and_sees_what_the_other_took(
+    setting: Setting, other: Setting
+) -> None:
+    for each in (setting, other):
+        each.write("file.bin", 60)
+    late = Thread(target=other.shipper(max_artifact_bytes=100).turn)
+
+    def blocked_or_done() -> bool:
+        return not late.is_alive() or bool(setting.execute(text("SELECT 1 FROM pg_locks WHERE NOT granted")))
+
+    def meet(_: Any) -> None:
+        late.start()
+        wait_until(blocked_or_done)
+
+    shipper = setting.shipper(max_artifact_bytes=100)
+    setting.store.meanwhile = lambda: event.listen(setting.engine, "commit", meet, once=True)
+    assert shipper.turn()
+    late.join()
+    assert (setting.kept(), other.kept()) == ({"file.bin": 60}, {})
+    assert len(other.told()) == 1
+
+
+def test_what_a_newer_file_or_checkpoint_replaced_leaves_the_store(setting: Setting) -> None:
+    shipper = setting.shipper()
+    for step in (1, 2, 2):
+        setting.write("a.bin", 10 * step)
+        with setting.run.checkpoint(step) as path:
+            path.write_bytes(b"state")
+        assert shipper.turn()
+    assert not shipper.turn()
+    assert setting.stored() == ["a.bin", "step-2.ckpt"]
+    assert len(setting.execute(series.keys(setting.job_id))) == 2
+
+
+def test_upload_of_an_attempt_that_lost_its_lease_is_taken_back_without_what_it_named_before(setting: Setting) -> None:
+    shipper = setting.shipper()
+    setting.write("named.bin", 10)
+    shipper.turn()
+    lost = leases.lose(leases.of_token(setting.token), max_lost_attempts=3, actor="t", message="gone")
+    setting.store.meanwhile = lambda: setting.execute(lost)
+    for name in ("named.bin", "new.bin"):
+        setting.write(name, 10)
+    with pytest.raises(LeaseGoneError):
+        shipper.turn()
+    shipper.take_back()
+    assert setting.stored() == ["named.bin"]
+
+
 def test_admin_has_no_quota(setting: Setting) -> None:
     setting.execute(update(User).values(role="admin"))
     setting.write("large.bin", 101)
@@ -242,6 +334,25 @@ def test_points_after_the_checkpoint_are_taken_back(setting: Setting) -> None:
     for statement in series.take_back_metrics(setting.job_id, 0.0):
         setting.execute(statement)
     assert setting.execute(select(MetricChunk.id)) == []
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_next_attempt_goes_on_from_the_checkpoint_and_from_the_start_where_its_bytes_are_missing(
+    setting: Setting, make_lease: Callable[..., tuple[UUID, UUID]], tmp_path: Path, stored: bool
+) -> None:
+    setting.run.metrics(1, {"loss": 1.0})
+    with setting.run.checkpoint(1) as path:
+        path.write_bytes(b"state")
+    setting.run.metrics(2, {"loss": 1.0})
+    setting.shipper().turn()
+    if not stored:
+        setting.store.delete(setting.execute(select(Checkpoint.key))[0]["key"])
+    setting.execute(leases.lose(leases.of_token(setting.token), max_lost_attempts=3, actor="t", message="gone"))
+    _, token = make_lease(job_id=setting.job_id)
+    following = RunDirectory(tmp_path / "following")
+    bring_back(setting.engine, setting.store, following.folder, token, setting.job_id)
+    found = following.latest_checkpoint()
+    assert (setting.steps(), found and found[1].read_bytes()) == (([1], b"state") if stored else ([], None))
 
 
 def test_last_record_ignores_a_torn_line(setting: Setting) -> None:
