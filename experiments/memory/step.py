@@ -53,6 +53,10 @@ def new_model(workload: Workload, device: str) -> nn.Module:
     return model
 
 
+_NORMAL: set[Any] = {Tensor.normal_, nn.init.normal_}
+"""Torch takes a millisecond to draw no values."""
+
+
 class _WithoutValues(TorchFunctionMode):
     """Makes on `meta` what layers make for their parameters; other tensors, which a model computes with, are real."""
 
@@ -60,6 +64,9 @@ class _WithoutValues(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if func in _NORMAL:
+            drawn = args[0] if args else kwargs["tensor"]
+            return drawn if drawn.is_meta else func(*args, **kwargs)
         if func in {torch.empty, torch.zeros, torch.ones} and kwargs.get("device") is None:
             kwargs = {**kwargs, "device": "meta"}
         return func(*args, **kwargs)
