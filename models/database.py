@@ -24,7 +24,7 @@ def sync_engine(url: str, *, pool_size: int = 5, silent_seconds: float = 0.0) ->
     """For the scheduler and the worker.
 
     `silent_seconds`: the server ends a transaction in which nothing came from us for so long; 0 for never, since the
-    scheduler plans in one of its own, and no one knows how long a busy machine takes over that.
+    scheduler sorts a whole queue in one of its own, and no one knows how long a busy machine takes over that.
     """
     return create_engine(
         url,

@@ -5,7 +5,7 @@ Two leaders at once would still do no harm, since every grant is a guarded UPDAT
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 from threading import Event
 from typing import Any
@@ -40,6 +40,8 @@ REST_SHARE = 9.0
 """A look at the queue is followed by so many times its own length before new submissions cause the next."""
 LONGEST_REST_SECONDS = 2.0
 EXPLAINED_A_TICK = 5000
+GRANTED_AT_ONCE = 16
+"""Leases in one transaction: the first of many jobs should not wait for the last."""
 MORE_TO_DO = frozenset({JobState.QUEUED, *ESTIMATE_STATES})
 ASKS = frozenset({JobState.QUEUED, PENDING})
 """News that a question about memory may be behind: one of its own, or a job that brought it."""
@@ -135,19 +137,25 @@ class Scheduler:
                 return
             for job_id, message in seen.refused:
                 connection.execute(queue.refuse(job_id, message))
-            made = plan(seen.jobs, seen.rooms, now=seen.now, policy=policy)
-            sizes = {gpu.uuid: gpu.total_bytes or 0 for room in seen.rooms for gpu in room.gpus}
-            granted = [
-                (placement, self._grant(connection, placement, sizes, seen.unpredicted.get(placement.job_id)))
-                for placement in made.placements
-            ]
-        for placement, token in granted:
-            if token is not None:
-                self._ring(placement.node, placement.job_id, token)
+        made = plan(seen.jobs, seen.rooms, now=seen.now, policy=policy)
+        for first in range(0, len(made.placements), GRANTED_AT_ONCE):
+            self._start(seen, made.placements[first : first + GRANTED_AT_ONCE])
         if self._settings.preemption:
             self._preempt(seen, made, policy)
         if explain:
             self._explain(seen, made, policy)
+
+    def _start(self, seen: Seen, placements: Sequence[Placement]) -> None:
+        """Lease what was placed and ring its nodes."""
+        sizes = {gpu.uuid: gpu.total_bytes or 0 for room in seen.rooms for gpu in room.gpus}
+        with self._engine.begin() as connection:
+            granted = [
+                (placement, self._grant(connection, placement, sizes, seen.unpredicted.get(placement.job_id)))
+                for placement in placements
+            ]
+        for placement, token in granted:
+            if token is not None:
+                self._ring(placement.node, placement.job_id, token)
 
     def _preempt(self, seen: Seen, made: Plan, policy: Policy) -> None:
         """Ask jobs to give way, where that lets a more urgent one start."""
