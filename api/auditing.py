@@ -1,9 +1,11 @@
 """The audit of every route that keeps none itself: an event after each request that changed something.
 
 The routes of people, tokens and sessions write theirs in the statement that makes the change; every other route gets
-one here, a new one too.
+one here. Actions are named `thing.done`, like the events of jobs and nodes. Until they were, the operation's id stood
+in the table, which refuses to be changed: those rows are shown, and found, under the name of today.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import psycopg
@@ -14,27 +16,53 @@ from api.auth import SAFE_METHODS, Principal
 from api.context import Lab
 from models.statements import audit
 
-IN_JOB_EVENTS = frozenset({"submit_job", "submit_study"})
-"""Submitting is told by the job's own first event, with its actor: a second row would halve what the lab takes in."""
+ACTIONS = {
+    "cancel_job": "job.cancel_requested",
+    "retry_job": "job.retried",
+    "share_job": "job.shared",
+    "cancel_study": "study.cancel_requested",
+    "retry_study": "study.retried",
+    "add_study_seeds": "study.seeds_added",
+    "share_study": "study.shared",
+    "drain_node": "node.drained",
+    "undrain_node": "node.undrained",
+    "make_node_token": "node.token_made",
+    "revoke_node_tokens": "node.token_revoked",
+    "create_assignment": "assignment.created",
+    "change_assignment": "assignment.changed",
+    "pin_submission": "submission.pinned",
+    "rerun_submission": "submission.rerun",
+}
+"""By the operation's id."""
 
-QUESTIONS = frozenset({"ask_estimate"})
-"""Calls that change nothing, though their question comes in a body."""
+FORMER_NAMES = {action: operation for operation, action in ACTIONS.items()}
+
+UNTOLD = frozenset({"submit_job", "submit_study", "ask_estimate"})
+"""Submitting is told by the job's own first event, with its actor: a second row would halve what the lab takes in. A
+question changes nothing, though it comes in a body."""
 
 log = structlog.get_logger()
 
 
-async def record(request: Request, operation: str, kind: str, status: int) -> None:
-    """Write the event of a request that was answered with `status`. `kind` is what a path's `name` names."""
-    if request.method in SAFE_METHODS or status >= 400 or operation in IN_JOB_EVENTS | QUESTIONS:
-        return
+def action_of(operation: str, methods: Collection[str]) -> str | None:
+    """What a request for it is called; None for one that changes nothing or is told elsewhere.
+
+    Raises:
+        KeyError: nobody has named it yet.
+    """
+    return None if operation in UNTOLD or SAFE_METHODS.issuperset(methods) else ACTIONS[operation]
+
+
+async def record(request: Request, action: str, kind: str) -> None:
+    """Write the event of a request that was granted. `kind` is what a path's `name` names."""
     lab: Lab = request.app.state.lab
     principal: Principal = request.state.principal
     target = _target(request.path_params, kind)
     try:
-        await lab.database.execute(audit.note(principal.origin, operation, target))
+        await lab.database.execute(audit.note(principal.origin, action, target))
     except psycopg.DatabaseError as error:
         # The change is made; an answer that denies it would be worse than a gap that the log fills.
-        log.exception("audit.lost", action=operation, target=target, actor=principal.actor, reason=str(error))
+        log.exception("audit.lost", action=action, target=target, actor=principal.actor, reason=str(error))
 
 
 def _target(parameters: dict[str, Any], kind: str) -> str | None:

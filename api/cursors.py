@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -31,6 +31,22 @@ def decode_number(cursor: str, kind: str, filters: Mapping[str, Any]) -> int:
     if not isinstance(position, int) or not 0 <= position < 2**63:
         raise _invalid(cursor, "it was not given out by the lab")
     return position
+
+
+def decode_name(cursor: str, kind: str, filters: Mapping[str, Any]) -> str:
+    """As `decode`, for lists whose position is a name."""
+    position = decode(cursor, kind, filters)
+    if not isinstance(position, str) or "\0" in position:
+        raise _invalid(cursor, "it was not given out by the lab")
+    return position
+
+
+def decode_place(cursor: str, kind: str, filters: Mapping[str, Any], groups: Sequence[str]) -> tuple[str, str]:
+    """As `decode`, for lists by group and name: their position is `group/name`."""
+    group, _, name = decode_name(cursor, kind, filters).partition("/")
+    if group not in groups:
+        raise _invalid(cursor, "it was not given out by the lab")
+    return group, name
 
 
 def decode(cursor: str, kind: str, filters: Mapping[str, Any]) -> str | int:

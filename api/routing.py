@@ -90,12 +90,15 @@ class LabRoute(APIRoute):
             return handler
         if self.audits_itself:
             return _told(handler)
-        operation = self.operation_id or self.name
+        action = auditing.action_of(self.operation_id or self.name, self.methods)
+        if action is None:
+            return handler
         kind = str(self.tags[0]).removesuffix("s") if self.tags else "thing"
 
         async def recorded(request: Request) -> Response:
             response = await handler(request)
-            await auditing.record(request, operation, kind, response.status_code)
+            if response.status_code < 400:
+                await auditing.record(request, action, kind)
             return response
 
         return recorded

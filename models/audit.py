@@ -26,7 +26,7 @@ class AuditEvent(Base):
     actor: Mapped[str]
     """`user:<name>`, `anonymous`, `operator`."""
     action: Mapped[str]
-    """`user.created`, `token.revoked`, `cancel_job`, ..."""
+    """`user.created`, `token.revoked`, `node.drained`, ...: `thing.done`."""
     target: Mapped[str | None]
     """`user:<id>`, `job:<id>`, `node:<name>`, ..."""
     address: Mapped[str | None]

@@ -93,11 +93,16 @@ async def change_assignment(lab: TheLab, _: Staff, assignment_id: AssignmentId, 
     "/{assignment_id}/overview",
     operation_id="get_assignment_overview",
     response_model=OverviewRead,
-    responses=problems(Forbidden, AssignmentNotFound),
+    responses=problems(Forbidden, AssignmentNotFound, InvalidCursor),
 )
-async def get_assignment_overview(request: Request, lab: TheLab, _: Staff, assignment_id: AssignmentId) -> Response:
-    """Who has a successful run, who is stuck and on what, who has none, and who handed something in. For staff."""
-    return readable(request, await assignments.overview(lab, assignment_id))
+async def get_assignment_overview(
+    request: Request, lab: TheLab, _: Staff, assignment_id: AssignmentId, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
+    """Who has a successful run, who is stuck and on what, who has none, and who handed something in. For staff.
+
+    Students come page by page, those first who are stuck; the counts are of the whole class.
+    """
+    return readable(request, await assignments.overview(lab, assignment_id, cursor, limit))
 
 
 @router.post(
@@ -133,11 +138,13 @@ async def get_submission(
     "/{assignment_id}/submissions",
     operation_id="list_submissions",
     response_model=SubmissionPage,
-    responses=problems(Forbidden, AssignmentNotFound),
+    responses=problems(Forbidden, AssignmentNotFound, InvalidCursor),
 )
-async def list_submissions(request: Request, lab: TheLab, _: Staff, assignment_id: AssignmentId) -> Response:
-    """What the class handed in. For staff."""
-    return readable(request, await assignments.submissions(lab, assignment_id))
+async def list_submissions(
+    request: Request, lab: TheLab, _: Staff, assignment_id: AssignmentId, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
+    """What the class handed in, by name. For staff."""
+    return readable(request, await assignments.submissions(lab, assignment_id, cursor, limit))
 
 
 @router.post(

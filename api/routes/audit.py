@@ -29,7 +29,7 @@ async def list_audit_events(
     lab: TheLab,
     _: Staff,
     actor: Annotated[Words, Query(description="`user:<name>`, `anonymous` or `operator`.")] = None,
-    action: Annotated[Words, Query(description="`user.created`, `cancel_job`, ...")] = None,
+    action: Annotated[Words, Query(description="`user.created`, `node.drained`, ...")] = None,
     target: Annotated[Words, Query(description="`user:<id>`, `job:<id>`, `node:<name>`, ...")] = None,
     since: Annotated[AwareDatetime | None, Query(description="From this instant on.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Before this instant.")] = None,

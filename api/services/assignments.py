@@ -1,6 +1,5 @@
 """Assignments: what they are, how the class stands, what was handed in."""
 
-from collections import Counter
 from typing import Any
 from uuid import UUID
 
@@ -88,21 +87,28 @@ async def get(lab: Lab, assignment_id: UUID) -> AssignmentRead:
     return _read(await find(lab, assignment_id))
 
 
-async def overview(lab: Lab, assignment_id: UUID) -> OverviewRead:
-    """How every student stands. Raises `AssignmentNotFound`."""
+async def overview(lab: Lab, assignment_id: UUID, cursor: str | None, limit: int) -> OverviewRead:
+    """One page of how students stand, those first who are stuck. Raises `AssignmentNotFound`, `InvalidCursor`."""
     row = await find(lab, assignment_id)
+    filters = {"assignment": assignment_id}
+    after = None if cursor is None else cursors.decode_place(cursor, "overview", filters, assignments.STANDINGS)
     found = await lab.database.rows(
         assignments.overview,
         assignment_id=assignment_id,
         experiments=row.experiments,
         questions=row.questions,
+        limit=limit + 1,
+        after_place=after and assignments.STANDINGS.index(after[0]),
+        after_name=after and after[1],
     )
-    students = [_standing(one, row) for one in found]
+    students = [_standing(one, row) for one in found[:limit] if one.id is not None]
+    last = students[-1] if len(found) > limit else None
     return OverviewRead(
         assignment=_read(row),
-        states=dict(Counter(student.state for student in students)),
-        submitted=sum(student.submission is not None for student in students),
+        states=found[0].states or {},
+        submitted=found[0].submitted,
         students=students,
+        next_cursor=last and cursors.encode("overview", filters, f"{last.state}/{last.name}"),
     )
 
 
@@ -134,11 +140,17 @@ async def submission(lab: Lab, assignment_id: UUID, user_id: UUID) -> Submission
     return _submission(found, row)
 
 
-async def submissions(lab: Lab, assignment_id: UUID) -> SubmissionPage:
-    """Everything that was handed in. Raises `AssignmentNotFound`."""
+async def submissions(lab: Lab, assignment_id: UUID, cursor: str | None, limit: int) -> SubmissionPage:
+    """One page of what was handed in, by name. Raises `AssignmentNotFound`, `InvalidCursor`."""
     row = await find(lab, assignment_id)
-    found = await lab.database.rows(assignments.submissions, assignment_id=assignment_id)
-    return SubmissionPage(items=[_submission(one, row) for one in found])
+    filters = {"assignment": assignment_id}
+    after = None if cursor is None else cursors.decode_name(cursor, "submissions", filters)
+    found = await lab.database.rows(
+        assignments.submissions, assignment_id=assignment_id, limit=limit + 1, after_name=after
+    )
+    items = [_submission(one, row) for one in found[:limit]]
+    last = items[-1] if len(found) > limit else None
+    return SubmissionPage(items=items, next_cursor=last and cursors.encode("submissions", filters, last.user))
 
 
 def _questions_of(templates: list[str]) -> list[str]:
@@ -184,8 +196,8 @@ def _submission(row: Row, assignment: Row) -> SubmissionRead:
 
 
 def _standing(row: Row, assignment: Row) -> StandingRead:
-    failure = row.failure_id and FailureRead(
-        job_id=row.failure_id,
+    failure = row.last_failure and FailureRead(
+        job_id=row.last_failure,
         experiment=row.experiment,
         name=row.failure_name,
         cause=row.cause,
@@ -201,24 +213,15 @@ def _standing(row: Row, assignment: Row) -> StandingRead:
         rerun_job_id=row.rerun_job_id,
         late=row.pinned_at > assignment.deadline,
     )
-    counts = {name: getattr(row, name) or 0 for name in ("runs", "succeeded", "failed", "unfinished")}
     return StandingRead(
         user_id=row.id,
         name=row.name,
         section=row.section,
         team=row.team,
-        state=_state(counts),
+        state=row.state,
         first_success_at=row.first_success_at,
         last_run_at=row.last_run_at,
         last_failure=failure,
         submission=handed_in,
-        **counts,
+        **{name: getattr(row, name) for name in assignments.COUNTS},
     )
-
-
-def _state(counts: dict[str, int]) -> Any:
-    if counts["succeeded"]:
-        return "succeeded"
-    if counts["failed"]:
-        return "stuck"
-    return "working" if counts["unfinished"] else "none"

@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from api import cursors
+from api.auditing import ACTIONS, FORMER_NAMES
 from api.context import Lab
+from api.database import Row
 from gpulab.schemas import AuditEventRead, AuditPage
 from models.audit import AuditEvent
 from models.statements import audit
@@ -25,7 +27,15 @@ async def page(
     before = None if cursor is None else cursors.decode_number(cursor, "audit", given)
     dated = before is not None and (since is not None or until is not None)
     before_at = await lab.database.scalar(audit.time_of, event_id=before) if dated else None
-    rows = await lab.database.rows(audit.page, before=before, before_at=before_at, limit=limit + 1, **given)
-    items = [AuditEventRead(**{name: getattr(row, name) for name in NAMES}) for row in rows[:limit]]
+    former = FORMER_NAMES.get(filters["action"] or "")
+    rows = await lab.database.rows(
+        audit.page, before=before, before_at=before_at, limit=limit + 1, former_action=former, **given
+    )
+    items = [_read(row) for row in rows[:limit]]
     more = len(rows) > limit
     return AuditPage(items=items, next_cursor=cursors.encode("audit", given, items[-1].id) if more else None)
+
+
+def _read(row: Row) -> AuditEventRead:
+    values = {name: getattr(row, name) for name in NAMES}
+    return AuditEventRead(**{**values, "action": ACTIONS.get(row.action, row.action)})

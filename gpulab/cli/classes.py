@@ -133,7 +133,7 @@ def submissions(lab: Lab, assignment: AssignmentName) -> None:
     """Show what the class handed in. For staff."""
     from gpulab.cli.tables import print_table
 
-    found = lab.client.people.submissions(_assignment(lab, assignment).id).items
+    found = list(lab.client.people.submissions(_assignment(lab, assignment).id))
     if lab.as_json:
         print_json(found)
         return

@@ -125,7 +125,7 @@ def enable(lab: Lab, person: Person) -> None:
 def audit(
     lab: Lab,
     actor: Annotated[str | None, typer.Option(help="Who: user:NAME, anonymous or operator.")] = None,
-    action: Annotated[str | None, typer.Option(help="What: user.created, cancel_job, ...")] = None,
+    action: Annotated[str | None, typer.Option(help="What: user.created, node.drained, ...")] = None,
     target: Annotated[str | None, typer.Option(help="On what: user:ID, job:ID, node:NAME, ...")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
 ) -> None:

@@ -166,9 +166,7 @@ class AsyncPeople:
         )
 
     async def overview(self, assignment_id: UUID | str) -> OverviewRead:
-        return await self._driver.run(
-            calls.get(self._operations, OverviewRead, calls.path_of("assignments", assignment_id, "overview"))
-        )
+        return await self._driver.run(calls.overview(self._operations, assignment_id))
 
     async def pin(self, assignment_id: UUID | str, job_id: UUID | str) -> SubmissionRead:
         return await self._driver.run(
@@ -186,10 +184,9 @@ class AsyncPeople:
             calls.get(self._operations, SubmissionRead, calls.path_of("assignments", assignment_id, "submission"))
         )
 
-    async def submissions(self, assignment_id: UUID | str) -> SubmissionPage:
-        return await self._driver.run(
-            calls.get(self._operations, SubmissionPage, calls.path_of("assignments", assignment_id, "submissions"))
-        )
+    def submissions(self, assignment_id: UUID | str, *, limit: int | None = None) -> AsyncIterator[SubmissionRead]:
+        path = calls.path_of("assignments", assignment_id, "submissions")
+        return self._driver.walk(calls.pages(self._operations, SubmissionPage, path, limit))
 
     async def rerun(self, assignment_id: UUID | str, user_id: UUID | str) -> JobRead:
         return await self._driver.run(

@@ -185,10 +185,8 @@ class People:
         )
 
     def overview(self, assignment_id: UUID | str) -> OverviewRead:
-        """Who has a successful run, who is stuck and on what, who has none. For staff."""
-        return self._driver.run(
-            calls.get(self._operations, OverviewRead, calls.path_of("assignments", assignment_id, "overview"))
-        )
+        """Who is stuck and on what, who has no run, who a good one; the whole class, the stuck first. For staff."""
+        return self._driver.run(calls.overview(self._operations, assignment_id))
 
     def pin(self, assignment_id: UUID | str, job_id: UUID | str) -> SubmissionRead:
         """Hand in a run of yours that succeeded, in the place of the one before. Raises Conflict after the deadline."""
@@ -208,11 +206,10 @@ class People:
             calls.get(self._operations, SubmissionRead, calls.path_of("assignments", assignment_id, "submission"))
         )
 
-    def submissions(self, assignment_id: UUID | str) -> SubmissionPage:
-        """What the class handed in. For staff."""
-        return self._driver.run(
-            calls.get(self._operations, SubmissionPage, calls.path_of("assignments", assignment_id, "submissions"))
-        )
+    def submissions(self, assignment_id: UUID | str, *, limit: int | None = None) -> Iterator[SubmissionRead]:
+        """What the class handed in, by name. For staff."""
+        path = calls.path_of("assignments", assignment_id, "submissions")
+        return self._driver.walk(calls.pages(self._operations, SubmissionPage, path, limit))
 
     def rerun(self, assignment_id: UUID | str, user_id: UUID | str) -> JobRead:
         """Run again what somebody handed in, with its spec and seed. For staff."""

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from gpulab.client.operations import PAGE_LIMIT, Operations, parsed
 from gpulab.client.steps import Backoff, Emit, Request, Response, Steps, call
 from gpulab.schemas import AuditPage, TokenPage, UserPage
-from gpulab.schemas.assignments import AssignmentPage
+from gpulab.schemas.assignments import AssignmentPage, OverviewRead, StandingRead, SubmissionPage
 
 M = TypeVar("M", bound=BaseModel)
-Pages = type[UserPage] | type[TokenPage] | type[AuditPage] | type[AssignmentPage]
+Pages = type[UserPage] | type[TokenPage] | type[AuditPage] | type[AssignmentPage] | type[SubmissionPage]
 
 
 def path_of(*parts: object) -> str:
@@ -51,6 +51,20 @@ def pages(operations: Operations, model: Pages, path: str, limit: int | None, **
         cursor = page.next_cursor
         if cursor is None:
             return
+
+
+def overview(operations: Operations, assignment_id: UUID | str) -> Steps[OverviewRead]:
+    """Every page as one; the counts are the last page's."""
+    path = path_of("assignments", assignment_id, "overview")
+    students: dict[UUID, StandingRead] = {}
+    cursor: str | None = None
+    while True:
+        page = yield from get(operations, OverviewRead, path, limit=PAGE_LIMIT, cursor=cursor)
+        # Somebody whose state changes meanwhile may come twice.
+        students |= {student.user_id: student for student in page.students}
+        cursor = page.next_cursor
+        if cursor is None:
+            return page.model_copy(update={"students": list(students.values())})
 
 
 def given(**fields: Any) -> dict[str, Any]:

@@ -87,6 +87,7 @@ class SubmissionRead(Outgoing):
 
 class SubmissionPage(Outgoing):
     items: list[SubmissionRead]
+    next_cursor: str | None
 
 
 class FailureRead(Outgoing):
@@ -125,9 +126,12 @@ class OverviewRead(Outgoing):
 
     assignment: AssignmentRead
     states: dict[str, int]
-    """How many students are in each state."""
+    """How many students of the whole class are in each state."""
     submitted: int
+    """How many of them handed something in."""
     students: list[StandingRead]
+    """One page of them: those first who are stuck, then by name."""
+    next_cursor: str | None
 
 
 class DifferenceRead(Outgoing):

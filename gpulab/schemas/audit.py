@@ -16,7 +16,7 @@ class AuditEventRead(Outgoing):
     actor: str
     """`user:<name>`, `anonymous`, `operator`."""
     action: str
-    """`user.created`, `token.revoked`, `session.opened`, or the operation: `cancel_job`, `drain_node`, ..."""
+    """`thing.done`: `user.created`, `session.opened`, `job.cancel_requested`, `node.drained`, ..."""
     target: str | None
     """`user:<id>`, `job:<id>`, `node:<name>`, ..."""
     address: str | None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Select, Update, Uuid, case, func, or_, select, update
+from sqlalchemy import CTE, Select, Update, Uuid, case, func, or_, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY, array, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
@@ -14,6 +14,7 @@ from models.job import Job
 from models.person import User
 from models.study import Study, StudyRun
 
+COUNTS = ("runs", "succeeded", "failed", "unfinished")
 SUCCEEDED, FAILED = JobState.SUCCEEDED.value, JobState.FAILED.value
 
 
@@ -50,8 +51,49 @@ def belongs(job_id: UUID, experiments: Sequence[str], questions: Sequence[str]) 
     return select(Job.id, Job.owner_id, Job.state, belonging.label("belongs")).where(Job.id == job_id)
 
 
-def overview(assignment_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> Select[*tuple[Any, ...]]:
-    """Of each student who is let in: their runs for it by state, the newest failure, and what they handed in."""
+STANDINGS = ("stuck", "working", "none", "succeeded")
+"""How somebody may stand, those first who need help."""
+
+
+def overview(
+    assignment_id: UUID,
+    experiments: Sequence[str],
+    questions: Sequence[str],
+    *,
+    limit: int,
+    after_place: int | None = None,
+    after_name: str | None = None,
+) -> Select[*tuple[Any, ...]]:
+    """How students who are let in stand: at most `limit`, by their state's `place` in `STANDINGS` and by name.
+
+    Each has their runs for it by state, the newest failure, and what they handed in. `states` counts the whole class,
+    `submitted` what all of it handed in; where nobody is left, one row holds these alone.
+    """
+    students = _students(assignment_id, experiments, questions)
+    counted = select(students.c.state, func.count().label("count")).group_by(students.c.state).subquery()
+    states = select(func.jsonb_object_agg(counted.c.state, counted.c.count)).scalar_subquery()
+    submitted = select(func.count(students.c.job_id)).scalar_subquery()
+    totals = select(states.label("states"), submitted.label("submitted")).subquery()
+    page = select(*students.c).order_by(students.c.place, students.c.name).limit(limit)
+    if after_place is not None:
+        page = page.where(tuple_(students.c.place, students.c.name) > tuple_(after_place, after_name))
+    found = page.subquery()
+    failure = Job.__table__.alias("failure")
+    return (
+        select(
+            *totals.c,
+            *found.c,
+            *(failure.c[name] for name in ("experiment", "cause", "message", "finished_at")),
+            failure.c.name.label("failure_name"),
+        )
+        .select_from(totals)
+        .outerjoin(found, true())
+        .outerjoin(failure, failure.c.id == found.c.last_failure)
+        .order_by(found.c.place, found.c.name)
+    )
+
+
+def _students(assignment_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> CTE:
     work = _work(experiments, questions)
     # Ids grow with time, and arrays have a maximum though single ids have none.
     newest = func.max(array([work.c.id]), type_=ARRAY(Uuid))
@@ -69,23 +111,24 @@ def overview(assignment_id: UUID, experiments: Sequence[str], questions: Sequenc
         .group_by(work.c.owner_id)
         .cte("found")
     )
-    failure = Job.__table__.alias("failure")
-    return (
+    counts = [func.coalesce(found.c[name], 0) for name in COUNTS]
+    succeeded, failed, unfinished = (found.c[name] > 0 for name in ("succeeded", "failed", "unfinished"))
+    state = case((succeeded, "succeeded"), (failed, "stuck"), (unfinished, "working"), else_="none")
+    one = (
         select(
             *(User.id, User.name, User.section, User.team),
-            *(found.c[name] for name in ("runs", "succeeded", "failed", "unfinished")),
-            *(found.c.first_success_at, found.c.last_run_at),
-            failure.c.id.label("failure_id"),
-            *(failure.c[name] for name in ("experiment", "cause", "message", "finished_at")),
-            failure.c.name.label("failure_name"),
+            *(count.label(name) for count, name in zip(counts, COUNTS, strict=True)),
+            *(found.c.first_success_at, found.c.last_run_at, found.c.last_failure),
             *(Submission.job_id, Submission.pinned_at, Submission.rerun_job_id),
+            state.label("state"),
         )
         .join_from(User, found, found.c.owner_id == User.id, isouter=True)
-        .outerjoin(failure, failure.c.id == found.c.last_failure)
         .outerjoin(Submission, (Submission.user_id == User.id) & (Submission.assignment_id == assignment_id))
         .where(User.role == Role.STUDENT.value, User.disabled_at.is_(None))
-        .order_by(User.section.nulls_last(), User.team.nulls_last(), User.name)
+        .subquery()
     )
+    place = case({name: place for place, name in enumerate(STANDINGS)}, value=one.c.state)
+    return select(*one.c, place.label("place")).cte("students")
 
 
 def _work(experiments: Sequence[str], questions: Sequence[str]) -> CTE:
@@ -126,13 +169,16 @@ def submission(assignment_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
     )
 
 
-def submissions(assignment_id: UUID) -> Select[*tuple[Any, ...]]:
-    return (
+def submissions(assignment_id: UUID, *, limit: int, after_name: str | None = None) -> Select[*tuple[Any, ...]]:
+    """By name, at most `limit`."""
+    statement = (
         select(*SUBMISSION)
         .join(User, User.id == Submission.user_id)
         .where(Submission.assignment_id == assignment_id)
         .order_by(User.name)
+        .limit(limit)
     )
+    return statement if after_name is None else statement.where(User.name > after_name)
 
 
 def pin(assignment_id: UUID, user_id: UUID, job_id: UUID) -> ReturningInsert[Any]:

@@ -1,5 +1,9 @@
 """Every operation of the contract has a rule of who may do it; tests/integration/api/test_access.py tries each."""
 
+import re
+from pathlib import Path
+
+from api import auditing
 from api.app import create_app
 from api.routing import LabRoute
 from models.settings import ApiSettings
@@ -24,6 +28,23 @@ def test_every_operation_has_a_rule_and_every_rule_an_operation() -> None:
 def test_all_but_the_open_operations_ask_for_a_sign_in() -> None:
     asking = {name for name, asks in operations().items() if asks}
     assert asking == {name for name, rule in RULES.items() if rule is not Rule.OPEN}
+
+
+def test_actions_of_the_audit_have_one_scheme_and_stand_in_the_documentation() -> None:
+    """A route that changes something and has no action does not load."""
+    assert auditing.ACTIONS.keys() <= operations().keys()
+    written = set(re.findall(r"`([a-z]+\.[a-z_]+)`", section("The audit", Path("docs/api.md"))))
+    stated = {action for path in ("api", "models") for file in Path(path).rglob("*.py") for action in said(file)}
+    assert written == {*auditing.ACTIONS.values(), *stated}
+
+
+def section(title: str, page: Path) -> str:
+    return page.read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def said(file: Path) -> list[str]:
+    """Actions of people, tokens and sessions, which stand in the statements that make the change."""
+    return re.findall(r'"((?:user|session)\.[a-z]+|token\.(?:created|revoked))"', file.read_text())
 
 
 def test_routes_are_closed_and_audited_unless_they_say_otherwise() -> None:

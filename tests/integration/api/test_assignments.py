@@ -6,6 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from api import cursors
 from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, OverviewRead, SubmissionRead
 from gpulab.states import FailureCause, Role
 from tests.integration.api.seeds import Person, Seeds
@@ -71,6 +72,40 @@ async def test_overview_says_who_succeeded_who_is_stuck_and_on_what(
     assert handed_in is not None
     assert (handed_in.job_id, found.submitted) == (good, 1)
     assert found.states == {"succeeded": 1, "stuck": 1, "working": 1, "none": 2}
+
+
+async def test_overview_and_submissions_come_page_by_page_the_stuck_first_with_counts_of_everybody(
+    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
+) -> None:
+    homework = await assigned(client)
+    for name in ("cat", "ann"):
+        await pinned(client, homework, ran(seeds, people[name], {"loss": 1.0}), people[name])
+    for name in ("eve", "ben"):
+        ran(seeds, people[name], None)
+    overview, handed_in = (f"/v1/assignments/{homework.id}/{part}" for part in ("overview", "submissions"))
+    found: list[tuple[str, str]] = []
+    cursor = None
+    while not found or cursor is not None:
+        answer = await client.get(overview, params={"limit": 2} | ({"cursor": cursor} if cursor else {}))
+        page = OverviewRead.model_validate_json(answer.content)
+        assert (page.states, page.submitted) == ({"succeeded": 2, "stuck": 2, "none": 1}, 2)
+        found += [(one.state, one.name) for one in page.students]
+        cursor = page.next_cursor
+    assert found == [("stuck", "ben"), ("stuck", "eve"), ("none", "dan"), ("succeeded", "ann"), ("succeeded", "cat")]
+
+    first = (await client.get(handed_in, params={"limit": 1})).json()
+    second = (await client.get(handed_in, params={"limit": 1, "cursor": first["next_cursor"]})).json()
+    assert [page["items"][0]["user"] for page in (first, second)] == ["ann", "cat"]
+    assert second["next_cursor"] is None
+    for wrong in (first["next_cursor"], cursors.encode("overview", {"assignment": homework.id}, "nowhere/ann")):
+        answer = await client.get(overview, params={"cursor": wrong})
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-cursor")
+
+
+async def test_overview_of_a_class_without_students_is_empty(client: httpx.AsyncClient) -> None:
+    homework = await assigned(client)
+    found = OverviewRead.model_validate_json((await client.get(f"/v1/assignments/{homework.id}/overview")).content)
+    assert (found.states, found.submitted, found.students, found.next_cursor) == ({}, 0, [], None)
 
 
 async def test_runs_of_a_study_count_for_the_questions_of_its_template(

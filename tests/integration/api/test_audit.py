@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from gpulab.states import Role
+from models.statements import audit
 from tests.integration.api.seeds import Person, Seeds
 
 
@@ -63,9 +64,9 @@ async def test_what_staff_does_to_jobs_and_nodes_leaves_an_event(
     found = await events(client)
 
     assert [(event["action"], event["actor"], event["target"]) for event in found] == [
-        ("cancel_job", "user:admin", f"job:{job_id}"),
-        ("drain_node", "user:admin", "node:node-1"),
-        ("share_job", "user:sam", f"job:{job_id}"),
+        ("job.cancel_requested", "user:admin", f"job:{job_id}"),
+        ("node.drained", "user:admin", "node:node-1"),
+        ("job.shared", "user:sam", f"job:{job_id}"),
     ]
     assert found[0]["request_id"] == request_id
 
@@ -94,6 +95,18 @@ async def test_audit_is_filtered_and_paged(client: httpx.AsyncClient) -> None:
     rest = (await client.get("/v1/audit", params={"since": middle, "cursor": page["next_cursor"]})).json()
     assert [event["details"]["name"] for event in (*page["items"], *rest["items"])] == ["s4", "s3", "s2"]
     assert (await client.get("/v1/audit?since=yesterday")).json()["errors"][0]["path"] == "query.since"
+
+
+async def test_rows_from_before_actions_were_named_alike_are_shown_and_found_under_the_name_of_today(
+    client: httpx.AsyncClient, seeds: Seeds
+) -> None:
+    seeds.node()
+    with seeds.engine.begin() as connection:
+        connection.execute(audit.note(audit.OPERATOR, "drain_node", "node:old"))
+    await client.post("/v1/nodes/node-1/drain")
+    for query in ({}, {"action": "node.drained"}):
+        found = [(event["action"], event["target"]) for event in await events(client, **query)]
+        assert found == [("node.drained", "node:old"), ("node.drained", "node:node-1")]
 
 
 @pytest.mark.parametrize("change", ["UPDATE audit_events SET actor = 'x'", "DELETE FROM audit_events"])

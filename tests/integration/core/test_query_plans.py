@@ -188,7 +188,7 @@ def test_submission_reads_no_other_job(full: Engine, mine: dict[str, Any]) -> No
 def test_class_is_looked_over_by_the_jobs_of_its_assignment(
     full: Engine, experiments: list[str], questions: list[str]
 ) -> None:
-    given = {"assignment_id": UUID(int=1), "experiments": experiments, "questions": questions}
+    given = {"assignment_id": UUID(int=1), "experiments": experiments, "questions": questions, "limit": PAGE}
     read, plan = rows_read(full, assignments.overview, given)
     # A run or two of each of 1,000 people, their studies, and the people.
     assert read <= 10_000, plan

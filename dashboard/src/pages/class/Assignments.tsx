@@ -1,7 +1,7 @@
 /** How the class stands with what it has to hand in: who is done, who is stuck and on what. */
 
-import { Badge, Card, Center, Group, Select, Stack, Table, Text } from "@mantine/core";
-import { queryOptions, useQuery } from "@tanstack/react-query";
+import { Badge, Button, Card, Center, Group, Select, Stack, Table, Text } from "@mantine/core";
+import { infiniteQueryOptions, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Circle, CircleCheck, CircleX, Hourglass, type LucideIcon } from "lucide-react";
 import { useState } from "react";
 
@@ -16,10 +16,17 @@ import { fullTime } from "../../format";
 import { EditAssignment, NewAssignment } from "./AssignmentForm";
 
 const overview = (id: string) =>
-  queryOptions({
+  infiniteQueryOptions({
     queryKey: ["assignments", id, "overview"],
-    queryFn: ({ signal }) =>
-      data(api.GET("/v1/assignments/{assignment_id}/overview", { params: { path: { assignment_id: id } }, signal })),
+    queryFn: ({ pageParam, signal }) =>
+      data(
+        api.GET("/v1/assignments/{assignment_id}/overview", {
+          params: { path: { assignment_id: id }, query: { limit: 100, cursor: pageParam } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
     refetchInterval: 10_000,
   });
 
@@ -29,7 +36,6 @@ const LOOKS: Record<StandingRead["state"], { color: string; icon: LucideIcon; wo
   none: { color: "gray", icon: Circle, word: "Not begun" },
   succeeded: { color: "teal", icon: CircleCheck, word: "Succeeded" },
 };
-const ORDER = Object.keys(LOOKS);
 
 export function Assignments() {
   const query = useQuery(queries.assignments);
@@ -65,32 +71,47 @@ export function Assignments() {
 }
 
 function Overview({ id }: { id: string }) {
-  const query = useQuery(overview(id));
+  const query = useInfiniteQuery(overview(id));
   return (
     <Answer query={query}>
-      {({ assignment, students, submitted, states }) => (
-        <Stack gap="sm">
-          <Text size="sm" c="dimmed">
-            Until {fullTime(assignment.deadline)}, on {[...assignment.templates, ...assignment.experiments].join(", ")}. {submitted} of {students.length}{" "}
-            handed in{states["stuck"] ? `, ${states["stuck"]} stuck` : ""}.
-          </Text>
-          {assignment.description !== null && <Text size="sm">{assignment.description}</Text>}
-          {students.length === 0 ? (
-            <Card>
-              <Empty title="The class has no students yet" />
-            </Card>
-          ) : (
-            <Standings students={students} />
-          )}
-        </Stack>
-      )}
+      {({ pages }) => {
+        const [first] = pages;
+        if (first === undefined) return null;
+        const { assignment, submitted, states } = first;
+        // Somebody whose state changed between two pages may be on both.
+        const students = new Map(pages.flatMap((page) => page.students).map((student) => [student.user_id, student]));
+        const everybody = Object.values(states).reduce((sum, count) => sum + count, 0);
+        return (
+          <Stack gap="sm">
+            <Text size="sm" c="dimmed">
+              Until {fullTime(assignment.deadline)}, on {[...assignment.templates, ...assignment.experiments].join(", ")}. {submitted} of {everybody}{" "}
+              handed in{states["stuck"] ? `, ${states["stuck"]} stuck` : ""}.
+            </Text>
+            {assignment.description !== null && <Text size="sm">{assignment.description}</Text>}
+            {everybody === 0 ? (
+              <Card>
+                <Empty title="The class has no students yet" />
+              </Card>
+            ) : (
+              <Standings students={[...students.values()]} />
+            )}
+            {query.hasNextPage && (
+              <Group justify="center">
+                <Button variant="default" size="sm" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
+                  Show more
+                </Button>
+              </Group>
+            )}
+          </Stack>
+        );
+      }}
     </Answer>
   );
 }
 
+/** Those who are stuck come first, as the lab sends them. */
 function Standings({ students }: { students: StandingRead[] }) {
   const now = useNow(10_000);
-  const sorted = [...students].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || a.name.localeCompare(b.name));
   return (
     <Card padding={0}>
       <Table.ScrollContainer minWidth={300}>
@@ -105,7 +126,7 @@ function Standings({ students }: { students: StandingRead[] }) {
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {sorted.map((student) => {
+            {students.map((student) => {
               const look = LOOKS[student.state];
               return (
                 <Table.Tr key={student.user_id}>
