@@ -90,7 +90,7 @@ class LabRoute(APIRoute):
             return handler
         if self.audits_itself:
             return _told(handler)
-        action = auditing.action_of(self.operation_id or self.name, self.methods)
+        action = auditing.action_of(self.operation_id or self.name, self.methods or ())
         if action is None:
             return handler
         kind = str(self.tags[0]).removesuffix("s") if self.tags else "thing"
