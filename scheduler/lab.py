@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from gpulab.words import counted
 from scheduler.fit import Choice, Demand, best_fit, first_fit, gradient_fit
 from scheduler.room import GpuRoom, NodeRoom, Start, Stay, earliest_on_cpu, earliest_on_gpus, large_enough
 from scheduler.terms import Needs, Placement, Policy, Wait, Waiting
@@ -97,7 +98,7 @@ class Lab:
             return count, _Site(never=self._missing(datasets))
         nodes = [node for node in equipped if len(node.gpus) >= count]
         if not nodes:
-            words = f"it asks for {count} GPU(s) and no node that could run it has as many"
+            words = f"it asks for {counted(count, 'GPU')}, more than any node that could run it has"
             return count, _Site(never=Wait("no_gpu", words))
         largest = max(sorted(map(_size, node.gpus))[-count] for node in nodes) if count else 0.0
         return count, _Site(nodes, frozenset(map(id, nodes)), largest)

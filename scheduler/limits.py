@@ -1,5 +1,6 @@
 """What one person may have at most. A limit makes jobs wait with a reason; only submitting too many is refused."""
 
+from gpulab.words import counted
 from scheduler.terms import Person, Wait
 
 SLUG_RUNNING, SLUG_GPU_HOURS, SLUG_GIB_HOURS = "limit_running", "limit_gpu_hours", "limit_gib_hours"
@@ -9,7 +10,8 @@ def wait_of(person: Person, started: int, *, uses_gpu: bool) -> Wait | None:
     """Why none of the person's jobs may start now; `started` are those of theirs that this plan starts."""
     limits = person.limits
     if limits.running is not None and person.running + started >= limits.running:
-        return Wait(SLUG_RUNNING, f"its owner may run {limits.running} job(s) at once; it starts when one of them ends")
+        most = counted(limits.running, "job")
+        return Wait(SLUG_RUNNING, f"its owner may run {most} at once; it starts when one ends")
     if not uses_gpu:
         return None
     if limits.gpu_hours is not None and person.gpu_hours >= limits.gpu_hours:

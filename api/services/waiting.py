@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from gpulab.words import counted
+
 BUSY = {"no_free_gpu", "reserved_for_another", "no_free_slot"}
 HELP = {
     "no_node": ["a node that is up: staff can see why none is, at /v1/nodes"],
@@ -26,7 +28,7 @@ def what_helps(job: Any, *, own_ahead: int) -> Sequence[str]:
     if job.wait_reason != "no_free_slot":
         found += _smaller(job)
     if own_ahead:
-        found.append(f"cancelling what you need less: {own_ahead} of your own job(s) stand before it")
+        found.append(f"cancelling what you need less: it waits behind {counted(own_ahead, 'job')} of your own")
     if job.priority == "low":
         found.append("the priority `normal`")
     return found

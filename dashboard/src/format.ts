@@ -24,6 +24,11 @@ export function number(value: number | null | undefined, significant = 4): strin
   return value.toLocaleString(undefined, { maximumSignificantDigits: significant });
 }
 
+/** `1 run`, `2 runs`, `1,000 runs`. */
+export function counted(count: number, thing: string): string {
+  return `${count.toLocaleString()} ${thing}${count === 1 ? "" : "s"}`;
+}
+
 export function percent(value: number | null | undefined): string {
   return value === null || value === undefined ? NOTHING : `${Math.round(value)} %`;
 }

@@ -14,6 +14,7 @@ from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import PlanError, RunPlan, Scale
 from experiments.studies.report_job import SLUG, report_spec
 from experiments.studies.templates import expand
+from gpulab.words import counted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machine = Machine((chosen.out / "runs").resolve(), chosen.datasets.resolve(), chosen.slots, device=chosen.device)
     started = time.perf_counter()
     outcomes = carry_out(plan.runs, machine, _tell)
-    print(f"{len(outcomes)} runs in {time.perf_counter() - started:.0f} s")  # noqa: T201
+    print(f"{counted(len(outcomes), 'run')} in {time.perf_counter() - started:.0f} s")  # noqa: T201
     rendering = RunPlan(SLUG, report_spec(plan, outcomes), 0)
     rendered = carry_out([rendering], machine)[0]
     if rendered.result is None:

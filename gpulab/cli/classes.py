@@ -12,6 +12,7 @@ from gpulab.cli.files import private_file
 from gpulab.cli.lab import JobId, Lab, lab_command, print_json
 from gpulab.cli.users import Person, find
 from gpulab.states import STATE_WORDS
+from gpulab.words import counted
 
 if TYPE_CHECKING:
     from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, StandingRead
@@ -235,7 +236,7 @@ def _print_comparison(found: "ComparisonRead") -> None:
             ("handed in", found.pinned_job_id),
             ("run again", f"{found.again_job_id} ({found.again_state})"),
             ("seed", found.seed),
-            ("compared", f"{found.compared} values within {found.tolerance:g}"),
+            ("compared", f"{counted(found.compared, 'value')} within {found.tolerance:g}"),
             *((f"version of {one.name}", f"{one.pinned} → {one.again}") for one in found.versions),
         ]
     )

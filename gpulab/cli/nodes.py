@@ -10,6 +10,7 @@ import typer
 from gpulab.cli.failures import BadInput
 from gpulab.cli.files import private_file
 from gpulab.cli.lab import Lab, lab_command, print_json, with_lab
+from gpulab.words import counted
 
 if TYPE_CHECKING:
     from gpulab.schemas import GpuRead, NodeRead
@@ -98,7 +99,7 @@ def token(
     """Make a token that admits a machine, for GPULAB_NODE_TOKEN there; it is shown once. For admins."""
     if revoke:
         done = lab.client.revoke_node_tokens(name)
-        print_json(done) if lab.as_json else print(f"{done.revoked} tokens of {name} revoked")
+        print_json(done) if lab.as_json else print(f"{counted(done.revoked, 'token')} of {name} revoked")
         return
     with nullcontext() if to is None else private_file(to) as file:
         made = lab.client.make_node_token(name)
@@ -124,7 +125,7 @@ def _describe(node: "NodeRead") -> str:
     parts = [
         f"{node.name}  {node.state}" + (f" ({node.reason})" if node.reason else ""),
         f"{node.slots_used} of {node.slots} slots",
-        f"no GPU: {node.gpu_reason}" if node.gpu_reason and not node.gpus else f"{len(node.gpus)} GPUs",
+        f"no GPU: {node.gpu_reason}" if node.gpu_reason and not node.gpus else counted(len(node.gpus), "GPU"),
         f"seen {ago(node.heartbeat_at)} ago",
     ]
     return ", ".join(parts)

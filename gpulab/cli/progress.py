@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from gpulab.words import counted
+
 if TYPE_CHECKING:
     from gpulab.client import Study
     from gpulab.schemas import QuestionProgressRead, StudyRead
@@ -48,7 +50,8 @@ def _follow_lines(study: "Study", out: Console) -> None:
             if question.final == question.runs and question.question not in done:
                 done.add(question.question)
                 failed = question.runs - question.succeeded
-                out.print(f"{question.question:4} {question.title}: {question.runs} runs, {failed} without a result")
+                runs = counted(question.runs, "run")
+                out.print(f"{question.question:4} {question.title}: {runs}, {failed} without a result")
 
     study.wait(on_change=show)
 

@@ -13,6 +13,7 @@ from gpulab.cli.failures import ExitCode
 from gpulab.cli.lab import RETRY_SECONDS, AsJson, TokenFile, Url
 from gpulab.errors import ConfigurationError, LabUnreachable
 from gpulab.states import JobState
+from gpulab.words import counted
 
 if TYPE_CHECKING:
     from gpulab.client import Client, Study
@@ -123,7 +124,7 @@ def _follow(study: "Study", *, as_json: bool) -> None:
         return
     from gpulab.cli.progress import follow_study
 
-    typer.echo(f"{study.title}: {study.data.runs} runs, {study.data.reused} of them done before.", err=True)
+    typer.echo(f"{study.title}: {counted(study.data.runs, 'run')}, {study.data.reused} of them done before.", err=True)
     follow_study(study)
 
 

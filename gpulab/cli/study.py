@@ -154,16 +154,16 @@ def _follow(lab: Lab, study: "Study") -> None:
 
 
 def _show_line(lab: Lab, study: "Study") -> None:
-    from gpulab.cli.tables import counted
+    from gpulab.cli.tables import tally
 
     if lab.as_json:
         print_json(study.data)
         return
-    print(f"{study.id}  {counted(study.data.states)}, {study.data.reused} of them reused")
+    print(f"{study.id}  {tally(study.data.states)}, {study.data.reused} of them reused")
 
 
 def _print_study(study: "Study") -> None:
-    from gpulab.cli.tables import counted, print_facts, print_table
+    from gpulab.cli.tables import print_facts, print_table, tally
 
     data = study._loaded()
     print_facts(
@@ -171,7 +171,7 @@ def _print_study(study: "Study") -> None:
             ("study", data.id),
             ("title", data.name or data.title),
             ("state", data.state),
-            ("runs", counted(data.states)),
+            ("runs", tally(data.states)),
             ("reused", data.reused),
             ("seeds", ", ".join(map(str, data.seeds))),
             ("report", data.report_job_id),

@@ -74,7 +74,7 @@ def styled(state: JobState) -> Text:
     return Text(STATE_WORDS[state], style=STATE_STYLES[state])
 
 
-def counted(states: Mapping[JobState, int]) -> str:
+def tally(states: Mapping[JobState, int]) -> str:
     """`3 running, 1 queued`."""
     return ", ".join(f"{count} {STATE_WORDS[state]}" for state, count in states.items())
 
@@ -85,7 +85,9 @@ def ago(moment: datetime | None) -> str:
 
 
 def duration(span: timedelta) -> str:
-    """`45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    """`45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`; `0.2 s` where it was less than one."""
+    if 0.05 <= span.total_seconds() < 1:
+        return f"{span.total_seconds():.1f} s"
     left = max(int(span.total_seconds()), 0)
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpulab.cli.lab import RETRY_SECONDS, Lab, lab_command, print_json
+from gpulab.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -102,7 +103,7 @@ class View:
         self.first_line = min(self.first_line, max(len(body) - self._page, 0))
         shown = body[self.first_line : self.first_line + self._page]
         rest = len(body) - self.first_line - len(shown)
-        foot = HELP + (f"  {rest} more line{'s' * (rest != 1)} below" if rest else "")
+        foot = HELP + (f"  {counted(rest, 'more line')} below" if rest else "")
         foot = f"{trouble}; trying again  q quit" if trouble is not None else foot
         blank = [Text()] * (self._page - len(shown))
         now = datetime.now(UTC)

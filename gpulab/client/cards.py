@@ -1,7 +1,7 @@
 """How a job and a study look in a notebook: HTML that stands alone. Every text from the lab is escaped."""
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import groupby
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from gpulab.client import svg
 from gpulab.schemas import CellRead, JobRead, JobSummary, SeriesRead, StatisticRead, StudyRead, StudySummary
 from gpulab.states import STATE_WORDS, JobState, why_words
+from gpulab.words import counted
 
 STATE_COLORS = {
     JobState.QUEUED: "#6b7280",
@@ -36,7 +37,7 @@ def job_card(job: JobSummary | JobRead, series: Sequence[SeriesRead] = (), troub
     lines += [escape(why_words(job.cause, job.message))] if job.message else []
     head = f"{escape(job.experiment)}, seed {job.seed}"
     left = len(series) - CURVES_SHOWN
-    lines += [f"{left} metrics more in <code>job.metrics()</code>"] if left > 0 else []
+    lines += [f"{counted(left, 'more metric')} in <code>job.metrics()</code>"] if left > 0 else []
     return _card(
         escape(job.name or job.experiment),
         head,
@@ -62,7 +63,7 @@ def study_card(study: StudySummary | StudyRead, pictures: Pictures | None = None
         for experiment, cells in groupby(study.comparison[:CELLS_SHOWN], key=lambda cell: cell.experiment):
             parts.append(_comparison(experiment, list(cells)))
         left = len(study.comparison) - CELLS_SHOWN
-        parts += [f"{left} rows more in <code>study.to_dataframe()</code>"] if left > 0 else []
+        parts += [f"{counted(left, 'more row')} in <code>study.to_dataframe()</code>"] if left > 0 else []
     parts += [_picture(name, content) for name, content in (pictures or {}).items()]
     state = JobState.RUNNING if study.state == "running" else JobState(study.state)
     title = escape(study.name or study.title)
@@ -77,8 +78,10 @@ def _card(
     away = f'<div style="color:#b91c1c;font-weight:bold">not answering: {escape(trouble)}</div>' if trouble else ""
     return (
         f'<div style="border:1px solid #8886;border-radius:6px;padding:.6em .9em;font-size:90%;max-width:{width_em}em">'
-        f'<b>{title}</b> <span>{head}</span> <span style="color:{color};font-weight:bold">{STATE_WORDS[state]}</span> '
-        f"{fraction:.0%}"
+        f"<b>{title}</b> <span>{head}</span> "
+        # White on these colours is read on a dark page too.
+        f'<span style="background:{color};color:#fff;font-weight:600;border-radius:1em;padding:.1em .7em">'
+        f"{STATE_WORDS[state]}</span> {fraction:.0%}"
         f'<div role="progressbar" aria-valuenow="{fraction * 100:.0f}" aria-valuemin="0" aria-valuemax="100" '
         f'aria-label="{title}" style="background:#8884;border-radius:3px;height:6px;margin:.4em 0">'
         f'<div style="background:{color};width:{fraction * 100:.0f}%;height:6px;border-radius:3px"></div></div>'
@@ -88,7 +91,7 @@ def _card(
 
 def _comparison(experiment: str, cells: Sequence[CellRead]) -> str:
     """One table an experiment: its coordinates, the runs, and mean and standard deviation of each number."""
-    coordinates = list(dict.fromkeys(name for cell in cells for name in cell.cell))
+    coordinates = list(dict.fromkeys(name for cell in cells for name in cell.cell if name != "experiment"))
     quantities = list(dict.fromkeys(name for cell in cells for name in cell.fields))
     shown = quantities[:QUANTITIES_SHOWN]
     rows = (
@@ -100,7 +103,8 @@ def _comparison(experiment: str, cells: Sequence[CellRead]) -> str:
         for cell in cells
     )
     table = _table((*coordinates, "done", *shown), rows)
-    more = f"{len(quantities) - len(shown)} numbers more in <code>study.table()</code>" if quantities != shown else ""
+    left = len(quantities) - len(shown)
+    more = f"{counted(left, 'more number')} in <code>study.table()</code>" if left else ""
     return f"<b>{escape(experiment)}</b>{table}{more}{_row(_sweeps(cells, coordinates, shown))}"
 
 
@@ -133,19 +137,22 @@ def _statistic(found: StatisticRead | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Any) -> str:
-    cell = 'style="text-align:left;padding:.1em .8em .1em 0"'
+    cell = 'style="text-align:left;padding:.2em .9em .2em .3em;font-variant-numeric:tabular-nums"'
     first = "".join(f"<th {cell}>{escape(name)}</th>" for name in head)
     rest = "".join("<tr>" + "".join(f"<td {cell}>{escape(text)}</td>" for text in row) + "</tr>" for row in rows)
-    table = f"<table><thead><tr>{first}</tr></thead><tbody>{rest}</tbody></table>"
+    # Notebooks centre tables.
+    table = f'<table style="margin:.2em 0"><thead><tr>{first}</tr></thead><tbody>{rest}</tbody></table>'
     return f'<div style="overflow-x:auto">{table}</div>'
 
 
-def _row(pictures: Any) -> str:
-    return f'<div style="display:flex;flex-wrap:wrap;gap:.4em 1em;margin-top:.4em">{"".join(pictures)}</div>'
+def _row(pictures: Iterable[str]) -> str:
+    inside = "".join(pictures)
+    return inside and f'<div style="display:flex;flex-wrap:wrap;gap:.4em 1em;margin-top:.4em">{inside}</div>'
 
 
 def _picture(name: str, content: bytes) -> str:
     words = escape(name.removesuffix(".png"))
     data = b64encode(content).decode()
-    image = f'<img src="data:image/png;base64,{data}" alt="{words}" style="max-width:100%;background:#fff">'
+    style = "max-width:100%;background:#fff;border-radius:4px"
+    image = f'<img src="data:image/png;base64,{data}" alt="{words}" style="{style}">'
     return f'<figure style="margin:.6em 0">{image}<figcaption>{words}</figcaption></figure>'

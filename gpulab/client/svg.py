@@ -7,9 +7,10 @@ from html import escape
 from gpulab.client.series import floats
 from gpulab.schemas import SeriesRead
 
-WIDTH = 260
-HEIGHT = 110
-LEFT, RIGHT, TOP, BOTTOM = 8, 252, 24, 92
+WIDTH = 340
+HEIGHT = 116
+LEFT, RIGHT, TOP, BOTTOM = 4, 280, 26, 96
+"""The plot; right of it stand its greatest and least value, so that neither lies under the line."""
 LINE = "#3b82f6"
 QUIET = 'fill="currentColor" fill-opacity="0.65" font-size="10"'
 
@@ -32,7 +33,7 @@ def curve(series: SeriesRead) -> str:
         else _dot(scale, piece[0])
         for piece in _pieces(points)
     ]
-    return _picture(title, [*drawn, *_edges(scale)])
+    return _picture(title, [*drawn, *_edges(scale, "step ")])
 
 
 def intervals(title: str, points: Sequence[tuple[float, float, float]]) -> str:
@@ -89,13 +90,15 @@ def _dot(scale: _Scale, point: Point) -> str:
     return f'<circle cx="{scale.x(point[0])}" cy="{scale.y(point[1])}" r="2.5" fill="{LINE}"/>'
 
 
-def _edges(scale: _Scale) -> list[str]:
-    """The greatest and least value at the left, the range of steps below."""
-    marks = [(LEFT, TOP - 3, "start", scale.high_y)] if scale.high_y > scale.low_y else []
-    marks += [(LEFT, HEIGHT - 8, "start", scale.low_x), (RIGHT, HEIGHT - 8, "end", scale.high_x)]
-    texts = [f'<text x="{x}" y="{y}" text-anchor="{side}" {QUIET}>{value:.4g}</text>' for x, y, side, value in marks]
-    if scale.high_y > scale.low_y:
-        texts.append(f'<text x="{LEFT}" y="{BOTTOM - 2}" {QUIET}>{scale.low_y:.4g}</text>')
+def _edges(scale: _Scale, unit: str = "") -> list[str]:
+    """The greatest and least value at the right, the range of steps below."""
+    below, beside = BOTTOM + 14, RIGHT + 6
+    middle = (TOP + BOTTOM) // 2
+    values = [(TOP, scale.high_y), (BOTTOM, scale.low_y)] if scale.high_y > scale.low_y else [(middle, scale.low_y)]
+    marks = [(beside, y + 3, "start", f"{value:.4g}") for y, value in values]
+    marks += [(LEFT, below, "start", f"{unit}{scale.low_x:.4g}")]
+    marks += [(RIGHT, below, "end", f"{scale.high_x:.4g}")] if scale.high_x > scale.low_x else []
+    texts = [f'<text x="{x}" y="{y}" text-anchor="{side}" {QUIET}>{words}</text>' for x, y, side, words in marks]
     base = f'<line x1="{LEFT}" x2="{RIGHT}" y1="{BOTTOM}" y2="{BOTTOM}" stroke="currentColor" stroke-opacity="0.2"/>'
     return [base, *texts]
 
@@ -104,6 +107,6 @@ def _picture(title: str, parts: Iterable[str]) -> str:
     name = escape(title)
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{name}" '
-        f'style="max-width:100%"><text x="{RIGHT}" y="12" text-anchor="end" fill="currentColor" font-size="12">{name}'
+        f'style="max-width:100%"><text x="{LEFT}" y="13" fill="currentColor" font-size="12">{name}'
         f"</text>{''.join(parts)}</svg>"
     )

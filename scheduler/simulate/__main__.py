@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from gpulab.words import counted
 from scheduler.simulate.measures import POLICIES, Measures, measured
 from scheduler.simulate.replay import Replay
 from scheduler.simulate.workload import GIB, Machines, Task, deadline_week, public_trace
@@ -105,7 +106,7 @@ def simulate(chosen: argparse.Namespace) -> dict[str, Any]:
 def as_table(report: dict[str, Any]) -> Table:
     """Means over the seeds; of the mean wait also how much longer than the shipped policy's it is, seed by seed."""
     where = f"{report['nodes']} x {report['gpus']} GPUs"
-    title = f"{report['workload']}: {report['jobs']:,} jobs, {report['seeds']} seed(s), {where}"
+    title = f"{report['workload']}: {report['jobs']:,} jobs, {counted(report['seeds'], 'seed')}, {where}"
     table = Table(title=title, caption="waits and makespan in seconds; ± is the 95 % interval of the paired difference")
     table.add_column("policy", no_wrap=True)
     for name in (*SHOWN, "mean wait - shipped"):

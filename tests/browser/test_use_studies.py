@@ -36,10 +36,12 @@ def test_grid_tells_its_runs_and_memory_before_it_starts(page: Page, scene: Scen
 
 def test_seeds_are_added_to_a_study(page: Page, scene: Scene) -> None:
     page.goto(f"/studies/{scene.ids['grid']}")
+    # What one came for stands first; of a single experiment the name says nothing.
+    expect(page.get_by_role("columnheader")).to_have_text(["Steps", "Total", "Resumed from", "Runs"])
     page.get_by_role("button", name="Add seeds").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("How many more").fill("1")
-    expect(dialog.get_by_text("Seeds 6 for 2 combinations: up to 2 runs more")).to_be_visible()
+    expect(dialog.get_by_text("Seed 6 for 2 combinations: up to 2 runs more")).to_be_visible()
     dialog.get_by_role("button", name="Add them").click()
     expect(page.get_by_text("n 7").first).to_be_visible(timeout=30_000)
     study = scene.client.get(f"/v1/studies/{scene.ids['grid']}").json()

@@ -66,6 +66,8 @@ export function Spark({ values, most }: { values: readonly (number | null)[]; mo
   const points = values.flatMap((value, i) =>
     value === null ? [] : [`${(i + TRAIL - values.length).toFixed(0)},${(16 - (15 * value) / most).toFixed(1)}`],
   );
+  // One reading is no line, and the ground alone looks like nothing being done.
+  if (points.length < 2) return null;
   return (
     <svg width={TRAIL} height={17} viewBox={`0 0 ${TRAIL} 17`} aria-hidden className="spark">
       <line x1={0} x2={TRAIL} y1={16.5} y2={16.5} stroke="var(--line)" />

@@ -188,7 +188,7 @@ function Differences({ jobs, different, sampled }: { jobs: JobRead[]; different:
           They have the same spec and seed.
         </Text>
       )}
-      <Table.ScrollContainer minWidth={200 + 150 * jobs.length}>
+      <Table.ScrollContainer minWidth={100 + 115 * jobs.length}>
         <Table verticalSpacing={5} striped>
           <Table.Thead>
             <Table.Tr>

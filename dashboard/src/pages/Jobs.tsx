@@ -23,6 +23,7 @@ import type { JobState, JobSummary } from "../api/schema";
 import { Answer, Empty } from "../components/Feedback";
 import { AnchorLink, ButtonLink } from "../components/Links";
 import { STATE_WORDS } from "../components/StateBadge";
+import { counted } from "../format";
 import { Rows, took } from "./jobs/Rows";
 
 const column = createColumnHelper<JobSummary>();
@@ -155,7 +156,7 @@ function JobTable({ rows, more, busy }: { rows: JobSummary[]; more: (() => void)
     <Card padding={0} style={{ overflow: "visible" }}>
       <Group justify="space-between" p="xs" pl="md" gap="xs" className="above">
         <Text size="sm" c="dimmed" aria-live="polite">
-          {chosen.length > 0 ? `${chosen.length} chosen` : `${rows.length}${more ? " newest" : ""} jobs`}
+          {chosen.length > 0 ? `${chosen.length} chosen` : counted(rows.length, more ? "newest job" : "job")}
         </Text>
         <Group gap="xs">
           {chosen.length > 0 && (

@@ -275,21 +275,25 @@ function Waiting({ jobs }: { jobs: JobSummary[] }) {
                 <Table.Th w={52}>Place</Table.Th>
                 <Table.Th miw="8rem">Job</Table.Th>
                 <Table.Th visibleFrom="sm">Whose</Table.Th>
-                <Table.Th>Why it waits</Table.Th>
+                <Table.Th visibleFrom="sm">Why it waits</Table.Th>
                 <Table.Th visibleFrom="sm">Since</Table.Th>
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
               {inOrder.map((job) => {
                 const place = places.get(job.id);
+                const why = place?.explanation ?? job.message ?? "the scheduler looks at it next";
                 return (
                   <Table.Tr key={job.id}>
                     <Table.Td className="numbers">{place?.position ?? "–"}</Table.Td>
                     <Table.Td>
                       <JobLink job={job} />
+                      <Text size="xs" c="dimmed" hiddenFrom="sm">
+                        {why}
+                      </Text>
                     </Table.Td>
                     <Table.Td visibleFrom="sm">{job.owner}</Table.Td>
-                    <Table.Td>{place?.explanation ?? job.message ?? "the scheduler looks at it next"}</Table.Td>
+                    <Table.Td visibleFrom="sm">{why}</Table.Td>
                     <Table.Td className="numbers" visibleFrom="sm" style={{ whiteSpace: "nowrap" }}>
                       <Ago moment={job.submitted_at} now={now} />
                     </Table.Td>

@@ -9,7 +9,7 @@ import type { StudySummary } from "../api/schema";
 import { Answer, Empty } from "../components/Feedback";
 import { AnchorLink, ButtonLink } from "../components/Links";
 import { Ago, useNow } from "../components/Time";
-import { percent } from "../format";
+import { counted, percent } from "../format";
 
 export function Studies() {
   const query = useInfiniteQuery({ ...queries.studies, refetchInterval: 10_000 });
@@ -59,7 +59,7 @@ export function Studies() {
                           </AnchorLink>
                           <Text size="xs" c="dimmed">
                             {study.template ?? "grid"}
-                            {study.scale !== null && `, ${study.scale}`}, {study.runs} runs
+                            {study.scale !== null && `, ${study.scale}`}, {counted(study.runs, "run")}
                           </Text>
                         </Table.Td>
                         <Table.Td>

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.catalog.conv_gradients.spec import ConvGradientsResult, ConvGradientsSpec, Matrix
+from gpulab.words import counted
 
 COLORS = ("#0072b2", "#d55e00")
 
@@ -20,7 +21,7 @@ def draw(spec: ConvGradientsSpec, result: ConvGradientsResult) -> Mapping[str, F
         ("dw, X correlated with dY", result.correlation_gradient),
     )
     patches = (
-        (f"w after {spec.steps} steps - w before", result.weight_change),
+        (f"w after {counted(spec.steps, 'step')} - w before", result.weight_change),
         (f"sum of {result.patches} weighted patches", result.patch_sum),
     )
     return {

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from experiments.catalog.dropout_linear.spec import DropoutLinearResult, DropoutLinearSpec
+from gpulab.words import counted
 
 
 def explain(spec: DropoutLinearSpec, result: DropoutLinearResult) -> list[str]:
@@ -24,8 +25,8 @@ def _about_the_solution(spec: DropoutLinearSpec, result: DropoutLinearResult) ->
         return [tax, f"No weights reach an expected training loss below {result.closed_form_train_loss:.6g}."]
     if flat := result.hessian_eigenvalues.count(0.0):
         singular = (
-            f"Without dropout X'X is singular ({flat} flat direction(s)): many weights fit equally well, and the "
-            "inverse in (X'X)^-1 X'y does not exist. The pseudo-inverse picks the weights of least Euclidean norm."
+            f"Without dropout X'X is singular ({counted(flat, 'flat direction')}): many weights fit equally well, and "
+            "the inverse in (X'X)^-1 X'y does not exist. The pseudo-inverse picks the weights of least Euclidean norm."
         )
         return [singular]
     return ["Without dropout X'X is regular: least squares has exactly one solution."]
@@ -40,13 +41,13 @@ def _about_sgd(spec: DropoutLinearSpec, result: DropoutLinearResult) -> list[str
     if left > 1e-3 and result.expected_weights:
         gaps = [mean - best for mean, best in zip(result.expected_weights, result.closed_form_weights, strict=True)]
         found.append(
-            f"The slowest direction has a time constant of {slowest:.4g} steps: after {spec.iterations} steps "
-            f"{left:.1%} of its error is left, for any batch size. On average that leaves the weights "
-            f"{_listed(gaps, '+.4f')} from the closed form."
+            f"The slowest direction has a time constant of {slowest:.4g} steps: after "
+            f"{counted(spec.iterations, 'step')} {left:.1%} of its error is left, for any batch size. "
+            f"On average that leaves the weights {_listed(gaps, '+.4f')} from the closed form."
         )
     if result.expected_weights and result.expected_weights_sd and spec.dropout > 0:
         found.append(
-            f"Over all draws of the masks the weights after {spec.iterations} steps have mean "
+            f"Over all draws of the masks the weights after {counted(spec.iterations, 'step')} have mean "
             f"{_listed(result.expected_weights, '.4f')} and standard deviation "
             f"{_listed(result.expected_weights_sd, '.2g')}. With a constant step they never settle; the scatter "
             "falls as 1/sqrt(batch_size)."

@@ -22,6 +22,7 @@ from experiments.catalog.dropout_linear.explanation import explain
 from experiments.catalog.dropout_linear.spec import Curve, DropoutLinearResult, DropoutLinearSpec
 from experiments.catalog.dropout_linear.theory import MAX_ENUMERATED_COLUMNS, Array, Problem
 from experiments.contract import Diverged, Run, Stopped
+from gpulab.words import counted
 
 ALL_RECORDED = 2000
 """Runs up to this many steps record each one; longer ones record about as many."""
@@ -86,7 +87,7 @@ def _batches(spec: DropoutLinearSpec, problem: Problem, run: Run) -> Iterator[Te
     X_ND, keep_D = torch.from_numpy(problem.X), torch.from_numpy(problem.keep)
     if spec.dropout == 0:
         # Copies of the same rows have the same mean gradient as the rows themselves.
-        run.progress(0.0, f"{spec.iterations} steps")
+        run.progress(0.0, counted(spec.iterations, "step"))
         yield from (X_ND[None] for _ in range(spec.iterations))
         return
     generator = torch.Generator().manual_seed(run.seed)

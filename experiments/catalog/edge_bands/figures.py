@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from experiments.catalog.edge_bands.data import Split, draw_images
 from experiments.catalog.edge_bands.spec import EdgeBandsResult, EdgeBandsSpec, ReplicaResult
+from gpulab.words import counted
 
 COLUMNS = 10
 MOST_KERNEL_ROWS = 6
@@ -140,7 +141,7 @@ def _lines(axis: Axes, epochs: list[int], series: np.ndarray) -> None:
 
 def _caption(spec: EdgeBandsSpec, replicas: int) -> str:
     parts = [spec.model.replace("_", " ").upper() if spec.model != "edge_frozen" else "frozen edge detectors"]
-    parts.append(f"{spec.images_per_class} images a class")
+    parts.append(f"{counted(spec.images_per_class, 'image')} a class")
     if spec.model != "mlp":
         parts.append(f"{spec.kernel_size} x {spec.kernel_size} kernels, {spec.pooling} pooling")
     parts += ["shifted domain"] * spec.domain_shift + ["shuffled pixels"] * spec.permute_pixels

@@ -9,6 +9,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from experiments.catalog.pooling_gradients.spec import Matrix, PoolingGradientsResult, PoolingGradientsSpec, Response
+from gpulab.words import counted
 
 COLORS = {"max": "#0072b2", "average": "#d55e00"}
 
@@ -34,10 +35,11 @@ def _gradients(spec: PoolingGradientsSpec, result: PoolingGradientsResult) -> Fi
 
 def _band(spec: PoolingGradientsSpec, result: PoolingGradientsResult) -> Figure:
     figure = Figure(figsize=(8, 3.1), layout="constrained")
+    layers = counted(spec.levels, "layer")
     panels = (
-        (f"band of {spec.band_width} row(s), noise {spec.noise_sd:g}", result.noisy_image),
-        (f"max pooling, {spec.levels} layer(s)", result.pooled_max),
-        (f"average pooling, {spec.levels} layer(s)", result.pooled_average),
+        (f"band of {counted(spec.band_width, 'row')}, noise {spec.noise_sd:g}", result.noisy_image),
+        (f"max pooling, {layers}", result.pooled_max),
+        (f"average pooling, {layers}", result.pooled_average),
     )
     low = min(float(np.min(values)) for _, values in panels)
     high = max(float(np.max(values)) for _, values in panels)
@@ -75,5 +77,6 @@ def _kept(spec: PoolingGradientsSpec, result: PoolingGradientsResult) -> Figure:
         axes.set(xlabel="pooling layers", ylabel=unit)
         axes.set_title(title, fontsize=10)
         axes.legend(fontsize=8)
-    figure.suptitle(f"What pooling keeps (band of {spec.band_width} row(s), {spec.images} noisy images)")
+    rows, images = counted(spec.band_width, "row"), counted(spec.images, "noisy image")
+    figure.suptitle(f"What pooling keeps (band of {rows}, {images})")
     return figure

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from experiments.catalog.study_report.drawing import shown_width
 from experiments.studies.findings import Verdict
 from experiments.studies.report import StudyReport, described, shown
+from gpulab.words import counted
 
 VERDICTS = {
     Verdict.AGREES: ("✓", "agrees"),
@@ -50,6 +51,7 @@ def _environment(*, escape: bool) -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    environment.filters["counted"] = counted
     environment.filters["shown"] = shown
     environment.filters["described"] = described
     environment.filters["cell"] = _markdown_cell

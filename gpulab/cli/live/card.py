@@ -3,19 +3,22 @@
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from textwrap import wrap
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
 from gpulab.cli.curves import braille_curve
-from gpulab.cli.tables import STATE_STYLES, ago, duration, printable
+from gpulab.cli.tables import STATE_STYLES, ago, duration, printable, roughly
 from gpulab.client.series import Metrics, floats
 from gpulab.schemas import JobRead, JobSummary, QueueRead, SeriesRead
 from gpulab.states import FINAL_STATES, STATE_WORDS, JobState, why_words
+from gpulab.words import counted
 
 WIDEST_CELLS = 100
 CURVE_LINES = 4
+MOST_FACT_LINES = 3
 EDGE_CELLS = 10
 """Room for the greatest and the least value beside a curve."""
 FRAME_CELLS = 4
@@ -47,7 +50,7 @@ def card(seen: Glance, width: int, height: int) -> RenderableType:
         ),
         _bar(fraction, style, inner),
     ]
-    rows += [Text(line) for line in _facts(seen)]
+    rows += [Text(line) for fact in _facts(seen) for line in wrap(fact, inner, max_lines=MOST_FACT_LINES)]
     if seen.trouble is not None:
         rows.append(Text(f"not answering: {printable(seen.trouble)}; trying again", style="bold red"))
     rows += _curves(seen.metrics, inner, height - len(rows) - FRAME_CELLS)
@@ -68,7 +71,10 @@ def _facts(seen: Glance) -> list[str]:
     facts = [why_words(job.cause, job.message)]
     if seen.queue is not None and seen.queue.position is not None:
         facts = [f"place {seen.queue.position}: {seen.queue.explanation}"]
-    facts.append(_when(job))
+    when = _when(job)
+    if seen.queue is not None and seen.queue.estimated_start_at is not None:
+        when += f", starts in about {roughly(seen.queue.estimated_start_at - datetime.now(UTC))}"
+    facts.append(when)
     return [printable(fact) for fact in facts if fact]
 
 
@@ -97,7 +103,7 @@ def _curves(metrics: Metrics | None, cells: int, lines: int) -> list[Text]:
         drawn = curve_lines(one, cells)
         if len(rows) + len(drawn) + (at + 1 < len(series)) > lines:
             left = len(series) - at
-            return [*rows, Text(f"and {left} metric{'s' * (left != 1)} more", style="dim")]
+            return [*rows, Text(f"and {counted(left, 'metric')} more", style="dim")]
         rows += [Text(line) for line in drawn]
     return rows
 

@@ -10,6 +10,7 @@ from gpulab.cli.live.overview import Overview
 from gpulab.cli.live.rows import NARROW_CELLS, RunningRows, clipped, spread, waiting_rows
 from gpulab.cli.tables import byte_size, duration, printable
 from gpulab.schemas import GpuRead, NodeRead
+from gpulab.words import counted
 
 MODEL_CELLS = 16
 FIXED_CELLS = 4 + 1 + MODEL_CELLS + 1 + 1 + 6 + 1 + 8 + 1 + 9 + 1 + 1 + 4 + 1 + 6 + 1 + 5
@@ -55,7 +56,7 @@ def _rank(node: NodeRead) -> tuple[bool, bool, str]:
 
 
 def _node_head(node: NodeRead, now: datetime) -> Text:
-    facts = [f"{len(node.gpus)} GPU{'s' * (len(node.gpus) != 1)}" if node.gpus else "no GPU"]
+    facts = [counted(len(node.gpus), "GPU") if node.gpus else "no GPU"]
     facts += [f"silent for {duration(now - node.heartbeat_at)}"] if node.state == "down" else []
     facts += [printable(node.reason)] if node.reason else []
     name = Text.assemble((printable(node.name), "bold"), "  ", (node.state, NODE_STYLES.get(node.state, "bold")))
@@ -94,7 +95,7 @@ def _gpu_wide(gpu: GpuRead, width: int) -> Iterator[Text]:
     memory, load = _bar_cells(width)
     yield Text.assemble(
         (f" {gpu.index:>3}", "bold"),
-        f" {printable(gpu.name)[:MODEL_CELLS]:<{MODEL_CELLS}} ",
+        f" {_model(gpu)[:MODEL_CELLS]:<{MODEL_CELLS}} ",
         _memory_bar(gpu, memory),
         f" {_gib(_used(gpu)):>6} {_gib(gpu.memory_reserved_bytes):>8} {byte_size(gpu.memory_total_bytes):>9} ",
         _load_bar(gpu, load),
@@ -108,7 +109,7 @@ def _gpu_narrow(gpu: GpuRead, width: int) -> Iterator[Text]:
     numbers = Text.assemble(f"{_power(gpu)} ", _temperature(gpu))
     memory = f" {_gib(_used(gpu))} of {byte_size(gpu.memory_total_bytes)}"
     load = f" {_percent(gpu)}"
-    name = Text.assemble((f"{gpu.index:>2} ", "bold"), printable(gpu.name))
+    name = Text.assemble((f"{gpu.index:>2} ", "bold"), _model(gpu))
     if width < NARROW_CELLS:
         yield spread(name, numbers, width)
         yield Text.assemble("   mem ", _memory_bar(gpu, max(width - 7 - len(memory), 4)), memory)
@@ -119,6 +120,11 @@ def _gpu_narrow(gpu: GpuRead, width: int) -> Iterator[Text]:
     yield spread(name, Text(kept).append_text(numbers), width)
     bars = (_memory_bar(gpu, free * 2 // 3), memory, "   use ", _load_bar(gpu, free - free * 2 // 3), f"{load:>5}")
     yield Text.assemble("   mem ", *bars)
+
+
+def _model(gpu: GpuRead) -> str:
+    """Without the maker: what tells models apart stands at the end."""
+    return printable(gpu.name).removeprefix("NVIDIA ")
 
 
 def _memory_bar(gpu: GpuRead, cells: int) -> Text:

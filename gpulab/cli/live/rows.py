@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from textwrap import wrap
 from uuid import UUID
 
 from rich.text import Text
@@ -15,6 +16,8 @@ WHOLE_ID_CELLS = 130
 """From this width on ids are shown whole; below, their end: the beginning is the same for jobs of one minute."""
 END_OF_ID = 8
 NARROW_CELLS = 60
+REASON_INDENT = " " * 4
+MOST_REASON_LINES = 3
 
 
 def clipped(line: Text, width: int) -> Text:
@@ -112,6 +115,7 @@ def _waiting_row(waiting: WaitingJob, now: datetime, width: int) -> Iterator[Tex
     )
     if width < NARROW_CELLS or len(left) + len(why) + len(right) + 4 > width:
         yield spread(left, right, width)
-        yield Text(f"      {why}", style="dim")
+        for line in wrap(why, max(width - len(REASON_INDENT), 10), max_lines=MOST_REASON_LINES, placeholder=" …"):
+            yield Text(REASON_INDENT + line, style="dim")
         return
     yield spread(left.append(f"  {why}", style="dim"), right, width)

@@ -159,6 +159,7 @@ class StubLab:
         self.nodes: list[dict[str, Any]] = [NODE]
         self.role = "student"
         self.places: dict[UUID, int] = {}
+        self.explanation = "All slots are taken."
         self.streams: deque[httpx.Response] = deque()
         self.faults: deque[Fault] = deque()
         self.requests: list[httpx.Request] = []
@@ -260,7 +261,7 @@ class StubLab:
                     "reason": "no_free_slot",
                     "would_help": ["wait a little"],
                 }
-                more = {"explanation": "All slots are taken.", "estimated_start_at": None}
+                more = {"explanation": self.explanation, "estimated_start_at": None}
                 return httpx.Response(200, json=body | more)
             case "GET", ["stream"]:
                 return self.streams.popleft()

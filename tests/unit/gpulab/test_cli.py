@@ -339,7 +339,7 @@ def test_no_token_is_made_where_its_file_would_overwrite_another(
 
 def test_nodes_show_what_was_not_measured_as_unknown(run: Callable[..., Ran]) -> None:
     out = run("nodes").out
-    assert "node-1  up, 1 of 2 slots, 1 GPUs" in out
+    assert "node-1  up, 1 of 2 slots, 1 GPU" in out
     assert re.search(r"Test GPU +1\.0 GiB of 8\.0 GiB +\? +7 %", out)
     assert json.loads(run("nodes", "--json").out)[0]["gpus"][0]["latest"]["device_used_bytes"] is None
 

@@ -29,7 +29,19 @@ def places(picture: ET.Element) -> list[list[tuple[float, float]]]:
 
 def test_curve_fills_its_picture_exactly() -> None:
     (line,) = places(curve([3.0, 1.0, 2.0]))
-    assert line == [(svg.LEFT, svg.TOP), (130.0, svg.BOTTOM), (svg.RIGHT, (svg.TOP + svg.BOTTOM) / 2)]
+    assert line == [
+        (svg.LEFT, svg.TOP),
+        ((svg.LEFT + svg.RIGHT) / 2, svg.BOTTOM),
+        (svg.RIGHT, (svg.TOP + svg.BOTTOM) / 2),
+    ]
+
+
+def test_words_of_a_picture_stand_beside_its_line() -> None:
+    picture = curve([3.0, 1.0, 2.0])
+    words = {text.text: (float(text.attrib["x"]), float(text.attrib["y"])) for text in picture.iter("text")}
+    assert [words["loss: 2"][1] < svg.TOP, words["3"][0] > svg.RIGHT, words["1"][0] > svg.RIGHT] == [True] * 3
+    assert words["step 0"][1] > svg.BOTTOM
+    assert words["2"] == (svg.RIGHT, words["step 0"][1]), "the last step ends where the line does"
 
 
 def test_curve_breaks_where_a_value_is_not_finite_and_says_so() -> None:
@@ -57,7 +69,7 @@ def test_card_escapes_names_of_metrics_and_says_how_many_are_left_out() -> None:
     card = job_card(make_job(state="running"), many)
     assert "<b>0" not in card
     assert card.count("<svg") == 12
-    assert "2 metrics more" in card
+    assert "2 more metrics" in card
 
 
 def study(**facts: Any) -> StudyRead:
@@ -97,6 +109,15 @@ def test_study_shows_its_table_its_sweep_and_its_pictures() -> None:
     assert ">1 ± 0.1</td>" in card
     assert 'aria-label="loss by dropout"' in card
     assert 'src="data:image/png;base64,UE5H" alt="a&amp;b"' in card
+
+
+def test_experiment_is_named_above_its_table_alone() -> None:
+    several = study().comparison
+    for cell in several:
+        cell.cell["experiment"] = "echo"
+    card = study_card(study(comparison=[cell.model_dump() for cell in several]))
+    assert "<b>echo</b>" in card
+    assert ">experiment</th>" not in card
 
 
 def test_card_looks_again_until_the_job_is_final(client: gpulab.Client, stub: StubLab) -> None:

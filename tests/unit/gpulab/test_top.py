@@ -82,6 +82,18 @@ def test_reason_that_does_not_fit_beside_its_job_has_the_next_line(stub: StubLab
     assert found[at + 1].strip() == "All slots are taken."
 
 
+def test_long_reason_goes_on_below_itself(stub: StubLab) -> None:
+    stub.add()
+    stub.explanation = "every GPU that could run it is taken"
+    assert [line.strip() for line in shown(stub, 30)][-2:] == ["every GPU that could run", "it is taken"]
+
+
+def test_model_stands_without_its_maker(stub: StubLab) -> None:
+    stub.nodes = [node("gpu-a", gpu(0, name="NVIDIA GeForce RTX 4090"))]
+    for width in (50, 80, 120):
+        assert any("0 GeForce RTX 4090" in line for line in shown(stub, width))
+
+
 def test_name_comes_before_the_experiment_as_the_end_is_cut_off(crowd: StubLab) -> None:
     assert any("first (train)" in line for line in shown(crowd, 120))
 

@@ -10,17 +10,19 @@ from rich.console import Console
 
 from gpulab.cli.live.card import Glance, card
 from gpulab.client import Metrics
-from gpulab.schemas import JobRead
+from gpulab.schemas import JobRead, QueueRead
 from tests.unit.gpulab.stub_lab import TOKEN, StubLab, make_job, series
 from tests.unit.gpulab.terminal import Terminal
 
 TWO_METRICS = [series("loss", [3.0, 1.0, 2.0]), series("rate", [1.0, 1.0])]
 
 
-def drawn(job: JobRead, *metrics: dict[str, object], width: int = 90, height: int = 30) -> list[str]:
+def drawn(
+    job: JobRead, *metrics: dict[str, object], width: int = 90, height: int = 30, queue: QueueRead | None = None
+) -> list[str]:
     found = Metrics.model_validate({"job_id": job.id, "series": metrics, "names": []})
     screen = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None, record=True)
-    screen.print(card(Glance(job, found), width, height))
+    screen.print(card(Glance(job, found, queue), width, height))
     lines = screen.export_text().splitlines()
     assert max(map(len, lines)) <= width
     assert len(lines) <= height
@@ -49,6 +51,15 @@ def test_card_has_state_progress_and_curves() -> None:
 
 def test_card_of_a_job_that_has_not_begun_claims_no_progress() -> None:
     assert drawn(make_job(state="leased"))[1].split() == ["starting"]
+
+
+def test_card_of_a_waiting_job_tells_the_whole_reason_and_when_it_may_start() -> None:
+    soon = (datetime.now(UTC) + timedelta(minutes=47, seconds=30)).isoformat()
+    place = {"state": "queued", "position": 1, "reason": "no_free_gpu", "would_help": [], "estimated_start_at": soon}
+    queue = QueueRead.model_validate({**place, "explanation": "every GPU is taken; it starts when a job ahead ends"})
+    lines = drawn(make_job(), width=44, queue=queue)
+    assert lines[3:5] == ["place 1: every GPU is taken; it starts", "when a job ahead ends"]
+    assert "starts in about 47 min" in " ".join(lines[5:7])
 
 
 @pytest.mark.parametrize(("width", "height"), [(24, 12), (40, 20), (100, 10)])

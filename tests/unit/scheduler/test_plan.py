@@ -50,7 +50,9 @@ def test_limit_of_running_jobs_counts_what_this_plan_starts() -> None:
     made = plan([job(1, person=limited), job(2, person=limited), job(3)], [node(slots=3)])
     assert placed(made) == [1, 3]
     assert reason(made, 2) == "limit_running"
-    assert "2 job(s)" in made.waits[UUID(int=2)].message
+    assert "may run 2 jobs at once" in made.waits[UUID(int=2)].message
+    limited.limits = Limits(running=1)
+    assert "may run 1 job at once" in plan([job(2, person=limited)], [node(slots=1)]).waits[UUID(int=2)].message
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,7 @@ def test_grid_of_ones_own_gets_its_comparison_table(finished: Finish, tmp_path: 
     page = (artifacts / "report.html").read_text()
     assert "dropout 0.5" in page
     assert "clean_loss" in page
+    assert " · 2 seeds" in page
     assert "<script>" not in page
     found = json.loads((artifacts / "findings.json").read_text())
     assert [row["fields"]["clean_loss"]["n"] for row in found["comparison"]] == [2, 2]

@@ -25,7 +25,7 @@ export function Audit() {
   const entries = query.data?.pages.flatMap((page) => page.items) ?? [];
   return (
     <Stack gap="sm">
-      <TextInput label="Who" placeholder="user:sam" value={words} onChange={(event) => setWords(event.currentTarget.value)} maw="20rem" />
+      <TextInput label="Who" placeholder="user:sam" value={words} onChange={(event) => setWords(event.currentTarget.value)} w={{ base: "100%", xs: "20rem" }} />
       <Answer query={query}>
         {() =>
           entries.length === 0 ? (
@@ -35,7 +35,7 @@ export function Audit() {
           ) : (
             <Card padding={0}>
               <Table.ScrollContainer minWidth={320}>
-                <Table verticalSpacing={5} horizontalSpacing="md">
+                <Table verticalSpacing={5} horizontalSpacing="sm">
                   <Table.Thead>
                     <Table.Tr>
                       <Table.Th>When</Table.Th>
@@ -48,7 +48,7 @@ export function Audit() {
                   <Table.Tbody>
                     {entries.map((entry) => (
                       <Table.Tr key={entry.id}>
-                        <Table.Td className="numbers">
+                        <Table.Td className="numbers" style={{ whiteSpace: "nowrap" }}>
                           <time dateTime={entry.at}>{fullTime(entry.at)}</time>
                         </Table.Td>
                         <Table.Td className="break">

@@ -33,7 +33,7 @@ export function People() {
   return (
     <Stack gap="sm">
       <Group justify="space-between" align="flex-end">
-        <TextInput label="Search" placeholder="Name or address" value={words} onChange={(event) => setWords(event.currentTarget.value)} />
+        <TextInput label="Search" placeholder="Name or address" value={words} onChange={(event) => setWords(event.currentTarget.value)} w={{ base: "100%", xs: "16rem" }} />
         <Group gap="xs">
           <ImportRoster />
           <LetIn />

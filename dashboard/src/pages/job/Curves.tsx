@@ -10,7 +10,7 @@ import { Chart } from "../../charts/Chart";
 import { CurveControls, useCurveSettings, type CurveSettings } from "../../charts/CurveControls";
 import { smoothed, type Curve } from "../../charts/series";
 import { Answer, Empty } from "../../components/Feedback";
-import { duration, number, words } from "../../format";
+import { counted, duration, number, words } from "../../format";
 import { FINAL } from "./states";
 
 /** Enough for a wide screen; a chart that is zoomed asks for everything. */
@@ -79,7 +79,7 @@ function MetricChart({ series, about, settings, onZoom }: MetricChartProps) {
       <Text size="xs" c="dimmed">
         {about?.description}
         {smoothing > 0 && ". The pale line is what was recorded"}
-        {strange > 0 && `. ${strange} points are not finite and leave a gap`}
+        {strange > 0 && `. Left out as not finite: ${counted(strange, "point")}`}
       </Text>
     </>
   );

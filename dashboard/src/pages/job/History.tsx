@@ -28,7 +28,7 @@ export function History({ job }: { job: JobRead }) {
                   )}
                   <Text size="xs" c="dimmed" className="numbers">
                     <time dateTime={event.at}>{fullTime(event.at)}</time>
-                    {passed !== null && `, ${duration(passed)} later`}, by {event.actor}
+                    {passed !== null && `, ${duration(passed)} later`}, by {event.actor.replace(/^(user|node):/, "")}
                     {event.attempt > 0 && `, attempt ${event.attempt}`}
                   </Text>
                 </Timeline.Item>

@@ -9,7 +9,7 @@ import { useMemo } from "react";
 import * as queries from "../../api/queries";
 import type { ArtifactRead, JobRead } from "../../api/schema";
 import { Answer } from "../../components/Feedback";
-import { bytes } from "../../format";
+import { bytes, counted } from "../../format";
 import { heldBy, parsedSnapshot, type Holder, type Segment, type Snapshot as State } from "./allocator";
 
 const NAMES: Record<string, string> = {
@@ -83,7 +83,7 @@ function HolderRow({ holder, most }: { holder: Holder; most: number }) {
         {bytes(holder.bytes)}
         <Text span size="xs" c="dimmed">
           {" "}
-          {holder.blocks === 1 ? "1 block" : `${holder.blocks} blocks`}
+          {counted(holder.blocks, "block")}
         </Text>
       </div>
       <div className="who">

@@ -9,6 +9,7 @@ import { api, data } from "../../api/client";
 import type { StudyRead } from "../../api/schema";
 import { Ask, Dialog } from "../../components/Dialog";
 import { useAction } from "../../components/useAction";
+import { counted } from "../../format";
 
 const MOST_SEEDS = 200;
 
@@ -20,7 +21,7 @@ export function AddSeeds({ study }: { study: StudyRead }) {
     () => data(api.POST("/v1/studies/{study_id}/seeds", { params: { path: { study_id: study.id } }, body: { seeds, fresh: false } })),
     (after) => {
       close();
-      return `${after.runs - study.runs} runs more.`;
+      return `${counted(after.runs - study.runs, "run")} more.`;
     },
     true,
   );
@@ -37,7 +38,7 @@ export function AddSeeds({ study }: { study: StudyRead }) {
           <Text size="sm" c="dimmed">
             {seeds.length === 0
               ? "At least one."
-              : `Seeds ${seeds.length > 6 ? `${seeds[0]} to ${seeds.at(-1)}` : seeds.join(", ")} for ${study.comparison.length} combinations: up to ${runs} runs more. What you have run already is taken over.`}
+              : `${seeds.length === 1 ? "Seed" : "Seeds"} ${seeds.length > 6 ? `${seeds[0]} to ${seeds.at(-1)}` : seeds.join(", ")} for ${counted(study.comparison.length, "combination")}: up to ${counted(runs, "run")} more. What you have run already is taken over.`}
           </Text>
         </Ask>
       </Dialog>

@@ -14,6 +14,7 @@ const SHOWN = 4;
 export function Comparison({ study }: { study: StudyRead }) {
   const fields = [...new Set(study.comparison.flatMap((cell) => Object.keys(cell.fields)))];
   const told = [...new Set(study.comparison.flatMap((cell) => Object.keys(cell.cell)))].filter((name) => name !== "experiment");
+  const several = new Set(study.comparison.map((cell) => cell.experiment)).size > 1;
   const [chosen, choose] = useState<string[] | null>(null);
   const shown = chosen ?? fields.slice(0, SHOWN);
   if (study.comparison.length === 0) {
@@ -38,37 +39,37 @@ export function Comparison({ study }: { study: StudyRead }) {
         Mean over the runs, ± half of Student&rsquo;s 95 % interval; below it least and greatest.
       </Text>
       <Card padding={0}>
-        <Table.ScrollContainer minWidth={300 + 110 * (told.length + shown.length)}>
+        <Table.ScrollContainer minWidth={280}>
           <Table verticalSpacing={6} horizontalSpacing="md" striped>
             <Table.Thead>
               <Table.Tr>
-                <Table.Th>Experiment</Table.Th>
+                {several && <Table.Th>Experiment</Table.Th>}
                 {told.map((name) => (
                   <Table.Th key={name}>{words(name)}</Table.Th>
                 ))}
-                <Table.Th>Runs</Table.Th>
                 {shown.map((name) => (
                   <Table.Th key={name}>{words(name)}</Table.Th>
                 ))}
+                <Table.Th>Runs</Table.Th>
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
               {study.comparison.map((cell, i) => (
                 <Table.Tr key={i}>
-                  <Table.Td>{cell.experiment}</Table.Td>
+                  {several && <Table.Td>{cell.experiment}</Table.Td>}
                   {told.map((name) => (
                     <Table.Td key={name} className="numbers">
                       {name in cell.cell ? value(cell.cell[name]) : NOTHING}
                     </Table.Td>
                   ))}
-                  <Table.Td>
-                    <Runs cell={cell} />
-                  </Table.Td>
                   {shown.map((name) => (
                     <Table.Td key={name} className="numbers" style={{ whiteSpace: "nowrap" }}>
                       <Statistic of={cell.fields[name]} />
                     </Table.Td>
                   ))}
+                  <Table.Td>
+                    <Runs cell={cell} />
+                  </Table.Td>
                 </Table.Tr>
               ))}
             </Table.Tbody>

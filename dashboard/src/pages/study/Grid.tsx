@@ -13,7 +13,7 @@ import { api, data } from "../../api/client";
 import * as queries from "../../api/queries";
 import type { ExperimentDetail, InvalidField, StudyCreate } from "../../api/schema";
 import { Answer, Empty, Failure } from "../../components/Feedback";
-import { words } from "../../format";
+import { counted, words } from "../../format";
 import { fieldOf, filled, propertiesOf } from "../submit/schema";
 import { SpecForm } from "../submit/SpecForm";
 import { asTyped, choicesOf, combinations, gridOf, type Axis, type Spec } from "./combining";
@@ -105,7 +105,7 @@ function GridForm({ experiment }: { experiment: ExperimentDetail }) {
         <Runs experiment={experiment} grid={grid} specs={specs} seeds={count} onProblem={setProblem} />
         {send.error !== null && <Failure error={send.error} />}
         <Button type="submit" size="md" leftSection={<Send size={18} aria-hidden />} loading={send.isPending} disabled={problem !== null || Object.keys(grid).length === 0}>
-          Start {(cells.length * count).toLocaleString()} {cells.length * count === 1 ? "run" : "runs"}
+          Start {counted(cells.length * count, "run")}
         </Button>
       </Stack>
     </form>

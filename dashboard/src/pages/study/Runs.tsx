@@ -7,7 +7,7 @@ import { useEffect, useState } from "react";
 
 import { dryRun, estimateOf } from "../../api/submitting";
 import type { EstimateRead, ExperimentDetail, InvalidField } from "../../api/schema";
-import { bytes, value, words } from "../../format";
+import { bytes, counted, value, words } from "../../format";
 import type { Spec } from "./combining";
 
 /** So many combinations are asked about; a larger grid is of the same kind. */
@@ -48,7 +48,7 @@ export function Runs({ experiment, grid, specs, seeds, onProblem }: RunsProps) {
           </Text>
           <Text size="xs" c="dimmed">
             {parts.length === 0 ? "no field differs yet" : parts.join(" × ")}
-            {`, ${seeds} ${seeds === 1 ? "seed" : "seeds"} each`}
+            {`, ${counted(seeds, "seed")} each`}
           </Text>
         </div>
         {problem !== null ? (

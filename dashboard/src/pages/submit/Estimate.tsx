@@ -4,7 +4,7 @@ import { Alert, Badge, Button, Card, Group, Skeleton, Stack, Text, Title } from 
 import { CircleCheck, CircleX, Scissors, type LucideIcon } from "lucide-react";
 
 import type { EstimateRead, GpuVerdict, PartsRead } from "../../api/schema";
-import { bytes, value, words } from "../../format";
+import { bytes, sentence, value, words } from "../../format";
 
 interface EstimateProps {
   estimate: EstimateRead | undefined;
@@ -47,7 +47,7 @@ export function Estimate({ estimate, stale, error, apply }: EstimateProps) {
           </Stack>
         ) : estimate.peak_device_bytes === null ? (
           <Text size="sm" c="dimmed">
-            {estimate.reason ?? "Nothing is predicted for this experiment."}
+            {sentence(estimate.reason ?? "nothing is predicted for this experiment")}
           </Text>
         ) : (
           <>

@@ -1,0 +1,6 @@
+"""Words for people, where a number decides about them."""
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 run`, `2 runs`, `1,000 more lines`."""
+    return f"{count:,} {thing}{'s' * (count != 1)}"
