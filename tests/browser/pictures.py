@@ -42,6 +42,7 @@ def _take(scene: Scene) -> None:
                 base_url=scene.url,
                 viewport={"width": width, "height": height},
                 color_scheme="dark" if theme == "dark" else "light",
+                is_mobile=device == "phone",
                 locale="en-GB",
             )
             context.request.post("/v1/session", data={"token": scene.token})
