@@ -53,11 +53,13 @@ def action_of(operation: str, methods: Collection[str]) -> str | None:
     return None if operation in UNTOLD or SAFE_METHODS.issuperset(methods) else ACTIONS[operation]
 
 
-async def record(request: Request, action: str, kind: str) -> None:
-    """Write the event of a request that was granted. `kind` is what a path's `name` names."""
+async def record(request: Request, action: str, kind: str, made: str | None) -> None:
+    """Write the event of a request that was granted. `kind` is what a path's `name` names, and what `made` is, the
+    address of something new.
+    """
     lab: Lab = request.app.state.lab
     principal: Principal = request.state.principal
-    target = _target(request.path_params, kind)
+    target = _target(request.path_params, kind, made)
     try:
         await lab.database.execute(audit.note(principal.origin, action, target))
     except psycopg.DatabaseError as error:
@@ -65,7 +67,7 @@ async def record(request: Request, action: str, kind: str) -> None:
         log.exception("audit.lost", action=action, target=target, actor=principal.actor, reason=str(error))
 
 
-def _target(parameters: dict[str, Any], kind: str) -> str | None:
+def _target(parameters: dict[str, Any], kind: str, made: str | None) -> str | None:
     for name, value in parameters.items():
         return f"{kind if name == 'name' else name.removesuffix('_id')}:{str(value)[:200]}"
-    return None
+    return made and f"{kind}:{made.rpartition('/')[2]}"

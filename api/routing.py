@@ -98,7 +98,7 @@ class LabRoute(APIRoute):
         async def recorded(request: Request) -> Response:
             response = await handler(request)
             if response.status_code < 400:
-                await auditing.record(request, action, kind)
+                await auditing.record(request, action, kind, response.headers.get("location"))
             return response
 
         return recorded

@@ -61,12 +61,15 @@ async def test_what_staff_does_to_jobs_and_nodes_leaves_an_event(
     await client.post("/v1/nodes/node-1/drain")
     await client.post("/v1/nodes/nowhere/drain")
     await client.post(f"/v1/jobs/{job_id}/share", json={"audience": "class"}, headers=sam.headers)
+    order = {"name": "Homework", "deadline": "2999-01-01T00:00:00Z", "experiments": ["dropout-linear"]}
+    homework = (await client.post("/v1/assignments", json=order)).json()["id"]
     found = await events(client)
 
     assert [(event["action"], event["actor"], event["target"]) for event in found] == [
         ("job.cancel_requested", "user:admin", f"job:{job_id}"),
         ("node.drained", "user:admin", "node:node-1"),
         ("job.shared", "user:sam", f"job:{job_id}"),
+        ("assignment.created", "user:admin", f"assignment:{homework}"),
     ]
     assert found[0]["request_id"] == request_id
 
