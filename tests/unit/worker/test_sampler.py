@@ -28,9 +28,9 @@ GPU = FakeGpu("GPU-1")
 NO_GPU = NvmlAbsent("no NVIDIA driver is installed")
 WAIT = "import sys; print('up', flush=True); sys.stdin.read()"
 WAIT_WITH_CHILD = (
-    "import subprocess, sys\n"
-    "child = subprocess.Popen([sys.executable, '-c', 'import sys; sys.stdin.read()'], stdin=subprocess.PIPE)\n"
-    "print(child.pid, flush=True); sys.stdin.read()\n"
+    "import subprocess, sys; pipe = subprocess.PIPE\n"
+    f"child = subprocess.Popen([sys.executable, '-c', {WAIT!r}], stdin=pipe, stdout=pipe)\n"
+    "child.stdout.readline(); print(child.pid, flush=True); sys.stdin.read()\n"
 )
 SPIN = (
     "import sys, threading\n"
