@@ -10,6 +10,8 @@ def wait_of(person: Person, started: int, *, uses_gpu: bool) -> Wait | None:
     """Why none of the person's jobs may start now; `started` are those of theirs that this plan starts."""
     limits = person.limits
     if limits.running is not None and person.running + started >= limits.running:
+        if limits.running == 0:
+            return Wait(SLUG_RUNNING, "its owner may run no job until staff raise that limit")
         most = counted(limits.running, "job")
         return Wait(SLUG_RUNNING, f"its owner may run {most} at once; it starts when one ends")
     if not uses_gpu:

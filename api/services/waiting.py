@@ -11,7 +11,7 @@ HELP = {
     "dataset_missing": ["staff adding the data set to a node, or another data set in the spec"],
     "no_gpu": ["asking for fewer GPUs: all of a job's GPUs are on one node"],
     "cannot_fit": ["asking for less GPU memory: a smaller batch or model, or a lower `gpu_memory_bytes`"],
-    "limit_running": ["the end of one of your running jobs; you may cancel one"],
+    "limit_running": ["the end of one of your running jobs, of which you may cancel one; or staff raising your limit"],
     "limit_gpu_hours": ["time: use counts only for a while; or staff raising your limit of GPU-hours"],
     "limit_gib_hours": ["time: use counts only for a while; or staff raising your limit of GiB-hours"],
     "estimating": ["nothing: the prediction takes seconds; or `gpu_memory_bytes`, with which it waits for none"],

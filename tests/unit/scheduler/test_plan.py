@@ -53,6 +53,8 @@ def test_limit_of_running_jobs_counts_what_this_plan_starts() -> None:
     assert "may run 2 jobs at once" in made.waits[UUID(int=2)].message
     limited.limits = Limits(running=1)
     assert "may run 1 job at once" in plan([job(2, person=limited)], [node(slots=1)]).waits[UUID(int=2)].message
+    limited.limits = Limits(running=0)
+    assert "until staff raise" in plan([job(2, person=limited)], [node(slots=1)]).waits[UUID(int=2)].message
 
 
 @pytest.mark.parametrize(
