@@ -69,6 +69,7 @@ class CachingAllocator:
         self._limit_bytes = limit_bytes
         self._next_address = 0
         self._free: dict[bool, list[tuple[int, int, Block]]] = {True: [], False: []}
+        """By size, then address, which no two blocks share: blocks themselves are never compared."""
         self._segments: dict[int, int] = {}
 
     def allocate(self, size_bytes: int) -> Block:
@@ -120,7 +121,7 @@ class CachingAllocator:
 
     def _best_fit(self, rounded: int, *, small: bool) -> Block | None:
         pool = self._free[small]
-        index = bisect_left(pool, (rounded, -1), key=lambda entry: entry[:2])
+        index = bisect_left(pool, (rounded, -1))
         return pool.pop(index)[2] if index < len(pool) else None
 
     def _new_segment(self, rounded: int, *, small: bool) -> Block:
@@ -155,8 +156,8 @@ class CachingAllocator:
         return left
 
     def _put_into_pool(self, block: Block) -> None:
-        insort(self._free[block.small], (block.size_bytes, block.address, block), key=lambda entry: entry[:2])
+        insort(self._free[block.small], (block.size_bytes, block.address, block))
 
     def _take_from_pool(self, block: Block) -> None:
         pool = self._free[block.small]
-        del pool[bisect_left(pool, (block.size_bytes, block.address), key=lambda entry: entry[:2])]
+        del pool[bisect_left(pool, (block.size_bytes, block.address))]

@@ -73,6 +73,29 @@ def _copy(operation: Any) -> Rule:
     return rule
 
 
+def _elementwise(operation: Any) -> Rule:
+    """An operation on two tensors of one kind; any other pair, which may broadcast or promote, takes the usual way."""
+
+    def rule(x: Any, y: Any, **options: Any) -> Any:
+        if isinstance(x, Tensor) and isinstance(y, Tensor) and _kind(x) == _kind(y) and x.is_meta:
+            return _like(x)
+        return operation(x, y, **options)
+
+    return rule
+
+
+def _kind(x: Tensor) -> tuple[Any, ...]:
+    return x.device, x.dtype, x.shape, x.stride()
+
+
+def _addmm(bias: Tensor, x: Tensor, y: Tensor, **options: Any) -> Tensor:
+    plain = bias.shape == y.shape[1:] and x.shape[1] == y.shape[0] and bias.dtype == x.dtype == y.dtype
+    if bias.device.type != "meta" or not plain:
+        result: Tensor = aten.addmm.default(bias, x, y, **options)
+        return result
+    return torch.empty((x.shape[0], y.shape[1]), dtype=x.dtype, device=x.device)
+
+
 def _foreach(operation: Any, *, in_place: bool) -> Rule:
     """An operation on a list of tensors; step counters on the CPU have values and are really computed."""
 
@@ -99,6 +122,9 @@ FAST: dict[Any, Rule] = {
     **{one: _foreach(one, in_place=False) for name in _FOREACH_NEW for one in _overloads(name)},
     aten.zeros_like.default: _copy(aten.zeros_like.default),
     aten.clone.default: _copy(aten.clone.default),
+    aten.add.Tensor: _elementwise(aten.add.Tensor),
+    aten.mul.Tensor: _elementwise(aten.mul.Tensor),
+    aten.addmm.default: _addmm,
     aten.native_batch_norm.default: _batch_norm,
     aten.native_batch_norm_backward.default: _batch_norm_backward,
     aten.native_layer_norm.default: _layer_norm,
@@ -108,6 +134,7 @@ FAST: dict[Any, Rule] = {
     aten.hardswish_backward.default: _like_second,
     aten.hardsigmoid_backward.default: _like_second,
     aten.silu_backward.default: _like_second,
+    aten.sigmoid_backward.default: _like_second,
     aten.gelu_backward.default: _like_second,
     aten.gelu.default: _like_first,
     aten.silu.default: _like_first,

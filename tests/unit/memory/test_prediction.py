@@ -135,9 +135,16 @@ def test_unknown_gpu_is_refused_by_name() -> None:
         estimate(small(), "T5")
 
 
-@pytest.mark.parametrize("model", ["mobilenet_v3_small", "resnet18", "convnext_tiny"])
+@pytest.mark.parametrize("model", ["mobilenet_v3_small", "resnet18", "convnext_tiny", "efficientnet_b0"])
 def test_quick_rules_give_what_torchs_own_shape_functions_give(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     workload = small(model=model, precision="bfloat16", optimizer="adamw", weight_decay=0.01)
+    quick = trace_steps(workload)
+    monkeypatch.setattr(tracer, "FAST", {})
+    assert trace_steps(workload) == quick
+
+
+def test_quick_rules_do_so_for_attention_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = small(model="vit_b_32", image_size=64, optimizer="sgd_momentum")
     quick = trace_steps(workload)
     monkeypatch.setattr(tracer, "FAST", {})
     assert trace_steps(workload) == quick
