@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from models.settings import SchedulerSettings
-from scheduler.loop import Scheduler
+from scheduler.loop import ASKS, Scheduler
 
 
 class Notices:
@@ -52,3 +52,10 @@ def test_submission_waits_for_the_end_of_the_rest_and_not_for_the_tick(scheduler
 
 def test_other_changes_do_not_wake(scheduler: Scheduler) -> None:
     assert awaited(scheduler, "leased", "running", rest_seconds=0.0, tick_seconds=0.2) >= 0.2
+
+
+def test_what_was_heard_is_told_whatever_woke_it(scheduler: Scheduler) -> None:
+    start = time.monotonic()
+    heard = scheduler._await_news(Notices("leased", "queued", "failed"), start + 30, start + 60)  # type: ignore[arg-type]
+    assert heard == {"leased", "queued", "failed"}
+    assert heard & ASKS == {"queued"}
