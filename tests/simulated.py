@@ -36,10 +36,7 @@ class SimulatedLab(Lab):
 
     def start_all(self, *, count: int = COUNT, gpus: int = GPUS, seconds: float) -> Self:
         """Bring up the lab with so many machines, whose jobs take so long."""
-        self.postgres.start()
-        self.redis.start()
-        self.call("migrations")
-        self.call("api.admin", "--token-file", str(self.folder / "admin.token"))
+        self.start_servers()
         self.spawn("scheduler", module=self._scheduler)
         self.spawn("api")
         numbers = {"--count": count, "--gpus": gpus, "--seconds": seconds, "--folder": self.folder / "nodes"}
