@@ -1,5 +1,6 @@
 """The command line: `gpulab COMMAND`. One module a group of commands; this one puts them together."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -10,6 +11,7 @@ import typer
 from gpulab.cli import (
     artifacts,
     classes,
+    ending,
     estimate,
     experiments,
     jobs,
@@ -22,13 +24,14 @@ from gpulab.cli import (
     users,
     watch,
 )
-from gpulab.cli.failures import USAGE_ERROR, BadInput, report, report_usage
+from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
 from gpulab.errors import GpulabError
 
 GROUPS = (
     submit.app,
     estimate.app,
     jobs.app,
+    ending.app,
     watch.app,
     logs.app,
     artifacts.app,
@@ -75,14 +78,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
     try:
-        return int(assemble()(given, prog_name="gpulab", standalone_mode=False) or 0)
+        code = int(assemble()(given, prog_name="gpulab", standalone_mode=False) or 0)
+        _flush()
     except USAGE_ERROR as error:
         return report_usage(error, as_json=as_json)
-    except GpulabError as error:
-        return report(error, as_json=as_json)
+    except typer.Abort:
+        return report(BadInput("nothing was done"), as_json=as_json)
+    except (GpulabError, OSError) as error:
+        return report(as_failure(error), as_json=as_json)
+    return code
+
+
+def _flush() -> None:
+    """Here, and not while the interpreter ends, where a full disk could only be a traceback."""
+    try:
+        sys.stdout.flush()
     except OSError as error:
-        # A folder that cannot be made, a full disk: the user's to mend, like a bad argument.
-        return report(BadInput(str(error)), as_json=as_json)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # A reader that has seen enough, such as `head`, is no failure.
+        if not isinstance(error, BrokenPipeError):
+            raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def _show_version(wanted: bool) -> None:

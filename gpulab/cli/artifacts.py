@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gpulab.cli.each import attempt
 from gpulab.cli.lab import JobId, Lab, lab_command, print_json
 
 if TYPE_CHECKING:
@@ -29,11 +30,13 @@ def get(
         _list(lab, artifacts)
         return
     sizes = {artifact.name: artifact.size_bytes for artifact in artifacts}
-    paths = [_fetch(lab, found, name, to, sizes.get(name)) for name in names or sizes]
+    outcomes = attempt(lab, names or sizes, lambda name: _fetch(lab, found, name, to, sizes.get(name)), str)
     if lab.as_json:
-        print_json({"job_id": str(found.id), "files": [str(path) for path in paths]})
-    elif not paths:
+        files = [str(path) for path in outcomes.done.values()]
+        print_json({"job_id": str(found.id), "files": files, "failed": list(outcomes.failed.values())})
+    elif not sizes:
         print("no artifacts")
+    outcomes.finish()
 
 
 def _fetch(lab: Lab, job: "Job", name: str, to: Path, size_bytes: int | None) -> Path:
@@ -46,9 +49,7 @@ def _fetch(lab: Lab, job: "Job", name: str, to: Path, size_bytes: int | None) ->
     # The bar is for eyes and goes to stderr; stdout gets the path, for scripts.
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(name, total=size_bytes)
-        path = job.download(name, to, on_progress=lambda done: progress.update(task, completed=done))
-    print(path)
-    return path
+        return job.download(name, to, on_progress=lambda done: progress.update(task, completed=done))
 
 
 def _list(lab: Lab, artifacts: "list[ArtifactRead]") -> None:

@@ -30,19 +30,39 @@ class BadInput(ConfigurationError):  # noqa: N818 - the name states what happene
 
 def report(error: GpulabError, *, as_json: bool) -> int:
     """Print the error and return the exit code it stands for."""
-    code = _code(error)
-    problem = {"problem": error.problem.model_dump(mode="json")} if isinstance(error, Refused) else {}
     hint = UNREACHABLE_HINT if isinstance(error, LabUnreachable) and not as_json else ""
-    _print(type(error).__name__, str(error) + hint, code, as_json=as_json, **problem)
-    return code
+    facts = described(error)
+    _print(facts, facts["message"] + hint, as_json=as_json)
+    return int(facts["exit_code"])
+
+
+def report_on(name: str, error: GpulabError, *, as_json: bool) -> dict[str, Any]:
+    """Print what went wrong with one thing of several; returns it as JSON."""
+    facts = {"id": name, **described(error)}
+    _print(facts, f"{name}: {facts['message']}", as_json=as_json)
+    return facts
+
+
+def described(error: GpulabError) -> dict[str, Any]:
+    """The error as JSON."""
+    problem = {"problem": error.problem.model_dump(mode="json")} if isinstance(error, Refused) else {}
+    return {"error": type(error).__name__, "message": str(error), "exit_code": int(_code(error)), **problem}
+
+
+def as_failure(error: GpulabError | OSError) -> GpulabError:
+    """A folder that cannot be made, a full disk: the user's to mend, like a bad argument."""
+    if isinstance(error, GpulabError):
+        return error
+    what = error.strerror or str(error)
+    return BadInput(what if error.filename is None else f"{what}: {str(error.filename)!r}")
 
 
 def report_usage(error: Exception, *, as_json: bool) -> int:
     """Print a complaint about arguments."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     context = getattr(error, "ctx", None)
-    hint = f" (see {context.command_path} --help)" if context else ""
-    _print("UsageError", " ".join(message.split()) + hint, ExitCode.USAGE, as_json=as_json)
+    text = " ".join(message.split()) + (f" (see {context.command_path} --help)" if context else "")
+    _print({"error": "UsageError", "message": text, "exit_code": int(ExitCode.USAGE)}, text, as_json=as_json)
     return ExitCode.USAGE
 
 
@@ -57,8 +77,5 @@ def _code(error: GpulabError) -> ExitCode:
     return ExitCode.REFUSED
 
 
-def _print(kind: str, message: str, code: int, *, as_json: bool, **more: Any) -> None:
-    if as_json:
-        print(json.dumps({"error": kind, "message": message, "exit_code": int(code), **more}), file=sys.stderr)
-    else:
-        print(f"gpulab: {message}", file=sys.stderr)
+def _print(facts: dict[str, Any], line: str, *, as_json: bool) -> None:
+    print(json.dumps(facts) if as_json else f"gpulab: {line}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`gpulab status`, `gpulab cancel`, `gpulab retry` and `gpulab queue`."""
+"""`gpulab status` and `gpulab queue`."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -41,29 +41,6 @@ def status(
         _print_list(summaries)
     else:
         print("no jobs")
-
-
-@lab_command(app)
-def cancel(
-    lab: Lab, jobs: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids of jobs; @last is your newest.")]
-) -> None:
-    """Ask the lab to end jobs; what they recorded is kept."""
-    asked = [lab.job(job).cancel() for job in jobs]
-    if lab.as_json:
-        print_json([job.data for job in asked])
-    else:
-        for job in asked:
-            print(f"{job.id}  {'cancelled' if job.is_final else 'asked to end'}")
-
-
-@lab_command(app)
-def retry(lab: Lab, job: JobId) -> None:
-    """Queue the same run again as a new job."""
-    again = lab.job(job).retry()
-    if lab.as_json:
-        print_json(again.data)
-    else:
-        print(f"{again.id}  {again.experiment} {STATE_WORDS[again.state]}")
 
 
 @lab_command(app)

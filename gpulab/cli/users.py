@@ -6,6 +6,7 @@ from uuid import UUID
 
 import typer
 
+from gpulab.cli.each import each
 from gpulab.cli.failures import BadInput
 from gpulab.cli.lab import Lab, lab_command, print_json
 
@@ -177,17 +178,16 @@ def revoke(
     lab: Lab, token: Annotated[list[str], typer.Argument(metavar="TOKEN...", help="Ids, from `gpulab tokens list`.")]
 ) -> None:
     """End tokens, and the sessions that they opened."""
+    each(lab, token, lambda text: _revoke(lab, text), lambda one: f"{one}  revoked", lambda one: {"id": str(one)})
+
+
+def _revoke(lab: Lab, text: str) -> UUID:
     try:
-        ids = [UUID(text) for text in token]
-    except ValueError as error:
-        raise BadInput(f"a token is named by its id, from `gpulab tokens list`: {error}") from None
-    for one in ids:
-        lab.client.people.revoke_token(one)
-    if lab.as_json:
-        print_json({"revoked": [str(one) for one in ids]})
-    else:
-        for one in ids:
-            print(f"{one}  revoked")
+        token_id = UUID(text)
+    except ValueError:
+        raise BadInput(f"{text!r} is not the id of a token; `gpulab tokens list` shows them") from None
+    lab.client.people.revoke_token(token_id)
+    return token_id
 
 
 def _show(lab: Lab, person: "UserRead", token: str | None = None) -> None:

@@ -3,9 +3,11 @@
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
+from gpulab.client.local_files import local_name, naming
 from gpulab.client.operations import Operations, job_path
 from gpulab.client.steps import (
     TRY_LATER,
@@ -20,7 +22,7 @@ from gpulab.client.steps import (
     accepted,
     retry_after_seconds,
 )
-from gpulab.errors import DownloadFailed, LabUnreachable
+from gpulab.errors import DownloadFailed, GpulabError, LabUnreachable
 from gpulab.schemas import ArtifactRead
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -33,26 +35,46 @@ def download(
     """Put the artifact `name` into `folder` and return its path. A half download is continued by the next call.
 
     Raises DownloadFailed when there is no such artifact, when its name is not a plain file name, or when the bytes
-    do not have the promised SHA-256.
+    do not have the promised SHA-256; and OSError, naming the file, when the disk is full or cannot be written.
     """
-    artifact = yield from _find(operations, job_id, name)
-    folder.mkdir(parents=True, exist_ok=True)
+    artifacts = yield from operations.artifacts(job_id)
+    artifact = _chosen(artifacts, job_id, name)
+    target = folder / local_name(name, (other.name for other in artifacts))
     part = folder / f".{name}.{artifact.sha256[:16]}.part"
     request = Request("GET", job_path(job_id, "artifacts", name))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with naming(target):
+            yield from _fetch(request, part, artifact, Backoff(operations.retry_seconds), on_progress or _unseen)
+            return part.replace(target)
+    except GpulabError:
+        raise
+    except OSError:
+        # A disk that is full or cannot be written gets its room back. What only broke off stays, to be continued.
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _unseen(_bytes: int) -> None:
+    pass
+
+
+def _fetch(
+    request: Request, part: Path, artifact: ArtifactRead, backoff: Backoff, progress: Callable[[int], object]
+) -> Steps[None]:
     resumed = part.exists()
-    progress = on_progress or (lambda _bytes: None)
-    yield from _fill(request, part, artifact.size_bytes, Backoff(operations.retry_seconds), progress)
+    yield from _fill(request, part, artifact.size_bytes, backoff, progress)
     if resumed and not _is_whole(part, artifact):
         part.unlink()
-        yield from _fill(request, part, artifact.size_bytes, Backoff(operations.retry_seconds), progress)
+        backoff.reset()
+        yield from _fill(request, part, artifact.size_bytes, backoff, progress)
     if not _is_whole(part, artifact):
         part.unlink()
-        raise DownloadFailed(f"{name}: the bytes received do not have the SHA-256 {artifact.sha256}")
-    return part.replace(folder / name)
+        raise DownloadFailed(f"{artifact.name}: the bytes received do not have the SHA-256 {artifact.sha256}")
 
 
-def _find(operations: Operations, job_id: UUID, name: str) -> Steps[ArtifactRead]:
-    artifacts = yield from operations.artifacts(job_id)
+def _chosen(artifacts: list[ArtifactRead], job_id: UUID, name: str) -> ArtifactRead:
     named = [artifact for artifact in artifacts if artifact.name == name]
     if not named:
         known = ", ".join(artifact.name for artifact in artifacts) or "none"

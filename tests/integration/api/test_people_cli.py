@@ -69,7 +69,7 @@ async def test_wrong_words_are_named(terminal: Terminal) -> None:
     assert "nobody is called 'eve'" in await terminal("users", "show", "eve", expected=2)
     assert "max_running" in await terminal("users", "change", "admin", "--running", "many", expected=2)
     assert "nothing to change" in await terminal("users", "change", "admin", expected=2)
-    assert "named by its id" in await terminal("tokens", "revoke", "laptop", expected=2)
+    assert "is not the id of a token" in await terminal("tokens", "revoke", "laptop", expected=2)
     assert "last admin" in await terminal("users", "disable", "admin", expected=3)
     assert "no assignment" in await terminal("assignments", "overview", "Homework", expected=2)
 

@@ -2,20 +2,41 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 import gpulab
+from gpulab.cli import main
 from gpulab.client import drivers
+from tests.unit.gpulab.command import Ran
 from tests.unit.gpulab.stub_lab import TOKEN, StubLab
 
 
 @pytest.fixture
 def stub() -> StubLab:
     return StubLab()
+
+
+@pytest.fixture
+def run(
+    stub: StubLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Ran]]:
+    """Runs one command line in an empty folder; returns its exit code and what it printed."""
+    with stub.serve() as url:
+        monkeypatch.setenv("GPULAB_URL", url)
+        monkeypatch.setenv("GPULAB_TOKEN", TOKEN)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.chdir(tmp_path)
+
+        def command(*arguments: object) -> Ran:
+            code = main([str(argument) for argument in arguments])
+            return Ran(code, *capsys.readouterr())
+
+        yield command
 
 
 @pytest.fixture

@@ -208,6 +208,12 @@ class StubLab:
     def _list(self, request: httpx.Request) -> httpx.Response:
         query = request.url.params
         wanted = [job for job in self.jobs.values() if job.state in (query.get_list("state") or [job.state])]
+        wanted = [
+            job
+            for job in wanted
+            if query.get("tag", "") in ("", *job.tags) and query.get("owner", job.owner) == job.owner
+        ]
+        wanted = [job for job in wanted if query.get("study", str(job.study_id)) == str(job.study_id)]
         newest = [JobSummary.model_validate(job.model_dump()) for job in reversed(wanted)]
         start = int(query.get("cursor", 0))
         end = start + min(self.page_size, int(query["limit"]))
@@ -265,6 +271,8 @@ class StubLab:
                 return httpx.Response(200, json=body | more)
             case "GET", ["stream"]:
                 return self.streams.popleft()
+            case "POST", ["cancel"] if job.state in {"succeeded", "failed", "cancelled"}:
+                return problem(409, "job-is-final", f"the job is {job.state} already")
             case "POST", ["cancel"]:
                 return _whole(self.change(job.id, state="cancelled"), 202)
             case "POST", ["retry"]:

@@ -2,41 +2,17 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 from uuid import uuid4
 
 import pytest
 
-from gpulab.cli import assemble, main
+from gpulab.cli import assemble
 from gpulab.cli.live.card import curve_lines
 from gpulab.schemas import SeriesRead
-from tests.unit.gpulab.stub_lab import TOKEN, StubLab, json_lines, problem, series
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(
-    stub: StubLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Ran]]:
-    """Runs one command line in an empty folder; returns its exit code and what it printed."""
-    with stub.serve() as url:
-        monkeypatch.setenv("GPULAB_URL", url)
-        monkeypatch.setenv("GPULAB_TOKEN", TOKEN)
-        monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.chdir(tmp_path)
-
-        def command(*arguments: object) -> Ran:
-            code = main([str(argument) for argument in arguments])
-            return Ran(code, *capsys.readouterr())
-
-        yield command
+from tests.unit.gpulab.command import Ran
+from tests.unit.gpulab.stub_lab import StubLab, json_lines, problem, series
 
 
 def sent(stub: StubLab) -> dict[str, object]:
