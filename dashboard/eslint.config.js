@@ -17,6 +17,14 @@ export default defineConfig(globalIgnores(["dist", "src/api/schema.d.ts"]), {
     // The compiler takes every index for a gap (noUncheckedIndexedAccess); "!" stands where none can be.
     "@typescript-eslint/no-non-null-assertion": "off",
     "@typescript-eslint/no-unused-vars": ["error", { ignoreRestSiblings: true }],
+    // A browser may name no language at all; what is chosen then stands in one place.
+    "no-restricted-syntax": [
+      "error",
+      ...[
+        "CallExpression[callee.property.name=/^(toLocale(Date|Time)?String|localeCompare)$/]:not([arguments.0.name='LOCALE'])",
+        "NewExpression[callee.object.name='Intl']:not([arguments.0.name='LOCALE'])",
+      ].map((selector) => ({ selector, message: "Use a formatter of src/format.ts." })),
+    ],
     "@typescript-eslint/only-throw-error": ["error", { allow: [{ from: "package", package: "@tanstack/router-core", name: "Redirect" }] }],
   },
 });

@@ -1,5 +1,7 @@
 /** Numbers, sizes and times as people read them, in the reader's language and zone. */
 
+import { LOCALE } from "./locale";
+
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -12,22 +14,29 @@ export function bytes(value: number | null | undefined): string {
   const power = value < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.abs(value)) / 10));
   const scaled = value / 2 ** (10 * power);
   const digits = power === 0 || scaled >= 100 ? 0 : 1;
-  return `${scaled.toLocaleString(undefined, { maximumFractionDigits: digits })} ${UNITS[power]}`;
+  return `${scaled.toLocaleString(LOCALE, { maximumFractionDigits: digits })} ${UNITS[power]}`;
+}
+
+export function integer(value: number | bigint): string {
+  return value.toLocaleString(LOCALE);
 }
 
 export function number(value: number | null | undefined, significant = 4): string {
   if (value === null || value === undefined) return NOTHING;
   if (!Number.isFinite(value)) return String(value);
-  if (Number.isInteger(value) && Math.abs(value) < 1e12) return value.toLocaleString();
+  if (Number.isInteger(value) && Math.abs(value) < 1e12) return integer(value);
   const size = Math.abs(value);
   if (size < 1e-3 || size >= 1e9) return value.toExponential(significant - 1).replace("e+", "e");
-  return value.toLocaleString(undefined, { maximumSignificantDigits: significant });
+  return value.toLocaleString(LOCALE, { maximumSignificantDigits: significant });
 }
 
 /** `1 run`, `2 runs`, `1,000 runs`. */
 export function counted(count: number, thing: string): string {
-  return `${count.toLocaleString()} ${thing}${count === 1 ? "" : "s"}`;
+  return `${integer(count)} ${thing}${count === 1 ? "" : "s"}`;
 }
+
+/** The order in which people look for names. */
+export const byName = new Intl.Collator(LOCALE).compare;
 
 export function percent(value: number | null | undefined): string {
   return value === null || value === undefined ? NOTHING : `${Math.round(value)} %`;
@@ -48,7 +57,7 @@ function pair(seconds: number, large: number, largeName: string, small: number, 
   return `${Math.floor(seconds / large)} ${largeName}` + (rest > 0 ? ` ${rest} ${smallName}` : "");
 }
 
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+const relative = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
 
 export function ago(moment: string | Date, now: number): string {
   const seconds = (new Date(moment).getTime() - now) / 1000;
@@ -60,10 +69,18 @@ export function ago(moment: string | Date, now: number): string {
   return relative.format(Math.round(seconds / DAY), "day");
 }
 
-const exact = new Intl.DateTimeFormat(undefined, {
+const exact = new Intl.DateTimeFormat(LOCALE, {
   dateStyle: "medium",
   timeStyle: "long",
 });
+
+const day = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short" });
+const dayAndMinute = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+/** A date in short, with its time where that matters. */
+export function shortTime(moment: Date, withTime: boolean): string {
+  return (withTime ? dayAndMinute : day).format(moment);
+}
 
 export function fullTime(moment: string | Date): string {
   return exact.format(new Date(moment));

@@ -1,3 +1,4 @@
+import "./locale";
 import "@mantine/core/styles.css";
 import "@mantine/notifications/styles.css";
 import "./main.css";

@@ -113,9 +113,13 @@ def with_lab(body: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+ESCAPED = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+"""JSON may carry these as they are, but a terminal may take them for codes."""
+
+
 def print_json(value: "BaseModel | Iterable[BaseModel] | dict[str, Any]") -> None:
     """One JSON document on stdout."""
-    print(json.dumps(_plain(value), ensure_ascii=False), flush=True)
+    print(json.dumps(_plain(value), ensure_ascii=False).translate(ESCAPED), flush=True)
 
 
 def _plain(value: Any) -> Any:

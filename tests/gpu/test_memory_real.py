@@ -51,12 +51,13 @@ def test_largest_batch_is_confirmed_by_real_steps_within_its_cap(tmp_path: Path)
 
 
 def test_out_of_memory_under_a_cap_is_explained(tmp_path: Path) -> None:
+    # The model, its gradients to come and 16 pictures leave room for the first layers' activations, not for all.
     cap = 256 * MIB
     torch.cuda.set_per_process_memory_fraction(cap / torch.cuda.get_device_properties(0).total_memory)
     spec = MaxBatchSpec(image_size=224)
     try:
         with pytest.raises(torch.OutOfMemoryError) as caught:
-            max_batch._peaks_of_steps(workload_of_batch(spec).model_copy(update={"batch_size": 64}), "cuda")
+            max_batch._peaks_of_steps(workload_of_batch(spec).model_copy(update={"batch_size": 16}), "cuda")
         found = postmortem.explain(caught.value, EXPERIMENT, ModelMemorySpec(), phase=None, reserved_for_run=cap)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

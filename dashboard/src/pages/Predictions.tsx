@@ -10,7 +10,7 @@ import { Chart } from "../charts/Chart";
 import type { Curve } from "../charts/series";
 import { Answer, Empty } from "../components/Feedback";
 import { AnchorLink } from "../components/Links";
-import { NOTHING, number } from "../format";
+import { NOTHING, number, shortTime } from "../format";
 
 export function Predictions() {
   const query = useQuery({ ...queries.accuracy, refetchInterval: 30_000 });
@@ -46,8 +46,6 @@ export function Predictions() {
   );
 }
 
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const minute = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const DAY_SECONDS = 86_400;
 
 function OverTime({ rows }: { rows: AccuracyRow[] }) {
@@ -67,7 +65,7 @@ function OverTime({ rows }: { rows: AccuracyRow[] }) {
         title="Error of the predicted peak, % of it"
         curves={curves}
         xLabel="time"
-        formatX={(x) => (long ? day : minute).format(new Date(1000 * x))}
+        formatX={(x) => shortTime(new Date(1000 * x), !long)}
         formatY={(y) => `${number(y, 3)} %`}
         height={300}
       />

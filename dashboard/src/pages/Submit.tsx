@@ -14,6 +14,7 @@ import * as queries from "../api/queries";
 import { dryRun, estimateOf, submit, type Order } from "../api/submitting";
 import type { ExperimentDetail, JobRead } from "../api/schema";
 import { Answer, Empty, Failure } from "../components/Feedback";
+import { integer } from "../format";
 import { Estimate } from "./submit/Estimate";
 import { filled } from "./submit/schema";
 import { SpecForm } from "./submit/SpecForm";
@@ -116,7 +117,7 @@ function Order({ experiment, again, change: edit }: { experiment: ExperimentDeta
             />
             <NumberInput
               label="Time limit (s)"
-              description={`Usually ${experiment.default_time_limit_seconds.toLocaleString()}`}
+              description={`Usually ${integer(experiment.default_time_limit_seconds)}`}
               min={1}
               allowDecimal={false}
               value={around.time_limit_seconds ?? ""}

@@ -243,6 +243,14 @@ def test_logs_are_printed_as_they_are(run: Callable[..., Ran], stub: StubLab) ->
     assert json_lines(run("logs", "-f", "@last", "--json").out) == [{"text": stub.log}]
 
 
+def test_json_carries_no_code_that_a_terminal_takes(run: Callable[..., Ran], stub: StubLab) -> None:
+    job = stub.add(state="succeeded")
+    stub.log = "\x1b]52;c;aGk=\x07 \x9d0;title\x9c"
+    out = run("logs", job.id, "--json").out
+    assert out.strip().isprintable()
+    assert json_lines(out) == [{"text": stub.log}]
+
+
 def test_cancel_takes_several_jobs(run: Callable[..., Ran], stub: StubLab) -> None:
     ids = [str(stub.add().id) for _ in range(2)]
     assert run("cancel", *ids).out == f"{ids[0]}  cancelled\n{ids[1]}  cancelled\n"

@@ -8,7 +8,7 @@ import { useState } from "react";
 import * as queries from "../../api/queries";
 import type { ArtifactRead, JobRead } from "../../api/schema";
 import { Answer, Empty, Failure, Waiting } from "../../components/Feedback";
-import { bytes } from "../../format";
+import { byName, bytes, integer } from "../../format";
 import { FINAL } from "./states";
 
 const MOST_PREVIEWED_BYTES = 2 * 2 ** 20;
@@ -27,7 +27,7 @@ export function Files({ job }: { job: JobRead }) {
           </Card>
         ) : (
           <SimpleGrid cols={{ base: 1, md: 2 }}>
-            {[...items].sort((a, b) => Number(picture(b)) - Number(picture(a)) || a.name.localeCompare(b.name)).map((artifact) => (
+            {[...items].sort((a, b) => Number(picture(b)) - Number(picture(a)) || byName(a.name, b.name)).map((artifact) => (
               <FileCard key={artifact.name} job={job} artifact={artifact} />
             ))}
           </SimpleGrid>
@@ -103,7 +103,7 @@ function Words({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
       </Code>
       {text.length > SHOWN_CHARACTERS && (
         <Text size="xs" c="dimmed">
-          The beginning. Save the file to see all {text.length.toLocaleString()} characters.
+          The beginning. Save the file to see all {integer(text.length)} characters.
         </Text>
       )}
     </>

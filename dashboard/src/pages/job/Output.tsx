@@ -3,17 +3,20 @@
 import { Button, Checkbox, Group, Stack, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { ArrowDownToLine, Download } from "lucide-react";
-import { useLayoutEffect, useMemo, useRef, useState } from "react";
+import { Fragment, useLayoutEffect, useMemo, useRef, useState } from "react";
 
 import { api, data } from "../../api/client";
 import type { JobRead } from "../../api/schema";
 import { saveAs } from "../../charts/series";
 import { Answer, Empty } from "../../components/Feedback";
-import { bytes } from "../../format";
+import { bytes, integer } from "../../format";
 import { FINAL } from "./states";
+import { shownLines } from "./terminal";
 
 const PIECE = 2 ** 18;
 const FIRST = -(2 ** 16);
+/** A longer line is cut: laying it out would hold up the page. */
+const MAX_SHOWN_CHARACTERS = 2000;
 
 function read(id: string, offset: number, signal?: AbortSignal) {
   return data(api.GET("/v1/jobs/{job_id}/logs", { params: { path: { job_id: id }, query: { offset, limit: PIECE } }, signal }));
@@ -45,18 +48,18 @@ export function Output({ job }: { job: JobRead }) {
   const [following, setFollowing] = useState(true);
   const query = useOutput(job, whole);
   const place = useRef<HTMLPreElement>(null);
-  const text = useMemo(() => cleaned(query.data?.pages.map((page) => page.text).join("") ?? ""), [query.data]);
+  const lines = useMemo(() => shownLines(query.data?.pages ?? []), [query.data]);
   const start = query.data?.pages[0]?.offset ?? 0;
 
   useLayoutEffect(() => {
     const log = place.current;
     if (following && log !== null) log.scrollTop = log.scrollHeight;
-  }, [text, following]);
+  }, [lines, following]);
 
   return (
     <Answer query={query}>
       {({ pages }) =>
-        text === "" ? (
+        lines.length === 0 ? (
           <Empty title={FINAL.has(job.state) && pages.at(-1)?.complete ? "The run printed nothing" : "Nothing is printed yet"} />
         ) : (
           <Stack gap="xs">
@@ -89,7 +92,7 @@ export function Output({ job }: { job: JobRead }) {
                   size="compact-sm"
                   variant="default"
                   leftSection={<Download size={15} aria-hidden />}
-                  onClick={() => saveAs(`${job.experiment}-${job.id.slice(-8)}.log`, new Blob([text], { type: "text/plain" }))}
+                  onClick={() => saveAs(`${job.experiment}-${job.id.slice(-8)}.log`, new Blob([`${lines.join("\n")}\n`], { type: "text/plain" }))}
                 >
                   Save
                 </Button>
@@ -106,7 +109,7 @@ export function Output({ job }: { job: JobRead }) {
                 setFollowing(scrollHeight - scrollTop - clientHeight < 24);
               }}
             >
-              {text}
+              <Lines lines={lines} />
             </pre>
           </Stack>
         )
@@ -115,8 +118,35 @@ export function Output({ job }: { job: JobRead }) {
   );
 }
 
-/** Of a line that a progress bar wrote over and over, the last; and no terminal colours. */
-function cleaned(text: string): string {
-  const plain = text.replaceAll(/\u001b\[[0-9;]*[A-Za-z]/g, "");
-  return plain.includes("\r") ? plain.replaceAll(/[^\n]*\r(?!\n)(?=[^\n])/g, "") : plain;
+/** Lines as text; each one that is too long is an element of its own, with a way to see all of it. */
+function Lines({ lines }: { lines: readonly string[] }) {
+  const groups: (string | { line: string; at: number })[] = [];
+  let start = 0;
+  lines.forEach((line, at) => {
+    if (line.length <= MAX_SHOWN_CHARACTERS) return;
+    groups.push(joined(lines.slice(start, at)), { line, at });
+    start = at + 1;
+  });
+  groups.push(joined(lines.slice(start)));
+  return groups.map((group, index) =>
+    typeof group === "string" ? <Fragment key={index}>{group}</Fragment> : <LongLine key={`line ${group.at}`} line={group.line} />,
+  );
+}
+
+function joined(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+function LongLine({ line }: { line: string }) {
+  const [whole, setWhole] = useState(false);
+  if (whole) return `${line}\n`;
+  return (
+    <>
+      {line.slice(0, MAX_SHOWN_CHARACTERS)}{" "}
+      <Button size="compact-xs" variant="default" onClick={() => setWhole(true)}>
+        Show whole line ({integer(line.length)} characters)
+      </Button>
+      {"\n"}
+    </>
+  );
 }

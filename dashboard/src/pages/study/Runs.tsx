@@ -7,7 +7,7 @@ import { useEffect, useState } from "react";
 
 import { dryRun, estimateOf } from "../../api/submitting";
 import type { EstimateRead, ExperimentDetail, InvalidField } from "../../api/schema";
-import { bytes, counted, value, words } from "../../format";
+import { bytes, counted, integer, value, words } from "../../format";
 import type { Spec } from "./combining";
 
 /** So many combinations are asked about; a larger grid is of the same kind. */
@@ -44,7 +44,7 @@ export function Runs({ experiment, grid, specs, seeds, onProblem }: RunsProps) {
       <Stack gap="sm" aria-live="polite">
         <div>
           <Text fz="1.5rem" fw={650} lh={1.2} className="numbers">
-            {(specs.length * seeds).toLocaleString()}
+            {integer(specs.length * seeds)}
           </Text>
           <Text size="xs" c="dimmed">
             {parts.length === 0 ? "no field differs yet" : parts.join(" × ")}

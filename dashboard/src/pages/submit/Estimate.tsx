@@ -4,7 +4,7 @@ import { Alert, Badge, Button, Card, Group, Skeleton, Stack, Text, Title } from 
 import { CircleCheck, CircleX, Scissors, type LucideIcon } from "lucide-react";
 
 import type { EstimateRead, GpuVerdict, PartsRead } from "../../api/schema";
-import { bytes, sentence, value, words } from "../../format";
+import { bytes, integer, sentence, value, words } from "../../format";
 
 interface EstimateProps {
   estimate: EstimateRead | undefined;
@@ -126,7 +126,7 @@ function Verdict({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"
       </Group>
       {gpu.verdict === "fits" && gpu.max_batch_size !== null && (
         <Text size="xs" c="dimmed" className="numbers">
-          up to batch {gpu.max_batch_size.toLocaleString()}
+          up to batch {integer(gpu.max_batch_size)}
         </Text>
       )}
       {gpu.constants && (
