@@ -15,12 +15,13 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
+from api import openid_claims
+from api.openid_claims import Statement
 from api.problems import OpenIdNotConfigured, OpenIdRefused, OpenIdUnavailable
 from models.settings import ApiSettings
 
 VISIT_SECONDS = 600
 TIMEOUT_SECONDS = 10.0
-SCOPE = "openid email profile"
 SIGNED_WITH = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 """What an ID token may be signed with: never `none`, and nothing whose key we would share."""
 ALGORITHM = "HS256"
@@ -33,6 +34,8 @@ class OpenId:
         self.issuer = settings.openid_issuer
         self._client_id = settings.openid_client_id
         self._secret = settings.openid_client_secret
+        self.instructors = openid_claims.listed(settings.openid_instructors)
+        self._role_claim = settings.openid_role_claim
         self._app: Any = None
         if self.issuer and self._client_id and self._secret is not None:
             self._key = OctKey.import_key(self._secret.get_secret_value().encode())
@@ -41,7 +44,11 @@ class OpenId:
                 client_id=self._client_id,
                 client_secret=self._secret.get_secret_value(),
                 server_metadata_url=f"{self.issuer.rstrip('/')}/.well-known/openid-configuration",
-                client_kwargs={"scope": SCOPE, "code_challenge_method": "S256", "timeout": TIMEOUT_SECONDS},
+                client_kwargs={
+                    "scope": scopes(settings),
+                    "code_challenge_method": "S256",
+                    "timeout": TIMEOUT_SECONDS,
+                },
             )
 
     @property
@@ -59,8 +66,8 @@ class OpenId:
         claims = {**visit, "callback": callback, "then": then, "exp": int(time.time()) + VISIT_SECONDS}
         return made["url"], jwt.encode({"alg": ALGORITHM}, claims, self._key)
 
-    async def finish(self, visit: str | None, state: str, code: str) -> tuple[dict[str, Any], str]:
-        """The person's claims, proved by the provider, and where the browser wanted to go.
+    async def finish(self, visit: str | None, state: str, code: str) -> tuple[Statement, str]:
+        """What the provider says of the person, and where the browser wanted to go.
 
         Raises `OpenIdNotConfigured`, `OpenIdUnavailable`, `OpenIdRefused`.
         """
@@ -77,15 +84,24 @@ class OpenId:
             claims = await app.parse_id_token(token, nonce=begun["nonce"], claims_options=checks)
             if claims is None:
                 raise OpenIdRefused("the provider sent no ID token")
-            if "email" not in claims and "userinfo_endpoint" in app.server_metadata:
-                more = await app.userinfo(token=token)
-                # Only what is said of the same person counts.
-                claims = {**more, **claims} if more.get("sub") == claims["sub"] else claims
         except (OAuthError, JoseError, ValueError, KeyError) as error:
             raise OpenIdRefused(f"the provider's answer cannot be accepted ({type(error).__name__})") from error
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, RuntimeError) as error:
             raise OpenIdUnavailable(f"the provider does not answer ({type(error).__name__})") from error
-        return dict(claims), begun["then"]
+        if openid_claims.is_complete(claims, self._role_claim) or "userinfo_endpoint" not in app.server_metadata:
+            return Statement(dict(claims)), begun["then"]
+        return await self._with_userinfo(app, token, dict(claims)), begun["then"]
+
+    async def _with_userinfo(self, app: Any, token: Any, id_token: dict[str, Any]) -> Statement:
+        """Many providers keep groups, or everything beside the subject, for userinfo. The sign-in does without it."""
+        try:
+            userinfo = dict(await app.userinfo(token=token))
+        except (OAuthError, httpx2.HTTPError, ValueError, TypeError) as error:
+            return Statement(id_token, userinfo_failure=f"userinfo gave no answer ({type(error).__name__})")
+        # Only what is said of the same person counts (OpenID Connect Core 1.0, section 5.3.2).
+        if userinfo.get("sub") != id_token["sub"]:
+            return Statement(id_token, userinfo_failure="userinfo answered about another subject")
+        return Statement(id_token, userinfo)
 
     def _opened(self, visit: str | None) -> dict[str, Any]:
         if not visit:
@@ -109,3 +125,9 @@ class OpenId:
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
         metadata["id_token_signing_alg_values_supported"] = [name for name in offered if name in SIGNED_WITH]
         return self._app
+
+
+def scopes(settings: ApiSettings) -> str:
+    """What the lab asks the provider for; without `openid` there would be no ID token."""
+    wanted = settings.openid_scopes.replace(",", " ").split()
+    return " ".join(dict.fromkeys(["openid", *wanted]))

@@ -71,10 +71,14 @@ class ApiSettings(Settings):
     """Of the university's OpenID Connect provider; with client id and secret, browsers may sign in through it."""
     openid_client_id: str | None = None
     openid_client_secret: SecretStr | None = None
+    openid_scopes: str = "openid email profile"
+    """What the lab asks the provider for, separated by blanks; some send groups for a scope of their own alone."""
+    openid_email_verified_optional: bool = False
+    """Whether an address counts for students though the provider never says that it verified one."""
     openid_domains: str = ""
     """Of e-mail addresses whose owners are let in as students, separated by commas; others must be known."""
     openid_role_claim: str = ""
-    """The claim that tells instructors."""
+    """The claim that tells instructors, by its name or its path: `groups`, `realm_access.roles`."""
     openid_instructors: str = ""
     """Values of it, separated by commas."""
 

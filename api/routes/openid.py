@@ -72,8 +72,8 @@ async def finish_openid(
     """Where the provider sends the browser back to: opens a session and goes on."""
     if error is not None or not code or not state:
         raise OpenIdRefused(f"the provider refused: {(error or 'it sent no code')[:200]}")
-    claims, then = await lab.openid.finish(request.cookies.get(VISIT_COOKIE), state, code)
-    principal = await openid.principal_of(lab, request, claims)
+    statement, then = await lab.openid.finish(request.cookies.get(VISIT_COOKIE), state, code)
+    principal = await openid.principal_of(lab, request, statement)
     _, secret, ends = await sessions.open_session(lab, principal, how="openid")
     response = Response(status_code=303, headers={"Location": then})
     sessions.set_cookies(request, response, secret, ends)

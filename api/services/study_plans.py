@@ -7,6 +7,7 @@ from api.problems import InvalidStudy, shortened
 from api.services import experiments
 from experiments.studies.plan import PlanError, RunPlan, Scale, StudyPlan, WrongField, expand_grid
 from experiments.studies.templates import SEEDS, expand
+from gpulab import names
 from gpulab.schemas import InvalidField, JobCreate, StudyCreate
 from gpulab.schemas.jobs import MAX_TAGS
 from gpulab.states import Priority
@@ -64,7 +65,7 @@ def _row(place: int, run: RunPlan, definition: Definition) -> dict[str, Any]:
         experiment=run.experiment,
         spec=run.spec,
         seed=run.seed,
-        name="".join(character for character in named if character.isprintable())[:LONGEST_NAME],
+        name=names.cleaned(named)[:LONGEST_NAME],
         tags=[f"course/{question}" for question in run.questions[:MAX_TAGS]],
         priority=Priority(definition["priority"]),
     )

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gpulab import names
 from gpulab.states import STATE_WORDS, JobState
 
 PIPE_WIDTH = 500
@@ -61,7 +62,7 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
 
 def printable(text: str) -> str:
     """One line that cannot steer a terminal: names and messages come from other people's runs."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return names.shown(text)
 
 
 def shortened(value: object) -> str:

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
+from gpulab.names import checked
+
 MAX_JSON_DEPTH = 16
 
 
@@ -21,12 +23,6 @@ class Outgoing(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("control characters are not allowed")
-    return text
-
-
 def _shallow(value: Any, depth: int = 1) -> Any:
     if depth > MAX_JSON_DEPTH:
         raise ValueError(f"nested deeper than {MAX_JSON_DEPTH} levels")
@@ -36,9 +32,7 @@ def _shallow(value: Any, depth: int = 1) -> Any:
     return value
 
 
-Line = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_printable)
-]
-"""One line of printable text."""
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(checked)]
+"""A name, or another line that people read: composed (NFC), with one blank between words and nothing unseen."""
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$")]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_shallow)]

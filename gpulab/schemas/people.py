@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from typing import Annotated, Any
+from unicodedata import normalize
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from gpulab import names
 from gpulab.schemas.base import Incoming, Line, Outgoing
 from gpulab.states import Role
 
@@ -19,6 +21,15 @@ def _text(value: Any) -> Any:
     return value
 
 
+def _address(text: str) -> str:
+    """Composed and in lower case. Refused where a character of it would become one of ASCII on the way."""
+    for place, character in enumerate(text):
+        forms = (normalize("NFKD", character), character.lower())
+        if not character.isascii() and any(form.isascii() for form in forms):
+            raise ValueError(f"{names.called(character)} at place {place + 1} only looks like another character")
+    return names.checked(text).lower()
+
+
 Email = Annotated[
     str,
     StringConstraints(
@@ -27,7 +38,7 @@ Email = Annotated[
         max_length=254,
         strip_whitespace=True,
     ),
-    AfterValidator(str.lower),
+    AfterValidator(_address),
 ]
 """An e-mail address; case does not tell two apart."""
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text, json_schema_input_type=str)]

@@ -141,6 +141,16 @@ def admit(values: Mapping[str, Any], origin: Origin) -> Select[Any]:
     return audited(made, origin, "user.created", user_target(made.c.id), values)
 
 
+def link(user_id: UUID, subject: str, email: str, *, students_only: bool, origin: Origin) -> Select[Any]:
+    """Let the provider's subject be this person. No row where they have one already or lost the address meanwhile."""
+    condition = (User.id == user_id) & (User.email == email) & User.openid_subject.is_(None) & ENABLED
+    if students_only:
+        condition &= User.role == Role.STUDENT.value
+    changed = update(User).where(condition).values(openid_subject=subject).returning(*COLUMNS).cte("changed")
+    told = {"openid_subject": subject, "email_verified": not students_only}
+    return audited(changed, origin, "user.linked", user_target(changed.c.id), told)
+
+
 def change(
     user_id: UUID, values: Mapping[str, Any], origin: Origin, *, action: str, only: str | None = None
 ) -> Select[Any]:

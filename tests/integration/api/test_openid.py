@@ -12,9 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
 from api.app import create_app
 from gpulab.child_process import spawn, stop_process
+from models import User
 from models.settings import ApiSettings
 from tests.integration.api.seeds import Person, Seeds
 from tests.lab import free_port, wait_until
@@ -24,15 +27,40 @@ INA = {"sub": "u2", "email": "ina@uni.example", "email_verified": True, "name": 
 EVE = {"sub": "u3", "email": "ann@elsewhere.example", "email_verified": True}
 LIAR = {"sub": "u4", "email": "admin@uni.example", "email_verified": False}
 NAMELESS = {"sub": "u5", "name": "No Mail"}
+SILENT = {"sub": "silent", "email": "silent@uni.example", "name": "Silent"}
+UNPROVEN = [
+    {"sub": f"unproven-{number}", "email": "boss@uni.example", "email_verified": said}
+    for number, said in enumerate(("true", "false", 1, None, [True], {"value": True}))
+]
+HIDDEN = {
+    "sub": "hidden",
+    "email": "hidden@uni.example",
+    "email_verified": True,
+    "name": "山田\N{IDEOGRAPHIC SPACE}太郎\N{RIGHT-TO-LEFT OVERRIDE}",
+    "groups": "students teachers",
+    "realm_access": {"roles": ["teachers"]},
+    "only_in_userinfo": ["email", "email_verified", "name", "groups", "realm_access"],
+}
+LOOKALIKE = {"sub": "lookalike", "email": "\N{KELVIN SIGN}im@uni.example", "email_verified": True}
+PEOPLE = [ANN, INA, EVE, LIAR, NAMELESS, SILENT, *UNPROVEN, HIDDEN, LOOKALIKE]
 
 
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
-    users = [part for user in (ANN, INA, EVE, LIAR, NAMELESS) for part in ("--user-claims", json.dumps(user))]
+    users = [part for user in PEOPLE for part in ("--user-claims", json.dumps(user))]
     path: Path = tmp_path_factory.mktemp("provider") / "log"
     with path.open("ab") as log:
-        command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-nonce", "true", *users]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.fakes.openid_provider",
+            "--port",
+            str(port),
+            "--require-nonce",
+            "true",
+            *users,
+        ]
         process: subprocess.Popen[bytes] = spawn(command, log=log, death_signal=signal.SIGKILL)
     url = f"http://127.0.0.1:{port}"
 
@@ -141,6 +169,87 @@ async def test_strangers_and_unverified_addresses_are_refused(
     answer = await signed_in(browser, sub)
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/openid-refused")
     assert (await browser.get("/v1/me")).status_code == 401
+
+
+async def added(browser: httpx.AsyncClient, admin: Person, email: str, role: str = "student") -> str:
+    body = {"name": f"{role} of {email}", "email": email, "role": role}
+    found: str = (await browser.post("/v1/users", json=body, headers=admin.headers)).json()["id"]
+    return found
+
+
+@pytest.mark.parametrize("sub", ["silent", *(person["sub"] for person in UNPROVEN)])
+@pytest.mark.parametrize("role", ["student", "instructor", "admin"])
+async def test_address_that_is_not_verified_finds_nobody(
+    browser: httpx.AsyncClient, seeds: Seeds, sub: str, role: str
+) -> None:
+    email = "silent@uni.example" if sub == "silent" else "boss@uni.example"
+    await added(browser, seeds.person("admin"), email, role)
+    answer = await signed_in(browser, sub)
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/openid-refused")
+    assert "email_verified" in answer.json()["detail"]
+    assert (await browser.get("/v1/me")).status_code == 401
+
+
+async def test_operator_may_do_without_the_claim_for_students_alone(with_openid: ApiSettings, seeds: Seeds) -> None:
+    admin = seeds.person("admin")
+    async with lab(with_openid.model_copy(update={"openid_email_verified_optional": True})) as browser:
+        boss = await added(browser, admin, "silent@uni.example", "instructor")
+        staff = await signed_in(browser, "silent")
+        await browser.patch(f"/v1/users/{boss}", json={"role": "student"}, headers=admin.headers)
+        refused = [(await signed_in(browser, person["sub"])).status_code for person in UNPROVEN]
+        student = await signed_in(browser, "silent")
+        me = (await browser.get("/v1/me")).json()
+    assert staff.status_code == 403
+    assert "instructor" not in staff.text
+    assert set(refused) == {403}
+    assert (student.status_code, me["id"]) == (303, boss)
+
+
+async def test_person_with_another_subject_keeps_the_address(
+    with_openid: ApiSettings, browser: httpx.AsyncClient, seeds: Seeds
+) -> None:
+    admin = seeds.person("admin")
+    me = await added(browser, admin, "ann@uni.example")
+    await signed_in(browser, "u1")
+    with seeds.engine.begin() as connection:
+        before = connection.execute(select(User.openid_subject).where(User.id == me)).scalar_one()
+        # As another issuer, or another account of this one, would have left it.
+        connection.execute(update(User).where(User.id == me).values(openid_subject="https://other.example u1"))
+    assert before == f"{with_openid.openid_issuer} u1"
+    answer = await signed_in(browser, "u1")
+    assert (answer.status_code, "another account" in answer.text) == (403, True)
+
+
+async def test_claims_that_only_userinfo_has_count(with_openid: ApiSettings) -> None:
+    for claim in ("groups", "realm_access.roles"):
+        async with lab(with_openid.model_copy(update={"openid_role_claim": claim})) as browser:
+            answer = await signed_in(browser, "hidden")
+            me = (await browser.get("/v1/me")).json()
+        assert answer.status_code == 303, answer.text
+        assert (me["name"], me["email"], me["role"]) == ("山田 太郎", "hidden@uni.example", "instructor")
+
+
+async def test_role_that_did_not_come_is_logged_with_its_reason(with_openid: ApiSettings) -> None:
+    async with lab(with_openid.model_copy(update={"openid_role_claim": "resource_access.gpulab.roles"})) as browser:
+        with capture_logs() as logged:
+            await signed_in(browser, "hidden")
+            role = (await browser.get("/v1/me")).json()["role"]
+    assert role == "student"
+    told = [line for line in logged if line["event"] == "openid.no_instructor_role"]
+    assert [line["log_level"] for line in told] == ["warning"]
+    assert "resource_access.gpulab.roles" in told[0]["reason"]
+
+
+async def test_scopes_are_the_operators_and_always_ask_for_an_id_token(with_openid: ApiSettings) -> None:
+    async with lab(with_openid.model_copy(update={"openid_scopes": "email groups,profile"})) as browser:
+        begun = await browser.get("/v1/openid/start")
+    assert parse_qs(urlsplit(begun.headers["location"]).query)["scope"] == ["openid email groups profile"]
+
+
+async def test_address_that_looks_like_another_is_nobodys(browser: httpx.AsyncClient, seeds: Seeds) -> None:
+    await added(browser, seeds.person("admin"), "kim@uni.example")
+    answer = await signed_in(browser, "lookalike")
+    assert (answer.status_code, "KELVIN SIGN" in answer.text) == (403, True)
 
 
 async def test_person_who_is_shut_out_stays_out(browser: httpx.AsyncClient, seeds: Seeds) -> None:

@@ -1,0 +1,103 @@
+"""Names of the world: one form of each, and nothing in them that cannot be seen.
+
+Every name of the lab comes through here, of people, jobs, studies, assignments, sections, teams and nodes. A name from
+a table or a request is refused with the character's own name; one that a university's sign-in sends is cleaned.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+
+JOINERS = frozenset("\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{MONGOLIAN VOWEL SEPARATOR}")
+_SCRIPTS = (
+    "ARABIC SYRIAC NKO MANDAIC MONGOLIAN PHAGS-PA DEVANAGARI BENGALI GURMUKHI GUJARATI ORIYA TAMIL TELUGU KANNADA"
+    " MALAYALAM SINHALA TIBETAN MYANMAR KHMER THAI LAO BALINESE JAVANESE SUNDANESE MEETEI CHAKMA ADLAM HANIFI"
+)
+JOINED_SCRIPTS = frozenset(_SCRIPTS.split())
+"""Scripts in which a joiner changes how a name is written. In others nobody sees it."""
+PICTURES = frozenset({"So", "Sk"})
+UNSEEN = frozenset(
+    "\N{COMBINING GRAPHEME JOINER}\N{HANGUL CHOSEONG FILLER}\N{HANGUL JUNGSEONG FILLER}\N{HANGUL FILLER}"
+    "\N{HALFWIDTH HANGUL FILLER}\N{KHMER VOWEL INHERENT AQ}\N{KHMER VOWEL INHERENT AA}\N{BRAILLE PATTERN BLANK}"
+    "\N{REPLACEMENT CHARACTER}\N{OBJECT REPLACEMENT CHARACTER}"
+)
+"""Printable by their category, yet blank, or what is left of a character that was lost."""
+UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+def checked(text: str) -> str:
+    """The name in its one form. Raises `ValueError`, which names the first character that has no use in a name."""
+    for place, character in _useless(text):
+        raise ValueError(f"{called(character)} at place {place + 1} is not allowed in a name")
+    return _one_form(text)
+
+
+def cleaned(text: str) -> str:
+    """The name in its one form, without what has no use in it."""
+    useless = {place for place, _ in _useless(text)}
+    # A tab or the end of a line stands between words.
+    kept = (
+        " " if character.isspace() else "" if place in useless else character for place, character in enumerate(text)
+    )
+    return _one_form("".join(kept))
+
+
+def shown(text: str) -> str:
+    """One line for a terminal: U+FFFD stands for what could steer it or would not be seen."""
+    useless = {place for place, _ in _useless(text)}
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if place in useless else character for place, character in enumerate(text)
+    )
+
+
+def called(character: str) -> str:
+    """`U+202E RIGHT-TO-LEFT OVERRIDE`."""
+    return f"U+{ord(character):04X} {unicodedata.name(character, 'control character')}"
+
+
+def _one_form(text: str) -> str:
+    """Composed, with one blank between words."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def _useless(text: str) -> Iterator[tuple[int, str]]:
+    """Place and character of what nobody sees in a name."""
+    if text.isascii() and text.isprintable():
+        return
+    for place, character in enumerate(text):
+        if not _has_use(character, text[max(place - 1, 0) : place], text[place + 1 : place + 2]):
+            yield place, character
+
+
+def _has_use(character: str, before: str, after: str) -> bool:
+    if character in JOINERS:
+        return _joins(before, after)
+    if _selects_variant(character):
+        return before != "" and _has_variants(before)
+    if character in UNSEEN or _is_noncharacter(character):
+        return False
+    return unicodedata.category(character) not in UNSEEN_CATEGORIES
+
+
+def _joins(before: str, after: str) -> bool:
+    """Whether a joiner here is seen: in a script that joins its letters, and within a picture made of several."""
+    if before == "":
+        return False
+    if unicodedata.name(before, "").split(" ")[0] in JOINED_SCRIPTS:
+        return True
+    return after != "" and (unicodedata.category(before) in PICTURES or _selects_variant(before))
+
+
+def _selects_variant(character: str) -> bool:
+    return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
+
+
+def _has_variants(character: str) -> bool:
+    """Ideographs, which names write in variants, and pictures."""
+    return unicodedata.name(character, "").startswith("CJK ") or unicodedata.category(character) in PICTURES
+
+
+def _is_noncharacter(character: str) -> bool:
+    """Of those without a category, letters of a newer Unicode pass; what will never be a letter does not."""
+    code = ord(character)
+    ignorable = code == 0x2065 or 0xFFF0 <= code <= 0xFFF8 or 0xE0000 <= code <= 0xE0FFF
+    return ignorable or 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE
