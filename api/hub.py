@@ -16,6 +16,8 @@ from api.pool import Connection, connect
 from api.problems import TooManyStreams
 from gpulab.states import JobState
 from models import channels
+from models.database import DatabaseAwayError, noticing_absence
+from models.outage import Outage
 from models.statements import jobs
 
 BATCH_SECONDS = 0.05
@@ -229,25 +231,34 @@ class Hub:
             self._dirty_event.set()
 
     async def _listen(self) -> None:
+        outage = Outage("listener.disconnected")
         while not self.closing:
             try:
-                async with await connect(self._url) as connection:
-                    for channel in CHANNELS:
-                        await connection.execute(f"LISTEN {channel}")
-                    await self._prove(connection)
-                    self._heard_anew()
-                    while not self.closing:
-                        async for notification in connection.notifies(timeout=PROOF_SECONDS):
-                            self.dispatch(notification.channel, notification.payload)
-                        await self._prove(connection)
+                with noticing_absence():
+                    async with await connect(self._url) as connection:
+                        await self._hear(connection, outage)
             except psycopg.OperationalError as error:
-                log.warning("listener.disconnected", reason=str(error).strip())
+                outage.goes_on(error)
             self.listening = False
             await asyncio.sleep(RECONNECT_SECONDS)
 
+    async def _hear(self, connection: Connection, outage: Outage) -> None:
+        for channel in CHANNELS:
+            await connection.execute(f"LISTEN {channel}")
+        await self._prove(connection)
+        outage.over()
+        self._heard_anew()
+        while not self.closing:
+            async for notification in connection.notifies(timeout=PROOF_SECONDS):
+                self.dispatch(notification.channel, notification.payload)
+            await self._prove(connection)
+
     async def _prove(self, connection: Connection) -> None:
         asked_at = time.monotonic()
-        await connection.execute("SELECT")
+        cursor = await connection.execute("SELECT current_setting('transaction_read_only')::bool")
+        row = await cursor.fetchone()
+        if row is None or row[0]:
+            raise DatabaseAwayError("the database takes no changes, so none can be heard of")
         self._proved_at = asked_at
 
     def _heard_anew(self) -> None:
@@ -259,6 +270,7 @@ class Hub:
 
     async def _recheck(self) -> None:
         """Compare the versions of watched jobs, all in one statement, on a hint of a change or after a while."""
+        outage = Outage("recheck.failed")
         while True:
             try:
                 async with asyncio.timeout(RECHECK_SECONDS):
@@ -271,8 +283,10 @@ class Hub:
             if asked:
                 try:
                     await self._compare(asked)
-                except psycopg.DatabaseError as error:
-                    log.warning("recheck.failed", reason=str(error))
+                except psycopg.OperationalError as error:
+                    outage.goes_on(error)
+                else:
+                    outage.over()
 
     async def _compare(self, asked: set[UUID]) -> None:
         rows = await self._database.rows(jobs.versions, job_ids=list(asked))

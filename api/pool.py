@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from psycopg import AsyncConnection, OperationalError
+from psycopg import AsyncConnection, Error, OperationalError
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
+
+from models.database import WRITABLE, DatabaseAwayError, first_line, is_away, noticing_absence, settings_of
 
 WAIT_SECONDS = 5.0
 """How long a request waits for a connection that others hold."""
 OPTIONS: dict[str, Any] = {
+    **WRITABLE,
     # Every statement of the API is a transaction of its own, so no BEGIN and COMMIT travel beside it.
     "autocommit": True,
     "prepare_threshold": 1,
@@ -31,13 +34,14 @@ UNTOUCHED_SECONDS = 1.0
 Connection = AsyncConnection[Any]
 
 
-class PoolExhausted(OperationalError):  # noqa: N818 - it states the fact
+class PoolExhausted(DatabaseAwayError):  # noqa: N818 - it states the fact
     """Every connection stayed taken for `WAIT_SECONDS`."""
 
 
 async def connect(url: str) -> Connection:
-    """A connection of the API. Raises `psycopg.OperationalError`."""
-    return await AsyncConnection.connect(url, **OPTIONS)
+    """A connection of the API. Raises `DatabaseAwayError`."""
+    with noticing_absence():
+        return await AsyncConnection.connect(url, **settings_of(url, OPTIONS))
 
 
 class Pool:
@@ -51,12 +55,17 @@ class Pool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Borrow one. Raises `psycopg.OperationalError` when there is none to be had."""
+        """Borrow one. Raises `DatabaseAwayError` when there is none to be had, or its server fails meanwhile."""
         await self._enter()
         try:
             connection = await self._idle_or_new()
             try:
                 yield connection
+            except Error as error:
+                if not is_away(error):
+                    raise
+                await self._drop(connection)
+                raise DatabaseAwayError(first_line(error)) from error
             finally:
                 await self._take_back(connection)
         finally:
@@ -84,13 +93,17 @@ class Pool:
 
     async def _take_back(self, connection: Connection) -> None:
         if connection.broken:
-            # What cut one has mostly cut all: the server restarted.
-            await self.close()
+            await self._drop(connection)
         if connection.pgconn.transaction_status == TransactionStatus.IDLE:
             self._idle.append((connection, time.monotonic()))
         else:
             # Broken, or its statement was abandoned half way.
             await connection.close()
+
+    async def _drop(self, connection: Connection) -> None:
+        """What cut one has mostly cut all: the server restarted, or takes no changes any more."""
+        await connection.close()
+        await self.close()
 
 
 def _still_there(connection: Connection) -> bool:

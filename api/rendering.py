@@ -115,7 +115,7 @@ def _allowed(request: Request) -> str:
 
 async def _database_away(request: Request, error: Exception) -> Response:
     log.warning("database.unreachable", reason=str(error).partition("\n")[0])
-    return problem_response(Unavailable("the database does not answer; try again"), request.scope)
+    return problem_response(Unavailable("the database is away or takes no changes now; try again"), request.scope)
 
 
 def _instance(scope: Scope) -> str:

@@ -11,16 +11,14 @@ from typing import Protocol
 from uuid import UUID
 
 import psycopg
-import structlog
 
 from api.credentials import Credential, Credentials
 from api.database import Row
 from api.hub import Hub, Subscription
 from gpulab.states import Role
+from models.outage import Outage
 
 CHECK_SECONDS = 0.5
-
-log = structlog.get_logger()
 
 
 class Reader(Protocol):
@@ -61,14 +59,17 @@ class StreamGuard:
                 del self._readers[subscription]
 
     async def _run(self) -> None:
+        outage = Outage("streams.not_checked")
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_SECONDS):
                     await self._stopping.wait()
             try:
                 await self.check()
-            except psycopg.DatabaseError as error:
-                log.warning("streams.not_checked", reason=str(error).strip())
+            except psycopg.OperationalError as error:
+                outage.goes_on(error)
+            else:
+                outage.over()
 
     async def check(self) -> None:
         """End the streams whose readers are not good any more, or not the same."""

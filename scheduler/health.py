@@ -2,28 +2,24 @@
 
 import sys
 
-from sqlalchemy import text
-
-from models.database import sync_engine
+from models.database import DATABASE_AWAY, first_line, sync_engine
 from models.settings import SchedulerSettings
-from scheduler.loop import LEADER_LOCK
-
-# PostgreSQL shows the two halves of a 64-bit advisory key in two columns.
-_LEADERS = text(
-    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
-    " AND classid = CAST(:key AS bigint) >> 32 AND objid = CAST(:key AS bigint) & 4294967295"
-    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-)
+from models.statements import readiness
 
 
 def main() -> int:
     engine = sync_engine(SchedulerSettings().sqlalchemy_url, pool_size=1)
-    with engine.connect() as connection:
-        leaders = connection.execute(_LEADERS, {"key": LEADER_LOCK}).scalar_one()
-    if not leaders:
-        print("no scheduler leads", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    try:
+        with engine.connect() as connection:
+            leads = connection.execute(readiness.leading()).scalar_one()
+    except DATABASE_AWAY as error:
+        return _unwell(f"the database is away: {first_line(error)}")
+    return 0 if leads else _unwell("no scheduler leads")
+
+
+def _unwell(reason: str) -> int:
+    print(reason, file=sys.stderr)  # noqa: T201
+    return 1
 
 
 if __name__ == "__main__":

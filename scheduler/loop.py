@@ -16,15 +16,16 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
 from gpulab.states import FINAL_STATES, JobState
 from models.channels import ESTIMATES, JOBS
-from models.database import WATCHFUL
+from models.database import DATABASE_AWAY, first_line, listening_connection
 from models.doorbell import celery_app, ring
 from models.estimate import ESTIMATE_STATES, PENDING
+from models.outage import Outage
 from models.settings import SchedulerSettings
 from models.statements import leases, queue, remarks, usage
+from models.statements.readiness import LEADER_LOCK
 from scheduler.estimates import Estimates
 from scheduler.inspection import inspect_nodes
 from scheduler.order import weight_of
@@ -35,7 +36,6 @@ from scheduler.reservations import ESTIMATING
 from scheduler.retention import Retention
 from scheduler.terms import Placement, Plan, Policy
 
-LEADER_LOCK = 7_010_002
 REST_SHARE = 9.0
 """A look at the queue is followed by so many times its own length before new submissions cause the next."""
 LONGEST_REST_SECONDS = 2.0
@@ -58,6 +58,7 @@ class Scheduler:
         self._settings = settings
         self._engine = engine
         self._stop = stop
+        self._outage = Outage("scheduler.database_away")
         self._rung_since = time.monotonic()
         """Since when every bell could be rung, as far as this leader knows."""
         self._reader = Reader(settings)
@@ -68,12 +69,12 @@ class Scheduler:
     def run(self) -> None:
         while not self._stop.is_set():
             try:
-                with psycopg.connect(self._settings.libpq_url, autocommit=True, **WATCHFUL) as connection:
+                with listening_connection(self._settings.libpq_url) as connection:
                     if self._lead(connection):
                         log.info("scheduler.leading")
                         self._serve(connection)
-            except (psycopg.Error, DBAPIError) as error:
-                log.warning("scheduler.database_away", reason=_first_line(error))
+            except DATABASE_AWAY as error:
+                self._outage.goes_on(error)
             self._stop.wait(0.5)
 
     def _lead(self, connection: psycopg.Connection[Any]) -> bool:
@@ -106,6 +107,7 @@ class Scheduler:
             self._retention.ring()
             looking_from = time.monotonic()
             self.schedule(explain=ticking)
+            self._outage.over()
             now = time.monotonic()
             rest_until = now + min(REST_SHARE * (now - looking_from), LONGEST_REST_SECONDS)
             news = self._await_news(connection, rest_until, next_tick)
@@ -243,12 +245,8 @@ class Scheduler:
             ring(self._celery, node=node, job_id=job_id, token=token, expires_seconds=self._settings.lease_seconds)
         except (BrokerError, OSError) as error:
             self._rung_since = time.monotonic()
-            log.warning("doorbell.failed", job_id=str(job_id), node=node, reason=_first_line(error))
+            log.warning("doorbell.failed", job_id=str(job_id), node=node, reason=first_line(error))
 
 
 def _told(row: Any) -> dict[str, Any]:
     return {"job_id": str(row["id"]), "attempt": row["attempt"], "state": row["state"], "node": row["from_node"]}
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -5,12 +5,11 @@ import sys
 import structlog
 from pydantic import ValidationError
 
-from models.database import DATABASE_AWAY
+from models.database import DATABASE_AWAY, first_line
 from models.logs import configure_logs
 from models.settings import NodeSettings
 from worker.agent import NodeRefusedError
 from worker.app import NodeTakenError, Worker
-from worker.supervisor import first_line
 
 
 def main() -> int:

@@ -20,14 +20,15 @@ from sqlalchemy import Connection, Engine
 
 from experiments.inventory import available_datasets
 from models.channels import CANCEL, YIELD
-from models.database import DATABASE_AWAY, WATCHFUL
+from models.database import DATABASE_AWAY, listening_connection
+from models.outage import Outage
 from models.settings import NodeSettings
 from models.statements import leases, node_tokens, nodes
 from worker.attempt import Order
 from worker.constants import GpuConstants
 from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
 from worker.sampler import Sampler
-from worker.supervisor import Supervisor, first_line
+from worker.supervisor import Supervisor
 
 log = structlog.get_logger()
 
@@ -55,6 +56,7 @@ class Agent:
         self._sampler = sampler
         self._constants = constants
         self._stop = Event()
+        self._outage = Outage("agent.database_away")
         self._thread = Thread(target=self._run, name="agent", daemon=True)
 
     def start(self) -> None:
@@ -119,16 +121,17 @@ class Agent:
         while not self._stop.is_set():
             try:
                 self._serve()
-            except (psycopg.Error, *DATABASE_AWAY) as error:
-                log.warning("agent.database_away", reason=first_line(error))
+            except DATABASE_AWAY as error:
+                self._outage.goes_on(error)
                 self._stop.wait(0.5)
 
     def _serve(self) -> None:
-        with psycopg.connect(self._settings.libpq_url, autocommit=True, **WATCHFUL) as connection:
+        with listening_connection(self._settings.libpq_url) as connection:
             connection.execute(f"LISTEN {CANCEL}")
             connection.execute(f"LISTEN {YIELD}")
             while not self._stop.is_set():
                 self._beat()
+                self._outage.over()
                 self._hear(connection, time.monotonic() + self._settings.heartbeat_seconds)
 
     def _hear(self, connection: psycopg.Connection[Any], deadline: float) -> None:

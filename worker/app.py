@@ -11,7 +11,7 @@ from celery import Celery, Task
 from celery.signals import worker_ready, worker_shutting_down
 from obstore.exceptions import BaseError as StoreError
 
-from models.database import DATABASE_AWAY, SILENT_SECONDS, sync_engine
+from models.database import DATABASE_AWAY, SILENT_SECONDS, first_line, sync_engine
 from models.doorbell import ESTIMATE_TASK, RETAIN_TASK, RUN_TASK, celery_app, queue_of
 from models.settings import NodeSettings
 from models.store import open_store
@@ -21,7 +21,7 @@ from worker.estimator import Estimator
 from worker.nvml import Nvml
 from worker.retention import Retention
 from worker.sampler import Sampler
-from worker.supervisor import Supervisor, first_line
+from worker.supervisor import Supervisor
 from worker.zygote import Zygote
 
 THREADS_PER_GPU = 16

@@ -17,10 +17,10 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
 from experiments.catalog.memory_estimate.spec import SLUG
 from experiments.contract import SPEC_FILE
+from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
 from models.statements import estimates
 from worker import advice
@@ -62,9 +62,9 @@ class Estimator:
     def _guarded(self, estimate_id: UUID) -> None:
         try:
             self._answer(estimate_id)
-        except DBAPIError as error:
+        except DATABASE_AWAY as error:
             # The row knows: its claim runs out, and it is rung for again.
-            log.warning("estimate.database_away", estimate_id=str(estimate_id), reason=str(error).partition("\n")[0])
+            log.warning("estimate.database_away", estimate_id=str(estimate_id), reason=first_line(error))
         except Exception:
             log.exception("estimate.failed", estimate_id=str(estimate_id))
 

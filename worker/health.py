@@ -2,7 +2,7 @@
 
 import sys
 
-from models.database import sync_engine
+from models.database import DATABASE_AWAY, first_line, sync_engine
 from models.node import Node
 from models.settings import NodeSettings
 from models.statements.nodes import alive
@@ -11,12 +11,18 @@ from models.statements.nodes import alive
 def main() -> int:
     settings = NodeSettings()
     engine = sync_engine(settings.sqlalchemy_url, pool_size=1)
-    with engine.connect() as connection:
-        here = connection.execute(alive(settings.lease_seconds).where(Node.name == settings.node)).first()
-    if here is None:
-        print(f"node {settings.node} was not heard of in the last {settings.lease_seconds:g} s", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    try:
+        with engine.connect() as connection:
+            here = connection.execute(alive(settings.lease_seconds).where(Node.name == settings.node)).first()
+    except DATABASE_AWAY as error:
+        return _unwell(f"the database is away: {first_line(error)}")
+    silent = f"node {settings.node} was not heard of in the last {settings.lease_seconds:g} s"
+    return 0 if here is not None else _unwell(silent)
+
+
+def _unwell(reason: str) -> int:
+    print(reason, file=sys.stderr)  # noqa: T201
+    return 1
 
 
 if __name__ == "__main__":

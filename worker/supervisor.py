@@ -22,7 +22,7 @@ from sqlalchemy import Engine
 
 from experiments.contract import SPEC_FILE
 from gpulab.states import FailureCause, JobState
-from models.database import DATABASE_AWAY
+from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
 from models.statements import estimates, leases, remarks
 from worker import advice
@@ -370,11 +370,6 @@ class Supervisor:
             max_artifact_bytes=self._settings.max_artifact_bytes,
             shipped=shipped,
         )
-
-
-def first_line(error: BaseException) -> str:
-    """What a log line needs of an error."""
-    return str(error).strip().partition("\n")[0]
 
 
 def run_folder(runs: Path, job_id: UUID, attempt: int) -> Path:

@@ -13,6 +13,7 @@ from api.problems import NotReady
 from api.services.nodes import NODE_STATES, gpu_page, state_of
 from gpulab.schemas import InvalidField, ReadyRead
 from gpulab.states import ACTIVE_STATES, JobState
+from models.database import first_line
 from models.statements import jobs, leases, nodes, readiness
 from models.statements import telemetry as statements
 
@@ -93,10 +94,10 @@ async def _database(lab: Lab) -> dict[str, tuple[bool, str]]:
     except TimeoutError:
         return {"database": (False, f"no answer within {CHECK_SECONDS:g} s")}
     except DatabaseError as error:
-        return {"database": (False, type(error).__name__)}
+        return {"database": (False, first_line(error))}
     assert parts is not None  # noqa: S101 - a SELECT without FROM has one row
     return {
-        "database": (True, "reachable"),
+        "database": (not parts.read_only, "it takes no changes now" if parts.read_only else "reachable"),
         "schema": (version == _head(), f"version {version}, this program needs {_head()}"),
         "scheduler": (parts.leading, "one leads" if parts.leading else "none is running"),
         "nodes": (parts.nodes > 0, f"{parts.nodes} {ALIVE}"),

@@ -1,0 +1,73 @@
+"""Threads that a program cannot do without: one that ends unexpectedly ends the program.
+
+A supervisor then starts it anew. The program is asked to stop as by SIGTERM, so that it hands on what it holds; one
+that does not stop is ended.
+"""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+
+STOP_SECONDS = 45.0
+"""What an orderly stop may take before it is cut short."""
+FAILED = 70
+"""Exit status of a program that was cut short."""
+
+
+def _print(part: str, reason: str, error: BaseException | None) -> None:
+    print(f"{part} ended unexpectedly: {reason}", file=sys.stderr, flush=True)  # noqa: T201 - whoever has a log says so
+    if error is not None:
+        traceback.print_exception(error)
+
+
+class _Program:
+    def __init__(self) -> None:
+        self.report: Callable[[str, str, BaseException | None], None] = _print
+        self.failed = False
+
+
+_program = _Program()
+
+
+def report_with(report: Callable[[str, str, BaseException | None], None]) -> None:
+    """Have the end of a part written by `report(part, reason, error)`."""
+    _program.report = report
+
+
+def exit_status() -> int:
+    """What `main` returns: 0 unless a part of the program died."""
+    return int(_program.failed)
+
+
+def end_program(part: str, reason: str, error: BaseException | None = None) -> None:
+    """End this process with its reason and a status that is not 0. Returns at once; callable from any thread."""
+    _program.failed = True
+    _program.report(part, reason, error)
+    last_word = threading.Timer(STOP_SECONDS, os._exit, [FAILED])
+    last_word.daemon = True
+    last_word.start()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class VitalThread(threading.Thread):
+    """Runs `target` as a daemon. The program ends with it, unless `until` is set or there is no `until`.
+
+    Without `until` the work has an end of its own, and only an exception ends the program.
+    """
+
+    def __init__(self, name: str, target: Callable[[], object], *, until: threading.Event | None = None) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = target
+        self._until = until
+
+    def run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the program must not go on without this thread
+            end_program(f"the thread {self.name}", f"{type(error).__name__}: {error}", error)
+        else:
+            if self._until is not None and not self._until.is_set():
+                end_program(f"the thread {self.name}", "it returned though nobody had asked it to")
