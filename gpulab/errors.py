@@ -23,6 +23,8 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gpulab.schemas import InvalidField, Problem
 
 MOST_OPTIONS = 8
@@ -135,10 +137,17 @@ def refusal(problem: "Problem") -> Refused:
     return _KINDS.get(problem.status, ServerError if problem.status >= 500 else Refused)(problem)
 
 
-def explain(problem: "Problem") -> str:
-    """One line: each wrong field with what is allowed and what was sent, or else the problem's own sentence."""
+def explain(problem: "Problem", place: "Callable[[str], str | None]" = lambda _path: None) -> str:
+    """One line: each wrong field with what is allowed and what was sent, or else the problem's own sentence.
+
+    `place` says where a field was written, such as the line of a file.
+    """
     if problem.errors:
-        return "; ".join(_explain_field(error) for error in problem.errors)
+        places = [place(error.path) for error in problem.errors]
+        return "; ".join(
+            (f"{where}: " if where else "") + _explain_field(error)
+            for where, error in zip(places, problem.errors, strict=True)
+        )
     return problem.detail or problem.title
 
 

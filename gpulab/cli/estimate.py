@@ -6,7 +6,7 @@ import typer
 
 from gpulab.cli.failures import BadInput
 from gpulab.cli.lab import Lab, lab_command, print_json
-from gpulab.cli.submit import read_order
+from gpulab.cli.orders import read_order
 
 if TYPE_CHECKING:
     from gpulab.schemas import AccuracyRead, BytesInterval, ConstantsRead, EstimateRead, GpuVerdict
@@ -39,7 +39,8 @@ def estimate(
     if experiment is None:
         raise BadInput("name an experiment, or give --accuracy")
     order = read_order(experiment, spec, parameters or [])
-    found = lab.client.estimate(order["experiment"], order["spec"], gpus=gpus or ())
+    with order.named():
+        found = lab.client.estimate(order.fields["experiment"], order.fields["spec"], gpus=gpus or ())
     if lab.as_json:
         print_json(found)
     else:

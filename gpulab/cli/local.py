@@ -15,7 +15,7 @@ import typer
 
 from gpulab.cli.failures import BadInput, ExitCode
 from gpulab.cli.lab import AsJson, print_json
-from gpulab.cli.submit import read_order
+from gpulab.cli.orders import read_order
 
 app = typer.Typer()
 
@@ -42,7 +42,7 @@ def run(
     """Run one experiment here, without a lab; exit 1 unless it succeeds."""
     if not local:
         raise BadInput("`gpulab run` needs --local; to run in the lab use `gpulab submit`")
-    order = read_order(target, spec, parameters or [])
+    order = read_order(target, spec, parameters or []).fields
     if seed is not None:
         order["seed"] = seed
     _need_the_experiments()

@@ -1,13 +1,13 @@
 """`gpulab study ...`: many runs that answer one question."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpulab.cli.failures import BadInput, ExitCode
+from gpulab.cli.failures import ExitCode
 from gpulab.cli.lab import Lab, StudyId, lab_command, print_json
-from gpulab.cli.submit import SPEC_SUFFIXES, read_mapping
+from gpulab.cli.orders import Order, is_file
 
 if TYPE_CHECKING:
     from gpulab.client import Study
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Studies: many runs that answer one question.", no_args_is_help=True)
 
-GRID_KEYS = ("experiment", "base", "grid", "seeds", "template", "scale", "fresh", "name", "priority")
 SeedCount = Annotated[int | None, typer.Option("--seeds", min=1, max=200, help="How many seeds: 0, 1, 2, ...")]
 
 
@@ -38,7 +37,7 @@ def submit(
     ] = False,
 ) -> None:
     """Queue every run of a course template, or of a grid in a file."""
-    order: dict[str, Any] = _read_order(target)
+    order = _read_order(target)
     chosen = {
         "scale": scale,
         "seeds": None if seeds is None else list(range(seeds)),
@@ -46,8 +45,9 @@ def submit(
         "name": name,
         "priority": priority,
     }
-    order |= {option: value for option, value in chosen.items() if value is not None}
-    study = lab.client.submit_study(**order, idempotency_key=key)
+    order.fields |= {option: value for option, value in chosen.items() if value is not None}
+    with order.named():
+        study = lab.client.submit_study(**order.fields, idempotency_key=key)
     if wait:
         _follow(lab, study)
     else:
@@ -130,14 +130,14 @@ def report(
         typer.launch(str(page))
 
 
-def _read_order(target: str) -> dict[str, Any]:
-    path = Path(target)
-    if path.suffix.lower() not in SPEC_SUFFIXES:
-        return {"template": target}
-    order = read_mapping(path)
-    if unknown := order.keys() - set(GRID_KEYS):
-        raise BadInput(f"{path}: unknown key {min(map(str, unknown))!r}; known: {', '.join(GRID_KEYS)}")
-    return order
+def _read_order(target: str) -> Order:
+    from gpulab.cli.spec_files import read_mapping
+    from gpulab.schemas import StudyCreate
+
+    if not is_file(target):
+        return Order({"template": target})
+    found = read_mapping(Path(target), StudyCreate)
+    return Order(found.content, [("", found)])
 
 
 def _follow(lab: Lab, study: "Study") -> None:

@@ -1,14 +1,12 @@
 """`gpulab submit`."""
 
 import json
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpulab.cli.failures import BadInput
 from gpulab.cli.lab import Lab, lab_command, print_json
+from gpulab.cli.orders import Order, read_order, seconds
 from gpulab.states import STATE_WORDS
 
 if TYPE_CHECKING:
@@ -16,15 +14,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-SPEC_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
-SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
 
 @lab_command(app)
 def submit(
     lab: Lab,
     experiment: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT|SPEC.yaml", help="An experiment's slug, or a file that names one.")
+        str,
+        typer.Argument(
+            metavar="EXPERIMENT|SPEC.yaml", help="An experiment's slug, or a file that names one; - is standard input."
+        ),
     ],
     spec: Annotated[str | None, typer.Option(help="The spec: a JSON object, or a YAML or JSON file.")] = None,
     parameters: Annotated[
@@ -54,11 +52,12 @@ def submit(
         "gpus": gpus,
         "exclusive": exclusive,
     }
-    order |= {option: value for option, value in chosen.items() if value is not None}
+    order.fields |= {option: value for option, value in chosen.items() if value is not None}
     if dry_run:
         _show_dry_run(lab, order)
         return
-    job = lab.client.submit(**order, idempotency_key=key)
+    with order.named():
+        job = lab.client.submit(**order.fields, idempotency_key=key)
     if wait:
         from gpulab.cli.watch import follow_to_end
 
@@ -69,89 +68,11 @@ def submit(
         print(f"{job.id}  {job.experiment} {STATE_WORDS[job.state]}")
 
 
-def read_order(target: str, spec: str | None, parameters: list[str]) -> dict[str, Any]:
-    """The submission that a slug or a file, a spec and `-p` options describe. Raises BadInput."""
-    order: dict[str, Any] = {"experiment": target, "spec": {}}
-    if Path(target).suffix.lower() in SPEC_SUFFIXES:
-        order |= _read_order_file(Path(target))
-    if spec is not None:
-        order["spec"] = _read_spec(spec)
-    for parameter in parameters:
-        key, value = read_parameter(parameter)
-        _put(order["spec"], key.split("."), value)
-    return order
-
-
-def read_mapping(path: Path) -> dict[str, Any]:
-    """A YAML or JSON file that holds a mapping. Raises BadInput."""
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.YAMLError as error:
-        raise BadInput(f"{path} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise BadInput(f"{path} must hold a mapping, not {type(content).__name__}")
-    return content
-
-
-def read_parameter(text: str) -> tuple[str, Any]:
-    """`key=value`; the value is JSON where it reads as JSON, else text. Dots in the key go into objects."""
-    key, separator, value = text.partition("=")
-    if not (separator and all(key.split("."))):
-        raise BadInput(f"-p {text!r} must look like key=value")
-    try:
-        return key, json.loads(value, parse_constant=str)
-    except ValueError:
-        return key, value
-
-
-def seconds(text: str) -> int:
-    """`90`, `90s`, `30m`, `2h` or `1d` in seconds. Raises BadInput."""
-    match = re.fullmatch(r"(\d{1,9})([smhd]?)", text.strip())
-    if match is None:
-        raise BadInput(f"--time-limit {text!r} must look like 90, 90s, 30m, 2h or 1d")
-    return int(match[1]) * SECONDS[match[2]]
-
-
-def _read_order_file(path: Path) -> dict[str, Any]:
-    from gpulab.schemas import JobCreate
-
-    order = read_mapping(path)
-    if "experiment" not in order:
-        raise BadInput(f"{path} must name its experiment: `experiment: SLUG`")
-    if unknown := order.keys() - JobCreate.model_fields.keys():
-        raise BadInput(f"{path}: unknown key {min(map(str, unknown))!r}; known: {', '.join(JobCreate.model_fields)}")
-    order["spec"] = order.get("spec") or {}
-    if not isinstance(order["spec"], dict):
-        raise BadInput(f"{path}: spec must be a mapping, not {type(order['spec']).__name__}")
-    return order
-
-
-def _read_spec(text: str) -> dict[str, Any]:
-    if not text.lstrip().startswith("{"):
-        return read_mapping(Path(text))
-    try:
-        spec: dict[str, Any] = json.loads(text)
-    except ValueError as error:
-        raise BadInput(f"--spec is not a JSON object: {error}") from None
-    return spec
-
-
-def _put(spec: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        spec = spec.setdefault(part, {})
-        if not isinstance(spec, dict):
-            raise BadInput(f"-p {'.'.join(path)}: {part} is not an object")
-    spec[path[-1]] = value
-
-
-def _show_dry_run(lab: Lab, order: dict[str, Any]) -> None:
+def _show_dry_run(lab: Lab, order: Order) -> None:
     from gpulab.cli.tables import print_facts
 
-    found = lab.client.dry_run(**order)
+    with order.named():
+        found = lab.client.dry_run(**order.fields)
     if lab.as_json:
         print_json(found)
         return

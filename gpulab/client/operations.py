@@ -44,6 +44,7 @@ Snapshot: TypeAlias = tuple[JobRead, str | None]
 
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 PAGE_LIMIT = 100
+MAX_JSON_DEPTH = 64
 HELD_SECONDS = 20.0
 """How long one request for an estimate is held."""
 
@@ -246,11 +247,31 @@ def _plain(spec: Mapping[str, Any] | BaseModel | None) -> dict[str, Any]:
 
 def key_header(body: Mapping[str, Any], idempotency_key: str | None) -> dict[str, str]:
     """The header that lets a submission be sent again. Raises ConfigurationError for a bad key or body."""
-    try:
-        json.dumps(body, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"the submission cannot be sent as JSON: {error}") from None
+    if (unfit := _unfit(body, "")) is not None:
+        raise ConfigurationError(f"the submission cannot be sent as JSON: {unfit}")
     key = str(uuid4()) if idempotency_key is None else idempotency_key
     if not KEY.fullmatch(key):
         raise ConfigurationError(f"idempotency_key must be 1 to 200 visible ASCII characters, not {key!r}")
     return {"Idempotency-Key": key}
+
+
+def _unfit(value: Any, path: str, depth: int = 0) -> str | None:
+    """The path of what JSON cannot hold, and why it cannot."""
+    if depth > MAX_JSON_DEPTH:
+        return f"{path[:80]}: nested deeper than {MAX_JSON_DEPTH} levels"
+    if isinstance(value, Mapping):
+        children = list(value.items())
+    elif isinstance(value, list | tuple):
+        children = list(enumerate(value))
+    else:
+        return _unfit_leaf(value, path)
+    where = f"{path}." if path else ""
+    return next((found for key, child in children if (found := _unfit(child, f"{where}{key}", depth + 1))), None)
+
+
+def _unfit_leaf(value: Any, path: str) -> str | None:
+    try:
+        json.dumps(value, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        return f"{path}: {error}"
+    return None
