@@ -2,15 +2,20 @@
 
 import argparse
 import atexit
+import signal
 import sys
 
 import uvicorn
 from fastapi import FastAPI
+from pydantic import ValidationError
 
 from api.app import create_app
 from api.late_lines import LateLines
+from models import program
 from models.logs import configure_logs
+from models.outage import persist
 from models.settings import ApiSettings
+from models.store import open_store
 
 GRACE_SECONDS = 10
 
@@ -35,18 +40,28 @@ def main() -> int:
     lines = LateLines()
     atexit.register(lines.write_out)
     configure_logs(file=lines)
-    app = create_app(ApiSettings())
+    return program.run(lambda: _serve(arguments.host, arguments.port), ValidationError)
+
+
+def _serve(host: str, port: int) -> int:
+    settings = ApiSettings()
+    persist(lambda: open_store(settings.artifacts_url), event="store.away", away=(OSError,))
+    app = create_app(settings)
     config = uvicorn.Config(
         app,
-        host=arguments.host,
-        port=arguments.port,
+        host=host,
+        port=port,
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
     )
-    Server(config, app).run()
-    return 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Uvicorn stops in order and then raises the signal again, which would end us with a status of its own.
+        signal.signal(number, lambda *_: None)
+    server = Server(config, app)
+    server.run()
+    return 0 if server.started else 1
 
 
 if __name__ == "__main__":

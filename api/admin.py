@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 
 import structlog
+from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from api.tokens import digest_of, new_token, prefix_of
 from gpulab.states import Role
+from models import program
 from models.database import sync_engine
 from models.logs import configure_logs
+from models.outage import ONE_SHOT_SECONDS, persist
 from models.settings import DatabaseSettings
 from models.statements import people, tokens
 from models.statements.audit import OPERATOR
@@ -52,12 +55,19 @@ def main() -> int:
     parser.add_argument("--token-file", type=Path, required=True)
     arguments = parser.parse_args()
     configure_logs()
+    return program.run(lambda: _ensure(arguments.token_file), ValidationError)
+
+
+def _ensure(path: Path) -> None:
     engine = sync_engine(DatabaseSettings().sqlalchemy_url, pool_size=1)
-    with engine.begin() as connection:
-        made = ensure_token(connection, arguments.token_file)
+
+    def ensure() -> bool:
+        with engine.begin() as connection:
+            return ensure_token(connection, path)
+
+    made = persist(ensure, limit_seconds=ONE_SHOT_SECONDS)
     engine.dispose()
-    log.info("token.made" if made else "token.kept", path=str(arguments.token_file))
-    return 0
+    log.info("token.made" if made else "token.kept", path=str(path))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import psycopg
 import structlog
 
 from api.database import Database, Row
+from gpulab.threads import vital_task
 from models.statements import jobs
 
 log = structlog.get_logger()
@@ -26,7 +27,7 @@ class Announcer:
         """Send the notice of a submitted job soon; those that come meanwhile go together."""
         self._waiting.append(f"{row.id} {row.event_id} {row.version} {row.state}")
         if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._send())
+            self._sending = vital_task("announcer", self._send())
 
     async def finish(self) -> None:
         """Return when everything is sent."""

@@ -17,6 +17,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from gpulab.threads import vital_task
+
 KEYS = 10_000
 """Buckets of one kind that a process remembers; those least used go first."""
 TELL_SECONDS = 0.2
@@ -110,7 +112,7 @@ class Sharing:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._task = vital_task("rate limits", self._run(), until=self._stopping.is_set)
 
     async def stop(self) -> None:
         self._stopping.set()
@@ -133,7 +135,8 @@ class Sharing:
             try:
                 buckets.learn(await self._told(buckets, part))
                 self._note(shared=True)
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, RuntimeError) as error:
+                # RuntimeError is what the event loop says of a connection that was cut while it was written to.
                 buckets.not_told(part)
                 self._note(shared=False, reason=str(error))
 

@@ -15,6 +15,7 @@ from api.database import Database
 from api.pool import Connection, connect
 from api.problems import TooManyStreams
 from gpulab.states import JobState
+from gpulab.threads import vital_task
 from models import channels
 from models.database import DatabaseAwayError, noticing_absence
 from models.outage import Outage
@@ -135,7 +136,10 @@ class Hub:
         self.people_version += 1
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._recheck())]
+        self._tasks = [
+            vital_task("listener", self._listen(), until=lambda: self.closing),
+            vital_task("recheck", self._recheck(), until=lambda: self.closing),
+        ]
 
     def close(self) -> None:
         """End every stream and let every held request answer. Safe to call from the loop at any time."""

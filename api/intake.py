@@ -12,6 +12,7 @@ import psycopg
 from sqlalchemy import Text, bindparam
 
 from api.database import Database, Prepared, Row
+from gpulab.threads import vital_task
 from models.statements import jobs
 
 SUBMIT = Prepared(jobs.submit_many(bindparam("orders", type_=Text), bindparam("questions", type_=Text)))
@@ -40,7 +41,7 @@ class Intake:
         waiting = _Waiting(order, question, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._storing is None or self._storing.done():
-            self._storing = asyncio.create_task(self._store_all())
+            self._storing = vital_task("intake", self._store_all())
         return await waiting.stored
 
     async def finish(self) -> None:

@@ -16,6 +16,7 @@ from api.credentials import Credential, Credentials
 from api.database import Row
 from api.hub import Hub, Subscription
 from gpulab.states import Role
+from gpulab.threads import vital_task
 from models.outage import Outage
 
 CHECK_SECONDS = 0.5
@@ -41,7 +42,7 @@ class StreamGuard:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._task = vital_task("stream guard", self._run(), until=self._stopping.is_set)
 
     async def stop(self) -> None:
         self._stopping.set()

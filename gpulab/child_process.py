@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import fcntl
+import json
 import os
 import pwd
 import signal
@@ -76,6 +77,18 @@ def tail(path: Path, lines: int = 10) -> str:
             return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
     except FileNotFoundError:
         return ""
+
+
+def last_reason(path: Path) -> str:
+    """The last reason that a program gave in its log of JSON lines, as the end of a sentence; empty without one."""
+    for line in reversed(tail(path, 50).splitlines()):
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(said, dict) and isinstance(said.get("reason"), str):
+            return f" ({said['reason'][:300]})"
+    return ""
 
 
 class FolderInUseError(RuntimeError):

@@ -11,11 +11,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol, Self
 
-from gpulab.child_process import spawn, stop_process, tail
+from gpulab.child_process import last_reason, spawn, stop_process, tail
 
 DEATHS_LIMIT = 5
 DEATHS_WINDOW_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 0.2
+REFUSED_STATUS = 2
+"""With it a program of ours says that its settings are at fault."""
 LOG_ROTATE_BYTES = 10 * 2**20
 
 
@@ -68,6 +70,8 @@ class Keeper:
         self.name = name
         self.child = child
         self._say = say
+        self.settled = False
+        """Whether the lab was ready once; before that, a child that refuses its settings is not started again."""
         self._deaths: deque[float] = deque(maxlen=DEATHS_LIMIT)
         self._start_at: float | None = None
 
@@ -75,13 +79,19 @@ class Keeper:
         """Look once. `now` is a monotonic time in seconds."""
         if self._start_at is None:
             if self.child.process is not None and (status := self.child.process.poll()) is not None:
-                self._note_death(now, f"ended with status {status}")
+                self._note_end(now, status)
         elif now >= self._start_at:
             self._start_at = None
             try:
                 self.child.start()
             except RuntimeError as error:
                 self._note_death(now, str(error).partition("\n")[0])
+
+    def _note_end(self, now: float, status: int) -> None:
+        words = last_reason(self.child.log_path)
+        if status == REFUSED_STATUS and not self.settled:
+            raise ChildKeepsDyingError(f"{self.name} refused to start{words}; its log is {self.child.log_path}")
+        self._note_death(now, f"ended with status {status}{words}")
 
     def _note_death(self, now: float, how: str) -> None:
         recent = sum(1 for death in self._deaths if now - death < DEATHS_WINDOW_SECONDS)

@@ -1,18 +1,23 @@
-"""Threads that a program cannot do without: one that ends unexpectedly ends the program.
+"""Threads and tasks that a program cannot do without: one that ends unexpectedly ends the program.
 
 A supervisor then starts it anew. The program is asked to stop as by SIGTERM, so that it hands on what it holds; one
 that does not stop is ended.
 """
 
+import asyncio
 import os
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 STOP_SECONDS = 45.0
 """What an orderly stop may take before it is cut short."""
+UNASKED = "it returned though nobody had asked it to"
 FAILED = 70
 """Exit status of a program that was cut short."""
 
@@ -42,10 +47,17 @@ def exit_status() -> int:
     return int(_program.failed)
 
 
+def watch_threads() -> None:
+    """Hold threads that libraries start to the same rule."""
+    threading.excepthook = _library_thread_died
+
+
 def end_program(part: str, reason: str, error: BaseException | None = None) -> None:
     """End this process with its reason and a status that is not 0. Returns at once; callable from any thread."""
-    _program.failed = True
     _program.report(part, reason, error)
+    if _program.failed:
+        return
+    _program.failed = True
     last_word = threading.Timer(STOP_SECONDS, os._exit, [FAILED])
     last_word.daemon = True
     last_word.start()
@@ -67,7 +79,44 @@ class VitalThread(threading.Thread):
         try:
             self._work()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the program must not go on without this thread
-            end_program(f"the thread {self.name}", f"{type(error).__name__}: {error}", error)
+            end_program(f"the thread {self.name}", _words(error), error)
         else:
             if self._until is not None and not self._until.is_set():
-                end_program(f"the thread {self.name}", "it returned though nobody had asked it to")
+                end_program(f"the thread {self.name}", UNASKED)
+
+
+@contextmanager
+def vital(part: str) -> Iterator[None]:
+    """For what others call and whose exceptions they swallow, such as the handlers of Celery's signals."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - as above
+        end_program(part, _words(error), error)
+
+
+def vital_task(
+    name: str, work: Coroutine[Any, Any, None], *, until: Callable[[], bool] | None = None
+) -> asyncio.Task[None]:
+    """As `VitalThread`, in the running event loop. A task that is cancelled was asked to end."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(partial(_task_ended, until))
+    return task
+
+
+def _task_ended(until: Callable[[], bool] | None, task: "asyncio.Task[None]") -> None:
+    if task.cancelled():
+        return
+    if (error := task.exception()) is not None:
+        end_program(f"the task {task.get_name()}", _words(error), error)
+    elif until is not None and not until():
+        end_program(f"the task {task.get_name()}", UNASKED)
+
+
+def _library_thread_died(given: threading.ExceptHookArgs) -> None:
+    name = given.thread.name if given.thread is not None else "unknown"
+    error = given.exc_value or given.exc_type()
+    end_program(f"the thread {name}", _words(error), error)
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -171,6 +171,8 @@ class Lab:
             if time.monotonic() > deadline:
                 raise LabError(f"not ready after {READY_SECONDS:.0f} s ({reason}); logs are in {self.logs}")
             self._tend(signals, 0.1)
+        for keeper in self._keepers:
+            keeper.settled = True
 
     def _stop(self) -> None:
         # The last started uses those before it, so it goes first.

@@ -1,17 +1,18 @@
-"""`python -m migrations`: wait for the database, then bring its schema to the newest version."""
+"""`python -m migrations`: wait for the database, a minute at most, then bring its schema to the newest version."""
 
 import sys
 import time
 
 import structlog
 from alembic import command
+from pydantic import ValidationError
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
 
 from migrations.settings import config, engine
+from models import program
 from models.logs import configure_logs
+from models.outage import ONE_SHOT_SECONDS, persist
 
-WAIT_SECONDS = 60.0
 PAUSE_SECONDS = 0.2
 OLDEST_SERVER = 180000
 ONE_AT_A_TIME = 7_010_001
@@ -37,18 +38,11 @@ def upgrade(connection: Connection) -> None:
 
 def main() -> int:
     configure_logs()
-    deadline = time.monotonic() + WAIT_SECONDS
-    database = engine()
-    while True:
-        try:
-            connection = database.connect()
-            break
-        except OperationalError as error:
-            if time.monotonic() > deadline:
-                log.error("database.unreachable", reason=str(error.orig).strip())  # noqa: TRY400 - the reason says it all
-                return 1
-            time.sleep(PAUSE_SECONDS)
-    with connection:
+    return program.run(_upgrade, ValidationError)
+
+
+def _upgrade() -> int:
+    with persist(engine().connect, limit_seconds=ONE_SHOT_SECONDS) as connection:
         found = int(connection.execute(text("SHOW server_version_num")).scalar_one())
         if found < OLDEST_SERVER:
             log.error("database.too_old", found=found, needed=OLDEST_SERVER)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from pydantic_settings import SettingsConfigDict
 
 from gpulab.embedded import EmbeddedError, postgres_binaries
 from models.logs import configure_logs
+from models.outage import ONE_SHOT_SECONDS, persist
 from models.settings import DatabaseSettings
 from models.store import open_store
 
@@ -61,7 +63,8 @@ def back_up(settings: BackupSettings, folder: Path) -> dict[str, Any]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise BackupError(f"{folder} is not empty: name a new folder")
-    with psycopg.connect(settings.libpq_url) as connection:
+    connect = partial(psycopg.connect, settings.libpq_url)
+    with persist(connect, limit_seconds=ONE_SHOT_SECONDS) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         snapshot = _scalar(connection, "SELECT pg_export_snapshot()")

@@ -5,6 +5,7 @@ Everything is checked against the manifest before anything is written, and the r
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from migrations.backup import (
 )
 from migrations.settings import config
 from models.logs import configure_logs
+from models.outage import ONE_SHOT_SECONDS, persist
 from models.store import open_store
 
 log = structlog.get_logger()
@@ -34,7 +36,8 @@ log = structlog.get_logger()
 def restore(settings: BackupSettings, folder: Path) -> dict[str, Any]:
     """Bring a backup back; returns its manifest. Raises `BackupError` with nothing changed where it cannot be."""
     manifest = checked(folder)
-    with psycopg.connect(settings.libpq_url) as connection:
+    connect = partial(psycopg.connect, settings.libpq_url)
+    with persist(connect, limit_seconds=ONE_SHOT_SECONDS) as connection:
         if found := count_rows(connection):
             raise BackupError(
                 f"the database is not empty, it has the tables {', '.join(found)}: restore into a new one"

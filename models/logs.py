@@ -31,5 +31,10 @@ def configure_logs(*, json: bool | None = None, file: Any = None) -> None:
     )
 
 
+def report_death(part: str, reason: str, error: BaseException | None) -> None:
+    """Log what ends the program."""
+    structlog.get_logger().critical("program.ends", part=part, reason=reason, exc_info=error)
+
+
 def _as_json(event: dict[str, Any], *, default: Any) -> str:
     return orjson.dumps(event, default=default, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -1,15 +1,23 @@
-"""Servers that are away: said once, then now and then, and waited for."""
+"""Servers that are away: said once, then now and then, and waited for.
+
+A program that runs on and on waits for its servers without a limit; a one-shot tool gives up after `ONE_SHOT_SECONDS`.
+"""
 
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
+from psycopg import errors
+from sqlalchemy import Engine
+from sqlalchemy.exc import ProgrammingError
 
-from models.database import DATABASE_AWAY, first_line
+from models.database import DATABASE_AWAY, DatabaseAwayError, first_line
+from models.statements.readiness import schema_version
 
 T = TypeVar("T")
 
+ONE_SHOT_SECONDS = 60.0
 REMIND_SECONDS = 30.0
 PAUSE_SECONDS = 0.5
 
@@ -43,22 +51,42 @@ class Outage:
 
 
 def persist(
-    action: Callable[[], T], *, limit_seconds: float | None = None, pause: Callable[[float], Any] = time.sleep
+    action: Callable[[], T],
+    *,
+    event: str = "database.away",
+    away: tuple[type[Exception], ...] = DATABASE_AWAY,
+    limit_seconds: float | None = None,
+    pause: Callable[[float], Any] = time.sleep,
 ) -> T:
-    """What `action` returns, once the database lets it. It must do no harm when it is done again.
+    """What `action` returns, once its server is there. It must do no harm when it is done again.
 
-    Raises one of `DATABASE_AWAY` when the database was away for `limit_seconds`; without that, it waits for ever.
+    Raises one of `away` when the server was away for `limit_seconds`; without that, it waits for ever.
     """
-    outage = Outage("database.away")
+    outage = Outage(event)
     deadline = None if limit_seconds is None else time.monotonic() + limit_seconds
     while True:
         try:
             done = action()
-        except DATABASE_AWAY as error:
+        except away as error:
             if deadline is not None and time.monotonic() > deadline:
                 raise
-            outage.goes_on(error, **({} if limit_seconds is None else {"waits_seconds": limit_seconds}))
+            outage.goes_on(error, **({} if limit_seconds is None else {"limit_seconds": limit_seconds}))
             pause(PAUSE_SECONDS)
         else:
             outage.over()
             return done
+
+
+def await_database(engine: Engine) -> None:
+    """Return once the database answers and has tables. Both may come after the program that needs them."""
+    persist(lambda: _check_tables(engine))
+
+
+def _check_tables(engine: Engine) -> None:
+    try:
+        with engine.connect() as connection:
+            connection.execute(schema_version()).one()
+    except ProgrammingError as error:
+        if not isinstance(error.orig, errors.UndefinedTable):
+            raise
+        raise DatabaseAwayError("it has no tables yet: run `python -m migrations`") from error

@@ -4,6 +4,9 @@ import signal
 import sys
 from threading import Event
 
+from pydantic import ValidationError
+
+from models import program
 from models.database import sync_engine
 from models.logs import configure_logs
 from models.settings import SchedulerSettings
@@ -12,12 +15,15 @@ from scheduler.loop import Scheduler
 
 def main() -> int:
     configure_logs()
+    return program.run(_schedule, ValidationError)
+
+
+def _schedule() -> None:
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     settings = SchedulerSettings()
     Scheduler(settings, sync_engine(settings.sqlalchemy_url, pool_size=2), stop).run()
-    return 0
 
 
 if __name__ == "__main__":

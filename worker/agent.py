@@ -10,7 +10,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from shutil import rmtree
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from experiments.inventory import available_datasets
+from gpulab.threads import VitalThread
 from models.channels import CANCEL, YIELD
 from models.database import DATABASE_AWAY, listening_connection
 from models.outage import Outage
@@ -57,7 +58,7 @@ class Agent:
         self._constants = constants
         self._stop = Event()
         self._outage = Outage("agent.database_away")
-        self._thread = Thread(target=self._run, name="agent", daemon=True)
+        self._thread = VitalThread("agent", self._run, until=self._stop)
 
     def start(self) -> None:
         self._thread.start()
@@ -70,7 +71,8 @@ class Agent:
     def stop(self) -> None:
         """End the thread; call it when the last attempt has ended."""
         self._stop.set()
-        self._thread.join(timeout=self._settings.heartbeat_seconds + 5)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=self._settings.heartbeat_seconds + 5)
 
     def join(self) -> None:
         """Describe this node to the lab. Raises `NodeRefusedError` where its token is not good."""
@@ -137,9 +139,15 @@ class Agent:
     def _hear(self, connection: psycopg.Connection[Any], deadline: float) -> None:
         while (left := deadline - time.monotonic()) > 0 and not self._stop.is_set():
             for notice in connection.notifies(timeout=min(left, 0.5)):
-                self._order_job(UUID(notice.payload), Order.YIELD if notice.channel == YIELD else Order.CANCEL)
+                self._order_job(notice.payload, Order.YIELD if notice.channel == YIELD else Order.CANCEL)
 
-    def _order_job(self, job_id: UUID, order: Order) -> None:
+    def _order_job(self, payload: str, order: Order) -> None:
+        try:
+            job_id = UUID(payload)
+        except ValueError:
+            # Whoever has the database's password can say anything on its channels.
+            log.warning("notice.unreadable", payload=payload[:200])
+            return
         for attempt in list(self._supervisor.attempts.values()):
             if attempt.claimed.job_id == job_id:
                 attempt.order(order)

@@ -1,8 +1,8 @@
 """Puts a node's worker together: Celery listens on the node's queue, and each message becomes a supervised attempt."""
 
 import fcntl
+from functools import partial
 from pathlib import Path
-from threading import Thread
 from typing import Any, TextIO
 from uuid import UUID
 
@@ -11,8 +11,10 @@ from celery import Celery, Task
 from celery.signals import worker_ready, worker_shutting_down
 from obstore.exceptions import BaseError as StoreError
 
+from gpulab.threads import VitalThread, vital
 from models.database import DATABASE_AWAY, SILENT_SECONDS, first_line, sync_engine
 from models.doorbell import ESTIMATE_TASK, RETAIN_TASK, RUN_TASK, celery_app, queue_of
+from models.outage import await_database, persist
 from models.settings import NodeSettings
 from models.store import open_store
 from worker.agent import Agent
@@ -37,7 +39,7 @@ class NodeTakenError(Exception):
 
 
 class Worker:
-    """Everything of one node. `run` blocks until SIGTERM or SIGINT and the end of the attempts.
+    """Everything of one node. `run` blocks until SIGTERM or SIGINT and the end of the attempts; returns a status.
 
     Raises `NodeTakenError` when it is made, and `NodeRefusedError` when it runs.
     """
@@ -51,8 +53,8 @@ class Worker:
         gpus = len(self._nvml.gpus()) if isinstance(self._nvml, Nvml) else 0
         self._threads = settings.slots + THREADS_PER_GPU * gpus
         self._sampler = Sampler(self._nvml, hz=settings.sample_hz)
-        engine = sync_engine(settings.sqlalchemy_url, silent_seconds=SILENT_SECONDS)
-        store = open_store(settings.artifacts_url)
+        self._engine = engine = sync_engine(settings.sqlalchemy_url, silent_seconds=SILENT_SECONDS)
+        store = persist(lambda: open_store(settings.artifacts_url), event="store.away", away=(OSError,))
         self._zygote = Zygote()
         self._constants = GpuConstants(settings, engine, self._nvml, self._zygote)
         self._supervisor = Supervisor(settings, engine, store, self._zygote, self._sampler, self._constants)
@@ -60,17 +62,18 @@ class Worker:
         self._retention = Retention(settings, engine, store)
         self._agent = Agent(settings, engine, self._supervisor, self._nvml, self._sampler, self._constants)
 
-    def run(self) -> None:
-        self._agent.check_token()
+    def run(self) -> int:
+        await_database(self._engine)
+        persist(self._agent.check_token)
         self._zygote.warm()
-        self._agent.clear_up()
-        self._estimator.clear_up()
-        self._constants.settle()
+        persist(self._agent.clear_up)
+        persist(self._estimator.clear_up)
+        persist(self._constants.settle)
         app = celery_app(self._settings.redis_url)
         _register(app, self._supervisor, self._estimator, self._retention)
         worker_ready.connect(self._ready, weak=False)
         worker_shutting_down.connect(self._leave, weak=False)
-        app.Worker(
+        worker = app.Worker(
             hostname=f"gpulab@{self._settings.node}",
             queues=[queue_of(self._settings.node)],
             pool_cls="threads",
@@ -80,21 +83,27 @@ class Worker:
             without_heartbeat=True,
             loglevel="WARNING",
             optimization="fair",
-        ).start()
+        )
+        worker.start()
         self._agent.stop()
         self._sampler.stop()
+        status: int = worker.exitcode or 0
+        return status
+
+    # Celery swallows what the handlers of its signals raise: without `vital`, a worker would live on and do nothing.
 
     def _ready(self, **_: Any) -> None:
-        self._sampler.start()
-        self._agent.join()
-        self._agent.start()
-        log.info("worker.ready", node=self._settings.node, threads=self._threads)
+        with vital("the worker's start"):
+            self._sampler.start()
+            persist(self._agent.join)
+            self._agent.start()
+            log.info("worker.ready", node=self._settings.node, threads=self._threads)
 
     def _leave(self, **_: Any) -> None:
         log.info("worker.leaving")
-        self._agent.leave()
-        self._estimator.leave()
-        self._supervisor.leave()
+        for part in (self._agent, self._estimator, self._supervisor):
+            with vital("the worker's end"):
+                part.leave()
 
 
 def _register(app: Celery, supervisor: Supervisor, estimator: Estimator, retention: Retention) -> None:
@@ -115,13 +124,13 @@ def _register(app: Celery, supervisor: Supervisor, estimator: Estimator, retenti
 
     @app.task(name=RETAIN_TASK, bind=True)  # type: ignore[untyped-decorator]
     def retain(_task: Task) -> None:
-        Thread(target=_sweep, args=[retention], name="retention", daemon=True).start()
+        VitalThread("retention", partial(_sweep, retention)).start()
 
 
 def _sweep(retention: Retention) -> None:
     try:
         log.info("retention.swept", **retention.sweep())
-    except (*DATABASE_AWAY, StoreError) as error:
+    except (*DATABASE_AWAY, StoreError, OSError) as error:
         # What is left is deleted the next time.
         log.warning("retention.stopped", reason=first_line(error))
 

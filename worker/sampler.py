@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import structlog
 
 from experiments.contract import SAMPLES_FILE
+from gpulab.threads import VitalThread
 from worker.nvml import GpuReading, Nvml, NvmlAbsent, Reason
 from worker.sessions import ProcessUse, cpu_percent, live_processes, pids_by_session
 
@@ -79,7 +80,7 @@ class Sampler:
         self._latest: dict[str, GpuReading] = {}
         self._failures: dict[str, str] = {}
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+        self._thread = VitalThread("sampler", self._run, until=self._stopping)
 
     def start(self) -> None:
         self._thread.start()
@@ -87,7 +88,8 @@ class Sampler:
     def stop(self, timeout_seconds: float = 5.0) -> None:
         """End the thread. One that hangs in the driver is left behind as a daemon."""
         self._stopping.set()
-        self._thread.join(timeout_seconds)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
         for job_id in list(self._watches):
             self.unwatch(job_id)
 

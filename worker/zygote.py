@@ -9,9 +9,10 @@ from contextlib import suppress
 from multiprocessing import connection, forkserver, get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 
 from experiments.host import run_forked
+from gpulab.threads import VitalThread
 
 PRELOAD = ["experiments.warm"]
 SECRETS = ("DATABASE_URL", "REDIS_URL", "GPULAB_NODE_TOKEN", "PGPASSWORD")
@@ -68,7 +69,7 @@ class Zygote:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         _forget_secrets()
         forkserver.ensure_running()
-        Thread(target=self._await_first, name="zygote", daemon=True).start()
+        VitalThread("zygote", self._await_first).start()
 
     def await_warm(self, timeout_seconds: float | None = None) -> bool:
         """Whether the imports are done, so that `start` returns at once; waits for at most so long."""

@@ -1,9 +1,9 @@
 """The whole lab at one moment, asked for again and again: what did not change costs the lab a 304."""
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel
@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from gpulab.client import Client
 from gpulab.client.operations import job_path, parsed
 from gpulab.client.steps import Backoff, Request, Response, Steps, call
-from gpulab.errors import GpulabError, LabUnreachable, NotFound, ServerError, TooManyRequests, UnexpectedAnswer
+from gpulab.errors import LabUnreachable, NotFound, ServerError, TooManyRequests, UnexpectedAnswer
 from gpulab.schemas import JobPage, JobSummary, MeRead, NodePage, NodeRead, QueueRead
 from gpulab.states import JobState
+from gpulab.threads import VitalThread
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -129,13 +130,13 @@ class Feed:
         self.latest = first
         self.trouble: str | None = None
         """Why `latest` is getting old."""
-        self.refused: GpulabError | None = None
-        """The lab's last word: looking on is useless."""
+        self.refused: Exception | None = None
+        """Why looking on is useless: the lab's last word, or a fault of ours."""
         self._looker = looker
         self._interval_seconds = interval_seconds
-        self._stop = threading.Event()
+        self._stop = Event()
         # A daemon: a request that hangs must not keep the program from leaving.
-        self._thread = threading.Thread(target=self._look_on, daemon=True)
+        self._thread = VitalThread("looking on", self._look_on)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -150,6 +151,6 @@ class Feed:
                 self.latest, self.trouble = self._looker.look(), None
             except PASSING as away:
                 self.trouble = str(away)
-            except GpulabError as refusal:
+            except Exception as refusal:  # noqa: BLE001 - the one who looks at it raises it again
                 self.refused = refusal
                 return

@@ -155,3 +155,22 @@ def test_large_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     rotate(log)
     assert not log.exists()
     assert (tmp_path / "api.log.1").read_text() == "long"
+
+
+def test_child_that_refuses_its_settings_is_not_started_again_before_the_lab_was_ready(tmp_path: Path) -> None:
+    code = 'import sys; print(\'{"event": "program.refused", "reason": "no such node"}\', flush=True); sys.exit(2)'
+    child = program(tmp_path, code)
+    child.start()
+    wait_for_end(child)
+    keeper = Keeper("worker", child, lambda _: None)
+    with pytest.raises(ChildKeepsDyingError, match=r"worker refused to start \(no such node\)"):
+        keeper.tend(0.0)
+
+
+def test_end_of_a_child_is_told_with_its_reason(tmp_path: Path) -> None:
+    said: list[str] = []
+    child = program(tmp_path, 'print(\'{"reason": "the disk is full"}\\nno JSON\', flush=True); raise SystemExit(1)')
+    child.start()
+    wait_for_end(child)
+    Keeper("worker", child, said.append).tend(0.0)
+    assert "worker ended with status 1 (the disk is full)" in said[0]

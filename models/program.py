@@ -1,0 +1,36 @@
+"""What every program does first."""
+
+from collections.abc import Callable
+
+import structlog
+
+from gpulab.threads import exit_status, report_with, watch_threads
+from models.database import DATABASE_AWAY, first_line
+from models.logs import report_death
+
+REFUSED = 2
+"""Exit status of a program whose settings are at fault: another start would not help."""
+
+log = structlog.get_logger()
+
+
+class RefusedError(Exception):
+    """The program cannot run as it is set up; the message says what to do."""
+
+
+def run(main: Callable[[], int | None], *refusals: type[Exception]) -> int:
+    """Run a program to its end, its logs set up already; returns its exit status.
+
+    `refusals` are exceptions that say in one line what is wrong with the settings.
+    """
+    refused: tuple[type[Exception], ...] = (RefusedError, *refusals)
+    report_with(report_death)
+    watch_threads()
+    try:
+        return main() or exit_status()
+    except refused as error:
+        log.error("program.refused", reason=str(error))  # noqa: TRY400 - one line says it all
+        return REFUSED
+    except DATABASE_AWAY as error:
+        log.error("database.away", reason=first_line(error))  # noqa: TRY400 - the reason says it all
+        return 1
