@@ -127,7 +127,7 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
         settings=settings,
         database=database,
         announcer=Announcer(database),
-        intake=Intake(database),
+        intake=Intake(database, max_queued=settings.max_queued),
         hub=hub,
         credentials=credentials,
         stream_guard=StreamGuard(hub, credentials),

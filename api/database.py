@@ -6,6 +6,7 @@ at every request, and crossing into SQLAlchemy's engine, costs several times wha
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from psycopg import AsyncCursor, OperationalError
 from sqlalchemy import Executable, bindparam
@@ -14,6 +15,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
 from api.pool import Pool
+from models.statements import allowances
 
 DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy leaves it unannotated
 
@@ -49,6 +51,15 @@ class Database:
     async def row(self, source: Source, **given: Any) -> Row | None:
         """The first row, or None."""
         return await self._run(source, given, AsyncCursor.fetchone)
+
+    async def rows_in_turn(self, user_ids: Sequence[UUID], source: Source, **given: Any) -> Sequence[Row]:
+        """As `rows`, of a statement that counts what these users have and adds to it: one at a time for each user."""
+        lock = self._prepare(allowances.one_at_a_time, {"user_ids": user_ids})
+        prepared = self._prepare(source, given)
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(lock.sql, {**lock.values, "user_ids": list(user_ids)})
+            cursor = await connection.execute(prepared.sql, {**prepared.values, **given}, binary=True)
+            return await cursor.fetchall()
 
     async def scalar(self, source: Source, **given: Any) -> Any:
         """The first column of the first row, or None."""

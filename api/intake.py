@@ -9,13 +9,17 @@ from typing import Any, NamedTuple
 
 import orjson
 import psycopg
-from sqlalchemy import Text, bindparam
+from sqlalchemy import Integer, Text, bindparam
 
 from api.database import Database, Prepared, Row
 from gpulab.threads import vital_task
 from models.statements import jobs
 
-SUBMIT = Prepared(jobs.submit_many(bindparam("orders", type_=Text), bindparam("questions", type_=Text)))
+SUBMIT = Prepared(
+    jobs.submit_many(
+        bindparam("orders", type_=Text), bindparam("questions", type_=Text), bindparam("max_queued", type_=Integer)
+    )
+)
 AT_ONCE = 100
 """Orders of one statement at most."""
 
@@ -23,22 +27,25 @@ AT_ONCE = 100
 class _Waiting(NamedTuple):
     order: Mapping[str, Any]
     question: Mapping[str, Any] | None
+    limited: bool
     stored: asyncio.Future[Row | None]
 
 
 class Intake:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, max_queued: int | None) -> None:
         self._database = database
+        self._max_queued = max_queued
         self._waiting: list[_Waiting] = []
         self._storing: asyncio.Task[None] | None = None
 
-    async def store(self, order: Mapping[str, Any], question: Mapping[str, Any] | None) -> Row | None:
-        """The row of the new job, once it is committed. None where its owner has used the idempotency key before.
+    async def store(self, order: Mapping[str, Any], question: Mapping[str, Any] | None, *, limited: bool) -> Row | None:
+        """The row of the new job, once it is committed.
 
-        `order` has the columns of `jobs.ORDERED`, `actor` and `message`; `question`, about its memory, those of
-        `estimates.QUESTION`.
+        None where its owner has used the idempotency key before, or has a full queue; `limited` says whether the
+        latter can be. `order` has the columns of `jobs.ORDERED`, `actor` and `message`; `question`, about its memory,
+        those of `estimates.QUESTION`.
         """
-        waiting = _Waiting(order, question, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(order, question, limited, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._storing is None or self._storing.done():
             self._storing = vital_task("intake", self._store_all())
@@ -56,7 +63,7 @@ class Intake:
 
     async def _store(self, batch: Sequence[_Waiting]) -> None:
         try:
-            rows = await self._database.rows(SUBMIT, orders=_orders(batch), questions=_questions(batch))
+            rows = await self._rows(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             refused = isinstance(error, psycopg.DatabaseError) and not isinstance(error, psycopg.OperationalError)
             if refused and len(batch) > 1:
@@ -72,6 +79,13 @@ class Intake:
         for ordinal, waiting in enumerate(batch):
             if not waiting.stored.done():
                 waiting.stored.set_result(found.get(ordinal))
+
+    async def _rows(self, batch: Sequence[_Waiting]) -> Sequence[Row]:
+        given = {"orders": _orders(batch), "questions": _questions(batch), "max_queued": self._max_queued}
+        owners = {waiting.order["owner_id"] for waiting in batch if waiting.limited}
+        if not owners:
+            return await self._database.rows(SUBMIT, **given)
+        return await self._database.rows_in_turn(sorted(owners), SUBMIT, **given)
 
 
 def _orders(batch: Sequence[_Waiting]) -> str:

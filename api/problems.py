@@ -137,19 +137,19 @@ class LastAdmin(Refusal):
 class TooManyTokens(Refusal):
     status = 409
     slug = "too-many-tokens"
-    title = "The person has as many tokens as one may have"
+    title = "The token limit is reached"
 
 
 class QueueLimitReached(Refusal):
     status = 409
     slug = "queue-limit-reached"
-    title = "As many of the person's jobs wait as may"
+    title = "The queue limit is reached"
 
 
 class ArtifactQuotaReached(Refusal):
     status = 409
     slug = "artifact-quota-reached"
-    title = "The files of the person's jobs take as much as they may"
+    title = "The storage quota is reached"
 
 
 class AssignmentNotFound(NotFound):

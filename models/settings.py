@@ -55,8 +55,8 @@ class ApiSettings(Settings):
     requests_per_second: float = Field(default=50.0, ge=0)
     """Of one person, after `request_burst`; more answer 429. Admins are not limited."""
     request_burst: int = Field(default=500, ge=1)
-    max_queued: int | None = Field(default=None, ge=0)
-    """Jobs of one person that may wait; a person's own limit goes before it. Null is no limit."""
+    max_queued: int | None = Field(default=5000, ge=0)
+    """Queue limit of one user; a user's own limit replaces it. Admins have none. Null is no limit."""
     stream_limit: int = 2000
     """Open event streams of one API process; more answer 503."""
     session_seconds: float = 12 * 3600.0

@@ -10,6 +10,7 @@ from api.context import TheLab
 from api.openapi import headers, problems
 from api.problems import (
     AlreadyTaken,
+    ArtifactQuotaReached,
     AssignmentNotFound,
     AssignmentOver,
     BodyTooLarge,
@@ -18,6 +19,7 @@ from api.problems import (
     InvalidRequest,
     JobNotFinished,
     MalformedBody,
+    QueueLimitReached,
     SubmissionNotFound,
     UnsupportedMediaType,
 )
@@ -154,7 +156,14 @@ async def list_submissions(
     response_model=JobRead,
     responses={
         201: {"headers": headers(Location="The new job's address.")},
-        **problems(Forbidden, AssignmentNotFound, SubmissionNotFound, JobNotFinished),
+        **problems(
+            Forbidden,
+            AssignmentNotFound,
+            SubmissionNotFound,
+            JobNotFinished,
+            QueueLimitReached,
+            ArtifactQuotaReached,
+        ),
     },
 )
 async def rerun_submission(lab: TheLab, principal: Staff, assignment_id: AssignmentId, user_id: UserId) -> Response:

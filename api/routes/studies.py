@@ -117,7 +117,7 @@ async def cancel_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) 
     "/{study_id}/retry",
     operation_id="retry_study",
     response_model=StudyRead,
-    responses=problems(Forbidden, StudyNotFound),
+    responses=problems(Forbidden, StudyNotFound, QueueLimitReached, ArtifactQuotaReached),
 )
 async def retry_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) -> Response:
     """Put new jobs in the place of runs that failed or were cancelled; the next report is made anew."""
@@ -128,7 +128,9 @@ async def retry_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) -
     "/{study_id}/seeds",
     operation_id="add_study_seeds",
     response_model=StudyRead,
-    responses=problems(*BODY, Forbidden, StudyNotFound, StudyChanged, InvalidStudy),
+    responses=problems(
+        *BODY, Forbidden, StudyNotFound, StudyChanged, InvalidStudy, QueueLimitReached, ArtifactQuotaReached
+    ),
 )
 async def add_study_seeds(lab: TheLab, principal: ThePrincipal, study_id: StudyId, order: SeedsAdd) -> Response:
     """Add seeds; the runs that are there stay."""
@@ -160,7 +162,7 @@ async def share_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId, o
             "description": "It is not there yet.",
             "headers": headers(Retry_After="Seconds."),
         },
-        **problems(StudyNotFound, ArtifactNotFound, ReportFailed),
+        **problems(StudyNotFound, ArtifactNotFound, ReportFailed, QueueLimitReached, ArtifactQuotaReached),
     },
 )
 async def get_study_report(

@@ -1,5 +1,7 @@
 """What a person may submit: which class, how many jobs, whether there is room for files. Admins have no limits here."""
 
+from uuid import UUID
+
 from api.auth import Principal
 from api.context import Lab
 from api.problems import ArtifactQuotaReached, InvalidRequest, QueueLimitReached
@@ -21,29 +23,19 @@ def priority_of_copy(principal: Principal, priority: str) -> str:
     return priority if principal.is_staff or priority != Priority.HIGH else Priority.NORMAL.value
 
 
-async def check_may_submit(lab: Lab, principal: Principal, *, more: int = 1) -> None:
-    """Raises `QueueLimitReached`, `ArtifactQuotaReached`."""
-    most, quota = _limits(lab, principal)
-    if most is not None:
-        queued = await lab.database.scalar(allowances.queued, user_id=principal.id)
-        if queued + more > most:
-            raise QueueLimitReached(
-                f"{queued} of your jobs wait and {more} would join them; you may have {most} waiting"
-            )
-    if quota is not None:
-        held = await lab.database.scalar(allowances.artifact_bytes, user_id=principal.id)
-        if held >= quota:
-            raise ArtifactQuotaReached(f"the files of your jobs take {held} bytes; you may keep {quota}")
+async def check_quota(lab: Lab, principal: Principal) -> None:
+    """Raises `ArtifactQuotaReached`."""
+    quota = lab.settings.max_artifact_bytes
+    if quota is None or principal.is_admin:
+        return
+    held = await lab.database.scalar(allowances.artifact_bytes, user_id=principal.id)
+    if held >= quota:
+        raise ArtifactQuotaReached(f"the files of your jobs take {held} bytes; you may keep {quota}")
 
 
-def is_limited(lab: Lab, principal: Principal) -> bool:
-    """Whether there is anything that submitting could be refused for."""
-    return _limits(lab, principal) != (None, None)
-
-
-def _limits(lab: Lab, principal: Principal) -> tuple[int | None, int | None]:
-    """Jobs that may wait and bytes that may be kept; a person's own limit goes before the lab's."""
-    if principal.is_admin:
-        return None, None
-    most = lab.settings.max_queued if principal.max_queued is None else principal.max_queued
-    return most, lab.settings.max_artifact_bytes
+async def queue_is_full(lab: Lab, owner_id: UUID, *, more: int = 1) -> QueueLimitReached:
+    """Why the queue of the owner took `more` jobs no longer."""
+    row = await lab.database.row(allowances.queue, user_id=owner_id)
+    assert row is not None  # noqa: S101 - people are not deleted
+    limit = lab.settings.max_queued if row.max_queued is None else row.max_queued
+    return QueueLimitReached(f"{row.queued} jobs wait and {more} more would join them; the limit is {limit}")

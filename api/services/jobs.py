@@ -14,7 +14,7 @@ from api.context import Lab
 from api.database import Row, Source
 from api.problems import IdempotencyKeyReused, JobAlreadyFinished, JobNotFinished, JobNotFound
 from api.services import estimates, experiments, sharing
-from api.services.allowances import check_may_submit, check_priority, is_limited, priority_of_copy
+from api.services.allowances import check_priority, check_quota, priority_of_copy, queue_is_full
 from api.services.estimates import Question
 from api.services.sharing import check_may_change, may_read
 from gpulab.schemas import (
@@ -66,12 +66,12 @@ class JobFilters:
 async def submit(lab: Lab, principal: Principal, order: JobCreate, key: str | None) -> tuple[JobRead, bool]:
     """The job, and whether it is new.
 
-    Raises what `experiments.plan`, `check_priority` and `check_may_submit` do, and `IdempotencyKeyReused`.
+    Raises what `experiments.plan`, `check_priority` and `check_quota` do, `QueueLimitReached`, `IdempotencyKeyReused`.
     """
     check_priority(principal, order.priority)
     plan = experiments.plan(order)
-    if is_limited(lab, principal) and not await _was_used(lab, principal, key):
-        await check_may_submit(lab, principal)
+    if lab.settings.max_artifact_bytes is not None and not await _was_used(lab, principal, key):
+        await check_quota(lab, principal)
     digest = None if key is None else _digest(order)
     values = {
         "owner_id": principal.id,
@@ -94,7 +94,6 @@ async def submit(lab: Lab, principal: Principal, order: JobCreate, key: str | No
     if row is not None:
         asked = None if question is None else question.id
         return _fresh(values | {"estimate_id": asked}, row, principal), True
-    assert key is not None  # noqa: S101 - only a key that was used before keeps the row from being inserted
     return await _first_under(lab, principal, key, digest), False
 
 
@@ -204,12 +203,13 @@ async def retry(lab: Lab, principal: Principal, job_id: UUID) -> JobRead:
     row = await _whole(lab, principal, job_id)
     if JobState(row.state) not in FINAL_STATES:
         raise JobNotFinished(f"the job is {row.state}; only a final one can be tried again")
-    await check_may_submit(lab, principal)
+    await check_quota(lab, principal)
     order = row._asdict()
     values = {name: order[name] for name in jobs.REPEATED}
     values |= {"owner_id": principal.id, "retry_of": job_id, "priority": priority_of_copy(principal, row.priority)}
     made = await insert(lab, principal, values, f"retry of {job_id}")
-    assert made is not None  # noqa: S101 - without a key nothing can collide
+    if made is None:
+        raise await queue_is_full(lab, principal.id)
     return _fresh(values, made, principal)
 
 
@@ -224,13 +224,14 @@ async def share(lab: Lab, principal: Principal, job_id: UUID, order: ShareOrder)
 async def insert(
     lab: Lab, principal: Principal, values: Mapping[str, Any], message: str, question: Question | None = None
 ) -> Row | None:
-    """Store an order and send its notice. None where its owner has used the idempotency key before.
+    """Store an order and send its notice. None where its owner used the idempotency key before, or has a full queue.
 
     `question` is about its memory; it is put along with the order.
     """
     asked = {} if question is None else {"estimate_id": question.id}
     order = {**values, **asked, "actor": principal.actor, "message": message}
-    row = await lab.intake.store(order, None if question is None else question.row())
+    limited = not principal.is_admin or values["owner_id"] != principal.id
+    row = await lab.intake.store(order, None if question is None else question.row(), limited=limited)
     if row is not None:
         lab.announcer.announce(row)
     return row
@@ -242,9 +243,11 @@ async def _was_used(lab: Lab, principal: Principal, key: str | None) -> bool:
     return await lab.database.row(jobs.by_idempotency_key, owner_id=principal.id, key=key) is not None
 
 
-async def _first_under(lab: Lab, principal: Principal, key: str, digest: bytes | None) -> JobRead:
-    row = await lab.database.row(jobs.by_idempotency_key, owner_id=principal.id, key=key)
-    assert row is not None  # noqa: S101 - it kept ours from being inserted, and jobs are not deleted
+async def _first_under(lab: Lab, principal: Principal, key: str | None, digest: bytes | None) -> JobRead:
+    """The job that used the key. Raises `QueueLimitReached` where there is none: then the queue was full."""
+    row = key and await lab.database.row(jobs.by_idempotency_key, owner_id=principal.id, key=key)
+    if not row:
+        raise await queue_is_full(lab, principal.id)
     if row.request_digest != digest:
         raise IdempotencyKeyReused(f"the key {key!r} belongs to job {row.id}, whose submission was another")
     return _read(row._asdict())

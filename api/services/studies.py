@@ -19,7 +19,7 @@ from api.context import Lab
 from api.database import Row
 from api.problems import IdempotencyKeyReused, StudyChanged, StudyNotFound
 from api.services import estimates, sharing, study_plans
-from api.services.allowances import check_may_submit, check_priority
+from api.services.allowances import check_priority, check_quota, queue_is_full
 from api.services.sharing import check_may_change, may_read
 from experiments.studies.course import QUESTIONS
 from experiments.studies.outcome import RunOutcome
@@ -52,7 +52,8 @@ SAME_IN_SUMMARY = (
 async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | None) -> tuple[StudyRead, bool]:
     """The study, and whether it is new.
 
-    Raises `InvalidStudy`, what `experiments.plan`, `check_priority` and `check_may_submit` do, `IdempotencyKeyReused`.
+    Raises `InvalidStudy`, what `experiments.plan`, `check_priority` and `check_quota` do, `QueueLimitReached`,
+    `IdempotencyKeyReused`.
     """
     check_priority(principal, order.priority)
     definition = study_plans.define(order, await _datasets(lab))
@@ -61,7 +62,7 @@ async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | 
     if not order.fresh:
         await _reuse(lab, principal.id, runs)
     if key is None or await lab.database.row(studies.by_idempotency_key, owner_id=principal.id, key=key) is None:
-        await check_may_submit(lab, principal, more=_new(runs))
+        await check_quota(lab, principal)
     digest = None if key is None else _digest(order)
     study_id = await lab.database.scalar(select(func.uuidv7()))
     values = {
@@ -75,12 +76,13 @@ async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | 
         "name": order.name,
         "definition": _json(_completed(definition, plan)),
     }
-    made = await lab.database.rows(studies.create(values, _json(runs), actor=principal.actor))
-    _announce(lab, made)
-    if key is None or await lab.database.row(studies.by_id, study_id=study_id) is not None:
+    creating = studies.create(values, _json(runs), max_queued=lab.settings.max_queued, actor=principal.actor)
+    _announce(lab, await lab.database.rows_in_turn([principal.id], creating))
+    if await lab.database.row(studies.by_id, study_id=study_id) is not None:
         return await get(lab, principal, study_id), True
-    first = await lab.database.row(studies.by_idempotency_key, owner_id=principal.id, key=key)
-    assert first is not None  # noqa: S101 - it kept ours from being inserted, and studies are not deleted
+    first = key and await lab.database.row(studies.by_idempotency_key, owner_id=principal.id, key=key)
+    if not first:
+        raise await queue_is_full(lab, principal.id, more=_new(runs))
     if first.request_digest != digest:
         raise IdempotencyKeyReused(f"the key {key!r} belongs to study {first.id}, whose submission was another")
     return await get(lab, principal, first.id), False
@@ -177,9 +179,17 @@ async def cancel(lab: Lab, principal: Principal, study_id: UUID) -> StudyRead:
 
 
 async def retry(lab: Lab, principal: Principal, study_id: UUID) -> StudyRead:
-    """New jobs for the runs that failed or were cancelled, and a new report. Raises as `changeable`."""
-    await changeable(lab, principal, study_id)
-    _announce(lab, await lab.database.rows(studies.retry(study_id, actor=principal.actor)))
+    """New jobs for the runs that failed or were cancelled, and a new report.
+
+    Raises as `changeable`, `QueueLimitReached`, `ArtifactQuotaReached`.
+    """
+    row = await changeable(lab, principal, study_id)
+    await check_quota(lab, principal)
+    retrying = studies.retry(study_id, row.owner_id, max_queued=lab.settings.max_queued, actor=principal.actor)
+    made = await lab.database.rows_in_turn([row.owner_id], retrying)
+    if not made and (left := await lab.database.scalar(studies.failed, study_id=study_id)):
+        raise await queue_is_full(lab, row.owner_id, more=left)
+    _announce(lab, made)
     return await get(lab, principal, study_id)
 
 
@@ -213,10 +223,13 @@ async def _replan(lab: Lab, principal: Principal, row: Row, definition: dict[str
         await _reuse(lab, row.owner_id, runs)
     for kept in await lab.database.rows(studies.members, study_id=row.id, runs=_json(runs)):
         runs[kept.position] |= {"job_id": kept.job_id, "reused": kept.reused}
-    await check_may_submit(lab, principal, more=_new(runs))
-    given = (row.id, row.revision, _json(_completed(definition, plan)), _json(runs), len(runs))
-    _announce(lab, await lab.database.rows(studies.replan(*given, actor=principal.actor)))
+    await check_quota(lab, principal)
+    given = (row, _json(_completed(definition, plan)), _json(runs), len(runs))
+    replanning = studies.replan(*given, max_queued=lab.settings.max_queued, actor=principal.actor)
+    _announce(lab, await lab.database.rows_in_turn([row.owner_id], replanning))
     now = await lab.database.row(studies.by_id, study_id=row.id)
+    if now is not None and now.revision == row.revision:
+        raise await queue_is_full(lab, row.owner_id, more=_new(runs))
     if now is None or now.definition["seeds"] != definition["seeds"]:
         return False
     # Seeds that train together may now train in other company.

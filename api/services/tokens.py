@@ -42,10 +42,11 @@ async def create(lab: Lab, principal: Principal, order: TokenCreate) -> TokenCre
         "prefix": prefix_of(token),
         "expires_at": order.expires_at,
     }
-    row = await lab.database.row(tokens.make(whose, values, principal.origin, most=lab.settings.max_tokens))
-    if row is None:
+    making = tokens.make(whose, values, principal.origin, most=lab.settings.max_tokens)
+    made = await lab.database.rows_in_turn([whose], making)
+    if not made:
         raise TooManyTokens(f"{person.name} has {lab.settings.max_tokens} tokens that are good; revoke one first")
-    return TokenCreated(**_read(row).model_dump(), token=token)
+    return TokenCreated(**_read(made[0]).model_dump(), token=token)
 
 
 async def revoke(lab: Lab, principal: Principal, token_id: UUID) -> None:

@@ -1,20 +1,73 @@
 """What one person has of what is limited when they submit."""
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, cast, func, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    SQLColumnExpression,
+    Text,
+    Uuid,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import aliased
 
-from gpulab.states import JobState
+from gpulab.states import JobState, Role
 from models.artifact import Artifact
 from models.job import Job
 from models.person import User
 
+ONE_AT_A_TIME = 0x67706C6162
+"""Seed of the advisory locks of users: keeps their keys apart from those of the lab's other locks."""
 
-def queued(user_id: UUID) -> Select[int]:
-    """How many of their jobs wait."""
-    return select(func.count()).where(Job.state == JobState.QUEUED, Job.owner_id == user_id)
+
+def one_at_a_time(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    """Until the transaction ends, no other transaction that starts with this adds anything for these users.
+
+    A statement counts what was committed before it began. Run this as a statement of its own before the one that
+    counts and inserts, or two that run at once both find room for the last.
+    """
+    given = func.unnest(cast(user_ids, ARRAY(Uuid))).column_valued("given")
+    # In one order, so that two that lock the same users never wait for each other.
+    ordered = select(cast(given, Text).label("user_id")).distinct().order_by("user_id").subquery()
+    return select(func.pg_advisory_xact_lock(func.hashtextextended(ordered.c.user_id, ONE_AT_A_TIME)))
+
+
+def room(user_ids: Select[Any], max_queued: Any) -> CTE:
+    """Of each user: `free`, how many further jobs may wait; null is no limit. `max_queued` is the lab's limit.
+
+    A user's own limit replaces the lab's. Admins have none.
+    """
+    waiting = (
+        select(func.count()).where(Job.state == JobState.QUEUED, Job.owner_id == User.id).correlate(User)
+    ).scalar_subquery()
+    limit = func.coalesce(User.max_queued, cast(max_queued, Integer))
+    free = case((User.role == Role.ADMIN.value, null()), else_=limit - waiting)
+    return select(User.id.label("user_id"), free.label("free")).where(User.id.in_(user_ids)).cte("room")
+
+
+def has_room(user_id: Any, more: SQLColumnExpression[Any] | ColumnElement[Any], found: CTE) -> ColumnElement[bool]:
+    """Whether `more` jobs of the user fit, by what `room` found. None always fit."""
+    free = select(found.c.free).where(found.c.user_id == user_id).scalar_subquery()
+    return or_(more <= literal(0), func.coalesce(more <= free, True))
+
+
+def queue(user_id: UUID) -> Select[*tuple[Any, ...]]:
+    """How many of the user's jobs wait, and the limit of their own; null leaves the lab's."""
+    waiting = select(func.count()).where(Job.state == JobState.QUEUED, Job.owner_id == User.id).correlate(User)
+    return select(waiting.scalar_subquery().label("queued"), User.max_queued).where(User.id == user_id)
 
 
 def artifact_bytes(user_id: UUID) -> Select[int]:

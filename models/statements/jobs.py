@@ -30,6 +30,7 @@ from models.event import JobEvent
 from models.job import Job
 from models.lease import Lease
 from models.person import User
+from models.statements.allowances import room
 from models.statements.estimates import ask_quietly
 from models.statements.sharing import shared
 from models.statements.transitions import OLD_STATE, announce
@@ -65,17 +66,25 @@ def submit(values: dict[str, Any], *, actor: str) -> Select[Any]:
     return announce(_queued(orders), event="job.submitted", actor=actor, message="submitted")
 
 
-def submit_many(orders: ColumnElement[str], questions: ColumnElement[str]) -> Select[Any]:
+def submit_many(
+    orders: ColumnElement[str], questions: ColumnElement[str], max_queued: ColumnElement[int]
+) -> Select[Any]:
     """Insert a queued job for each order, and the questions about their memory that nobody put before; in silence.
 
     `orders` is a JSON list of objects with the columns of `ORDERED`, an `ordinal`, and `actor` and `message` of the
-    event; `questions` is one as `estimates.ask_all` takes it. A row for each job with its `ordinal`, and what is known
-    of the answer about it; none for an order whose owner has used the idempotency key before.
+    event; `questions` is one as `estimates.ask_all` takes it; `max_queued` is the lab's limit of a user's jobs that
+    wait. A row for each job with its `ordinal`, and what is known of the answer about it; none for an order whose owner
+    has used the idempotency key before, or whose owner's queue is full.
     """
     given = _given(orders)
+    new = _new(given)
+    free = room(select(given.c.owner_id), max_queued)
     # In one order, so that two who put the same keys never wait for each other.
-    sorted_orders = select(given.c.id, *(given.c[name] for name in ORDERED), literal(QUEUED, Text)).order_by(
-        given.c.owner_id, given.c.idempotency_key, given.c.ordinal
+    sorted_orders = (
+        select(new.c.id, *(new.c[name] for name in ORDERED), literal(QUEUED, Text))
+        .join(free, free.c.user_id == new.c.owner_id)
+        .where(or_(free.c.free.is_(None), new.c.place <= free.c.free))
+        .order_by(new.c.owner_id, new.c.idempotency_key, new.c.ordinal)
     )
     changed = _queued(insert(Job).from_select(["id", *ORDERED, "state"], sorted_orders))
     actor, message = (
@@ -104,6 +113,18 @@ def _given(orders: ColumnElement[str]) -> CTE:
         .render_derived(with_types=True)
     )
     return select(*table.c, func.uuidv7().label("id")).cte("given")
+
+
+def _new(given: CTE) -> CTE:
+    """The orders that repeat none, neither a job nor an earlier order, each with its `place` among its owner's."""
+    key = given.c.idempotency_key
+    is_used = select(Job.id).where(Job.owner_id == given.c.owner_id, Job.idempotency_key == key).exists()
+    number = func.row_number().over(
+        partition_by=(given.c.owner_id, key, case((key.is_(None), given.c.ordinal))), order_by=given.c.ordinal
+    )
+    numbered = select(*given.c, number.label("number")).where(or_(key.is_(None), ~is_used)).cte("numbered")
+    place = func.row_number().over(partition_by=numbered.c.owner_id, order_by=numbered.c.ordinal)
+    return select(*numbered.c, place.label("place")).where(numbered.c.number == 1).cte("new")
 
 
 def submit_all(

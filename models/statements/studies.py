@@ -31,6 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by, dis
 from gpulab.states import JobState
 from models.job import Job
 from models.person import User
+from models.statements.allowances import has_room, room
 from models.statements.jobs import REPEATED, submit_all
 from models.statements.sharing import shared
 from models.study import Study, StudyRun
@@ -44,47 +45,82 @@ ORDER = tuple(name for name in REPEATED if name != "gpu_memory_bytes")
 COPIED_BY_RETRY = ("owner_id", *REPEATED)
 
 
-def create(values: dict[str, Any], runs: Any, *, actor: str | ColumnElement[str]) -> Select[Any]:
-    """Insert a study with its runs: a row for each new job. Nothing happens where the owner has used the key before.
+def create(
+    values: dict[str, Any], runs: Any, *, max_queued: int | None, actor: str | ColumnElement[str]
+) -> Select[Any]:
+    """Insert a study with its runs: a row for each new job.
+
+    Nothing happens where the owner has used the key before, or where their queue has no room for all new jobs.
 
     `runs` is a JSON list of objects: `position`, `questions`, `cell`, `reused`, and either the `job_id` of a job that
     is there or the fields of `ORDER`.
     """
+    given, owner_id = _given(runs), values["owner_id"]
+    columns = (literal(value, Study.__table__.c[name].type) for name, value in values.items())
     study = (
         insert(Study)
-        .values(**values)
+        .from_select(list(values), select(*columns).where(_has_room(owner_id, given, max_queued)))
         .on_conflict_do_nothing(index_elements=[Study.owner_id, Study.idempotency_key])
         .returning(Study.id, Study.owner_id)
         .cte("study")
     )
-    return _with_runs(study, _given(runs), actor)
+    return _with_runs(study, given, actor)
 
 
 def replan(
-    study_id: UUID, revision: int, definition: Any, runs: Any, count: int, *, actor: str | ColumnElement[str]
+    study: Any, definition: Any, runs: Any, count: int, *, max_queued: int | None, actor: str | ColumnElement[str]
 ) -> Select[Any]:
-    """Give a study other runs, `count` in all, `runs` as in `create`. Nothing where its revision is another one."""
-    study = (
+    """Give a study, a row of `by_id`, other runs, `count` in all, `runs` as in `create`.
+
+    Nothing happens where its revision is another one by now, or where its owner's queue has no room.
+    """
+    given = _given(runs)
+    changed = (
         update(Study)
-        .where(Study.id == study_id, Study.revision == revision)
+        .where(
+            Study.id == study.id,
+            Study.revision == study.revision,
+            _has_room(study.owner_id, given, max_queued),
+        )
         .values(definition=cast(definition, JSONB), revision=Study.revision + 1, cancelled_at=None)
         .returning(Study.id, Study.owner_id)
         .cte("study")
     )
     gone = (
         delete(StudyRun)
-        .where(StudyRun.study_id == select(study.c.id).scalar_subquery(), StudyRun.position >= count)
+        .where(StudyRun.study_id == select(changed.c.id).scalar_subquery(), StudyRun.position >= count)
         .returning(StudyRun.position)
         .cte("gone")
     )
-    return _with_runs(study, _given(runs), actor).add_cte(gone)
+    return _with_runs(changed, given, actor).add_cte(gone)
 
 
-def retry(study_id: UUID, *, actor: str | ColumnElement[str]) -> Select[Any]:
-    """New jobs in the place of those that failed or were cancelled: a row for each."""
+def _has_room(owner_id: UUID, given: CTE, max_queued: int | None) -> ColumnElement[bool]:
+    owner = literal(owner_id, Uuid)
+    more = select(func.count()).select_from(given).where(given.c.job_id.is_(None)).scalar_subquery()
+    return has_room(owner, more, room(select(owner), max_queued))
+
+
+def failed(study_id: UUID) -> Select[int]:
+    """How many of the study's runs failed or were cancelled."""
+    return (
+        select(func.count())
+        .select_from(StudyRun)
+        .join(Job, Job.id == StudyRun.job_id)
+        .where(StudyRun.study_id == study_id, FINAL, Job.state != SUCCEEDED)
+    )
+
+
+def retry(study_id: UUID, owner_id: UUID, *, max_queued: int | None, actor: str | ColumnElement[str]) -> Select[Any]:
+    """New jobs in the place of those that failed or were cancelled: a row for each.
+
+    Nothing happens where the queue of the owner has no room for all of them.
+    """
+    owner = literal(owner_id, Uuid)
+    more = failed(study_id).scalar_subquery()
     study = (
         update(Study)
-        .where(Study.id == study_id)
+        .where(Study.id == study_id, has_room(owner, more, room(select(owner), max_queued)))
         .values(revision=Study.revision + 1, cancelled_at=None)
         .returning(Study.id)
         .cte("study")
@@ -105,7 +141,7 @@ def retry(study_id: UUID, *, actor: str | ColumnElement[str]) -> Select[Any]:
     ).select_from(old.join(Job, Job.id == old.c.job_id).join(study, true()))
     placed = (
         update(StudyRun)
-        .where(StudyRun.study_id == study_id, StudyRun.position == old.c.position)
+        .where(StudyRun.study_id == select(study.c.id).scalar_subquery(), StudyRun.position == old.c.position)
         .values(job_id=old.c.new_id, reused=False)
         .returning(StudyRun.position)
         .cte("placed")

@@ -27,7 +27,7 @@ async def test_queue_limit_refuses_what_would_be_one_too_many(client: httpx.Asyn
     assert [(await submitted(client, ada)).status_code for _ in range(2)] == [201, 201]
     refused = await submitted(client, ada)
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/queue-limit-reached")
-    assert "you may have 2 waiting" in refused.json()["detail"]
+    assert "the limit is 2" in refused.json()["detail"]
     assert (await submitted(client, bob)).status_code == 201
     with seeds.engine.begin() as connection:
         connection.execute(update(User).where(User.id == ada.id).values(max_queued=3))

@@ -149,7 +149,7 @@ SINGLE: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = 
     "what a stream of all missed": (jobs.notices, (), {"after": 99_900, "limit": 1000}),
     "the newest event": (jobs.latest_event, (), {}),
     "a job's newest event": (jobs.latest_event, ("job_id",), {}),
-    "how many of theirs wait": (allowances.queued, ("owner_id",), {}),
+    "how many of theirs wait": (allowances.queue, ("owner_id",), {}),
     "what their files take": (allowances.artifact_bytes, ("owner_id",), {}),
     "who holds a token": (people.bearers, (), {"digests": [b"x" * 32]}),
     "who holds a session": (people.sessions, (), {"digests": [b"x" * 32]}),
@@ -159,7 +159,7 @@ SINGLE: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = 
 @pytest.mark.parametrize("name", SINGLE)
 def test_question_about_one_thing_reads_what_belongs_to_it(full: Engine, mine: dict[str, Any], name: str) -> None:
     source, own, more = SINGLE[name]
-    named = {"owner_id": "user_id"} if source in {allowances.queued, allowances.artifact_bytes} else {}
+    named = {"owner_id": "user_id"} if source in {allowances.queue, allowances.artifact_bytes} else {}
     given = {**{named.get(key, key): mine[key] for key in own}, **more}
     read, plan = rows_read(full, source, given)
     assert read <= 300, plan
@@ -176,9 +176,9 @@ def test_search_for_text_looks_through_so_many_jobs_a_page(full: Engine, mine: d
 
 def test_submission_reads_no_other_job(full: Engine, mine: dict[str, Any]) -> None:
     order = f'[{{"ordinal": 0, "owner_id": "{mine["owner_id"]}", "idempotency_key": "k"}}]'
-    prepared = Prepared(jobs.submit_many(bindparam("orders"), bindparam("questions")))
+    prepared = Prepared(jobs.submit_many(bindparam("orders"), bindparam("questions"), bindparam("max_queued")))
     with full.connect() as connection:
-        values = {**prepared.values, "orders": order, "questions": "[]"}
+        values = {**prepared.values, "orders": order, "questions": "[]", "max_queued": 5000}
         answer = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {prepared.sql}", values).scalar_one()
     read = {plan.get("Relation Name") for plan in _plans(answer[0]["Plan"]) if plan["Node Type"] == "Seq Scan"}
     assert not read & {"jobs", "job_events", "users"}, answer

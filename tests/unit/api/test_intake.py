@@ -21,10 +21,12 @@ class Recorder:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
         self.questions: list[list[Any]] = []
+        self.locked: list[list[str]] = []
         self.gate = asyncio.Event()
         self.failure: psycopg.Error | None = None
 
-    async def rows(self, _source: object, *, orders: str, questions: str) -> list[Row]:
+    async def rows(self, _source: object, *, orders: str, questions: str, max_queued: int) -> list[Row]:
+        assert max_queued == 7
         given = json.loads(orders)
         self.batches.append([order["experiment"] for order in given])
         self.questions.append(json.loads(questions))
@@ -35,10 +37,18 @@ class Recorder:
             raise psycopg.DataError("not that")
         return [Row(order["ordinal"], order["experiment"]) for order in reversed(given) if order["experiment"] != "old"]
 
+    async def rows_in_turn(self, user_ids: list[str], source: object, **given: Any) -> list[Row]:
+        self.locked.append(user_ids)
+        return await self.rows(source, **given)
+
 
 def storing(recorder: Recorder, *experiments: str) -> list[asyncio.Task[Any]]:
-    intake = Intake(recorder)  # type: ignore[arg-type] # it records
-    return [asyncio.create_task(intake.store({"experiment": name}, None)) for name in experiments]
+    made = intake(recorder)
+    return [asyncio.create_task(made.store({"experiment": name}, None, limited=False)) for name in experiments]
+
+
+def intake(recorder: Recorder) -> Intake:
+    return Intake(recorder, max_queued=7)  # type: ignore[arg-type] # it records
 
 
 async def started(recorder: Recorder, *experiments: str) -> list[asyncio.Task[Any]]:
@@ -58,11 +68,11 @@ async def test_each_gets_its_own_row_whatever_the_order_of_the_answer() -> None:
 
 async def test_those_that_come_meanwhile_go_together() -> None:
     recorder = Recorder()
-    intake = Intake(recorder)  # type: ignore[arg-type] # it records
-    first = asyncio.create_task(intake.store({"experiment": "a"}, None))
+    made = intake(recorder)
+    first = asyncio.create_task(made.store({"experiment": "a"}, None, limited=False))
     while not recorder.batches:  # noqa: ASYNC110 - the recorder tells nobody
         await asyncio.sleep(0)
-    later = [asyncio.create_task(intake.store({"experiment": name}, {"id": 7})) for name in "bcd"]
+    later = [asyncio.create_task(made.store({"experiment": name}, {"id": 7}, limited=False)) for name in "bcd"]
     await asyncio.sleep(0)
     recorder.gate.set()
     await asyncio.gather(first, *later)
@@ -99,14 +109,14 @@ async def test_bytes_and_ids_go_as_the_database_reads_them() -> None:
     seen: list[dict[str, Any]] = []
 
     class Reader(Recorder):
-        async def rows(self, _source: object, *, orders: str, questions: str) -> list[Row]:
+        async def rows(self, _source: object, *, orders: str, questions: str, max_queued: int) -> list[Row]:
             seen.extend(json.loads(orders))
-            return await super().rows(_source, orders=orders, questions=questions)
+            return await super().rows(_source, orders=orders, questions=questions, max_queued=max_queued)
 
     order = {"experiment": "a", "request_digest": b"\x00\xff", "owner_id": UUID(int=1)}
     recorder = Reader()
     recorder.gate.set()
-    await Intake(recorder).store(order, None)  # type: ignore[arg-type] # it records
+    await intake(recorder).store(order, None, limited=False)
     assert seen[0]["request_digest"] == r"\x00ff"
     assert seen[0]["owner_id"] == str(UUID(int=1))
 
@@ -117,3 +127,15 @@ async def test_a_statement_takes_so_many_at_most() -> None:
     await asyncio.gather(*storing(recorder, *["a"] * count))
     assert max(map(len, recorder.batches)) <= 100
     assert sum(map(len, recorder.batches)) == count
+
+
+async def test_only_owners_with_a_limit_are_taken_one_at_a_time() -> None:
+    recorder = Recorder()
+    recorder.gate.set()
+    made = intake(recorder)
+    orders = [("free", False), ("z", True), ("a", True), ("z", True)]
+    await asyncio.gather(
+        *(made.store({"experiment": "a", "owner_id": owner}, None, limited=limited) for owner, limited in orders)
+    )
+    await made.store({"experiment": "a", "owner_id": "free"}, None, limited=False)
+    assert recorder.locked == [["a", "z"]]
