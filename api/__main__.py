@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from api.app import create_app
+from api.http_protocol import guarded
 from api.late_lines import LateLines
 from models import program
 from models.logs import configure_logs
@@ -46,22 +47,29 @@ def main() -> int:
 def _serve(host: str, port: int) -> int:
     settings = ApiSettings()
     persist(lambda: open_store(settings.artifacts_url), event="store.away", away=(OSError,))
+    server = server_of(settings, host=host, port=port)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Uvicorn stops in order and then raises the signal again, which would end us with a status of its own.
+        signal.signal(number, lambda *_: None)
+    server.run()
+    return 0 if server.started else 1
+
+
+def server_of(settings: ApiSettings, *, host: str = "127.0.0.1", port: int = 0) -> Server:
+    """A server of this API that is ready to run."""
     app = create_app(settings)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
+        http=guarded(settings.client_timeout_seconds),
+        ws="none",
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
     )
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Uvicorn stops in order and then raises the signal again, which would end us with a status of its own.
-        signal.signal(number, lambda *_: None)
-    server = Server(config, app)
-    server.run()
-    return 0 if server.started else 1
+    return Server(config, app)
 
 
 if __name__ == "__main__":

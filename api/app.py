@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from api import dashboard, openapi, rendering
 from api.announcer import Announcer
+from api.body_turns import BodyTurns
 from api.buckets import Buckets, Sharing
 from api.context import Lab
 from api.credentials import Credentials
@@ -39,12 +40,15 @@ from api.routes import (
 )
 from api.routes import openid as openid_routes
 from api.services import experiments as catalogue
+from api.shared_answer import SharedAnswer
 from api.sign_ins import ADDRESS_FACTOR, SignIns
 from api.stream_guard import StreamGuard
 from api.telemetry import Telemetry
 from models.settings import ApiSettings
 from models.store import open_store
 
+METRICS_SECONDS = 1.0
+"""Metrics are computed no more often than this."""
 DESCRIPTION = """
 Submit experiments as data, follow them, and read what they found.
 
@@ -121,6 +125,7 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
     redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
     failures = settings.failed_sign_ins_per_minute
     requests = Buckets("requests", settings.requests_per_second, settings.request_burst)
+    strangers = Buckets("strangers", settings.stranger_requests_per_second, settings.stranger_request_burst)
     by_token = Buckets("sign-ins-by-token", failures / 60, failures)
     by_address = Buckets("sign-ins-by-address", ADDRESS_FACTOR * failures / 60, ADDRESS_FACTOR * failures)
     return Lab(
@@ -139,8 +144,12 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
         store=open_store(settings.artifacts_url),
         redis=redis,
         request_rate=RequestRate(requests),
-        sharing=Sharing(redis, (requests, by_token, by_address)),
+        stranger_rate=RequestRate(strangers),
+        body_turns=BodyTurns(),
+        sharing=Sharing(redis, (requests, strangers, by_token, by_address)),
         telemetry=telemetry,
+        readiness=SharedAnswer(),
+        metrics=SharedAnswer(METRICS_SECONDS),
     )
 
 

@@ -11,11 +11,13 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
+from starlette.types import Scope
 
 from api.context import Lab
 from api.credentials import Credential
 from api.database import Row
 from api.problems import CsrfFailed, Forbidden, Unauthenticated
+from api.sign_ins import network_of
 from api.tokens import csrf_of, digest_of
 from gpulab.states import Role
 from models.statements.audit import Origin
@@ -23,6 +25,7 @@ from models.statements.audit import Origin
 SESSION_COOKIE = "gpulab_session"
 CSRF_COOKIE = "gpulab_csrf"
 CSRF_HEADER = "X-CSRF-Token"
+CREDENTIAL_HEADERS = frozenset({b"authorization", b"cookie"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -63,7 +66,7 @@ class Principal:
 
 
 async def authenticate(request: Request, lab: Lab) -> Principal:
-    """Who asks. Raises `Unauthenticated`, `TooManySignIns`, `CsrfFailed`."""
+    """Who asks. Raises `Unauthenticated`, `TooManySignIns`, `TooManyRequests`, `CsrfFailed`."""
     given = request.headers.get("authorization")
     cookie = request.cookies.get(SESSION_COOKIE)
     if given is None and cookie:
@@ -76,7 +79,7 @@ async def authenticate(request: Request, lab: Lab) -> Principal:
 
 async def of_token(request: Request, lab: Lab, token: str) -> Principal:
     """Whose token it is. Raises `Unauthenticated`, `TooManySignIns`."""
-    address = address_of(request)
+    address = address_of(request.scope)
     lab.sign_ins.check(address, token)
     digest = digest_of(token)
     credential = Credential(digest, of_session=False)
@@ -90,6 +93,8 @@ async def of_token(request: Request, lab: Lab, token: str) -> Principal:
 
 async def _of_session(request: Request, lab: Lab, cookie: str) -> Principal:
     credential = Credential(digest_of(cookie), of_session=True)
+    if not lab.credentials.remembers(credential):
+        lab.stranger_rate.check(network_of(address_of(request.scope)))
     row = await lab.credentials.row(credential)
     if row is None:
         raise Unauthenticated("the session is over; sign in again", invalid_token=True)
@@ -110,20 +115,26 @@ def _principal_of(request: Request, row: Row, credential: Credential) -> Princip
         token_id=row.token_id,
         token_name=row.token_name,
         token_expires_at=row.expires_at,
-        address=address_of(request),
+        address=address_of(request.scope),
         request_id=request.scope["state"]["request_id"],
         credential=credential,
     )
 
 
-def address_of(request: Request) -> str:
+def address_of(scope: Scope) -> str:
     """Where the request came from; behind a proxy that the server trusts, what the proxy says."""
-    return request.client.host if request.client is not None else "unknown"
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
+
+
+def shows_credential(scope: Scope) -> bool:
+    """Whether somebody may be known who asks; they may still turn out to be nobody."""
+    return any(name in CREDENTIAL_HEADERS for name, _ in scope["headers"])
 
 
 def origin_of(request: Request) -> Origin:
     """What the audit keeps of a request by nobody yet."""
-    return Origin("anonymous", None, address_of(request), request.scope["state"]["request_id"])
+    return Origin("anonymous", None, address_of(request.scope), request.scope["state"]["request_id"])
 
 
 async def _principal(request: Request) -> Principal:

@@ -47,7 +47,7 @@ log = structlog.get_logger()
 class _Bucket:
     level: float
     at: float
-    untold: int = 0
+    untold: float = 0
 
 
 class Buckets:
@@ -68,23 +68,23 @@ class Buckets:
         bucket = self._known.get(key)
         return 0.0 if bucket is None else max(0.0, (1 - self._level(bucket)) / self.per_second)
 
-    def take(self, key: str) -> None:
-        """Take one, whether or not it is there."""
+    def take(self, key: str, count: float = 1) -> None:
+        """Take one, or another `count`, whether or not it is there."""
         bucket = self._known.setdefault(key, _Bucket(self.burst, self._clock()))
-        bucket.level, bucket.at = max(-self.burst, self._level(bucket) - 1), self._clock()
-        bucket.untold += 1
+        bucket.level, bucket.at = max(-self.burst, self._level(bucket) - count), self._clock()
+        bucket.untold += count
         self._known.move_to_end(key)
         if len(self._known) > KEYS:
             self._known.popitem(last=False)
 
-    def untold(self) -> dict[str, int]:
+    def untold(self) -> dict[str, float]:
         """What was taken since the last call, by key."""
         found = {key: bucket.untold for key, bucket in self._known.items() if bucket.untold}
         for key in found:
             self._known[key].untold = 0
         return found
 
-    def not_told(self, taken: Mapping[str, int]) -> None:
+    def not_told(self, taken: Mapping[str, float]) -> None:
         """What `untold` gave reached nobody: try again later."""
         for key, count in taken.items():
             if key in self._known:
@@ -140,7 +140,7 @@ class Sharing:
                 buckets.not_told(part)
                 self._note(shared=False, reason=str(error))
 
-    async def _told(self, buckets: Buckets, taken: Mapping[str, int]) -> dict[str, float]:
+    async def _told(self, buckets: Buckets, taken: Mapping[str, float]) -> dict[str, float]:
         keys = [f"gpulab:{buckets.name}:{key}" for key in taken]
         levels = await self._take(keys=keys, args=[buckets.per_second, buckets.burst, *taken.values()])
         return {key: float(level) for key, level in zip(taken, levels, strict=True)}

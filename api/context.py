@@ -8,6 +8,7 @@ from obstore.store import ObjectStore
 from redis.asyncio import Redis
 
 from api.announcer import Announcer
+from api.body_turns import BodyTurns
 from api.buckets import Sharing
 from api.credentials import Credentials
 from api.database import Database
@@ -18,9 +19,11 @@ from api.known_results import KnownResults
 from api.openid import OpenId
 from api.owners import Owners
 from api.request_rate import RequestRate
+from api.shared_answer import SharedAnswer
 from api.sign_ins import SignIns
 from api.stream_guard import StreamGuard
 from api.telemetry import Telemetry
+from gpulab.schemas import ReadyRead
 from models.settings import ApiSettings
 
 
@@ -41,8 +44,14 @@ class Lab:
     store: ObjectStore
     redis: Redis
     request_rate: RequestRate
+    """Of each person."""
+    stranger_rate: RequestRate
+    """Of each address, for those who have not signed in."""
+    body_turns: BodyTurns
     sharing: Sharing
     telemetry: Telemetry
+    readiness: SharedAnswer[ReadyRead]
+    metrics: SharedAnswer[bytes]
 
 
 async def _lab(request: Request) -> Lab:

@@ -41,6 +41,10 @@ class Credentials:
         found = self._remembered(credential)
         return found if found is not None else await self._look_up(credential)
 
+    def remembers(self, credential: Credential) -> bool:
+        """Whether it is known to be good without a look into the database."""
+        return self._remembered(credential) is not None
+
     async def rows(self, credentials: Iterable[Credential]) -> dict[Credential, Row]:
         """The good ones of many, as the database has them now."""
         asked = set(credentials)

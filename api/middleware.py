@@ -1,17 +1,26 @@
-"""Around every request: an id, one line in the log, its time in the metrics, and the last word on our own faults."""
+"""Around every request: an id, a limit for strangers, its cost, a line in the log, the last word on our own faults."""
 
+import asyncio
 import itertools
 import secrets
 import time
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import InternalError
-from api.rendering import problem_response
+from api.auth import address_of, shows_credential
+from api.problems import InternalError, TooManyRequests
+from api.processor_time import Meter
+from api.rendering import as_served, problem_response
+from api.sign_ins import network_of
 from api.telemetry import Telemetry
 
 UNMETERED = ("/stream",)
+CLIENT_LEFT = 499
+"""As nginx has it: the client was gone before there was an answer."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
+"""Those that the metrics name; a stranger may invent others."""
 
 log = structlog.get_logger()
 
@@ -31,6 +40,7 @@ class RequestBoundary:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
+        method = scope["method"]
         request_id = f"{self._process}{next(self._numbers):016x}"
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
@@ -43,24 +53,43 @@ class RequestBoundary:
                 message["headers"].append((b"x-request-id", request_id.encode()))
             await send(message)
 
+        if method == "HEAD":
+            scope = {**scope, "method": as_served(method)}
+            receive, answer = _without_body(sending)
+        else:
+            answer = sending
+        meter = Meter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self.app(scope, receive, sending)
+                await meter.run(self._answer(scope, receive, answer))
+            except ClientDisconnect:
+                status = status or CLIENT_LEFT
             except Exception:
-                log.exception("request.failed", method=scope["method"], path=scope["path"])
+                log.exception("request.failed", method=method, path=scope["path"])
                 if status:
                     raise
                 error = InternalError(f"an unexpected error; the lab's log has it as request {request_id}")
-                await problem_response(error, scope)(scope, receive, sending)
+                await problem_response(error, scope)(scope, receive, answer)
             finally:
-                self._record(scope, status, time.perf_counter() - started)
+                _charge(scope, meter.seconds)
+                self._record(scope, method, status, time.perf_counter() - started)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Who shows no credential is counted by address, before anything is done for them."""
+        if not shows_credential(scope):
+            try:
+                scope["app"].state.lab.stranger_rate.check(_stranger(scope))
+            except TooManyRequests as refused:
+                await problem_response(refused, scope)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _record(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        method = scope["method"]
-        self.telemetry.requests.labels(method, route, status).inc()
+        label = method if method in METHODS else "other"
+        self.telemetry.requests.labels(label, route, status).inc()
         if not route.endswith(UNMETERED) and b"wait=" not in scope["query_string"]:
-            self.telemetry.seconds.labels(method, route).observe(seconds)
+            self.telemetry.seconds.labels(label, route).observe(seconds)
         principal = scope["state"].get("principal")
         log.info(
             "request.served",
@@ -70,3 +99,34 @@ class RequestBoundary:
             milliseconds=round(seconds * 1000, 2),
             principal=principal.name if principal is not None else None,
         )
+
+
+def _charge(scope: Scope, processor_seconds: float) -> None:
+    lab = scope["app"].state.lab
+    body_bytes = scope["state"].get("body_bytes", 0)
+    principal = scope["state"].get("principal")
+    if principal is None:
+        lab.stranger_rate.charge(_stranger(scope), 1, body_bytes, processor_seconds)
+    elif not principal.is_admin:
+        lab.request_rate.charge(principal.id.hex, 0, body_bytes, processor_seconds)
+
+
+def _stranger(scope: Scope) -> str:
+    return network_of(address_of(scope))
+
+
+def _without_body(send: Send) -> tuple[Receive, Send]:
+    """For HEAD: only the head of the answer is sent; what would go on sending hears that its client has left."""
+    answered = asyncio.Event()
+
+    async def receive() -> Message:
+        await answered.wait()
+        return {"type": "http.disconnect"}
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b""})
+            answered.set()
+
+    return receive, sending

@@ -6,6 +6,16 @@ from typing import ClassVar
 
 from gpulab.schemas import InvalidField, Problem
 
+STATUS_SLUGS = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    408: "request-timeout",
+    414: "address-too-long",
+    431: "headers-too-large",
+}
+"""Of refusals by the framework and the server, which know a status alone."""
+
 
 class Refusal(Exception):  # noqa: N818 - its subclasses state the fact, such as `JobNotFound`
     """Raise a subclass anywhere below a route; it becomes an `application/problem+json` answer."""

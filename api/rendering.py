@@ -14,11 +14,10 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from api.etag import answer, of_body
-from api.problems import InvalidRequest, Refusal, Unavailable, shortened
+from api.problems import STATUS_SLUGS, InvalidRequest, Refusal, Unavailable, shortened
 from gpulab.schemas import InvalidField, Problem
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
-STATUS_SLUGS = {404: "not-found", 405: "method-not-allowed"}
 
 log = structlog.get_logger()
 
@@ -108,9 +107,14 @@ def _allowed(request: Request) -> str:
     bare = {"type": "http", "path": request.scope["path"], "root_path": "", "headers": [], "query_string": b""}
     return ", ".join(
         method
-        for method in ("GET", "POST", "PATCH", "DELETE")
-        if any(route.matches({**bare, "method": method})[0] is Match.FULL for route in request.app.routes)
+        for method in ("GET", "HEAD", "POST", "PATCH", "DELETE")
+        if any(route.matches({**bare, "method": as_served(method)})[0] is Match.FULL for route in request.app.routes)
     )
+
+
+def as_served(method: str) -> str:
+    """HEAD is answered as GET is, without the body."""
+    return "GET" if method == "HEAD" else method
 
 
 async def _database_away(request: Request, error: Exception) -> Response:

@@ -1,10 +1,14 @@
-"""How fast one person may ask: a token bucket a person."""
+"""How much one client may ask for: a token bucket a person, and one an address for those who have not signed in."""
 
 import math
-from uuid import UUID
 
 from api.buckets import Buckets
 from api.problems import TooManyRequests
+
+BYTES_PER_REQUEST = 16_384
+"""A body counts as one more request for each of these."""
+SECONDS_PER_REQUEST = 0.01
+"""So does processor time: a request is expected to take this much."""
 
 
 class RequestRate:
@@ -13,16 +17,24 @@ class RequestRate:
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets
 
-    def take(self, person: UUID) -> None:
+    def take(self, client: str) -> None:
         """Count one request. Raises `TooManyRequests` when the bucket is empty."""
-        if not self._buckets.per_second:
-            return
-        key = person.hex
-        if (left_seconds := self._buckets.wait_seconds(key)) > 0:
+        self.check(client)
+        if self._buckets.per_second:
+            self._buckets.take(client)
+
+    def check(self, client: str) -> None:
+        """Raises `TooManyRequests` when the bucket is empty."""
+        if self._buckets.per_second and (left_seconds := self._buckets.wait_seconds(client)) > 0:
             seconds = math.ceil(left_seconds)
             raise TooManyRequests(
                 f"at most {self._buckets.per_second:g} requests a second, after a burst of {self._buckets.burst}; "
-                f"wait {seconds} s",
+                f"large bodies and slow answers count as several; wait {seconds} s",
                 headers={"Retry-After": str(seconds)},
             )
-        self._buckets.take(key)
+
+    def charge(self, client: str, requests: int, body_bytes: int, processor_seconds: float) -> None:
+        """Count what a request turned out to be, beside the `requests` that were not counted yet."""
+        count = requests + body_bytes // BYTES_PER_REQUEST + int(processor_seconds / SECONDS_PER_REQUEST)
+        if count and self._buckets.per_second:
+            self._buckets.take(client, count)

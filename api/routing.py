@@ -7,44 +7,15 @@ from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from api import auditing, strict_json
-from api.auth import SAFE_METHODS, authenticate
+from api import auditing
+from api.auth import SAFE_METHODS, address_of, authenticate
 from api.openapi import SIGNED_IN
-from api.problems import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType, shortened
+from api.problems import InvalidRequest, shortened
+from api.sign_ins import network_of
+from api.strict_request import LARGER_BODIES, MAX_BODY_BYTES, StrictRequest
 from gpulab.schemas import InvalidField
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-
-
-class StrictRequest(Request):
-    """A request whose `json()` is strict and whose body is bounded, whether or not its length was announced."""
-
-    async def body(self) -> bytes:
-        if not hasattr(self, "_body"):
-            limit = self.app.state.lab.settings.body_limit_bytes
-            announced = self.headers.get("content-length", "")
-            if announced.isdecimal() and int(announced) > limit:
-                raise BodyTooLarge(f"at most {limit} bytes are accepted, {announced} were announced")
-            chunks: list[bytes] = []
-            size = 0
-            async for chunk in self.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise BodyTooLarge(f"at most {limit} bytes are accepted")
-                chunks.append(chunk)
-            self._body = b"".join(chunks)
-        return self._body
-
-    async def json(self) -> Any:
-        if not hasattr(self, "_json"):
-            kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if kind != "application/json":
-                raise UnsupportedMediaType(f"the content type must be application/json, not {kind[:100] or 'absent'}")
-            body = await self.body()
-            if not body:
-                raise MalformedBody("the body is empty")
-            self._json = strict_json.loads(body)
-        return self._json
 
 
 class LabRoute(APIRoute):
@@ -67,21 +38,26 @@ class LabRoute(APIRoute):
         body_required = self.body_field is not None and self.body_field.field_info.is_required()
 
         known = _query_names(self.dependant)
+        max_body_bytes = LARGER_BODIES.get(self.operation_id or self.name, MAX_BODY_BYTES)
 
-        async def checked(request: Request) -> Response:
-            if not self.is_open:
-                lab = request.app.state.lab
+        async def checked(plain: Request) -> Response:
+            request = StrictRequest(plain.scope, plain.receive)
+            lab = request.app.state.lab
+            request.max_body_bytes = min(max_body_bytes, lab.settings.body_limit_bytes)
+            if self.is_open:
+                lab.stranger_rate.check(network_of(address_of(request.scope)))
+            else:
                 request.state.principal = principal = await authenticate(request, lab)
                 if not principal.is_admin:
-                    lab.request_rate.take(principal.id)
+                    lab.request_rate.take(principal.id.hex)
             if request.scope["query_string"] and not self.takes_any_query:
                 _refuse_unknown(request, known)
             if not takes_body or not (body_required or _has_body(request)):
                 return await answer(request)
-            strict = StrictRequest(request.scope, request.receive)
-            # Parsed here, where a refusal still travels as it is; the framework finds the value ready.
-            await strict.json()
-            return await answer(strict)
+            async with lab.body_turns.of(request):
+                # Parsed here, where a refusal still travels as it is; the framework finds the value ready.
+                await request.json()
+            return await answer(request)
 
         return checked
 

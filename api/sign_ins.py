@@ -33,7 +33,7 @@ class SignIns:
         """Raises `TooManySignIns` when this caller has to wait."""
         if digest_of(token) in self._good:
             return
-        of_address = self._by_address.wait_seconds(_network(address))
+        of_address = self._by_address.wait_seconds(network_of(address))
         if (seconds := max(of_address, self._by_token.wait_seconds(token[:SHOWN_CHARACTERS]))) > 0:
             raise TooManySignIns(
                 "too many sign-ins failed; try again later, with a token that is good",
@@ -45,7 +45,7 @@ class SignIns:
         self._good.pop(digest_of(token), None)
         self._by_token.take(token[:SHOWN_CHARACTERS])
         if not known:
-            self._by_address.take(_network(address))
+            self._by_address.take(network_of(address))
 
     def succeeded(self, digest: bytes) -> None:
         self._good[digest] = None
@@ -54,7 +54,7 @@ class SignIns:
             self._good.popitem(last=False)
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """The address; of IPv6 the network, of which one host has every address."""
     try:
         parsed = ipaddress.ip_address(address)

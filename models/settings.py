@@ -53,8 +53,15 @@ class ApiSettings(Settings):
     pool_size: int = 10
     """Connections to PostgreSQL of one API process, beside the one that listens. Streams and waits hold none."""
     requests_per_second: float = Field(default=50.0, ge=0)
-    """Of one person, after `request_burst`; more answer 429. Admins are not limited."""
+    """Of one person, after `request_burst`; more answer 429. Admins are not limited. A large body, or an answer that
+    takes long to compute, counts as several.
+    """
     request_burst: int = Field(default=500, ge=1)
+    stranger_requests_per_second: float = Field(default=200.0, ge=0)
+    """Of one address without a good token or session, after `stranger_request_burst`; more answer 429."""
+    stranger_request_burst: int = Field(default=5000, ge=1)
+    client_timeout_seconds: float = Field(default=30.0, gt=0)
+    """For a client to send a request, or to read some of an answer; then its connection is closed."""
     max_queued: int | None = Field(default=5000, ge=0)
     """Queue limit of one user; a user's own limit replaces it. Admins have none. Null is no limit."""
     stream_limit: int = 2000

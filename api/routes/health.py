@@ -1,15 +1,25 @@
 """Whether the lab works. Open to everybody: probes carry no token."""
 
+from typing import ClassVar
+
 from fastapi import APIRouter, Response
 
 from api.context import TheLab
 from api.openapi import problems
 from api.problems import NotReady
 from api.rendering import json_response
+from api.routing import OpenRoute
 from api.services import health
 from gpulab.schemas import HealthRead, ReadyRead
 
-router = APIRouter(tags=["health"])
+
+class ProbeRoute(OpenRoute):
+    """Probes may carry parameters of their own."""
+
+    takes_any_query: ClassVar[bool] = True
+
+
+router = APIRouter(tags=["health"], route_class=ProbeRoute)
 
 PLAIN = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 
@@ -23,10 +33,10 @@ async def get_health() -> Response:
 @router.get("/readyz", operation_id="get_readiness", response_model=ReadyRead, responses=problems(NotReady))
 async def get_readiness(lab: TheLab) -> Response:
     """Whether every part that a job needs is there; a refusal names what is missing."""
-    return json_response(await health.ready(lab))
+    return json_response(await lab.readiness.get(lambda: health.ready(lab)))
 
 
 @router.get("/metrics", operation_id="get_metrics", response_class=Response, responses={200: PLAIN})
 async def get_metrics(lab: TheLab) -> Response:
-    """For Prometheus."""
-    return Response(await health.measure(lab), media_type=lab.telemetry.content_type)
+    """For Prometheus; computed at most once a second."""
+    return Response(await lab.metrics.get(lambda: health.measure(lab)), media_type=lab.telemetry.content_type)

@@ -40,7 +40,7 @@ async def principal_of(lab: Lab, request: Request, statement: Statement) -> Prin
         token_id=None,
         token_name=None,
         token_expires_at=None,
-        address=address_of(request),
+        address=address_of(request.scope),
         request_id=request.scope["state"]["request_id"],
     )
 

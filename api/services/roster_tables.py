@@ -18,6 +18,8 @@ from gpulab.schemas.roster import MAX_ROSTER_ROWS
 NEEDED = ("name", "email")
 OPTIONAL = ("section", "team")
 MOST_ERRORS = 100
+MAX_LINES = 2 * MAX_ROSTER_ROWS
+"""Empty ones included."""
 RUN_BY_SPREADSHEETS = ("=", "+", "-", "@")
 
 
@@ -45,6 +47,8 @@ class RosterLine:
 def read(text: str) -> list[RosterLine]:
     """The people of a table. Raises `InvalidRequest`, which names every wrong line and field."""
     text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+    if text.count("\n") > MAX_LINES:
+        raise refuse([InvalidField(path="csv", message="too many lines", limit={"max": MAX_LINES})])
     heading = text.partition("\n")[0]
     table = csv.reader(io.StringIO(text, newline=""), delimiter=";" if heading.count(";") > heading.count(",") else ",")
     numbered = _rows(table)

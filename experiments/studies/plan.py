@@ -1,7 +1,7 @@
 """Which runs a study consists of. The same experiment, spec and seed is the same run, whoever asks for it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
@@ -181,13 +181,19 @@ def _check_axes(entry: Experiment[Any, Any], base: Mapping[str, Any], grid: Mapp
         elif name in base:
             wrong.append(WrongField(("grid", name), "stands in base too; say it once", None))
         else:
-            wrong += [
-                WrongField(("grid", name, place), "named twice", value)
-                for place, value in enumerate(values)
-                if any(type(value) is type(earlier) and value == earlier for earlier in values[:place])
-            ]
+            wrong += _named_twice(name, values)
     if wrong:
         raise PlanError(*wrong)
+
+
+def _named_twice(name: str, values: Sequence[JsonValue]) -> Iterator[WrongField]:
+    seen: set[str] = set()
+    for place, value in enumerate(values):
+        # As JSON, in which 1, 1.0 and true differ.
+        text = json.dumps(value, sort_keys=True)
+        if text in seen:
+            yield WrongField(("grid", name, place), "named twice", value)
+        seen.add(text)
 
 
 def _checked_cell(

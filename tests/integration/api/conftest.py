@@ -7,10 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
-from api.__main__ import Server
+from api.__main__ import Server, server_of
 from api.app import create_app
 from models.database import sync_engine
 from models.settings import ApiSettings
@@ -63,9 +62,7 @@ async def client(anonymous: httpx.AsyncClient, admin: Person) -> httpx.AsyncClie
 
 @asynccontextmanager
 async def serving(settings: ApiSettings) -> AsyncIterator[tuple[Server, str]]:
-    app = create_app(settings)
-    config = uvicorn.Config(app, port=0, access_log=False, log_level="warning", timeout_graceful_shutdown=10)
-    server = Server(config, app)
+    server = server_of(settings)
     task = asyncio.create_task(server.serve())
     async with asyncio.timeout(20):
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from api.__main__ import Server
-from api.problems import Refusal
-from api.rendering import STATUS_SLUGS
+from api.problems import STATUS_SLUGS, Refusal
 from tests.integration.api.seeds import Person
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "api.md"

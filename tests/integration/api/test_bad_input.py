@@ -215,7 +215,7 @@ async def test_wrong_method_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.delete("/v1/jobs")
 
     assert problem_of(answer).type == "/problems/method-not-allowed"
-    assert answer.headers["allow"] == "GET, POST"
+    assert answer.headers["allow"] == "GET, HEAD, POST"
 
 
 def _tokens(seeds: Seeds) -> dict[str, dict[str, str]]:

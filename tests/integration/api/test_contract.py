@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from api.__main__ import Server
-from api.app import create_app
+from api.__main__ import server_of
 from models.settings import ApiSettings
 from tests.access_rules import RULES
 from tests.integration.api.seeds import Person, Seeds
@@ -26,8 +24,7 @@ EXAMPLES = 5
 def address(settings: ApiSettings) -> Iterator[str]:
     """A server in a thread, for a client that blocks."""
     # It tries wrong tokens on every call.
-    app = create_app(settings.model_copy(update={"failed_sign_ins_per_minute": 10_000}))
-    server = Server(uvicorn.Config(app, port=0, access_log=False, log_level="warning"), app)
+    server = server_of(settings.model_copy(update={"failed_sign_ins_per_minute": 10_000}))
     thread = threading.Thread(target=server.run)
     thread.start()
     deadline = time.monotonic() + 20

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import httpx
 import pytest
 from alembic import command
+from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, insert, text
 
 from api.admin import ensure_token
 from api.auth import Principal
+from api.buckets import Buckets
+from api.request_rate import RequestRate
 from api.tokens import digest_of
 from experiments.registry import experiments
 from gpulab.embedded import EmbeddedPostgres
@@ -104,8 +108,9 @@ async def test_metrics_count_requests_and_waiting_jobs(client: httpx.AsyncClient
 
 
 async def test_metrics_tell_an_operator_what_waits_fails_and_is_lost(
-    client: httpx.AsyncClient, admin: Person, seeds: Seeds
+    app: FastAPI, client: httpx.AsyncClient, admin: Person, seeds: Seeds
 ) -> None:
+    app.state.lab.metrics.seconds = 0
     seeds.node(gpu_reason=None)
     gpu(seeds, "GPU-a", 0)
     gpu(seeds, "GPU-b", 1)
@@ -158,6 +163,35 @@ def _headings(family: Any) -> list[Any]:
     """A family without samples yet is told by its heading alone."""
     suffix = {"counter": "_total", "histogram": "_bucket"}.get(family.type, "")
     return [SimpleNamespace(name=family.name + suffix)]
+
+
+async def test_metrics_are_computed_once_for_all_who_ask_within_a_second(
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.state.lab.metrics.seconds = 3600
+    render, calls = app.state.lab.telemetry.render, []
+    monkeypatch.setattr(app.state.lab.telemetry, "render", lambda: calls.append(1) or render())
+    answers = await asyncio.gather(*(client.get("/metrics") for _ in range(20)))
+    answers.append(await client.get("/metrics"))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(calls) == 1
+
+
+async def test_strangers_have_a_limit_and_take_nothing_from_those_who_signed_in(
+    app: FastAPI, anonymous: httpx.AsyncClient, admin: Person, seeds: Seeds
+) -> None:
+    app.state.lab = replace(app.state.lab, stranger_rate=RequestRate(Buckets("strangers", 0.01, 10)))
+    sam = seeds.person("sam", Role.STUDENT)
+    assert (await anonymous.get("/v1/me", headers=sam.headers)).status_code == 200
+    answers = [await anonymous.get(path) for path in ("/healthz", "/v1/me", "/nowhere", "/readyz", "/metrics") * 5]
+    made_up = [
+        await anonymous.get("/healthz", headers={"Authorization": "Basic eA=="}),
+        await anonymous.get("/v1/me", headers={"Cookie": "gpulab_session=made-up"}),
+    ]
+    for answer in (*answers[-5:], *made_up):
+        assert (answer.status_code, answer.json()["type"]) == (429, "/problems/too-many-requests")
+        assert int(answer.headers["Retry-After"]) >= 1
+    assert (await anonymous.get("/v1/me", headers=sam.headers)).status_code == 200
 
 
 async def test_metrics_do_not_grow_with_made_up_paths(client: httpx.AsyncClient) -> None:
