@@ -1,7 +1,8 @@
 """Connections that send too much, too slowly or too little: each ends soon, and says why where it can."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
+from typing import Any
 
 import httpx
 import pytest
@@ -72,6 +73,13 @@ async def connection(server: tuple[Server, str]) -> AsyncIterator[Connection]:
     reader, writer = await asyncio.open_connection(url.host, url.port, limit=2**22)
     yield Connection(reader, writer)
     writer.close()
+
+
+async def logged(lines: list[MutableMapping[str, Any]], **fields: str) -> None:
+    """Return once a line with these fields is logged."""
+    async with asyncio.timeout(GIVE_UP_SECONDS):
+        while not any(fields.items() <= line.items() for line in lines):  # noqa: ASYNC110 - nothing says when
+            await asyncio.sleep(0.01)
 
 
 def refusal(answer: bytes) -> Problem:
@@ -175,10 +183,10 @@ async def test_who_reads_nothing_of_a_long_answer_is_let_go(
     await store.put_async("big", content)
     seeds.artifact(job_id, "big.bin", "big", content, "digest")
     head = f"GET /v1/jobs/{job_id}/artifacts/big.bin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin.token}\r\n\r\n"
-    await connection.send(head.encode())
+    with capture_logs() as lines:
+        await connection.send(head.encode())
+        await logged(lines, event="connection.not_read")
     async with asyncio.timeout(GIVE_UP_SECONDS):
-        while not server[0].server_state.connections:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.01)
         while server[0].server_state.connections:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
 
@@ -194,13 +202,8 @@ async def test_client_that_leaves_while_sending_is_no_fault_of_the_lab(
     head = f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin.token}\r\n"
     with capture_logs() as lines:
         await connection.send(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
-        async with asyncio.timeout(GIVE_UP_SECONDS):
-            while not server[0].server_state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
-                await asyncio.sleep(0.01)
         connection.writer.transport.abort()
-        async with asyncio.timeout(GIVE_UP_SECONDS):
-            while server[0].server_state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
-                await asyncio.sleep(0.01)
+        await logged(lines, path="/v1/jobs")
         async with httpx.AsyncClient(base_url=server[1]) as client:
             metrics = (await client.get("/metrics")).text
     assert [line["event"] for line in lines if line.get("path") == "/v1/jobs"] == ["request.served"]
