@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -11,17 +11,21 @@ T = TypeVar("T")
 class SharedAnswer(Generic[T]):
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
-        """For how long an answer is given again, from the moment at which its computation began."""
-        self._begun_at = 0.0
-        self._task: asyncio.Task[T] | None = None
+        """For how long an answer is given again."""
+        self._computing = asyncio.Lock()
+        self._made_at = float("-inf")
+        self._answer: T | Exception
 
-    async def get(self, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The newest answer, or what `compute` returns or raises."""
-        if self._task is None or self._is_old(self._task):
-            self._begun_at = time.monotonic()
-            self._task = asyncio.create_task(compute())
-        # Somebody who leaves does not take the answer from the others.
-        return await asyncio.shield(self._task)
-
-    def _is_old(self, task: asyncio.Task[T]) -> bool:
-        return task.done() and time.monotonic() - self._begun_at >= self.seconds
+    async def get(self, compute: Callable[[], Awaitable[T]]) -> T:
+        """The newest answer, or what `compute` returns or raises. Who waits for another's answer takes it."""
+        asked_at = time.monotonic()
+        async with self._computing:
+            if self._made_at < asked_at - self.seconds:
+                try:
+                    self._answer = await compute()
+                except Exception as error:  # noqa: BLE001 - all who asked hear of it
+                    self._answer = error
+                self._made_at = time.monotonic()
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
