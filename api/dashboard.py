@@ -23,7 +23,8 @@ RESERVED = frozenset({"v1", "healthz", "readyz", "metrics", "openapi.json", "pro
 """First parts of the API's own addresses; the dashboard has no page below them."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
-    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
 )
 SAFE = {
     "Content-Security-Policy": POLICY,

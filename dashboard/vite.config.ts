@@ -33,5 +33,6 @@ export default defineConfig({
   build: { target: "es2022", assetsInlineLimit: 0, reportCompressedSize: false, chunkSizeWarningLimit: 900 },
   // The form library names it in its own tests alone; it would need code made at run time.
   resolve: { alias: { "@rjsf/validator-ajv8": fileURLToPath(new URL("./src/nothing.ts", import.meta.url)) } },
+  worker: { format: "es" },
   server: { host: "127.0.0.1", port: 5173, proxy: { "/v1": lab } },
 });

@@ -29,11 +29,20 @@ async def get_job_metrics(
         list[str] | None, Query(max_length=100, description="Only these, repeated or separated by commas.")
     ] = None,
     after_step: Annotated[int | None, Query(ge=-(2**63), lt=2**63, description="Only later steps.")] = None,
+    after: Annotated[
+        str | None,
+        Query(
+            pattern=r"^[0-9]{1,18}-[0-9]{1,18}$",
+            description="The `cursor` of an earlier answer for the same names: only what was recorded since.",
+        ),
+    ] = None,
     max_points: MaxPoints = None,
 ) -> Response:
     """The scalars that the run recorded, one series a metric."""
     wanted = None if names is None else series.split_names(names)
-    body = await series.metrics(lab, principal, job_id, names=wanted, after_step=after_step, max_points=max_points)
+    body = await series.metrics(
+        lab, principal, job_id, names=wanted, after_step=after_step, after=after, max_points=max_points
+    )
     return readable(request, body)
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -25,16 +25,48 @@ async def metrics(
     *,
     names: Sequence[str] | None,
     after_step: int | None,
+    after: str | None,
     max_points: int | None,
 ) -> bytes:
     """The JSON of a `MetricsRead`."""
     await visible(lab, principal, job_id)
     every = [row.name for row in await lab.database.rows(series.metric_names, job_id=job_id)]
-    rows = await lab.database.rows(series.metric_chunks, job_id=job_id, names=names)
+    before, rows = await _chunks(lab, job_id, names, after)
     found = [
         _series(name, chunks, after_step, max_points) for name, chunks in groupby(rows, key=lambda row: str(row.name))
     ]
-    return orjson.dumps({"job_id": job_id, "series": found, "names": every})
+    last_id = max((row.id for row in rows), default=before.last_id if before else 0)
+    points = (before.points if before else 0) + sum(len(row.steps) for row in rows)
+    return orjson.dumps(
+        {
+            "job_id": job_id,
+            "series": found,
+            "names": every,
+            "cursor": f"{last_id}-{points}",
+            "whole": before is None,
+        }
+    )
+
+
+class _Cursor(NamedTuple):
+    """What a reader has: everything up to a chunk, and how many points that was."""
+
+    last_id: int
+    points: int
+
+
+async def _chunks(
+    lab: Lab, job_id: UUID, names: Sequence[str] | None, after: str | None
+) -> tuple[_Cursor | None, Sequence[Any]]:
+    """The chunks after the cursor; all of them, and no cursor, where what the reader has is no longer true."""
+    if after is not None:
+        cursor = _Cursor(*map(int, after.split("-")))
+        rows = await lab.database.rows(series.metric_chunks, job_id=job_id, names=names, after_id=cursor.last_id)
+        # Counted after the rows were read: points that an attempt takes back meanwhile are noticed now or next time.
+        kept = await lab.database.scalar(series.metric_points, job_id=job_id, names=names, up_to_id=cursor.last_id)
+        if kept == cursor.points:
+            return cursor, rows
+    return None, await lab.database.rows(series.metric_chunks, job_id=job_id, names=names)
 
 
 def _series(name: str, chunks: Iterable[Any], after_step: int | None, max_points: int | None) -> dict[str, Any]:

@@ -87,7 +87,9 @@ def glances(job: "Job", read_keys: "ReadKeys") -> "Iterator[Glance]":
         try:
             job.refresh(patience_seconds=0)
             waits = job.state == JobState.QUEUED
-            glance = Glance(job.data, job.metrics(max_points=CURVE_POINTS), job.queue() if waits else None)
+            glance = Glance(
+                job.data, job.metrics(max_points=CURVE_POINTS, since=glance.metrics), job.queue() if waits else None
+            )
             last_answer_at = time.monotonic()
         except PASSING as away:
             if time.monotonic() - last_answer_at > PATIENCE_SECONDS:

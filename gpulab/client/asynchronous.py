@@ -241,9 +241,14 @@ class AsyncJob(JobView):
             display.show(seen.card, repr(self))
 
     async def metrics(
-        self, names: Iterable[str] | None = None, *, after_step: int | None = None, max_points: int | None = None
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        after_step: int | None = None,
+        max_points: int | None = None,
+        since: Metrics | None = None,
     ) -> Metrics:
-        return await self._driver.run(self._operations.metrics(self.id, names, after_step, max_points))
+        return await self._driver.run(self._operations.metrics(self.id, names, after_step, max_points, since))
 
     async def samples(self, *, max_points: int | None = None) -> Samples:
         return await self._driver.run(self._operations.samples(self.id, max_points))

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from gpulab.client import studies
 from gpulab.client.cards import Pictures, job_card, study_card
 from gpulab.client.operations import Operations
+from gpulab.client.series import Metrics
 from gpulab.client.steps import Backoff, Emit, Sleep, Steps
 from gpulab.errors import GpulabError, LabUnreachable, ServerError, TooManyRequests, WaitTimeout
 from gpulab.schemas import JobRead, JobSummary, StudyRead, StudySummary
@@ -42,7 +43,7 @@ def job_now(job: JobSummary | JobRead) -> Steps[Seen]:
         if job.state not in FINAL_STATES:
             snapshot = yield from operations.fetch_job(job.id, None, 0, Backoff(0))
             job = snapshot[0] if snapshot else job
-        metrics = yield from operations.metrics(job.id, None, None, CURVE_POINTS)
+        metrics = yield from operations.metrics(job.id, max_points=CURVE_POINTS)
     except GpulabError as error:
         return Seen(snapshot, job_card(job, trouble=str(error)))
     return Seen(snapshot, job_card(job, metrics.series))
@@ -65,11 +66,13 @@ def study_now(study: StudySummary | StudyRead) -> Steps[Seen]:
 def follow_job(job_id: UUID, timeout_seconds: float | None, patience_seconds: float) -> Steps[None]:
     """Emits a `Seen` about once a second until the job is final."""
     operations = Operations(0)
+    metrics: Metrics | None = None
 
     def look(job: JobRead | None, etag: str | None) -> Steps[tuple[tuple[JobRead, str | None] | None, str]]:
         fetched = yield from operations.fetch_job(job_id, etag, HOLD_SECONDS if etag else 0, Backoff(0))
         job = fetched[0] if fetched else job
-        metrics = yield from operations.metrics(job_id, None, None, CURVE_POINTS)
+        nonlocal metrics
+        metrics = yield from operations.metrics(job_id, max_points=CURVE_POINTS, since=metrics)
         return fetched, job_card(_known(job), metrics.series)
 
     def final(job: JobRead) -> bool:

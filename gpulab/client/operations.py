@@ -158,14 +158,23 @@ class Operations:
         return parsed(JobRead, (yield from self._send(request)))
 
     def metrics(
-        self, job_id: UUID, names: Iterable[str] | None, after_step: int | None, max_points: int | None
+        self,
+        job_id: UUID,
+        names: Iterable[str] | None = None,
+        after_step: int | None = None,
+        max_points: int | None = None,
+        since: Metrics | None = None,
     ) -> Steps[Metrics]:
+        if since is not None and max_points is not None and _grown(since, max_points):
+            since = None
         query = {
             "names": None if names is None else ",".join(names),
             "after_step": after_step,
+            "after": None if since is None else since.cursor,
             "max_points": max_points,
         }
-        return parsed(Metrics, (yield from self._send(Request("GET", job_path(job_id, "metrics"), query=query))))
+        newer = parsed(Metrics, (yield from self._send(Request("GET", job_path(job_id, "metrics"), query=query))))
+        return newer if since is None else since.followed_by(newer)
 
     def samples(self, job_id: UUID, max_points: int | None) -> Steps[Samples]:
         request = Request("GET", job_path(job_id, "samples"), query={"max_points": max_points})
@@ -275,3 +284,8 @@ def _unfit_leaf(value: Any, path: str) -> str | None:
     except (TypeError, ValueError) as error:
         return f"{path}: {error}"
     return None
+
+
+def _grown(metrics: Metrics, max_points: int) -> bool:
+    """Whether so much was added that the lab had better thin all of it again."""
+    return any(len(series.steps) > 2 * max_points for series in metrics.series)

@@ -1,5 +1,7 @@
 """Metrics and samples as a client reads them, with a way into pandas."""
 
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from gpulab.schemas import MetricsRead, SamplesRead, SeriesRead
@@ -24,6 +26,14 @@ class Metrics(MetricsRead):
         columns = {series.name: pd.Series(floats(series), index=series.steps, dtype=float) for series in self.series}
         unique = {name: column[~column.index.duplicated(keep="last")] for name, column in columns.items()}
         return pd.DataFrame(unique).rename_axis(index="step").sort_index()
+
+    def followed_by(self, newer: "Metrics") -> "Metrics":
+        """These and what was recorded since; `newer` alone where it is whole."""
+        if newer.whole:
+            return newer
+        mine, new = ({series.name: series for series in metrics.series} for metrics in (self, newer))
+        series = [_joined([of[name] for of in (mine, new) if name in of]) for name in sorted(mine | new)]
+        return newer.model_copy(update={"series": series, "whole": True})
 
 
 class Samples(SamplesRead):
@@ -54,3 +64,24 @@ def floats(series: SeriesRead) -> list[float]:
         float(series.nonfinite.get(index, "nan")) if value is None else value
         for index, value in enumerate(series.values)
     ]
+
+
+def _joined(parts: Sequence[SeriesRead]) -> SeriesRead:
+    """The points of one series, one part after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return SeriesRead(
+        name=parts[0].name,
+        steps=list(chain.from_iterable(part.steps for part in parts)),
+        values=list(chain.from_iterable(part.values for part in parts)),
+        times=list(chain.from_iterable(part.times for part in parts)),
+        nonfinite=dict(_nonfinite(parts)),
+        total_points=sum(part.total_points for part in parts),
+    )
+
+
+def _nonfinite(parts: Sequence[SeriesRead]) -> Iterator[tuple[int, str]]:
+    start = 0
+    for part in parts:
+        yield from ((start + index, value) for index, value in part.nonfinite.items())
+        start += len(part.values)

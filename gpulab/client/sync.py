@@ -272,10 +272,18 @@ class Job(JobView):
         return self
 
     def metrics(
-        self, names: Iterable[str] | None = None, *, after_step: int | None = None, max_points: int | None = None
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        after_step: int | None = None,
+        max_points: int | None = None,
+        since: Metrics | None = None,
     ) -> Metrics:
-        """The series recorded so far; the lab thins each to `max_points`, keeping extremes."""
-        return self._driver.run(self._operations.metrics(self.id, names, after_step, max_points))
+        """The series recorded so far; the lab thins each to `max_points`, keeping extremes.
+
+        `since` is what an earlier call for the same names returned: only what is new is fetched, and joined to it.
+        """
+        return self._driver.run(self._operations.metrics(self.id, names, after_step, max_points, since))
 
     def samples(self, *, max_points: int | None = None) -> Samples:
         """The memory and utilisation timeline: host, GPUs, allocator, prediction."""

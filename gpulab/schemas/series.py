@@ -26,6 +26,12 @@ class MetricsRead(Outgoing):
     series: list[SeriesRead]
     names: list[str]
     """Every metric of the job, also those not asked for."""
+    cursor: str
+    """Given as `after` next time, it stands for all that was read until now."""
+    whole: bool
+    """True when these are all points; false when they follow those that were read before `after`.
+
+    It is true in spite of `after` where a later attempt took points back: what was read before is then no longer so."""
 
 
 class SampleTrack(Outgoing):

@@ -20,14 +20,21 @@ def metric_names(job_id: UUID) -> Select[str]:
     return select(MetricChunk.name).where(MetricChunk.job_id == job_id).distinct().order_by(MetricChunk.name)
 
 
-def metric_chunks(job_id: UUID, names: Sequence[str] | None = None) -> Select[*tuple[Any, ...]]:
-    """Name, steps, times and values in the order they were recorded."""
-    statement = select(MetricChunk.name, MetricChunk.steps, MetricChunk.times, MetricChunk.values).where(
-        MetricChunk.job_id == job_id
-    )
+def metric_chunks(job_id: UUID, names: Sequence[str] | None = None, after_id: int = 0) -> Select[*tuple[Any, ...]]:
+    """Id, name, steps, times and values in the order they were recorded; only of later chunks than `after_id`."""
+    statement = select(
+        MetricChunk.id, MetricChunk.name, MetricChunk.steps, MetricChunk.times, MetricChunk.values
+    ).where(MetricChunk.job_id == job_id, MetricChunk.id > after_id)
     if names is not None:
         statement = statement.where(MetricChunk.name == func.any(names))
     return statement.order_by(MetricChunk.name, MetricChunk.id)
+
+
+def metric_points(job_id: UUID, up_to_id: int, names: Sequence[str] | None = None) -> Select[int]:
+    """How many points the chunks up to this one hold; fewer than before where some were taken back."""
+    count = func.coalesce(func.sum(func.cardinality(MetricChunk.steps)), 0)
+    statement = select(cast(count, BigInteger)).where(MetricChunk.job_id == job_id, MetricChunk.id <= up_to_id)
+    return statement if names is None else statement.where(MetricChunk.name == func.any(names))
 
 
 def keep_metrics() -> Insert:

@@ -3,7 +3,8 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 
 import { api, data, file } from "./client";
-import type { JobState } from "./schema";
+import { followed, grown } from "./growing";
+import type { JobState, MetricsRead } from "./schema";
 
 export interface JobFilters {
   state?: JobState[];
@@ -74,17 +75,20 @@ export const artifacts = (id: string) =>
     queryFn: ({ signal }) => data(api.GET("/v1/jobs/{job_id}/artifacts", { params: { path: { job_id: id } }, signal })),
   });
 
+/** Series that grow: what is on the screen already is not read again. */
 export const metrics = (id: string, points: number, names?: string[]) =>
   queryOptions({
     queryKey: ["records", id, "metrics", points, names],
-    queryFn: ({ signal }) =>
-      data(
-        api.GET("/v1/jobs/{job_id}/metrics", {
-          params: { path: { job_id: id }, query: { max_points: points, names } },
-          signal,
-        }),
-      ),
+    queryFn: async ({ client, queryKey, signal }) => {
+      const before = client.getQueryData<MetricsRead>(queryKey);
+      const after = before && !grown(before, points) ? before.cursor : undefined;
+      const query = { max_points: points, names, after };
+      const newer = await data(api.GET("/v1/jobs/{job_id}/metrics", { params: { path: { job_id: id }, query }, signal }));
+      return before ? followed(before, newer) : newer;
+    },
     placeholderData: keepPreviousData,
+    // What did not change is the same object already.
+    structuralSharing: false,
   });
 
 export const samples = (id: string, points: number) =>

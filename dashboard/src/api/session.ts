@@ -4,6 +4,7 @@
  */
 
 const CSRF = /(?:^|;\s*)gpulab_csrf=([^;]*)/;
+const others = new BroadcastChannel("gpulab.session");
 const listeners = new Set<() => void>();
 
 export function csrf(): string | null {
@@ -14,11 +15,16 @@ export function signedIn(): boolean {
   return csrf() !== null;
 }
 
-/** The session is over, here or at the lab. */
+/** The session is over, here or at the lab. The browser's other tabs hear of it: they share it. */
 export function forget(): void {
   document.cookie = "gpulab_csrf=; path=/; max-age=0";
+  others.postMessage("signed out");
   for (const tell of listeners) tell();
 }
+
+others.onmessage = () => {
+  for (const tell of listeners) tell();
+};
 
 /** Calls `tell` when the session ends; returns how to stop that. */
 export function onSignedOut(tell: () => void): () => void {

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, func, insert, select, text, update
 from api.tokens import digest_of, new_token
 from gpulab.states import FailureCause, JobState, Role
 from models import Artifact, BrowserSession, Job, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, Token, User
-from models.statements import jobs, leases, nodes, people, queue, shipping, usage
+from models.statements import jobs, leases, nodes, people, queue, series, shipping, usage
 
 NODE = "node-1"
 ORDER = {"experiment": "dropout-linear", "spec": {"dropout": 0.5}}
@@ -145,6 +145,12 @@ class Seeds:
     def metric(self, job_id: UUID, name: str, steps: list[int], values: list[float]) -> None:
         times = [1000.0 + step for step in steps]
         self._insert(MetricChunk, job_id=job_id, attempt=1, name=name, steps=steps, times=times, values=values)
+
+    def take_back(self, job_id: UUID, after_time: float) -> None:
+        """As a later attempt does, which goes on from a checkpoint of that time."""
+        with self.engine.begin() as connection:
+            for statement in series.take_back_metrics(job_id, after_time):
+                connection.execute(statement)
 
     def samples(self, job_id: UUID, source: str, values: dict[str, list[Any]], **more: Any) -> None:
         count = len(next(iter(values.values())))

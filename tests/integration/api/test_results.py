@@ -52,6 +52,51 @@ async def test_series_are_picked_by_name_and_step(client: httpx.AsyncClient, see
     assert [(series.name, series.steps) for series in found.series] == [("a", [2, 3]), ("c", [2, 3])]
 
 
+async def test_only_what_was_recorded_since_is_sent(client: httpx.AsyncClient, seeds: Seeds, job_id: UUID) -> None:
+    seeds.metric(job_id, "loss", [1, 2], [0.5, float("nan")])
+    seeds.metric(job_id, "once", [0], [7.0])
+    first = await metrics(client, job_id)
+    assert first.whole
+    nothing = await metrics(client, job_id, after=first.cursor)
+    assert (nothing.series, nothing.whole, nothing.cursor) == ([], False, first.cursor)
+    # A metric may begin late and count from the beginning.
+    seeds.metric(job_id, "late", [0, 1], [1.0, 2.0])
+    seeds.metric(job_id, "loss", [3], [float("inf")])
+    newer = await metrics(client, job_id, after=first.cursor)
+    assert [(one.name, one.steps, one.nonfinite) for one in newer.series] == [
+        ("late", [0, 1], {}),
+        ("loss", [3], {0: "inf"}),
+    ]
+    assert newer.names == ["late", "loss", "once"]
+    assert (await metrics(client, job_id, after=newer.cursor)).series == []
+
+
+@pytest.mark.parametrize("since", [1001.5, 0.0])
+async def test_all_is_sent_again_where_an_attempt_took_points_back(
+    client: httpx.AsyncClient, seeds: Seeds, job_id: UUID, since: float
+) -> None:
+    seeds.metric(job_id, "loss", [1, 2, 3], [0.5, 0.4, 0.3])
+    first = await metrics(client, job_id)
+    seeds.take_back(job_id, since)
+    shorter = await metrics(client, job_id, after=first.cursor)
+    assert shorter.whole
+    assert sum(len(one.steps) for one in shorter.series) == (1 if since else 0)
+    seeds.metric(job_id, "loss", [2, 3], [0.45, 0.35])
+    again = await metrics(client, job_id, after=first.cursor)
+    assert again.whole, "as many points as before, and not the same ones"
+    newer = await metrics(client, job_id, after=shorter.cursor)
+    assert [one.values for one in newer.series] == [[0.45, 0.35]]
+
+
+@pytest.mark.parametrize("after", ["", "x", "1", "1-", "-1", "1-2-3", "9" * 30 + "-1"])
+async def test_a_cursor_that_the_lab_did_not_give_is_refused(
+    client: httpx.AsyncClient, job_id: UUID, after: str
+) -> None:
+    answer = await client.get(f"/v1/jobs/{job_id}/metrics", params={"after": after})
+    assert answer.status_code == 422
+    assert "after" in answer.json()["errors"][0]["path"]
+
+
 async def test_values_that_are_not_finite_are_null_and_named(
     client: httpx.AsyncClient, seeds: Seeds, job_id: UUID
 ) -> None:

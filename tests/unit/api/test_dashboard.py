@@ -53,6 +53,7 @@ async def test_no_page_may_run_inline_scripts_or_load_from_elsewhere(client: htt
     rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";"))
     assert rules["default-src"] == "'none'"
     assert rules["script-src"] == "'self'"
+    assert rules["worker-src"] == "'self'", "the tabs of a browser share a worker"
     assert "http" not in policy
     assert rules["frame-ancestors"] == "'none'"
 

@@ -254,8 +254,7 @@ class StubLab:
             case "GET", ["artifacts", name]:
                 return _ranged(self.files[name], request)
             case "GET", ["metrics"]:
-                body = {"job_id": str(job.id), "series": self.series, "names": [one["name"] for one in self.series]}
-                return httpx.Response(200, json=body)
+                return httpx.Response(200, json=self._metrics(job, request.url.params.get("after")))
             case "GET", ["samples"]:
                 body = {"job_id": str(job.id), "tracks": [], "phases": [], "predicted_peak_bytes": None}
                 return httpx.Response(200, json=body | {"usage": self.usage})
@@ -284,6 +283,15 @@ class StubLab:
         if unchanged and self.scripts[job.id] and "wait" in request.url.params:
             job, unchanged = self.change(job.id, **self.scripts[job.id].popleft()), False
         return httpx.Response(304) if unchanged else _whole(job)
+
+    def _metrics(self, job: JobRead, after: str | None) -> dict[str, Any]:
+        """What follows the points that `after` counts; all, where it counts more than there are."""
+        known = json.loads(after) if after else {}
+        whole = any(count > len(one["steps"]) for one in self.series for count in [known.get(one["name"], 0)])
+        newer = [_tail(one, 0 if whole else known.get(one["name"], 0)) for one in self.series]
+        counts = {one["name"]: len(one["steps"]) for one in self.series}
+        more = {"cursor": json.dumps(counts), "whole": whole or not after}
+        return {"job_id": str(job.id), "series": newer, "names": list(counts), **more}
 
     def _logs(self, job: JobRead, offset: int) -> httpx.Response:
         data = self.log.encode()
@@ -353,6 +361,12 @@ def _handler(lab: StubLab) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+def _tail(one: dict[str, Any], start: int) -> dict[str, Any]:
+    lists = {name: one[name][start:] for name in ("steps", "values", "times")}
+    nonfinite = {int(at) - start: value for at, value in one["nonfinite"].items() if int(at) >= start}
+    return {**one, **lists, "nonfinite": nonfinite, "total_points": len(one["steps"]) - start}
 
 
 def series(name: str, values: list[float | None], **more: Any) -> dict[str, Any]:

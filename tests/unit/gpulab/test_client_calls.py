@@ -196,6 +196,31 @@ def test_answer_of_a_stranger_is_named_as_such(either: Any, stub: StubLab) -> No
         either.me()
 
 
+def test_metrics_grow_by_what_is_new(either: Any, stub: StubLab) -> None:
+    job = either.job(stub.add().id)
+    stub.series = [series("loss", [3.0, None], nonfinite={"1": "nan"})]
+    first = job.metrics()
+    stub.series = [
+        series("accuracy", [0.5]),
+        series("loss", [3.0, None, 1.0, None], nonfinite={"1": "nan", "3": "inf"}),
+    ]
+    metrics = job.metrics(since=first)
+    assert json.loads(stub.requests[-1].url.params["after"]) == {"loss": 2}
+    assert (metrics.names, metrics["accuracy"].values) == (["accuracy", "loss"], [0.5])
+    loss = metrics["loss"]
+    assert (loss.steps, loss.nonfinite, loss.total_points) == ([0, 1, 2, 3], {1: "nan", 3: "inf"}, 4)
+    stub.series = [series("loss", [2.5])]
+    assert job.metrics(since=metrics)["loss"].values == [2.5], "a later attempt took the others back"
+
+
+def test_metrics_that_grew_much_are_thinned_again(either: Any, stub: StubLab) -> None:
+    job = either.job(stub.add().id)
+    stub.series = [series("loss", [1.0] * 21)]
+    grown = job.metrics()
+    job.metrics(since=grown, max_points=10)
+    assert "after" not in stub.requests[-1].url.params
+
+
 def test_metrics_are_found_by_name_and_asked_for_by_name(either: Any, stub: StubLab) -> None:
     stub.series = [series("loss", [2.0, 1.0]), series("accuracy", [0.1, 0.5])]
     metrics = either.job(stub.add().id).metrics(names=["loss", "accuracy"], max_points=10)

@@ -20,7 +20,7 @@ TWO_METRICS = [series("loss", [3.0, 1.0, 2.0]), series("rate", [1.0, 1.0])]
 def drawn(
     job: JobRead, *metrics: dict[str, object], width: int = 90, height: int = 30, queue: QueueRead | None = None
 ) -> list[str]:
-    found = Metrics.model_validate({"job_id": job.id, "series": metrics, "names": []})
+    found = Metrics.model_validate({"job_id": job.id, "series": metrics, "names": [], "cursor": "", "whole": True})
     screen = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None, record=True)
     screen.print(card(Glance(job, found, queue), width, height))
     lines = screen.export_text().splitlines()
