@@ -39,6 +39,7 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin gpul
         /var/lib/gpulab/secrets
 WORKDIR /app
 COPY api api
+COPY emulator emulator
 COPY experiments experiments
 COPY gpulab gpulab
 COPY migrations migrations

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import orjson
 
+from emulator.world import VARIABLE
 from experiments.contract import RECORDS_FILE
 from gpulab.child_process import die_with_parent
 from models.logs import configure_logs
@@ -95,7 +96,7 @@ def serve(name: str, folder: Path, gpus: int) -> int:
     own.mkdir(parents=True)
     world = FakeNvml(own, Path(os.environ["FAKE_NVML_LIBRARY"]))
     world.write(*(FakeGpu(f"GPU-{name}-{index}") for index in range(gpus)))
-    os.environ["FAKE_NVML_SCRIPT"] = str(world.script)
+    os.environ[VARIABLE] = str(world.path)
     configure_logs()
     app.Worker(NodeSettings(node=name, runs_folder=own / "runs", slots=0)).run()
     return 0

@@ -54,7 +54,7 @@ def lint(folder: Path) -> "subprocess.CompletedProcess[str]":
     ],
 )
 def test_contracts_fail_when_broken(tmp_path: Path, module: str, line: str) -> None:
-    for package in ("gpulab", "experiments", "models", "migrations", "scheduler", "worker", "api"):
+    for package in ("gpulab", "experiments", "emulator", "models", "migrations", "scheduler", "worker", "api"):
         (tmp_path / package).symlink_to(ROOT / package)
     (tmp_path / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
     broken = tmp_path / module

@@ -20,13 +20,6 @@ pytestmark = pytest.mark.gpu
 MIB = 1 << 20
 
 
-@pytest.fixture(autouse=True)
-def _gpu() -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("torch sees no GPU")
-    torch.cuda.empty_cache()
-
-
 @pytest.mark.parametrize("optimizer", ["sgd", "sgd_momentum", "adam"])
 @pytest.mark.parametrize("model", ["resnet18", "mobilenet_v3_small", "vit_b_32"])
 def test_peak_of_live_tensors_is_the_predicted_one(tmp_path: Path, model: str, optimizer: str) -> None:

@@ -1,5 +1,6 @@
 """NVML beside CUDA on a real GPU: what a process allocates, the driver must show."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ def holding(uuid: str, size_bytes: int) -> Iterator[int]:
         [sys.executable, "-c", ALLOCATE, str(size_bytes)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={"CUDA_VISIBLE_DEVICES": uuid, "PATH": "/usr/bin:/bin"},
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": uuid},
         start_new_session=True,
     ) as process:
         assert process.stdout is not None

@@ -1,0 +1,110 @@
+"""Puts the emulated driver in the place of a real one, before anything asks for it.
+
+Two ways: `load` into this process, and `environment` for programs that are started with it, whatever they start in
+turn. A process that has it can load no real driver any more, so it is refused where there is one.
+"""
+
+import atexit
+import ctypes
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
+from emulator.build import CUDA, NVML, build
+from emulator.cards import cards
+from emulator.world import VARIABLE, World, emulated
+
+CARDS_VARIABLE = "GPULAB_EMULATE"
+"""Cards to emulate, as `T4,T4`: a worker that starts with it set has them in place of real ones."""
+REAL_DRIVERS = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")
+_loaded: list[ctypes.CDLL] = []
+
+
+class RefusedError(Exception):
+    """Why nothing is emulated in this process, in words."""
+
+
+def is_emulated() -> bool:
+    """Whether the GPUs of this process are emulated."""
+    return bool(os.environ.get(CARDS_VARIABLE))
+
+
+def load(names: str) -> World:
+    """Give this process, and those it starts, the cards of a list such as `T4,T4`. Before torch is imported.
+
+    Joins the machine of `GPULAB_EMULATED_WORLD` where one is set. Raises `RefusedError`, `BuildError`, and
+    `ValueError` for a card that is not known.
+    """
+    if "torch" in sys.modules:
+        raise RefusedError("emulate a GPU before torch is imported: it has looked for a driver by now")
+    world = _joined() or start(names)
+    _load(CUDA)
+    _load(NVML)
+    return world
+
+
+def load_nvml() -> None:
+    """Only the side that is read: for a process that measures and has no torch."""
+    refuse_beside_a_driver()
+    _load(NVML)
+
+
+def start(names: str, folder: Path | None = None) -> World:
+    """A new machine with these cards, in `folder` or for as long as this process lives; `environment` joins it."""
+    refuse_beside_a_driver()
+    wanted = [emulated(card, index) for index, card in enumerate(cards(names))]
+    build()
+    world = World((folder or _own_folder()) / "world.txt")
+    world.write(*wanted)
+    os.environ.update({CARDS_VARIABLE: names, **environment(world)})
+    return world
+
+
+def environment(world: World, base: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What a program must be started with to live on that machine: it preloads the emulated driver."""
+    place = build()
+    ours = [str(place / CUDA), str(place / NVML)]
+    others = [path for path in base.get("LD_PRELOAD", "").split(":") if path and path not in ours]
+    return {VARIABLE: str(world.path), "LD_PRELOAD": ":".join([*ours, *others])}
+
+
+def refuse_beside_a_driver() -> None:
+    """Raises `RefusedError` where this machine has a real GPU's driver: its figures must never be mixed up."""
+    for path in REAL_DRIVERS:
+        if Path(path).exists():
+            raise RefusedError(f"this machine has a GPU of its own ({path}); none is emulated beside it")
+    for library in (CUDA, NVML):
+        if (found := _driver_library(Path(library).name)) is not None:
+            raise RefusedError(f"this machine has NVIDIA's driver ({found}); none is emulated beside it")
+
+
+def _driver_library(name: str) -> str | None:
+    """Where an installed driver keeps such a library."""
+    folders = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/wsl/lib", "/usr/local/nvidia/lib64")
+    return next((path for folder in folders if Path(path := f"{folder}/{name}").exists()), None)
+
+
+def _joined() -> World | None:
+    path = os.environ.get(VARIABLE)
+    if not path:
+        return None
+    refuse_beside_a_driver()
+    return World(Path(path))
+
+
+def _load(name: str) -> None:
+    _loaded.append(ctypes.CDLL(str(build() / name), mode=ctypes.RTLD_GLOBAL))
+
+
+def _own_folder() -> Path:
+    folder = Path(mkdtemp(prefix="gpulab-emulated-"))
+    atexit.register(_remove, folder, os.getpid())
+    return folder
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:
+        rmtree(folder, ignore_errors=True)
