@@ -2,6 +2,7 @@
 
 import argparse
 import atexit
+import os
 import signal
 import sys
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from api.app import create_app
 from api.http_protocol import guarded
 from api.late_lines import LateLines
+from api.place import ForwardedPrefix
 from models import program
 from models.logs import configure_logs
 from models.outage import persist
@@ -59,7 +61,7 @@ def server_of(settings: ApiSettings, *, host: str = "127.0.0.1", port: int = 0) 
     """A server of this API that is ready to run."""
     app = create_app(settings)
     config = uvicorn.Config(
-        app,
+        ForwardedPrefix(app, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),  # type: ignore[arg-type] # one ASGI in two spellings
         host=host,
         port=port,
         http=guarded(settings.client_timeout_seconds),
@@ -68,6 +70,8 @@ def server_of(settings: ApiSettings, *, host: str = "127.0.0.1", port: int = 0) 
         log_level="warning",
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        # Done by the wrapper around the application.
+        proxy_headers=False,
     )
     return Server(config, app)
 

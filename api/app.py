@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
-from api import dashboard, openapi, rendering
+from api import client_files, dashboard, openapi, rendering
 from api.announcer import Announcer
 from api.body_turns import BodyTurns
 from api.buckets import Buckets, Sharing
@@ -21,6 +20,7 @@ from api.known_results import KnownResults
 from api.middleware import RequestBoundary
 from api.openid import OpenId
 from api.owners import Owners
+from api.place import BelowPath
 from api.request_rate import RequestRate
 from api.routes import (
     assignments,
@@ -44,6 +44,7 @@ from api.shared_answer import SharedAnswer
 from api.sign_ins import ADDRESS_FACTOR, SignIns
 from api.stream_guard import StreamGuard
 from api.telemetry import Telemetry
+from gpulab.version import VERSION
 from models.settings import ApiSettings
 from models.store import open_store
 
@@ -83,7 +84,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     telemetry = Telemetry()
     app = FastAPI(
         title="gpulab",
-        version=_version(),
+        version=VERSION,
         summary="A job queue for the GPU experiments of a deep-learning class.",
         description=DESCRIPTION.strip(),
         lifespan=lifespan,
@@ -91,6 +92,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.state.public_url = settings.public_url
     app.add_middleware(RequestBoundary, telemetry=telemetry)
     rendering.install(app)
     openapi.install(app)
@@ -114,7 +116,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
     for open_routes in (sessions.opening, openid_routes.router, openid_routes.returning):
         app.include_router(open_routes)
     app.include_router(health.router)
+    client_files.install(app)
     dashboard.install(app)
+    # The last one added is the outermost.
+    app.add_middleware(BelowPath, root_path=settings.root_path)
     return app
 
 
@@ -151,10 +156,3 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
         readiness=SharedAnswer(),
         metrics=SharedAnswer(METRICS_SECONDS),
     )
-
-
-def _version() -> str:
-    try:
-        return version("gpulab")
-    except PackageNotFoundError:
-        return "0"

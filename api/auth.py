@@ -16,14 +16,13 @@ from starlette.types import Scope
 from api.context import Lab
 from api.credentials import Credential
 from api.database import Row
+from api.place import cookies_of
 from api.problems import CsrfFailed, Forbidden, Unauthenticated
 from api.sign_ins import network_of
 from api.tokens import csrf_of, digest_of
 from gpulab.states import Role
 from models.statements.audit import Origin
 
-SESSION_COOKIE = "gpulab_session"
-CSRF_COOKIE = "gpulab_csrf"
 CSRF_HEADER = "X-CSRF-Token"
 CREDENTIAL_HEADERS = frozenset({b"authorization", b"cookie"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -68,8 +67,7 @@ class Principal:
 async def authenticate(request: Request, lab: Lab) -> Principal:
     """Who asks. Raises `Unauthenticated`, `TooManySignIns`, `TooManyRequests`, `CsrfFailed`."""
     given = request.headers.get("authorization")
-    cookie = request.cookies.get(SESSION_COOKIE)
-    if given is None and cookie:
+    if given is None and (cookie := request.cookies.get(cookies_of(request).session)):
         return await _of_session(request, lab, cookie)
     scheme, _, token = (given or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -101,7 +99,8 @@ async def _of_session(request: Request, lab: Lab, cookie: str) -> Principal:
     if request.method not in SAFE_METHODS:
         sent = request.headers.get(CSRF_HEADER, "")
         if not hmac.compare_digest(sent.encode(errors="surrogateescape"), csrf_of(cookie).encode()):
-            raise CsrfFailed(f"send the value of the cookie {CSRF_COOKIE} as the header {CSRF_HEADER}")
+            name = cookies_of(request).csrf
+            raise CsrfFailed(f"send the value of the cookie {name} as the header {CSRF_HEADER}")
     return _principal_of(request, row, credential)
 
 

@@ -6,6 +6,7 @@ them so.
 """
 
 import mimetypes
+from html import escape
 from pathlib import Path
 
 from anyio import to_thread
@@ -17,9 +18,11 @@ from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from api import etag
+from api.place import cookies_of
+from gpulab.version import WHEEL
 
 BUILT = Path(__file__).resolve().parents[1] / "dashboard" / "dist"
-RESERVED = frozenset({"v1", "healthz", "readyz", "metrics", "openapi.json", "problems"})
+RESERVED = frozenset({"v1", "healthz", "readyz", "metrics", "openapi.json", "problems", "client"})
 """First parts of the API's own addresses; the dashboard has no page below them."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
@@ -42,7 +45,7 @@ NOT_BUILT = """<!doctype html>
 <p>Build it once, in the checkout that this lab runs from, and load this page again:</p>
 <pre>make dashboard</pre>
 <p>Everything else works: <code>gpulab --help</code> in a terminal, and the API that
-<a href="/openapi.json">/openapi.json</a> describes.</p>
+<a href="{prefix}/openapi.json">/openapi.json</a> describes.</p>
 </html>
 """
 
@@ -79,9 +82,10 @@ class Dashboard(BaseRoute):
 
     def _page(self, request: Request) -> Response:
         try:
-            body = (self._built / "index.html").read_bytes()
+            body = _placed(request, (self._built / "index.html").read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return HTMLResponse(NOT_BUILT, 503, SAFE | {"Cache-Control": "no-store"})
+            words = NOT_BUILT.replace("{prefix}", escape(request.scope.get("root_path", "")))
+            return HTMLResponse(words, 503, SAFE | {"Cache-Control": "no-store"})
         tag = etag.of_body(body)
         headers = SAFE | {"Cache-Control": "no-cache", "ETag": tag}
         if etag.matches(request.headers.get("if-none-match"), tag):
@@ -110,6 +114,14 @@ class Dashboard(BaseRoute):
 def install(app: FastAPI, built: Path = BUILT) -> None:
     """Add the dashboard behind all routes that are there."""
     app.router.routes.append(Dashboard(built))
+
+
+def _placed(request: Request, page: str) -> bytes:
+    """The page with addresses that hold at every depth below the lab's path, and with what it must know of its lab."""
+    prefix = request.scope.get("root_path", "")
+    facts = {"base": prefix, "csrf-cookie": cookies_of(request).csrf, "wheel": WHEEL}
+    metas = "".join(f'<meta name="gpulab-{name}" content="{escape(value)}">' for name, value in facts.items())
+    return page.replace('="./', f'="{escape(prefix)}/').replace("<head>", f"<head>{metas}", 1).encode()
 
 
 def _header(scope: Scope, name: bytes) -> str:

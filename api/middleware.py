@@ -10,17 +10,20 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth import address_of, shows_credential
+from api.misfits import misfit
 from api.problems import InternalError, TooManyRequests
 from api.processor_time import Meter
 from api.rendering import as_served, problem_response
 from api.sign_ins import network_of
 from api.telemetry import Telemetry
+from gpulab.version import LAB_HEADER, VERSION
 
 UNMETERED = ("/stream",)
 CLIENT_LEFT = 499
 """As nginx has it: the client was gone before there was an answer."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
 """Those that the metrics name; a stranger may invent others."""
+SAYS_VERSION = (LAB_HEADER.lower().encode(), VERSION.encode())
 
 log = structlog.get_logger()
 
@@ -50,7 +53,7 @@ class RequestBoundary:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", request_id.encode()))
+                message["headers"] += ((b"x-request-id", request_id.encode()), SAYS_VERSION)
             await send(message)
 
         if method == "HEAD":
@@ -82,7 +85,8 @@ class RequestBoundary:
             except TooManyRequests as refused:
                 await problem_response(refused, scope)(scope, receive, send)
                 return
-        await self.app(scope, receive, send)
+        misfitting = misfit(scope)
+        await (self.app if misfitting is None else problem_response(misfitting, scope))(scope, receive, send)
 
     def _record(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")

@@ -6,7 +6,6 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from api.auth import SESSION_COOKIE
 from api.problems import (
     InternalError,
     InvalidRequest,
@@ -48,8 +47,9 @@ BEARER_SCHEME = {"type": "http", "scheme": "bearer", "bearerFormat": "glab_…",
 SESSION_SCHEME = {
     "type": "apiKey",
     "in": "cookie",
-    "name": SESSION_COOKIE,
-    "description": "From `POST /v1/session`. What changes something also needs the header `X-CSRF-Token`.",
+    "name": "gpulab_session",
+    "description": "From `POST /v1/session`; the port and the path of the lab follow the name, where it has such. "
+    "What changes something also needs the header `X-CSRF-Token`.",
 }
 Responses = dict[int | str, dict[str, Any]]
 

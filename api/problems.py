@@ -53,6 +53,14 @@ class MalformedBody(Refusal):
     title = "The body is not acceptable JSON"
 
 
+class ClientVersion(Refusal):
+    """Not 426, which would need a protocol to change to."""
+
+    status = 400
+    slug = "client-version"
+    title = "The client's version does not fit the lab's"
+
+
 class Unauthenticated(Refusal):
     status = 401
     slug = "unauthenticated"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TooManyRequests,
         Unauthenticated,
         UnexpectedAnswer,
+        VersionMismatch,
         WaitTimeout,
     )
     from gpulab.states import FailureCause, JobState, Priority, Role
@@ -58,6 +59,7 @@ __all__ = [
     "TooManyRequests",
     "Unauthenticated",
     "UnexpectedAnswer",
+    "VersionMismatch",
     "WaitTimeout",
 ]
 

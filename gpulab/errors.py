@@ -4,6 +4,7 @@ GpulabError
 ├── ConfigurationError      the URL, the token file or something to be sent cannot be used
 ├── LabUnreachable          no answer, also after trying again
 ├── UnexpectedAnswer        an answer that is not in the lab's language
+├── VersionMismatch         client and lab are of versions that do not fit
 ├── WaitTimeout             the job was not final in time (also a TimeoutError)
 ├── DownloadFailed          an artifact could not be fetched whole
 ├── JobNotLoaded            the job came from a list and was not loaded in full yet
@@ -45,6 +46,10 @@ class LabUnreachable(GpulabError, ConnectionError):
 
 class UnexpectedAnswer(GpulabError):
     """Something answered that does not speak the lab's interface."""
+
+
+class VersionMismatch(GpulabError):
+    """Client and lab are of versions that do not fit; the message has the line that installs the lab's client."""
 
 
 class WaitTimeout(GpulabError, TimeoutError):

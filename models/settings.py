@@ -5,8 +5,19 @@ import socket
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gpulab.addresses import PAGES
+
+ROOT_PATH = r"(?:/[A-Za-z0-9._~-]+)+"
+
+
+def _above_pages(path: str) -> str:
+    """Without its last slash. A part that is also a page's name would make addresses ambiguous."""
+    if taken := PAGES.intersection(path.split("/")):
+        raise ValueError(f"{min(taken)} is the name of a page of the lab; choose another path")
+    return path.rstrip("/")
 
 
 class DatabaseSettings(BaseSettings):
@@ -72,6 +83,8 @@ class ApiSettings(Settings):
     """With one beginning of a token; more answer 429. Ten times as many from one address."""
     max_tokens: int = 50
     """Good tokens that one person may have."""
+    root_path: Annotated[str, Field(pattern=f"^({ROOT_PATH})?$"), BeforeValidator(_above_pages)] = ""
+    """The path that the lab is below at a host shared with others: `/gpulab`."""
     public_url: str | None = None
     """Where browsers find the lab, if its own requests do not tell: `https://lab.example.edu`."""
     openid_issuer: str | None = None

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.context import TheLab
 from api.openapi import headers, problems
+from api.place import base_url, cookies_of
 from api.problems import InvalidRequest, OpenIdNotConfigured, OpenIdRefused, OpenIdUnavailable, Unavailable
 from api.rendering import json_response
 from api.routing import OpenRoute
 from api.services import openid, sessions
 from gpulab.schemas import OpenIdRead
 
-VISIT_COOKIE = "gpulab_openid"
 LOCAL_PATH = r"^/([\x21-\x2e\x30-\x5b\x5d-\x7e][\x21-\x5b\x5d-\x7e]*)?$"
 """Neither `//host` nor a backslash, which browsers read as one."""
 PATH = "/v1/openid"
@@ -31,10 +31,11 @@ Text = Annotated[str | None, Query(max_length=4000)]
 
 
 @router.get("", operation_id="get_openid", response_model=OpenIdRead, responses=problems(Unavailable))
-async def get_openid(lab: TheLab) -> Response:
+async def get_openid(request: Request, lab: TheLab) -> Response:
     """Whether there is a sign-in through a university, and where it begins."""
     configured = lab.openid.configured
-    return json_response(OpenIdRead(configured=configured, start=f"{PATH}/start" if configured else None))
+    start = f"{request.scope.get('root_path', '')}{PATH}/start"
+    return json_response(OpenIdRead(configured=configured, start=start if configured else None))
 
 
 @router.get(
@@ -50,12 +51,14 @@ async def start_openid(
     then: Annotated[str, Query(max_length=500, pattern=LOCAL_PATH, description="Path to come back to.")] = "/",
 ) -> Response:
     """Send the browser to the provider."""
-    base = lab.settings.public_url or str(request.base_url)
-    url, visit = await lab.openid.begin(f"{base.rstrip('/')}{PATH}/callback", then)
+    url, visit = await lab.openid.begin(f"{base_url(request)}{PATH}/callback", then)
     response = Response(status_code=303, headers={"Location": url, "Cache-Control": "no-store"})
-    secure = request.url.scheme == "https"
+    cookies = cookies_of(request)
+    path = f"{cookies.path.rstrip('/')}{PATH}"
     # Lax: the provider's redirect is a visit from another site.
-    response.set_cookie(VISIT_COOKIE, visit, max_age=600, path=PATH, httponly=True, secure=secure, samesite="lax")
+    response.set_cookie(
+        cookies.openid, visit, max_age=600, path=path, httponly=True, secure=cookies.secure, samesite="lax"
+    )
     return response
 
 
@@ -72,10 +75,11 @@ async def finish_openid(
     """Where the provider sends the browser back to: opens a session and goes on."""
     if error is not None or not code or not state:
         raise OpenIdRefused(f"the provider refused: {(error or 'it sent no code')[:200]}")
-    statement, then = await lab.openid.finish(request.cookies.get(VISIT_COOKIE), state, code)
+    statement, then = await lab.openid.finish(request.cookies.get(cookies_of(request).openid), state, code)
     principal = await openid.principal_of(lab, request, statement)
     _, secret, ends = await sessions.open_session(lab, principal, how="openid")
     response = Response(status_code=303, headers={"Location": then})
     sessions.set_cookies(request, response, secret, ends)
-    response.delete_cookie(VISIT_COOKIE, path=PATH, httponly=True, samesite="lax")
+    cookies = cookies_of(request)
+    response.delete_cookie(cookies.openid, path=f"{cookies.path.rstrip('/')}{PATH}", httponly=True, samesite="lax")
     return response

@@ -5,8 +5,9 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from api.auth import CSRF_COOKIE, SESSION_COOKIE, Principal, of_token, origin_of
+from api.auth import Principal, of_token, origin_of
 from api.context import Lab
+from api.place import cookies_of
 from api.problems import Unauthenticated
 from api.services import people
 from api.tokens import csrf_of, digest_of, new_session
@@ -43,21 +44,22 @@ async def open_session(lab: Lab, principal: Principal, *, how: str) -> tuple[Ses
 
 async def sign_out(lab: Lab, request: Request, principal: Principal) -> None:
     """End the session whose cookie came with the request, if it is theirs; a bearer token stays what it is."""
-    cookie = request.cookies.get(SESSION_COOKIE)
+    cookie = request.cookies.get(cookies_of(request).session)
     if cookie:
         await lab.database.row(tokens.end_session(digest_of(cookie), principal.id, principal.origin))
 
 
 def set_cookies(request: Request, response: Response, secret: str, ends: datetime) -> None:
     """Lax: a link in a mail to a report opens it, and no other site's form or script is heard."""
-    secure = request.url.scheme == "https"
-    common: dict[str, Any] = {"expires": ends, "path": "/", "secure": secure, "samesite": "lax"}
-    response.set_cookie(SESSION_COOKIE, secret, httponly=True, **common)
-    response.set_cookie(CSRF_COOKIE, csrf_of(secret), httponly=False, **common)
+    cookies = cookies_of(request)
+    common: dict[str, Any] = {"expires": ends, "path": cookies.path, "secure": cookies.secure, "samesite": "lax"}
+    response.set_cookie(cookies.session, secret, httponly=True, **common)
+    response.set_cookie(cookies.csrf, csrf_of(secret), httponly=False, **common)
     response.headers["Cache-Control"] = "no-store"
 
 
 def clear_cookies(request: Request, response: Response) -> None:
-    secure = request.url.scheme == "https"
-    response.delete_cookie(SESSION_COOKIE, path="/", secure=secure, httponly=True, samesite="lax")
-    response.delete_cookie(CSRF_COOKIE, path="/", secure=secure, samesite="lax")
+    cookies = cookies_of(request)
+    common: dict[str, Any] = {"path": cookies.path, "secure": cookies.secure, "samesite": "lax"}
+    response.delete_cookie(cookies.session, httponly=True, **common)
+    response.delete_cookie(cookies.csrf, **common)

@@ -26,6 +26,7 @@ from gpulab.cli import (
 )
 from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
 from gpulab.errors import GpulabError
+from gpulab.version import VERSION
 
 GROUPS = (
     submit.app,
@@ -102,12 +103,7 @@ def _flush() -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            print(f"gpulab {version('gpulab')}")
-        except PackageNotFoundError:
-            print("gpulab, from a checkout")
+        print(f"gpulab {VERSION}")
         raise typer.Exit
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import httpx
 
+from gpulab.addresses import PAGES
 from gpulab.errors import ConfigurationError
+from gpulab.version import CLIENT_HEADER, VERSION
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_TOKEN_FILE = Path("~/.config/gpulab/token")
@@ -23,7 +25,7 @@ class Connection:
 
     @property
     def headers(self) -> dict[str, str]:
-        accepted = {"Accept": "application/json, application/problem+json"}
+        accepted = {"Accept": "application/json, application/problem+json", CLIENT_HEADER: VERSION}
         return accepted | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
 
     @property
@@ -43,7 +45,7 @@ def resolve(
     Raises ConfigurationError for an URL that is not http(s), a named token file that cannot be read, or a token that is
     not one line of printable ASCII.
     """
-    address = _checked_url(url or environment.get("GPULAB_URL") or DEFAULT_URL)
+    address = lab_address(url or environment.get("GPULAB_URL") or DEFAULT_URL)
     if token is None and token_file is None:
         token = environment.get("GPULAB_TOKEN") or None
     if token is None:
@@ -51,14 +53,31 @@ def resolve(
     return Connection(address, _checked_token(token) if token else None)
 
 
-def _checked_url(url: str) -> str:
+def lab_address(url: str) -> str:
+    """The lab's address out of what people paste: an address of its pages, with blanks or quotes around it.
+
+    Raises ConfigurationError.
+    """
+    given = url.strip().strip("'\"<>").strip()
     try:
-        parsed = httpx.URL(url)
+        parsed = httpx.URL(given if "://" in given else f"http://{given}")
     except httpx.InvalidURL as error:
         raise ConfigurationError(f"{url!r} is not a URL: {error}") from None
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ConfigurationError(f"the lab's address must look like {DEFAULT_URL}, not {url!r}")
-    return str(parsed).rstrip("/")
+    if "://" not in given and parsed.host not in LOOPBACK_HOSTS:
+        # A token must not travel in the clear only because somebody left the scheme out.
+        raise ConfigurationError(
+            f"the lab's address must look like https://{given} or http://{given}; {given!r} does not say which"
+        )
+    return str(parsed.copy_with(path=_above_pages(parsed.path), query=None, fragment=None)).rstrip("/")
+
+
+def _above_pages(path: str) -> str:
+    """The path without the pages of the lab at its end: `/gpulab/jobs/17` is `/gpulab`."""
+    parts = [part for part in path.split("/") if part]
+    first = next((index for index, part in enumerate(parts) if part in PAGES), len(parts))
+    return "/" + "/".join(parts[:first])
 
 
 def _read_token(named: str | Path | None) -> str | None:

@@ -105,7 +105,7 @@ class _Line:
                 case Sleep(seconds):
                     time.sleep(seconds)
                 case Send(request):
-                    return _whole(self._http.send(_built(self._http, request)))
+                    return _whole(self._http, self._http.send(_built(self._http, request)))
                 case Open(request):
                     return self._begin(request)
                 case Read():
@@ -119,9 +119,9 @@ class _Line:
         answer = self._open = self._http.send(_built(self._http, request), stream=True)
         if answer.is_error:
             answer.read()
-            return _whole(answer)
+            return _whole(self._http, answer)
         self._pieces = answer.iter_bytes()
-        return Response(answer.status_code, answer.headers)
+        return Response(answer.status_code, answer.headers, lab=_address(self._http))
 
     def close(self) -> None:
         if self._open is not None:
@@ -143,7 +143,7 @@ class _AsyncLine:
                 case Sleep(seconds):
                     await asyncio.sleep(seconds)
                 case Send(request):
-                    return _whole(await self._http.send(_built(self._http, request)))
+                    return _whole(self._http, await self._http.send(_built(self._http, request)))
                 case Open(request):
                     return await self._begin(request)
                 case Read() if self._pieces is not None:
@@ -157,9 +157,9 @@ class _AsyncLine:
         answer = self._open = await self._http.send(_built(self._http, request), stream=True)
         if answer.is_error:
             await answer.aread()
-            return _whole(answer)
+            return _whole(self._http, answer)
         self._pieces = answer.aiter_bytes()
-        return Response(answer.status_code, answer.headers)
+        return Response(answer.status_code, answer.headers, lab=_address(self._http))
 
     async def aclose(self) -> None:
         if self._open is not None:
@@ -178,11 +178,20 @@ def _built(http: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Re
     )
 
 
-def _whole(answer: httpx.Response) -> Response:
-    return Response(answer.status_code, answer.headers, answer.content)
+def _whole(http: httpx.Client | httpx.AsyncClient, answer: httpx.Response) -> Response:
+    return Response(answer.status_code, answer.headers, answer.content, _address(http))
+
+
+def _address(http: httpx.Client | httpx.AsyncClient) -> str:
+    return str(http.base_url).rstrip("/")
 
 
 def _disconnected(http: httpx.Client | httpx.AsyncClient, error: httpx.RequestError) -> Disconnected:
     reason = str(error) or type(error).__name__
     sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-    return Disconnected(f"no lab answers at {str(http.base_url).rstrip('/')}: {reason}", sent=sent)
+    return Disconnected(f"no lab answers at {_address(http)}: {reason}{_hint(error)}", sent=sent)
+
+
+def _hint(error: httpx.RequestError) -> str:
+    wrong_scheme = "WRONG_VERSION_NUMBER" in str(error) or "record layer failure" in str(error)
+    return " (it may speak http:// and not https://)" if wrong_scheme else ""

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel, ValidationError
 
 from gpulab.client.series import Metrics, Samples
-from gpulab.client.steps import Backoff, Emit, Request, Response, Steps, call
+from gpulab.client.steps import CHECK_ADDRESS, Backoff, Emit, Request, Response, Steps, call
 from gpulab.errors import ConfigurationError, UnexpectedAnswer
 from gpulab.schemas import (
     AccuracyRead,
@@ -37,6 +37,7 @@ from gpulab.schemas import (
     RevokedRead,
     StudyPage,
 )
+from gpulab.version import LAB_HEADER
 
 M = TypeVar("M", bound=BaseModel)
 Snapshot: TypeAlias = tuple[JobRead, str | None]
@@ -56,7 +57,9 @@ def parsed(model: type[M], response: Response) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise UnexpectedAnswer(f"cannot read the answer as {model.__name__}: {where}: {first['msg']}") from None
+        stranger = "" if LAB_HEADER in response.headers else f"; {CHECK_ADDRESS}"
+        what = f"cannot read the answer of {response.lab} as {model.__name__}: {where}: {first['msg']}{stranger}"
+        raise UnexpectedAnswer(what) from None
 
 
 def job_path(job_id: UUID | str, *rest: str) -> str:

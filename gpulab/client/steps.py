@@ -12,11 +12,14 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
-from gpulab.errors import LabUnreachable, UnexpectedAnswer, refusal
+from gpulab.errors import LabUnreachable, UnexpectedAnswer, VersionMismatch, refusal
 from gpulab.schemas import Problem
+from gpulab.version import LAB_HEADER, VERSION, fits, install_line
 
 T = TypeVar("T")
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+CHECK_ADDRESS = "is this a gpulab? Check GPULAB_URL or --url"
 TRY_LATER = frozenset({429, 502, 503, 504})
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 5.0
@@ -47,6 +50,8 @@ class Response:
     status: int
     headers: Mapping[str, str]
     content: bytes = b""
+    lab: str = "the lab"
+    """The address that the client was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +153,37 @@ def call(request: Request, backoff: Backoff) -> Steps[Response]:
 
 def accepted(response: Response) -> Response:
     """The answer itself when it is below 400; raises what its problem says otherwise."""
+    _check_version(response)
     if response.status < 400:
+        _check_sender(response)
         return response
     try:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
         problem = _problem_of_a_stranger(response)
     raise refusal(problem)
+
+
+def _check_version(response: Response) -> None:
+    lab = response.headers.get(LAB_HEADER)
+    if lab is not None and not fits(VERSION, lab):
+        line = install_line(response.lab, lab)
+        raise VersionMismatch(
+            f"this client is version {VERSION}, the lab at {response.lab} is {lab}. Install its client: {line}"
+        )
+
+
+def _check_sender(response: Response) -> None:
+    """A redirect would lose the token or the body, and a web page is no answer of a lab's interface."""
+    if response.status in REDIRECTS:
+        target = response.headers.get("location", "elsewhere")
+        raise UnexpectedAnswer(f"{response.lab} redirects to {target}; {CHECK_ADDRESS}")
+    if is_page(response):
+        raise UnexpectedAnswer(f"{response.lab} answers with a web page, not as a lab does; {CHECK_ADDRESS}")
+
+
+def is_page(response: Response) -> bool:
+    return response.headers.get("content-type", "").startswith("text/html") and LAB_HEADER not in response.headers
 
 
 def retry_after_seconds(response: Response) -> float:
@@ -166,6 +195,8 @@ def retry_after_seconds(response: Response) -> float:
 def _problem_of_a_stranger(response: Response) -> Problem:
     """A proxy in between answers in a language of its own."""
     if response.status < 500:
-        start = response.content[:200].decode(errors="replace")
-        raise UnexpectedAnswer(f"HTTP {response.status} without a problem body; is this a gpulab? It said: {start!r}")
+        said = "a web page" if is_page(response) else repr(response.content[:200].decode(errors="replace"))
+        raise UnexpectedAnswer(
+            f"{response.lab} answers HTTP {response.status} with {said}, not as a lab does; {CHECK_ADDRESS}"
+        )
     return Problem(type="about:blank", title="server error", status=response.status, detail=f"HTTP {response.status}")

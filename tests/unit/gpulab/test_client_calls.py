@@ -13,7 +13,8 @@ import gpulab
 from gpulab.client.async_people import AsyncPeople
 from gpulab.client.people import People
 from gpulab.client.steps import Request
-from tests.unit.gpulab.stub_lab import StubLab, dropped, make_job, problem, refused, series, unavailable
+from gpulab.version import VERSION, fits
+from tests.unit.gpulab.stub_lab import Fault, StubLab, dropped, make_job, problem, refused, series, unavailable
 
 
 class Spec(BaseModel):
@@ -293,3 +294,56 @@ def test_repr_says_state_and_progress(client: gpulab.Client, stub: StubLab) -> N
 
 def test_job_schema_of_the_stub_is_the_real_one() -> None:
     assert make_job().state == "queued"
+
+
+PAGE = {"Content-Type": "text/html; charset=utf-8"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            lambda _: httpx.Response(200, text="<html>", headers=PAGE),
+            "http://lab answers with a web page, not as a lab does",
+        ),
+        (lambda _: httpx.Response(404, text="<html>", headers=PAGE), "answers HTTP 404 with a web page"),
+        (
+            lambda _: httpx.Response(308, headers={"Location": "https://lab/v1/me"}),
+            "http://lab redirects to https://lab/v1/me",
+        ),
+        (
+            lambda _: httpx.Response(200, json={"service": "another"}),
+            "http://lab as MeRead: id: Field required; is this a gpulab",
+        ),
+        (lambda _: httpx.Response(404, json={"detail": "Not Found"}), "Not Found"),
+    ],
+)
+def test_another_service_is_told_apart(either: Any, stub: StubLab, answer: Fault, words: str) -> None:
+    stub.faults.append(answer)
+    with pytest.raises(gpulab.UnexpectedAnswer) as caught:
+        either.me()
+    assert words in str(caught.value)
+    assert "GPULAB_URL" in str(caught.value)
+
+
+def test_a_lab_of_another_version_names_the_line_to_paste(either: Any, stub: StubLab) -> None:
+    stub.faults.append(lambda _: httpx.Response(200, json={}, headers={"X-Gpulab-Version": "7.3.1"}))
+    with pytest.raises(gpulab.VersionMismatch) as caught:
+        either.me()
+    assert "pip install http://lab/client/gpulab-7.3.1-py3-none-any.whl" in str(caught.value)
+    assert stub.requests[-1].headers["X-Gpulab-Client"] == VERSION
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("0.1.0", "0.1.9", True),
+        ("0.1.0", "0.2.0", False),
+        ("1.0.0", "0.1.0", False),
+        ("0.1.0", "0.10.0", False),
+        ("0.1.0.dev1", "0.1.0", True),
+        ("?", "0.1.0", True),
+    ],
+)
+def test_versions_fit_by_their_first_two_numbers(one: str, other: str, expected: bool) -> None:
+    assert fits(one, other) is fits(other, one) is expected

@@ -51,6 +51,32 @@ def test_url_may_have_a_path_and_loses_its_last_slash() -> None:
     assert resolve(environment={"GPULAB_URL": "http://[::1]:9"}).url == "http://[::1]:9"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("http://host:8000/jobs", "http://host:8000"),
+        ("http://host:8000/jobs/0198c1f0-5a7e-7c2a-9d3e-5b1c2a7f4e10?tab=memory", "http://host:8000"),
+        ("http://host:8000/#/jobs", "http://host:8000"),
+        ("http://host:8000/sign-in?next=%2Fjobs", "http://host:8000"),
+        ("  https://host/gpulab/studies/new\r\n", "https://host/gpulab"),
+        ('"https://host/gpulab/"', "https://host/gpulab"),
+        ("<https://host/v1/jobs>", "https://host"),
+        ("http://host/client/simple/", "http://host"),
+        ("https://host/jobs-of-ours/", "https://host/jobs-of-ours"),
+        ("localhost:8000/account", "http://localhost:8000"),
+        ("127.0.0.1:9", "http://127.0.0.1:9"),
+    ],
+)
+def test_an_address_pasted_from_a_browser_finds_the_lab(given: str, expected: str) -> None:
+    assert resolve(given).url == expected
+    assert resolve(environment={"GPULAB_URL": given}).url == expected
+
+
+def test_an_address_without_a_scheme_is_not_guessed_in_the_clear() -> None:
+    with pytest.raises(gpulab.ConfigurationError, match=r"https://lab\.example\.org:8000 or http://"):
+        resolve("lab.example.org:8000")
+
+
 @pytest.mark.parametrize("url", ["example.org", "ftp://example.org", "http://", "file:///etc/passwd"])
 def test_address_that_is_no_http_url_is_refused(url: str) -> None:
     with pytest.raises(gpulab.ConfigurationError, match="must look like"):
