@@ -28,6 +28,8 @@ function precompressed(): Plugin {
 const lab = process.env["GPULAB_URL"] ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
+  // Relative: the lab may be below a path, which it writes into the page as it serves it.
+  base: "./",
   plugins: [react(), precompressed()],
   // Inlined files would be `data:` addresses; the policy of the pages is simpler without.
   build: { target: "es2022", assetsInlineLimit: 0, reportCompressedSize: false, chunkSizeWarningLimit: 900 },

@@ -3,17 +3,21 @@ import "@mantine/core/styles.css";
 import "@mantine/notifications/styles.css";
 import "./main.css";
 
-import { MantineProvider } from "@mantine/core";
+import { localStorageColorSchemeManager, MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
+import { base } from "./api/base";
 import { Refused } from "./api/client";
 import { onSignedOut } from "./api/session";
 import { createTheRouter } from "./router";
 import { theme, variables } from "./theme";
+
+/** Two labs on one host, each below a path of its own, share the browser's store. */
+const colorScheme = localStorageColorSchemeManager({ key: `gpulab${base}:color-scheme` });
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -37,7 +41,7 @@ onSignedOut(() => {
 
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
-    <MantineProvider theme={theme} cssVariablesResolver={variables} defaultColorScheme="auto">
+    <MantineProvider theme={theme} cssVariablesResolver={variables} defaultColorScheme="auto" colorSchemeManager={colorScheme}>
       <QueryClientProvider client={queries}>
         <Notifications position="bottom-right" />
         <RouterProvider router={router} />

@@ -10,6 +10,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 
+import { base } from "./api/base";
 import type { JobFilters } from "./api/queries";
 import { signedIn } from "./api/session";
 import { NotThere, PageFailed, Waiting } from "./components/Feedback";
@@ -136,6 +137,7 @@ const tree = root.addChildren([signIn, inside.addChildren(pages)]);
 export function createTheRouter(queries: QueryClient) {
   return createRouter({
     routeTree: tree,
+    basepath: base || "/",
     context: { queries },
     defaultPreload: "intent",
     defaultPendingComponent: Waiting,

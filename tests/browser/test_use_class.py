@@ -87,7 +87,7 @@ def test_limits_of_somebody_are_changed(page: Page) -> None:
 
 def test_run_is_handed_in_in_the_place_of_the_one_before(student: Page, scene: Scene) -> None:
     body = {"experiment": "probe", "spec": {"steps": 2}, "name": "better"}
-    csrf = next(cookie["value"] for cookie in student.context.cookies() if cookie["name"] == "gpulab_csrf")
+    csrf = next(cookie["value"] for cookie in student.context.cookies() if cookie["name"].startswith("gpulab_csrf_"))
     made = student.request.post("/v1/jobs", data=body, headers={"X-CSRF-Token": csrf}).json()["id"]
     scene.wait_for(made, "succeeded")
     student.goto(f"/jobs/{made}")

@@ -2,6 +2,7 @@
 
 import createClient from "openapi-fetch";
 
+import { labAddress } from "./base";
 import type { paths, Problem } from "./schema";
 import { csrf, forget } from "./session";
 
@@ -33,7 +34,7 @@ async function authorized(input: Request): Promise<Response> {
   return response;
 }
 
-export const api = createClient<paths>({ baseUrl: location.origin, fetch: authorized });
+export const api = createClient<paths>({ baseUrl: labAddress, fetch: authorized });
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 

@@ -6,13 +6,14 @@
 
 import type { QueryClient } from "@tanstack/react-query";
 
+import { address } from "./base";
 import { csrf, forget } from "./session";
 import { openStream, REPEAT_MILLISECONDS, type Listener, type Told, type Watching } from "./stream";
 
 /** Notices of a busy job come ten times a second; nobody reads charts that fast. */
 const PAUSE_MILLISECONDS = 700;
 const ENDED = ["succeeded", "failed", "cancelled"];
-const ADDRESS = new URL("/v1/stream", location.origin).href;
+const ADDRESS = new URL(address("/v1/stream"), location.origin).href;
 
 export type Contact = { live: boolean; since: Date };
 

@@ -2,6 +2,7 @@
 
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 
+import { address } from "./base";
 import { api, data, file } from "./client";
 import { followed, grown } from "./growing";
 import type { JobState, MetricsRead } from "./schema";
@@ -174,5 +175,5 @@ export const words = (id: string, name: string, sha256: string) =>
   });
 
 export function artifactPath(id: string, name: string): string {
-  return `/v1/jobs/${id}/artifacts/${encodeURIComponent(name)}`;
+  return address(`/v1/jobs/${id}/artifacts/${encodeURIComponent(name)}`);
 }

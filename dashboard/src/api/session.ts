@@ -3,12 +3,15 @@
  * every change so that no other site can make one. That it is there is how this page knows that somebody signed in.
  */
 
-const CSRF = /(?:^|;\s*)gpulab_csrf=([^;]*)/;
-const others = new BroadcastChannel("gpulab.session");
+import { base, csrfCookie } from "./base";
+
+const CSRF = `${csrfCookie}=`;
+/** Channels are the host's, as cookies are: another lab's sign-outs are none of this one's. */
+const others = new BroadcastChannel(`gpulab.session:${csrfCookie}`);
 const listeners = new Set<() => void>();
 
 export function csrf(): string | null {
-  return CSRF.exec(document.cookie)?.[1] ?? null;
+  return document.cookie.split("; ").find((cookie) => cookie.startsWith(CSRF))?.slice(CSRF.length) ?? null;
 }
 
 export function signedIn(): boolean {
@@ -17,7 +20,8 @@ export function signedIn(): boolean {
 
 /** The session is over, here or at the lab. The browser's other tabs hear of it: they share it. */
 export function forget(): void {
-  document.cookie = "gpulab_csrf=; path=/; max-age=0";
+  const secure = csrfCookie.startsWith("__Host-") ? "; secure" : "";
+  document.cookie = `${CSRF}; path=${base || "/"}; max-age=0${secure}`;
   others.postMessage("signed out");
   for (const tell of listeners) tell();
 }

@@ -36,6 +36,7 @@ import {
 import { useEffect, useSyncExternalStore } from "react";
 
 import { contactStore, follow } from "../api/live";
+import { address } from "../api/base";
 import * as queries from "../api/queries";
 import { api } from "../api/client";
 import { forget } from "../api/session";
@@ -86,7 +87,7 @@ export function Shell() {
             />
             <Link to="/" className="plain">
               <Group gap={8} wrap="nowrap">
-                <img src="/favicon.svg" alt="" width={24} height={24} />
+                <img src={address("/favicon.svg")} alt="" width={24} height={24} />
                 <Text fw={700}>gpulab</Text>
               </Group>
             </Link>

@@ -6,12 +6,14 @@ import { useQuery } from "@tanstack/react-query";
 import { CircleCheck, CircleX, Clock, Plus, type LucideIcon } from "lucide-react";
 import { useState } from "react";
 
+import { address, installLine, labAddress } from "../api/base";
 import { api, data, done } from "../api/client";
 import * as queries from "../api/queries";
 import type { MeRead, TokenRead } from "../api/schema";
 import { Ask, Dialog, ShownOnce } from "../components/Dialog";
 import { Facts } from "../components/Facts";
 import { Answer, Empty } from "../components/Feedback";
+import { Lines } from "../components/Lines";
 import { Ago, useNow } from "../components/Time";
 import { useAction } from "../components/useAction";
 import { fullTime, NOTHING, number } from "../format";
@@ -25,6 +27,7 @@ export function Account() {
       </Title>
       <Answer query={me}>{(person) => <Granted me={person} />}</Answer>
       <Tokens />
+      <Terminal />
     </Stack>
   );
 }
@@ -96,6 +99,23 @@ function Tokens() {
           )
         }
       </Answer>
+    </Card>
+  );
+}
+
+function Terminal() {
+  return (
+    <Card component="section" aria-labelledby="terminal">
+      <Stack gap="xs">
+        <Title order={2} size="h4" id="terminal">
+          Terminal and notebooks
+        </Title>
+        <Text size="sm">
+          Install <a href={address("/client")}>the client of this lab</a>, say where the lab is, and put a token into{" "}
+          <code>~/.config/gpulab/token</code>.
+        </Text>
+        <Lines text={`${installLine}\nexport GPULAB_URL=${labAddress}`} label="Copy these lines" />
+      </Stack>
     </Card>
   );
 }

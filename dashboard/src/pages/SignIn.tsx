@@ -1,11 +1,13 @@
-import { Alert, Button, Card, Center, Code, Group, PasswordInput, Stack, Text, Title } from "@mantine/core";
+import { Alert, Button, Card, Center, Code, Divider, Group, PasswordInput, Stack, Text, Title } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { CircleAlert } from "lucide-react";
 import { useState, type SyntheticEvent } from "react";
 
+import { address, installLine } from "../api/base";
 import { api, data, Refused } from "../api/client";
 import * as queries from "../api/queries";
+import { Lines } from "../components/Lines";
 
 export function SignIn() {
   const [given, setGiven] = useState("");
@@ -36,7 +38,7 @@ export function SignIn() {
         <form onSubmit={(event) => void enter(event)}>
           <Stack>
             <Group gap="sm">
-              <img src="/favicon.svg" alt="" width={32} height={32} />
+              <img src={address("/favicon.svg")} alt="" width={32} height={32} />
               <Title order={1} size="h3">
                 gpulab
               </Title>
@@ -66,6 +68,11 @@ export function SignIn() {
             <Text size="xs" c="dimmed">
               The token is turned into a session of this browser and not kept.
             </Text>
+            <Divider />
+            <Text size="sm">
+              For the terminal and notebooks, install <a href={address("/client")}>the client of this lab</a>:
+            </Text>
+            <Lines text={installLine} label="Copy the line that installs the client" />
           </Stack>
         </form>
       </Card>

@@ -8,6 +8,7 @@ import type { Row as TableRow, RowSelectionState } from "@tanstack/react-table";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { memo, useCallback, useRef, type MouseEvent } from "react";
 
+import { address } from "../../api/base";
 import type { JobSummary } from "../../api/schema";
 import { jobName, shortId } from "../../components/JobLink";
 import { StateBadge } from "../../components/StateBadge";
@@ -87,7 +88,7 @@ function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
       </div>
       <div role="cell" className="name">
         <div className="clip">
-          <a href={`/jobs/${job.id}`} data-job={job.id}>
+          <a href={address(`/jobs/${job.id}`)} data-job={job.id}>
             {name}
           </a>{" "}
           <span className="small mono">{shortId(job.id)}</span>

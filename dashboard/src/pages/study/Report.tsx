@@ -4,17 +4,20 @@ import { Button, Card, Group, Stack } from "@mantine/core";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { Download } from "lucide-react";
 
+import { address } from "../../api/base";
 import { file } from "../../api/client";
 import type { StudyRead } from "../../api/schema";
 import { Answer, Empty, Waiting } from "../../components/Feedback";
 
 const WAIT_SECONDS = 20;
 
+const addressOf = (study: StudyRead) => address(`/v1/studies/${study.id}/report`);
+
 const report = (study: StudyRead) =>
   queryOptions({
     queryKey: ["report", study.id, study.state, study.runs, study.states],
     queryFn: async ({ signal }): Promise<{ page: string | null }> => {
-      const answer = await file(`/v1/studies/${study.id}/report?wait=${WAIT_SECONDS}`, signal);
+      const answer = await file(`${addressOf(study)}?wait=${WAIT_SECONDS}`, signal);
       return { page: answer.status === 202 ? null : await answer.text() };
     },
     refetchInterval: ({ state }) => (state.data?.page === null ? 1000 : false),
@@ -30,7 +33,7 @@ export function Report({ study }: { study: StudyRead }) {
       </Card>
     );
   }
-  const address = `/v1/studies/${study.id}/report`;
+  const reportAddress = addressOf(study);
   return (
     <Answer query={query}>
       {({ page }) =>
@@ -39,7 +42,7 @@ export function Report({ study }: { study: StudyRead }) {
         ) : (
           <Stack gap="xs">
             <Group gap="xs" justify="flex-end">
-              <Button size="compact-sm" variant="default" component="a" href={address} target="_blank" rel="noreferrer">
+              <Button size="compact-sm" variant="default" component="a" href={reportAddress} target="_blank" rel="noreferrer">
                 Open alone
               </Button>
               {(["html", "md", "json"] as const).map((format) => (
@@ -48,7 +51,7 @@ export function Report({ study }: { study: StudyRead }) {
                   size="compact-sm"
                   variant="default"
                   component="a"
-                  href={`${address}?format=${format}`}
+                  href={`${reportAddress}?format=${format}`}
                   download={`report.${format}`}
                   leftSection={<Download size={14} aria-hidden />}
                 >

@@ -1,0 +1,21 @@
+/** Lines to paste into a terminal. */
+
+import { ActionIcon, Code, CopyButton, Group } from "@mantine/core";
+import { Check, Copy } from "lucide-react";
+
+export function Lines({ text, label }: { text: string; label: string }) {
+  return (
+    <Group gap={6} wrap="nowrap" align="flex-start">
+      <Code block className="break" flex={1} tabIndex={0}>
+        {text}
+      </Code>
+      <CopyButton value={text}>
+        {({ copied, copy }) => (
+          <ActionIcon variant="default" size="md" onClick={copy} aria-label={copied ? "Copied" : label}>
+            {copied ? <Check size={15} aria-hidden /> : <Copy size={15} aria-hidden />}
+          </ActionIcon>
+        )}
+      </CopyButton>
+    </Group>
+  );
+}
