@@ -52,15 +52,16 @@ async def test_a_session_lives_below_the_path_alone(app: FastAPI, admin: Person)
 async def test_only_a_trusted_proxy_names_the_path(settings: ApiSettings) -> None:
     app = create_app(settings.model_copy(update={"root_path": ""}))
     said = {"X-Forwarded-Prefix": "/shared/gpulab/"}
-    for trusted, caller, expected in (
-        ("10.0.0.9", "10.0.0.9", "/shared/gpulab/client/"),
-        ("10.0.0.9", "10.0.0.8", "http://host/client/"),
-        ("*", "10.0.0.8", "/shared/gpulab/client/"),
-    ):
-        async with browser_of(ForwardedPrefix(app, trusted), client=(caller, 1)) as browser:  # type: ignore[arg-type] # one ASGI in two spellings
-            assert expected in (await browser.get("/client", headers=said)).text
-            hostile = {"X-Forwarded-Prefix": '//evil.example/"><script>'}
-            assert "evil" not in (await browser.get("/client", headers=hostile)).text
+    async with app.router.lifespan_context(app):
+        for trusted, caller, expected in (
+            ("10.0.0.9", "10.0.0.9", "/shared/gpulab/client/"),
+            ("10.0.0.9", "10.0.0.8", "http://host/client/"),
+            ("*", "10.0.0.8", "/shared/gpulab/client/"),
+        ):
+            async with browser_of(ForwardedPrefix(app, trusted), client=(caller, 1)) as browser:  # type: ignore[arg-type] # one ASGI in two spellings
+                assert expected in (await browser.get("/client", headers=said)).text
+                hostile = {"X-Forwarded-Prefix": '//evil.example/"><script>'}
+                assert "evil" not in (await browser.get("/client", headers=hostile)).text
 
 
 @pytest.mark.parametrize(
