@@ -59,7 +59,7 @@ def _invalid_field(error: Mapping[str, Any], prefix: Sequence[str]) -> InvalidFi
         for name, value in error.get("ctx", {}).items()
         if isinstance(value, str | int | float) and name != "error"
     }
-    message = "unknown field" if error["type"] == "extra_forbidden" else error["msg"]
+    message = "unknown field" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
     missing = error["type"] == "missing"
     return InvalidField(
         path=".".join(part[:100] for part in location)[:300],

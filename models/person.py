@@ -19,7 +19,8 @@ class User(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
-    name: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    """What they are called; several people may be called so, and the address tells them apart."""
     email: Mapped[str | None] = mapped_column(unique=True)
     """In lower case: what the roster and a university's sign-in know a person by."""
     role: Mapped[str]

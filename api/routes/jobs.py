@@ -85,7 +85,7 @@ async def list_jobs(
     principal: ThePrincipal,
     state: Annotated[list[JobState] | None, Query(max_length=20, description="May be repeated.")] = None,
     experiment: Words = None,
-    owner: Words = None,
+    owner: Annotated[Words, Query(description="Name, e-mail address or id of a person.")] = None,
     tag: Annotated[Tag | None, Query()] = None,
     text: Annotated[
         Words, Query(description="Part of the name or the experiment. A page looks through 10,000 jobs.")

@@ -30,7 +30,7 @@ from gpulab.schemas import (
 )
 from gpulab.states import FINAL_STATES, JobState
 from models.job import Job
-from models.statements import advice, jobs
+from models.statements import advice, jobs, people
 from models.statements import sharing as statements
 
 DRY_RUN_WAIT_SECONDS = 3.0
@@ -119,11 +119,14 @@ async def page(lab: Lab, principal: Principal, filters: JobFilters, cursor: str 
     A page of a search for text may be short, or empty, though more follow: each looks through `SEARCHED` jobs at most.
     """
     mapping = filters.as_mapping()
+    owner = {} if filters.owner is None else await _called(lab, filters.owner)
+    if owner is None:
+        return JobPage(items=[], next_cursor=None)
     listed = {
         "before": None if cursor is None else cursors.decode_id(cursor, "jobs", mapping),
         "owner_id": await _whose(lab, principal, filters),
         **(sharing.shared_with(principal) if filters.shared else {}),
-        "owner": filters.owner,
+        **owner,
         "states": [state.value for state in filters.states] or None,
         "experiment": filters.experiment,
         "tag": filters.tag,
@@ -134,6 +137,15 @@ async def page(lab: Lab, principal: Principal, filters: JobFilters, cursor: str 
     items = [JobSummary(**_summary(row._asdict())) for row in rows[:limit]]
     last = items[-1].id if len(rows) > limit else end
     return JobPage(items=items, next_cursor=None if last is None else cursors.encode("jobs", mapping, str(last)))
+
+
+async def _called(lab: Lab, text: str) -> dict[str, Any] | None:
+    """Whose jobs are asked for by a name, an address or an id; None where nobody is called so."""
+    found = [row.id for row in await lab.database.rows(people.called, text=text)]
+    if not found:
+        return None
+    # One owner's jobs are read by their index, newest first.
+    return {"owner": found[0]} if len(found) == 1 else {"namesakes": found}
 
 
 async def _whose(lab: Lab, principal: Principal, filters: JobFilters) -> UUID | None:
@@ -290,6 +302,7 @@ def _read(row: Mapping[str, Any]) -> JobRead:
         cancel_requested_at=row["cancel_requested_at"],
         retry_of=row["retry_of"],
         shared_with=row["shared_with"],
+        owner_id=row["owner_id"],
         versions=row["versions"],
         estimate=_estimate(row),
     )

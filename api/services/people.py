@@ -82,9 +82,12 @@ async def insert(lab: Lab, values: dict[str, Any], expires_at: Any, origin: Orig
     """The person's row and the token that nobody will see again. Raises `AlreadyTaken`."""
     token = new_token()
     first = {"name": FIRST_TOKEN, "digest": digest_of(token), "prefix": prefix_of(token), "expires_at": expires_at}
+    if values.get("email") is None:
+        await _refuse_taken_name(lab, values["name"])
     row = await lab.database.row(people.create(values, first, origin))
     if row is None:
-        await _refuse_taken(lab, values)
+        await _refuse_taken_email(lab, values["email"])
+        raise AlreadyTaken("the address was taken and given up meanwhile; try again")
     return row, token
 
 
@@ -102,7 +105,7 @@ async def change(lab: Lab, principal: Principal, user_id: UUID, order: UserUpdat
     if not values:
         return read(row)
     if (email := values.get("email")) is not None:
-        await _refuse_taken(lab, {"email": email}, but=user_id)
+        await _refuse_taken_email(lab, email, but=user_id)
     return await _change(lab, principal, row, values, "user.changed")
 
 
@@ -135,17 +138,22 @@ async def _change(lab: Lab, principal: Principal, row: Row, values: dict[str, An
     return read(changed)
 
 
-async def _refuse_taken(lab: Lab, values: dict[str, Any], but: UUID | None = None) -> None:
-    """Raises `AlreadyTaken` where somebody has the name or the address."""
-    found = await lab.database.rows(people.taken(values.get("name"), values.get("email")))
-    fields = [
-        InvalidField(path=field, message="somebody has it already", value=shortened(values[field]))
-        for field in ("name", "email")
-        if values.get(field) is not None
-        and any(getattr(row, field) == values[field] and row.id != but for row in found)
-    ]
-    if fields or but is None:
-        raise AlreadyTaken("; ".join(f"{field.path}: {field.message}" for field in fields) or "taken", errors=fields)
+async def _refuse_taken_email(lab: Lab, email: str, but: UUID | None = None) -> None:
+    row = await lab.database.row(people.by_email, email=email)
+    if row is not None and row.id != but:
+        raise _taken("email", email, "somebody has it already")
+
+
+async def _refuse_taken_name(lab: Lab, name: str) -> None:
+    """For somebody without an address: nothing would tell the two apart."""
+    if await lab.database.rows(people.by_name, name=name):
+        raise _taken("name", name, "somebody has it already; give an address, which tells the two apart")
+
+
+def _taken(field: str, value: str, message: str) -> AlreadyTaken:
+    return AlreadyTaken(
+        f"{field}: {message}", errors=[InvalidField(path=field, message=message, value=shortened(value))]
+    )
 
 
 def read(row: Row) -> UserRead:

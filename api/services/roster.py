@@ -1,9 +1,10 @@
 """The roster: a class let in from a table, and brought up to date by it."""
 
-import csv
-import io
+import base64
+from collections import Counter
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 from psycopg.errors import UniqueViolation
@@ -12,10 +13,12 @@ from psycopg.types.json import Jsonb
 from api.auth import Principal
 from api.context import Lab
 from api.database import Row
-from api.problems import AlreadyTaken
-from api.services import people, roster_tables
+from api.problems import AlreadyTaken, InvalidRequest, shortened
+from api.services import people, roster_files, roster_tables
+from api.services.roster_files import Decoded
 from api.services.roster_tables import RosterLine
 from api.tokens import digest_of, new_token, prefix_of
+from gpulab.csv_text import csv_text
 from gpulab.schemas import InvalidField
 from gpulab.schemas.roster import GroupRead, RosterChange, RosterImport, RosterImported, RosterRead, RosterRow
 from gpulab.states import Role
@@ -35,11 +38,11 @@ async def read(lab: Lab, section: str | None, team: str | None) -> RosterRead:
 
 async def bring_in(lab: Lab, principal: Principal, order: RosterImport) -> RosterImported:
     """Do, or only say, what a table asks for. Raises `InvalidRequest`, `AlreadyTaken`; then nothing has changed."""
-    lines = roster_tables.read(order.csv)
-    names, emails = [line.name for line in lines], [line.email for line in lines]
-    known = await lab.database.rows(statements.known, names=names, emails=emails)
-    by_email = {row.email: row for row in known if row.email is not None}
-    _check(lines, known, by_email)
+    table = Decoded(order.csv) if order.csv is not None else roster_files.decode(_bytes(order.file or ""))
+    found = roster_tables.read(table.text)
+    lines, emails = found.lines, [line.email for line in found.lines]
+    by_email = {row.email: row for row in await lab.database.rows(statements.known, emails=emails)}
+    _check(lines, by_email)
     planned = [_row(line, by_email.get(line.email)) for line in lines]
     present = set(emails)
     students = await lab.database.rows(statements.students)
@@ -54,25 +57,35 @@ async def bring_in(lab: Lab, principal: Principal, order: RosterImport) -> Roste
         changed=counts["change"],
         kept=counts["keep"],
         rows=planned,
-        missing=[row.name for row in students if row.email not in present],
+        missing=_told_apart([row for row in students if row.email not in present], students),
+        notices=[*([table.notice] if table.notice else []), *found.notices],
         tokens_csv=_as_table(planned, tokens) if tokens else None,
     )
 
 
-def _check(lines: list[RosterLine], known: Any, by_email: dict[str, Row]) -> None:
-    by_name = {row.name: row for row in known}
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        field = InvalidField(path="file", message="is not Base64", value=shortened(text))
+        raise InvalidRequest("file: is not Base64", errors=[field]) from None
+
+
+def _check(lines: list[RosterLine], by_email: dict[str, Row]) -> None:
     errors = []
     for line in lines:
         same = by_email.get(line.email)
         if same is not None and same.role != Role.STUDENT:
-            message = f"is the address of somebody who is {same.role}"
+            message = f"is the address of somebody who is {same.role}; remove the line"
             errors.append(InvalidField(path=f"csv.{line.line}.email", message=message, value=line.email))
-        namesake = by_name.get(line.name)
-        if namesake is not None and (same is None or namesake.id != same.id):
-            message = "somebody with another address is called so; names are unique"
-            errors.append(InvalidField(path=f"csv.{line.line}.name", message=message, value=line.name))
     if errors:
         raise roster_tables.refuse(errors)
+
+
+def _told_apart(rows: list[Row], everybody: Sequence[Row]) -> list[str]:
+    """Names, with the address where several people have one."""
+    bearers = Counter(row.name for row in everybody)
+    return [row.name if bearers[row.name] == 1 else f"{row.name} ({row.email or 'no address'})" for row in rows]
 
 
 def _row(line: RosterLine, known: Row | None) -> RosterRow:
@@ -125,8 +138,5 @@ async def _write(
 
 
 def _as_table(planned: list[RosterRow], tokens: dict[str, str]) -> str:
-    written = io.StringIO(newline="")
-    table = csv.writer(written)
-    table.writerow(["name", "email", "token"])
-    table.writerows([row.name, row.email, tokens[row.email]] for row in planned if row.email in tokens)
-    return written.getvalue()
+    people_let_in = [(row.name, row.email, tokens[row.email]) for row in planned if row.email in tokens]
+    return csv_text([("name", "email", "token"), *people_let_in])

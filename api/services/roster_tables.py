@@ -1,26 +1,35 @@
-"""Reading a roster: a table as spreadsheets write it, every wrong line named."""
+"""Reading a roster: a table as spreadsheets and courses' platforms write it, every wrong line named."""
 
 import csv
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.problems import InvalidRequest, shortened
 from api.rendering import invalid_fields
+from api.services import roster_columns
+from api.services.roster_columns import Columns
 from gpulab.schemas import InvalidField
 from gpulab.schemas.base import Line
 from gpulab.schemas.people import Email, Group
 from gpulab.schemas.roster import MAX_ROSTER_ROWS
+from gpulab.words import counted
 
-NEEDED = ("name", "email")
-OPTIONAL = ("section", "team")
 MOST_ERRORS = 100
 MAX_LINES = 2 * MAX_ROSTER_ROWS
 """Empty ones included."""
+MAX_NAMED = 20
 RUN_BY_SPREADSHEETS = ("=", "+", "-", "@")
+DELIMITERS = ",;\t|"
+SEPARATOR_LINE = re.compile(r"\ufeff?[\"']?sep=(.)[\"']?[,;\t]*(\r\n|\n|\r|$)", re.IGNORECASE)
+CANVAS_ROWS = frozenset({"points possible", "manual posting", "student, test", "test student"})
+"""Lines of Canvas' gradebook that are nobody."""
+STUDENTS = frozenset({"", "student", "students", "learner"})
+"""Roles at a platform of those whom a roster lets in."""
 
 
 class _Person(BaseModel):
@@ -34,7 +43,7 @@ class _Person(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RosterLine:
-    """A person of the table; `given` are the columns that it has."""
+    """A person of the table; `given` are the fields that it speaks of."""
 
     line: int
     name: str
@@ -44,26 +53,60 @@ class RosterLine:
     given: frozenset[str]
 
 
-def read(text: str) -> list[RosterLine]:
+@dataclass(frozen=True, slots=True)
+class Roster:
+    lines: list[RosterLine]
+    notices: list[str]
+    """What was passed over, for the person who imports it."""
+
+
+@dataclass(slots=True)
+class _Passed:
+    """What was passed over on the way."""
+
+    nobody: list[str] = field(default_factory=list)
+    named_by_login: list[str] = field(default_factory=list)
+
+    def over(self, line: int, columns: Columns, cells: Sequence[str]) -> bool:
+        """Whether the line is no student of the class."""
+        student, role = columns.value(cells, "student"), columns.value(cells, "role")
+        if student.casefold() in CANVAS_ROWS:
+            self.nobody.append(f"{student} (line {line})")
+        elif "student" in columns.at and not (student or columns.value(cells, "email")):
+            self.nobody.append(f"line {line}")
+        elif role.casefold() not in STUDENTS:
+            self.nobody.append(f"{columns.value(cells, 'email')} ({role}, line {line})")
+        else:
+            return False
+        return True
+
+    def notices(self, columns: Columns) -> Iterator[str]:
+        if columns.ignored:
+            yield f"Ignored {counted(len(columns.ignored), 'column')}: {_some(columns.ignored)}."
+        if self.nobody:
+            yield f"Skipped {counted(len(self.nobody), 'line')} not of a student: {_some(self.nobody)}."
+        if self.named_by_login:
+            yield f"Without a name, called by the name at GitHub: {_some(self.named_by_login)}."
+
+
+def read(text: str) -> Roster:
     """The people of a table. Raises `InvalidRequest`, which names every wrong line and field."""
-    text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
-    if text.count("\n") > MAX_LINES:
+    if max(text.count("\n"), text.count("\r")) > MAX_LINES:
         raise refuse([InvalidField(path="csv", message="too many lines", limit={"max": MAX_LINES})])
-    heading = text.partition("\n")[0]
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=";" if heading.count(";") > heading.count(",") else ",")
-    numbered = _rows(table)
-    _, columns = next(numbered, (1, []))
-    names = [column.strip().lower() for column in columns]
-    _check_heading(names)
+    numbered = ((line, cells) for line, cells in _rows(text) if any(cell.strip() for cell in cells))
+    line, headings = next(numbered, (1, []))
+    columns, errors = roster_columns.read(line, headings)
+    if errors:
+        raise refuse(errors)
     found: list[RosterLine] = []
-    errors: list[InvalidField] = []
+    passed = _Passed()
     for line, cells in numbered:
-        if not any(cell.strip() for cell in cells):
-            continue
         if len(found) + len(errors) >= MAX_ROSTER_ROWS:
             raise refuse([InvalidField(path=f"csv.{line}", message="too many lines", limit={"max": MAX_ROSTER_ROWS})])
+        if passed.over(line, columns, cells):
+            continue
         try:
-            found.append(_line(line, names, cells))
+            found.append(_line(line, columns, cells, passed))
         except InvalidRequest as wrong:
             errors += wrong.errors
     errors += _repeated(found)
@@ -71,7 +114,7 @@ def read(text: str) -> list[RosterLine]:
         raise refuse(sorted(errors, key=lambda error: int(error.path.split(".")[1])))
     if not found:
         raise refuse([InvalidField(path="csv", message="the table has no person")])
-    return found
+    return Roster(found, list(passed.notices(columns)))
 
 
 def refuse(errors: list[InvalidField]) -> InvalidRequest:
@@ -80,61 +123,87 @@ def refuse(errors: list[InvalidField]) -> InvalidRequest:
     return InvalidRequest(f"{errors[0].path}: {errors[0].message}{more}", errors=errors[:MOST_ERRORS])
 
 
-def _rows(table: Any) -> Iterator[tuple[int, list[str]]]:
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The first line and the cells of each row."""
+    told = SEPARATOR_LINE.match(text)
+    body = text[told.end() :] if told else text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+    skipped = 1 if told else 0
+    table = csv.reader(io.StringIO(body, newline=""), delimiter=told.group(1) if told else _delimiter(body))
+    start = 1
     try:
-        start = 1
         for cells in table:
-            yield start, cells
+            yield start + skipped, cells
             start = table.line_num + 1
     except csv.Error as error:
-        raise refuse([InvalidField(path=f"csv.{table.line_num}", message=f"not a table: {error}")]) from None
+        line = table.line_num + skipped
+        raise refuse([InvalidField(path=f"csv.{line}", message=f"not a table: {error}")]) from None
 
 
-def _check_heading(names: list[str]) -> None:
-    limit = {"enum": [*NEEDED, *OPTIONAL]}
-    wrong = [
-        InvalidField(path="csv.1", message="unknown column", limit=limit, value=shortened(name))
-        for name in names
-        if name not in (*NEEDED, *OPTIONAL)
-    ]
-    wrong += [
-        InvalidField(path="csv.1", message="column appears twice", value=name)
-        for name in (*NEEDED, *OPTIONAL)
-        if names.count(name) > 1
-    ]
-    wrong += [
-        InvalidField(path="csv.1", message=f"the heading has no column {name!r}", limit=limit)
-        for name in NEEDED
-        if name not in names
-    ]
-    if wrong:
-        raise refuse(wrong)
+def _delimiter(text: str) -> str:
+    """What stands most often in the heading, outside of quotes."""
+    heading = re.sub(r'"[^"]*"', "", text.lstrip()).splitlines()[:1]
+    return max(DELIMITERS, key=heading[0].count) if heading else ","
 
 
-def _line(line: int, names: list[str], cells: list[str]) -> RosterLine:
-    if len(cells) != len(names):
-        limit = {"cells": len(names)}
-        raise refuse(
-            [InvalidField(path=f"csv.{line}", message="too few or too many cells", limit=limit, value=len(cells))]
-        )
-    values = {name: cell.strip() or None for name, cell in zip(names, cells, strict=True)}
+def _line(line: int, columns: Columns, cells: Sequence[str], passed: _Passed) -> RosterLine:
+    if any(cell.strip() for cell in cells[len(columns.headings) :]):
+        message = f"the line has {len(cells)} cells; put a cell that has a comma in it in quotes"
+        limit = {"cells": len(columns.headings)}
+        raise refuse([InvalidField(path=f"csv.{line}", message=message, limit=limit, value=len(cells))])
+    values: dict[str, Any] = {name: columns.value(cells, name) or None for name in ("email", "section", "team")}
+    values["name"] = _name(columns, cells, passed)
     try:
-        person = _Person.model_validate({name: value for name, value in values.items() if name in NEEDED or value})
+        person = _Person.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        raise refuse(invalid_fields(error.errors(), ("csv", str(line)))) from None
-    for name in names:
-        if str(getattr(person, name) or "").startswith(RUN_BY_SPREADSHEETS):
-            message = "may not begin as a formula of a spreadsheet does"
-            raise refuse([InvalidField(path=f"csv.{line}.{name}", message=message, value=values[name])])
-    return RosterLine(line, person.name, person.email, person.section, person.team, frozenset(names))
+        raise refuse(
+            [_mended(columns, wrong) for wrong in invalid_fields(error.errors(), ("csv", str(line)))]
+        ) from None
+    if person.name.startswith(RUN_BY_SPREADSHEETS):
+        message = "may not begin as a formula of a spreadsheet does"
+        raise refuse([InvalidField(path=f"csv.{line}.name", message=message, value=shortened(person.name))])
+    return RosterLine(line, person.name, person.email, person.section, person.team, columns.given)
+
+
+def _name(columns: Columns, cells: Sequence[str], passed: _Passed) -> str | None:
+    whole = columns.value(cells, "name") or _turned(columns.value(cells, "student"))
+    whole = whole or f"{columns.value(cells, 'first')} {columns.value(cells, 'last')}".strip()
+    login = columns.value(cells, "login")
+    if not whole and login:
+        passed.named_by_login.append(login)
+    return whole or login or None
+
+
+def _turned(name: str) -> str:
+    """`Lovelace, Ada` as it is spoken."""
+    last, *rest = (part.strip() for part in name.split(","))
+    return ", ".join([f"{rest[0]} {last}".strip(), *rest[1:]]) if rest else last
+
+
+def _mended(columns: Columns, wrong: InvalidField) -> InvalidField:
+    """The error with the table's own word for the column, and what to do."""
+    name = wrong.path.rpartition(".")[2]
+    heading = columns.heading(name)
+    message = wrong.message
+    if message.lower().startswith("field required"):
+        message = f"is empty; give every line {'an address' if name == 'email' else 'a ' + name}"
+    elif name == "email" and "pattern" in message:
+        message = "is not an e-mail address"
+    if "REPLACEMENT CHARACTER" in message:
+        message += ": the table was read in a wrong encoding; save it as “CSV UTF-8”"
+    shown = message if heading.casefold() == name else f"column “{heading}”: {message}"
+    return wrong.model_copy(update={"message": shown})
 
 
 def _repeated(lines: list[RosterLine]) -> Iterator[InvalidField]:
-    for field in NEEDED:
-        first: dict[str, int] = {}
-        for person in lines:
-            value = getattr(person, field)
-            if value in first:
-                message = f"line {first[value]} has it too"
-                yield InvalidField(path=f"csv.{person.line}.{field}", message=message, value=shortened(value))
-            first.setdefault(value, person.line)
+    """Addresses that stand twice; namesakes are told apart by them."""
+    first: dict[str, int] = {}
+    for person in lines:
+        if person.email in first:
+            message = f"line {first[person.email]} has it too; remove one of the two lines"
+            yield InvalidField(path=f"csv.{person.line}.email", message=message, value=shortened(person.email))
+        first.setdefault(person.email, person.line)
+
+
+def _some(words: Sequence[str]) -> str:
+    more = f" and {len(words) - MAX_NAMED} more" if len(words) > MAX_NAMED else ""
+    return ", ".join(str(shortened(word, limit=60)) for word in words[:MAX_NAMED]) + more

@@ -44,7 +44,7 @@ TRIES = 5
 LOOK_SECONDS = 0.5
 """A held request looks at its study at most so often, and on every notice in between only once."""
 SAME_IN_SUMMARY = (
-    *("id", "template", "scale", "title", "name", "owner"),
+    *("id", "template", "scale", "title", "name", "owner", "owner_id"),
     *("created_at", "cancelled_at", "report_job_id", "shared_with"),
 )
 

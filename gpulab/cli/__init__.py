@@ -1,5 +1,6 @@
 """The command line: `gpulab COMMAND`. One module a group of commands; this one puts them together."""
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -76,7 +77,8 @@ def assemble() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (see docs/cli.md)."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    _print_in_any_locale()
+    given = [_in_unicode(text) for text in (sys.argv[1:] if arguments is None else arguments)]
     as_json = "--json" in given
     try:
         code = int(assemble()(given, prog_name="gpulab", standalone_mode=False) or 0)
@@ -88,6 +90,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (GpulabError, OSError) as error:
         return report(as_failure(error), as_json=as_json)
     return code
+
+
+def _print_in_any_locale() -> None:
+    """What the terminal's encoding has not is printed as an escape: it is no reason to lose what was done."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _in_unicode(argument: str) -> str:
+    """UTF-8 that a foreign locale did not know as such."""
+    try:
+        return os.fsencode(argument).decode() if any("\udc80" <= sign <= "\udcff" for sign in argument) else argument
+    except UnicodeDecodeError:
+        return argument
 
 
 def _flush() -> None:

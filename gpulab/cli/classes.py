@@ -22,6 +22,7 @@ roster = typer.Typer(help="The class: sections, teams, and letting everybody in.
 assignments = typer.Typer(help="What is to be handed in, and how the class stands.", no_args_is_help=True)
 
 AssignmentName = Annotated[str, typer.Argument(metavar="ASSIGNMENT", help="Its name or id.")]
+TABLE_HELP = "Columns name, email, section, team; or an export of Canvas, Moodle, Gradescope or GitHub Classroom."
 MOST_CHANGES_SHOWN = 40
 
 
@@ -46,24 +47,26 @@ def show(
 @lab_command(roster, "import")
 def import_roster(
     lab: Lab,
-    table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help="Columns name, email, section, team.")],
+    table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help=TABLE_HELP)],
     tokens: Annotated[Path | None, typer.Option(help="New file for the tokens of who is let in.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
 ) -> None:
     """Let a class in from a table, or bring it up to date: all of it, or nothing where a line is wrong."""
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{table} is not UTF-8 (byte {error.start}); save it as CSV UTF-8") from None
+    content = table.read_bytes()
     if dry_run:
-        _tell(lab, lab.client.people.import_roster(text, dry_run=True))
+        _tell(lab, lab.client.people.import_roster(content, dry_run=True))
         return
     if tokens is None:
         raise BadInput("name a new file for the tokens with --tokens: they are shown once; or try --dry-run first")
     # Made before anybody is let in: a token that cannot be kept would be lost.
     with private_file(tokens) as file:
-        done = lab.client.people.import_roster(text)
-        file.write(done.tokens_csv or "")
+        done = lab.client.people.import_roster(content)
+        try:
+            file.write(done.tokens_csv or "")
+            file.flush()
+        except OSError as error:
+            print(done.tokens_csv)
+            raise BadInput(f"{tokens}: {error.strerror}; the tokens stand above and nowhere else, keep them") from None
     _tell(lab, done.model_copy(update={"tokens_csv": str(tokens) if done.tokens_csv else None}))
 
 
@@ -191,7 +194,7 @@ def _assignment(lab: Lab, text: str) -> "AssignmentRead":
 
 
 def _tell(lab: Lab, done: "RosterImported") -> None:
-    from gpulab.cli.tables import print_table
+    from gpulab.cli.tables import print_table, printable
 
     if lab.as_json:
         print_json(done)
@@ -212,6 +215,8 @@ def _tell(lab: Lab, done: "RosterImported") -> None:
         print_table(["LINE", "", "NAME", "WHAT"], rows)
     if len(changed) > MOST_CHANGES_SHOWN:
         print(f"and {len(changed) - MOST_CHANGES_SHOWN} more")
+    for notice in done.notices:
+        print(f"note: {printable(notice)}")
     if done.missing:
         print(f"in the lab and not in the table: {', '.join(done.missing)}")
     if done.tokens_csv:

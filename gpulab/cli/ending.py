@@ -64,7 +64,8 @@ def retry(
 
 def _unfinished(lab: Lab, tag: str | None, study: str | None) -> "dict[str, Job]":
     found: dict[str, Job] = {}
-    owner = lab.client.me().name
+    # Not the name, which somebody else may have too.
+    owner = str(lab.client.me().id)
     of_study = None if study is None else lab.study(study).id
     for state in UNFINISHED:
         for job in lab.client.jobs(state=state, owner=owner, tag=tag, study=of_study):

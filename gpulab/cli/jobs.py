@@ -23,7 +23,7 @@ def status(
         list[str] | None, typer.Option(help="Only jobs in this state, as the list names it; repeatable.")
     ] = None,
     experiment: Annotated[str | None, typer.Option(help="Only jobs of this experiment.")] = None,
-    owner: Annotated[str | None, typer.Option(help="Only jobs of this person.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only jobs of this person: name, e-mail address or id.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only jobs with this tag.")] = None,
     text: Annotated[str | None, typer.Option(help="Only jobs whose name has this text.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,

@@ -79,7 +79,7 @@ class Lab:
             raise BadInput(f"{text!r} is not a study id; `gpulab study list` lists them") from None
 
     def _last_job(self) -> "Job":
-        for job in self.client.jobs(owner=self.client.me().name, limit=1):
+        for job in self.client.jobs(owner=str(self.client.me().id), limit=1):
             return job.refresh()
         raise BadInput("you have no jobs yet")
 

@@ -9,6 +9,7 @@ import typer
 from gpulab.cli.each import each
 from gpulab.cli.failures import BadInput
 from gpulab.cli.lab import Lab, lab_command, print_json
+from gpulab.names import cleaned
 
 if TYPE_CHECKING:
     from gpulab.schemas import UserRead
@@ -29,12 +30,16 @@ def find(lab: Lab, text: str) -> "UserRead":
         return lab.client.people.user(UUID(text))
     except ValueError:
         pass
+    text = cleaned(text)
     wanted = text.casefold()
     found = [one for one in lab.client.people.users(text=text) if wanted in (one.name.casefold(), one.email)]
-    if len(found) != 1:
-        raise BadInput(
-            f"{'nobody' if not found else 'more than one person'} is called {text!r}; see `gpulab users list`"
-        )
+    # An address is one person's, whatever others are called.
+    found = [one for one in found if one.email == wanted] or found
+    if not found:
+        raise BadInput(f"nobody is called {text!r}; see `gpulab users list`")
+    if len(found) > 1:
+        shown = ", ".join(sorted(one.email or str(one.id) for one in found))
+        raise BadInput(f"{len(found)} people are called {text!r}; name one of them by the address or id: {shown}")
     return found[0]
 
 
@@ -64,7 +69,7 @@ def list_users(
 @lab_command(app)
 def add(
     lab: Lab,
-    name: Annotated[str, typer.Argument(help="What they are called in the lab; unique.")],
+    name: Annotated[str, typer.Argument(help="What they are called in the lab.")],
     role: Annotated[str, typer.Option(help="student, instructor or admin.")] = "student",
     email: Annotated[str | None, typer.Option(help="Their e-mail address.")] = None,
     section: Annotated[str | None, typer.Option(help="Their section.")] = None,

@@ -130,9 +130,9 @@ class AsyncPeople:
     async def roster(self, *, section: str | None = None, team: str | None = None) -> RosterRead:
         return await self._driver.run(calls.get(self._operations, RosterRead, "/v1/roster", section=section, team=team))
 
-    async def import_roster(self, table: str, *, dry_run: bool = False) -> RosterImported:
+    async def import_roster(self, table: str | bytes, *, dry_run: bool = False) -> RosterImported:
         return await self._driver.run(
-            calls.change(self._operations, RosterImported, "POST", "/v1/roster", {"csv": table, "dry_run": dry_run})
+            calls.change(self._operations, RosterImported, "POST", "/v1/roster", calls.roster(table, dry_run))
         )
 
     def assignments(self, *, limit: int | None = None) -> AsyncIterator[AssignmentRead]:

@@ -143,13 +143,14 @@ class People:
         """The class, by section, team and name. For staff."""
         return self._driver.run(calls.get(self._operations, RosterRead, "/v1/roster", section=section, team=team))
 
-    def import_roster(self, table: str, *, dry_run: bool = False) -> RosterImported:
+    def import_roster(self, table: str | bytes, *, dry_run: bool = False) -> RosterImported:
         """Let a class in from a table (`name,email,section,team`), or only say what would change.
 
+        A file's bytes are read as UTF-8, UTF-16 or Windows-1252. The answer's `notices` say how, and what was ignored.
         Raises InvalidRequest, whose `errors` name every wrong line.
         """
         return self._driver.run(
-            calls.change(self._operations, RosterImported, "POST", "/v1/roster", {"csv": table, "dry_run": dry_run})
+            calls.change(self._operations, RosterImported, "POST", "/v1/roster", calls.roster(table, dry_run))
         )
 
     def assignments(self, *, limit: int | None = None) -> Iterator[AssignmentRead]:

@@ -1,5 +1,6 @@
 """The calls about people, tokens, the class and its assignments: which request, and what its answer means."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -70,6 +71,13 @@ def overview(operations: Operations, assignment_id: UUID | str) -> Steps[Overvie
 def given(**fields: Any) -> dict[str, Any]:
     """A body without what was left out; ids and times as text."""
     return {name: _plain(value) for name, value in fields.items() if value is not None}
+
+
+def roster(table: str | bytes, dry_run: bool) -> dict[str, Any]:
+    """The body of an import; the lab finds out in which encoding a file's bytes are."""
+    if isinstance(table, bytes):
+        return {"file": b64encode(table).decode("ascii"), "dry_run": dry_run}
+    return {"csv": table, "dry_run": dry_run}
 
 
 def _plain(value: Any) -> Any:

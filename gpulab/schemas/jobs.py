@@ -104,6 +104,8 @@ class JobRead(JobSummary):
     """Its predicted GPU memory; null where nothing is predicted, of which `POST /v1/estimates` says why."""
     shared_with: Audience | None = None
     """Who besides its owner and staff may read it."""
+    owner_id: UUID | None = None
+    """The owner's id; several people may have their name."""
 
 
 class ShareOrder(Incoming):

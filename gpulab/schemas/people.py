@@ -26,7 +26,8 @@ def _address(text: str) -> str:
     for place, character in enumerate(text):
         forms = (normalize("NFKD", character), character.lower())
         if not character.isascii() and any(form.isascii() for form in forms):
-            raise ValueError(f"{names.called(character)} at place {place + 1} only looks like another character")
+            message = f"the character {names.called(character)} at place {place + 1} only looks like another one"
+            raise ValueError(message)
     return names.checked(text).lower()
 
 
@@ -57,7 +58,7 @@ class UserCreate(Incoming):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "sam", "role": "student", "section": "A"}]})
 
     name: Line
-    """What they are called in the lab; unique."""
+    """What they are called in the lab; several people may be called so if they have addresses."""
     role: ARole = Role.STUDENT
     email: Email | None = None
     """Unique; the roster and a university's sign-in know a person by it."""

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from gpulab.schemas.base import Incoming, Outgoing
 from gpulab.schemas.people import UserRead
@@ -18,13 +18,23 @@ class RosterImport(Incoming):
         json_schema_extra={"examples": [{"csv": "name,email,section,team\nSam,sam@example.org,A,red\n"}]}
     )
 
-    csv: Annotated[str, StringConstraints(min_length=1)]
-    """A table with a heading: `name`, `email`, and if you like `section` and `team`; comma or semicolon between.
+    csv: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """A table with a heading: `name`, `email`, and if you like `section` and `team`.
 
-    The address says who it is: one that the lab knows is that person, whose other fields take the table's values.
+    Exports of Canvas' gradebook, Moodle, Gradescope and GitHub Classroom are read as they are; other columns are
+    ignored, with a notice. The address says who it is: one that the lab knows is that person, whose other fields take
+    the table's values.
     """
+    file: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """The bytes of the table's file in Base64, in the place of `csv`: UTF-8, UTF-16 or Windows-1252."""
     dry_run: bool = False
     """True only says what would change."""
+
+    @model_validator(mode="after")
+    def _one_table(self) -> "RosterImport":
+        if (self.csv is None) == (self.file is None):
+            raise ValueError("give the table as csv or as file")
+        return self
 
 
 class RosterChange(Outgoing):
@@ -52,9 +62,14 @@ class RosterImported(Outgoing):
     kept: int
     rows: list[RosterRow]
     missing: list[str]
-    """Names of students who are not in the table; nothing happens to them."""
+    """Names of students who are not in the table, namesakes with their addresses; nothing happens to them."""
+    notices: list[str] = Field(default_factory=list)
+    """How the table was read: its encoding unless that is UTF-8, columns that were ignored, lines that were skipped."""
     tokens_csv: str | None
-    """`name,email,token` of everybody who was let in: shown here and never again. Null where there is nobody."""
+    """`name,email,token` of everybody who was let in: shown here and never again. Null where there is nobody.
+
+    It begins with a byte order mark, by which spreadsheets know UTF-8.
+    """
 
 
 class GroupRead(Outgoing):

@@ -132,6 +132,8 @@ class StudySummary(Outgoing):
     """The job that rendered the latest report."""
     shared_with: Audience | None = None
     """Who besides its owner and staff may read it and its runs."""
+    owner_id: UUID | None = None
+    """The owner's id; several people may have their name."""
 
 
 class StudyRead(StudySummary):

@@ -241,7 +241,7 @@ def page(
 def last_of(number: int, *, before: UUID | None = None, **filters: Any) -> Select[UUID]:
     """The last of so many jobs as `page` lists them with these filters; no row where there are fewer."""
     listed = select(Job.id).where(*_conditions(before=before, **filters)).order_by(Job.id.desc())
-    if "owner" in filters:
+    if "shared_with_team" in filters:
         listed = listed.join(User, User.id == Job.owner_id)
     return listed.offset(number - 1).limit(1)
 
@@ -250,7 +250,8 @@ def _conditions(
     *,
     before: UUID | None,
     owner_id: UUID | None = None,
-    owner: str | None = None,
+    owner: UUID | None = None,
+    namesakes: Sequence[UUID] | None = None,
     states: Sequence[str] | None = None,
     experiment: str | None = None,
     tag: str | None = None,
@@ -258,7 +259,9 @@ def _conditions(
     shared_with_class: bool | None = None,
     shared_with_team: str | None = None,
 ) -> list[ColumnElement[bool]]:
-    """With `shared_with_class`, only what is shared with the class, or with the team `shared_with_team`."""
+    """`owner_id` is whose jobs may be seen, `owner` whose are asked for, `namesakes` where several are called so.
+
+    With `shared_with_class`, only what is shared with the class, or with the team `shared_with_team`."""
     conditions: list[ColumnElement[bool]] = []
     if shared_with_class is not None:
         conditions.append(shared(Job.shared_with, shared_with_team))
@@ -267,7 +270,9 @@ def _conditions(
     if owner_id is not None:
         conditions.append(Job.owner_id == owner_id)
     if owner is not None:
-        conditions.append(User.name == owner)
+        conditions.append(Job.owner_id == owner)
+    if namesakes is not None:
+        conditions.append(Job.owner_id == func.any(namesakes))
     if states is not None:
         conditions.append(Job.state == func.any(states))
     if experiment is not None:

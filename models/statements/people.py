@@ -4,9 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, Select, Text, cast, func, literal, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Select,
+    Text,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.sql.elements import SQLCoreOperations
 
 from gpulab.states import Role
@@ -114,13 +127,20 @@ def page(
     return select(*COLUMNS).where(*conditions).order_by(User.id.desc()).limit(limit)
 
 
-def taken(name: str | None, email: str | None) -> Select[*tuple[Any, ...]]:
-    """Who has the name or the e-mail address already."""
-    return select(User.id, User.name, User.email).where(or_(User.name == name, User.email == email))
+def called(text: str) -> Select[UUID]:
+    """Everybody who has that name, e-mail address or id."""
+    return select(User.id).where(
+        or_(User.name == text, User.email == func.lower(text), cast(User.id, Text) == func.lower(text))
+    )
+
+
+def by_name(name: str) -> Select[*tuple[Any, ...]]:
+    """Everybody who is called so."""
+    return select(*COLUMNS).where(User.name == name)
 
 
 def create(values: Mapping[str, Any], token: Mapping[str, Any], origin: Origin) -> Select[Any]:
-    """A person with a first token (`name`, `digest`, `prefix`, `expires_at`). No row where name or address is taken."""
+    """A person with a first token (`name`, `digest`, `prefix`, `expires_at`). No row where the address is taken."""
     made = insert(User).values(**values).on_conflict_do_nothing().returning(*COLUMNS).cte("made")
     first = (
         insert(Token)
@@ -177,23 +197,28 @@ def _another_admin(user_id: UUID) -> ColumnElement[bool]:
     return func.cardinality(others) > 0
 
 
-def ensure_admin(name: str) -> ReturningInsert[Any]:
-    """The admin of that name: made if there is none, let in again if they were shut out."""
-    return _ensured(name, ADMIN, {"role": ADMIN, "disabled_at": None})
+def ensure_admin(name: str) -> Select[Any]:
+    """The admin of that name: made if there is none, let in again if they were shut out. Nobody's role changes."""
+    return _ensured(name, ADMIN)
 
 
-def ensure_user(name: str, role: str) -> ReturningInsert[Any]:
-    """The user of that name, made if there is none."""
-    return _ensured(name, role, {"name": name})
+def ensure_user(name: str, role: str) -> Select[Any]:
+    """A user of that name and role, made if there is none."""
+    return _ensured(name, role)
 
 
-def _ensured(name: str, role: str, changes: Mapping[str, Any]) -> ReturningInsert[Any]:
-    return (
-        insert(User)
-        .values(name=name, role=role)
-        .on_conflict_do_update(index_elements=[User.name], set_=dict(changes))
+def _ensured(name: str, role: str) -> Select[Any]:
+    known = select(User.id).where(User.name == name, User.role == role).order_by(User.id).limit(1).cte("known")
+    again = (
+        update(User)
+        .where(User.id == select(known.c.id).scalar_subquery())
+        .values(disabled_at=None)
         .returning(User.id)
+        .cte("again")
     )
+    new = select(literal(name, Text), literal(role, Text)).where(~exists(select(known.c.id)))
+    made = insert(User).from_select(["name", "role"], new).returning(User.id).cte("made")
+    return select(union_all(select(again.c.id), select(made.c.id)).subquery().c.id)
 
 
 def user_target(user_id: ColumnElement[Any]) -> ColumnElement[str]:

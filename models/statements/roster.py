@@ -11,7 +11,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    or_,
     select,
     union_all,
     update,
@@ -27,9 +26,9 @@ from models.statements.people import COLUMNS, user_target
 STUDENT = Role.STUDENT.value
 
 
-def known(names: list[str], emails: list[str]) -> Select[*tuple[Any, ...]]:
-    """Everybody who has one of the names or addresses."""
-    return select(*COLUMNS).where(or_(User.name == func.any(names), User.email == func.any(emails)))
+def known(emails: list[str]) -> Select[*tuple[Any, ...]]:
+    """Everybody who has one of the addresses."""
+    return select(*COLUMNS).where(User.email == func.any(emails))
 
 
 def students(*, section: str | None = None, team: str | None = None) -> Select[*tuple[Any, ...]]:
@@ -46,8 +45,8 @@ def bring_in(rows: Any, origin: Origin) -> Select[Any]:
     """Let in those of `rows` without a `user_id`, each with a first token, and change the others if they are students.
 
     `rows` is a JSON list of objects: `user_id`, `name`, `email`, `section`, `team`, `digest` (hexadecimal), `prefix`.
-    Returns id and e-mail address of each person made or changed. Raises a unique violation where a name or an address
-    was taken meanwhile.
+    Returns id and e-mail address of each person made or changed. Raises a unique violation where an address was taken
+    meanwhile.
     """
     given = (
         func.jsonb_to_recordset(cast(rows, JSONB))

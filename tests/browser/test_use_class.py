@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -38,11 +39,24 @@ def test_class_is_imported_after_a_look_at_what_would_change(page: Page) -> None
     dialog.get_by_role("button", name="Import 2").click()
     with page.expect_download() as saved:
         dialog.get_by_role("button", name="Save tokens.csv").click()
-    heading, *people = saved.value.path().read_text().splitlines()
+    heading, *people = saved.value.path().read_text(encoding="utf-8-sig").splitlines()
     assert heading == "name,email,token"
     assert [line.rpartition(",")[0] for line in people] == ["Fatima Zahra,fatima@example.org"]
     dialog.get_by_role("button", name="Close", exact=True).last.click()
     expect(page.get_by_role("link", name="Fatima Zahra")).to_be_visible()
+
+
+def test_file_of_any_encoding_is_read_by_the_lab(page: Page, tmp_path: Path) -> None:
+    page.goto("/class")
+    page.get_by_role("button", name="Import a class").click()
+    dialog = page.get_by_role("dialog")
+    table = tmp_path / "class.csv"
+    table.write_bytes("Surname;First name;Email address;Department\nNúñez;José;jose@example.org;EE\n".encode("cp1252"))
+    dialog.locator("input[type=file]").set_input_files(table)
+    dialog.get_by_role("button", name="Show what would change").click()
+    expect(dialog.get_by_role("row", name=re.compile("José Núñez"))).to_contain_text("is let in")
+    expect(dialog.get_by_text("Windows-1252")).to_be_visible()
+    expect(dialog.get_by_text("Ignored 1 column: Department.")).to_be_visible()
 
 
 def test_mistake_in_the_table_is_named_with_its_line(page: Page) -> None:

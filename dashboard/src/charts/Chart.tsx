@@ -198,7 +198,7 @@ export function Chart(props: ChartProps) {
               color="gray"
               size="sm"
               aria-label={`Save ${title} as CSV`}
-              onClick={() => saveAs(`${title}.csv`, new Blob([csvOf(xLabel, curves)], { type: "text/csv" }))}
+              onClick={() => saveAs(`${title}.csv`, csvOf(xLabel, curves))}
             >
               <Download size={15} aria-hidden />
             </ActionIcon>

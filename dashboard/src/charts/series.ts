@@ -50,13 +50,22 @@ export function aligned(curves: readonly Curve[]): uPlot.AlignedData {
   return uPlot.join(tables.map((table) => [table.xs, table.ys]));
 }
 
-export function csvOf(xLabel: string, curves: readonly Curve[]): string {
+export function csvOf(xLabel: string, curves: readonly Curve[]): Blob {
   const shown = curves.filter((curve) => !curve.faint);
   const columns = aligned(shown);
-  const quoted = (cell: string) => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
-  const header = [xLabel, ...shown.map((curve) => curve.label)].map(quoted).join(",");
-  const rows = Array.from(columns[0], (_, i) => columns.map((column) => column[i] ?? "").join(","));
-  return [header, ...rows, ""].join("\n");
+  return spreadsheet([[xLabel, ...shown.map((curve) => curve.label)], ...Array.from(columns[0], (_, i) => columns.map((column) => column[i] ?? null))]);
+}
+
+/** A table as spreadsheets take it: UTF-8 with its mark, and no text that would be run as a formula. */
+export function spreadsheet(rows: readonly (readonly (string | number | null)[])[]): Blob {
+  const lines = rows.map((cells) => cells.map((cell) => (typeof cell === "string" ? quoted(cell) : cell === null ? "" : String(cell))).join(","));
+  return new Blob(["\ufeff", ...lines.map((line) => `${line}\r\n`)], { type: "text/csv" });
+}
+
+function quoted(text: string): string {
+  const formula = /^[=+\-@\t\r]/.test(text) && !(text.trim() === text && Number.isFinite(Number(text)));
+  const cell = formula ? `'${text}` : text;
+  return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 
 export function saveAs(name: string, content: Blob): void {

@@ -15,7 +15,8 @@ const CHOICES: { audience: Audience | null; label: string; said: string }[] = [
 ];
 
 interface ShareProps {
-  owner: string;
+  /** The owner's id. */
+  owner: string | null;
   audience: Audience | null;
   share: (audience: Audience | null) => Promise<unknown>;
 }
@@ -29,7 +30,7 @@ export function Share({ owner, audience, share }: ShareProps) {
     },
     (said) => said,
   );
-  if (me === undefined || (me.name !== owner && me.role === "student")) return null;
+  if (me === undefined || (me.id !== owner && me.role === "student")) return null;
   const shared = CHOICES.find((choice) => choice.audience === audience) ?? CHOICES[0]!;
   return (
     <Menu position="bottom-end">

@@ -10,7 +10,7 @@ import * as queries from "../api/queries";
 import type { JobRead, MetricsRead, SamplesRead } from "../api/schema";
 import { Chart } from "../charts/Chart";
 import { CurveControls, useCurveSettings, type CurveSettings } from "../charts/CurveControls";
-import { saveAs, smoothed, type Curve } from "../charts/series";
+import { saveAs, smoothed, spreadsheet, type Curve } from "../charts/series";
 import { Empty, Failure, Waiting } from "../components/Feedback";
 import { jobName, shortId } from "../components/JobLink";
 import { AnchorLink } from "../components/Links";
@@ -170,16 +170,14 @@ function Differences({ jobs, different, sampled }: { jobs: JobRead[]; different:
     ["Peak memory measured", sampled.map((samples) => bytes(peakOf(samples)))],
     ...results.map((name): [string, string[]] => [words(name), jobs.map((job) => number(numbersOf(job.result)[name], 5))]),
   ];
-  const csv = [["field", ...jobs.map((job) => job.id)], ...rows.map(([name, cells]) => [name, ...cells])]
-    .map((cells) => cells.map((cell) => `"${cell.replaceAll('"', '""')}"`).join(","))
-    .join("\n");
+  const table = [["field", ...jobs.map((job) => job.id)], ...rows.map(([name, cells]) => [name, ...cells])];
   return (
     <Card component="section" aria-labelledby="differences">
       <Group justify="space-between" mb="xs">
         <Title order={2} size="h4" id="differences">
           Where they differ, and what came of it
         </Title>
-        <Button size="compact-sm" variant="default" onClick={() => saveAs("comparison.csv", new Blob([csv], { type: "text/csv" }))}>
+        <Button size="compact-sm" variant="default" onClick={() => saveAs("comparison.csv", spreadsheet(table))}>
           Save as CSV
         </Button>
       </Group>

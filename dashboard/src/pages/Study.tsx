@@ -94,7 +94,7 @@ function Head({ study }: { study: StudyRead }) {
           )}
         </div>
         <Group gap="xs">
-          <Share owner={study.owner} audience={study.shared_with ?? null} share={(audience) => data(api.POST("/v1/studies/{study_id}/share", { ...at, body: { audience } }))} />
+          <Share owner={study.owner_id ?? null} audience={study.shared_with ?? null} share={(audience) => data(api.POST("/v1/studies/{study_id}/share", { ...at, body: { audience } }))} />
           {study.state !== "cancelled" && study.seeds.length > 0 && <AddSeeds study={study} />}
           {jobs.length >= 2 && (
             <ButtonLink variant="default" size="sm" leftSection={<GitCompareArrows size={16} aria-hidden />} to="/compare" search={{ jobs: jobs.slice(0, 20) }}>

@@ -86,7 +86,7 @@ async def test_bad_person_is_refused_and_nothing_changes(
     assert stored(seeds) == before
 
 
-async def test_name_and_address_belong_to_one_person(client: httpx.AsyncClient, seeds: Seeds) -> None:
+async def test_address_and_name_without_one_belong_to_one_person(client: httpx.AsyncClient, seeds: Seeds) -> None:
     sam = await let_in(client, name="sam", email="sam@example.org")
     other = await let_in(client, name="other")
     before = stored(seeds)
@@ -98,6 +98,8 @@ async def test_name_and_address_belong_to_one_person(client: httpx.AsyncClient, 
     assert (answer.status_code, answer.json()["errors"][0]["path"]) == (409, "email")
     assert stored(seeds) == before
     assert (await client.patch(f"/v1/users/{sam.id}", json={"email": "sam@example.org"})).status_code == 200
+    namesake = await let_in(client, name="sam", email="sam2@example.org")
+    assert namesake.id != sam.id
 
 
 async def test_change_sets_what_is_given_and_null_takes_away(client: httpx.AsyncClient) -> None:

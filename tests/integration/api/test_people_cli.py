@@ -91,7 +91,7 @@ async def test_class_comes_in_from_a_table_and_its_tokens_go_to_a_private_file(
     assert "2 would be let in" in await terminal("roster", "import", str(table), "--dry-run")
     assert "--tokens" in await terminal("roster", "import", str(table), expected=2)
     assert "2 let in" in await terminal("roster", "import", str(table), "--tokens", str(tokens))
-    with tokens.open(newline="") as file:
+    with tokens.open(newline="", encoding="utf-8-sig") as file:
         assert [row["name"] for row in csv.DictReader(file)] == ["Ada", "Bo"]
     assert stat.S_IMODE(tokens.stat().st_mode) == 0o600
     await terminal("roster", "import", str(table), "--tokens", str(tokens), expected=2)
@@ -102,6 +102,17 @@ async def test_class_comes_in_from_a_table_and_its_tokens_go_to_a_private_file(
     assert "csv.2.email" in await terminal("roster", "import", str(table), "--tokens", str(again), expected=3)
     assert not again.exists()
     assert [one["name"] for one in (await terminal.json("roster", "show", "--team", "blue"))["people"]] == ["Bo"]
+
+
+async def test_namesakes_are_named_by_their_addresses(terminal: Terminal, tmp_path: Path) -> None:
+    table = tmp_path / "class.csv"
+    table.write_bytes("name;email\nJosé Wang;j1@example.org\nJosé Wang;j2@example.org\n".encode("cp1252"))
+    told = await terminal("roster", "import", str(table), "--tokens", str(tmp_path / "tokens.csv"))
+    assert "Windows-1252" in told
+    assert "José Wang" in (tmp_path / "tokens.csv").read_text(encoding="utf-8-sig")
+    refused = await terminal("users", "show", "josé  wang", expected=2)
+    assert "j1@example.org, j2@example.org" in refused
+    assert (await terminal.json("users", "show", "J2@example.org"))["email"] == "j2@example.org"
 
 
 async def test_homework_from_setting_it_to_comparing_it(

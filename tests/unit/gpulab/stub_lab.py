@@ -81,6 +81,9 @@ NODE = {
 
 Fault = Callable[[httpx.Request], httpx.Response]
 
+ME = str(uuid4())
+OWNER_IDS = {"ada": ME}
+
 
 def make_job(**facts: Any) -> JobRead:
     """A job with only the relevant facts given."""
@@ -193,7 +196,7 @@ class StubLab:
             case "POST", ["nodes", _, "drain"]:
                 return httpx.Response(200, json=self.nodes[0] | {"state": "draining"})
             case "GET", ["me"]:
-                me = {"id": str(uuid4()), "name": "ada", "role": self.role}
+                me = {"id": ME, "name": "ada", "role": self.role}
                 return httpx.Response(200, json=me | {"token_name": "test", "token_expires_at": None})
             case "GET", ["stream"]:
                 return self.streams.popleft()
@@ -211,7 +214,8 @@ class StubLab:
         wanted = [
             job
             for job in wanted
-            if query.get("tag", "") in ("", *job.tags) and query.get("owner", job.owner) == job.owner
+            if query.get("tag", "") in ("", *job.tags)
+            and query.get("owner", job.owner) in (job.owner, OWNER_IDS.get(job.owner))
         ]
         wanted = [job for job in wanted if query.get("study", str(job.study_id)) == str(job.study_id)]
         newest = [JobSummary.model_validate(job.model_dump()) for job in reversed(wanted)]

@@ -131,7 +131,7 @@ function Standings({ students }: { students: StandingRead[] }) {
               return (
                 <Table.Tr key={student.user_id}>
                   <Table.Td>
-                    <AnchorLink to="/jobs" search={{ owner: student.name }} size="sm" fw={550}>
+                    <AnchorLink to="/jobs" search={{ owner: student.user_id }} size="sm" fw={550}>
                       {student.name}
                     </AnchorLink>
                     <Text size="xs" c="dimmed">

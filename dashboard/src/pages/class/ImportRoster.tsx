@@ -14,8 +14,18 @@ import { NOTHING } from "../../format";
 
 const EXAMPLE = "name,email,section,team\nSam,sam@example.org,A,red";
 
-function send(csv: string, dryRun: boolean): Promise<RosterImported> {
-  return data(api.POST("/v1/roster", { body: { csv, dry_run: dryRun } }));
+/** Typed in here, or the bytes of a file in Base64: the lab finds out in which encoding they are. */
+type Roster = { csv: string } | { file: string };
+
+const EMPTY: Roster = { csv: "" };
+
+function send(roster: Roster, dryRun: boolean): Promise<RosterImported> {
+  return data(api.POST("/v1/roster", { body: { ...roster, dry_run: dryRun } }));
+}
+
+async function bytesOf(file: File): Promise<Roster> {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  return { file: btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")) };
 }
 
 export function ImportRoster() {
@@ -33,14 +43,14 @@ export function ImportRoster() {
 }
 
 function Steps({ close }: { close: () => void }) {
-  const [csv, setCsv] = useState("");
-  const look = useAction((table: string) => send(table, true), () => null, true);
-  const carry = useAction((table: string) => send(table, false), () => null, true);
+  const [roster, setRoster] = useState(EMPTY);
+  const look = useAction((table: Roster) => send(table, true), () => null, true);
+  const carry = useAction((table: Roster) => send(table, false), () => null, true);
   if (carry.data !== undefined) return <Imported done={carry.data} close={close} />;
-  if (look.data === undefined) return <TheTable csv={csv} setCsv={setCsv} busy={look.isPending} error={look.error} look={() => look.mutate(csv)} />;
+  if (look.data === undefined) return <TheTable roster={roster} setRoster={setRoster} busy={look.isPending} error={look.error} look={() => look.mutate(roster)} />;
   const changes = look.data.created + look.data.changed;
   return (
-    <Ask action={changes === 0 ? "Nothing to import" : `Import ${changes}`} ready={changes > 0} busy={carry.isPending} error={carry.error} send={() => carry.mutate(csv)}>
+    <Ask action={changes === 0 ? "Nothing to import" : `Import ${changes}`} ready={changes > 0} busy={carry.isPending} error={carry.error} send={() => carry.mutate(roster)}>
       <WouldChange plan={look.data} />
       <Button variant="default" size="xs" style={{ alignSelf: "flex-start" }} onClick={look.reset}>
         Back to the table
@@ -50,19 +60,20 @@ function Steps({ close }: { close: () => void }) {
 }
 
 interface TableProps {
-  csv: string;
-  setCsv: (csv: string) => void;
+  roster: Roster;
+  setRoster: (roster: Roster) => void;
   busy: boolean;
   error: Error | null;
   look: () => void;
 }
 
-function TheTable({ csv, setCsv, busy, error, look }: TableProps) {
+function TheTable({ roster, setRoster, busy, error, look }: TableProps) {
+  const ready = "file" in roster || roster.csv.trim() !== "";
   return (
-    <Ask action="Show what would change" busy={busy} ready={csv.trim() !== ""} error={error} send={look}>
+    <Ask action="Show what would change" busy={busy} ready={ready} error={error} send={look}>
       <Text size="sm" c="dimmed">
-        A table with a heading: <code>name</code>, <code>email</code>, and if you like <code>section</code> and <code>team</code>; comma or semicolon
-        between. Who has an address that the lab knows is brought up to date; nobody is removed.
+        A table with the columns <code>name</code> and <code>email</code>, and if you like <code>section</code> and <code>team</code>; or an export of Canvas,
+        Moodle, Gradescope or GitHub Classroom. Students whose address the lab knows are updated; nobody is removed.
       </Text>
       <FileInput
         label="File"
@@ -70,14 +81,16 @@ function TheTable({ csv, setCsv, busy, error, look }: TableProps) {
         accept=".csv,text/csv,text/plain"
         clearable
         onChange={(file) => {
-          if (file !== null) void file.text().then(setCsv);
+          if (file === null) setRoster(EMPTY);
+          else void bytesOf(file).then(setRoster);
         }}
       />
       <Textarea
         label="Or paste it here"
         placeholder={EXAMPLE}
-        value={csv}
-        onChange={(event) => setCsv(event.currentTarget.value)}
+        disabled={"file" in roster}
+        value={"file" in roster ? "" : roster.csv}
+        onChange={(event) => setRoster({ csv: event.currentTarget.value })}
         rows={7}
         spellCheck={false}
         styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)", fontSize: "0.8rem" } }}
@@ -130,6 +143,11 @@ function WouldChange({ plan }: { plan: RosterImported }) {
           </Table>
         </Table.ScrollContainer>
       )}
+      {plan.notices?.map((notice) => (
+        <Alert key={notice} color="orange" variant="light" icon={<TriangleAlert aria-hidden />}>
+          {notice}
+        </Alert>
+      ))}
       {plan.missing.length > 0 && (
         <Alert color="gray" variant="light" icon={<TriangleAlert aria-hidden />} title={`${plan.missing.length} in the lab and not in the table`}>
           <Text size="sm" className="break">

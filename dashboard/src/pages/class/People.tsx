@@ -90,7 +90,7 @@ function Person({ person }: { person: UserRead }) {
   return (
     <Table.Tr>
       <Table.Td>
-        <AnchorLink to="/jobs" search={{ owner: person.name }} size="sm" fw={550}>
+        <AnchorLink to="/jobs" search={{ owner: person.email ?? person.id }} size="sm" fw={550}>
           {person.name}
         </AnchorLink>
         <Text size="xs" c="dimmed" className="break">

@@ -33,7 +33,7 @@ const handedIn = (id: string) =>
 export function HandIn({ job }: { job: JobRead }) {
   const { data: me } = useQuery(queries.me);
   const [opened, { open, close }] = useDisclosure();
-  if (job.state !== "succeeded" || me?.name !== job.owner) return null;
+  if (job.state !== "succeeded" || me?.id !== job.owner_id) return null;
   return (
     <>
       <Button variant="default" size="sm" leftSection={<Send size={16} aria-hidden />} onClick={open}>

@@ -103,7 +103,7 @@ function Actions({ job }: { job: JobRead }) {
   );
   const share = (
     <Share
-      owner={job.owner}
+      owner={job.owner_id ?? null}
       audience={job.shared_with ?? null}
       share={(audience) => data(api.POST("/v1/jobs/{job_id}/share", { ...at, body: { audience } }))}
     />

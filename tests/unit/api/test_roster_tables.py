@@ -1,0 +1,152 @@
+"""Rosters as courses' platforms and spreadsheets write them."""
+
+import codecs
+from textwrap import dedent
+
+import pytest
+
+from api.problems import InvalidRequest
+from api.services import roster_files, roster_tables
+
+Found = list[tuple[str, str, str | None]]
+ADA = ("Ada Lovelace", "ada@example.org", None)
+ADA_IN_A = ("Ada Lovelace", "ada@example.org", "A")
+BO = ("Bo", "bo@example.org", None)
+EXPORTS: dict[str, tuple[str, Found]] = {
+    "canvas": (
+        """\
+        Student,ID,SIS User ID,SIS Login ID,Section,HW1 (123),Final Score
+        ,,,,,Manual Posting,
+            Points Possible,,,,,10,(read only)
+        "Lovelace, Ada",1001,u1,ada@example.org,A,9,90
+        "Bo, Di, Jr.",1002,u2,di@example.org,A and B,,
+        "Student, Test",,,0a1b2c,A,,
+        """,
+        [ADA_IN_A, ("Di Bo, Jr.", "di@example.org", "A and B")],
+    ),
+    "moodle": (
+        """\
+        "First name","Last name","ID number",Institution,Department,"Email address","Last downloaded from this course"
+        Ada,Lovelace,7,Uni,EE,ada@example.org,1700000000
+        """,
+        [ADA],
+    ),
+    "older moodle": ("First name,Surname,Email address\nAda,Lovelace,ada@example.org\n", [ADA]),
+    "gradescope": (
+        """\
+        First Name,Last Name,SID,Email,Role,Sections
+        Ada,Lovelace,7,ada@example.org,Student,A
+        Ina,Teach,8,ina@example.org,Instructor,
+        """,
+        [ADA_IN_A],
+    ),
+    "github classroom": (
+        """\
+        "identifier","github_username","github_id","name"
+        "ada@example.org","countess","42","Ada Lovelace"
+        "bo@example.org","bo-b","43",""
+        """,
+        [ADA, ("bo-b", "bo@example.org", None)],
+    ),
+    "padding": ("name,email,,\nAda Lovelace,ada@example.org,,\n,,,\n", [ADA]),
+    "padded lines": ("name,email\nAda Lovelace,ada@example.org,,,\n", [ADA]),
+    "short line": ("name,email,section,team\nAda Lovelace,ada@example.org\n", [ADA]),
+    "tabs": ("name\temail\nAda Lovelace\tada@example.org\n", [ADA]),
+    "semicolons": ('Name;E-Mail;Section\n"Ada Lovelace";ada@example.org;A\n', [ADA_IN_A]),
+    "commas in a heading": ('"Grades, all, of it";Name;Email\n5;Ada Lovelace;ada@example.org\n', [ADA]),
+    "told separator": ("sep=;\r\nname;email\r\nAda Lovelace;ada@example.org\r\n", [ADA]),
+    "told comma": ("\ufeffsep=,\nname,email\nAda Lovelace,ada@example.org\n", [ADA]),
+    "heading": ("\n  NAME , E_Mail  Address \nAda Lovelace,ada@example.org\n", [ADA]),
+    "old ends of lines": ("name,email\rAda Lovelace,ada@example.org\r\rBo,bo@example.org", [ADA, BO]),
+    "cell over two lines": ('name,email\n"Ada\r\nLovelace"," ada@example.org\n"\n', [ADA]),
+    "marks": ('\ufeff"name",email\n Ada\u00a0Lovelace ,ADA@example.org\u00a0\n', [ADA]),
+    "signs": ("name,email,section\nAda Lovelace,ada@example.org,-\n", [(*ADA[:2], "-")]),
+    "two addresses": ("name,SIS Login ID,Email\nAda Lovelace,alovelace,ada@example.org\n", [ADA]),
+    "namesakes": (
+        "name,email\nWei Wang,wei1@example.org\nWei Wang,wei2@example.org\n",
+        [("Wei Wang", "wei1@example.org", None), ("Wei Wang", "wei2@example.org", None)],
+    ),
+}
+
+
+@pytest.mark.parametrize("export", EXPORTS)
+def test_exports_are_read_as_they_come(export: str) -> None:
+    text, people = EXPORTS[export]
+    found = roster_tables.read(dedent(text))
+    assert [(line.name, line.email, line.section) for line in found.lines] == people
+
+
+def test_what_was_passed_over_is_named() -> None:
+    canvas = roster_tables.read(dedent(EXPORTS["canvas"][0]))
+    assert canvas.notices == [
+        "Ignored 4 columns: ID, SIS User ID, HW1 (123), Final Score.",
+        "Skipped 3 lines not of a student: line 2, Points Possible (line 3), Student, Test (line 6).",
+    ]
+    assert "ina@example.org (Instructor, line 3)" in roster_tables.read(dedent(EXPORTS["gradescope"][0])).notices[-1]
+    assert "bo-b" in roster_tables.read(dedent(EXPORTS["github classroom"][0])).notices[-1]
+    assert roster_tables.read("name,email\nAda,a@example.org\n").notices == []
+
+
+WRONG = {
+    "Gruppe,name\nA,Ada\n": ("csv.1", ["no column email", "Gruppe"]),
+    "Ada,ada@example.org\n": ("csv.1", ["the first line must be the heading"]),
+    "name,email\nLovelace, Ada,ada@example.org\n": ("csv.2", ["quotes"]),
+    'Student,SIS Login ID\n"Lovelace, Ada",alovelace\n': ("csv.2.email", ["“SIS Login ID”", "not an e-mail address"]),
+    "name,email\nAda,\n": ("csv.2.email", ["is empty", "address"]),
+    "First name,Surname,email\n,,ada@example.org\n": ("csv.2.name", ["“First name”", "is empty"]),
+    "sep=;\nname;email\nA\u202eda;a@example.org\n": ("csv.3.name", ["U+202E RIGHT-TO-LEFT OVERRIDE at place 2"]),
+    "name,email\nA\ufffdda,a@example.org\n": ("csv.2.name", ["wrong encoding"]),
+    "name,email\nAda,a@example.org\n\nBo,A@example.org\n": ("csv.4.email", ["line 2"]),
+    "name,email\n@SUM(1),a@example.org\n": ("csv.2.name", ["formula"]),
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_error_names_the_line_the_column_and_what_to_do(text: str) -> None:
+    path, words = WRONG[text]
+    with pytest.raises(InvalidRequest) as refused:
+        roster_tables.read(text)
+    assert refused.value.errors
+    error = refused.value.errors[0]
+    assert (error.path, [word for word in words if word not in error.message]) == (path, [])
+
+
+TEXT = "name,email\nJosé Ångström-Müller,j@example.org\nZoë O’Hara,z@example.org\n"
+
+
+@pytest.mark.parametrize("data", [TEXT.encode(), codecs.BOM_UTF8 + TEXT.encode()])
+def test_utf_8_is_read_without_a_word(data: bytes) -> None:
+    assert roster_files.decode(data) == roster_files.Decoded(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("data", "notice"),
+    [
+        (codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le"), "UTF-16"),
+        (codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"), "UTF-16"),
+        (TEXT.encode("cp1252"), "“José Ångström-Müller”"),
+    ],
+)
+def test_other_encodings_are_read_with_a_notice(data: bytes, notice: str) -> None:
+    found = roster_files.decode(data)
+    assert found.text == TEXT
+    assert notice in (found.notice or "")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "name,email\nИван Петров,i@example.org\n".encode("cp1251"),
+        "name,email\n山田太郎,y@example.org\n".encode("shift-jis"),
+        "name,email\n王伟,w@example.org\n".encode("gbk"),
+        TEXT.encode("utf-16-le"),
+        codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le") + b"x",
+        TEXT.encode("utf-32"),
+        b"PK\x03\x04 a workbook",
+        b"\xd0\xcf\x11\xe0 an older one",
+        b"name,email\n\x81,a@example.org\n",
+    ],
+)
+def test_what_cannot_be_known_is_refused_with_a_way_out(data: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="CSV UTF-8"):
+        roster_files.decode(data)
