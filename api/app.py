@@ -19,8 +19,8 @@ from api.intake import Intake
 from api.known_results import KnownResults
 from api.middleware import RequestBoundary
 from api.openid import OpenId
-from api.owners import Owners
 from api.place import BelowPath
+from api.places import Places
 from api.request_rate import RequestRate
 from api.routes import (
     assignments,
@@ -50,6 +50,8 @@ from models.store import open_store
 
 METRICS_SECONDS = 1.0
 """Metrics are computed no more often than this."""
+WATCHING_CONNECTIONS = 2
+"""One for the guard of streams, one for the hub's look at jobs that requests are held for."""
 DESCRIPTION = """
 Submit experiments as data, follow them, and read what they found.
 
@@ -80,6 +82,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             await lab.announcer.finish()
             await lab.redis.aclose()
             await lab.database.close()
+            await lab.watching.close()
 
     telemetry = Telemetry()
     app = FastAPI(
@@ -125,7 +128,9 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
 def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
     database = Database(settings.libpq_url, pool_size=settings.pool_size)
-    hub = Hub(settings.libpq_url, database, stream_limit=settings.stream_limit)
+    # What watches over open answers waits for no request.
+    watching = Database(settings.libpq_url, pool_size=WATCHING_CONNECTIONS)
+    hub = Hub(settings.libpq_url, watching)
     credentials = Credentials(database, hub)
     redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
     failures = settings.failed_sign_ins_per_minute
@@ -136,14 +141,15 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
     return Lab(
         settings=settings,
         database=database,
+        watching=watching,
         announcer=Announcer(database),
         intake=Intake(database, max_queued=settings.max_queued),
         hub=hub,
         credentials=credentials,
-        stream_guard=StreamGuard(hub, credentials),
+        stream_guard=StreamGuard(hub, watching),
         hardware=KnownHardware(database, silence_seconds=settings.lease_seconds),
         known_results=KnownResults(database),
-        owners=Owners(database),
+        places=Places(of_all=settings.stream_limit, of_user=settings.open_per_user),
         openid=OpenId(settings),
         sign_ins=SignIns(by_token, by_address),
         store=open_store(settings.artifacts_url),

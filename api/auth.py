@@ -5,7 +5,8 @@ the browser goes; what changes something must therefore also carry a header that
 """
 
 import hmac
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -25,6 +26,8 @@ from models.statements.audit import Origin
 
 CSRF_HEADER = "X-CSRF-Token"
 CREDENTIAL_HEADERS = frozenset({b"authorization", b"cookie"})
+KNOWN_SECONDS = 0.25
+"""An answer that took longer is checked again before it is sent."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -45,6 +48,8 @@ class Principal:
     request_id: str
     credential: Credential | None = None
     """Null where the university's provider vouched."""
+    known_at: float = field(default_factory=time.monotonic, compare=False)
+    """When it was looked at, by `time.monotonic`."""
 
     @property
     def is_staff(self) -> bool:
@@ -73,6 +78,21 @@ async def authenticate(request: Request, lab: Lab) -> Principal:
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("send a token: Authorization: Bearer glab_…", invalid_token=False)
     return await of_token(request, lab, token.strip())
+
+
+async def check_again(request: Request, lab: Lab, principal: Principal) -> None:
+    """Before an answer that took a while is sent: whether it may still be read.
+
+    Raises `Unauthenticated` where the token or session ended meanwhile, and `Forbidden` where role or team changed.
+    """
+    is_fresh = time.monotonic() - principal.known_at < KNOWN_SECONDS
+    if is_fresh or principal.credential is None or request.method not in SAFE_METHODS:
+        return
+    row = await lab.credentials.row(principal.credential)
+    if row is None or not row.good:
+        raise Unauthenticated("the token or session ended while the answer was held", invalid_token=True)
+    if (row.role, row.team) != (principal.role, principal.team):
+        raise Forbidden("your role or team changed while the answer was held; ask again")
 
 
 async def of_token(request: Request, lab: Lab, token: str) -> Principal:

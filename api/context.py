@@ -17,7 +17,7 @@ from api.hub import Hub
 from api.intake import Intake
 from api.known_results import KnownResults
 from api.openid import OpenId
-from api.owners import Owners
+from api.places import Places
 from api.request_rate import RequestRate
 from api.shared_answer import SharedAnswer
 from api.sign_ins import SignIns
@@ -31,6 +31,8 @@ from models.settings import ApiSettings
 class Lab:
     settings: ApiSettings
     database: Database
+    watching: Database
+    """The same database, on connections that no request takes."""
     announcer: Announcer
     intake: Intake
     hub: Hub
@@ -38,7 +40,7 @@ class Lab:
     stream_guard: StreamGuard
     hardware: KnownHardware
     known_results: KnownResults
-    owners: Owners
+    places: Places
     sign_ins: SignIns
     openid: OpenId
     store: ObjectStore

@@ -28,6 +28,19 @@ class Credential:
         return people.sessions if self.of_session else people.bearers
 
 
+async def good_ones(database: Database, credentials: Iterable[Credential]) -> dict[Credential, Row]:
+    """The rows of those that are good, as the database has them now."""
+    asked = set(credentials)
+    found: dict[Credential, Row] = {}
+    for of_session in (False, True):
+        kind = {credential.digest: credential for credential in asked if credential.of_session is of_session}
+        if kind:
+            statement = next(iter(kind.values())).statement
+            rows = await database.rows(statement, digests=list(kind))
+            found |= {kind[row.digest]: row for row in rows if row.good}
+    return found
+
+
 class Credentials:
     def __init__(self, database: Database, hub: Hub) -> None:
         self._database = database
@@ -44,18 +57,6 @@ class Credentials:
     def remembers(self, credential: Credential) -> bool:
         """Whether it is known to be good without a look into the database."""
         return self._remembered(credential) is not None
-
-    async def rows(self, credentials: Iterable[Credential]) -> dict[Credential, Row]:
-        """The good ones of many, as the database has them now."""
-        asked = set(credentials)
-        found: dict[Credential, Row] = {}
-        for of_session in (False, True):
-            kind = {credential.digest: credential for credential in asked if credential.of_session is of_session}
-            if kind:
-                statement = next(iter(kind.values())).statement
-                rows = await self._database.rows(statement, digests=list(kind))
-                found |= {kind[row.digest]: row for row in rows if row.good}
-        return found
 
     def _remembered(self, credential: Credential) -> Row | None:
         if not self._hub.hears_all:

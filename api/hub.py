@@ -3,17 +3,17 @@
 import asyncio
 import contextlib
 import time
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
 import structlog
+from sqlalchemy import bindparam
 
-from api.database import Database
+from api.database import Database, Prepared
 from api.pool import Connection, connect
-from api.problems import TooManyStreams
+from api.subscriptions import EVERYTHING, JobChanged, RecordsGrew, Resync, Subscription, Subscriptions, Topic
 from gpulab.states import JobState
 from gpulab.threads import vital_task
 from models import channels
@@ -29,68 +29,14 @@ PROOF_SECONDS = 1.0
 """So often the connection that listens is asked for an answer, with which comes every notice committed before it."""
 TRUST_SECONDS = 3.0
 """A connection whose last proof is older may be cut off without knowing it."""
-QUEUE_LIMIT = 256
 RECONNECT_SECONDS = 0.5
+
+KNOWN_OWNERS = 20_000
+OWNERS = Prepared(jobs.owners(bindparam("job_ids")))
 
 CHANNELS = (channels.JOBS, channels.DATA, channels.ESTIMATES, channels.PEOPLE)
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class JobChanged:
-    job_id: UUID
-    event_id: int
-    version: int
-    state: JobState
-
-
-@dataclass(frozen=True, slots=True)
-class RecordsGrew:
-    job_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Resync:
-    """Notices may have been lost: look at everything again."""
-
-
-Notice = JobChanged | RecordsGrew | Resync
-
-
-class Subscription:
-    """The notices one stream has not sent yet, a bounded number: a slow reader gets one `Resync` for its backlog."""
-
-    def __init__(self, job_id: UUID | None) -> None:
-        self.job_id = job_id
-        self.closed = False
-        self._waiting: deque[Notice] = deque()
-        self._event = asyncio.Event()
-
-    def offer(self, notice: Notice) -> None:
-        if isinstance(notice, RecordsGrew) and notice in self._waiting:
-            return
-        if len(self._waiting) >= QUEUE_LIMIT:
-            self._waiting.clear()
-            notice = Resync()
-        self._waiting.append(notice)
-        self._event.set()
-
-    def close(self) -> None:
-        self.closed = True
-        self._event.set()
-
-    async def take(self, timeout_seconds: float) -> list[Notice] | None:
-        """Everything that waits, after at most `timeout_seconds`; empty when nothing came, None when it was closed."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                await self._event.wait()
-        if self.closed:
-            return None
-        self._event.clear()
-        taken = list(self._waiting)
-        self._waiting.clear()
-        return taken
 
 
 class _Watch:
@@ -100,7 +46,7 @@ class _Watch:
 
 
 class Hub:
-    def __init__(self, database_url: str, database: Database, *, stream_limit: int) -> None:
+    def __init__(self, database_url: str, database: Database) -> None:
         self.listening = False
         self.closing = False
         self.people_version = 0
@@ -108,8 +54,9 @@ class Hub:
         self._proved_at = 0.0
         self._url = database_url
         self._database = database
-        self._stream_limit = stream_limit
-        self._subscriptions: set[Subscription] = set()
+        self._subscriptions = Subscriptions()
+        self._owners: OrderedDict[UUID, UUID] = OrderedDict()
+        """Of jobs heard of lately. The owner of a job never changes."""
         self._watches: dict[UUID, set[_Watch]] = {}
         self._estimates: dict[UUID, set[asyncio.Event]] = {}
         self._dirty: set[UUID] = set()
@@ -156,15 +103,10 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def check_room(self) -> None:
-        """Raises `TooManyStreams` when no further stream may open."""
-        if self.closing or len(self._subscriptions) >= self._stream_limit:
-            raise TooManyStreams(f"at most {self._stream_limit} streams may be open; poll, or try again later")
-
     @contextlib.contextmanager
-    def subscribed(self, job_id: UUID | None) -> Iterator[Subscription]:
-        """The notices of one job, or of all."""
-        subscription = Subscription(job_id)
+    def subscribed(self, topic: Topic = EVERYTHING) -> Iterator[Subscription]:
+        """The notices of a topic."""
+        subscription = Subscription(topic)
         if self.closing:
             subscription.close()
         self._subscriptions.add(subscription)
@@ -217,9 +159,7 @@ class Hub:
         except ValueError:
             log.warning("notice.unreadable", channel=channel, payload=payload[:200])
             return
-        for subscription in self._subscriptions:
-            if subscription.job_id in (None, notice.job_id):
-                subscription.offer(notice)
+        self._subscriptions.offer(notice, self._owners.get(notice.job_id))
         if isinstance(notice, RecordsGrew):
             self._mark([notice.job_id])
         else:
@@ -253,9 +193,23 @@ class Hub:
         outage.over()
         self._heard_anew()
         while not self.closing:
-            async for notification in connection.notifies(timeout=PROOF_SECONDS):
+            heard = [one async for one in connection.notifies(timeout=PROOF_SECONDS, stop_after=1)]
+            if self._subscriptions.need_owners:
+                await self._learn_owners(connection, {_job_of(one.channel, one.payload) for one in heard})
+            for notification in heard:
                 self.dispatch(notification.channel, notification.payload)
-            await self._prove(connection)
+            if time.monotonic() - self._proved_at >= PROOF_SECONDS:
+                await self._prove(connection)
+
+    async def _learn_owners(self, connection: Connection, job_ids: set[UUID | None]) -> None:
+        """Once for all streams, on this connection: it depends neither on how many there are nor on the pool."""
+        unknown = [job_id for job_id in job_ids if job_id is not None and job_id not in self._owners]
+        if not unknown:
+            return
+        cursor = await connection.execute(OWNERS.sql, {**OWNERS.values, "job_ids": unknown}, binary=True)
+        self._owners.update((row.id, row.owner_id) for row in await cursor.fetchall())
+        while len(self._owners) > KNOWN_OWNERS:
+            self._owners.popitem(last=False)
 
     async def _prove(self, connection: Connection) -> None:
         asked_at = time.monotonic()
@@ -302,6 +256,16 @@ class Hub:
 def _set(events: Iterable[asyncio.Event]) -> None:
     for event in events:
         event.set()
+
+
+def _job_of(channel: str, payload: str) -> UUID | None:
+    """The job that a notification is of, as far as it can be read."""
+    if channel not in (channels.JOBS, channels.DATA):
+        return None
+    try:
+        return UUID(payload.partition(" ")[0])
+    except ValueError:
+        return None
 
 
 def _parse(channel: str, payload: str) -> JobChanged | RecordsGrew:

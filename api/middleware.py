@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth import address_of, shows_credential
 from api.misfits import misfit
-from api.problems import InternalError, TooManyRequests
+from api.problems import AnswerCutOff, InternalError, TooManyRequests
 from api.processor_time import Meter
 from api.rendering import as_served, problem_response
 from api.sign_ins import network_of
@@ -67,6 +67,9 @@ class RequestBoundary:
                 await meter.run(self._answer(scope, receive, answer))
             except ClientDisconnect:
                 status = status or CLIENT_LEFT
+            except AnswerCutOff as cut:
+                # Unfinished, and so the server closes its connection.
+                log.info("request.cut_off", reason=str(cut))
             except Exception:
                 log.exception("request.failed", method=method, path=scope["path"])
                 if status:

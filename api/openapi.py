@@ -10,8 +10,10 @@ from api.problems import (
     InternalError,
     InvalidRequest,
     Refusal,
+    TooManyOpen,
     TooManyRequests,
     TooManySignIns,
+    TooManyStreams,
     Unauthenticated,
     Unavailable,
 )
@@ -115,6 +117,8 @@ def _complete(operation: dict[str, Any]) -> None:
     common: list[type[Refusal]] = [InternalError]
     if operation.get("security"):
         common += [Unauthenticated, TooManySignIns, TooManyRequests, Unavailable]
+    if any(parameter["name"] == "wait" for parameter in operation.get("parameters", ())):
+        common += [TooManyOpen, TooManyStreams]
     if operation.get("parameters") or operation.get("requestBody"):
         common.append(InvalidRequest)
     for status, response in problems(*common).items():

@@ -43,6 +43,10 @@ class Refusal(Exception):  # noqa: N818 - its subclasses state the fact, such as
         )
 
 
+class AnswerCutOff(Exception):  # noqa: N818 - it states the fact
+    """An answer that has begun must not go on. Its connection is closed: its reader sees that it is not whole."""
+
+
 class InternalError(Refusal):
     """A fault of ours; the log has the traceback under the request's id."""
 
@@ -270,6 +274,12 @@ class TooManyRequests(Refusal):
     status = 429
     slug = "too-many-requests"
     title = "The person asks too often"
+
+
+class TooManyOpen(Refusal):
+    status = 429
+    slug = "too-many-open"
+    title = "The limit of open streams and held requests is reached"
 
 
 class Unavailable(Refusal):

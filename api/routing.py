@@ -8,7 +8,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from api import auditing
-from api.auth import SAFE_METHODS, address_of, authenticate
+from api.auth import SAFE_METHODS, address_of, authenticate, check_again
 from api.openapi import SIGNED_IN
 from api.problems import InvalidRequest, shortened
 from api.sign_ins import network_of
@@ -53,7 +53,10 @@ class LabRoute(APIRoute):
             if request.scope["query_string"] and not self.takes_any_query:
                 _refuse_unknown(request, known)
             if not takes_body or not (body_required or _has_body(request)):
-                return await answer(request)
+                response = await answer(request)
+                if not self.is_open:
+                    await check_again(request, lab, principal)
+                return response
             async with lab.body_turns.of(request):
                 # Parsed here, where a refusal still travels as it is; the framework finds the value ready.
                 await request.json()

@@ -6,17 +6,21 @@ need not grow: two transactions may commit in another order than they drew their
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
 from functools import lru_cache
 from uuid import UUID
 
 import orjson
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+import psycopg
+import structlog
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from starlette.types import Receive, Scope, Send
 
 from api.auth import Principal
 from api.context import Lab
 from api.database import Row
-from api.hub import JobChanged, Notice, RecordsGrew, Resync
+from api.subscriptions import EVERYTHING, JobChanged, Notice, RecordsGrew, Resync, Topic
 from gpulab.states import FINAL_STATES, JobState
 from models.statements import jobs
 
@@ -27,11 +31,38 @@ RETRY_MILLISECONDS = 1000
 REPLAY_LIMIT = 1000
 OVERLAP = 100
 """So many ids before the last one seen are looked at again: their transactions may have committed after it."""
+UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+log = structlog.get_logger()
 
 
-async def of_job(lab: Lab, principal: Principal, job_id: UUID, last_event_id: int | None) -> AsyncIterator[bytes]:
+class EventStream(EventSourceResponse):
+    """A stream that takes a place for as long as it is open, and ends where the database is away.
+
+    Its reader comes back with `Last-Event-ID`; an error in the middle of an answer would tell it nothing more.
+    """
+
+    def __init__(self, lab: Lab, principal: Principal, events: AsyncGenerator[bytes]) -> None:
+        super().__init__(_until_away(events), headers=UNBUFFERED)
+        self._place = lab.places.taken(principal.id)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._place:
+            await super().__call__(scope, receive, send)
+
+
+async def _until_away(events: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        async with aclosing(events) as open_now:
+            async for event in open_now:
+                yield event
+    except psycopg.OperationalError as error:
+        log.warning("stream.ended", reason=str(error).partition("\n")[0])
+
+
+async def of_job(lab: Lab, principal: Principal, job_id: UUID, last_event_id: int | None) -> AsyncGenerator[bytes]:
     """The notices of one job; ends after its final state."""
-    with lab.stream_guard.subscribed(job_id, principal) as subscription:
+    with lab.stream_guard.subscribed(Topic(job_id=job_id), principal) as subscription:
         yield format_sse_event(retry=RETRY_MILLISECONDS)
         missed = await lab.database.rows(jobs.notices, after=last_event_id or 0, limit=REPLAY_LIMIT, job_id=job_id)
         if last_event_id is None:
@@ -48,18 +79,17 @@ async def of_job(lab: Lab, principal: Principal, job_id: UUID, last_event_id: in
             final = any(isinstance(n, JobChanged) and n.state in FINAL_STATES for n in fresh)
 
 
-async def of_all(lab: Lab, principal: Principal, last_event_id: int | None) -> AsyncIterator[bytes]:
+async def of_all(lab: Lab, principal: Principal, last_event_id: int | None) -> AsyncGenerator[bytes]:
     """The notices of every job that the principal may see."""
-    with lab.stream_guard.subscribed(None, principal) as subscription:
+    topic = EVERYTHING if principal.is_staff else Topic(owner_id=principal.id)
+    with lab.stream_guard.subscribed(topic, principal) as subscription:
         latest = await lab.database.scalar(jobs.latest_event)
         if last_event_id is not None:
             yield b"".join(map(_encoded, await _missed(lab, principal, last_event_id)))
         yield format_sse_event(event="ready", data_str="{}", id=str(latest), retry=RETRY_MILLISECONDS)
         while (notices := await subscription.take(KEEP_ALIVE_SECONDS)) is not None:
-            fresh = await _seen_by(lab, principal, notices)
-            if fresh or not notices:
-                yield b"".join(map(_encoded, fresh)) or KEEPALIVE_COMMENT
-                await asyncio.sleep(PAUSE_SECONDS)
+            yield b"".join(map(_encoded, notices)) or KEEPALIVE_COMMENT
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def is_over(lab: Lab, job_id: UUID, state: JobState, last_event_id: int | None) -> bool:
@@ -75,13 +105,6 @@ async def _missed(lab: Lab, principal: Principal, last_event_id: int) -> Sequenc
     after = max(0, last_event_id - OVERLAP)
     rows = await lab.database.rows(jobs.notices, after=after, limit=REPLAY_LIMIT, owner_id=owner_id)
     return [Resync()] if len(rows) == REPLAY_LIMIT else _replayed(rows)
-
-
-async def _seen_by(lab: Lab, principal: Principal, notices: Sequence[Notice]) -> list[Notice]:
-    if principal.is_staff:
-        return list(notices)
-    owners = await lab.owners.of({n.job_id for n in notices if not isinstance(n, Resync)})
-    return [n for n in notices if isinstance(n, Resync) or owners.get(n.job_id) == principal.id]
 
 
 def _replayed(rows: Iterable[Row]) -> list[JobChanged]:

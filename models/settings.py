@@ -75,8 +75,10 @@ class ApiSettings(Settings):
     """For a client to send a request, or to read some of an answer; then its connection is closed."""
     max_queued: int | None = Field(default=5000, ge=0)
     """Queue limit of one user; a user's own limit replaces it. Admins have none. Null is no limit."""
-    stream_limit: int = 2000
-    """Open event streams of one API process; more answer 503."""
+    stream_limit: int = Field(default=2000, ge=1)
+    """Open event streams and requests held by `?wait=` of one API process; more answer 503."""
+    open_per_user: int = Field(default=100, ge=1)
+    """Of these, how many one user may have; more answer 429."""
     session_seconds: float = 12 * 3600.0
     """How long a browser stays signed in; never longer than the token it signed in with."""
     failed_sign_ins_per_minute: int = Field(default=20, ge=1)

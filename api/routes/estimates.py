@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from api.auth import ThePrincipal
 from api.context import TheLab
 from api.openapi import headers, problems
 from api.problems import (
@@ -41,9 +42,9 @@ Wait = Annotated[
         **problems(MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest, InvalidSpec, UnknownExperiment),
     },
 )
-async def ask_estimate(lab: TheLab, order: EstimateCreate, wait: Wait = 0.0) -> Response:
+async def ask_estimate(lab: TheLab, principal: ThePrincipal, order: EstimateCreate, wait: Wait = 0.0) -> Response:
     """Predict the peak of GPU memory of a run, and whether it fits into the lab's GPUs and into those named."""
-    found = await estimates.ask(lab, order, wait)
+    found = await estimates.ask(lab, principal, order, wait)
     if found.state is EstimateState.PENDING:
         return json_response(found, status=202, headers={"Location": f"/v1/estimates/{found.id}", "Retry-After": "1"})
     return json_response(found)
@@ -61,8 +62,9 @@ async def get_estimate_accuracy(request: Request, lab: TheLab) -> Response:
 async def get_estimate(
     request: Request,
     lab: TheLab,
+    principal: ThePrincipal,
     estimate_id: Annotated[UUID, Path(description="The estimate's id.")],
     wait: Wait = 0.0,
 ) -> Response:
     """One estimate, with a verdict for each GPU that anybody asked about. With `wait`, held while it is pending."""
-    return readable(request, await estimates.get(lab, estimate_id, wait))
+    return readable(request, await estimates.get(lab, principal, estimate_id, wait))

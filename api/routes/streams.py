@@ -1,13 +1,12 @@
 """Server-sent events."""
 
 from fastapi import APIRouter, Response
-from fastapi.sse import EventSourceResponse
 
 from api import stream
 from api.auth import ThePrincipal
 from api.context import TheLab
 from api.openapi import problems
-from api.problems import JobNotFound, TooManyStreams
+from api.problems import JobNotFound, TooManyOpen, TooManyStreams
 from api.routes.parameters import JobId, LastEventId
 from api.routing import LabRoute
 from api.services import jobs
@@ -28,19 +27,17 @@ EVENTS = {
     "description": "Events `job` (with an id), `records`, `resync`, `ready`; comments keep the connection alive.",
     "content": {"text/event-stream": {"schema": EVENT}},
 }
-UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 @router.get(
     "/stream",
     operation_id="stream_jobs",
     response_class=Response,
-    responses={200: EVENTS, **problems(TooManyStreams)},
+    responses={200: EVENTS, **problems(TooManyOpen, TooManyStreams)},
 )
 async def stream_jobs(lab: TheLab, principal: ThePrincipal, last_event_id: LastEventId = None) -> Response:
     """Notices of every job that you may see. They say that something changed; read it where it is."""
-    lab.hub.check_room()
-    return EventSourceResponse(stream.of_all(lab, principal, last_event_id), headers=UNBUFFERED)
+    return stream.EventStream(lab, principal, stream.of_all(lab, principal, last_event_id))
 
 
 @router.get(
@@ -50,7 +47,7 @@ async def stream_jobs(lab: TheLab, principal: ThePrincipal, last_event_id: LastE
     responses={
         200: EVENTS,
         204: {"description": "The job is final and you have seen its last event: do not come back."},
-        **problems(JobNotFound, TooManyStreams),
+        **problems(JobNotFound, TooManyOpen, TooManyStreams),
     },
 )
 async def stream_job(
@@ -60,5 +57,4 @@ async def stream_job(
     job = await jobs.visible(lab, principal, job_id)
     if await stream.is_over(lab, job_id, JobState(job.state), last_event_id):
         return Response(status_code=204)
-    lab.hub.check_room()
-    return EventSourceResponse(stream.of_job(lab, principal, job_id, last_event_id), headers=UNBUFFERED)
+    return stream.EventStream(lab, principal, stream.of_job(lab, principal, job_id, last_event_id))

@@ -13,6 +13,7 @@ import structlog
 from psycopg.types.json import Jsonb
 from sqlalchemy import bindparam
 
+from api.auth import Principal
 from api.context import Lab
 from api.database import Prepared, Row
 from api.hardware import Hardware
@@ -89,15 +90,16 @@ async def question(
     return Question(workload, editable, hardware.software, hardware.gpus, tuple(named))
 
 
-async def ask(lab: Lab, order: EstimateCreate, wait_seconds: float) -> EstimateRead:
+async def ask(lab: Lab, principal: Principal, order: EstimateCreate, wait_seconds: float) -> EstimateRead:
     """The prediction, held for while it is pending. Raises what `experiments.workload` does, and `InvalidRequest`."""
     workload, fields = experiments.workload(order.experiment, order.spec)
-    found = await predicted(lab, workload, fields, order.gpus, wait_seconds=wait_seconds)
+    found = await predicted(lab, principal, workload, fields, order.gpus, wait_seconds=wait_seconds)
     return found.model_copy(update={"experiment": order.experiment})
 
 
 async def predicted(
     lab: Lab,
+    principal: Principal,
     workload: Workload | Unpredicted,
     fields: Sequence[str],
     gpus: Sequence[str] = (),
@@ -109,31 +111,32 @@ async def predicted(
     if asked is None:
         assert isinstance(workload, Unpredicted)  # noqa: S101 - of anything else there is a question
         return not_predicted(workload.reason)
-    return await answered(lab, asked, wait_seconds)
+    return await answered(lab, principal, asked, wait_seconds)
 
 
-async def answered(lab: Lab, asked: Question, wait_seconds: float) -> EstimateRead:
+async def answered(lab: Lab, principal: Principal, asked: Question, wait_seconds: float) -> EstimateRead:
     """Put the question unless it was answered before, and wait for the answer."""
     row = await lab.database.row(estimates.by_id, estimate_id=asked.id)
     if row is None or row.state == EstimateState.FAILED or not asked.keys <= row.wanted.keys():
         await lab.database.row(ASK, **asked.parameters())
         row = None
-    return await _held(lab, asked.id, row, asked, wait_seconds)
+    return await _held(lab, principal, asked.id, row, asked, wait_seconds)
 
 
-async def get(lab: Lab, identifier: UUID, wait_seconds: float) -> EstimateRead:
+async def get(lab: Lab, principal: Principal, identifier: UUID, wait_seconds: float) -> EstimateRead:
     """Raises `EstimateNotFound`."""
     row = await lab.database.row(estimates.by_id, estimate_id=identifier)
     if row is None:
         raise EstimateNotFound(f"nobody asked for an estimate with the id {identifier}")
-    return await _held(lab, identifier, row, None, wait_seconds)
+    return await _held(lab, principal, identifier, row, None, wait_seconds)
 
 
 async def _held(
-    lab: Lab, identifier: UUID, row: Row | None, asked: Question | None, wait_seconds: float
+    lab: Lab, principal: Principal, identifier: UUID, row: Row | None, asked: Question | None, wait_seconds: float
 ) -> EstimateRead:
     deadline = time.monotonic() + min(wait_seconds, lab.settings.max_wait_seconds)
-    with lab.hub.estimate_heard_of(identifier) as heard:
+    place = lab.places.taken(principal.id) if wait_seconds > 0 else contextlib.nullcontext()
+    with place, lab.hub.estimate_heard_of(identifier) as heard:
         while True:
             row = row or await lab.database.row(estimates.by_id, estimate_id=identifier)
             assert row is not None  # noqa: S101 - it was asked for, and estimates are not deleted

@@ -15,7 +15,7 @@ from api import etag
 from api.auth import Principal
 from api.context import Lab
 from api.database import Row
-from api.problems import ArtifactNotFound, RangeNotSatisfiable, shortened
+from api.problems import AnswerCutOff, ArtifactNotFound, RangeNotSatisfiable, shortened
 from api.services.jobs import visible
 from gpulab.schemas import ArtifactPage, ArtifactRead, LogRead
 from gpulab.states import FINAL_STATES, JobState
@@ -132,8 +132,19 @@ async def download(lab: Lab, principal: Principal, request: Request, job_id: UUI
         status = 206
         headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{row.size_bytes}"
     headers["Content-Length"] = str(span.end - span.start)
-    content = await _open(lab.store, row, span)
+    content = _permitted(lab, principal, job_id, await _open(lab.store, row, span))
     return StreamingResponse(content, status, headers, media_type=row.media_type)
+
+
+async def _permitted(
+    lab: Lab, principal: Principal, job_id: UUID, content: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    """The bytes, for as long as the reader may read them. Raises `AnswerCutOff`."""
+    with lab.stream_guard.permitted(job_id, principal) as permit:
+        async for chunk in content:
+            if permit.closed:
+                raise AnswerCutOff("the reader may not read the file any longer")
+            yield chunk
 
 
 def asked_span(header: str | None, if_range: str | None, tag: str, size: int) -> Span | None:

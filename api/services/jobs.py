@@ -101,7 +101,7 @@ async def dry_run(lab: Lab, principal: Principal, order: JobCreate) -> DryRunRea
     """What `submit` would store, and its estimate. Raises what `experiments.plan` and `check_priority` do."""
     check_priority(principal, order.priority)
     plan = experiments.plan(order)
-    estimate = await estimates.predicted(lab, plan.workload, plan.fields, wait_seconds=DRY_RUN_WAIT_SECONDS)
+    estimate = await estimates.predicted(lab, principal, plan.workload, plan.fields, wait_seconds=DRY_RUN_WAIT_SECONDS)
     return DryRunRead(
         experiment=order.experiment,
         spec=plan.spec,
@@ -190,7 +190,8 @@ async def get_when_changed(
     unchanged = if_none_match is None or etag.matches(if_none_match, tag)
     if wait_seconds > 0 and unchanged and JobState(row.state) not in FINAL_STATES:
         timeout_seconds = min(wait_seconds, lab.settings.max_wait_seconds)
-        await lab.hub.wait_for_change(job_id, row.version, timeout_seconds)
+        with lab.places.taken(principal.id):
+            await lab.hub.wait_for_change(job_id, row.version, timeout_seconds)
         row = await _whole(lab, principal, job_id)
     return _read(row._asdict()), _tag(row)
 

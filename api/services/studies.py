@@ -21,6 +21,7 @@ from api.problems import IdempotencyKeyReused, StudyChanged, StudyNotFound
 from api.services import estimates, sharing, study_plans
 from api.services.allowances import check_priority, check_quota, queue_is_full
 from api.services.sharing import check_may_change, may_read
+from api.subscriptions import Topic
 from experiments.studies.course import QUESTIONS
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import StudyPlan
@@ -138,24 +139,25 @@ async def get_when_changed(
     lab: Lab, principal: Principal, study_id: UUID, wait_seconds: float, if_none_match: str | None
 ) -> tuple[StudyRead | None, str]:
     """The study and its tag, held as a job is; None for one that the client has already."""
-    await visible(lab, principal, study_id)
+    row = await visible(lab, principal, study_id)
     standing = await version(lab, study_id)
     tag = _tag(study_id, standing)
     unchanged = if_none_match is None or etag.matches(if_none_match, tag)
     if wait_seconds > 0 and unchanged and not standing.final:
-        await wait_for_change(lab, study_id, standing.version, wait_seconds)
+        await wait_for_change(lab, principal, row, standing.version, wait_seconds)
+        await visible(lab, principal, study_id)
         tag = _tag(study_id, await version(lab, study_id))
     if etag.matches(if_none_match, tag):
         return None, tag
     return await get(lab, principal, study_id), tag
 
 
-async def wait_for_change(lab: Lab, study_id: UUID, seen: str, wait_seconds: float) -> None:
+async def wait_for_change(lab: Lab, principal: Principal, study: Row, seen: str, wait_seconds: float) -> None:
     """Return when the study's version is no longer `seen`, when time is up, or when the process ends."""
     deadline = time.monotonic() + min(wait_seconds, lab.settings.max_wait_seconds)
-    with lab.hub.subscribed(None) as notices:
+    with lab.places.taken(principal.id), lab.hub.subscribed(Topic(owner_id=study.owner_id)) as notices:
         while not lab.hub.closing and (left := deadline - time.monotonic()) > 0:
-            if (await version(lab, study_id)).version != seen:
+            if (await version(lab, study.id)).version != seen:
                 return
             await asyncio.sleep(min(left, LOOK_SECONDS))
             await notices.take(max(0.0, min(deadline - time.monotonic(), 4 * LOOK_SECONDS)))

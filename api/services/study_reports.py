@@ -42,7 +42,8 @@ async def report(
     deadline = time.monotonic() + min(wait_seconds, lab.settings.max_wait_seconds)
     standing = await studies.version(lab, study_id)
     while not standing.final and not lab.hub.closing and (left := deadline - time.monotonic()) > 0:
-        await studies.wait_for_change(lab, study_id, standing.version, left)
+        await studies.wait_for_change(lab, principal, row, standing.version, left)
+        row = await studies.visible(lab, principal, study_id)
         standing = await studies.version(lab, study_id)
     if not standing.final:
         return StudyReportRead(
@@ -50,7 +51,9 @@ async def report(
         )
     job = await _job(lab, principal, row, standing.version)
     while job.state not in FINAL_STATES and not lab.hub.closing and (left := deadline - time.monotonic()) > 0:
-        await lab.hub.wait_for_change(job.id, job.version, left)
+        with lab.places.taken(principal.id):
+            await lab.hub.wait_for_change(job.id, job.version, left)
+        row = await studies.visible(lab, principal, study_id)
         job = await _job(lab, principal, row, standing.version)
     if job.state not in FINAL_STATES:
         return StudyReportRead(study_id=study_id, state="rendering", unfinished=0, report_job_id=job.id)

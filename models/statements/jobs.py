@@ -349,7 +349,7 @@ def latest_event(job_id: UUID | None = None) -> Select[int]:
     return statement if job_id is None else statement.where(JobEvent.job_id == job_id)
 
 
-def owners(job_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+def owners(job_ids: Any) -> Select[*tuple[Any, ...]]:
     return select(Job.id, Job.owner_id).where(Job.id == func.any(job_ids))
 
 

@@ -23,7 +23,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> ApiSettings:
         redis_url=redis_url,
         artifacts_url=(tmp_path / "artifacts").as_uri(),
         pool_size=4,
-        stream_limit=5,
+        stream_limit=25,
     )
 
 

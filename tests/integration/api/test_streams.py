@@ -204,7 +204,7 @@ async def test_students_hear_of_their_own_jobs_only(
         assert (heard.event, heard.data["job_id"]) == ("job", str(mine))
 
 
-async def test_streams_are_limited(remote: httpx.AsyncClient, settings: ApiSettings, job_id: UUID) -> None:
+async def test_streams_of_the_lab_are_limited(remote: httpx.AsyncClient, settings: ApiSettings, job_id: UUID) -> None:
     async with httpx.AsyncClient(base_url=remote.base_url, headers=remote.headers, timeout=20) as other:
         readers = [opened(other, "/v1/stream") for _ in range(settings.stream_limit)]
         opens = [await reader.__aenter__() for reader in readers]
