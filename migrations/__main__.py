@@ -37,6 +37,7 @@ def upgrade(connection: Connection) -> None:
 
 
 def main() -> int:
+    program.take_no_options("migrations", "Bring the schema of DATABASE_URL to the newest version.")
     configure_logs()
     return program.run(_upgrade, ValidationError)
 

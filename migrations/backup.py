@@ -6,6 +6,7 @@ newer file took away meanwhile, which the manifest lists. The manifest is writte
 backup.
 """
 
+import argparse
 import hashlib
 import json
 import os
@@ -15,7 +16,6 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic_settings import SettingsConfigDict
 
 from gpulab.embedded import EmbeddedError, postgres_binaries
+from gpulab.version import VERSION
 from models.logs import configure_logs
 from models.outage import ONE_SHOT_SECONDS, persist
 from models.settings import DatabaseSettings
@@ -72,7 +73,7 @@ def back_up(settings: BackupSettings, folder: Path) -> dict[str, Any]:
             "format": FORMAT,
             "made_at": datetime.now(UTC).isoformat(),
             "versions": {
-                "gpulab": _own_version(),
+                "gpulab": VERSION,
                 "schema": _scalar(connection, "SELECT version_num FROM alembic_version"),
                 "postgresql": _scalar(connection, "SHOW server_version_num"),
             },
@@ -161,16 +162,11 @@ def _scalar(connection: psycopg.Connection[Any], query: Any) -> Any:
     return row[0]
 
 
-def _own_version() -> str:
-    try:
-        return version("gpulab")
-    except PackageNotFoundError:
-        return "from a checkout"
-
-
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m migrations.backup", description="Back a lab up into a new folder.")
+    parser.add_argument("folder", type=Path, help="the backup's folder")
+    folder: Path = parser.parse_args().folder
     configure_logs()
-    folder = Path(sys.argv[1])
     try:
         made = back_up(BackupSettings(), folder)
     except (BackupError, psycopg.Error, OSError) as error:

@@ -3,6 +3,7 @@
 Everything is checked against the manifest before anything is written, and the rows are counted after.
 """
 
+import argparse
 import json
 import sys
 from functools import partial
@@ -84,8 +85,12 @@ def _database(settings: BackupSettings) -> str:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m migrations.restore", description="Bring a backup back into a new, empty lab."
+    )
+    parser.add_argument("folder", type=Path, help="the backup's folder")
+    folder: Path = parser.parse_args().folder
     configure_logs()
-    folder = Path(sys.argv[1])
     try:
         manifest = restore(BackupSettings(), folder)
     except (BackupError, psycopg.Error, OSError) as error:

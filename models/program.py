@@ -1,5 +1,6 @@
 """What every program does first."""
 
+import argparse
 from collections.abc import Callable
 
 import structlog
@@ -16,6 +17,11 @@ log = structlog.get_logger()
 
 class RefusedError(Exception):
     """The program cannot run as it is set up; the message says what to do."""
+
+
+def take_no_options(module: str, description: str) -> None:
+    """Answers `--help`, and refuses options, which would be ignored otherwise: the environment has the settings."""
+    argparse.ArgumentParser(prog=f"python -m {module}", description=description).parse_args()
 
 
 def run(main: Callable[[], int | None], *refusals: type[Exception]) -> int:

@@ -14,6 +14,7 @@ from scheduler.loop import Scheduler
 
 
 def main() -> int:
+    program.take_no_options("scheduler", "Schedule jobs until SIGTERM or SIGINT. Settings come from the environment.")
     configure_logs()
     return program.run(_schedule, ValidationError)
 

@@ -3,11 +3,13 @@
 import sys
 
 from models.database import DATABASE_AWAY, first_line, sync_engine
+from models.program import take_no_options
 from models.settings import SchedulerSettings
 from models.statements import readiness
 
 
 def main() -> int:
+    take_no_options("scheduler.health", "Exit with 0 while some scheduler leads.")
     engine = sync_engine(SchedulerSettings().sqlalchemy_url, pool_size=1)
     try:
         with engine.connect() as connection:

