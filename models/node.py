@@ -22,8 +22,12 @@ class Node(Base):
     reason: Mapped[str | None]
     """Why it is draining."""
     datasets: Mapped[list[str]]
+    skipped_datasets: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """What it could not read of its folder of data sets, and why."""
     versions: Mapped[dict[str, Any]]
     gpu_reason: Mapped[str | None]
+    worker_id: Mapped[str | None]
+    """The worker that serves it, as `HOST:FOLDER#DIGEST`; another one takes over only from one that is silent."""
     started_at: Mapped[datetime]
     heartbeat_at: Mapped[datetime] = mapped_column(server_default=func.now())
     stopped_at: Mapped[datetime | None]

@@ -18,23 +18,27 @@ import psycopg
 import structlog
 from sqlalchemy import Connection, Engine
 
-from experiments.inventory import available_datasets
 from gpulab.threads import VitalThread
 from models.channels import CANCEL, YIELD
 from models.database import DATABASE_AWAY, listening_connection
 from models.outage import Outage
+from models.program import RefusedError
 from models.settings import NodeSettings
 from models.statements import leases, node_tokens, nodes
 from worker.attempt import Order
 from worker.constants import GpuConstants
+from worker.datasets import DatasetWatch
+from worker.identity import worker_id
 from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
 from worker.sampler import Sampler
 from worker.supervisor import Supervisor
 
+ADMISSION_PAUSE_SECONDS = 0.5
+
 log = structlog.get_logger()
 
 
-class NodeRefusedError(Exception):
+class NodeRefusedError(RefusedError):
     """The lab does not admit this node; the message says what to do."""
 
 
@@ -56,6 +60,8 @@ class Agent:
         self._nvml = nvml
         self._sampler = sampler
         self._constants = constants
+        self._datasets = DatasetWatch(settings.datasets_folder, settings.heartbeat_seconds)
+        self._worker_id = worker_id(settings.runs_folder)
         self._stop = Event()
         self._outage = Outage("agent.database_away")
         self._thread = VitalThread("agent", self._run, until=self._stop)
@@ -66,30 +72,60 @@ class Agent:
     def leave(self) -> None:
         """Tell the lab to give this node nothing more; leases that it holds are renewed until `stop`."""
         with suppress(*DATABASE_AWAY), self._engine.begin() as connection:
-            connection.execute(nodes.leave(self._settings.node))
+            connection.execute(nodes.leave(self._settings.node, self._worker_id))
 
     def stop(self) -> None:
         """End the thread; call it when the last attempt has ended."""
         self._stop.set()
+        self._datasets.stop()
         if self._thread.ident is not None:
             self._thread.join(timeout=self._settings.heartbeat_seconds + 5)
 
+    def admit(self) -> None:
+        """Take the node's name; one of a worker that is silent is waited for until its leases are over.
+
+        Raises `NodeRefusedError` where another worker has the name.
+        """
+        node, silence_seconds = self._settings.node, self._settings.lease_seconds
+        first_heard: datetime | None = None
+        while True:
+            with self._engine.begin() as connection:
+                admit = nodes.admit(node, self._worker_id, silence_seconds=silence_seconds)
+                if connection.execute(admit).first() is not None:
+                    return
+                holder, heard_at = connection.execute(nodes.holder(node)).one()
+            if first_heard is None:
+                first_heard = heard_at
+                log.warning("node.taken", node=node, by=holder, waits_seconds=silence_seconds)
+            elif heard_at != first_heard:
+                raise NodeRefusedError(taken(node, holder))
+            time.sleep(ADMISSION_PAUSE_SECONDS)
+
+    def watch_datasets(self) -> None:
+        """Begin to look through the folder of data sets."""
+        self._datasets.start()
+
     def join(self) -> None:
-        """Describe this node to the lab. Raises `NodeRefusedError` where its token is not good."""
+        """Describe this node to the lab. Raises `NodeRefusedError` where its token is not good or its name taken."""
         token_id = self.check_token()
-        datasets = list(available_datasets(self._settings.datasets_folder))
+        found = self._datasets.latest()
         description = {
             "name": self._settings.node,
             "slots": self._settings.slots,
-            "datasets": datasets,
+            "worker_id": self._worker_id,
+            "datasets": list(found.datasets),
+            "skipped_datasets": found.skipped,
             "versions": {name: version(name) for name in ("torch", "torchvision", "celery")},
             "gpu_reason": self._nvml.reason if isinstance(self._nvml, NvmlAbsent) else None,
             "token_id": token_id,
         }
         with self._engine.begin() as connection:
-            connection.execute(nodes.join(description))
+            if connection.execute(nodes.join(description)).first() is None:
+                raise NodeRefusedError(
+                    taken(self._settings.node, connection.execute(nodes.holder(self._settings.node)).one()[0])
+                )
             self._keep_gpus(connection)
-        log.info("node.joined", node=self._settings.node, slots=self._settings.slots, datasets=datasets)
+        log.info("node.joined", node=self._settings.node, slots=self._settings.slots, datasets=found.datasets)
 
     def check_token(self) -> UUID | None:
         """The id of the token that admits this node; None where it has none to show. Raises `NodeRefusedError`."""
@@ -154,15 +190,20 @@ class Agent:
 
     def _beat(self) -> None:
         attempts = dict(self._supervisor.attempts)
+        found = self._datasets.latest()
         with self._engine.begin() as connection:
-            datasets = list(available_datasets(self._settings.datasets_folder))
             beat = nodes.beat(
                 self._settings.node,
                 silence_seconds=self._settings.lease_seconds,
                 clock=datetime.now(UTC),
-                datasets=datasets,
+                worker_id=self._worker_id,
+                datasets=list(found.datasets),
+                skipped_datasets=found.skipped,
             )
-            connection.execute(beat)
+            if connection.execute(beat).first() is None:
+                raise NodeRefusedError(
+                    taken(self._settings.node, connection.execute(nodes.holder(self._settings.node)).one()[0])
+                )
             self._keep_gpus(connection)
             renewed = connection.execute(leases.renew(list(attempts), lease_seconds=self._settings.lease_seconds)).all()
         alive = {row.token: row for row in renewed}
@@ -173,6 +214,11 @@ class Agent:
                 attempt.order(Order.CANCEL)
             elif alive[token].yield_requested_at is not None:
                 attempt.order(Order.YIELD)
+
+    def _check_ours(self, connection: Connection, row: object) -> None:
+        if row is None:
+            name = self._settings.node
+            raise NodeRefusedError(taken(name, connection.execute(nodes.holder(name)).one().worker_id))
 
     def _keep_gpus(self, connection: Connection) -> None:
         if isinstance(self._nvml, NvmlAbsent):
@@ -192,6 +238,14 @@ class Agent:
             hit = [row["uuid"] for row in rows if row["index"] == index]
             log.error("gpu.xid", xid=xid, uuids=hit)
             connection.execute(nodes.note_xid(hit, xid))
+
+
+def taken(node: str, holder: str | None) -> str:
+    """What to say to a worker whose node has another one."""
+    return (
+        f"the node {node} is served by another worker, {holder or 'of an older version'}: give this machine a name of "
+        f"its own with GPULAB_NODE=NAME (gpulab worker --name NAME), or stop the other worker"
+    )
 
 
 def end_orphans(runs: Path) -> None:

@@ -15,6 +15,7 @@ from gpulab.threads import VitalThread, vital
 from models.database import DATABASE_AWAY, SILENT_SECONDS, first_line, sync_engine
 from models.doorbell import ESTIMATE_TASK, RETAIN_TASK, RUN_TASK, celery_app, queue_of
 from models.outage import await_database, persist
+from models.program import RefusedError
 from models.settings import NodeSettings
 from models.store import open_store
 from worker.agent import Agent
@@ -34,7 +35,7 @@ THREADS_FOR_MESSAGES = 1
 log = structlog.get_logger()
 
 
-class NodeTakenError(Exception):
+class NodeTakenError(RefusedError):
     """Another worker serves this node's folder."""
 
 
@@ -47,7 +48,7 @@ class Worker:
     def __init__(self, settings: NodeSettings) -> None:
         self._settings = settings
         for folder in (settings.runs_folder, settings.cache_folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(folder)
         self._lock = _lock_folder(settings.runs_folder)
         self._nvml = Nvml.open()
         gpus = len(self._nvml.gpus()) if isinstance(self._nvml, Nvml) else 0
@@ -65,6 +66,9 @@ class Worker:
     def run(self) -> int:
         await_database(self._engine)
         persist(self._agent.check_token)
+        # Before anything is ended or taken up: what runs under the name may be another machine's.
+        persist(self._agent.admit)
+        self._agent.watch_datasets()
         self._zygote.warm()
         persist(self._agent.clear_up)
         persist(self._estimator.clear_up)
@@ -133,6 +137,16 @@ def _sweep(retention: Retention) -> None:
     except (*DATABASE_AWAY, StoreError, OSError) as error:
         # What is left is deleted the next time.
         log.warning("retention.stopped", reason=first_line(error))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RefusedError(f"{folder} cannot be written: {error.strerror}") from error
 
 
 def _lock_folder(folder: Path) -> TextIO:

@@ -5,9 +5,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 from sqlalchemy import Connection, Engine
 
+from models.database import first_line
 from models.settings import NodeSettings
 from models.statements import retention
 
@@ -60,21 +62,27 @@ class Retention:
                 rows = connection.execute(old(days, limit=FILES_AT_ONCE)).all()
             if not rows:
                 break
-            for row in rows:
-                # The bytes first: bytes that no row names would stay for ever.
-                self._delete(row.key)
+            # The bytes first: bytes that no row names would stay for ever.
+            gone = [row for row in rows if self._delete(row.key)]
             with self._engine.begin() as connection:
-                for row in rows:
+                for row in gone:
                     connection.execute(forget(row.job_id, row.name))
-                self._remember(connection, list({row.job_id for row in rows}), what, days)
-            every += len(rows)
+                self._remember(connection, list({row.job_id for row in gone}), what, days)
+            every += len(gone)
+            if not gone:
+                break
         return every
 
-    def _delete(self, key: str) -> None:
+    def _delete(self, key: str) -> bool:
+        """Whether the bytes are gone; one file that stays must not keep the others."""
         try:
             self._store.delete(key)
         except FileNotFoundError:
             log.info("retention.gone_already", key=key)
+        except (StoreError, OSError) as error:
+            log.warning("retention.not_deleted", key=key, reason=first_line(error))
+            return False
+        return True
 
     def _remember(self, connection: Connection, jobs: list[UUID], what: str, days: float) -> None:
         if jobs:

@@ -34,6 +34,8 @@ def nodes(lab: Lab, context: typer.Context) -> None:
         print("no nodes")
     for node in found:
         print(_describe(node))
+        for line in _skipped(node):
+            print(line)
         if node.gpus:
             print_table(["  GPU", "MODEL", "RESERVED", "USED", "LOAD", "UUID", "NOTE"], map(_gpu_row, node.gpus))
 
@@ -61,6 +63,8 @@ def show(lab: Lab, name: NodeName) -> None:
         print(f"  set aside for {found.fault}, back {back}")
     print("  versions   " + (", ".join(f"{name} {value}" for name, value in sorted(found.versions.items())) or "?"))
     print("  data sets  " + (", ".join(found.datasets) or "none"))
+    for line in _skipped(found):
+        print(line)
     off = found.clock_skew_seconds
     print("  clock      " + ("?" if off is None else f"{off:+.3f} s off the lab's"))
     rows = [[f"  {event.at:%F %T}", event.type, event.actor, event.message or None] for event in events]
@@ -129,6 +133,10 @@ def _describe(node: "NodeRead") -> str:
         f"seen {ago(node.heartbeat_at)} ago",
     ]
     return ", ".join(parts)
+
+
+def _skipped(node: "NodeRead") -> list[str]:
+    return [f"  data set {name} skipped: {reason}" for name, reason in sorted(node.skipped_datasets.items())]
 
 
 def _gpu_row(gpu: "GpuRead") -> list[str | None]:

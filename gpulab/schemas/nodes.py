@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
 from gpulab.schemas.base import Incoming, Line, Outgoing
 
 
@@ -59,6 +61,8 @@ class NodeRead(Outgoing):
     """Jobs that may run at once on the CPU side."""
     slots_used: int
     datasets: list[str]
+    skipped_datasets: dict[str, str] = Field(default_factory=dict)
+    """What it could not read of its folder of data sets, and why."""
     versions: dict[str, str]
     gpus: list[GpuRead]
     gpu_reason: str | None

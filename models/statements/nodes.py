@@ -5,19 +5,43 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, and_, case, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, case, func, null, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.dml import Insert, ReturningInsert
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from models.node import Gpu, Node
 
 RECONNECTS_KEPT = 20
 
 
-def join(values: Mapping[str, Any]) -> Insert:
+def admit(name: str, worker_id: str, *, silence_seconds: float) -> ReturningInsert[str]:
+    """A worker asks for a node's name. No row: another one has it, and was heard of within `silence_seconds`.
+
+    The node is not there before it joins. The time in which the database itself was away is nobody's silence.
+    """
+    row = {"name": name, "worker_id": worker_id, "slots": 0, "datasets": [], "versions": {}}
+    statement = insert(Node).values(**row, started_at=func.now(), stopped_at=func.now())
+    heard_at = func.greatest(Node.heartbeat_at, func.pg_postmaster_start_time())
+    return statement.on_conflict_do_update(
+        index_elements=[Node.name],
+        set_={"worker_id": worker_id},
+        where=or_(
+            Node.worker_id == worker_id,
+            Node.stopped_at.is_not(None),
+            heard_at < func.now() - timedelta(seconds=silence_seconds),
+        ),
+    ).returning(Node.name)
+
+
+def holder(name: str) -> Select[str | None, datetime]:
+    """The worker that has a node's name, and when it was heard of."""
+    return select(Node.worker_id, Node.heartbeat_at).where(Node.name == name)
+
+
+def join(values: Mapping[str, Any]) -> ReturningInsert[str]:
     """A worker starts: its node's description replaces the one before. A drain ordered by staff stays.
 
-    A node that comes without having left is noted as one that reconnected.
+    A node that comes without having left is noted as one that reconnected. No row: the node has another worker now.
     """
     statement = insert(Node).values(**values, started_at=func.now(), heartbeat_at=func.now(), stopped_at=None)
     changes = {name: statement.excluded[name] for name in values if name != "name"}
@@ -31,13 +55,22 @@ def join(values: Mapping[str, Any]) -> Insert:
             "untaken_leases": 0,
             "reconnects": case((Node.stopped_at.is_(None), _one_reconnect_more()), else_=Node.reconnects),
         },
-    )
+        where=_served_by(values.get("worker_id")),
+    ).returning(Node.name)
 
 
-def beat(name: str, *, silence_seconds: float, clock: datetime | None = None, **values: Any) -> Update:
+def beat(
+    name: str,
+    *,
+    silence_seconds: float,
+    clock: datetime | None = None,
+    worker_id: str | None = None,
+    **values: Any,
+) -> ReturningUpdate[str]:
     """The node lives; `values` are what changed of its description, `clock` is its own time.
 
     One that was silent for longer than `silence_seconds` reconnects by this, unless the database itself was away.
+    No row: the node has another worker now.
     """
     silent = and_(
         Node.stopped_at.is_(None),
@@ -47,18 +80,19 @@ def beat(name: str, *, silence_seconds: float, clock: datetime | None = None, **
     skew: ColumnElement[Any] = func.extract("epoch", clock - func.clock_timestamp()) if clock is not None else null()
     return (
         update(Node)
-        .where(Node.name == name)
+        .where(Node.name == name, _served_by(worker_id))
         .values(
             heartbeat_at=func.now(),
             clock_skew_seconds=skew,
             reconnects=case((silent, _one_reconnect_more()), else_=Node.reconnects),
             **values,
         )
+        .returning(Node.name)
     )
 
 
-def leave(name: str) -> Update:
-    return update(Node).where(Node.name == name).values(stopped_at=func.now())
+def leave(name: str, worker_id: str | None = None) -> Update:
+    return update(Node).where(Node.name == name, _served_by(worker_id)).values(stopped_at=func.now())
 
 
 def keep_gpus(rows: Sequence[Mapping[str, Any]], *, silence_seconds: float) -> ReturningInsert[Any]:
@@ -126,6 +160,10 @@ def overview(silence_seconds: float) -> Select[*tuple[Any, ...]]:
     silent = Node.heartbeat_at <= func.now() - timedelta(seconds=silence_seconds)
     down = or_(Node.stopped_at.is_not(None), silent).label("down")
     return select(*Node.__table__.columns, down).order_by(Node.name)
+
+
+def _served_by(worker_id: str | None) -> ColumnElement[bool]:
+    return true() if worker_id is None else Node.worker_id == worker_id
 
 
 def _one_reconnect_more() -> ColumnElement[Any]:

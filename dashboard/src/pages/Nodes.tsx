@@ -67,6 +67,7 @@ function Machine({ node }: { node: NodeRead }) {
             ["GPUs", node.gpus.length > 0 ? String(node.gpus.length) : `none: ${node.gpu_reason ?? "no reason given"}`],
             ["GPUs not well", sick.length === 0 ? "none" : sick.map((gpu) => `${gpu.index}: ${gpu.reason ?? "unknown"}`).join("; ")],
             ["Data sets", node.datasets.join(", ") || "none"],
+            ["Data sets skipped", Object.entries(node.skipped_datasets ?? {}).map(([name, reason]) => `${name}: ${reason}`).join("; ") || "none"],
             ["Software", Object.entries(node.versions).map(([name, version]) => `${name} ${version}`).join(", ") || "not told"],
           ]}
           columns={{ base: 2, lg: 3 }}

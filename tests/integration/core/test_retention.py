@@ -85,3 +85,14 @@ def test_run_that_was_handed_in_and_one_under_way_keep_everything(
     execute(update(Job).where(Job.id == running).values(state="running", finished_at=None))
     assert set(retention.sweep().values()) == {0}
     assert [len(left(execute, each)) for each in (job, running)] == [4, 4]
+
+
+def test_file_that_cannot_be_deleted_keeps_no_other(
+    execute: Execute, make_job: Callable[..., UUID], store: LocalStore, retention: Retention
+) -> None:
+    stuck, other = (ended(execute, store, make_job(), days_ago=1000) for _ in range(2))
+    store.delete(f"{stuck}-a")
+    store.put(f"{stuck}-a/in-its-place", b"x")
+    assert retention.sweep()["artifacts"] == 1
+    assert left(execute, stuck) == ["artifacts"]
+    assert left(execute, other) == []
