@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 def ensure_token(connection: Connection, path: Path) -> bool:
     """Leave a token in `path` that an admin can use; whether it had to be made."""
-    if path.exists() and _works(connection, path.read_text().strip()):
+    if path.exists() and _works(connection, path.read_text(encoding="utf-8-sig").strip()):
         path.chmod(0o600)
         return False
     token = new_token()
@@ -45,7 +45,7 @@ def _works(connection: Connection, token: str) -> bool:
 def _write_private(path: Path, token: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(token + "\n")
     draft.replace(path)
 

@@ -64,7 +64,7 @@ def run_forked(folder: str, visible_gpus: str) -> None:
 
 def execute(folder: Path) -> int:
     """Run what `folder/spec.json` describes; the verdict is the last record. Returns the exit status."""
-    order = json.loads((folder / SPEC_FILE).read_text())
+    order = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
     measured = order.get("gpu_constants")
     run = RunDirectory(
         folder,
@@ -164,7 +164,7 @@ def _let_the_zygote_go() -> None:
 
 def _volunteer_for_the_oom_killer() -> None:
     try:
-        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJUSTMENT))
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJUSTMENT), encoding="utf-8")
     except OSError as error:
         print(f"oom_score_adj stays as it is: {error}", file=sys.stderr)  # noqa: T201 - goes to output.log
 
@@ -191,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _read_order(chosen: argparse.Namespace) -> dict[str, Any]:
-    given = yaml.safe_load(chosen.spec.read_text())
+    given = yaml.safe_load(chosen.spec.read_text(encoding="utf-8"))
     if not isinstance(given, dict) or not given.keys() <= {"experiment", "spec", "seed"}:
         raise ValueError("expected a mapping with the keys experiment, spec and seed")
     slug = str(given.get("experiment"))
@@ -213,7 +213,7 @@ def _read_order(chosen: argparse.Namespace) -> dict[str, Any]:
         "datasets_folder": str(chosen.datasets.resolve()),
         "cache_folder": str((chosen.out.parent / ".cache").resolve()),
     }
-    (chosen.out / SPEC_FILE).write_text(json.dumps(order, indent=1))
+    (chosen.out / SPEC_FILE).write_text(json.dumps(order, indent=1), encoding="utf-8")
     return order
 
 

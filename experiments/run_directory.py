@@ -4,7 +4,6 @@
 last newline never sees half a record, whenever the process dies. Files appear under their final name when complete.
 """
 
-import csv
 import hashlib
 import json
 import math
@@ -19,6 +18,7 @@ from typing import Any
 
 from experiments.contract import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER, RECORDS_FILE
 from experiments.memory.contract import Constants
+from gpulab.csv_text import csv_text
 
 ARTIFACT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 METRIC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,99}")
@@ -93,10 +93,8 @@ class RunDirectory:
         self._announce("artifact", self.folder / ARTIFACTS_FOLDER / name)
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        with self.artifact(f"{name}.csv") as path, path.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(rows)
+        with self.artifact(f"{name}.csv") as path:
+            path.write_text(csv_text([columns, *rows]), encoding="utf-8", newline="")
 
     @contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:
@@ -105,7 +103,7 @@ class RunDirectory:
         with _whole_file(folder / name) as path:
             yield path
         with _whole_file(folder / LATEST_CHECKPOINT) as path:
-            path.write_text(json.dumps({"step": step, "file": name}))
+            path.write_text(json.dumps({"step": step, "file": name}), encoding="utf-8")
         for old in folder.glob("step-*.ckpt"):
             if old.name != name:
                 old.unlink()
@@ -115,7 +113,7 @@ class RunDirectory:
         latest = self.folder / CHECKPOINTS_FOLDER / LATEST_CHECKPOINT
         if not latest.exists():
             return None
-        found = json.loads(latest.read_text())
+        found = json.loads(latest.read_text(encoding="utf-8"))
         self.record("resumed", step=found["step"])
         return found["step"], latest.parent / found["file"]
 
@@ -147,7 +145,7 @@ def place_checkpoint(folder: Path, step: int, name: str) -> Path:
     """Make `name` the checkpoint a fresh attempt in `folder` goes on from; returns the path to write it to."""
     checkpoints = folder / CHECKPOINTS_FOLDER
     checkpoints.mkdir(parents=True, exist_ok=True)
-    (checkpoints / LATEST_CHECKPOINT).write_text(json.dumps({"step": step, "file": name}))
+    (checkpoints / LATEST_CHECKPOINT).write_text(json.dumps({"step": step, "file": name}), encoding="utf-8")
     return checkpoints / name
 
 

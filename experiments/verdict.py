@@ -61,7 +61,7 @@ def _explained(
     reasons = found.reasons | ({"snapshot": reason} if reason else {})
     failure = found.model_copy(update={"snapshot": kept, "reasons": reasons}).model_dump(mode="json")
     with run.artifact(ARTIFACT) as path:
-        path.write_text(json.dumps(failure, indent=1))
+        path.write_text(json.dumps(failure, indent=1), encoding="utf-8")
     return {"message": postmortem.headline(found, _message(error)), "failure": failure}
 
 

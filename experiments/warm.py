@@ -29,7 +29,7 @@ def gather_into_huge_pages() -> int:
     most of what starting a job costs.
     """
     gathered_bytes = 0
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
         if found := PRIVATE_MEMORY.fullmatch(line):
             start = -(-int(found[1], 16) // HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES
             length = int(found[2], 16) // HUGE_PAGE_BYTES * HUGE_PAGE_BYTES - start
@@ -46,7 +46,7 @@ def let_go_of_files() -> int:
     kept: it is nowhere else.
     """
     freed_bytes = 0
-    for mapping in Path("/proc/self/smaps").read_text().split("VmFlags:"):
+    for mapping in Path("/proc/self/smaps").read_text(encoding="utf-8").split("VmFlags:"):
         found = MAPPING.search(mapping)
         if found is None or "w" in found[3] or "\nAnonymous:             0 kB" not in mapping:
             continue

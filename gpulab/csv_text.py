@@ -10,10 +10,12 @@ BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    """The table as a spreadsheet takes it: UTF-8 with its mark, and no text that would be run as a formula."""
+    """The table as a spreadsheet takes it: marked as UTF-8 where that matters, and no text that runs as a formula."""
     written = io.StringIO(newline="")
     csv.writer(written).writerows([defused(cell) for cell in row] for row in rows)
-    return BYTE_ORDER_MARK + written.getvalue()
+    text = written.getvalue()
+    # Programs that do not expect the mark read a table in ASCII as they always did.
+    return text if text.isascii() else BYTE_ORDER_MARK + text
 
 
 def defused(cell: object) -> object:

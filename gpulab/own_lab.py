@@ -50,7 +50,7 @@ def own_lab(folder: Path, *, datasets: Path | None = None, slots: int | None = N
 
 def _ready(log_path: Path) -> dict[str, str] | None:
     """What the lab says of itself once it is up: its one line of JSON."""
-    for line in log_path.read_text(errors="replace").splitlines(keepends=True):
+    for line in log_path.read_text(errors="replace", encoding="utf-8").splitlines(keepends=True):
         if line.startswith('{"url"') and line.endswith("\n"):
             found: dict[str, str] = json.loads(line)
             return found

@@ -85,7 +85,7 @@ def back_up(settings: BackupSettings, folder: Path) -> dict[str, Any]:
     manifest["database"] = {"size_bytes": (folder / DUMP).stat().st_size, "sha256": sha256_of(folder / DUMP)}
     manifest |= _copy_files(settings, folder / FILES, keys)
     draft = folder / f".{MANIFEST}"
-    draft.write_text(json.dumps(manifest, indent=1) + "\n")
+    draft.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     draft.replace(folder / MANIFEST)
     return manifest
 

@@ -61,7 +61,7 @@ def restore(settings: BackupSettings, folder: Path) -> dict[str, Any]:
 def checked(folder: Path) -> dict[str, Any]:
     """The manifest of a whole backup that this program can read. Raises `BackupError`."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise BackupError(f"{folder} holds no backup: it has no {MANIFEST}") from None
     if manifest["format"] != FORMAT:

@@ -151,7 +151,7 @@ def _make_folder(folder: Path) -> None:
 
 def _lock_folder(folder: Path) -> TextIO:
     """Hold the node's folder for as long as this process lives."""
-    file = (folder / ".lock").open("w")
+    file = (folder / ".lock").open("w", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

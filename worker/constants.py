@@ -116,7 +116,7 @@ class GpuConstants:
         folder = self._settings.runs_folder / f"{SLUG}-{gpu.uuid.replace('/', '-')}"
         rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        (folder / SPEC_FILE).write_text(json.dumps(self._order()))
+        (folder / SPEC_FILE).write_text(json.dumps(self._order()), encoding="utf-8")
         try:
             known = Known(measure(nvml, gpu, folder, self._zygote.start, deadline), None)
         except (NotMeasuredError, OSError) as error:
@@ -219,7 +219,7 @@ def _outside_allocator(nvml: Nvml, uuid: str, folder: Path, child: Child, stage:
 def _reserved_at(folder: Path, stage: str) -> int | None:
     """What the allocator held when the child reached a stage; null until then."""
     path = folder / RECORDS_FILE
-    text = path.read_text() if path.exists() else ""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
     reserved_bytes: int | None = None
     for line in text.splitlines(keepends=True):
         if not line.endswith("\n"):

@@ -107,7 +107,7 @@ class Estimator:
             "datasets_folder": str(self._settings.datasets_folder),
             "cache_folder": str(self._settings.cache_folder),
         }
-        (folder / SPEC_FILE).write_text(json.dumps(order))
+        (folder / SPEC_FILE).write_text(json.dumps(order), encoding="utf-8")
         return self._zygote.start(folder, "")
 
     def _hold(self, wait: Callable[[float], bool], estimate_id: UUID, token: UUID) -> bool:

@@ -14,9 +14,15 @@ def worker_id(runs_folder: Path) -> str:
     """Host, folder and a digest of what tells two machines apart, even where one is a copy of the other's disk."""
     own = runs_folder / ID_FILE
     if not own.exists():
-        own.write_text(uuid4().hex)
+        own.write_text(uuid4().hex, encoding="utf-8")
     folder = str(runs_folder.resolve())
-    facts = [socket.gethostname(), folder, own.read_text(), *filter(None, map(_text, MACHINE_FILES)), *_cards()]
+    facts = [
+        socket.gethostname(),
+        folder,
+        own.read_text(encoding="utf-8"),
+        *filter(None, map(_text, MACHINE_FILES)),
+        *_cards(),
+    ]
     return f"{socket.gethostname()}:{folder}#{sha256(chr(10).join(facts).encode()).hexdigest()[:12]}"
 
 
@@ -31,6 +37,6 @@ def _cards() -> list[str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""

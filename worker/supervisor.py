@@ -165,7 +165,7 @@ class Supervisor:
             "gpu_memory_bytes": claimed.reserved_bytes,
             "gpu_constants": self._constants.of(claimed.gpu_uuids[0]).row()["constants"] if claimed.gpu_uuids else None,
         }
-        (folder / SPEC_FILE).write_text(json.dumps(order))
+        (folder / SPEC_FILE).write_text(json.dumps(order), encoding="utf-8")
 
     def _watch(self, attempt: Attempt, process: JobProcess) -> None:
         def breached(breach: Breach) -> None:

@@ -59,7 +59,7 @@ def _carry_out(run: RunPlan, machine: Machine, tell: Callable[[RunOutcome], None
     if not (folder / RECORDS_FILE).exists() or _read(run, folder).state == "running":
         _start_over(folder)
         order = _order(run, machine)
-        (folder / SPEC_FILE).write_text(json.dumps(order))
+        (folder / SPEC_FILE).write_text(json.dumps(order), encoding="utf-8")
         process = machine.context.Process(target=_execute, args=(str(folder),))
         process.start()
         process.join()
@@ -119,5 +119,5 @@ def _read(run: RunPlan, folder: Path) -> RunOutcome:
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     if path.exists():
-        with path.open() as file:
+        with path.open(encoding="utf-8") as file:
             yield from (json.loads(line) for line in file if line.endswith("\n"))

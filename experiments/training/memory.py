@@ -45,7 +45,7 @@ def reset_peak(device: str) -> None:
 
 def host_rss_bytes() -> int:
     """Resident memory of this process as the kernel counts it."""
-    resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
+    resident_pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return resident_pages * os.sysconf("SC_PAGE_SIZE")
 
 

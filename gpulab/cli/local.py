@@ -103,7 +103,8 @@ def _carry_out(order: dict[str, Any], folder: Path, datasets: Path, *, as_json: 
 
     with tempfile.TemporaryDirectory() as temporary, _progress(order["experiment"]) as show:
         spec_file = Path(temporary) / "spec.json"
-        spec_file.write_text(json.dumps({key: order[key] for key in ("experiment", "spec", "seed") if key in order}))
+        kept = {key: order[key] for key in ("experiment", "spec", "seed") if key in order}
+        spec_file.write_text(json.dumps(kept), encoding="utf-8")
         command = [sys.executable, "-m", "experiments.host", str(spec_file), "--out", str(folder)]
         command += ["--datasets", str(datasets)]
         exit_code, output = _follow(command, RecordTail(folder / "records.ndjson"), take)

@@ -68,7 +68,7 @@ def reproduce(
         )
         _follow(study, as_json=as_json)
         paths = study.report(out)
-        findings = json.loads((out / "findings.json").read_text())
+        findings = json.loads((out / "findings.json").read_text(encoding="utf-8"))
         if as_json:
             _print_json(study, out, paths, findings)
         else:

@@ -36,7 +36,7 @@ def worker(
         settings["GPULAB_SLOTS"] = str(slots)
     try:
         if token_file is not None:
-            settings["GPULAB_NODE_TOKEN"] = token_file.read_text().strip()
+            settings["GPULAB_NODE_TOKEN"] = token_file.read_text(encoding="utf-8-sig").strip()
         become("worker", settings)
     except (ProgramError, OSError) as error:
         typer.echo(f"gpulab worker: {error}", err=True)

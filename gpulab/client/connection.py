@@ -1,5 +1,6 @@
 """Where the lab is and who asks: arguments first, then the environment, then the token file."""
 
+import codecs
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -83,7 +84,10 @@ def _above_pages(path: str) -> str:
 def _read_token(named: str | Path | None) -> str | None:
     path = Path(named or DEFAULT_TOKEN_FILE).expanduser()
     try:
-        return path.read_text(encoding="utf-8").strip()
+        data = path.read_bytes()
+        # As a Windows shell writes it.
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return data.decode("utf-16" if wide else "utf-8-sig").strip()
     except FileNotFoundError:
         if named is None:
             return None
@@ -93,7 +97,7 @@ def _read_token(named: str | Path | None) -> str | None:
 
 
 def _checked_token(token: str) -> str:
-    token = token.strip()
+    token = token.strip().removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise ConfigurationError("the token must be one word of printable ASCII")
     return token

@@ -189,7 +189,7 @@ class EmbeddedPostgres:
         """
         pid_file = self.data / "postmaster.pid"
         try:
-            first, *rest = pid_file.read_text().splitlines(keepends=True)
+            first, *rest = pid_file.read_text(encoding="utf-8").splitlines(keepends=True)
             pid = int(first)
         except (FileNotFoundError, ValueError):
             return
@@ -197,7 +197,7 @@ class EmbeddedPostgres:
             _end_orphan(pid, self.data)
         elif Path(f"/proc/{pid}").exists():
             # PostgreSQL takes a pid equal to its parent's for stale, and still checks the shared memory named below it.
-            pid_file.write_text(f"{os.getpid()}\n" + "".join(rest))
+            pid_file.write_text(f"{os.getpid()}\n" + "".join(rest), encoding="utf-8")
 
     def _try_start(self, binaries: Path, deadline: float) -> bool:
         """One attempt: True once it answers, False if it is worth another try, `EmbeddedError` otherwise."""

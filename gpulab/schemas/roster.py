@@ -68,7 +68,7 @@ class RosterImported(Outgoing):
     tokens_csv: str | None
     """`name,email,token` of everybody who was let in: shown here and never again. Null where there is nobody.
 
-    It begins with a byte order mark, by which spreadsheets know UTF-8.
+    With names beyond ASCII it begins with a byte order mark, by which spreadsheets know UTF-8.
     """
 
 

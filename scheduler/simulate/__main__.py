@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if chosen.json is not None:
         text = json.dumps(report, indent=1) + "\n"
-        sys.stdout.write(text) if str(chosen.json) == "-" else chosen.json.write_text(text)
+        sys.stdout.write(text) if str(chosen.json) == "-" else chosen.json.write_text(text, encoding="utf-8")
     if str(chosen.json) != "-":
         console = Console()
         (console if console.is_terminal else Console(width=200)).print(as_table(report))

@@ -154,7 +154,7 @@ REQUEST = ("cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "gpu_spec", "qos")
 
 def _gpu_tasks(path: Path) -> list[dict[str, str]]:
     """The rows that were ever placed on a GPU, by arrival. Raises `ValueError` where it is another kind of file."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         missing = {*REQUEST, "creation_time", "scheduled_time", "deletion_time"} - {*(reader.fieldnames or ())}
         if missing:

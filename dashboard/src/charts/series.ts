@@ -56,10 +56,11 @@ export function csvOf(xLabel: string, curves: readonly Curve[]): Blob {
   return spreadsheet([[xLabel, ...shown.map((curve) => curve.label)], ...Array.from(columns[0], (_, i) => columns.map((column) => column[i] ?? null))]);
 }
 
-/** A table as spreadsheets take it: UTF-8 with its mark, and no text that would be run as a formula. */
+/** A table as spreadsheets take it: marked as UTF-8 where that matters, and no text that would be run as a formula. */
 export function spreadsheet(rows: readonly (readonly (string | number | null)[])[]): Blob {
   const lines = rows.map((cells) => cells.map((cell) => (typeof cell === "string" ? quoted(cell) : cell === null ? "" : String(cell))).join(","));
-  return new Blob(["\ufeff", ...lines.map((line) => `${line}\r\n`)], { type: "text/csv" });
+  const mark = lines.some((line) => /\P{ASCII}/u.test(line)) ? ["\ufeff"] : [];
+  return new Blob([...mark, ...lines.map((line) => `${line}\r\n`)], { type: "text/csv" });
 }
 
 function quoted(text: string): string {

@@ -18,7 +18,7 @@ def run(spec: StudyReportSpec, run: Run) -> StudyReportResult:
         notes=spec.notes,
     )
     with run.artifact("findings.json") as path:
-        path.write_text(found.model_dump_json(indent=1))
+        path.write_text(found.model_dump_json(indent=1), encoding="utf-8")
     figures = [figure for question in found.questions for figure in question.figures]
     pictures: dict[str, bytes] = {}
     for number, figure in enumerate(figures):
@@ -33,7 +33,7 @@ def run(spec: StudyReportSpec, run: Run) -> StudyReportResult:
         ("report.md", render_markdown(found, spec.lab)),
     ):
         with run.artifact(name) as path:
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
     run.progress(1.0, "done")
     return StudyReportResult(
         verdicts=found.verdicts,

@@ -3,7 +3,10 @@
 import asyncio
 import csv
 import json
+import os
 import stat
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,10 +32,10 @@ class Terminal:
         self._capsys = capsys
         file = folder / "token"
         file.write_text(token)
-        self._common = ["--url", url, "--token-file", str(file)]
+        self.common = ["--url", url, "--token-file", str(file)]
 
     async def __call__(self, *words: str, expected: int = 0) -> str:
-        code = await asyncio.to_thread(main, [*words, *self._common])
+        code = await asyncio.to_thread(main, [*words, *self.common])
         out, err = self._capsys.readouterr()
         assert code == expected, err or out
         return err if expected > 1 else out
@@ -113,6 +116,28 @@ async def test_namesakes_are_named_by_their_addresses(terminal: Terminal, tmp_pa
     refused = await terminal("users", "show", "josé  wang", expected=2)
     assert "j1@example.org, j2@example.org" in refused
     assert (await terminal.json("users", "show", "J2@example.org"))["email"] == "j2@example.org"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+async def test_foreign_locale_costs_no_tokens(
+    terminal: Terminal, server: tuple[Server, str], tmp_path: Path, encoding: str
+) -> None:
+    table, tokens = tmp_path / "class.csv", tmp_path / "tokens.csv"
+    table.write_text("name,email\nŁukasz Żółć,l@example.org\n山田太郎,y@example.org\n", encoding="utf-8")
+    foreign = {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": encoding}
+    words = ("roster", "import", str(table), "--tokens", str(tokens), *terminal.common)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gpulab", *words), env=os.environ | foreign, stdout=PIPE, stderr=PIPE
+    )
+    out, err = await process.communicate()
+
+    assert (process.returncode, err) == (0, b"")
+    assert b"2 let in" in out
+    assert b"\\u5c71" in out
+    rows = list(csv.DictReader(tokens.read_text(encoding="utf-8-sig").splitlines()))
+    assert [row["name"] for row in rows] == ["Łukasz Żółć", "山田太郎"]
+    found = [await terminal.json("users", "show", row["email"]) for row in rows]
+    assert [one["name"] for one in found] == ["Łukasz Żółć", "山田太郎"]
 
 
 async def test_homework_from_setting_it_to_comparing_it(

@@ -83,6 +83,23 @@ def test_address_that_is_no_http_url_is_refused(url: str) -> None:
         resolve(url)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbfglab_x\r\n",
+        b"  glab_x \r\n\r\n",
+        b"\tglab_x\x0c",
+        "glab_x\r\n".encode("utf-16"),
+        "\N{NO-BREAK SPACE}glab_x".encode(),
+    ],
+)
+def test_token_file_of_any_editor_is_read(home: Path, data: bytes) -> None:
+    file = home / "token"
+    file.write_bytes(data)
+    assert resolve(token_file=file).token == "glab_x"
+    assert resolve(token=f"\N{ZERO WIDTH NO-BREAK SPACE}{'glab_x'}\r\n").token == "glab_x"
+
+
 def test_named_token_file_must_exist(home: Path) -> None:
     with pytest.raises(gpulab.ConfigurationError, match="does not exist"):
         resolve(token_file=home / "nothing")
