@@ -13,7 +13,7 @@ TRAINING := tests/unit/experiments tests/unit/studies tests/unit/memory
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock up doctor demo docs dashboard lint-dashboard try-lint-dashboard try-dashboard lint check format test test-unit \
-	test-integration test-acceptance test-browser bench clean distclean
+	test-integration test-acceptance test-browser bench release clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ test-acceptance: $(INSTALLED) ## Tests that start real labs, kill their processe
 
 test-browser: $(INSTALLED) try-lint-dashboard try-dashboard ## Lint the dashboard, use it in Chromium; pictures in build/screenshots
 	$(BIN)/pytest tests/browser $(PYTEST_ARGS)
+
+release: $(INSTALLED) ## Build wheel, source archive and the images' context into build/release, and check them
+	PYTHONPATH=. $(BIN)/python ops/release.py
 
 bench: $(INSTALLED) ## Measure the figures that docs/benchmarks.md states
 	$(BIN)/python -m benchmarks
