@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,11 +28,15 @@ from experiments.inventory import (
     has_cifar10_batches,
     is_picture,
 )
+from experiments.pictures import PictureUnreadable, read_square, shorter_side, shown_name
 
 MAX_PIXELS_BYTES = 16 * 2**30
 DIGITS_TRAIN = 1437
 CIFAR10_TRAIN = 50_000
 DECODED_AT_ONCE = 512
+DECODING = 2
+"""Counts the ways in which pictures were decoded so far: what an earlier one kept is not used."""
+MAX_NAMED = 5
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -164,15 +167,15 @@ def _load_folder(name: str, images: ImageFolder, run: Run, image_size: int) -> I
     names = class_names(run.datasets_folder, name)
     train, test = _list_split(images.train, names), _list_split(images.test, names)
     paths = train.paths + test.paths
-    side = min(image_size, _shorter_side(paths[0]))
+    side = min(image_size, _shorter_side(name, paths[0]))
     if (needed := len(paths) * 3 * side**2) > MAX_PIXELS_BYTES:
         raise DatasetMissing(
             f"data set {name!r}: {len(paths)} pictures of {side}x{side} pixels take {needed} bytes; "
             f"the limit is {MAX_PIXELS_BYTES}; choose a smaller image_size"
         )
-    state = hashlib.sha256(f"{names} {train.state} {test.state}".encode()).hexdigest()[:16]
+    state = hashlib.sha256(f"{DECODING} {names} {train.state} {test.state}".encode()).hexdigest()[:16]
     labels = np.array(train.labels + test.labels, dtype=np.int64)
-    arrays = _through_cache(run, f"{name}-{side}-{state}", lambda: (_decode(paths, side, run), labels))
+    arrays = _through_cache(run, f"{name}-{side}-{state}", lambda: (_decode(name, paths, side, run), labels))
     return _split(names, arrays, len(train.paths))
 
 
@@ -191,33 +194,44 @@ def _list_split(split: Path, names: tuple[str, ...]) -> _Listing:
     return _Listing(paths, labels, hashlib.sha256(repr(state).encode()).hexdigest())
 
 
-def _decode(paths: list[Path], side: int, run: Run) -> NDArray[np.uint8]:
+def _decode(name: str, paths: list[Path], side: int, run: Run) -> NDArray[np.uint8]:
+    """Every picture, or the names of those that cannot be read: without them it would be another data set."""
     pixels = np.empty((len(paths), 3, side, side), np.uint8)
+    refused: list[str] = []
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for start in range(0, len(paths), DECODED_AT_ONCE):
             if run.should_stop():
                 raise Stopped(f"asked to stop after {start} of {len(paths)} pictures were decoded")
             run.progress(0.0, f"decoding picture {start} of {len(paths)}, once for this node")
             some = paths[start : start + DECODED_AT_ONCE]
-            for offset, picture in enumerate(pool.map(lambda path: _read_picture(path, side), some)):
-                pixels[start + offset] = picture
+            for offset, picture in enumerate(pool.map(lambda path: _read_or_refuse(path, side), some)):
+                if isinstance(picture, str):
+                    refused.append(picture)
+                else:
+                    pixels[start + offset] = picture
+    if refused:
+        raise _unreadable(name, refused, len(paths))
     return pixels
 
 
-def _read_picture(path: Path, side: int) -> NDArray[np.uint8]:
-    """One picture as 3 x side x side, its middle square, resized."""
+def _read_or_refuse(path: Path, side: int) -> NDArray[np.uint8] | str:
     try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            square = ImageOps.fit(upright, (side, side), Image.Resampling.BILINEAR)
-            return np.asarray(square).transpose(2, 0, 1)
-    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DatasetMissing(f"{'/'.join(path.parts[-3:])} cannot be decoded: {error}") from error
+        return read_square(path, side)
+    except PictureUnreadable as reason:
+        return f"{shown_name(path)} cannot be decoded: {reason}"
 
 
-def _shorter_side(path: Path) -> int:
+def _unreadable(name: str, refused: list[str], total: int) -> DatasetMissing:
+    print(*refused, sep="\n", flush=True)  # noqa: T201 - the run's output has them all
+    more = f"; and {len(refused) - MAX_NAMED} more, all named in the output" if len(refused) > MAX_NAMED else ""
+    return DatasetMissing(
+        f"data set {name!r}: {len(refused)} of {total} pictures cannot be read; "
+        f"mend or remove them: {'; '.join(refused[:MAX_NAMED])}{more}"
+    )
+
+
+def _shorter_side(name: str, path: Path) -> int:
     try:
-        with Image.open(path) as image:
-            return min(image.size)
-    except (OSError, UnidentifiedImageError) as error:
-        raise DatasetMissing(f"{'/'.join(path.parts[-3:])} cannot be decoded: {error}") from error
+        return shorter_side(path)
+    except PictureUnreadable as reason:
+        raise DatasetMissing(f"data set {name!r}: {shown_name(path)} cannot be decoded: {reason}") from reason

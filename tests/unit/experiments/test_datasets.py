@@ -100,13 +100,13 @@ def test_pictures_are_decoded_once_and_again_when_one_changes(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[Path] = []
-    read_picture = data._read_picture
+    read_square = data.read_square
 
     def count(path: Path, side: int) -> np.ndarray:
         decoded.append(path)
-        return read_picture(path, side)
+        return read_square(path, side)
 
-    monkeypatch.setattr(data, "_read_picture", count)
+    monkeypatch.setattr(data, "read_square", count)
     run = make_run(tmp_path, folder)
     load("shades", run, image_size=6)
     load("shades", run, image_size=6)
