@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from experiments.studies.intervals import Interval
+from experiments.studies.plan import Scale
 
 Cell = str | float | int | bool | Interval | None
 Value = str | int | float | Interval | None
@@ -29,8 +30,23 @@ class Verdict(StrEnum):
     """Ours does not agree with the correct value."""
     UNDECIDED = "undecided"
     """The interval is too wide to tell: more seeds or a larger scale."""
+    TOO_SMALL = "too_small"
+    """Runs of this size, or on these data, could not show it either way: it is not judged."""
     NOT_MEASURED = "not_measured"
     """There is no measurement of ours."""
+
+
+class Least(Finding):
+    """The least scale whose runs are large enough to judge something."""
+
+    scale: Scale
+    because: str
+    """Why those of a smaller scale are not."""
+
+
+PATTERN_OF_TRAININGS = Least(
+    scale=Scale.CPU, because="it is a pattern over several trainings that have learnt; these are two, cut short"
+)
 
 
 class Comparison(Finding):
@@ -50,6 +66,8 @@ class Comparison(Finding):
     """Computed from the three."""
     because: str
     """The reason, in a sentence."""
+    least: Least | None = None
+    """The least scale at which it is judged; null for any."""
     digits: int = 5
     """Significant digits to show."""
 
@@ -137,6 +155,26 @@ class QuestionReport(Finding):
     collapsed: tuple[str, ...] = ()
     """Trainings that gave every image the same class."""
 
+    @property
+    def judged(self) -> tuple[Comparison, ...]:
+        """The comparisons, but for those that the runs are too small for."""
+        return tuple(one for one in self.comparisons if one.verdict is not Verdict.TOO_SMALL)
+
+    @property
+    def too_small(self) -> tuple[Comparison, ...]:
+        """Those that the runs are too small for."""
+        return tuple(one for one in self.comparisons if one.verdict is Verdict.TOO_SMALL)
+
+
+def at_scale(comparison: Comparison, scale: Scale | None) -> Comparison:
+    """The comparison, not judged where runs of the scale are too small for it."""
+    least = comparison.least
+    judged = least is None or scale is None or scale.reaches(least.scale)
+    if judged or comparison.verdict is Verdict.NOT_MEASURED or least is None:
+        return comparison
+    because = f"{least.because}; scale {least.scale} is large enough"
+    return comparison.model_copy(update={"verdict": Verdict.TOO_SMALL, "because": because})
+
 
 def judge(*, ours_is_right: bool | None, sheet_is_right: bool | None, measured: bool = True) -> Verdict:
     """The verdict from two computed facts; None for `ours_is_right` means that the data cannot tell.
@@ -201,13 +239,21 @@ def compare_claim(
     differs_because: str = "ours does not show it",
     undecided_because: str = "the interval holds both answers; more seeds or a larger scale would tell",
     not_measured_because: str = "no run of it has finished",
+    least: Least | None = None,
+    too_small_because: str | None = None,
 ) -> Comparison:
-    """Compare what is said in words, by conditions that the caller computed from the runs."""
+    """Compare what is said in words, by conditions that the caller computed from the runs.
+
+    Runs that could not show it either way, whatever their scale, have a `too_small_because`.
+    """
     verdict = judge(ours_is_right=ours_is_right, sheet_is_right=sheet_is_right, measured=ours is not None)
+    if too_small_because is not None and verdict is not Verdict.NOT_MEASURED:
+        verdict = Verdict.TOO_SMALL
     reasons = {
         Verdict.NOT_MEASURED: not_measured_because,
         Verdict.DIFFERS: differs_because,
         Verdict.UNDECIDED: undecided_because,
+        Verdict.TOO_SMALL: too_small_because,
     }
     return Comparison(
         quantity=quantity,
@@ -216,7 +262,8 @@ def compare_claim(
         correct_source=correct_source,
         ours=ours,
         verdict=verdict,
-        because=reasons.get(verdict, because),
+        because=reasons.get(verdict) or because,
+        least=least,
     )
 
 

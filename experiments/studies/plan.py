@@ -29,6 +29,11 @@ class Scale(StrEnum):
     FULL = "full"
     """The homework's own sizes."""
 
+    def reaches(self, least: "Scale") -> bool:
+        """Whether it is at least that large."""
+        sizes = list(Scale)
+        return sizes.index(self) >= sizes.index(least)
+
 
 @dataclass(frozen=True, slots=True)
 class WrongField:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.studies.findings import Comparison, FigureSpec, QuestionReport, Table
+from experiments.studies.findings import Comparison, FigureSpec, Least, QuestionReport, Table, at_scale
 from experiments.studies.intervals import Interval, interval
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import Scale
@@ -117,9 +117,11 @@ class Question:
     """What is asked, in our own words."""
     needs: Callable[[Setting], Sequence[Need]]
     answer: Callable[[Runs], Answer]
+    least: Least | None = None
+    """The least scale at which its comparisons are judged, where they name none themselves."""
 
-    def report(self, outcomes: Sequence[RunOutcome]) -> QuestionReport:
-        """What the runs say, those still missing named."""
+    def report(self, outcomes: Sequence[RunOutcome], scale: Scale | None = None) -> QuestionReport:
+        """What the runs say, those still missing named; of a scale, only what its runs are large enough to show."""
         mine = [outcome for outcome in outcomes if self.slug in outcome.questions]
         answer = self.answer(Runs([outcome for outcome in mine if outcome.result is not None]))
         return QuestionReport(
@@ -127,13 +129,16 @@ class Question:
             title=self.title,
             statement=self.statement,
             table=answer.table,
-            comparisons=tuple(answer.comparisons),
+            comparisons=tuple(at_scale(self._with_least(one), scale) for one in answer.comparisons),
             figures=tuple(answer.figures),
             notes=tuple(answer.notes),
             runs=len(mine),
             missing=tuple(_missing(outcome) for outcome in mine if outcome.result is None),
             collapsed=tuple(_collapsed(mine)),
         )
+
+    def _with_least(self, comparison: Comparison) -> Comparison:
+        return comparison.model_copy(update={"least": comparison.least or self.least})
 
 
 def _missing(outcome: RunOutcome) -> str:

@@ -7,6 +7,7 @@ from experiments.studies.course import QUESTIONS
 from experiments.studies.findings import FigureSpec, Finding, Plot, QuestionReport, Series, Verdict, counts
 from experiments.studies.intervals import Interval
 from experiments.studies.outcome import RunOutcome
+from experiments.studies.plan import Scale
 from experiments.studies.summary import CellSummary, compare
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -65,7 +66,7 @@ def report(
     notes: Sequence[str] = (),
 ) -> StudyReport:
     """Answer the questions from whatever has finished so far; pure."""
-    answered = [QUESTIONS[slug].report(outcomes) for slug in questions]
+    answered = [QUESTIONS[slug].report(outcomes, Scale(scale) if scale else None) for slug in questions]
     return StudyReport(
         title=title,
         template=template,

@@ -18,11 +18,13 @@ from gpulab.words import counted
 if TYPE_CHECKING:
     from gpulab.client import Client, Study
 
+TOO_SMALL = "too_small"
 WORDS = {
     "agrees": ("✓ agrees", "green"),
     "sheet_is_wrong": ("✎ sheet is wrong", "yellow"),
     "differs": ("✗ differs", "red"),
     "undecided": ("? undecided", "cyan"),
+    "too_small": ("· too small here", "dim"),
     "not_measured": ("○ not measured", "dim"),
 }
 
@@ -73,6 +75,7 @@ def reproduce(
             _print_json(study, out, paths, findings)
         else:
             _print_findings(findings)
+            _print_too_small(findings)
             _print_end(study, out, paths, folder)
     if show_page:
         typer.launch(str(out / "report.html"))
@@ -160,7 +163,8 @@ def _print_findings(findings: dict[str, Any]) -> None:
     for column in ("", "quantity", "the sheet", "correct", "ours", "verdict"):
         table.add_column(column)
     for question in findings["questions"]:
-        for place, one in enumerate(question["comparisons"]):
+        judged = [one for one in question["comparisons"] if one["verdict"] != TOO_SMALL]
+        for place, one in enumerate(judged):
             words, style = WORDS.get(one["verdict"], (one["verdict"], ""))
             digits = one.get("digits", 5)
             cells = [one["quantity"], *(shown(one[name], digits) for name in ("sheet", "correct", "ours"))]
@@ -170,6 +174,20 @@ def _print_findings(findings: dict[str, Any]) -> None:
                 Text(words, style=style),
             )
     screen.print(table)
+
+
+def _print_too_small(findings: dict[str, Any]) -> None:
+    """What larger runs would tell; said apart, since these runs tell nothing of it."""
+    rows = [
+        (one["least"]["scale"] if one["least"] and one["verdict"] == TOO_SMALL else None, question["question"])
+        for question in findings["questions"]
+        for one in question["comparisons"]
+    ]
+    for scale in sorted({scale for scale, _ in rows if scale and scale != findings["scale"]}):
+        questions = list(dict.fromkeys(name for least, name in rows if least == scale))
+        count = counted(sum(least == scale for least, _ in rows), "comparison")
+        print(f"Too small here: {count} of questions {', '.join(questions)} need larger runs.")
+        print(f"To judge them: gpulab reproduce --scale {scale}")
 
 
 def shown(value: Any, digits: int = 5) -> str:

@@ -16,6 +16,7 @@ VERDICTS = {
     Verdict.SHEET_IS_WRONG: ("✎", "sheet is wrong"),
     Verdict.DIFFERS: ("✗", "differs"),
     Verdict.UNDECIDED: ("?", "undecided"),
+    Verdict.TOO_SMALL: ("·", "too small here"),
     Verdict.NOT_MEASURED: ("○", "not measured"),
 }
 """A sign and words for each verdict, so that colour alone says nothing."""

@@ -15,7 +15,7 @@ from experiments.studies.course.bands_shared import (
     need,
     orientation_gain,
 )
-from experiments.studies.findings import Comparison, compare_claim
+from experiments.studies.findings import PATTERN_OF_TRAININGS, Comparison, compare_claim
 from experiments.studies.intervals import Interval
 from experiments.studies.question import Answer, Need, Question, Runs, Setting
 
@@ -326,6 +326,7 @@ DATA_QUESTIONS = (
         "Train a small CNN and an MLP on ten images of each class until both know them by heart; look at the kernels.",
         _needs_4a,
         _answer_4a,
+        PATTERN_OF_TRAININGS,
     ),
     Question(
         "4b",
@@ -333,6 +334,7 @@ DATA_QUESTIONS = (
         "Vary the number of training images; compare trained kernels with fixed edge detectors, and explain.",
         _needs_4b,
         _answer_4b,
+        PATTERN_OF_TRAININGS,
     ),
     Question(
         "4c",
@@ -340,5 +342,6 @@ DATA_QUESTIONS = (
         "Train longer. When does the CNN reach 90 %, what does the loss do, and how many images does the MLP need?",
         _needs_4c,
         _answer_4c,
+        PATTERN_OF_TRAININGS,
     ),
 )

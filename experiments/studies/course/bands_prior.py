@@ -22,7 +22,7 @@ from experiments.studies.course.bands_shared import (
     other_direction,
     recall,
 )
-from experiments.studies.findings import Comparison, FigureSpec, compare_claim
+from experiments.studies.findings import PATTERN_OF_TRAININGS, Comparison, FigureSpec, compare_claim
 from experiments.studies.intervals import Interval, interval
 from experiments.studies.plan import Scale
 from experiments.studies.question import Answer, Need, Question, Runs, Setting
@@ -363,6 +363,7 @@ PRIOR_QUESTIONS = (
         "Train on bands in one half of the image, test on the other half. Who carries over, and what is confused?",
         _needs_4d,
         _answer_4d,
+        PATTERN_OF_TRAININGS,
     ),
     Question(
         "4e",
@@ -370,6 +371,7 @@ PRIOR_QUESTIONS = (
         "Shuffle the pixels of all images by one permutation. What becomes of the CNN, the MLP, and the kernels?",
         _needs_4e,
         _answer_4e,
+        PATTERN_OF_TRAININGS,
     ),
     Question(
         "4f",
@@ -377,5 +379,6 @@ PRIOR_QUESTIONS = (
         "Add diagonal bands and crossing bands, and compare max pooling with average pooling between the convolutions.",
         _needs_4f,
         _answer_4f,
+        PATTERN_OF_TRAININGS,
     ),
 )

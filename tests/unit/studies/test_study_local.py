@@ -58,6 +58,7 @@ def test_program_writes_the_report(tmp_path: Path, capsys: pytest.CaptureFixture
         "sheet_is_wrong": 1,
         "differs": 0,
         "undecided": 0,
+        "too_small": 0,
         "not_measured": 0,
     }
     assert (tmp_path / "report.html").exists()
