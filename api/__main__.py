@@ -14,6 +14,7 @@ from api.app import create_app
 from api.http_protocol import guarded
 from api.late_lines import LateLines
 from api.place import ForwardedPrefix
+from gpulab.open_files import file_limits
 from models import program
 from models.logs import configure_logs
 from models.outage import persist
@@ -21,6 +22,8 @@ from models.settings import ApiSettings
 from models.store import open_store
 
 GRACE_SECONDS = 10
+FILES_OF_ITS_OWN = 100
+"""Open beside the connections of clients and of the pool: modules, logs, Redis, files that are sent."""
 
 
 class Server(uvicorn.Server):
@@ -68,6 +71,8 @@ def server_of(settings: ApiSettings, *, host: str = "127.0.0.1", port: int = 0) 
         ws="none",
         access_log=False,
         log_level="warning",
+        # Beyond it uvicorn answers 503 by itself; without room for it, connections would be cut without a word.
+        limit_concurrency=max(1, file_limits()[0] - settings.pool_size - FILES_OF_ITS_OWN),
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
         # Done by the wrapper around the application.

@@ -1,5 +1,6 @@
 """How answers look: JSON bodies with their ETags, and problems for whatever was refused."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -15,8 +16,11 @@ from starlette.types import Scope
 
 from api.etag import answer, of_body
 from api.problems import STATUS_SLUGS, InvalidRequest, Refusal, Unavailable, shortened
+from gpulab.open_files import file_limits
 from gpulab.schemas import InvalidField, Problem
 
+SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
+"""Errors of a system that lacks files, memory or processes for the moment."""
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 log = structlog.get_logger()
@@ -43,6 +47,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(OperationalError, _database_away)
+    app.add_exception_handler(OSError, _system_refused)
 
 
 def invalid_fields(errors: Sequence[Any], prefix: Sequence[str] = ()) -> list[InvalidField]:
@@ -120,6 +125,13 @@ def as_served(method: str) -> str:
 async def _database_away(request: Request, error: Exception) -> Response:
     log.warning("database.unreachable", reason=str(error).partition("\n")[0])
     return problem_response(Unavailable("the database is away or takes no changes now; try again"), request.scope)
+
+
+async def _system_refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, OSError) or error.errno not in SCARCE:
+        raise error
+    log.error("system.refused", reason=str(error), limit=file_limits()[0])
+    return problem_response(Unavailable(f"the lab has no more of it now: {error.strerror}; try again"), request.scope)
 
 
 def _instance(scope: Scope) -> str:

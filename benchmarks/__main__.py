@@ -18,6 +18,7 @@ from rich.console import Console
 from benchmarks import machine
 from benchmarks.figures import Figure
 from benchmarks.render import RESULTS, as_table
+from gpulab.proxies import spare_loopback
 
 NAMES = (
     "start",
@@ -38,6 +39,7 @@ NAMES = (
 
 
 def main() -> int:
+    spare_loopback()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the figures of the docs.")
     parser.add_argument("--only", action="append", choices=NAMES, help="measure this one; may be repeated")
     parser.add_argument("--quick", action="store_true", help="few repetitions, to see that it works; keeps no figures")

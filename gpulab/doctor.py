@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gpulab.embedded import EmbeddedError, postgres_binaries, redis_binary
+from gpulab.open_files import MIN_COMFORTABLE, file_limits
 from gpulab.up import CHECKOUT, LabError, free_port, unready
 
 OLDEST_POSTGRES = 180000
@@ -73,8 +74,8 @@ def examine(what: Examined) -> Iterator[Finding]:
     """Every finding in turn, each as soon as it is known. A check that breaks is itself a finding."""
     checks: tuple[tuple[str, Callable[[Examined], Iterator[Finding]]], ...] = (
         ("python", _python), ("packages", _packages), ("pynvml", _pynvml), ("servers", _servers), ("folder", _folder),
-        ("port", _port), ("gpu", _gpu), ("torch", _torch), ("postgresql", _postgres), ("redis", _redis),
-        ("clock", _clock),
+        ("open files", _open_files), ("port", _port), ("gpu", _gpu), ("torch", _torch), ("postgresql", _postgres),
+        ("redis", _redis), ("clock", _clock),
     )  # fmt: skip
     for name, check in checks:
         try:
@@ -152,6 +153,17 @@ def _folder(what: Examined) -> Iterator[Finding]:
         None if status is Status.OK else f"free some: runs and checkpoints want {DISK_WARN_BYTES // 2**30} GiB or more"
     )
     yield Finding("disk", status, f"{free_bytes / 2**30:.1f} GiB free", mend)
+
+
+def _open_files(_: Examined) -> Iterator[Finding]:
+    soft, hard = file_limits()
+    most = "unlimited" if hard == -1 else f"{hard}"
+    scarce = hard != -1 and hard < MIN_COMFORTABLE
+    mend = f"a class needs {MIN_COMFORTABLE}: LimitNOFILE= of the systemd unit, or nofile in /etc/security/limits.conf"
+    yield Finding(
+        "open files", Status.WARN if scarce else Status.OK,
+        f"{soft} at once, which the programs raise to {most}", mend if scarce else None,
+    )  # fmt: skip
 
 
 def _port(what: Examined) -> Iterator[Finding]:

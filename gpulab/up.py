@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gpulab.child_process import FolderInUseError, FolderLock
 from gpulab.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, postgres_binaries, redis_binary
+from gpulab.proxies import spare_loopback
 from gpulab.supervision import ChildKeepsDyingError, Keeper, Program, SignalPipe, Stopped, Supervised, rotate, run_once
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -142,6 +143,7 @@ class Lab:
         if self._options.slots is not None:
             env["GPULAB_SLOTS"] = str(self._options.slots)
         env["PYTHONUNBUFFERED"] = "1"
+        spare_loopback(env)
         return env
 
     def _program(self, name: str, env: dict[str, str], module: str, *args: str, grace_seconds: float = 5.0) -> Program:
@@ -184,7 +186,8 @@ class Lab:
 def unready(url: str) -> str | None:
     """Why the lab at `url` cannot take work yet, or None when `/readyz` answers 200."""
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:  # noqa: S310  # http, and ours
+        # It is this machine's, whatever proxy the environment names.
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}/readyz", timeout=5) as answer:
             return None if answer.status == 200 else f"/readyz answers {answer.status}"
     except urllib.error.HTTPError as error:
         with error:

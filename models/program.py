@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import structlog
 
+from gpulab.open_files import raise_file_limit
+from gpulab.proxies import spare_loopback
 from gpulab.threads import exit_status, report_with, watch_threads
 from models.database import DATABASE_AWAY, first_line
 from models.logs import report_death
@@ -31,6 +33,8 @@ def run(main: Callable[[], int | None], *refusals: type[Exception]) -> int:
     """
     refused: tuple[type[Exception], ...] = (RefusedError, *refusals)
     report_with(report_death)
+    spare_loopback()
+    raise_file_limit()
     watch_threads()
     try:
         return main() or exit_status()

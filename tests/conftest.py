@@ -15,6 +15,7 @@ from sqlalchemy import create_engine
 
 from gpulab.child_process import tail
 from gpulab.embedded import EmbeddedPostgres, EmbeddedRedis
+from gpulab.proxies import spare_loopback
 from migrations.settings import config
 from models import Base
 from tests.lab import Lab
@@ -24,6 +25,7 @@ _numbers = itertools.count(1)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A shell's background job ignores SIGINT and hands that on to every program that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+spare_loopback()
 _TEMPORARY_ROOT = "PYTEST_DEBUG_TEMPROOT"
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -215,4 +216,5 @@ def _print_end(study: "Study", out: Path, paths: list[Path], folder: Path | None
     if folder is None:
         print(f"The study: gpulab study show {study.id}")
     else:
-        print(f"The lab's data: {folder}/. Bring this lab up again, with all its jobs: gpulab up --data {folder}")
+        again = f"gpulab up --data {quote(str(folder))}"
+        print(f"The lab's data: {folder}/. Bring this lab up again, with all its jobs: {again}")

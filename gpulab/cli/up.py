@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -47,7 +48,7 @@ The lab is up ({ready.seconds:.1f} s).
   stop     Ctrl-C; nothing is lost, start again on the same folder
 
 Try it from another terminal:
-  export GPULAB_URL={ready.url} GPULAB_TOKEN_FILE={ready.token_file}
+  export GPULAB_URL={ready.url} GPULAB_TOKEN_FILE={quote(str(ready.token_file))}
   gpulab experiments
 """
     )

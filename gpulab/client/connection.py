@@ -10,11 +10,11 @@ import httpx
 
 from gpulab.addresses import PAGES
 from gpulab.errors import ConfigurationError
+from gpulab.proxies import is_loopback
 from gpulab.version import CLIENT_HEADER, VERSION
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_TOKEN_FILE = Path("~/.config/gpulab/token")
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Connection:
     @property
     def trusts_proxies(self) -> bool:
         """A proxy named in the environment is for the outside world, never for this machine."""
-        return httpx.URL(self.url).host not in LOOPBACK_HOSTS
+        return not is_loopback(httpx.URL(self.url).host)
 
 
 def resolve(
@@ -66,7 +66,7 @@ def lab_address(url: str) -> str:
         raise ConfigurationError(f"{url!r} is not a URL: {error}") from None
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ConfigurationError(f"the lab's address must look like {DEFAULT_URL}, not {url!r}")
-    if "://" not in given and parsed.host not in LOOPBACK_HOSTS:
+    if "://" not in given and not is_loopback(parsed.host):
         # A token must not travel in the clear only because somebody left the scheme out.
         raise ConfigurationError(
             f"the lab's address must look like https://{given} or http://{given}; {given!r} does not say which"

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing, closing
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
+from urllib.request import proxy_bypass
 
 import httpx
 
@@ -24,20 +26,17 @@ from gpulab.client.steps import (
     advance,
     emitted,
 )
+from gpulab.errors import ConfigurationError
 
 CONNECT_TIMEOUT_SECONDS = 5.0
+H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 
 class Driver:
     """Carries out operations one after the other in the caller's thread."""
 
     def __init__(self, connection: Connection, transport: httpx.BaseTransport | None) -> None:
-        self._http = httpx.Client(
-            base_url=connection.url,
-            headers=connection.headers,
-            trust_env=connection.trusts_proxies,
-            transport=transport,
-        )
+        self._http = _http(httpx.Client, connection, transport)
 
     def run(self, steps: Steps[T]) -> T:
         """Carry out a whole operation and return its result."""
@@ -63,12 +62,7 @@ class AsyncDriver:
     """Carries out operations on the running event loop."""
 
     def __init__(self, connection: Connection, transport: httpx.AsyncBaseTransport | None) -> None:
-        self._http = httpx.AsyncClient(
-            base_url=connection.url,
-            headers=connection.headers,
-            trust_env=connection.trusts_proxies,
-            transport=transport,
-        )
+        self._http = _http(httpx.AsyncClient, connection, transport)
 
     async def run(self, steps: Steps[T]) -> T:
         """Carry out a whole operation and return its result."""
@@ -165,6 +159,20 @@ class _AsyncLine:
         if self._open is not None:
             await self._open.aclose()
             self._open = None
+
+
+def _http(kind: Callable[..., H], connection: Connection, transport: Any) -> H:
+    """A client of httpx. Raises ConfigurationError where the environment names a proxy that it cannot use."""
+    make = partial(kind, base_url=connection.url, headers=connection.headers, transport=transport)
+    if not connection.trusts_proxies or proxy_bypass(httpx.URL(connection.url).host):
+        return make(trust_env=False)
+    try:
+        return make(trust_env=True)
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(
+            f"the environment names a proxy that cannot be used ({error}): name an http:// proxy in HTTPS_PROXY and "
+            f"HTTP_PROXY, or add the lab's host to NO_PROXY; for a socks5:// proxy, pip install 'httpx[socks]'"
+        ) from error
 
 
 def _built(http: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
