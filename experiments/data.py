@@ -29,6 +29,7 @@ from experiments.inventory import (
     is_picture,
 )
 from experiments.pictures import PictureUnreadable, read_square, shorter_side, shown_name
+from experiments.wire import clean_text
 
 MAX_PIXELS_BYTES = 16 * 2**30
 DIGITS_TRAIN = 1437
@@ -176,7 +177,8 @@ def _load_folder(name: str, images: ImageFolder, run: Run, image_size: int) -> I
     state = hashlib.sha256(f"{DECODING} {names} {train.state} {test.state}".encode()).hexdigest()[:16]
     labels = np.array(train.labels + test.labels, dtype=np.int64)
     arrays = _through_cache(run, f"{name}-{side}-{state}", lambda: (_decode(name, paths, side, run), labels))
-    return _split(names, arrays, len(train.paths))
+    # Folders may have names that are no UTF-8, which no result could hold.
+    return _split(tuple(clean_text(name) for name in names), arrays, len(train.paths))
 
 
 def _list_split(split: Path, names: tuple[str, ...]) -> _Listing:

@@ -5,8 +5,6 @@ server: `python -m experiments.host SPEC.yaml --out DIR`.
 """
 
 import argparse
-import ctypes
-import json
 import os
 import platform
 import random
@@ -14,91 +12,129 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from experiments.contract import OUTPUT_FILE, SPEC_FILE, Experiment, Result, Stopped
-from experiments.memory.contract import Constants
+from experiments.contract import OUTPUT_FILE, Experiment, Result, Stopped
 from experiments.memory.devices import allocator_limit
 from experiments.registry import experiments
 from experiments.run_directory import RunDirectory
-from experiments.verdict import verdict_of
+from experiments.verdict import DisturbedError, ending_of, words_of
+from experiments.wire import RunOrder
 
 EXIT_OK = 0
 EXIT_FAILED = 1
-PR_SET_PDEATHSIG = 1
 OOM_SCORE_ADJUSTMENT = 800
 """The kernel, short of memory, ends a job before the worker or anything else of the machine."""
 
+LastWords = Callable[[str], object]
+"""Says why a run could not go on, by no fault of its own, where its directory can't be written to."""
 
-def run_forked(folder: str, visible_gpus: str) -> None:
-    """Body of a process forked from the zygote: become a group leader, bound to the zygote's life, and run.
+
+def run_forked(folder: str, visible_gpus: str, last_words: LastWords) -> None:
+    """Body of a process forked from the zygote, a group leader already: run, and end.
 
     `visible_gpus` becomes `CUDA_VISIBLE_DEVICES`: the UUIDs of the lease, or nothing.
     """
-    os.setsid()
-    _let_the_zygote_go()
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:
-        os._exit(EXIT_FAILED)
-    os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpus
-    os.chdir(folder)
-    output = os.open(OUTPUT_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(output, sys.__stdout__.fileno() if sys.__stdout__ else 1)
-    os.dup2(output, sys.__stderr__.fileno() if sys.__stderr__ else 2)
-    _volunteer_for_the_oom_killer()
-    status = execute(Path(folder))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Skipping the interpreter's teardown saves tens of milliseconds; everything that matters is on disk.
-    os._exit(status)
+    status = EXIT_FAILED
+    try:
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpus
+        os.chdir(folder)
+        output = os.open(OUTPUT_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        _write_any_text()
+        _volunteer_for_the_oom_killer()
+        status = execute(Path(folder), last_words)
+    except OSError as error:
+        last_words(words_of(error))
+    finally:
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        # Skipping the interpreter's teardown saves tens of milliseconds; everything that matters is on disk.
+        os._exit(status)
 
 
-def execute(folder: Path) -> int:
+def _to_stderr(words: str) -> None:
+    print(words, file=sys.stderr)  # noqa: T201 - there is nowhere else
+
+
+def execute(folder: Path, last_words: LastWords = _to_stderr) -> int:
     """Run what `folder/spec.json` describes; the verdict is the last record. Returns the exit status."""
-    order = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
-    measured = order.get("gpu_constants")
-    run = RunDirectory(
-        folder,
-        seed=order["seed"],
-        device=order["device"],
-        datasets_folder=Path(order["datasets_folder"]),
-        cache_folder=Path(order["cache_folder"]),
-        gpu_constants=measured and Constants.model_validate(measured),
-    )
+    try:
+        order = RunOrder.read(folder)
+        run = RunDirectory(
+            folder,
+            seed=order.seed,
+            device=order.device,
+            datasets_folder=order.datasets_folder,
+            cache_folder=order.cache_folder,
+            gpu_constants=order.gpu_constants,
+        )
+    except (OSError, ValidationError) as error:
+        last_words(words_of(error))
+        return EXIT_FAILED
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: run.ask_to_stop())
     try:
         _carry_out(order, run)
     except Stopped as stopped:
-        run.record("stopped", message=str(stopped))
-    except Exception as error:  # noqa: BLE001 - the process boundary: whatever went wrong becomes the verdict
-        traceback.print_exc()
-        run.record("error", **verdict_of(error, order, run, experiments().get(order["experiment"])))
+        if run.should_stop():
+            return _end(run, last_words, "stopped", message=str(stopped))
+        words = f"it stopped although nobody had asked it to: {stopped}"
+        _end(run, last_words, "error", cause="error", message=words)
+        return EXIT_FAILED
+    except BaseException as error:  # noqa: BLE001 - the process boundary: whatever went wrong becomes the verdict
+        _print_traceback()
+        kind, fields = ending_of(error, order, run, experiments().get(order.experiment))
+        _end(run, last_words, kind, **fields)
         return EXIT_FAILED
     finally:
         run.close()
     return EXIT_OK
 
 
-def _carry_out(order: dict[str, Any], run: RunDirectory) -> None:
-    experiment = experiments()[order["experiment"]]
-    spec = experiment.spec.model_validate(order["spec"])
-    _prepare_torch(order, run)
+def _end(run: RunDirectory, last_words: LastWords, kind: str, **fields: Any) -> int:
+    """Write the record that says how it ended."""
+    try:
+        run.record(kind, **fields)
+    except OSError as error:
+        last_words(f"its last record could not be written: {words_of(error)}")
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+def _carry_out(order: RunOrder, run: RunDirectory) -> None:
+    experiment = experiments()[order.experiment]
+    spec = experiment.spec.model_validate(order.spec)
+    _prepare(order, run)
     run.record("started", pid=os.getpid(), device=run.device, versions=versions())
     result: Result = _load(experiment.run)(spec, run)
-    _predict(experiment, spec, run)
-    # Pictures come before the result: whoever sees a result sees a complete run.
-    _draw(experiment, spec, result, run)
     run.record("result", value=result.model_dump(mode="json"))
+    # The result stands. The lab waits for the end of the process, so who sees the result sees what follows as well.
+    _predict(experiment, spec, run)
+    _draw(experiment, spec, result, run)
+
+
+def _write_any_text() -> None:
+    """Names of files that are no UTF-8 can be printed, whatever the locale."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _print_traceback() -> None:
+    with suppress(OSError):  # the disk is full
+        traceback.print_exc()
 
 
 @cache
@@ -108,20 +144,27 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
-def _prepare_torch(order: dict[str, Any], run: RunDirectory) -> None:
+def _prepare(order: RunOrder, run: RunDirectory) -> None:
+    """What the lab does before the experiment begins; raises `DisturbedError` where it fails."""
+    try:
+        _prepare_torch(order, run)
+    except Exception as error:
+        raise DisturbedError(f"torch could not be prepared: {words_of(error)}") from error
+
+
+def _prepare_torch(order: RunOrder, run: RunDirectory) -> None:
     import numpy as np
     import torch
 
-    torch.set_num_threads(order["threads"])
-    random.seed(order["seed"])
-    np.random.seed(order["seed"] % 2**32)  # noqa: NPY002 - third-party code draws from the global generator
+    torch.set_num_threads(order.threads)
+    random.seed(order.seed)
+    np.random.seed(order.seed % 2**32)  # noqa: NPY002 - third-party code draws from the global generator
     # Not torch.manual_seed, which loads every kind of device first: a few milliseconds that a job on the CPU can spare.
-    torch.default_generator.manual_seed(order["seed"])
-    if order["device"] == "cuda":
-        torch.cuda.manual_seed_all(order["seed"])
-    reserved_bytes = order.get("gpu_memory_bytes")
-    if order["device"] == "cuda" and reserved_bytes:
-        limit_bytes = allocator_limit(reserved_bytes, run.gpu_constants)
+    torch.default_generator.manual_seed(order.seed)
+    if order.device == "cuda":
+        torch.cuda.manual_seed_all(order.seed)
+    if order.device == "cuda" and order.gpu_memory_bytes:
+        limit_bytes = allocator_limit(order.gpu_memory_bytes, run.gpu_constants)
         for index in range(torch.cuda.device_count()):
             total_bytes = torch.cuda.get_device_properties(index).total_memory
             torch.cuda.set_per_process_memory_fraction(min(1.0, limit_bytes / total_bytes), index)
@@ -136,30 +179,36 @@ def _predict(experiment: Experiment[Any, Any], spec: Any, run: RunDirectory) -> 
     try:
         predict(run, experiment.workload(spec))
     except Exception:  # noqa: BLE001 - a prediction is an addition
-        traceback.print_exc()
+        _print_traceback()
 
 
 def _draw(experiment: Experiment[Any, Any], spec: Any, result: Result, run: RunDirectory) -> None:
+    """Draw what can be drawn, and name the rest: no picture costs the result."""
     if experiment.figures is None:
         return
-    for name, figure in _load(experiment.figures)(spec, result).items():
-        with run.artifact(f"{name}.png") as path:
-            figure.savefig(path, format="png", dpi=120)
+    missing: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a glyph that no font has is drawn as a box
+        try:
+            figures = _load(experiment.figures)(spec, result)
+        except Exception as error:  # noqa: BLE001 - the code of an experiment, on the words of its user
+            _print_traceback()
+            figures, missing = {}, [f"its figures ({words_of(error)})"]
+        for name, figure in figures.items():
+            try:
+                with run.artifact(f"{name}.png") as path:
+                    figure.savefig(path, format="png", dpi=120)
+            except Exception as error:  # noqa: BLE001 - as above
+                _print_traceback()
+                missing.append(f"{name} ({words_of(error)})")
+    if missing:
+        with suppress(OSError):
+            run.record("warning", message=f"could not be drawn: {'; '.join(missing)}"[:2000])
 
 
 def _load(reference: str) -> Any:
     module, _, name = reference.partition(":")
     return getattr(import_module(module), name)
-
-
-def _let_the_zygote_go() -> None:
-    """Close our end of the pipe by which the forkserver sees that its users live: only the worker counts as one.
-
-    The forkserver ends when the worker does, and this process, by its death signal, with the forkserver.
-    """
-    server: Any = vars(forkserver)["_forkserver"]  # neither it nor its pipe has a public name
-    os.close(server._forkserver_alive_fd)
-    server._forkserver_alive_fd = None
 
 
 def _volunteer_for_the_oom_killer() -> None:
@@ -186,11 +235,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.perf_counter()
     status = execute(chosen.out)
     elapsed = time.perf_counter() - started
-    print(f"{order['experiment']}: exit {status} after {elapsed:.1f} s; see {chosen.out}")  # noqa: T201
+    print(f"{order.experiment}: exit {status} after {elapsed:.1f} s; see {chosen.out}")  # noqa: T201
     return status
 
 
-def _read_order(chosen: argparse.Namespace) -> dict[str, Any]:
+def _read_order(chosen: argparse.Namespace) -> RunOrder:
     given = yaml.safe_load(chosen.spec.read_text(encoding="utf-8"))
     if not isinstance(given, dict) or not given.keys() <= {"experiment", "spec", "seed"}:
         raise ValueError("expected a mapping with the keys experiment, spec and seed")
@@ -204,16 +253,16 @@ def _read_order(chosen: argparse.Namespace) -> dict[str, Any]:
     chosen.out.mkdir(parents=True, exist_ok=True)
     if any(chosen.out.iterdir()):
         raise ValueError(f"{chosen.out} is not empty")
-    order = {
-        "experiment": slug,
-        "spec": spec.model_dump(mode="json"),
-        "seed": int(given.get("seed") or 0),
-        "device": _choose_device(chosen.device, slug),
-        "threads": chosen.threads,
-        "datasets_folder": str(chosen.datasets.resolve()),
-        "cache_folder": str((chosen.out.parent / ".cache").resolve()),
-    }
-    (chosen.out / SPEC_FILE).write_text(json.dumps(order, indent=1), encoding="utf-8")
+    order = RunOrder(
+        experiment=slug,
+        spec=spec.model_dump(mode="json"),
+        seed=int(given.get("seed") or 0),
+        device=_choose_device(chosen.device, slug),
+        threads=chosen.threads,
+        datasets_folder=chosen.datasets.resolve(),
+        cache_folder=(chosen.out.parent / ".cache").resolve(),
+    )
+    order.write(chosen.out)
     return order
 
 

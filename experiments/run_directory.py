@@ -4,24 +4,25 @@
 last newline never sees half a record, whenever the process dies. Files appear under their final name when complete.
 """
 
+import errno
 import hashlib
 import json
 import math
 import mimetypes
 import os
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from experiments import wire
 from experiments.contract import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER, RECORDS_FILE
 from experiments.memory.contract import Constants
 from gpulab.csv_text import csv_text
 
-ARTIFACT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-METRIC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,99}")
+ARTIFACT_NAME = re.compile(wire.ARTIFACT_NAME)
+METRIC_NAME = re.compile(wire.METRIC_NAME)
 LATEST_CHECKPOINT = "latest.json"
 
 
@@ -53,10 +54,12 @@ class RunDirectory:
         self._known_names: set[str] = set()
 
     def record(self, kind: str, **fields: Any) -> None:
-        """Append one record; `time` is seconds since the epoch."""
-        line = json.dumps({"time": time.time(), "type": kind, **fields}, separators=(",", ":"))
-        # PostgreSQL stores no NUL character.
-        os.write(self._records, line.replace("\\u0000", "\\ufffd").encode() + b"\n")
+        """Append one record; `time` is seconds since the epoch. Raises `OSError` where it cannot be written whole."""
+        line = wire.encode(kind, fields)
+        written = os.write(self._records, line)
+        if written < len(line):  # a full disk; half a line must not spoil the next one
+            os.ftruncate(self._records, os.fstat(self._records).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), RECORDS_FILE)
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         for name in values.keys() - self._known_names:
@@ -66,7 +69,8 @@ class RunDirectory:
         self.record("metric", step=int(step), values={name: _number(value) for name, value in values.items()})
 
     def progress(self, fraction: float, message: str = "") -> None:
-        self.record("progress", fraction=min(max(float(fraction), 0.0), 1.0), message=message[:200])
+        share = float(fraction)
+        self.record("progress", fraction=min(max(share, 0.0), 1.0) if share == share else 0.0, message=message[:200])
 
     def phase(self, name: str) -> None:
         self.current_phase = name

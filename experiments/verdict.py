@@ -1,31 +1,67 @@
 """What a run's exception means to the lab: a cause, one line for people, and where memory went that ran out."""
 
+import errno
 import json
 import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from shutil import disk_usage
 from typing import Any
 
 from experiments.contract import CannotFit, Diverged, Experiment
 from experiments.memory.devices import allocator_limit
 from experiments.run_directory import RunDirectory
+from experiments.wire import RunOrder
 
-MOST_TRACEBACK_CHARACTERS = 20_000
+MAX_TRACEBACK_CHARACTERS = 20_000
+MAX_MESSAGE_CHARACTERS = 1000
 ARTIFACT = "out-of-memory.json"
+DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EREMOTEIO})
+"""A disk that is full, read-only or broken, its own or that of a server."""
+FULL_DISK_BYTES = 2**20
 
 
-def verdict_of(
-    error: Exception, order: dict[str, Any], run: RunDirectory, experiment: Experiment[Any, Any] | None
-) -> dict[str, Any]:
-    """The fields of the run's last record; called while the exception is being handled."""
-    found: dict[str, Any] = {"cause": cause_of(error), "message": _message(error), "traceback": _traceback()}
+class DisturbedError(Exception):
+    """Something of the machine failed, by no fault of the run."""
+
+
+def ending_of(
+    error: BaseException, order: RunOrder, run: RunDirectory, experiment: Experiment[Any, Any] | None
+) -> tuple[str, dict[str, Any]]:
+    """The kind and the fields of the run's last record; called while the exception is being handled."""
+    if is_disturbance(error, run):
+        return "disturbed", {"message": words_of(error)}
+    found: dict[str, Any] = {"cause": cause_of(error), "message": words_of(error), "traceback": _traceback()}
     if found["cause"] == "out_of_memory" and experiment is not None:
         try:
             found |= _explained(error, order, run, experiment)
         except Exception:  # noqa: BLE001 - an explanation that fails must never hide what it explains
-            traceback.print_exc()
-    return found
+            with suppress(OSError):
+                traceback.print_exc()
+    return "error", found
 
 
-def cause_of(error: Exception) -> str:
+def is_disturbance(error: BaseException, run: RunDirectory) -> bool:
+    """Whether the machine failed, and not the run: it is tried again."""
+    for each in _with_causes(error):
+        if isinstance(each, DisturbedError) or (isinstance(each, OSError) and each.errno in DISK_TROUBLE):
+            return True
+        if isinstance(each, RuntimeError) and "PytorchStreamWriter" in str(each):
+            # torch writes its files itself, and does not say why it could not.
+            return disk_usage(run.folder).free < FULL_DISK_BYTES
+    return False
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        yield each
+        each = each.__cause__
+
+
+def cause_of(error: BaseException) -> str:
     """The slug of `gpulab.states.FailureCause`."""
     match error:
         case Diverged():
@@ -34,19 +70,21 @@ def cause_of(error: Exception) -> str:
             return "cannot_fit"
         case MemoryError():
             return "out_of_memory"
+        case OSError(errno=errno.ENOMEM):
+            return "out_of_memory"
     names = {kind.__name__ for kind in type(error).__mro__}
     cpu_allocator = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
     return "out_of_memory" if "OutOfMemoryError" in names or cpu_allocator else "error"
 
 
 def _explained(
-    error: Exception, order: dict[str, Any], run: RunDirectory, experiment: Experiment[Any, Any]
+    error: BaseException, order: RunOrder, run: RunDirectory, experiment: Experiment[Any, Any]
 ) -> dict[str, Any]:
     # Late, so that a run that ends well never loads the estimator.
     from experiments.memory import postmortem, snapshot
 
-    spec = experiment.spec.model_validate(order["spec"])
-    reserved_bytes = order.get("gpu_memory_bytes")
+    spec = experiment.spec.model_validate(order.spec)
+    reserved_bytes = order.gpu_memory_bytes
     kept, reason = snapshot.keep(run, snapshot.ON_OUT_OF_MEMORY)
     found = postmortem.explain(
         error,
@@ -56,19 +94,23 @@ def _explained(
         reserved_for_run=reserved_bytes,
         allocator_limit_bytes=reserved_bytes and allocator_limit(reserved_bytes, run.gpu_constants),
         # In a lab others wait for the GPU that this process still holds.
-        advise="job_id" not in order,
+        advise=order.job_id is None,
     )
     reasons = found.reasons | ({"snapshot": reason} if reason else {})
     failure = found.model_copy(update={"snapshot": kept, "reasons": reasons}).model_dump(mode="json")
     with run.artifact(ARTIFACT) as path:
         path.write_text(json.dumps(failure, indent=1), encoding="utf-8")
-    return {"message": postmortem.headline(found, _message(error)), "failure": failure}
+    return {"message": postmortem.headline(found, words_of(error)), "failure": failure}
 
 
-def _message(error: Exception) -> str:
-    first_line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first_line}"[:1000]
+def words_of(error: BaseException) -> str:
+    """An exception in one line, whatever its own words do."""
+    try:
+        first_line = str(error).strip().partition("\n")[0]
+    except Exception:  # noqa: BLE001 - the code of an experiment
+        first_line = "its words cannot be shown"
+    return f"{type(error).__name__}: {first_line}"[:MAX_MESSAGE_CHARACTERS]
 
 
 def _traceback() -> str:
-    return traceback.format_exc()[-MOST_TRACEBACK_CHARACTERS:]
+    return traceback.format_exc()[-MAX_TRACEBACK_CHARACTERS:]

@@ -159,6 +159,8 @@ class NodeSettings(Settings):
     sample_hz: float = 10.0
     stop_grace_seconds: float = 10.0
     """Between the request to stop and the kill."""
+    store_patience_seconds: float = Field(default=600.0, ge=0)
+    """How long a finished job waits for the artifact store to take its files."""
     keep_samples_days: float = Field(default=90.0, ge=0)
     """After a job's end; 0 keeps them for ever, as with the next three."""
     keep_logs_days: float = Field(default=180.0, ge=0)

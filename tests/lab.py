@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -44,6 +44,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def processes_below(folder: Path) -> Iterator[int]:
+    """Processes whose working directory is below `folder`: those of runs, where nobody else looks around."""
+    root = folder.resolve()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with suppress(OSError):  # gone meanwhile
+                if (entry / "cwd").readlink().is_relative_to(root):
+                    yield int(entry.name)
 
 
 class Lab:

@@ -20,18 +20,19 @@ from models.logs import configure_logs
 from models.settings import NodeSettings
 from tests.fakes.nvml import FakeGpu, FakeNvml
 from worker import app
+from worker.zygote import End
 
 
 class Pretended:
     """A job that ends after so many seconds, or when it is told to; as `worker.zygote.JobProcess`."""
 
-    exit_status = 0
+    end = End(0)
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self.pid = os.getpid()
         self._folder = folder
         self._end = time.monotonic() + seconds
-        self._record({"type": "started", "pid": self.pid, "device": "cuda", "versions": {}})
+        self._record({"type": "started", "time": time.time(), "pid": self.pid, "device": "cuda", "versions": {}})
 
     def wait(self, timeout_seconds: float) -> bool:
         left = self._end - time.monotonic()
@@ -39,7 +40,7 @@ class Pretended:
             time.sleep(timeout_seconds)
             return False
         time.sleep(max(0.0, left))
-        self._record({"type": "result", "value": {"total": 0, "resumed_from": 0}})
+        self._record({"type": "result", "time": time.time(), "value": {"total": 0, "resumed_from": 0}})
         return True
 
     def stop(self) -> None:
@@ -58,11 +59,15 @@ class PretendingZygote:
 
     seconds = 0.0
 
+    def __init__(self, _runs: Path) -> None:
+        """There is nothing of it on the disk."""
+
     def warm(self) -> None:
         """There is nothing to load."""
 
-    def await_warm(self) -> None:
+    def await_warm(self, _timeout_seconds: float | None = None) -> bool:
         """It is warm."""
+        return True
 
     def start(self, folder: Path, _visible_gpus: str) -> Pretended:
         return Pretended(folder, self.seconds)

@@ -5,7 +5,6 @@ transaction of the verdict and taken over in that of the answer, so that no kill
 """
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from experiments.catalog.memory_estimate.spec import GpuAsked
-from experiments.contract import ARTIFACTS_FOLDER, RECORDS_FILE
+from experiments.contract import ARTIFACTS_FOLDER
 from experiments.memory.devices import held_at_least
+from experiments.wire import Memory, Phase, RecordReader, clean_text, read_regular
 from gpulab.schemas.estimates import EditRead
 from gpulab.schemas.failures import OutOfMemoryRead, TensorRead, first_advice
 from models.statements import advice
@@ -23,6 +23,7 @@ from worker.sampler import Breach
 
 MIB = 2**20
 MOST_TENSORS = 10
+MAX_SNAPSHOT_BYTES = 64 * MIB
 SNAPSHOT = "allocator-peak.json"
 ADVICE = ("edits", "predicted_peak_bytes")
 BEING_PREDICTED = "it is being predicted, which takes seconds"
@@ -112,39 +113,32 @@ def _advised(failure: dict[str, Any], fit: dict[str, Any]) -> tuple[dict[str, An
     return rest | found, first_advice(edits)
 
 
-def _last_records(folder: Path) -> tuple[str | None, dict[str, Any]]:
+def _last_records(folder: Path) -> tuple[str | None, dict[str, int | None]]:
     """The phase that a run was in, and its last reading of the allocator; empty where there was none."""
     phase: str | None = None
-    memory: dict[str, Any] = {}
-    for record in _records(folder / RECORDS_FILE):
-        if record["type"] == "phase":
-            phase = record["name"]
-        else:
-            memory = record
-    return phase, memory
-
-
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n") and (b'"type":"phase"' in line or b'"type":"memory"' in line):
-                yield json.loads(line)
+    levels: dict[str, int | None] = {}
+    for record in RecordReader(folder).every(b"phase", b"memory"):
+        if isinstance(record, Phase):
+            phase = record.name
+        elif isinstance(record, Memory):
+            levels = record.levels()
+    return phase, levels
 
 
 def _blocks(path: Path) -> list[TensorRead] | None:
-    """The largest blocks that a snapshot at the peak shows; null without one."""
-    if not path.exists():
+    """The largest blocks that a snapshot at the peak shows; null without one that can be read."""
+    try:
+        blocks = json.loads(read_regular(path, 0, MAX_SNAPSHOT_BYTES))["blocks"]
+        return [
+            TensorRead(
+                name=clean_text(next(iter(block.get("frames") or ()), "not known")),
+                kind="other",
+                shape=None,
+                dtype=None,
+                size_bytes=block["size_bytes"],
+            )
+            for block in sorted(blocks, key=lambda block: -block["size_bytes"])[:MOST_TENSORS]
+        ]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        # The run writes it, and may have written anything.
         return None
-    blocks = sorted(json.loads(path.read_bytes()).get("blocks", ()), key=lambda block: -block["size_bytes"])
-    return [
-        TensorRead(
-            name=next(iter(block.get("frames") or ()), "not known"),
-            kind="other",
-            shape=None,
-            dtype=None,
-            size_bytes=block["size_bytes"],
-        )
-        for block in blocks[:MOST_TENSORS]
-    ]

@@ -1,14 +1,10 @@
 """The node's own life: joining, heartbeats, hearing of cancellations, clearing up after a worker that was killed."""
 
-import os
-import signal
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
-from pathlib import Path
 from shutil import rmtree
 from threading import Event
 from typing import Any
@@ -25,7 +21,7 @@ from models.outage import Outage
 from models.program import RefusedError
 from models.settings import NodeSettings
 from models.statements import leases, node_tokens, nodes
-from worker.attempt import Order
+from worker.attempt import StopReason
 from worker.constants import GpuConstants
 from worker.datasets import DatasetWatch
 from worker.identity import worker_id
@@ -144,8 +140,7 @@ class Agent:
         return found
 
     def clear_up(self) -> None:
-        """Deal with what the worker before left: end its orphans, ship its directories, give its verdicts."""
-        end_orphans(self._settings.runs_folder)
+        """Deal with what the worker before left, whose processes are gone: ship its directories, give its verdicts."""
         with self._engine.begin() as connection:
             left = connection.execute(leases.claimed_on(self._settings.node)).all()
         for job_id, token, attempt in left:
@@ -175,9 +170,10 @@ class Agent:
     def _hear(self, connection: psycopg.Connection[Any], deadline: float) -> None:
         while (left := deadline - time.monotonic()) > 0 and not self._stop.is_set():
             for notice in connection.notifies(timeout=min(left, 0.5)):
-                self._order_job(notice.payload, Order.YIELD if notice.channel == YIELD else Order.CANCEL)
+                reason = StopReason.YIELD if notice.channel == YIELD else StopReason.CANCEL
+                self._stop_job(notice.payload, reason)
 
-    def _order_job(self, payload: str, order: Order) -> None:
+    def _stop_job(self, payload: str, reason: StopReason) -> None:
         try:
             job_id = UUID(payload)
         except ValueError:
@@ -186,7 +182,7 @@ class Agent:
             return
         for attempt in list(self._supervisor.attempts.values()):
             if attempt.claimed.job_id == job_id:
-                attempt.order(order)
+                attempt.stop(reason)
 
     def _beat(self) -> None:
         attempts = dict(self._supervisor.attempts)
@@ -209,11 +205,11 @@ class Agent:
         alive = {row.token: row for row in renewed}
         for token, attempt in attempts.items():
             if token not in alive:
-                attempt.order(Order.REVOKED)
+                attempt.stop(StopReason.REVOKED)
             elif alive[token].cancel_requested_at is not None:
-                attempt.order(Order.CANCEL)
+                attempt.stop(StopReason.CANCEL)
             elif alive[token].yield_requested_at is not None:
-                attempt.order(Order.YIELD)
+                attempt.stop(StopReason.YIELD)
 
     def _check_ours(self, connection: Connection, row: object) -> None:
         if row is None:
@@ -246,26 +242,6 @@ def taken(node: str, holder: str | None) -> str:
         f"the node {node} is served by another worker, {holder or 'of an older version'}: give this machine a name of "
         f"its own with GPULAB_NODE=NAME (gpulab worker --name NAME), or stop the other worker"
     )
-
-
-def end_orphans(runs: Path) -> None:
-    """Kill the processes that live in a run directory: their worker is gone, and their writes would be refused."""
-    for pid in processes_below(runs):
-        log.warning("orphan.ended", pid=pid)
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def processes_below(folder: Path) -> Iterator[int]:
-    """Processes whose working directory is below `folder`."""
-    root = folder.resolve()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        # Gone meanwhile, or another user's: not ours to end.
-        with suppress(OSError):
-            if (entry / "cwd").readlink().is_relative_to(root):
-                yield int(entry.name)
 
 
 def _gpu_row(node: str, gpu: GpuInfo, reading: GpuReading | None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from worker.agent import Agent
 from worker.constants import GpuConstants
 from worker.estimator import Estimator
 from worker.nvml import Nvml
+from worker.orphans import end_orphans
 from worker.retention import Retention
 from worker.sampler import Sampler
 from worker.supervisor import Supervisor
@@ -56,7 +57,7 @@ class Worker:
         self._sampler = Sampler(self._nvml, hz=settings.sample_hz)
         self._engine = engine = sync_engine(settings.sqlalchemy_url, silent_seconds=SILENT_SECONDS)
         store = persist(lambda: open_store(settings.artifacts_url), event="store.away", away=(OSError,))
-        self._zygote = Zygote()
+        self._zygote = Zygote(settings.runs_folder)
         self._constants = GpuConstants(settings, engine, self._nvml, self._zygote)
         self._supervisor = Supervisor(settings, engine, store, self._zygote, self._sampler, self._constants)
         self._estimator = Estimator(settings, engine, self._zygote)
@@ -69,6 +70,7 @@ class Worker:
         # Before anything is ended or taken up: what runs under the name may be another machine's.
         persist(self._agent.admit)
         self._agent.watch_datasets()
+        end_orphans(self._settings.runs_folder)
         self._zygote.warm()
         persist(self._agent.clear_up)
         persist(self._estimator.clear_up)

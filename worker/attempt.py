@@ -1,5 +1,6 @@
-"""One attempt of a job on this node: what was claimed, and what it has been told."""
+"""One attempt of a job on this node: what was claimed, and why it is stopped."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -9,8 +10,8 @@ from uuid import UUID
 from worker.sampler import Breach
 
 
-class Order(StrEnum):
-    """Why a running job is told to end, the strongest last."""
+class StopReason(StrEnum):
+    """Why a running job is stopped, the strongest last."""
 
     LEAVE = "leave"
     """The worker is stopping: checkpoint, another attempt follows."""
@@ -43,18 +44,23 @@ class Claimed:
 
 
 class Attempt:
-    """One running attempt. `order` may be called from any thread; everything else belongs to the supervising one."""
+    """One running attempt. `stop` may be called from any thread; everything else belongs to the supervising one."""
 
     def __init__(self, claimed: Claimed, folder: Path) -> None:
         self.claimed = claimed
         self.folder = folder
         self.breach: Breach | None = None
-        """What the watchdog saw, where it ordered the end."""
-        self._orders: set[Order] = set()
+        """What the watchdog saw, where it stopped the job."""
+        self.deadline = math.inf
+        """When its time limit is reached, by the monotonic clock."""
+        self.trouble = ""
+        """Why its process could not be started yet."""
+        self._reasons: set[StopReason] = set()
 
-    def order(self, order: Order) -> None:
-        self._orders.add(order)
+    def stop(self, reason: StopReason) -> None:
+        self._reasons.add(reason)
 
     @property
-    def strongest(self) -> Order | None:
-        return max(self._orders, key=list(Order).index, default=None)
+    def stop_reason(self) -> StopReason | None:
+        """The strongest; null while it may go on."""
+        return max(self._reasons, key=list(StopReason).index, default=None)

@@ -5,7 +5,6 @@ What was measured of a GPU model under one driver, CUDA version and torch is kep
 again.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,13 +20,12 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from experiments.catalog.gpu_constants.spec import CONTEXT, LIBRARIES, SLUG, STAGES, seen
-from experiments.contract import RECORDS_FILE, SPEC_FILE
 from experiments.memory.contract import Constants, provenance
+from experiments.wire import Ending, Memory, Phase, RecordReader, RunOrder, Succeeded
 from models.settings import NodeSettings
 from models.statements import nodes
 from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
-from worker.shipper import last_record
-from worker.zygote import Zygote
+from worker.zygote import NotStartedError, Zygote
 
 LIMIT_SECONDS = 90.0
 """For all GPUs; a context takes seconds, cold libraries from a slow disk take tens of them."""
@@ -116,26 +114,24 @@ class GpuConstants:
         folder = self._settings.runs_folder / f"{SLUG}-{gpu.uuid.replace('/', '-')}"
         rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        (folder / SPEC_FILE).write_text(json.dumps(self._order()), encoding="utf-8")
+        self._order().write(folder)
         try:
             known = Known(measure(nvml, gpu, folder, self._zygote.start, deadline), None)
-        except (NotMeasuredError, OSError) as error:
+        except (NotMeasuredError, NotStartedError, OSError) as error:
             known = Known(None, str(error))
         finally:
             rmtree(folder, ignore_errors=True)
         log.info("gpu.constants", uuid=gpu.uuid, reason=known.reason)
         return known
 
-    def _order(self) -> dict[str, Any]:
-        return {
-            "experiment": SLUG,
-            "spec": {},
-            "seed": 0,
-            "device": "cuda",
-            "threads": 1,
-            "datasets_folder": str(self._settings.datasets_folder),
-            "cache_folder": str(self._settings.cache_folder),
-        }
+    def _order(self) -> RunOrder:
+        return RunOrder(
+            experiment=SLUG,
+            spec={},
+            device="cuda",
+            datasets_folder=self._settings.datasets_folder,
+            cache_folder=self._settings.cache_folder,
+        )
 
 
 def measure(nvml: Nvml, gpu: GpuInfo, folder: Path, start: Start, deadline: float) -> Constants:
@@ -148,9 +144,9 @@ def measure(nvml: Nvml, gpu: GpuInfo, folder: Path, start: Start, deadline: floa
         outside = {stage: _outside_allocator(nvml, gpu.uuid, folder, child, stage, deadline) for stage in STAGES}
         while not child.wait(LOOK_SECONDS):
             _check(deadline, "its result")
-        last = last_record(folder) or {}
-    if last.get("type") != "result":
-        raise NotMeasuredError(_failure(last))
+        ending = RecordReader(folder).ending()
+    if not isinstance(ending, Succeeded):
+        raise NotMeasuredError(_failure(ending))
     return Constants(
         gpu=gpu.name or "unknown",
         driver_version=gpu.driver_version,
@@ -158,7 +154,7 @@ def measure(nvml: Nvml, gpu: GpuInfo, folder: Path, start: Start, deadline: floa
         torch_version=version("torch"),
         context_bytes=outside[CONTEXT],
         libraries_bytes=max(0, outside[LIBRARIES] - outside[CONTEXT]),
-        **last["value"],
+        **ending.value,
         measured_at=datetime.now(UTC),
     )
 
@@ -202,7 +198,7 @@ def _outside_allocator(nvml: Nvml, uuid: str, folder: Path, child: Child, stage:
     """Bytes that the child holds of the GPU outside torch's allocator at a stage."""
     while (reserved_bytes := _reserved_at(folder, stage)) is None:
         if child.wait(LOOK_SECONDS):
-            raise NotMeasuredError(_failure(last_record(folder) or {}))
+            raise NotMeasuredError(_failure(RecordReader(folder).ending()))
         _check(deadline, f"the stage {stage}")
     _, processes = _read(nvml, uuid)
     used = processes.get(child.pid)
@@ -218,16 +214,11 @@ def _outside_allocator(nvml: Nvml, uuid: str, folder: Path, child: Child, stage:
 
 def _reserved_at(folder: Path, stage: str) -> int | None:
     """What the allocator held when the child reached a stage; null until then."""
-    path = folder / RECORDS_FILE
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
     reserved_bytes: int | None = None
-    for line in text.splitlines(keepends=True):
-        if not line.endswith("\n"):
-            break
-        record = json.loads(line)
-        if record["type"] == "memory":
-            reserved_bytes = record["reserved_bytes"]
-        if record["type"] == "phase" and record["name"] == stage:
+    for record in RecordReader(folder).every():
+        if isinstance(record, Memory):
+            reserved_bytes = record.levels().get("reserved_bytes")
+        if isinstance(record, Phase) and record.name == stage:
             return reserved_bytes
     return None
 
@@ -237,5 +228,6 @@ def _check(deadline: float, what: str) -> None:
         raise NotMeasuredError(f"the measuring process did not reach {what} in time")
 
 
-def _failure(last: Mapping[str, Any]) -> str:
-    return f"the measuring process failed: {last.get('message', 'it ended without a word')}"
+def _failure(ending: Ending | None) -> str:
+    words = "it ended without a word" if ending is None or isinstance(ending, Succeeded) else ending.message
+    return f"the measuring process failed: {words}"

@@ -4,7 +4,6 @@ A message says only that a question waits. Whoever claims its row answers it; wh
 renewed, and one that runs out is another worker's to take.
 """
 
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,13 +18,12 @@ import structlog
 from sqlalchemy import Engine
 
 from experiments.catalog.memory_estimate.spec import SLUG
-from experiments.contract import SPEC_FILE
+from experiments.wire import Disturbed, Failed, RecordReader, RunOrder, Succeeded
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
 from models.statements import estimates
 from worker import advice
-from worker.shipper import last_record
-from worker.zygote import JobProcess, Zygote
+from worker.zygote import End, JobProcess, NotStartedError, Zygote
 
 AT_ONCE = 2
 LONGEST_SECONDS = 120.0
@@ -87,27 +85,29 @@ class Estimator:
                 finished = self._hold(process.wait, estimate_id, question.token)
             finally:
                 process.kill()
-            if finished:
+            if not finished:
+                return
+            if process.end == End(None):
+                self._hand_on(estimate_id, question.token, "its zygote died")
+            else:
                 self._conclude(folder, estimate_id, question, time.monotonic() - started)
+        except (NotStartedError, OSError) as error:
+            self._hand_on(estimate_id, question.token, str(error))
         finally:
             rmtree(folder, ignore_errors=True)
 
     def _start(self, folder: Path, question: Any) -> JobProcess:
         folder.mkdir(parents=True)
-        order = {
-            "experiment": SLUG,
-            "spec": {
+        RunOrder(
+            experiment=SLUG,
+            spec={
                 "workload": question.workload,
                 "gpus": list(_missing(question).values()),
                 "editable": question.editable,
             },
-            "seed": 0,
-            "device": "cpu",
-            "threads": 1,
-            "datasets_folder": str(self._settings.datasets_folder),
-            "cache_folder": str(self._settings.cache_folder),
-        }
-        (folder / SPEC_FILE).write_text(json.dumps(order), encoding="utf-8")
+            datasets_folder=self._settings.datasets_folder,
+            cache_folder=self._settings.cache_folder,
+        ).write(folder)
         return self._zygote.start(folder, "")
 
     def _hold(self, wait: Callable[[float], bool], estimate_id: UUID, token: UUID) -> bool:
@@ -131,18 +131,19 @@ class Estimator:
         return True
 
     def _conclude(self, folder: Path, estimate_id: UUID, question: Any, seconds: float) -> None:
-        last = last_record(folder) or {}
-        match last.get("type"):
-            case "result":
-                found = last["value"]
+        match RecordReader(folder).ending():
+            case Succeeded(value=found):
                 fits = dict(zip(_missing(question), found["gpus"], strict=True))
                 statement: Any = estimates.answer(
                     estimate_id, question.token, prediction=found["estimate"], fits=question.fits | fits
                 )
                 event = "estimate.answered"
-            case "error":
-                statement = estimates.fail(estimate_id, question.token, last["message"])
+            case Failed(message=message):
+                statement = estimates.fail(estimate_id, question.token, message)
                 event = "estimate.refused"
+            case Disturbed(message=message):
+                self._hand_on(estimate_id, question.token, message)
+                return
             case _:
                 # Killed from outside. The claim runs out, and the attempt counts.
                 log.warning("estimate.lost", estimate_id=str(estimate_id))
@@ -152,6 +153,12 @@ class Estimator:
             if any(gpu.get("outgrown") for gpu in question.wanted.values()):
                 advice.attach(connection, estimate_id, actor=f"node:{self._settings.node}")
         log.info(event, estimate_id=str(estimate_id), seconds=round(seconds, 2), too_late=not counts)
+
+    def _hand_on(self, estimate_id: UUID, token: UUID, reason: str) -> None:
+        """The machine failed, and not the question: another try follows, and this one does not count."""
+        log.warning("estimate.handed_on", estimate_id=str(estimate_id), reason=reason)
+        self._leaving.wait(LOOK_SECONDS)
+        self._execute(estimates.release(estimate_id, token))
 
     def _execute(self, statement: Any) -> None:
         with self._engine.begin() as connection:

@@ -4,29 +4,33 @@ The offset up to which a file was read moves in the transaction that writes the 
 lease's token and by the offset before. A crash between two transactions repeats nothing and skips nothing; a shipper
 whose lease is gone changes nothing. Files go to the object store first and are named in the transaction
 (`uploads.py`). A file that would take its owner past their quota is left where it is: the event `job.file_refused`
-says so, and everything else of the run is kept.
+says so, and everything else of the run is kept. Files that the store does not take now wait and hold up nothing else.
 """
 
-import math
-from collections import defaultdict
-from dataclasses import dataclass, field
+import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-import orjson
 import structlog
 from obstore.store import ObjectStore
 from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy.exc import DataError, IntegrityError
 
-from experiments.contract import OUTPUT_FILE, RECORDS_FILE, SAMPLES_FILE
+from experiments import wire
+from experiments.contract import OUTPUT_FILE
+from experiments.wire import Broken, RecordReader, SampleReader
 from models.channels import DATA
 from models.series import LogChunk, Phase, SampleChunk
 from models.statements import remarks, series, shipping
-from worker.uploads import Uploaded, Uploads
+from worker.batch import Batch
+from worker.uploads import Files, Uploaded, Uploads
 
-MOST_BYTES = 4 * 2**20
-"""Read of one file in one turn, so that a transaction stays short."""
+MAX_OUTPUT_BYTES = 4 * 2**20
+"""Read in one turn, so that a transaction stays short."""
+STORE_RETRY_SECONDS = 2.0
+MAX_BROKEN_EVENTS = 20
+"""Of one attempt; each counts all broken lines of a turn."""
 
 log = structlog.get_logger()
 
@@ -42,32 +46,6 @@ class Offsets(NamedTuple):
 
 
 NOTHING = Offsets(0, 0, 0)
-
-
-@dataclass(slots=True)
-class _Series:
-    steps: list[int] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-
-    def add(self, step: int, time: float, value: float) -> None:
-        self.steps.append(step)
-        self.times.append(time)
-        self.values.append(value)
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What one turn found, sorted by the table it belongs to."""
-
-    metrics: dict[str, _Series] = field(default_factory=lambda: defaultdict(_Series))
-    samples: dict[tuple[str, str | None], list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
-    phases: list[tuple[float, str]] = field(default_factory=list)
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
-    checkpoint: dict[str, Any] | None = None
-    progress: dict[str, Any] | None = None
-    versions: dict[str, str] | None = None
-    output: bytes = b""
 
 
 class Shipper:
@@ -101,7 +79,20 @@ class Shipper:
         self._uploads = Uploads(engine, store, folder, job_id, attempt, max_bytes=max_artifact_bytes)
         self._refused: set[str] = set()
         """Files that their owner was told of."""
+        self._records, self._samples = RecordReader(folder), SampleReader(folder)
         self._offsets = shipped
+        self._waiting = Files()
+        self._retry_at = 0.0
+        self._broken_events = 0
+        self._careful = False
+        self._spoilt: set[int] = set()
+        self.trouble: str | None = None
+        """Why files wait for the store; null when none does."""
+
+    @property
+    def waiting(self) -> list[str]:
+        """The names of files that the store has not taken yet."""
+        return self._waiting.names()
 
     def _resume(self) -> Offsets:
         """How far this attempt was shipped, by whomever; asked at first, and after a commit whose fate is unknown."""
@@ -109,10 +100,23 @@ class Shipper:
             row = connection.execute(shipping.offsets(self._token)).first()
         if row is None:
             raise LeaseGoneError
-        return Offsets(*row)
+        offsets = Offsets(*row)
+        self._waiting = self._left_by(offsets.records)
+        return offsets
+
+    def _left_by(self, shipped: int) -> Files:
+        """The files whose records were shipped and that no row names: they waited for the store."""
+        batch, at = Batch(), 0
+        while at < shipped:
+            found, end = self._records.read(at)
+            if end == at:
+                break
+            batch.add(found)
+            at = end
+        return batch.files.without(self._uploads.named(), self._uploads.key) if batch.files else batch.files
 
     def turn(self) -> bool:
-        """Ship what is new; False when there was nothing.
+        """Ship what is new; False when there was nothing, or nothing that can be shipped now.
 
         Raises:
             LeaseGoneError: stop; the attempt is over.
@@ -120,25 +124,62 @@ class Shipper:
         """
         self._uploads.sweep()
         before = self._offsets or self._resume()
-        records, records_end = _lines(self._folder / RECORDS_FILE, before.records)
-        samples, samples_end = _lines(self._folder / SAMPLES_FILE, before.samples)
-        output, output_end = _tail(self._folder / OUTPUT_FILE, before.output)
-        after = Offsets(records_end, samples_end, output_end)
+        batch, after = self._read(before)
         self._offsets = before
-        if after == before:
+        due = time.monotonic() >= self._retry_at
+        if after == before and not (self._waiting and due):
             return False
-        batch = _sort(records, samples)
-        batch.output = output
-        uploaded = self._uploads.upload(batch.files, batch.checkpoint)
+        uploaded = self._upload(batch.files, due=due)
+        if after == before and uploaded.trouble is not None and uploaded.trouble == self.trouble:
+            self._waiting = uploaded.waiting
+            return False
         # Should the commit's answer be lost, the next turn asks the database how it ended.
         self._offsets = None
-        with self._engine.begin() as connection:
-            self._uploads.admit(connection, uploaded)
-            self._write(connection, before, after, batch, uploaded)
+        try:
+            with self._engine.begin() as connection:
+                self._uploads.admit(connection, uploaded)
+                self._write(connection, before, after, batch, uploaded)
+        except (DataError, IntegrityError) as error:
+            self._look_closer(before, error)
+            return True
         self._offsets = after
+        self._careful = False
         self._uploads.committed(uploaded)
         self._refused.update(uploaded.refused)
+        self._waiting, self.trouble = uploaded.waiting, uploaded.trouble
         return True
+
+    def _upload(self, files: Files, *, due: bool) -> Uploaded:
+        """What waits goes first. A store that refused is left alone for a moment."""
+        files = self._waiting.updated(files)
+        if self._waiting and not due:
+            return Uploaded(waiting=files, trouble=self.trouble)
+        uploaded = self._uploads.upload(files)
+        if uploaded.trouble is not None:
+            self._retry_at = time.monotonic() + STORE_RETRY_SECONDS
+        return uploaded
+
+    def _read(self, before: Offsets) -> tuple[Batch, Offsets]:
+        max_lines = 1 if self._careful else None
+        records, records_end = self._records.read(before.records, max_lines=max_lines)
+        samples, samples_end = self._samples.read(before.samples, max_lines=max_lines)
+        output = wire.read_regular(self._folder / OUTPUT_FILE, before.output, MAX_OUTPUT_BYTES)
+        if before.records in self._spoilt:
+            records = [Broken(before.records, "the database cannot store it", "") for _ in records]
+            samples = []
+        batch = Batch(output=output)
+        batch.add(records)
+        batch.add(samples)
+        return batch, Offsets(records_end, samples_end, before.output + len(output))
+
+    def _look_closer(self, before: Offsets, error: Exception) -> None:
+        """The database took none of it for the sake of one line: find that line, and pass it over."""
+        log.warning("record.refused", reason=str(error)[:500], offset=before.records)
+        if self._careful and before.records in self._spoilt:
+            raise error
+        if self._careful:
+            self._spoilt.add(before.records)
+        self._careful = True
 
     def take_back(self) -> None:
         """Delete from the store what this attempt uploaded for nothing; for an attempt whose lease is gone.
@@ -153,7 +194,7 @@ class Shipper:
         connection: Connection,
         before: Offsets,
         after: Offsets,
-        batch: _Batch,
+        batch: Batch,
         uploaded: Uploaded,
     ) -> None:
         if connection.execute(shipping.advance(self._token, before=before, after=after)).first() is None:
@@ -166,19 +207,35 @@ class Shipper:
             ]
             connection.execute(series.keep_metrics(), rows)
         if batch.samples:
-            connection.execute(insert(SampleChunk), [own | _sample_row(k, r) for k, r in batch.samples.items()])
+            connection.execute(insert(SampleChunk), [own | row for row in batch.sample_rows()])
         if batch.phases:
-            connection.execute(insert(Phase), [own | {"time": time, "name": name} for time, name in batch.phases])
+            connection.execute(
+                insert(Phase), [own | {"time": phase.time, "name": phase.name} for phase in batch.phases]
+            )
         self._uploads.name(connection, uploaded)
-        if told := [name for name in uploaded.refused if name not in self._refused]:
-            words = f"{', '.join(told)}: not kept, since its owner's files may take {self._max_artifact_bytes} bytes"
-            connection.execute(remarks.warn(self._token, event="job.file_refused", actor=self._actor, message=words))
+        self._remark(connection, batch, uploaded)
         if batch.output:
             self._keep_output(connection, batch.output)
-        shown = _shown(batch)
-        if shown:
+        if shown := batch.shown():
             connection.execute(shipping.describe(self._job_id, **shown))
         connection.execute(select(func.pg_notify(DATA, str(self._job_id))))
+
+    def _remark(self, connection: Connection, batch: Batch, uploaded: Uploaded) -> None:
+        """Tell the owner of what was refused, what waits, and what could not be read."""
+
+        def warn(event: str, message: str) -> None:
+            connection.execute(remarks.warn(self._token, event=event, actor=self._actor, message=message))
+
+        if refused := [name for name in uploaded.refused if name not in self._refused]:
+            words = f"{', '.join(refused)}: not kept, since its owner's files may take {self._max_artifact_bytes} bytes"
+            warn("job.file_refused", words)
+        if uploaded.trouble is not None and uploaded.trouble != self.trouble:
+            warn("job.files_wait", f"its files cannot be stored now, and the lab tries again: {uploaded.trouble}")
+        if batch.broken and self._broken_events < MAX_BROKEN_EVENTS:
+            self._broken_events += 1
+            warn("job.record_broken", batch.broken_words())
+        for message in batch.warnings:
+            warn("job.warning", message)
 
     def _keep_output(self, connection: Connection, output: bytes) -> None:
         start = connection.execute(series.log_end(self._job_id)).scalar() or 0
@@ -186,102 +243,3 @@ class Shipper:
         if kept:
             row = {"job_id": self._job_id, "start": start, "attempt": self._attempt, "data": kept}
             connection.execute(insert(LogChunk).values(row))
-
-
-def last_record(folder: Path) -> dict[str, Any] | None:
-    """The last whole record of a directory; the verdict, when the run got that far."""
-    path = folder / RECORDS_FILE
-    if not path.exists():
-        return None
-    data = path.read_bytes()
-    end = data.rfind(b"\n")
-    if end < 0:
-        return None
-    found: dict[str, Any] = orjson.loads(data[data.rfind(b"\n", 0, end) + 1 : end])
-    return found
-
-
-def _lines(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
-    """Whole lines after `offset`, decoded, and the offset behind them."""
-    data, _ = _tail(path, offset)
-    end = data.rfind(b"\n") + 1
-    return [record for line in data[:end].splitlines() if (record := _decode(line))], offset + end
-
-
-def _decode(line: bytes) -> dict[str, Any] | None:
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        record = None
-    if isinstance(record, dict):
-        return record
-    # Not one of ours: a run that wrote into the file by hand. It must not stop the records behind it.
-    log.warning("record.unreadable", line=line[:200])
-    return None
-
-
-def _tail(path: Path, offset: int) -> tuple[bytes, int]:
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            data = file.read(MOST_BYTES)
-    except FileNotFoundError:
-        return b"", offset
-    return data, offset + len(data)
-
-
-def _sort(records: list[dict[str, Any]], samples: list[dict[str, Any]]) -> _Batch:
-    batch = _Batch()
-    for record in records:
-        match record["type"]:
-            case "metric":
-                time, step = record["time"], record["step"]
-                for name, value in record["values"].items():
-                    batch.metrics[name].add(step, time, float(value))
-            case "progress":
-                batch.progress = record
-            case "phase":
-                batch.phases.append((record["time"], record["name"]))
-            case "memory":
-                batch.samples["allocator", None].append(_bytes_sample(record))
-            case "prediction":
-                batch.samples["prediction", None].append(_bytes_sample(record))
-            case "artifact":
-                batch.files[record["name"]] = record
-            case "checkpoint":
-                batch.checkpoint = record
-            case "started":
-                batch.versions = record["versions"]
-    for sample in samples:
-        batch.samples[sample["source"], sample.get("gpu")].append(sample)
-    return batch
-
-
-def _bytes_sample(record: dict[str, Any]) -> dict[str, Any]:
-    values = {name: value for name, value in record.items() if name.endswith("_bytes")}
-    return {"time": record["time"], "values": values, "reasons": {}}
-
-
-def _sample_row(key: tuple[str, str | None], samples: list[dict[str, Any]]) -> dict[str, Any]:
-    names = list(dict.fromkeys(name for sample in samples for name in sample["values"]))
-    return {
-        "source": key[0],
-        "gpu_uuid": key[1],
-        "times": [sample["time"] for sample in samples],
-        "values": {name: [_finite(sample["values"].get(name)) for sample in samples] for name in names},
-        "reasons": {name: reason for sample in samples for name, reason in sample["reasons"].items()},
-    }
-
-
-def _shown(batch: _Batch) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    if batch.progress is not None:
-        shown["progress_fraction"] = batch.progress["fraction"]
-        shown["progress_message"] = batch.progress["message"].replace("\0", "")
-    if batch.versions is not None:
-        shown["versions"] = batch.versions
-    return shown
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

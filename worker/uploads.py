@@ -4,31 +4,70 @@ A key belongs to one attempt, so that only its shipper ever names it. Whatever w
 whatever a newer file replaced, leaves the store again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 from uuid import UUID
 
 import structlog
+from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 from sqlalchemy import Connection, Engine
 
 from experiments.contract import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER
+from experiments.wire import CheckpointFile, File
 from gpulab.states import Role
+from models.database import first_line
 from models.statements import allowances, series
 
 log = structlog.get_logger()
 
-Record = dict[str, Any]
+
+@dataclass(slots=True)
+class Files:
+    """Files of a run that are complete, the newest of each name."""
+
+    artifacts: dict[str, File] = field(default_factory=dict)
+    checkpoint: CheckpointFile | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.artifacts) or self.checkpoint is not None
+
+    def add(self, record: File | CheckpointFile) -> None:
+        if isinstance(record, File):
+            self.artifacts[record.name] = record
+        else:
+            self.checkpoint = record
+
+    def updated(self, newer: "Files") -> "Files":
+        return Files(self.artifacts | newer.artifacts, newer.checkpoint or self.checkpoint)
+
+    def without(self, keys: set[str], key: Callable[[File | CheckpointFile], str]) -> "Files":
+        """Those whose key is none of `keys`."""
+        checkpoint = self.checkpoint
+        return Files(
+            {name: file for name, file in self.artifacts.items() if key(file) not in keys},
+            None if checkpoint is None or key(checkpoint) in keys else checkpoint,
+        )
+
+    def names(self) -> list[str]:
+        return [*self.artifacts, *([self.checkpoint.name] if self.checkpoint else [])]
 
 
 @dataclass(slots=True)
 class Uploaded:
-    """What one turn took to the store: the records with their keys, and the names of files that have no room."""
+    """What one turn took to the store: the records with their keys, the names of files that have no room, and the files
+    that the store does not take now.
+    """
 
-    files: dict[str, tuple[Record, str]] = field(default_factory=dict)
-    checkpoint: tuple[Record, str] | None = None
+    files: dict[str, tuple[File, str]] = field(default_factory=dict)
+    checkpoint: tuple[CheckpointFile, str] | None = None
     refused: list[str] = field(default_factory=list)
+    waiting: Files = field(default_factory=Files)
+    trouble: str | None = None
+    """What the store said."""
 
 
 class Uploads:
@@ -46,18 +85,36 @@ class Uploads:
         self._loose: set[str] = set()
         """Keys whose bytes may be in the store for nothing."""
 
-    def upload(self, files: dict[str, Record], checkpoint: Record | None) -> Uploaded:
+    def upload(self, files: Files) -> Uploaded:
         """Copy files to the store, without those for which there is no room already."""
         done = Uploaded()
-        if self._is_limited(files):
+        if self._is_limited(files.artifacts):
             with self._engine.begin() as connection:
-                done.refused = self._without_room(connection, files)
-        for name, record in files.items():
-            if name not in done.refused and (key := self._put(ARTIFACTS_FOLDER, record)):
-                done.files[name] = record, key
-        if checkpoint and (key := self._put(CHECKPOINTS_FOLDER, checkpoint)):
-            done.checkpoint = checkpoint, key
+                done.refused = self._without_room(connection, files.artifacts)
+        wanted: list[File | CheckpointFile]
+        wanted = [file for name, file in files.artifacts.items() if name not in done.refused]
+        if files.checkpoint is not None:
+            wanted.append(files.checkpoint)
+        for record in wanted:
+            if not self._try(done, record):
+                done.waiting.add(record)
         return done
+
+    def _try(self, done: Uploaded, record: File | CheckpointFile) -> bool:
+        """Whether the file need not be tried again."""
+        if done.trouble is not None:
+            return False
+        try:
+            key = self._put(record)
+        except StoreError as error:
+            done.trouble = first_line(error)
+            log.warning("store.refused", reason=done.trouble, name=record.name)
+            return False
+        if key and isinstance(record, CheckpointFile):
+            done.checkpoint = record, key
+        elif key and isinstance(record, File):
+            done.files[record.name] = record, key
+        return True
 
     def admit(self, connection: Connection, done: Uploaded) -> None:
         """Move to `refused` what others of the owner's jobs left no room for meanwhile.
@@ -78,8 +135,7 @@ class Uploads:
             replaced = connection.execute(series.keep_artifact(own | _file_row(record, key)))
             self._loose.update(filter(None, replaced.scalars()))
         if done.checkpoint:
-            record, key = done.checkpoint
-            replaced = connection.execute(series.keep_checkpoint(own | _checkpoint_row(record, key)))
+            replaced = connection.execute(series.keep_checkpoint(own | _checkpoint_row(*done.checkpoint)))
             self._loose.update(filter(None, replaced.scalars()))
 
     def committed(self, done: Uploaded) -> None:
@@ -90,51 +146,71 @@ class Uploads:
         """Delete from the store what no row names. Call it outside of a transaction that names files."""
         if not self._loose:
             return
-        with self._engine.begin() as connection:
-            named = set(connection.execute(series.keys(self._job_id)).scalars())
-        for key in self._loose - named:
+        for key in self._loose - self.named():
             try:
                 self._store.delete(key)
             except FileNotFoundError:
                 log.info("upload.never_arrived", key=key)
+            except StoreError as error:
+                log.warning("upload.left_behind", key=key, reason=first_line(error))
         self._loose.clear()
 
-    def _is_limited(self, files: dict[str, Record]) -> bool:
+    def named(self) -> set[str]:
+        """The keys of the job's files that rows name."""
+        with self._engine.begin() as connection:
+            return set(connection.execute(series.keys(self._job_id)).scalars())
+
+    def key(self, record: File | CheckpointFile) -> str:
+        """Where a file of this attempt goes."""
+        return f"jobs/{self._job_id}/{self._attempt}/{_folder(record)}/{record.sha256[:16]}-{record.name}"
+
+    def _is_limited(self, files: dict[str, File]) -> bool:
         return bool(files) and self._max_bytes is not None
 
-    def _without_room(self, connection: Connection, files: dict[str, Record]) -> list[str]:
+    def _without_room(self, connection: Connection, files: dict[str, File]) -> list[str]:
         """The files for which their owner has no room, counted in the order in which they were written."""
         row = connection.execute(allowances.of_owner(self._job_id)).one()
         if row.role == Role.ADMIN or self._max_bytes is None:
             return []
         taken, refused = row.taken, []
         for name, record in files.items():
-            more = record["size_bytes"] - (row.sizes or {}).get(name, 0)
+            more = record.size_bytes - (row.sizes or {}).get(name, 0)
             if more > 0 and taken + more > self._max_bytes:
                 refused.append(name)
             else:
                 taken += more
         return refused
 
-    def _put(self, folder: str, record: Record) -> str | None:
+    def _put(self, record: File | CheckpointFile) -> str | None:
         """Copy a file to the store; null when it was replaced meanwhile, since a later record names the newer one."""
-        path = self._folder / folder / record["name"]
-        key = f"jobs/{self._job_id}/{self._attempt}/{folder}/{record['sha256'][:16]}-{record['name']}"
+        path = self._folder / _folder(record) / record.name
+        key = self.key(record)
         try:
-            if path.stat().st_size != record["size_bytes"]:
+            found = path.lstat()
+            # The run may have put anything in its place.
+            if not S_ISREG(found.st_mode) or found.st_size != record.size_bytes:
                 return None
-            self._loose.add(key)
+            path.open("rb").close()
+        except OSError as error:
+            log.info("file.replaced", name=record.name, reason=str(error))
+            return None
+        self._loose.add(key)
+        try:
             self._store.put(key, path)
         except FileNotFoundError:
-            log.info("file.replaced", name=record["name"])
+            log.info("file.replaced", name=record.name)
             return None
         return key
 
 
-def _file_row(record: Record, key: str) -> Record:
-    return {"key": key, **{name: record[name] for name in ("name", "size_bytes", "sha256", "media_type")}}
+def _folder(record: File | CheckpointFile) -> str:
+    return ARTIFACTS_FOLDER if isinstance(record, File) else CHECKPOINTS_FOLDER
 
 
-def _checkpoint_row(record: Record, key: str) -> Record:
-    kept = {name: record[name] for name in ("name", "step", "size_bytes")}
-    return {"key": key, "recorded_time": record["time"], **kept}
+def _file_row(record: File, key: str) -> dict[str, Any]:
+    return {"key": key, **record.model_dump(include={"name", "size_bytes", "sha256", "media_type"})}
+
+
+def _checkpoint_row(record: CheckpointFile, key: str) -> dict[str, Any]:
+    kept = record.model_dump(include={"name", "step", "size_bytes"})
+    return {"key": key, "recorded_time": record.time, **kept}

@@ -4,23 +4,20 @@ A run that finished before is not run again: the same experiment, spec and seed 
 """
 
 import hashlib
-import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any
 
-from experiments.contract import OUTPUT_FILE, RECORDS_FILE, SPEC_FILE, GpuUse
+from experiments.contract import OUTPUT_FILE, RECORDS_FILE, GpuUse
 from experiments.registry import experiments
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import RunPlan
-
-ENDINGS = {"result": "succeeded", "error": "failed", "stopped": "cancelled"}
+from experiments.wire import Disturbed, Ending, Failed, RecordReader, RunOrder, Started, Stopped, Succeeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +55,7 @@ def _carry_out(run: RunPlan, machine: Machine, tell: Callable[[RunOutcome], None
     folder = machine.place(run)
     if not (folder / RECORDS_FILE).exists() or _read(run, folder).state == "running":
         _start_over(folder)
-        order = _order(run, machine)
-        (folder / SPEC_FILE).write_text(json.dumps(order), encoding="utf-8")
+        _order(run, machine).write(folder)
         process = machine.context.Process(target=_execute, args=(str(folder),))
         process.start()
         process.join()
@@ -83,41 +79,55 @@ def _start_over(folder: Path) -> None:
     (folder / RECORDS_FILE).unlink(missing_ok=True)
 
 
-def _order(run: RunPlan, machine: Machine) -> dict[str, Any]:
+def _order(run: RunPlan, machine: Machine) -> RunOrder:
     on_cpu = experiments()[run.experiment].gpu is GpuUse.NONE
-    return {
-        "experiment": run.experiment,
-        "spec": run.spec,
-        "seed": run.seed,
-        "device": "cpu" if on_cpu else machine.device,
-        "threads": machine.threads,
-        "datasets_folder": str(machine.datasets_folder),
-        "cache_folder": str(machine.folder / ".cache"),
-    }
+    return RunOrder(
+        experiment=run.experiment,
+        spec=dict(run.spec),
+        seed=run.seed,
+        device="cpu" if on_cpu else machine.device,
+        threads=machine.threads,
+        datasets_folder=machine.datasets_folder,
+        cache_folder=machine.folder / ".cache",
+    )
 
 
 def _read(run: RunPlan, folder: Path) -> RunOutcome:
-    records = list(_records(folder / RECORDS_FILE))
-    started = next((record for record in records if record["type"] == "started"), None)
-    ending = next((record for record in reversed(records) if record["type"] in ENDINGS), None)
-    duration = ending["time"] - started["time"] if started and ending else None
+    reader = RecordReader(folder)
+    ending = reader.ending()
+    started = next((record for record in reader.every(b"started") if isinstance(record, Started)), None)
+    state, words = _state(ending)
     return RunOutcome(
         experiment=run.experiment,
         spec=run.spec,
         seed=run.seed,
         cell=dict(run.cell or {}),
         questions=run.questions,
-        state=ENDINGS[ending["type"]] if ending else "running",
-        cause=ending.get("cause") if ending else None,
-        message=ending.get("message") if ending else None,
-        result=ending.get("value") if ending else None,
-        device=started["device"] if started else None,
-        versions=started["versions"] if started else None,
-        duration_seconds=duration,
+        state=state,
+        cause=ending.cause if isinstance(ending, Failed) else None,
+        message=words,
+        result=ending.value if isinstance(ending, Succeeded) else None,
+        device=started.device if started else None,
+        versions=started.versions if started else None,
+        duration_seconds=_seconds_between(started, ending),
     )
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    if path.exists():
-        with path.open(encoding="utf-8") as file:
-            yield from (json.loads(line) for line in file if line.endswith("\n"))
+def _state(ending: Ending | None) -> tuple[str, str | None]:
+    """Of a run by its last record, and its words."""
+    match ending:
+        case Succeeded():
+            return "succeeded", None
+        case Failed():
+            return "failed", ending.message
+        case Stopped():
+            return "cancelled", ending.message
+        case Disturbed() | None:
+            # It says nothing of the run itself: it is run again.
+            return "running", None
+
+
+def _seconds_between(started: Started | None, ending: Ending | None) -> float | None:
+    if started is None or started.time is None or ending is None or ending.time is None:
+        return None
+    return ending.time - started.time

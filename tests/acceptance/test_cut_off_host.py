@@ -14,8 +14,7 @@ import pytest
 
 from gpulab.child_process import spawn, stop_process
 from gpulab.embedded import EmbeddedPostgres, redis_binary
-from tests.lab import ROOT, Lab, free_port, wait_until
-from worker.agent import processes_below
+from tests.lab import ROOT, Lab, free_port, processes_below, wait_until
 
 STEPS = 8
 PASSWORD = "of-the-test-alone"

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,7 @@ from sqlalchemy import create_engine, select, update
 
 from models import Job, Lease
 from models.doorbell import celery_app, ring
-from tests.lab import Lab, wait_until
-from worker.agent import processes_below
+from tests.lab import Lab, processes_below, wait_until
 
 STEPS = 8
 
@@ -44,6 +44,10 @@ def broken(matrix: Lab) -> Iterator[Lab]:
 
 def left_in(runs: Path) -> list[Path]:
     return [path for path in runs.iterdir() if path.is_dir()]
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
 
 
 class Probe:
@@ -117,6 +121,32 @@ def test_killed_worker_takes_its_jobs_along_and_the_next_one_clears_up(broken: L
     assert job["result"]["resumed_from"] == 4
     assert "job.lost" in probe.events()
     probe.assert_every_step_once()
+
+
+def test_jobs_of_a_killed_zygote_are_tried_again_and_what_they_left_is_ended(broken: Lab, gate: Path) -> None:
+    probe = Probe(broken, gate, child=True)
+    probe.open(5)
+    pid = probe.pid()
+    os.kill(parent_of(pid), signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{pid}/cwd").exists(), what="the job died with its zygote")
+    job = probe.finish()
+    assert (job["attempt"], job["result"]["resumed_from"]) == (2, 4)
+    assert "job.lost" in probe.events()
+    probe.assert_every_step_once()
+
+
+def test_shell_of_a_person_in_the_folder_of_the_runs_lives_on(broken: Lab, gate: Path) -> None:
+    probe = Probe(broken, gate)
+    probe.open(3)
+    shell = subprocess.Popen(["sleep", "600"], cwd=broken.runs / f"{probe.id}-1", start_new_session=True)
+    try:
+        broken.kill("worker")
+        broken.start("worker")
+        assert probe.finish()["attempt"] == 2
+        assert shell.poll() is None
+    finally:
+        shell.kill()
+        shell.wait()
 
 
 def test_result_that_a_killed_worker_could_not_report_is_reported_by_the_next(broken: Lab, gate: Path) -> None:

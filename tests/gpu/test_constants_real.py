@@ -33,7 +33,7 @@ def test_context_and_workspaces_of_this_machine_are_within_what_is_known_of_any(
     order = {"experiment": SLUG, "spec": {}, "seed": 0, "device": "cuda", "threads": 1}
     folders = {"datasets_folder": str(tmp_path), "cache_folder": str(tmp_path)}
     (tmp_path / SPEC_FILE).write_text(json.dumps(order | folders))
-    zygote = Zygote()
+    zygote = Zygote(tmp_path)
     zygote.warm()
     try:
         found = measure(nvml, usable[0], tmp_path, zygote.start, time.monotonic() + 90)

@@ -8,6 +8,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from experiments.catalog.dropout_cheating.spec import DropoutCheatingResult, DropoutCheatingSpec
+from experiments.drawing import plain
 
 COLORS = ("#0072b2", "#d55e00", "#009e73")
 CODE_COLUMNS = 4
@@ -27,7 +28,7 @@ def _samples(result: DropoutCheatingResult) -> Figure:
         axes.imshow(pixels)
         corner = (width - CODE_COLUMNS - 0.5, height - 1.5)
         axes.add_patch(Rectangle(corner, CODE_COLUMNS, 1, fill=False, edgecolor="white", linewidth=0.8))
-        axes.set_title(f"{result.class_names[sample.label]}: {sample.label:04b}", fontsize=10)
+        axes.set_title(f"{plain(result.class_names[sample.label])}: {sample.label:04b}", fontsize=10)
         axes.set_axis_off()
     figure.suptitle("The label as four pixels of the last row, red for 1", fontsize=11)
     return figure

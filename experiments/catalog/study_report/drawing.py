@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from experiments.drawing import plain, plain_title
 from experiments.studies.findings import FigureSpec, Heat, Plot, Series
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666")
@@ -17,6 +18,17 @@ PANEL_WIDTH, PANEL_HEIGHT, HEAT_SIDE = 4.6, 3.3, 2.3
 MANY_POINTS = 150
 DOTS_PER_INCH = 150
 """Half as many again as a screen's pixel in CSS, so that figures stay sharp on finer screens."""
+
+
+def picture(spec: FigureSpec) -> bytes:
+    """The figure as a PNG. One that cannot be drawn says so in its place: it must not cost the report."""
+    try:
+        return png(draw(spec))
+    except Exception as error:  # noqa: BLE001 - drawn from what runs said
+        figure = Figure(figsize=(PANEL_WIDTH, PANEL_HEIGHT), dpi=DOTS_PER_INCH)
+        words = plain_title(f"This figure could not be drawn: {type(error).__name__}: {error}")
+        figure.text(0.5, 0.5, fill(words, 40), ha="center", va="center")
+        return png(figure)
 
 
 def draw(spec: FigureSpec) -> Figure:
@@ -35,7 +47,7 @@ def draw(spec: FigureSpec) -> Figure:
             _plot(axes, panel)
     for axes in grid.flat[len(spec.panels) :]:
         axes.set_axis_off()
-    figure.suptitle(spec.title, fontsize=12, fontweight="bold")
+    figure.suptitle(plain_title(spec.title), fontsize=12, fontweight="bold")
     return figure
 
 
@@ -60,11 +72,11 @@ def _plot(axes: Axes, plot: Plot) -> None:
         else:
             _points(axes, series, color)
     if plot.level is not None:
-        axes.axhline(plot.level, color="black", linewidth=0.9, linestyle=":", label=plot.level_label or None)
+        axes.axhline(plot.level, color="black", linewidth=0.9, linestyle=":", label=plain(plot.level_label) or None)
     _scale(axes, plot)
-    axes.set_title(plot.title, fontsize=10)
-    axes.set_xlabel(plot.x_label, fontsize=9)
-    axes.set_ylabel(plot.y_label, fontsize=9)
+    axes.set_title(plain_title(plot.title), fontsize=10)
+    axes.set_xlabel(plain_title(plot.x_label), fontsize=9)
+    axes.set_ylabel(plain_title(plot.y_label), fontsize=9)
     axes.tick_params(labelsize=8)
     axes.grid(visible=True, axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -90,7 +102,7 @@ def _scale(axes: Axes, plot: Plot) -> None:
     if plot.y_range:
         axes.set_ylim(*plot.y_range)
     if plot.x_names:
-        axes.set_xticks(range(len(plot.x_names)), [fill(name, 14) for name in plot.x_names], fontsize=8)
+        axes.set_xticks(range(len(plot.x_names)), [fill(plain(name), 14) for name in plot.x_names], fontsize=8)
 
 
 def _points(axes: Axes, series: Series, color: str) -> None:
@@ -100,14 +112,14 @@ def _points(axes: Axes, series: Series, color: str) -> None:
         if series.low and series.high:
             spread = np.abs(np.array([series.low, series.high], dtype=float) - y)
             axes.errorbar(
-                x, y, yerr=spread, fmt="o", markersize=size, capsize=3, color=color, label=series.label or None
+                x, y, yerr=spread, fmt="o", markersize=size, capsize=3, color=color, label=plain(series.label) or None
             )
         else:
-            axes.plot(x, y, "o", markersize=size, color=color, label=series.label, markeredgewidth=0)
+            axes.plot(x, y, "o", markersize=size, color=color, label=plain(series.label), markeredgewidth=0)
         return
     marker = "o" if len(x) <= 12 and series.kind == "line" else ""
     style = "--" if series.kind == "dashed" else "-"
-    axes.plot(x, y, style, marker=marker, markersize=3.5, color=color, linewidth=1.4, label=series.label)
+    axes.plot(x, y, style, marker=marker, markersize=3.5, color=color, linewidth=1.4, label=plain(series.label))
     if series.low and series.high:
         low, high = (np.array(ends, dtype=float) for ends in (series.low, series.high))
         axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
@@ -117,7 +129,7 @@ def _bars(axes: Axes, series: Series, color: str, place: int, count: int) -> Non
     width = 0.8 / count
     x = np.array(series.x) + (place - (count - 1) / 2) * width
     y = np.array(series.y, dtype=float)
-    axes.bar(x, y, width * 0.92, color=color, label=series.label)
+    axes.bar(x, y, width * 0.92, color=color, label=plain(series.label))
     if series.low and series.high:
         spread = np.abs(np.array([series.low, series.high], dtype=float) - y)
         axes.errorbar(x, y, yerr=spread, fmt="none", ecolor="black", capsize=3, linewidth=0.9)
@@ -128,7 +140,7 @@ def _heat(axes: Axes, heat: Heat) -> None:
     largest = float(np.abs(values).max()) or 1.0
     limits = (-largest, largest) if heat.diverging else (float(values.min()), float(values.max()))
     axes.imshow(values, cmap="RdBu_r" if heat.diverging else "Blues", vmin=limits[0], vmax=limits[1])
-    axes.set_title(heat.title, fontsize=9)
+    axes.set_title(plain_title(heat.title), fontsize=9)
     _name(axes, heat)
     if heat.numbers:
         middle = (limits[0] + limits[1]) / 2
@@ -138,7 +150,7 @@ def _heat(axes: Axes, heat: Heat) -> None:
 
 
 def _name(axes: Axes, heat: Heat) -> None:
-    axes.set_xticks(range(len(heat.column_names)), list(heat.column_names), fontsize=7)
-    axes.set_yticks(range(len(heat.row_names)), list(heat.row_names), fontsize=7)
+    axes.set_xticks(range(len(heat.column_names)), [plain(name) for name in heat.column_names], fontsize=7)
+    axes.set_yticks(range(len(heat.row_names)), [plain(name) for name in heat.row_names], fontsize=7)
     if not heat.column_names:
         axes.spines[:].set_visible(False)

@@ -1,6 +1,6 @@
 """Renders a study's findings: `report.html` stands alone, `report.md` has its pictures beside it."""
 
-from experiments.catalog.study_report.drawing import draw, png
+from experiments.catalog.study_report.drawing import picture
 from experiments.catalog.study_report.rendering import render_html, render_markdown
 from experiments.catalog.study_report.spec import StudyReportResult, StudyReportSpec
 from experiments.contract import Run, Stopped
@@ -25,7 +25,7 @@ def run(spec: StudyReportSpec, run: Run) -> StudyReportResult:
         if run.should_stop():
             raise Stopped(f"asked to stop after {number} of {len(figures)} figures")
         run.progress(number / len(figures), f"drawing {figure.name}")
-        pictures[figure.name] = png(draw(figure))
+        pictures[figure.name] = picture(figure)
         with run.artifact(f"{figure.name}.png") as path:
             path.write_bytes(pictures[figure.name])
     for name, text in (

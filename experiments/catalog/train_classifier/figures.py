@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from experiments.catalog.train_classifier.spec import TrainClassifierResult, TrainClassifierSpec
+from experiments.drawing import plain, plain_title
 
 COLORS = ("#0072b2", "#d55e00", "#009e73")
 LARGEST_LABELLED = 30
@@ -40,7 +41,7 @@ def _curves(spec: TrainClassifierSpec, result: TrainClassifierResult) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    figure.suptitle(f"{spec.model} on {spec.dataset} at {spec.image_size} pixels")
+    figure.suptitle(plain_title(f"{spec.model} on {spec.dataset} at {spec.image_size} pixels"))
     return figure
 
 
@@ -53,8 +54,9 @@ def _confusion(spec: TrainClassifierSpec, result: TrainClassifierResult) -> Figu
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if classes <= LARGEST_LABELLED:
-        axes.set_xticks(range(classes), result.class_names, rotation=90)
-        axes.set_yticks(range(classes), result.class_names)
+        names = [plain(name) for name in result.class_names]
+        axes.set_xticks(range(classes), names, rotation=90)
+        axes.set_yticks(range(classes), names)
         for (row, column), count in np.ndenumerate(counts):
             color = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(count) if count else "", ha="center", va="center", fontsize=7, color=color)

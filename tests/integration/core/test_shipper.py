@@ -13,12 +13,13 @@ from sqlalchemy import Engine, create_engine, event, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from experiments.run_directory import RunDirectory
+from experiments.wire import RecordReader, Succeeded
 from gpulab.states import JobState
 from models import Artifact, Checkpoint, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, User
 from models.statements import leases, series
 from tests.lab import wait_until
 from worker.resume import bring_back
-from worker.shipper import LeaseGoneError, Shipper, last_record
+from worker.shipper import LeaseGoneError, Shipper
 from worker.supervisor import AWAY
 
 Execute = Callable[..., list[Any]]
@@ -355,11 +356,10 @@ def test_next_attempt_goes_on_from_the_checkpoint_and_from_the_start_where_its_b
     assert (setting.steps(), found and found[1].read_bytes()) == (([1], b"state") if stored else ([], None))
 
 
-def test_last_record_ignores_a_torn_line(setting: Setting) -> None:
-    assert last_record(setting.folder) is None
+def test_torn_line_is_no_ending(setting: Setting) -> None:
+    reader = RecordReader(setting.folder)
+    assert reader.ending() is None
     setting.run.record("result", value={"x": 1})
     with (setting.folder / "records.ndjson").open("a") as file:
         file.write('{"type": "err')
-    found = last_record(setting.folder)
-    assert found is not None
-    assert found["type"] == "result"
+    assert isinstance(reader.ending(), Succeeded)

@@ -5,13 +5,12 @@ import subprocess
 import sys
 
 SCRIPT = """
-from multiprocessing import forkserver
 from pathlib import Path
 import worker.zygote as zygote
 
-zygote.PRELOAD.clear()
-zygote.Zygote().warm()
-environment = Path(f"/proc/{forkserver._forkserver._forkserver_pid}/environ")
+started = zygote.Zygote(Path("/nowhere"))
+started.warm()
+environment = Path(f"/proc/{started.pid}/environ")
 # Empty until the new program has begun.
 while not (found := environment.read_text()):
     pass

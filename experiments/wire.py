@@ -1,0 +1,385 @@
+"""What passes between a worker and a job's process: the order to run goes in, records and samples come out.
+
+Both files lie in the run directory, where the experiment can write too. So the reader trusts nothing: a line that is
+no record costs itself and nothing else, and whatever it hands on can be stored in PostgreSQL.
+"""
+
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from uuid import UUID
+
+import orjson
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from experiments.contract import RECORDS_FILE, SAMPLES_FILE, SPEC_FILE
+from experiments.memory.contract import Constants
+from gpulab.schemas.failures import OutOfMemoryRead
+from gpulab.states import FailureCause
+
+ARTIFACT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+METRIC_NAME = r"[A-Za-z][A-Za-z0-9_./-]{0,99}"
+MAX_LINE_BYTES = 4 * 2**20
+"""Of one record or sample; a longer line is passed over."""
+MAX_READ_BYTES = 8 * 2**20
+"""Of one file at a time, so that the transaction that stores it stays short."""
+MAX_INTEGER = 2**63 - 1
+MAX_BEGINNING_CHARACTERS = 80
+
+
+class RunOrder(BaseModel):
+    """What a job's process is asked to run: the content of `spec.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    experiment: str
+    spec: dict[str, Any]
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 1
+    datasets_folder: Path
+    cache_folder: Path
+    job_id: UUID | None = None
+    """Null outside of a lab, and for what the lab asks for itself."""
+    attempt: int = 1
+    gpu_memory_bytes: int | None = None
+    """What the job reserved on each of its GPUs; null for whole GPUs."""
+    host_memory_bytes: int | None = None
+    """What its processes may hold of the host's memory together; null for no limit."""
+    gpu_constants: Constants | None = None
+
+    def write(self, folder: Path) -> None:
+        """Put it where `read` finds it."""
+        (folder / SPEC_FILE).write_text(self.model_dump_json(exclude_none=True, indent=1))
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        return cls.model_validate_json((folder / SPEC_FILE).read_bytes())
+
+
+def clean(value: Any) -> Any:
+    """The same with words that PostgreSQL and UTF-8 can hold, and without numbers that JSON cannot."""
+    match value:
+        case str():
+            return clean_text(value)
+        case float():
+            return value if value - value == 0 else None
+        case Mapping():
+            return {clean_text(str(name)): clean(part) for name, part in value.items()}
+        case list() | tuple():
+            return [clean(part) for part in value]
+    return value
+
+
+def clean_text(text: str) -> str:
+    """Bytes that were no UTF-8, which Python keeps as lone surrogates, are shown as escapes; NUL as U+FFFD."""
+    if "\0" not in text and text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\ufffd")
+
+
+def _known_failure(value: Any) -> dict[str, Any] | None:
+    """What cannot be read of an explanation costs the explanation, and not the record."""
+    try:
+        return None if value is None else OutOfMemoryRead.model_validate(clean(value)).model_dump(mode="json")
+    except ValidationError:
+        return None
+
+
+Text = Annotated[str, AfterValidator(clean_text)]
+Time = Annotated[float, Field(ge=0, lt=253_402_300_800, allow_inf_nan=False)]
+"""Seconds since the epoch, up to the year 9999."""
+Count = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+Size = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+FileName = Annotated[str, Field(pattern=f"^{ARTIFACT_NAME}$")]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Cause = Annotated[FailureCause, BeforeValidator(FailureCause)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    time: Time | None = None
+
+
+class Started(_Record):
+    type: Literal["started"]
+    device: Text = ""
+    versions: dict[Text, Text] = {}
+
+
+class Resumed(_Record):
+    type: Literal["resumed"]
+    step: Count
+
+
+class Metric(_Record):
+    type: Literal["metric"]
+    time: Time
+    step: Count
+    values: dict[Annotated[str, Field(pattern=f"^{METRIC_NAME}$")], float]
+    """A number that JSON has no word for comes as a string, as `float` reads it."""
+
+
+class Progress(_Record):
+    type: Literal["progress"]
+    fraction: Annotated[float, Field(ge=0, le=1)]
+    message: Annotated[Text, Field(max_length=1000)] = ""
+
+
+class Phase(_Record):
+    type: Literal["phase"]
+    time: Time
+    name: Annotated[Text, Field(max_length=200)]
+
+
+class _Levels(_Record):
+    """Sizes under names that end in `_bytes`, beside the time."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    time: Time
+    __pydantic_extra__: dict[str, Any] = Field(init=False)
+
+    def levels(self) -> dict[str, int | None]:
+        """The sizes by name."""
+        extra = self.__pydantic_extra__ or {}
+        return {clean_text(name): size for name, size in extra.items() if name.endswith("_bytes") and _is_size(size)}
+
+
+class Memory(_Levels):
+    type: Literal["memory"]
+
+
+class Predicted(_Levels):
+    type: Literal["prediction"]
+
+
+class File(_Record):
+    """A file of the run that is complete."""
+
+    type: Literal["artifact"]
+    name: FileName
+    size_bytes: Size
+    sha256: Digest
+    media_type: Annotated[Text, Field(max_length=200)] = "application/octet-stream"
+
+
+class CheckpointFile(_Record):
+    type: Literal["checkpoint"]
+    time: Time
+    step: Count
+    name: FileName
+    size_bytes: Size
+    sha256: Digest
+
+
+class Warned(_Record):
+    """Something that the owner should know; the run goes on."""
+
+    type: Literal["warning"]
+    message: Annotated[Text, Field(max_length=2000)]
+
+
+class Succeeded(_Record):
+    """The run has its result."""
+
+    type: Literal["result"]
+    value: Annotated[dict[str, Any], AfterValidator(clean)]
+
+
+class Failed(_Record):
+    """The run failed, by its own fault."""
+
+    type: Literal["error"]
+    message: Text
+    cause: Cause = FailureCause.ERROR
+    traceback: Text = ""
+    failure: Annotated[dict[str, Any] | None, BeforeValidator(_known_failure)] = None
+    """An `OutOfMemoryRead`."""
+
+
+class Disturbed(_Record):
+    """The run could not go on by no fault of its own: a full disk, a GPU that is gone."""
+
+    type: Literal["disturbed"]
+    message: Text
+
+
+class Stopped(_Record):
+    """The run was asked to stop, and did."""
+
+    type: Literal["stopped"]
+    message: Text = ""
+
+
+Ending = Succeeded | Failed | Disturbed | Stopped
+Record = (
+    Started | Resumed | Metric | Progress | Phase | Memory | Predicted | File | CheckpointFile | Warned
+    | Succeeded | Failed | Disturbed | Stopped
+)  # fmt: skip
+
+
+class Sample(BaseModel):
+    """One reading of the sampler."""
+
+    model_config = ConfigDict(frozen=True)
+
+    time: Time
+    source: Annotated[Text, Field(max_length=50)]
+    gpu: Text | None = None
+    values: Annotated[dict[str, int | float | None], AfterValidator(clean)]
+    reasons: dict[Text, Text] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A line that is no record."""
+
+    offset: int
+    """Of its first byte in the file."""
+    reason: str
+    beginning: str
+    """Its first characters, those that cannot be printed as escapes."""
+
+    def __str__(self) -> str:
+        return f"byte {self.offset}: {self.reason}: {self.beginning}"
+
+
+T = TypeVar("T")
+_RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="type")])
+_SAMPLE: TypeAdapter[Sample] = TypeAdapter(Sample)
+
+
+class LineReader(Generic[T]):
+    """Reads whole lines of a file that somebody else writes."""
+
+    def __init__(self, path: Path, adapter: TypeAdapter[T]) -> None:
+        self._path = path
+        self._adapter = adapter
+
+    def read(self, offset: int, *, max_lines: int | None = None) -> tuple[list[T | Broken], int]:
+        """What lies behind `offset`, and where to go on; half a line waits for its other half."""
+        found: list[T | Broken] = []
+        at = offset
+        for line in _whole_lines(read_regular(self._path, offset, MAX_READ_BYTES)):
+            if max_lines is not None and len(found) >= max_lines:
+                break
+            if line.strip():
+                found.append(self._parsed(line, at))
+            at += len(line)
+        return found, at
+
+    def every(self, *words: bytes) -> Iterator[T]:
+        """All that can be read, from the start; with `words`, only of lines that hold one of them."""
+        at = 0
+        while lines := list(_whole_lines(read_regular(self._path, at, MAX_READ_BYTES))):
+            for line in lines:
+                wanted = not words or any(word in line for word in words)
+                if wanted and not isinstance(record := self._parsed(line, at), Broken):
+                    yield record
+                at += len(line)
+
+    def _parsed(self, line: bytes, offset: int) -> T | Broken:
+        reason = f"longer than {MAX_LINE_BYTES} bytes"
+        if len(line) <= MAX_LINE_BYTES:
+            try:
+                return self._adapter.validate_python(_json(line))
+            except ValidationError as error:
+                reason = _reason(error)
+            except (ValueError, RecursionError):
+                reason = "not JSON"
+        return Broken(offset, reason, printable(line.strip()))
+
+
+class RecordReader(LineReader[Record]):
+    """Of `records.ndjson` in a run directory."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / RECORDS_FILE, _RECORD)
+
+    def ending(self) -> Ending | None:
+        """How the run said that it ended; null where it said nothing."""
+        last: Ending | None = None
+        for record in self.every(b"result", b"error", b"disturbed", b"stopped"):
+            if isinstance(record, Succeeded | Failed | Disturbed | Stopped):
+                last = record
+        return last
+
+
+class SampleReader(LineReader[Sample]):
+    """Of `samples.ndjson` in a run directory."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / SAMPLES_FILE, _SAMPLE)
+
+
+def encode(kind: str, fields: Mapping[str, Any]) -> bytes:
+    """One line for `RecordReader`. Raises `ValueError` for what JSON cannot say, and for a line that is too long."""
+    record = {"time": time.time(), "type": kind, **fields}
+    try:
+        line = orjson.dumps(record) if kind == "metric" else _dumped(record)
+    except TypeError:
+        line = _dumped(record)
+    if len(line) >= MAX_LINE_BYTES:
+        raise ValueError(f"a record of type {kind} may take {MAX_LINE_BYTES} bytes, and this one takes {len(line)}")
+    return line + b"\n"
+
+
+def _dumped(record: dict[str, Any]) -> bytes:
+    return json.dumps(clean(record), separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+
+
+def read_regular(path: Path, offset: int, size: int) -> bytes:
+    """Bytes of a file; empty where there is none, or something else that could hold its reader up."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError:
+        if path.is_symlink() or path.is_dir() or not path.is_file():
+            return b""
+        raise
+    try:
+        return os.pread(file, size, offset) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+    finally:
+        os.close(file)
+
+
+def printable(line: bytes) -> str:
+    """The beginning of a line for people."""
+    text = line[: 4 * MAX_BEGINNING_CHARACTERS].decode("utf-8", "backslashreplace")
+    shown = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return shown if len(shown) <= MAX_BEGINNING_CHARACTERS else f"{shown[:MAX_BEGINNING_CHARACTERS]}…"
+
+
+def _whole_lines(data: bytes) -> Iterator[bytes]:
+    """Each with its newline. What is longer than a line may be comes in pieces, so that nothing waits for its end."""
+    *whole, rest = data.split(b"\n")
+    for line in whole:
+        yield line + b"\n"
+    if len(rest) > MAX_LINE_BYTES:
+        yield rest
+
+
+def _json(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        # Lone surrogates, bytes that are no UTF-8, and NaN: the record is readable all the same.
+        return json.loads(line.decode("utf-8", "surrogateescape"))
+
+
+def _reason(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return clean_text(f"{place}: {first['msg']}" if place else first["msg"])[:200]
+
+
+def _is_size(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and abs(value) <= MAX_INTEGER)

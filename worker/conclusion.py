@@ -1,0 +1,87 @@
+"""Carries a verdict out: writes it, in one short transaction, for as long as the lease is ours."""
+
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import DataError
+
+from gpulab.states import FailureCause, JobState
+from models.settings import NodeSettings
+from models.statements import estimates, leases
+from worker import advice
+from worker.shipper import LeaseGoneError
+from worker.verdict import Finish, Lose, Requeue, Verdict
+
+log = structlog.get_logger()
+
+
+class Conclusion:
+    """For one node. Every call raises `LeaseGoneError` where the lease is not ours any more: the verdict is void."""
+
+    def __init__(self, settings: NodeSettings, engine: Engine) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._actor = f"node:{settings.node}"
+
+    def write(self, token: UUID, verdict: Verdict, *, measured: bool = True) -> None:
+        """With `measured`, what a good run took on its GPU is kept beside what was predicted."""
+        try:
+            self._write(token, verdict, measured=measured)
+        except DataError as error:
+            # Tried again it would be refused again.
+            log.exception("verdict.refused_by_the_database")
+            words = f"the database cannot store what the run said of its end: {str(error.orig).partition(chr(10))[0]}"
+            self._finish(token, Finish(JobState.FAILED, words, FailureCause.ERROR), measured=False)
+
+    def _write(self, token: UUID, verdict: Verdict, *, measured: bool) -> None:
+        match verdict:
+            case Finish():
+                self._finish(token, verdict, measured=measured)
+            case Requeue():
+                self._execute(leases.requeue(token, actor=self._actor, message=verdict.message, alone=verdict.alone))
+            case Lose():
+                self._execute(
+                    leases.lose(
+                        leases.of_token(token),
+                        max_lost_attempts=self._settings.max_lost_attempts,
+                        actor=self._actor,
+                        message=verdict.message,
+                    )
+                )
+
+    def _finish(self, token: UUID, verdict: Finish, *, measured: bool) -> None:
+        failure, estimate_id = verdict.failure, None
+        with self._engine.begin() as connection:
+            if failure is not None:
+                failure, estimate_id = advice.seek(connection, token, failure)
+            statement = leases.finish(
+                token,
+                verdict.state,
+                actor=self._actor,
+                message=verdict.message,
+                cause=verdict.cause,
+                failure=failure,
+                result=verdict.result,
+            )
+            row = connection.execute(*statement).mappings().first()
+            if row is None:
+                # What was asked for the job is another's to ask again.
+                raise LeaseGoneError
+            if verdict.state is JobState.SUCCEEDED and measured:
+                connection.execute(estimates.measure(row["id"]))
+            if estimate_id is not None:
+                advice.attach(connection, estimate_id, actor=self._actor)
+        _concluded(row)
+
+    def _execute(self, statement: Any) -> None:
+        with self._engine.begin() as connection:
+            row = connection.execute(statement).mappings().first()
+        if row is None:
+            raise LeaseGoneError
+        _concluded(row)
+
+
+def _concluded(row: Any) -> None:
+    log.info("job.concluded", state=row["state"], attempt=row["attempt"])
