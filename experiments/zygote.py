@@ -114,6 +114,9 @@ class Server:
         _, status = os.waitpid(job.pid, 0)
         del self._jobs[job.pid]
         self._end_left_behind()
+        with suppress(BlockingIOError):
+            # One killed before it began left its permission unread, and that would cut our answer off.
+            job.reply.recv(1, socket.MSG_DONTWAIT)
         said = job.words[:].rstrip(b"\0").decode("utf-8", "backslashreplace")
         _send(job.reply, status=os.waitstatus_to_exitcode(status), words=said)
         job.reply.close()
