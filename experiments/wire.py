@@ -55,7 +55,7 @@ class RunOrder(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Put it where `read` finds it."""
-        (folder / SPEC_FILE).write_text(self.model_dump_json(exclude_none=True, indent=1))
+        (folder / SPEC_FILE).write_text(self.model_dump_json(exclude_none=True, indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Self:
