@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from api.problems import (
+    ClientVersion,
     InternalError,
     InvalidRequest,
     Refusal,
@@ -115,6 +116,8 @@ def _complete(operation: dict[str, Any]) -> None:
     if "HTTPValidationError" in str(responses.get("422", "")):
         del responses["422"]
     common: list[type[Refusal]] = [InternalError]
+    if operation.get("tags") != ["health"]:
+        common.append(ClientVersion)
     if operation.get("security"):
         common += [Unauthenticated, TooManySignIns, TooManyRequests, Unavailable]
     if any(parameter["name"] == "wait" for parameter in operation.get("parameters", ())):

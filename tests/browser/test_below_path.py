@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import listen
+from tests.browser.conftest import SHOTS, listen
 from tests.browser.prefix_proxy import below
 from tests.browser.scene import Scene
 
@@ -19,6 +19,7 @@ def test_everything_works_below_a_path(browser: Browser, scene: Scene) -> None:
         page.goto(f"{address}/jobs/{scene.ids['trained']}?tab=files")
         expect(page).to_have_url(re.compile(f"{PREFIX}/sign-in"))
         expect(page.get_by_text(f"pip install {address}/client/gpulab-")).to_be_visible()
+        page.screenshot(path=SHOTS / "sign-in-below-a-path.png")
         page.get_by_label("Token", exact=True).fill(scene.token)
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="bands, few images")).to_be_visible()
@@ -33,6 +34,7 @@ def test_everything_works_below_a_path(browser: Browser, scene: Scene) -> None:
         expect(page.get_by_text("step 290").first).to_be_visible()
         page.goto(f"{address}/account")
         expect(page.get_by_text(f"export GPULAB_URL={address}")).to_be_visible()
+        page.screenshot(path=SHOTS / "account-below-a-path.png")
         page.get_by_role("button", name="admin").click()
         page.get_by_role("menuitem", name="Sign out").click()
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()

@@ -1,7 +1,9 @@
 """The client that the lab hands out: its page, its index, and what is said to a client of another version."""
 
+import asyncio
 import hashlib
 import re
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,8 +12,11 @@ import pytest
 from fastapi import FastAPI
 
 from api import client_wheel
-from gpulab.version import VERSION, WHEEL
+from api.__main__ import Server
+from gpulab.version import VERSION, WHEEL, install_line
 from models.settings import ApiSettings
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -69,3 +74,16 @@ async def test_a_client_of_another_version_gets_the_line_to_paste(browser: httpx
     assert answer.headers["x-gpulab-version"] == VERSION
     fitting = await browser.get("/gpulab/v1/nothing", headers={"X-Gpulab-Client": VERSION})
     assert fitting.json()["type"] == "/problems/not-found"
+
+
+@pytest.mark.parametrize("by", ["line", "index"])
+async def test_pip_installs_it_from_a_real_server(server: tuple[Server, str], tmp_path: Path, by: str) -> None:
+    address = f"{server[1]}/gpulab"
+    arguments = {
+        "line": install_line(address, VERSION).split()[2:],
+        "index": ["gpulab", "--index-url", f"{address}/client/simple/"],
+    }
+    command = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-cache-dir", "--target", str(tmp_path)]
+    pip = await asyncio.create_subprocess_exec(sys.executable, *command, *arguments[by])
+    assert await pip.wait() == 0
+    assert (tmp_path / "gpulab" / "version.py").read_text() == (ROOT / "gpulab" / "version.py").read_text()
