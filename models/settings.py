@@ -4,8 +4,9 @@ import os
 import socket
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gpulab.addresses import PAGES
@@ -18,6 +19,15 @@ def _above_pages(path: str) -> str:
     if taken := PAGES.intersection(path.split("/")):
         raise ValueError(f"{min(taken)} is the name of a page of the lab; choose another path")
     return path.rstrip("/")
+
+
+def _known_zone(name: str) -> str:
+    if name != "UTC":
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{name!r} is no time zone that this machine knows; write one as Europe/Berlin") from None
+    return name
 
 
 class DatabaseSettings(BaseSettings):
@@ -89,6 +99,8 @@ class ApiSettings(Settings):
     """The path that the lab is below at a host shared with others: `/gpulab`."""
     public_url: str | None = None
     """Where browsers find the lab, if its own requests do not tell: `https://lab.example.edu`."""
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    """In which deadlines without an offset are read and all are shown: `Europe/Berlin`."""
     openid_issuer: str | None = None
     """Of the university's OpenID Connect provider; with client id and secret, browsers may sign in through it."""
     openid_client_id: str | None = None

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
 
 from api.auth import Staff
 from api.context import TheLab
@@ -14,6 +13,7 @@ from api.routes.parameters import Cursor, Limit, Words
 from api.routing import LabRoute
 from api.services import auditing
 from gpulab.schemas import AuditPage
+from gpulab.schemas.people import Moment
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"], route_class=LabRoute)
 
@@ -31,8 +31,8 @@ async def list_audit_events(
     actor: Annotated[Words, Query(description="`user:<name>`, `anonymous` or `operator`.")] = None,
     action: Annotated[Words, Query(description="`user.created`, `node.drained`, ...")] = None,
     target: Annotated[Words, Query(description="`user:<id>`, `job:<id>`, `node:<name>`, ...")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="From this instant on.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Before this instant.")] = None,
+    since: Annotated[Moment | None, Query(description="From this instant on.")] = None,
+    until: Annotated[Moment | None, Query(description="Before this instant.")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:

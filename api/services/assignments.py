@@ -16,6 +16,7 @@ from api.problems import (
     shortened,
 )
 from api.services import experiments as catalogue
+from api.services import moments
 from experiments.studies.plan import PlanError, Scale
 from experiments.studies.templates import expand
 from gpulab.schemas import InvalidField
@@ -40,14 +41,14 @@ NAMES = tuple(column.name for column in Assignment.__table__.columns)
 
 async def create(lab: Lab, order: AssignmentCreate) -> AssignmentRead:
     """Raises `InvalidRequest`, `AlreadyTaken`."""
-    values = order.model_dump()
+    values = order.model_dump() | {"deadline": await moments.deadline(lab, "deadline", order.deadline)}
     values["questions"] = _questions_of(values["templates"])
     _check(values)
     row = await lab.database.row(assignments.create(values))
     if row is None:
         field = InvalidField(path="name", message="another assignment is called so", value=shortened(order.name))
         raise AlreadyTaken(f"{field.path}: {field.message}", errors=[field])
-    return _read(row)
+    return _read(lab, row)
 
 
 async def change(lab: Lab, assignment_id: UUID, order: AssignmentUpdate) -> AssignmentRead:
@@ -56,19 +57,22 @@ async def change(lab: Lab, assignment_id: UUID, order: AssignmentUpdate) -> Assi
     given = order.model_dump(exclude_unset=True)
     values = {name: value for name, value in given.items() if value is not None or name == "description"}
     if not values:
-        return _read(row)
+        return _read(lab, row)
+    if "deadline" in values:
+        # One may end it early, but not before it began.
+        values["deadline"] = await moments.deadline(lab, "deadline", values["deadline"], after=row.created_at)
     if "templates" in values:
         values["questions"] = _questions_of(values["templates"])
     _check({**row._asdict(), **values})
     changed = await lab.database.row(assignments.change(assignment_id, values))
-    return _read(changed)
+    return _read(lab, changed)
 
 
 async def page(lab: Lab, cursor: str | None, limit: int) -> AssignmentPage:
     """One page, newest first. Raises `InvalidCursor`."""
     before = None if cursor is None else cursors.decode_id(cursor, "assignments", {})
     rows = await lab.database.rows(assignments.page, before=before, limit=limit + 1)
-    items = [_read(row) for row in rows[:limit]]
+    items = [_read(lab, row) for row in rows[:limit]]
     more = len(rows) > limit
     return AssignmentPage(
         items=items, next_cursor=cursors.encode("assignments", {}, str(items[-1].id)) if more else None
@@ -84,7 +88,7 @@ async def find(lab: Lab, assignment_id: UUID) -> Row:
 
 
 async def get(lab: Lab, assignment_id: UUID) -> AssignmentRead:
-    return _read(await find(lab, assignment_id))
+    return _read(lab, await find(lab, assignment_id))
 
 
 async def overview(lab: Lab, assignment_id: UUID, cursor: str | None, limit: int) -> OverviewRead:
@@ -104,7 +108,7 @@ async def overview(lab: Lab, assignment_id: UUID, cursor: str | None, limit: int
     students = [_standing(one, row) for one in found[:limit] if one.id is not None]
     last = students[-1] if len(found) > limit else None
     return OverviewRead(
-        assignment=_read(row),
+        assignment=_read(lab, row),
         states=found[0].states or {},
         submitted=found[0].submitted,
         students=students,
@@ -125,9 +129,8 @@ async def pin(lab: Lab, principal: Principal, assignment_id: UUID, order: PinOrd
     if not job.belongs:
         raise _wrong_job(order.job_id, "the job is no work on this assignment")
     if await lab.database.row(assignments.pin(assignment_id, principal.id, order.job_id)) is None:
-        raise AssignmentOver(
-            f"the deadline was {row.deadline.isoformat()}; what you handed in before it stays as it is"
-        )
+        deadline = moments.shown(row.deadline, lab.settings.time_zone)
+        raise AssignmentOver(f"the deadline was {deadline}; what you handed in before it stays as it is")
     return await submission(lab, assignment_id, principal.id)
 
 
@@ -186,8 +189,9 @@ def _wrong_job(job_id: UUID, message: str) -> InvalidRequest:
     return InvalidRequest(f"{field.path}: {field.message}", errors=[field])
 
 
-def _read(row: Row) -> AssignmentRead:
-    return AssignmentRead(**{name: getattr(row, name) for name in NAMES})
+def _read(lab: Lab, row: Row) -> AssignmentRead:
+    text = moments.shown(row.deadline, lab.settings.time_zone)
+    return AssignmentRead(**{name: getattr(row, name) for name in NAMES}, deadline_text=text)
 
 
 def _submission(row: Row, assignment: Row) -> SubmissionRead:

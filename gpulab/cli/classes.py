@@ -1,6 +1,5 @@
 """`gpulab roster ...` and `gpulab assignments ...`: a class, and what it is to hand in."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -80,7 +79,7 @@ def list_assignments(lab: Lab) -> None:
         print_json(found)
         return
     rows = [
-        [one.name, f"{one.deadline.astimezone():%Y-%m-%d %H:%M}", ", ".join((*one.templates, *one.experiments))]
+        [one.name, one.deadline_text or str(one.deadline), ", ".join((*one.templates, *one.experiments))]
         for one in found
     ]
     print_table(["ASSIGNMENT", "DEADLINE", "BELONGING"], rows)
@@ -90,19 +89,19 @@ def list_assignments(lab: Lab) -> None:
 def create(
     lab: Lab,
     name: Annotated[str, typer.Argument(help="What it is called; unique.")],
-    deadline: Annotated[datetime, typer.Option(help="2030-01-31T23:59, local time unless it says.")],
+    deadline: Annotated[str, typer.Option(help="A date, to its end, or 2030-01-31T18:00; in the lab's time zone.")],
     template: Annotated[list[str] | None, typer.Option(help="A study template, such as course/1b; repeatable.")] = None,
     experiment: Annotated[list[str] | None, typer.Option(help="An experiment; repeatable.")] = None,
     tolerance: Annotated[float | None, typer.Option(help="Relative; for re-runs.")] = None,
 ) -> None:
     """Set an assignment. For staff."""
     made = lab.client.people.create_assignment(
-        name, deadline.astimezone(), templates=template or (), experiments=experiment or (), tolerance=tolerance
+        name, deadline, templates=template or (), experiments=experiment or (), tolerance=tolerance
     )
     if lab.as_json:
         print_json(made)
     else:
-        print(f"{made.id}  {made.name}")
+        print(f"{made.id}  {made.name}, until {made.deadline_text}")
 
 
 @lab_command(assignments)

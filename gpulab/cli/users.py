@@ -1,5 +1,6 @@
 """`gpulab users ...` and `gpulab tokens ...`: who is let in, and with what."""
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -18,8 +19,11 @@ app = typer.Typer(help="People: who is let in, and what the lab allows them. For
 tokens = typer.Typer(help="Your tokens; staff may name somebody else.", no_args_is_help=True)
 
 Person = Annotated[str, typer.Argument(metavar="PERSON", help="Name, e-mail address or id.")]
-Expires = Annotated[datetime | None, typer.Option("--expires", help="When it ends; local time unless it says.")]
+Expires = Annotated[
+    str | None, typer.Option("--expires", help="When it ends: a date, to its end, or a time; in your own time zone.")
+]
 OfPerson = Annotated[str | None, typer.Option("--user", help="Whose: name, e-mail address or id.")]
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 NOTHING = "-"
 """On the command line: take the value away."""
 
@@ -208,8 +212,17 @@ def _show(lab: Lab, person: "UserRead", token: str | None = None) -> None:
     print_facts([*facts, ("shut out since", person.disabled_at), ("token", token)])
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.astimezone()
+def _aware(text: str | None) -> datetime | None:
+    """A date is the end of that day. Raises BadInput."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(f"{text}T23:59:59" if DATE.fullmatch(text) else text)
+    except ValueError:
+        moment = None
+    if moment is None or text.isdecimal():
+        raise BadInput(f"{text!r} is no time; write 2030-01-31, 2030-01-31T18:00 or 2030-01-31T18:00+01:00")
+    return moment.astimezone()
 
 
 def _number(name: str, text: str) -> float | int | None:

@@ -1,7 +1,7 @@
 """`AsyncClient.people`: the methods of `Client.people` to `await` or `async for`."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -67,7 +67,7 @@ class AsyncPeople:
         email: str | None = None,
         section: str | None = None,
         team: str | None = None,
-        token_expires_at: datetime | None = None,
+        token_expires_at: datetime | date | str | None = None,
     ) -> UserCreated:
         return await self._driver.run(
             calls.change(
@@ -100,7 +100,7 @@ class AsyncPeople:
         return self._driver.walk(calls.pages(self._operations, TokenPage, "/v1/tokens", limit, user_id=user_id))
 
     async def create_token(
-        self, name: str, *, expires_at: datetime | None = None, user_id: UUID | str | None = None
+        self, name: str, *, expires_at: datetime | date | str | None = None, user_id: UUID | str | None = None
     ) -> TokenCreated:
         return await self._driver.run(
             calls.change(
@@ -141,7 +141,7 @@ class AsyncPeople:
     async def create_assignment(
         self,
         name: str,
-        deadline: datetime,
+        deadline: datetime | date | str,
         *,
         templates: Sequence[str] = (),
         experiments: Sequence[str] = (),

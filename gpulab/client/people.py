@@ -1,7 +1,7 @@
 """`Client.people`: users, tokens, the class and its assignments."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -66,7 +66,7 @@ class People:
         email: str | None = None,
         section: str | None = None,
         team: str | None = None,
-        token_expires_at: datetime | None = None,
+        token_expires_at: datetime | date | str | None = None,
     ) -> UserCreated:
         """Let a person in; `token` is their first one, shown here and never again.
 
@@ -109,7 +109,7 @@ class People:
         return self._driver.walk(calls.pages(self._operations, TokenPage, "/v1/tokens", limit, user_id=user_id))
 
     def create_token(
-        self, name: str, *, expires_at: datetime | None = None, user_id: UUID | str | None = None
+        self, name: str, *, expires_at: datetime | date | str | None = None, user_id: UUID | str | None = None
     ) -> TokenCreated:
         """A further token of yours, or of somebody whom you manage; `token` is shown here and never again."""
         return self._driver.run(
@@ -160,14 +160,17 @@ class People:
     def create_assignment(
         self,
         name: str,
-        deadline: datetime,
+        deadline: datetime | date | str,
         *,
         templates: Sequence[str] = (),
         experiments: Sequence[str] = (),
         description: str | None = None,
         tolerance: float | None = None,
     ) -> AssignmentRead:
-        """Set an assignment; templates or experiments say which runs belong to it. For staff."""
+        """Set an assignment; templates or experiments say which runs belong to it. For staff.
+
+        A date is the end of that day, and a time without an offset one in the lab's time zone.
+        """
         return self._driver.run(
             calls.change(
                 self._operations,

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
 from gpulab.schemas.base import Incoming, Line, Outgoing
-from gpulab.schemas.people import AnId, Moment
+from gpulab.schemas.people import AnId, Time
 from gpulab.states import FailureCause, JobState
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
@@ -20,14 +20,13 @@ class AssignmentCreate(Incoming):
     """What a class is to hand in, and until when. Templates or experiments say which runs belong to it."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"name": "Homework 1", "deadline": "2030-01-31T23:59:00+01:00", "templates": ["course/1b"]}]
-        }
+        json_schema_extra={"examples": [{"name": "Homework 1", "deadline": "2030-01-31", "templates": ["course/1b"]}]}
     )
 
     name: Line
     """Unique."""
-    deadline: Moment
+    deadline: Time
+    """A date, which is the end of that day, or a time: in the lab's time zone unless it has an offset."""
     description: Text | None = None
     templates: Names = Field(default_factory=list)
     """Study templates: `course/1b`, `course/2`. A run of one of their questions is work on the assignment."""
@@ -40,7 +39,7 @@ class AssignmentCreate(Incoming):
 class AssignmentUpdate(Incoming):
     """What to change; what is left out stays, and so does what is null (but for `description`)."""
 
-    deadline: Moment | None = None
+    deadline: Time | None = None
     description: Text | None = None
     templates: Names | None = None
     experiments: Names | None = None
@@ -52,6 +51,8 @@ class AssignmentRead(Outgoing):
     name: str
     description: str | None
     deadline: datetime
+    deadline_text: str | None = None
+    """The deadline in the lab's time zone, which it names: `2030-01-31 23:59 CET (Europe/Berlin)`."""
     templates: list[str]
     questions: list[str]
     """The questions of the templates."""

@@ -1,5 +1,6 @@
 """People, tokens and sessions on the wire."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 from unicodedata import normalize
@@ -31,6 +32,25 @@ def _address(text: str) -> str:
     return names.checked(text).lower()
 
 
+TIME = re.compile(r"[12]\d{3}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)? ?([Zz]|[+-]\d{2}:?\d{2})?)?")
+TIME_FORMS = "2030-01-31 (the end of that day), 2030-01-31T18:00, or with an offset 2030-01-31T18:00:00+01:00"
+
+
+def _time(text: str) -> str:
+    """In ISO 8601, as `datetime.fromisoformat` reads it: `2030-01-31`, `2030-01-31T18:00` or `…+01:00`."""
+    if not TIME.fullmatch(text):
+        raise ValueError(f"a time is written {TIME_FORMS}")
+    datetime.fromisoformat(found := text.replace(" ", "T", 1).replace(" ", "").upper())
+    return found
+
+
+def _instant(value: Any) -> Any:
+    # Pydantic takes digits for seconds since 1970, which nobody means.
+    if isinstance(_text(value), str) and re.fullmatch(r"[+-]?[\d.]+", value):
+        raise ValueError("a number is no time; write 2030-01-31T18:00:00+01:00")
+    return value
+
+
 Email = Annotated[
     str,
     StringConstraints(
@@ -42,8 +62,10 @@ Email = Annotated[
     AfterValidator(_address),
 ]
 """An e-mail address; case does not tell two apart."""
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text, json_schema_input_type=str)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_instant, json_schema_input_type=str)]
 """An instant in RFC 3339, with its offset."""
+Time = Annotated[str, StringConstraints(max_length=40, strip_whitespace=True), AfterValidator(_time)]
+"""A date, which is the end of that day, or a time; without an offset in the lab's time zone."""
 AnId = Annotated[UUID, Field(strict=False), BeforeValidator(_text, json_schema_input_type=str)]
 ARole = Annotated[Role, Field(strict=False)]
 Group = Annotated[Line, Field(max_length=100)]

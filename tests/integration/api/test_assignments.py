@@ -7,8 +7,10 @@ import httpx
 import pytest
 
 from api import cursors
+from api.app import create_app
 from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, OverviewRead, SubmissionRead
 from gpulab.states import FailureCause, Role
+from models.settings import ApiSettings
 from tests.integration.api.seeds import Person, Seeds
 from tests.integration.api.study_calls import finish
 
@@ -204,13 +206,42 @@ async def test_rerun_that_fails_is_no_difference(
     assert (await client.get(f"{base}/comparison")).json()["verdict"] == "failed"
 
 
+NO_DEADLINES = [
+    *("tomorrow", "", "20300101", "1893456000", "01/02/2030", "2030-02-30", "2030-W01-1", "9999-12-31"),
+    *("2001-01-01", "2001-01-01T00:00:00Z", "2030-01-01T00:00:00+25:00"),
+]
+
+
+async def test_deadline_is_read_and_shown_in_the_time_zone_of_the_lab(settings: ApiSettings, seeds: Seeds) -> None:
+    app = create_app(settings.model_copy(update={"time_zone": "Europe/Berlin"}))
+    transport = httpx.ASGITransport(app)
+    headers = seeds.person("ina", Role.INSTRUCTOR).headers
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://lab", headers=headers) as client,
+    ):
+        for text, instant, shown in (
+            ("2030-01-31", "2030-01-31T22:59:59Z", "2030-01-31 23:59 CET (Europe/Berlin)"),
+            ("2030-07-31T18:00", "2030-07-31T16:00:00Z", "2030-07-31 18:00 CEST (Europe/Berlin)"),
+            ("2030-10-27T02:30:00+01:00", "2030-10-27T01:30:00Z", "2030-10-27 02:30 CET (Europe/Berlin)"),
+        ):
+            answer = await client.post("/v1/assignments", json={**HOMEWORK, "name": text, "deadline": text})
+            assert (answer.json()["deadline"], answer.json()["deadline_text"]) == (instant, shown)
+        for text, word in (("2030-10-27T02:30", "comes twice"), ("2030-03-31T02:30", "is skipped")):
+            answer = await client.post("/v1/assignments", json={**HOMEWORK, "deadline": text})
+            assert (answer.status_code, word in answer.json()["errors"][0]["message"]) == (422, True)
+        over = await client.patch(
+            f"/v1/assignments/{(await client.get('/v1/assignments')).json()['items'][0]['id']}",
+            json={"deadline": "2020-01-01"},
+        )
+    assert (over.status_code, "is over" in over.json()["detail"]) == (422, True)
+
+
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
         ({"name": ""}, "name"),
-        ({"deadline": "tomorrow"}, "deadline"),
-        ({"deadline": "2030-01-01"}, "deadline"),
-        ({"deadline": "2030-01-01T00:00:00"}, "deadline"),
+        *(({"deadline": text}, "deadline") for text in NO_DEADLINES),
         ({"templates": ["course/99"]}, "templates.0"),
         ({"templates": ["../etc"]}, "templates.0"),
         ({"experiments": ["nope"]}, "experiments.0"),

@@ -72,6 +72,7 @@ async def test_new_person_gets_a_token_that_works_and_is_stored_hashed(client: h
         ({"name": "x", "max_gpu_hours": 1e300}, "max_gpu_hours"),
         ({"name": "x", "password": "secret"}, "password"),
         ({"name": "x", "token_expires_at": 5}, "token_expires_at"),
+        ({"name": "x", "token_expires_at": "4102444800"}, "token_expires_at"),
         ({"name": "x", "token_expires_at": "2030-01-01T00:00:00"}, "token_expires_at"),
         ({"name": "x", "token_expires_at": "2001-01-01T00:00:00Z"}, "token_expires_at"),
     ],

@@ -8,6 +8,7 @@ import stat
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -116,6 +117,19 @@ async def test_namesakes_are_named_by_their_addresses(terminal: Terminal, tmp_pa
     refused = await terminal("users", "show", "josé  wang", expected=2)
     assert "j1@example.org, j2@example.org" in refused
     assert (await terminal.json("users", "show", "J2@example.org"))["email"] == "j2@example.org"
+
+
+async def test_times_are_dates_to_their_end_or_times_and_never_digits(terminal: Terminal) -> None:
+    made = await terminal.json("tokens", "create", "laptop", "--expires", "2999-01-31")
+    ends = datetime.fromisoformat(made["expires_at"]).astimezone()
+    assert (ends.date().isoformat(), ends.hour, ends.minute) == ("2999-01-31", 23, 59)
+    for wrong in ("29990131", "4102444800", "tomorrow", "2001-01-01"):
+        await terminal("tokens", "create", "phone", "--expires", wrong, expected=3 if wrong == "2001-01-01" else 2)
+    order = ("assignments", "create", "Homework", "--experiment", "dropout-linear", "--deadline")
+    assert "2999-01-31 23:59 UTC" in await terminal(*order, "2999-01-31")
+    assert "2999-01-31 23:59 UTC" in await terminal("assignments", "list")
+    assert "is over" in await terminal(*order, "2001-01-01", expected=3)
+    assert "a time is written" in await terminal(*order, "4102444800", expected=3)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

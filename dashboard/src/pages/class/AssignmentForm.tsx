@@ -11,6 +11,7 @@ import * as queries from "../../api/queries";
 import type { AssignmentRead } from "../../api/schema";
 import { Ask, Dialog } from "../../components/Dialog";
 import { useAction } from "../../components/useAction";
+import { fullTime } from "../../format";
 import { templateChoices } from "../study/templates";
 
 /** What the lab takes where nothing is said. */
@@ -55,6 +56,11 @@ function local(moment: Date): string {
   return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
+/** As a request names it; of an hour that comes twice, as clocks change, the first. */
+function instant(deadline: string): string {
+  return new Date(deadline).toISOString();
+}
+
 function endOfDay(moment: Date): Date {
   return new Date(moment.getFullYear(), moment.getMonth(), moment.getDate(), 23, 59);
 }
@@ -70,15 +76,20 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
   const send = useAction(
     () => {
       const body = {
-        deadline: new Date(deadline).toISOString(),
         description: description.trim() || null,
         templates,
         experiments,
         tolerance: Number(tolerance),
       };
       return before === undefined
-        ? data(api.POST("/v1/assignments", { body: { name: name.trim(), ...body } }))
-        : data(api.PATCH("/v1/assignments/{assignment_id}", { params: { path: { assignment_id: before.id } }, body }));
+        ? data(api.POST("/v1/assignments", { body: { name: name.trim(), deadline: instant(deadline), ...body } }))
+        : data(
+            api.PATCH("/v1/assignments/{assignment_id}", {
+              params: { path: { assignment_id: before.id } },
+              // A deadline that nobody touched stays to the second, also one that is over.
+              body: deadline === local(new Date(before.deadline)) ? body : { deadline: instant(deadline), ...body },
+            }),
+          );
     },
     (assignment) => {
       done(assignment);
@@ -92,7 +103,7 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
       {before === undefined && (
         <TextInput label="Name" placeholder="Homework 1" required withAsterisk={false} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
       )}
-      <TextInput label="Deadline" description="In your own time zone" type="datetime-local" value={deadline} onChange={(event) => setDeadline(event.currentTarget.value)} />
+      <TextInput label="Deadline" description={deadline === "" ? "In your own time zone" : `In your own time zone: ${fullTime(instant(deadline))}`} type="datetime-local" value={deadline} onChange={(event) => setDeadline(event.currentTarget.value)} />
       <MultiSelect
         label="Questions"
         description="Runs that answer them are work on it"

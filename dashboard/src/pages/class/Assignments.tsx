@@ -84,7 +84,8 @@ function Overview({ id }: { id: string }) {
         return (
           <Stack gap="sm">
             <Text size="sm" c="dimmed">
-              Until {fullTime(assignment.deadline)}, on {[...assignment.templates, ...assignment.experiments].join(", ")}. {submitted} of {everybody}{" "}
+              Until {fullTime(assignment.deadline)}
+              {assignment.deadline_text && ` (in the lab: ${assignment.deadline_text})`}, on {[...assignment.templates, ...assignment.experiments].join(", ")}. {submitted} of {everybody}{" "}
               handed in{states["stuck"] ? `, ${states["stuck"]} stuck` : ""}.
             </Text>
             {assignment.description !== null && <Text size="sm">{assignment.description}</Text>}
