@@ -5,7 +5,6 @@ import errno
 import fcntl
 import json
 import os
-import pwd
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ def spawn(
     *,
     log: IO[bytes] | int,
     death_signal: signal.Signals,
-    account: pwd.struct_passwd | None = None,
+    account: tuple[int, int] | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> "subprocess.Popen[bytes]":
@@ -29,7 +28,8 @@ def spawn(
 
     The kernel ties that signal to the *thread* that started the child: call this from a thread that lives as long as
     the child should, which is the main thread. The child leads its own session, so Ctrl-C in a terminal reaches only
-    the parent, which then stops its children in order. `account` runs the child as that user (root only).
+    the parent, which then stops its children in order. `account` runs the child as that user and group
+    (root only).
     """
     parent = os.getpid()
     return subprocess.Popen(
@@ -42,8 +42,8 @@ def spawn(
         start_new_session=True,
         # Runs after the change of user, which would clear the setting.
         preexec_fn=lambda: die_with_parent(parent, death_signal),  # noqa: PLW1509  # one system call, no lock
-        user=account.pw_uid if account else None,
-        group=account.pw_gid if account else None,
+        user=account[0] if account else None,
+        group=account[1] if account else None,
         extra_groups=[] if account else None,
     )
 

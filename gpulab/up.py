@@ -21,6 +21,7 @@ from gpulab.proxies import spare_loopback
 from gpulab.supervision import ChildKeepsDyingError, Keeper, Program, SignalPipe, Stopped, Supervised, rotate, run_once
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+PRIVATE = 0o700
 READY_SECONDS = 120.0
 MIGRATION_SECONDS = 300.0
 _NEEDED = ("api", "scheduler", "worker", "migrations", "fastapi", "celery", "sqlalchemy", "psycopg", "torch")
@@ -65,6 +66,7 @@ class Lab:
     def run(self, on_ready: Callable[[Ready], None]) -> None:
         """Bring the lab up, report it, and stay until a signal asks for the end. Raises `LabError`."""
         started = time.monotonic()
+        os.umask(0o077)
         self._make_folder()
         lock = FolderLock(self.folder / "lab.lock")
         with SignalPipe() as signals:
@@ -93,6 +95,8 @@ class Lab:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for name in ("logs", "artifacts", "runs", "cache", "datasets"):
                 (self.folder / name).mkdir(exist_ok=True)
+                # PostgreSQL's account may pass through the lab's own folder, and so may everybody.
+                (self.folder / name).chmod(PRIVATE)
             probe = self.folder / ".writable"
             probe.touch()
             probe.unlink()

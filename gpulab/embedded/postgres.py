@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from typing import Self
 from urllib.parse import quote
 
 from gpulab.child_process import FolderLock, spawn, stop_process, tail
+from gpulab.embedded.account import Account, account_for, let_in_its_own, nobody
 from gpulab.embedded.place import POLL_SECONDS, EmbeddedError, from_wheel, server_environment, socket_folder
 
 _DATABASE = "gpulab"
@@ -45,8 +45,9 @@ def postgres_binaries() -> Path:
 class EmbeddedPostgres:
     """PostgreSQL on `folder`, as our child. `settings` are server settings that override the small defaults.
 
-    As root, which PostgreSQL refuses, it runs as the account `nobody`, which then owns the data; every folder above
-    the data and the programs gets the right to be passed through (o+x), nothing more.
+    As root, which PostgreSQL refuses, it runs under a number of its own, which then owns the data; every folder above
+    the data and the programs gets the right to be passed through (o+x), nothing more. Only this process's account and
+    root may connect, which the kernel proves.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class EmbeddedPostgres:
             **(settings or {}),
         }
         self._lock = FolderLock(self.folder / "lock")
-        self._account: pwd.struct_passwd | None = None
+        self._account: Account | None = None
 
     @property
     def url(self) -> str:
@@ -83,10 +84,11 @@ class EmbeddedPostgres:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
         try:
-            self._account = self._prepare_account(binaries)
+            self._prepare_account(binaries)
             self._make_private(self.socket_folder)
             if not self.data.exists():
                 self._initialise(binaries)
+            let_in_its_own(self.data, _DATABASE, self._account)
             self._end_leftover()
             while not self._try_start(binaries, deadline):
                 # The last server's orphans still hold its shared memory; they leave by themselves.
@@ -119,53 +121,53 @@ class EmbeddedPostgres:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _prepare_account(self, binaries: Path) -> pwd.struct_passwd | None:
-        if os.geteuid() != 0:
-            return None
-        owner = self.data.stat().st_uid if self.data.exists() else 0
-        try:
-            account = pwd.getpwuid(owner) if owner else pwd.getpwnam("nobody")
-        except KeyError:
-            raise EmbeddedError(
-                "PostgreSQL refuses to run as root and this machine has no account 'nobody': "
-                "run as another user, or set DATABASE_URL"
-            ) from None
+    def _prepare_account(self, binaries: Path) -> None:
+        self._account = account_for(self.data)
+        if self._account is None:
+            return
         for path in {*binaries.parents, binaries, self.folder, *self.folder.parents}:
             mode = path.stat().st_mode
             if not mode & 0o001:
                 path.chmod(mode | 0o001)
-        if self.data.exists() and owner == 0:
-            self._give_away(self.data, account)
-        return account
+        if self.data.exists() and self.data.stat().st_uid != self._account.uid:
+            self._account.own(self.data)
 
-    def _make_private(self, folder: Path) -> None:
-        """A folder only PostgreSQL's account can enter: entering it is what gives access, there is no password."""
-        uid = self._account.pw_uid if self._account else os.geteuid()
+    def _make_private(self, folder: Path, account: Account | None = None) -> None:
+        """A folder that only PostgreSQL's account, or the one given, can enter."""
+        owner = account or self._account
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
-        if found.st_uid not in {uid, os.geteuid()} or folder.is_symlink():
+        ours = {os.geteuid(), owner.uid if owner else os.geteuid()}
+        # Below our own folder nobody else can have made it: an earlier release ran under another account.
+        if folder.is_symlink() or (found.st_uid not in ours and folder.parent != self.folder):
             raise EmbeddedError(f"{folder} belongs to another user: remove it, or start the lab as that user")
         folder.chmod(0o700)
-        if self._account:
-            os.chown(folder, self._account.pw_uid, self._account.pw_gid)
+        if owner:
+            os.chown(folder, owner.uid, owner.gid)
 
     def _initialise(self, binaries: Path) -> None:
         """Make the cluster beside its place and move it there whole: a killed start leaves nothing half done."""
         fresh = self.folder / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
-        self._make_private(fresh)
+        # These programs want to know their account by name.
+        maker = nobody() if self._account else None
+        self._make_private(fresh, maker)
         # The built-in provider knows Unicode on every machine alike, without system locales or ICU.
         self._tool(
-            binaries / "initdb", "-D", str(fresh), "-U", _DATABASE, "--auth-local=trust", "--auth-host=scram-sha-256",
+            binaries / "initdb", "-D", str(fresh), "-U", _DATABASE, "--auth-local=peer", "--auth-host=scram-sha-256",
             "--encoding=UTF8", "--locale=C",
             "--locale-provider=builtin", "--builtin-locale=C.UTF-8", *([] if self._durable else ["--no-sync"]),
+            account=maker,
         )  # fmt: skip
         self._tool(
-            binaries / "postgres", "--single", "-D", str(fresh), "postgres", feed=f"CREATE DATABASE {_DATABASE}\n"
-        )
+            binaries / "postgres", "--single", "-D", str(fresh), "postgres",
+            feed=f"CREATE DATABASE {_DATABASE}\n", account=maker,
+        )  # fmt: skip
+        if self._account:
+            self._account.own(fresh)
         fresh.rename(self.data)
 
-    def _tool(self, *argv: str | Path, feed: str = "") -> None:
+    def _tool(self, *argv: str | Path, account: Account | None, feed: str = "") -> None:
         done = subprocess.run(
             [str(part) for part in argv],
             input=feed,
@@ -174,9 +176,9 @@ class EmbeddedPostgres:
             env=server_environment(),
             cwd=self.folder,
             check=False,
-            user=self._account.pw_uid if self._account else None,
-            group=self._account.pw_gid if self._account else None,
-            extra_groups=[] if self._account else None,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
         )
         if done.returncode:
             message = (done.stderr or done.stdout).strip()[-800:]
@@ -234,11 +236,6 @@ class EmbeddedPostgres:
             check=False,
         )
         return asked.returncode == 0
-
-    @staticmethod
-    def _give_away(folder: Path, account: pwd.struct_passwd) -> None:
-        for path in [folder, *folder.rglob("*")]:
-            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
 def _is_postgres_on(pid: int, data: Path) -> bool:

@@ -13,7 +13,7 @@ import redis
 
 import gpulab.embedded
 from gpulab.child_process import FolderInUseError
-from gpulab.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, broker_url
+from gpulab.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, account, broker_url
 
 ROOT = Path(__file__).parents[3]
 IS_ROOT = os.geteuid() == 0
@@ -171,6 +171,63 @@ def test_root_runs_postgres_as_an_unprivileged_account_under_a_closed_folder(tmp
         assert server.process is not None
         assert Path(f"/proc/{server.process.pid}").stat().st_uid != 0
     assert closed.stat().st_mode & 0o777 == 0o701
+
+
+def psql_as(account: int, server: EmbeddedPostgres) -> subprocess.CompletedProcess[str]:
+    """Ask the server something from a process of another account."""
+    program = (
+        "import os, sys; sys.path.insert(0, sys.argv[3]); import psycopg\n"
+        "os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))\n"
+        "psycopg.connect(sys.argv[2], connect_timeout=5)"
+    )
+    site_packages = str(Path(psycopg.__file__).parents[1])
+    return subprocess.run(
+        [sys.executable, "-c", program, str(account), server.url, site_packages],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can become somebody else")
+def test_only_the_labs_own_account_reaches_the_database(tmp_path: Path) -> None:
+    with EmbeddedPostgres(tmp_path / "postgres", durable=False) as server:
+        assert server.process is not None
+        owner = Path(f"/proc/{server.process.pid}").stat().st_uid
+        assert psql_as(0, server).returncode == 0
+        nobody = psql_as(65534, server)
+        assert nobody.returncode == 1
+        assert "Permission denied" in nobody.stderr
+        # Whoever came into the folder all the same is not let in by the server.
+        itself = psql_as(owner, server)
+        assert itself.returncode == 1
+        assert "peer" in itself.stderr.lower()
+    assert owner not in {0, 65534}
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can become somebody else")
+def test_lab_of_an_earlier_release_is_closed_at_the_next_start(tmp_path: Path) -> None:
+    with EmbeddedPostgres(tmp_path / "postgres", durable=False) as server:
+        write_row(server)
+    for path in (server.data, *server.data.rglob("*")):
+        os.chown(path, 65534, 65534)
+    (server.data / "pg_hba.conf").write_text("local all all trust\n")
+    with server:
+        assert server.data.stat().st_uid not in {0, 65534}
+        assert psql_as(65534, server).returncode == 1
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute("SELECT word FROM kept").fetchone() == ("Ä",)
+        rules = "SELECT auth_method FROM pg_hba_file_rules"
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute(rules).fetchall() == [("peer",)]
+
+
+def test_machine_without_numbers_to_spare_falls_back_to_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("gpulab.embedded.account._is_mapped", lambda *_: False)
+    found = account.account_for(tmp_path / "data")
+    assert found == account.nobody()
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="the other tests already run unprivileged")
