@@ -102,12 +102,26 @@ def _completed(made: dict[str, Any]) -> dict[str, Any]:
         [(Problem, "serialization"), (InvalidField, "serialization")], ref_template="#/components/schemas/{model}"
     )
     schemas |= definitions["$defs"]
+    made["servers"] = [{"url": "/", "description": "This lab."}]
     made["components"]["securitySchemes"] = {"bearer": BEARER_SCHEME, "session": SESSION_SCHEME}
     for operations in made["paths"].values():
         for method, operation in operations.items():
             if method == "get" and operation.get("security"):
                 _declare_conditional(operation)
             _complete(operation)
+    found: dict[str, Any] = _lone_references(made)
+    return found
+
+
+def _lone_references(node: Any) -> Any:
+    """With every `$ref` alone in its object: many generators of clients ignore a default beside one, or fail."""
+    if isinstance(node, list):
+        return [_lone_references(child) for child in node]
+    if not isinstance(node, dict):
+        return node
+    made = {name: _lone_references(child) for name, child in node.items()}
+    if isinstance(made.get("$ref"), str) and len(made) > 1:
+        made["allOf"] = [{"$ref": made.pop("$ref")}]
     return made
 
 

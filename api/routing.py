@@ -5,12 +5,13 @@ from typing import Any, ClassVar
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from api import auditing
 from api.auth import SAFE_METHODS, address_of, authenticate, check_again
 from api.openapi import SIGNED_IN
-from api.problems import InvalidRequest, shortened
+from api.problems import InvalidRequest, MalformedBody, shortened
 from api.sign_ins import network_of
 from api.strict_request import LARGER_BODIES, MAX_BODY_BYTES, StrictRequest
 from gpulab.schemas import InvalidField
@@ -23,6 +24,8 @@ class LabRoute(APIRoute):
     """Whether it answers who is not signed in."""
     takes_any_query: ClassVar[bool] = False
     """Whether parameters that it does not know are let pass."""
+    instead_of_values: ClassVar[str | None] = None
+    """What is said of a body or query that is not valid, where repeating any of it could give away a secret."""
     audits_itself: ClassVar[bool] = False
     """Whether its statements write their own events of the audit."""
 
@@ -34,6 +37,7 @@ class LabRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         answer = self._audited(super().get_route_handler())
+        said = self.instead_of_values
         takes_body = self.body_field is not None
         body_required = self.body_field is not None and self.body_field.field_info.is_required()
 
@@ -62,7 +66,7 @@ class LabRoute(APIRoute):
                 await request.json()
             return await answer(request)
 
-        return checked
+        return checked if said is None else _without_values(checked, said)
 
     def _audited(self, handler: Handler) -> Handler:
         if self.is_open:
@@ -93,6 +97,18 @@ class OpenRoute(LabRoute):
     """A route for who is not signed in yet."""
 
     is_open = True
+
+
+def _without_values(handler: Handler, said: str) -> Handler:
+    async def answered(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except MalformedBody:
+            raise MalformedBody(f"the body is not acceptable JSON; {said}") from None
+        except (InvalidRequest, RequestValidationError):
+            raise InvalidRequest(said, errors=[InvalidField(path="body", message=said)]) from None
+
+    return answered
 
 
 def _told(handler: Handler) -> Handler:

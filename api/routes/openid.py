@@ -23,6 +23,7 @@ class ProviderRoute(OpenRoute):
     """Called by way of the provider, which adds parameters of its own."""
 
     takes_any_query: ClassVar[bool] = True
+    instead_of_values: ClassVar[str | None] = "the provider's answer is not valid"
 
 
 router = APIRouter(prefix=PATH, tags=["sessions"], route_class=OpenRoute)

@@ -1,5 +1,7 @@
 """Signing a browser in and out."""
 
+from typing import ClassVar
+
 from fastapi import APIRouter, Request, Response
 
 from api.auth import ThePrincipal
@@ -20,7 +22,14 @@ from api.routing import OpenRoute, PeopleRoute
 from api.services import sessions
 from gpulab.schemas import SessionRead, SignIn
 
-opening = APIRouter(prefix="/v1/session", tags=["sessions"], route_class=OpenRoute)
+
+class SignInRoute(OpenRoute):
+    """What comes here is a secret, also where it is misspelt."""
+
+    instead_of_values: ClassVar[str | None] = 'send {"token": "glab_…"} and nothing else'
+
+
+opening = APIRouter(prefix="/v1/session", tags=["sessions"], route_class=SignInRoute)
 router = APIRouter(prefix="/v1/session", tags=["sessions"], route_class=PeopleRoute)
 
 

@@ -155,7 +155,10 @@ async def share_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId, o
     responses={
         200: {
             "description": "The report.",
-            "content": {media.partition(";")[0]: {"schema": {"type": "string"}} for _, media in FILES.values()},
+            "content": {
+                media.partition(";")[0]: {"schema": {"type": "object" if form is ReportFormat.JSON else "string"}}
+                for form, (_, media) in FILES.items()
+            },
         },
         202: {
             "model": StudyReportRead,

@@ -65,9 +65,12 @@ def detail(slug: str) -> ExperimentDetail:
     )
 
 
-def plan(order: JobCreate) -> Plan:
-    """Check an order against its experiment. Raises `UnknownExperiment`, `InvalidSpec` or `InvalidRequest`."""
-    experiment = _experiment(order.experiment)
+def plan(order: JobCreate, *, by_lab: bool = False) -> Plan:
+    """Check an order against its experiment; some only the lab itself may submit.
+
+    Raises `UnknownExperiment`, `InvalidSpec` or `InvalidRequest`.
+    """
+    experiment = _experiment(order.experiment, by_lab=by_lab)
     spec = _spec(experiment, order.spec)
     if experiment.gpu is GpuUse.NONE and (order.gpus or order.exclusive or order.gpu_memory_bytes):
         raise _no_gpu(experiment, order)
@@ -88,13 +91,13 @@ def plan(order: JobCreate) -> Plan:
 
 def workload(slug: str, given: dict[str, Any]) -> tuple[Workload | Unpredicted, tuple[str, ...]]:
     """What a run trains, or why that is not known, and the fields of its spec. Raises as `plan`."""
-    experiment = _experiment(slug)
+    experiment = _experiment(slug, by_lab=False)
     return _workload(experiment, _spec(experiment, given)), tuple(experiment.spec.model_fields)
 
 
-def _experiment(slug: str) -> Experiment[Any, Any]:
+def _experiment(slug: str, *, by_lab: bool) -> Experiment[Any, Any]:
     experiment = experiments().get(slug)
-    if experiment is None:
+    if experiment is None or not (experiment.listed or by_lab):
         raise _unknown(slug)
     return experiment
 
@@ -128,7 +131,8 @@ def _summary(experiment: Experiment[Any, Any]) -> dict[str, Any]:
 
 def _unknown(slug: str) -> UnknownExperiment:
     message = f"no experiment is called {slug!r}; see /v1/experiments"
-    field = InvalidField(path="experiment", message=message, limit={"enum": list(experiments())}, value=slug)
+    known = [name for name, experiment in experiments().items() if experiment.listed]
+    field = InvalidField(path="experiment", message=message, limit={"enum": known}, value=slug)
     return UnknownExperiment(message, errors=[field])
 
 

@@ -169,7 +169,11 @@ async def _whole(lab: Lab, principal: Principal, job_id: UUID) -> Row:
 
 async def _visible(lab: Lab, principal: Principal, job_id: UUID, source: Source) -> Row:
     row = await lab.database.row(source, job_id=job_id)
-    if row is None or not (may_read(principal, row) or await sharing.in_shared_study(lab, principal, job_id)):
+    if row is not None and may_read(principal, row):
+        return row
+    # Asked also where there is no such job: the time of the answer does not say whether there is.
+    shared = await sharing.in_shared_study(lab, principal, job_id)
+    if row is None or not shared:
         raise JobNotFound(f"no job of yours has the id {job_id}")
     return row
 

@@ -87,7 +87,7 @@ async def _submit(lab: Lab, principal: Principal, row: Row, key: str) -> None:
         # A student's studies are many: their reports in the class `high` would go before everybody's jobs.
         priority=Priority.HIGH if principal.is_staff else Priority.NORMAL,
     )
-    plan = experiments.plan(order)
+    plan = experiments.plan(order, by_lab=True)
     values = {
         "owner_id": row.owner_id,
         "idempotency_key": key,

@@ -54,7 +54,7 @@ def _instant(value: Any) -> Any:
 Email = Annotated[
     str,
     StringConstraints(
-        pattern=r"^[^@\s\x00-\x1f\x7f<>\",;:\\()\[\]]+@[^@\s\x00-\x1f\x7f<>\",;:\\()\[\]]+$",
+        pattern=r"""^[^@\s\x00-\x1f\x7f<>",;:\\()\[\]]+@[^@\s\x00-\x1f\x7f<>",;:\\()\[\]]+$""",
         min_length=3,
         max_length=254,
         strip_whitespace=True,

@@ -294,3 +294,20 @@ async def test_json_numbers_in_the_spec_keep_their_value(client: httpx.AsyncClie
 
     assert answer.status_code == 201, answer.text
     assert json.loads(answer.content)["spec"]["learning_rate"] == 1e-05
+
+
+@pytest.mark.parametrize("slug", ["study-report", "memory-estimate", "gpu-constants"])
+async def test_what_only_the_lab_submits_is_unknown_to_everybody(client: httpx.AsyncClient, slug: str) -> None:
+    for path, order in (
+        ("/v1/jobs", {"experiment": slug, "spec": {"title": "mine"}}),
+        ("/v1/jobs?dry_run=true", {"experiment": slug}),
+        ("/v1/estimates", {"experiment": slug, "spec": {"title": "mine"}}),
+    ):
+        problem = problem_of(await client.post(path, json=order))
+        assert problem.type == "/problems/unknown-experiment", path
+        (field,) = problem.errors or []
+        assert slug not in (field.limit or {})["enum"]
+    study = await client.post(
+        "/v1/studies", json={"experiment": slug, "base": {"title": "x"}, "grid": {"title": ["a"]}}
+    )
+    assert study.status_code == 422

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 
 from api.buckets import Buckets
 from api.sign_ins import SignIns
@@ -166,3 +167,30 @@ def test_memory_of_failures_is_bounded_and_addresses_are_counted(monkeypatch: py
     with pytest.raises(Exception, match="too many"):
         guard.check("2001:db8::ffff", "glab_never_seen")
     guard.check("2001:db9::1", "glab_never_seen")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"tokn":"glab_secret"}',
+        b'{"token":["glab_secret"]}',
+        b'{"glab_secret":1}',
+        b'{"glab_secret":1,"glab_secret":2}',
+        b'{"token":"glab_secret\\u0000"}',
+        b'{"token":"' + b"glab_secret" * 30 + b'"}',
+        b'"glab_secret"',
+        b"glab_secret",
+        b'{"token":glab_secret}',
+    ],
+)
+async def test_refused_sign_in_repeats_nothing_of_what_was_sent(anonymous: httpx.AsyncClient, body: bytes) -> None:
+    with capture_logs() as lines:
+        answer = await anonymous.post("/v1/session", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in {400, 422}
+    assert "secret" not in answer.text
+    assert "secret" not in str(lines)
+
+
+async def test_sign_in_takes_a_short_body_only(anonymous: httpx.AsyncClient) -> None:
+    answer = await anonymous.post("/v1/session", json={"token": "x" * 5000})
+    assert (answer.status_code, answer.json()["type"]) == (413, "/problems/body-too-large")

@@ -126,3 +126,28 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
         "GET /readyz",
         "GET /metrics",
     }
+
+
+def test_references_stand_alone(contract: dict[str, Any]) -> None:
+    def beside(node: Any) -> Iterator[Any]:
+        if isinstance(node, dict):
+            if "$ref" in node and len(node) > 1:
+                yield node
+            for child in node.values():
+                yield from beside(child)
+        elif isinstance(node, list):
+            for child in node:
+                yield from beside(child)
+
+    assert list(beside(contract)) == []
+    assert contract["components"]["schemas"]["JobCreate"]["properties"]["priority"]["default"] == "normal"
+
+
+def test_contract_says_where_the_lab_is(contract: dict[str, Any]) -> None:
+    assert [server["url"] for server in contract["servers"]] == ["/"]
+
+
+def test_findings_are_an_object(contract: dict[str, Any]) -> None:
+    answers = contract["paths"]["/v1/studies/{study_id}/report"]["get"]["responses"]["200"]["content"]
+    types = {media: answer["schema"]["type"] for media, answer in answers.items()}
+    assert types == {"text/html": "string", "text/markdown": "string", "application/json": "object"}
