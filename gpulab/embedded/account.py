@@ -59,7 +59,7 @@ def let_in_its_own(data: Path, user: str, account: Account | None) -> None:
     }
     for name, text in texts.items():
         path = data / name
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         path.chmod(0o600)
         if account is not None:
             account.own(path)
@@ -91,5 +91,5 @@ def _is_known(uid: int) -> bool:
 
 
 def _is_mapped(number: int, table: str) -> bool:
-    rows = [map(int, line.split()) for line in Path(f"/proc/self/{table}").read_text().splitlines()]
+    rows = [map(int, line.split()) for line in Path(f"/proc/self/{table}").read_text(encoding="ascii").splitlines()]
     return any(first <= number < first + count for first, _, count in rows)
