@@ -5,6 +5,7 @@ import atexit
 import os
 import signal
 import sys
+from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,8 +17,9 @@ from api.late_lines import LateLines
 from api.place import ForwardedPrefix
 from gpulab.open_files import file_limits
 from models import program
+from models.database import DATABASE_AWAY
 from models.logs import configure_logs
-from models.outage import persist
+from models.outage import persist, refuse_shared_sessions
 from models.settings import ApiSettings
 from models.store import open_store
 
@@ -52,6 +54,8 @@ def main() -> int:
 def _serve(host: str, port: int) -> int:
     settings = ApiSettings()
     persist(lambda: open_store(settings.artifacts_url), event="store.away", away=(OSError,))
+    with suppress(*DATABASE_AWAY):  # the API answers without a database too, and says so
+        refuse_shared_sessions(settings.libpq_url)
     server = server_of(settings, host=host, port=port)
     for number in (signal.SIGINT, signal.SIGTERM):
         # Uvicorn stops in order and then raises the signal again, which would end us with a status of its own.

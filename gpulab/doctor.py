@@ -17,6 +17,7 @@ from typing import Any
 
 from gpulab.embedded import EmbeddedError, postgres_binaries, redis_binary
 from gpulab.open_files import MIN_COMFORTABLE, file_limits
+from gpulab.session_pooling import ADVICE, shares_sessions
 from gpulab.up import CHECKOUT, LabError, free_port, unready
 
 OLDEST_POSTGRES = 180000
@@ -244,6 +245,11 @@ def _postgres(_: Examined) -> Iterator[Finding]:
     found = f"version {version // 10000}.{version % 10000}"
     mend = None if good else f"PostgreSQL {OLDEST_POSTGRES // 10000} or newer is needed"
     yield Finding("postgresql", Status.OK if good else Status.FAIL, found, mend)
+    shared = shares_sessions(url)
+    yield Finding(
+        "sessions", Status.FAIL if shared else Status.OK,
+        "a pooler shares them between clients" if shared else "each client has its own", ADVICE if shared else None,
+    )  # fmt: skip
     skew_seconds = abs(time.time() - float(row[0] if row else 0.0))
     late = skew_seconds > CLOCK_WARN_SECONDS
     yield Finding(

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, text
 from migrations.settings import config, engine
 from models import program
 from models.logs import configure_logs
-from models.outage import ONE_SHOT_SECONDS, persist
+from models.outage import ONE_SHOT_SECONDS, persist, refuse_shared_sessions
+from models.settings import DatabaseSettings
 
 PAUSE_SECONDS = 0.2
 OLDEST_SERVER = 180000
@@ -43,6 +44,8 @@ def main() -> int:
 
 
 def _upgrade() -> int:
+    url = DatabaseSettings().libpq_url
+    persist(lambda: refuse_shared_sessions(url), limit_seconds=ONE_SHOT_SECONDS)
     with persist(engine().connect, limit_seconds=ONE_SHOT_SECONDS) as connection:
         found = int(connection.execute(text("SHOW server_version_num")).scalar_one())
         if found < OLDEST_SERVER:

@@ -12,7 +12,9 @@ from psycopg import errors
 from sqlalchemy import Engine
 from sqlalchemy.exc import ProgrammingError
 
-from models.database import DATABASE_AWAY, DatabaseAwayError, first_line
+from gpulab.session_pooling import ADVICE, shares_sessions
+from models.database import DATABASE_AWAY, DatabaseAwayError, first_line, noticing_absence
+from models.program import RefusedError
 from models.statements.readiness import schema_version
 
 T = TypeVar("T")
@@ -75,6 +77,13 @@ def persist(
         else:
             outage.over()
             return done
+
+
+def refuse_shared_sessions(url: str) -> None:
+    """Raises `RefusedError` where the database's address leads to a pooler that the lab cannot work with."""
+    with noticing_absence():
+        if shares_sessions(url):
+            raise RefusedError(f"DATABASE_URL: {ADVICE}")
 
 
 def await_database(engine: Engine) -> None:

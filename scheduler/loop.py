@@ -22,7 +22,7 @@ from models.channels import ESTIMATES, JOBS
 from models.database import DATABASE_AWAY, first_line, listening_connection
 from models.doorbell import celery_app, ring
 from models.estimate import ESTIMATE_STATES, PENDING
-from models.outage import Outage
+from models.outage import Outage, refuse_shared_sessions
 from models.settings import SchedulerSettings
 from models.statements import leases, queue, remarks, usage
 from models.statements.readiness import LEADER_LOCK
@@ -70,6 +70,7 @@ class Scheduler:
         while not self._stop.is_set():
             try:
                 with listening_connection(self._settings.libpq_url) as connection:
+                    refuse_shared_sessions(self._settings.libpq_url)
                     if self._lead(connection):
                         log.info("scheduler.leading")
                         self._serve(connection)

@@ -14,7 +14,7 @@ from obstore.exceptions import BaseError as StoreError
 from gpulab.threads import VitalThread, vital
 from models.database import DATABASE_AWAY, SILENT_SECONDS, first_line, sync_engine
 from models.doorbell import ESTIMATE_TASK, RETAIN_TASK, RUN_TASK, celery_app, queue_of
-from models.outage import await_database, persist
+from models.outage import await_database, persist, refuse_shared_sessions
 from models.program import RefusedError
 from models.settings import NodeSettings
 from models.store import open_store
@@ -65,6 +65,7 @@ class Worker:
         self._agent = Agent(settings, engine, self._supervisor, self._nvml, self._sampler, self._constants)
 
     def run(self) -> int:
+        persist(lambda: refuse_shared_sessions(self._settings.libpq_url))
         await_database(self._engine)
         persist(self._agent.check_token)
         # Before anything is ended or taken up: what runs under the name may be another machine's.
