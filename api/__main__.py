@@ -26,6 +26,8 @@ from models.store import open_store
 GRACE_SECONDS = 10
 FILES_OF_ITS_OWN = 100
 """Open beside the connections of clients and of the pool: modules, logs, Redis, files that are sent."""
+SWITCH_SECONDS = 0.001
+"""How long a computation in a thread may keep the loop from going on; Python's own is five times that."""
 
 
 class Server(uvicorn.Server):
@@ -53,6 +55,7 @@ def main() -> int:
 
 def _serve(host: str, port: int) -> int:
     settings = ApiSettings()
+    sys.setswitchinterval(SWITCH_SECONDS)
     persist(lambda: open_store(settings.artifacts_url), event="store.away", away=(OSError,))
     with suppress(*DATABASE_AWAY):  # the API answers without a database too, and says so
         refuse_shared_sessions(settings.libpq_url)

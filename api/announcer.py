@@ -11,6 +11,8 @@ import psycopg
 import structlog
 
 from api.database import Database, Row
+from api.problems import Busy
+from api.turns import THE_LAB, asker
 from gpulab.threads import vital_task
 from models.statements import jobs
 
@@ -35,9 +37,10 @@ class Announcer:
             await self._sending
 
     async def _send(self) -> None:
+        asker.set(THE_LAB)
         while self._waiting:
             notices, self._waiting = self._waiting, []
             try:
                 await self._database.rows(jobs.tell, notices=notices)
-            except psycopg.OperationalError as error:
+            except (psycopg.OperationalError, Busy) as error:
                 log.warning("notices.lost", count=len(notices), reason=str(error).strip())

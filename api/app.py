@@ -41,15 +41,19 @@ from api.routes import (
 from api.routes import openid as openid_routes
 from api.services import experiments as catalogue
 from api.shared_answer import SharedAnswer
+from api.shared_work import KeptBodies, SharedWork
 from api.sign_ins import ADDRESS_FACTOR, SignIns
 from api.stream_guard import StreamGuard
 from api.telemetry import Telemetry
+from api.turns import HeavyWork
 from gpulab.version import VERSION
 from models.settings import ApiSettings
 from models.store import open_store
 
 METRICS_SECONDS = 1.0
 """Metrics are computed no more often than this."""
+SHARE_OF_ONE = 3
+"""One user has a third of the connections at most."""
 WATCHING_CONNECTIONS = 2
 """One for the guard of streams, one for the hub's look at jobs that requests are held for."""
 DESCRIPTION = """
@@ -127,11 +131,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
 
 def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
-    database = Database(settings.libpq_url, pool_size=settings.pool_size)
+    database = Database(
+        settings.libpq_url, pool_size=settings.pool_size, of_one=max(1, settings.pool_size // SHARE_OF_ONE)
+    )
     # What watches over open answers waits for no request.
     watching = Database(settings.libpq_url, pool_size=WATCHING_CONNECTIONS)
     hub = Hub(settings.libpq_url, watching)
     credentials = Credentials(database, hub)
+    heavy = HeavyWork()
     redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
     failures = settings.failed_sign_ins_per_minute
     requests = Buckets("requests", settings.requests_per_second, settings.request_burst)
@@ -148,7 +155,10 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
         credentials=credentials,
         stream_guard=StreamGuard(hub, watching),
         hardware=KnownHardware(database, silence_seconds=settings.lease_seconds),
-        known_results=KnownResults(database),
+        known_results=KnownResults(database, heavy),
+        heavy=heavy,
+        shared_work=SharedWork(),
+        studies=KeptBodies(),
         places=Places(of_all=settings.stream_limit, of_user=settings.open_per_user),
         openid=OpenId(settings),
         sign_ins=SignIns(by_token, by_address),

@@ -20,9 +20,11 @@ from api.openid import OpenId
 from api.places import Places
 from api.request_rate import RequestRate
 from api.shared_answer import SharedAnswer
+from api.shared_work import KeptBodies, SharedWork
 from api.sign_ins import SignIns
 from api.stream_guard import StreamGuard
 from api.telemetry import Telemetry
+from api.turns import HeavyWork
 from gpulab.schemas import ReadyRead
 from models.settings import ApiSettings
 
@@ -41,6 +43,10 @@ class Lab:
     hardware: KnownHardware
     known_results: KnownResults
     places: Places
+    heavy: HeavyWork
+    shared_work: SharedWork
+    studies: KeptBodies
+    """Studies as they were read last."""
     sign_ins: SignIns
     openid: OpenId
     store: ObjectStore

@@ -4,6 +4,7 @@ SQLAlchemy writes the SQL, once for each shape of a statement; psycopg runs it. 
 at every request, and crossing into SQLAlchemy's engine, costs several times what the statement itself does.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,8 @@ from models.statements import allowances
 
 DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy leaves it unannotated
 
+ROWS_AT_ONCE = 50
+"""Rows read before the loop turns to others."""
 Row = Any
 """A named tuple of the statement's columns."""
 
@@ -39,13 +42,14 @@ Source = Prepared | Executable | Callable[..., Executable]
 
 
 class Database:
-    def __init__(self, url: str, *, pool_size: int) -> None:
-        self._pool = Pool(url, pool_size)
+    def __init__(self, url: str, *, pool_size: int, of_one: int | None = None) -> None:
+        """At most `pool_size` connections, of which one user has `of_one` at most."""
+        self._pool = Pool(url, pool_size, of_one=pool_size if of_one is None else of_one)
         self._prepared: dict[tuple[Any, frozenset[str]], Prepared] = {}
 
     async def rows(self, source: Source, **given: Any) -> Sequence[Row]:
         """Every row. An argument that is None counts as left out where `source` is a function."""
-        found: list[Row] = await self._run(source, given, AsyncCursor.fetchall)
+        found: list[Row] = await self._run(source, given, _fetched)
         return found
 
     async def row(self, source: Source, **given: Any) -> Row | None:
@@ -59,7 +63,7 @@ class Database:
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(lock.sql, {**lock.values, "user_ids": list(user_ids)})
             cursor = await connection.execute(prepared.sql, {**prepared.values, **given}, binary=True)
-            return await cursor.fetchall()
+            return await _fetched(cursor)
 
     async def scalar(self, source: Source, **given: Any) -> Any:
         """The first column of the first row, or None."""
@@ -98,3 +102,13 @@ class Database:
             found = Prepared(source(**{name: bindparam(name, required=False) for name in names}))
             self._prepared[source, names] = found
         return found
+
+
+async def _fetched(cursor: AsyncCursor[Any]) -> list[Row]:
+    """Every row. They are all here; making Python's values of them takes a while, in which others get their turn."""
+    found: list[Row] = []
+    while part := await cursor.fetchmany(ROWS_AT_ONCE):
+        found += part
+        if len(part) == ROWS_AT_ONCE:
+            await asyncio.sleep(0)
+    return found

@@ -12,6 +12,7 @@ import psycopg
 from sqlalchemy import Integer, Text, bindparam
 
 from api.database import Database, Prepared, Row
+from api.turns import THE_LAB, asker
 from gpulab.threads import vital_task
 from models.statements import jobs
 
@@ -57,6 +58,7 @@ class Intake:
             await self._storing
 
     async def _store_all(self) -> None:
+        asker.set(THE_LAB)
         while self._waiting:
             batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
             await self._store(batch)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from api.database import Database
+from api.database import Database, Row
+from api.turns import HeavyWork
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.report_job import numbers_alone
 from models.statements import studies
@@ -16,8 +17,9 @@ AT_ONCE = 50
 
 
 class KnownResults:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, heavy: HeavyWork) -> None:
         self._database = database
+        self._heavy = heavy
         self._known: OrderedDict[UUID, dict[str, Any] | None] = OrderedDict()
 
     async def of(self, runs: Sequence[tuple[UUID, RunOutcome]]) -> list[RunOutcome]:
@@ -25,12 +27,21 @@ class KnownResults:
         unknown = [(job_id, run) for job_id, run in runs if run.state == "succeeded" and job_id not in self._known]
         for start in range(0, len(unknown), AT_ONCE):
             await self._learn(dict(unknown[start : start + AT_ONCE]))
-        found = [run.model_copy(update={"result": self._known.get(job_id)}) for job_id, run in runs]
+        found = await self._heavy.run(_with_results, runs, {job_id: self._known.get(job_id) for job_id, _ in runs})
         while len(self._known) > KNOWN_RESULTS:
             self._known.popitem(last=False)
         return found
 
     async def _learn(self, runs: dict[UUID, RunOutcome]) -> None:
-        for row in await self._database.rows(studies.results, job_ids=list(runs)):
-            whole = runs[row.id].model_copy(update={"result": row.result})
-            self._known[row.id] = numbers_alone(whole).result
+        rows = await self._database.rows(studies.results, job_ids=list(runs))
+        self._known.update(await self._heavy.run(_numbers, runs, rows))
+
+
+def _numbers(runs: dict[UUID, RunOutcome], rows: Sequence[Row]) -> dict[UUID, dict[str, Any] | None]:
+    return {row.id: numbers_alone(runs[row.id].model_copy(update={"result": row.result})).result for row in rows}
+
+
+def _with_results(
+    runs: Sequence[tuple[UUID, RunOutcome]], known: dict[UUID, dict[str, Any] | None]
+) -> list[RunOutcome]:
+    return [run.model_copy(update={"result": known.get(job_id)}) for job_id, run in runs]

@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from api.problems import (
+    Busy,
     ClientVersion,
     InternalError,
     InvalidRequest,
@@ -133,7 +134,7 @@ def _complete(operation: dict[str, Any]) -> None:
     if operation.get("tags") != ["health"]:
         common.append(ClientVersion)
     if operation.get("security"):
-        common += [Unauthenticated, TooManySignIns, TooManyRequests, Unavailable]
+        common += [Unauthenticated, TooManySignIns, TooManyRequests, Unavailable, Busy]
     if any(parameter["name"] == "wait" for parameter in operation.get("parameters", ())):
         common += [TooManyOpen, TooManyStreams]
     if operation.get("parameters") or operation.get("requestBody"):

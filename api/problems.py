@@ -291,6 +291,11 @@ class Unavailable(Refusal):
         super().__init__(detail, errors=errors, headers={"Retry-After": "1"})
 
 
+class Busy(Unavailable):
+    slug = "busy"
+    title = "The lab is busy"
+
+
 class NotReady(Unavailable):
     slug = "not-ready"
     title = "A part of the lab is missing"

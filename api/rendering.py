@@ -26,9 +26,10 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger()
 
 
-def json_response(model: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(model: BaseModel | bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """The body of `model`, which was validated when it was made and is not again."""
-    return Response(model.model_dump_json(), status, headers, media_type="application/json")
+    body = model if isinstance(model, bytes) else model.model_dump_json()
+    return Response(body, status, headers, media_type="application/json")
 
 
 def readable(request: Request, body: BaseModel | bytes, *, etag: str | None = None) -> Response:

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from api.auth import Principal
 from api.context import Lab
 from api.database import Row
+from api.problems import Busy
 from api.subscriptions import EVERYTHING, JobChanged, Notice, RecordsGrew, Resync, Topic
 from gpulab.states import FINAL_STATES, JobState
 from models.statements import jobs
@@ -56,7 +57,7 @@ async def _until_away(events: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
         async with aclosing(events) as open_now:
             async for event in open_now:
                 yield event
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, Busy) as error:
         log.warning("stream.ended", reason=str(error).partition("\n")[0])
 
 

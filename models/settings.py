@@ -72,7 +72,7 @@ class ApiSettings(Settings):
     max_wait_seconds: float = 30.0
     """Longest a `?wait=` is held."""
     pool_size: int = 10
-    """Connections to PostgreSQL of one API process, beside the one that listens. Streams and waits hold none."""
+    """Connections to PostgreSQL of one API process, beside the three that listen and watch. One user has a third."""
     requests_per_second: float = Field(default=50.0, ge=0)
     """Of one person, after `request_burst`; more answer 429. Admins are not limited. A large body, or an answer that
     takes long to compute, counts as several.

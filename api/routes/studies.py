@@ -31,7 +31,7 @@ from api.rendering import json_response, readable
 from api.routes.jobs import IdempotencyKey
 from api.routes.parameters import Cursor, Limit, Shared
 from api.routing import LabRoute
-from api.services import studies, study_reports
+from api.services import studies, study_reading, study_reports
 from gpulab.schemas import SeedsAdd, ShareOrder, StudyCreate, StudyPage, StudyRead, StudyReportRead
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=LabRoute)
@@ -73,7 +73,7 @@ async def submit_study(
 ) -> Response:
     """Queue every run of a template or of a grid, all at once; runs of yours that are done already are taken over."""
     study, new = await studies.submit(lab, principal, order, idempotency_key)
-    return json_response(study, status=201 if new else 200, headers={"Location": f"/v1/studies/{study.id}"})
+    return json_response(study.content, status=201 if new else 200, headers={"Location": f"/v1/studies/{study.id}"})
 
 
 @router.get(
@@ -88,7 +88,7 @@ async def list_studies(
     limit: Limit = 50,
 ) -> Response:
     """Studies, newest first. Students see their own, or those shared with them."""
-    return readable(request, await studies.page(lab, principal, cursor, limit, shared=shared))
+    return readable(request, await study_reading.page(lab, principal, cursor, limit, shared=shared))
 
 
 @router.get("/{study_id}", operation_id="get_study", response_model=StudyRead, responses=problems(StudyNotFound))
@@ -97,8 +97,8 @@ async def get_study(
 ) -> Response:
     """One study and what its runs say so far. With `wait`, held until it changes, as a job is."""
     seen = request.headers.get("if-none-match")
-    study, tag = await studies.get_when_changed(lab, principal, study_id, wait, seen)
-    return readable(request, b"" if study is None else study, etag=tag)
+    study, tag = await study_reading.get_when_changed(lab, principal, study_id, wait, seen)
+    return readable(request, study, etag=tag)
 
 
 @router.post(
@@ -110,7 +110,7 @@ async def get_study(
 )
 async def cancel_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) -> Response:
     """Ask for the end of every run that is not final; asking again changes nothing."""
-    return json_response(await studies.cancel(lab, principal, study_id), status=202)
+    return json_response((await studies.cancel(lab, principal, study_id)).content, status=202)
 
 
 @router.post(
@@ -121,7 +121,7 @@ async def cancel_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) 
 )
 async def retry_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) -> Response:
     """Put new jobs in the place of runs that failed or were cancelled; the next report is made anew."""
-    return json_response(await studies.retry(lab, principal, study_id))
+    return json_response((await studies.retry(lab, principal, study_id)).content)
 
 
 @router.post(
@@ -134,7 +134,7 @@ async def retry_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId) -
 )
 async def add_study_seeds(lab: TheLab, principal: ThePrincipal, study_id: StudyId, order: SeedsAdd) -> Response:
     """Add seeds; the runs that are there stay."""
-    return json_response(await studies.add_seeds(lab, principal, study_id, order))
+    return json_response((await studies.add_seeds(lab, principal, study_id, order)).content)
 
 
 @router.post(
@@ -145,7 +145,7 @@ async def add_study_seeds(lab: TheLab, principal: ThePrincipal, study_id: StudyI
 )
 async def share_study(lab: TheLab, principal: ThePrincipal, study_id: StudyId, order: ShareOrder) -> Response:
     """Let your team or the class read the study, its report and its runs; null takes it back."""
-    return json_response(await studies.share(lab, principal, study_id, order))
+    return json_response((await studies.share(lab, principal, study_id, order)).content)
 
 
 @router.get(

@@ -1,7 +1,7 @@
 """What runs recorded. Long lists go from the rows to the answer without a model in between; a test checks the shape."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,6 +16,8 @@ from api.services.usage import usage
 from models.statements import leases, series
 
 DEFAULT_MAX_POINTS = 2000
+MANY_POINTS = 5_000
+"""More take too long to compute between two requests of others."""
 
 
 async def metrics(
@@ -32,20 +34,24 @@ async def metrics(
     await visible(lab, principal, job_id)
     every = [row.name for row in await lab.database.rows(series.metric_names, job_id=job_id)]
     before, rows = await _chunks(lab, job_id, names, after)
-    found = [
-        _series(name, chunks, after_step, max_points) for name, chunks in groupby(rows, key=lambda row: str(row.name))
-    ]
     last_id = max((row.id for row in rows), default=before.last_id if before else 0)
     points = (before.points if before else 0) + sum(len(row.steps) for row in rows)
-    return orjson.dumps(
-        {
-            "job_id": job_id,
-            "series": found,
-            "names": every,
-            "cursor": f"{last_id}-{points}",
-            "whole": before is None,
-        }
-    )
+    more = {"names": every, "cursor": f"{last_id}-{points}", "whole": before is None}
+
+    def body() -> bytes:
+        found = [
+            _series(name, chunks, after_step, max_points)
+            for name, chunks in groupby(rows, key=lambda row: str(row.name))
+        ]
+        return orjson.dumps({"job_id": job_id, "series": found, **more})
+
+    return await _computed(lab, rows, body)
+
+
+async def _computed(lab: Lab, rows: Sequence[Any], body: Callable[[], bytes]) -> bytes:
+    """What `body` makes of the rows; of long series in a thread, so that nobody waits for them."""
+    points = sum(len(row.times) for row in rows)
+    return await lab.heavy.run(body) if points > MANY_POINTS else body()
 
 
 class _Cursor(NamedTuple):
@@ -103,25 +109,33 @@ async def samples(lab: Lab, principal: Principal, job_id: UUID, *, max_points: i
     await visible(lab, principal, job_id)
     rows = await lab.database.rows(series.sample_chunks, job_id=job_id)
     phases = await lab.database.rows(series.phases, job_id=job_id)
-    tracks: dict[tuple[int, str, str | None], dict[str, Any]] = {}
-    for row in rows:
-        track = tracks.setdefault((row.attempt, row.source, row.gpu_uuid), {"times": [], "values": {}, "reasons": {}})
-        _append(track, row._asdict())
     attempts = await lab.database.rows(leases.attempts, job_id=job_id)
     lab_row = await lab.database.row(series.predicted_peak, job_id=job_id)
-    whole = [
-        {"source": source, "gpu_uuid": gpu_uuid, "attempt": attempt, **track}
-        for (attempt, source, gpu_uuid), track in tracks.items()
-    ]
-    return orjson.dumps(
-        {
-            "job_id": job_id,
-            "tracks": [track | _thinned(track, max_points) for track in whole],
-            "phases": [{"time": row.time, "name": row.name, "attempt": row.attempt} for row in phases],
-            "predicted_peak_bytes": _predicted(whole) or (lab_row[0] if lab_row else None),
-            "usage": usage(whole, {row.attempt for row in attempts}, {row.attempt for row in attempts if row.shared}),
-        }
-    )
+
+    def body() -> bytes:
+        tracks: dict[tuple[int, str, str | None], dict[str, Any]] = {}
+        for row in rows:
+            track = tracks.setdefault(
+                (row.attempt, row.source, row.gpu_uuid), {"times": [], "values": {}, "reasons": {}}
+            )
+            _append(track, row._asdict())
+        whole = [
+            {"source": source, "gpu_uuid": gpu_uuid, "attempt": attempt, **track}
+            for (attempt, source, gpu_uuid), track in tracks.items()
+        ]
+        return orjson.dumps(
+            {
+                "job_id": job_id,
+                "tracks": [track | _thinned(track, max_points) for track in whole],
+                "phases": [{"time": row.time, "name": row.name, "attempt": row.attempt} for row in phases],
+                "predicted_peak_bytes": _predicted(whole) or (lab_row[0] if lab_row else None),
+                "usage": usage(
+                    whole, {row.attempt for row in attempts}, {row.attempt for row in attempts if row.shared}
+                ),
+            }
+        )
+
+    return await _computed(lab, rows, body)
 
 
 def _predicted(tracks: Sequence[Mapping[str, Any]]) -> int | None:

@@ -1,11 +1,8 @@
 """Studies: submitting, reading, cancelling, trying again, adding seeds."""
 
-import asyncio
-import time
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -13,44 +10,35 @@ from psycopg.errors import DeadlockDetected
 from psycopg.types.json import Jsonb
 from sqlalchemy import func, select
 
-from api import cursors, etag
 from api.auth import Principal
 from api.context import Lab
 from api.database import Row
-from api.problems import IdempotencyKeyReused, StudyChanged, StudyNotFound
+from api.problems import IdempotencyKeyReused, StudyChanged
 from api.services import estimates, sharing, study_plans
 from api.services.allowances import check_priority, check_quota, queue_is_full
-from api.services.sharing import check_may_change, may_read
-from api.subscriptions import Topic
-from experiments.studies.course import QUESTIONS
-from experiments.studies.outcome import RunOutcome
+from api.services.sharing import check_may_change
+from api.services.study_reading import read, visible
 from experiments.studies.plan import StudyPlan
-from experiments.studies.summary import compare
 from gpulab.schemas import (
-    CellRead,
-    QuestionProgressRead,
     SeedsAdd,
     ShareOrder,
     StudyCreate,
-    StudyPage,
-    StudyRead,
-    StudySummary,
 )
-from gpulab.states import FINAL_STATES, JobState
 from models.statements import jobs, nodes, studies
 from models.statements import sharing as statements
 from models.statements.estimates import ask_all
 
 TRIES = 5
-LOOK_SECONDS = 0.5
-"""A held request looks at its study at most so often, and on every notice in between only once."""
-SAME_IN_SUMMARY = (
-    *("id", "template", "scale", "title", "name", "owner", "owner_id"),
-    *("created_at", "cancelled_at", "report_job_id", "shared_with"),
-)
 
 
-async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | None) -> tuple[StudyRead, bool]:
+class Changed(NamedTuple):
+    """A study as it is after a change: its id, and the JSON of a `StudyRead`."""
+
+    id: UUID
+    content: bytes
+
+
+async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | None) -> tuple[Changed, bool]:
     """The study, and whether it is new.
 
     Raises `InvalidStudy`, what `experiments.plan`, `check_priority` and `check_quota` do, `QueueLimitReached`,
@@ -58,7 +46,7 @@ async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | 
     """
     check_priority(principal, order.priority)
     definition = study_plans.define(order, await _datasets(lab))
-    plan, runs = await asyncio.to_thread(study_plans.lay_out, definition)
+    plan, runs = await lab.heavy.run(study_plans.lay_out, definition)
     await _ask(lab, runs)
     if not order.fresh:
         await _reuse(lab, principal.id, runs)
@@ -80,36 +68,13 @@ async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | 
     creating = studies.create(values, _json(runs), max_queued=lab.settings.max_queued, actor=principal.actor)
     _announce(lab, await lab.database.rows_in_turn([principal.id], creating))
     if await lab.database.row(studies.by_id, study_id=study_id) is not None:
-        return await get(lab, principal, study_id), True
+        return await _changed(lab, principal, study_id), True
     first = key and await lab.database.row(studies.by_idempotency_key, owner_id=principal.id, key=key)
     if not first:
         raise await queue_is_full(lab, principal.id, more=_new(runs))
     if first.request_digest != digest:
         raise IdempotencyKeyReused(f"the key {key!r} belongs to study {first.id}, whose submission was another")
-    return await get(lab, principal, first.id), False
-
-
-async def page(lab: Lab, principal: Principal, cursor: str | None, limit: int, *, shared: bool = False) -> StudyPage:
-    """One page, newest first. Students see their own studies, or those `shared` with them. Raises `InvalidCursor`."""
-    filters = {"shared": shared}
-    before = None if cursor is None else cursors.decode_id(cursor, "studies", filters)
-    narrowed = sharing.shared_with(principal) if shared else {"owner_id": None if principal.is_staff else principal.id}
-    rows = await lab.database.rows(studies.page, before=before, limit=limit + 1, **narrowed)
-    more, rows = len(rows) > limit, rows[:limit]
-    counted = await lab.database.rows(studies.counts, study_ids=[row.id for row in rows]) if rows else []
-    of_study: defaultdict[UUID, list[Row]] = defaultdict(list)
-    for row in counted:
-        of_study[row.study_id].append(row)
-    items = [StudySummary(**_summary(row, of_study[row.id])) for row in rows]
-    return StudyPage(items=items, next_cursor=cursors.encode("studies", filters, str(items[-1].id)) if more else None)
-
-
-async def visible(lab: Lab, principal: Principal, study_id: UUID) -> Row:
-    """Raises `StudyNotFound`, also for a study that the principal may not see."""
-    row = await lab.database.row(studies.by_id, study_id=study_id)
-    if row is None or not may_read(principal, row):
-        raise StudyNotFound(f"no study of yours has the id {study_id}")
-    return row
+    return await _changed(lab, principal, first.id), False
 
 
 async def changeable(lab: Lab, principal: Principal, study_id: UUID) -> Row:
@@ -119,68 +84,17 @@ async def changeable(lab: Lab, principal: Principal, study_id: UUID) -> Row:
     return row
 
 
-async def get(lab: Lab, principal: Principal, study_id: UUID) -> StudyRead:
-    """The study with its comparison. Raises `StudyNotFound`."""
-    row = await visible(lab, principal, study_id)
-    runs = await lab.database.rows(studies.runs, study_id=study_id)
-    counted = await lab.database.rows(studies.counts, study_ids=[study_id])
-    known = await lab.known_results.of([(run.id, outcome(run)) for run in runs])
-    cells = await asyncio.to_thread(compare, known)
-    return StudyRead(
-        **_summary(row, counted),
-        seeds=row.definition["seeds"],
-        notes=row.definition["notes"],
-        questions=_questions(row.definition["questions"], runs),
-        comparison=[CellRead.model_validate(cell.model_dump()) for cell in cells],
-    )
-
-
-async def get_when_changed(
-    lab: Lab, principal: Principal, study_id: UUID, wait_seconds: float, if_none_match: str | None
-) -> tuple[StudyRead | None, str]:
-    """The study and its tag, held as a job is; None for one that the client has already."""
-    row = await visible(lab, principal, study_id)
-    standing = await version(lab, study_id)
-    tag = _tag(study_id, standing)
-    unchanged = if_none_match is None or etag.matches(if_none_match, tag)
-    if wait_seconds > 0 and unchanged and not standing.final:
-        await wait_for_change(lab, principal, row, standing.version, wait_seconds)
-        await visible(lab, principal, study_id)
-        tag = _tag(study_id, await version(lab, study_id))
-    if etag.matches(if_none_match, tag):
-        return None, tag
-    return await get(lab, principal, study_id), tag
-
-
-async def wait_for_change(lab: Lab, principal: Principal, study: Row, seen: str, wait_seconds: float) -> None:
-    """Return when the study's version is no longer `seen`, when time is up, or when the process ends."""
-    deadline = time.monotonic() + min(wait_seconds, lab.settings.max_wait_seconds)
-    with lab.places.taken(principal.id), lab.hub.subscribed(Topic(owner_id=study.owner_id)) as notices:
-        while not lab.hub.closing and (left := deadline - time.monotonic()) > 0:
-            if (await version(lab, study.id)).version != seen:
-                return
-            await asyncio.sleep(min(left, LOOK_SECONDS))
-            await notices.take(max(0.0, min(deadline - time.monotonic(), 4 * LOOK_SECONDS)))
-
-
-async def version(lab: Lab, study_id: UUID) -> Row:
-    """Text that stands for the study as it is, whether all its runs are final, and how many are not."""
-    row = await lab.database.row(studies.version, study_id=study_id)
-    assert row is not None  # noqa: S101 - a plan has at least one run, and studies are not deleted
-    return row
-
-
-async def cancel(lab: Lab, principal: Principal, study_id: UUID) -> StudyRead:
+async def cancel(lab: Lab, principal: Principal, study_id: UUID) -> Changed:
     """Ask for the end of every run that is not final; asking again changes nothing. Raises as `changeable`."""
     await changeable(lab, principal, study_id)
     waiting = await lab.database.rows(studies.unfinished, study_id=study_id)
     if waiting:
         await lab.database.execute(studies.cancelled(study_id))
         await _cancel(lab, principal, [row.id for row in waiting])
-    return await get(lab, principal, study_id)
+    return await _changed(lab, principal, study_id)
 
 
-async def retry(lab: Lab, principal: Principal, study_id: UUID) -> StudyRead:
+async def retry(lab: Lab, principal: Principal, study_id: UUID) -> Changed:
     """New jobs for the runs that failed or were cancelled, and a new report.
 
     Raises as `changeable`, `QueueLimitReached`, `ArtifactQuotaReached`.
@@ -192,10 +106,10 @@ async def retry(lab: Lab, principal: Principal, study_id: UUID) -> StudyRead:
     if not made and (left := await lab.database.scalar(studies.failed, study_id=study_id)):
         raise await queue_is_full(lab, row.owner_id, more=left)
     _announce(lab, made)
-    return await get(lab, principal, study_id)
+    return await _changed(lab, principal, study_id)
 
 
-async def add_seeds(lab: Lab, principal: Principal, study_id: UUID, order: SeedsAdd) -> StudyRead:
+async def add_seeds(lab: Lab, principal: Principal, study_id: UUID, order: SeedsAdd) -> Changed:
     """Lay the study out again with more seeds; what it has of the new plan stays. Raises as `submit`."""
     for _ in range(TRIES):
         row = await changeable(lab, principal, study_id)
@@ -206,20 +120,25 @@ async def add_seeds(lab: Lab, principal: Principal, study_id: UUID, order: Seeds
             break
     else:
         raise StudyChanged(f"study {study_id} kept changing; try again")
-    return await get(lab, principal, study_id)
+    return await _changed(lab, principal, study_id)
 
 
-async def share(lab: Lab, principal: Principal, study_id: UUID, order: ShareOrder) -> StudyRead:
+async def share(lab: Lab, principal: Principal, study_id: UUID, order: ShareOrder) -> Changed:
     """Say who else may read the study and its runs. Raises as `changeable`, and `InvalidRequest`."""
     row = await visible(lab, principal, study_id)
     sharing.check_audience(principal, row, order)
     await lab.database.execute(statements.share_study(study_id, order.audience))
-    return await get(lab, principal, study_id)
+    return await _changed(lab, principal, study_id)
+
+
+async def _changed(lab: Lab, principal: Principal, study_id: UUID) -> Changed:
+    body = await read(lab, await visible(lab, principal, study_id))
+    return Changed(study_id, body.content)
 
 
 async def _replan(lab: Lab, principal: Principal, row: Row, definition: dict[str, Any], *, fresh: bool) -> bool:
     """Whether the study was still the one in `row`."""
-    plan, runs = await asyncio.to_thread(study_plans.lay_out, definition)
+    plan, runs = await lab.heavy.run(study_plans.lay_out, definition)
     await _ask(lab, runs)
     if not fresh:
         await _reuse(lab, row.owner_id, runs)
@@ -276,27 +195,6 @@ async def _datasets(lab: Lab) -> list[str]:
     return sorted({dataset for row in rows if not row.down for dataset in row.datasets})
 
 
-def outcome(row: Row, device_names: dict[str, str] | None = None) -> RunOutcome:
-    """What became of a run, without its result."""
-    gpus = [device_names[uuid] for uuid in row.gpu_uuids if uuid in device_names] if device_names else []
-    ended = row.finished_at and row.started_at
-    return RunOutcome(
-        experiment=row.experiment,
-        spec=row.spec,
-        seed=row.seed,
-        cell=row.cell,
-        questions=tuple(row.questions),
-        state=row.state,
-        cause=row.cause,
-        message=row.message if row.state == JobState.FAILED else None,
-        device=row.device,
-        device_name=gpus[0] if gpus else None,
-        versions=row.versions,
-        job_id=str(row.id),
-        duration_seconds=(row.finished_at - row.started_at).total_seconds() if ended else None,
-    )
-
-
 def _announce(lab: Lab, made: Sequence[Row]) -> None:
     for row in made:
         lab.announcer.announce(row)
@@ -312,43 +210,3 @@ def _json(value: Any) -> Jsonb:
 
 def _digest(order: StudyCreate) -> bytes:
     return sha256(orjson.dumps(order.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).digest()
-
-
-def _tag(study_id: UUID, standing: Row) -> str:
-    return f'"{study_id.hex}.{standing.version}.{standing.shared_with or ""}"'
-
-
-def _summary(row: Row, counted: Sequence[Row]) -> dict[str, Any]:
-    states = {JobState(count.state): count.runs for count in counted}
-    runs = sum(states.values())
-    return {
-        **{name: getattr(row, name) for name in SAME_IN_SUMMARY},
-        "state": _state(states),
-        "runs": runs,
-        "reused": sum(count.reused for count in counted),
-        "states": states,
-        "progress": min(1.0, sum(count.done for count in counted) / max(runs, 1)),
-    }
-
-
-def _state(states: dict[JobState, int]) -> str:
-    if states.keys() - FINAL_STATES:
-        return "running"
-    return next((state.value for state in (JobState.FAILED, JobState.CANCELLED) if state in states), "succeeded")
-
-
-def _questions(slugs: Sequence[str], runs: Sequence[Row]) -> list[QuestionProgressRead]:
-    states: dict[str, Counter[JobState]] = {slug: Counter() for slug in slugs}
-    for run in runs:
-        for slug in run.questions:
-            states[slug][JobState(run.state)] += 1
-    return [
-        QuestionProgressRead(
-            question=slug,
-            title=QUESTIONS[slug].title if slug in QUESTIONS else slug,
-            runs=found.total(),
-            final=sum(found[state] for state in FINAL_STATES),
-            succeeded=found[JobState.SUCCEEDED],
-        )
-        for slug, found in states.items()
-    ]

@@ -1,6 +1,5 @@
 """A study's report: rendered once for each version of the study, by a job like any other."""
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from api.auth import Principal
 from api.context import Lab
 from api.database import Row
 from api.problems import ArtifactNotFound, ReportFailed
-from api.services import experiments, jobs, studies
+from api.services import experiments, jobs, study_reading
 from api.services.allowances import check_quota, queue_is_full
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import Scale, StudyPlan
@@ -38,13 +37,13 @@ async def report(
 
     Raises `StudyNotFound`, `ReportFailed`, `QueueLimitReached`, `ArtifactQuotaReached`.
     """
-    row = await studies.visible(lab, principal, study_id)
+    row = await study_reading.visible(lab, principal, study_id)
     deadline = time.monotonic() + min(wait_seconds, lab.settings.max_wait_seconds)
-    standing = await studies.version(lab, study_id)
+    standing = await study_reading.version(lab, study_id)
     while not standing.final and not lab.hub.closing and (left := deadline - time.monotonic()) > 0:
-        await studies.wait_for_change(lab, principal, row, standing.version, left)
-        row = await studies.visible(lab, principal, study_id)
-        standing = await studies.version(lab, study_id)
+        await study_reading.wait_for_change(lab, principal, row, standing.version, left)
+        row = await study_reading.visible(lab, principal, study_id)
+        standing = await study_reading.version(lab, study_id)
     if not standing.final:
         return StudyReportRead(
             study_id=study_id, state="waiting", unfinished=standing.unfinished, report_job_id=row.report_job_id
@@ -53,7 +52,7 @@ async def report(
     while job.state not in FINAL_STATES and not lab.hub.closing and (left := deadline - time.monotonic()) > 0:
         with lab.places.taken(principal.id):
             await lab.hub.wait_for_change(job.id, job.version, left)
-        row = await studies.visible(lab, principal, study_id)
+        row = await study_reading.visible(lab, principal, study_id)
         job = await _job(lab, principal, row, standing.version)
     if job.state not in FINAL_STATES:
         return StudyReportRead(study_id=study_id, state="rendering", unfinished=0, report_job_id=job.id)
@@ -120,7 +119,7 @@ async def _spec(lab: Lab, row: Row) -> dict[str, Any]:
     outcomes = await _outcomes(lab, row.id)
     facts = {"study": str(row.id), "owner": row.owner}
     try:
-        return await asyncio.to_thread(report_spec, plan, outcomes, facts)
+        return await lab.heavy.run(report_spec, plan, outcomes, facts)
     except ValueError as error:
         raise ReportFailed(str(error)) from None
 
@@ -132,7 +131,7 @@ async def _outcomes(lab: Lab, study_id: UUID) -> list[RunOutcome]:
     for start in range(0, len(runs), RESULTS_AT_ONCE):
         wanted = [run.id for run in runs[start : start + RESULTS_AT_ONCE]]
         results |= {found.id: found.result for found in await lab.database.rows(statements.results, job_ids=wanted)}
-    return [studies.outcome(run, names).model_copy(update={"result": results[run.id]}) for run in runs]
+    return [study_reading.outcome(run, names).model_copy(update={"result": results[run.id]}) for run in runs]
 
 
 async def _file(lab: Lab, job_id: UUID, name: str) -> Report:

@@ -2,8 +2,10 @@
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import update
 
+from api.turns import asker
 from gpulab.states import Role
 from models import User
 from models.settings import ApiSettings
@@ -76,3 +78,21 @@ async def test_the_class_high_is_for_staff(client: httpx.AsyncClient, seeds: See
     await client.post(f"/v1/jobs/{mine}/cancel", headers=ada.headers)
     again = await client.post(f"/v1/jobs/{mine}/retry", headers=ada.headers)
     assert (again.status_code, again.json()["priority"]) == (201, "normal")
+
+
+async def test_one_users_slow_requests_leave_connections_to_others_and_say_who_is_busy(
+    client: httpx.AsyncClient, app: FastAPI, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.pool.WAIT_SECONDS", 0.05)
+    ada, bob = seeds.person("ada", Role.STUDENT), seeds.person("bob", Role.STUDENT)
+    await client.get("/v1/me", headers=ada.headers)
+    pool = app.state.lab.database._pool
+    asker.set(ada.id)
+    async with pool.connection():
+        refused = await client.get("/v1/jobs", headers=ada.headers)
+        served = await client.get("/v1/jobs", headers=bob.headers)
+
+    assert (refused.status_code, refused.json()["type"]) == (503, "/problems/busy")
+    assert "your request waited" in refused.json()["detail"]
+    assert refused.headers["Retry-After"] == "1"
+    assert served.status_code == 200

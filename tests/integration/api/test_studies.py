@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from api.services import study_reading
 from gpulab.schemas import StudyPage, StudyRead, StudyReportRead
 from gpulab.states import Role
 from models import Job, JobEvent, Study
@@ -275,3 +276,21 @@ async def test_whole_homework_is_submitted_at_once(client: httpx.AsyncClient, se
     with seeds.engine.begin() as connection:
         connection.execute(update(Job).values(priority="low"))
     assert {question.question for question in study.questions} >= {"1a", "5c"}
+
+
+async def test_many_readers_of_a_study_share_one_comparison(
+    client: httpx.AsyncClient, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds.node()
+    study = await submitted(client)
+    compared = []
+    monkeypatch.setattr(study_reading, "compare", lambda runs: compared.append(len(runs)) or [])
+    path = f"/v1/studies/{study.id}"
+    seeds.lease(jobs_of(seeds, study)[0])
+    answers = await asyncio.gather(*(client.get(path) for _ in range(30)))
+    again = [await client.get(path) for _ in range(3)]
+    assert {answer.json()["states"]["leased"] for answer in (*answers, *again)} == {1}
+    assert compared == [4]
+    seeds.lease(jobs_of(seeds, study)[1])
+    assert (await client.get(path)).json()["states"]["leased"] == 2
+    assert compared == [4, 4]

@@ -1,0 +1,63 @@
+"""Work that many ask for at the same moment is done once; its newest result is kept until it is out of date."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+T = TypeVar("T")
+KEPT_BYTES = 64 * 2**20
+
+
+class SharedWork:
+    def __init__(self) -> None:
+        self._running: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def after_now(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of a run of `work` that began after this call. All who ask meanwhile share it."""
+        if (running := self._running.get(key)) is not None:
+            # It began before, and may have missed what changed since.
+            await asyncio.wait([running])
+        if (running := self._running.get(key)) is None:
+            running = self._running[key] = asyncio.create_task(self._run(key, work))
+        # Whoever leaves does not end what others wait for.
+        found: T = await asyncio.shield(running)
+        return found
+
+    async def _run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await work()
+        finally:
+            del self._running[key]
+
+
+class Body(NamedTuple):
+    """An answer and the tag of the version that it shows."""
+
+    tag: str
+    content: bytes
+
+
+class KeptBodies:
+    """The newest answer about each thing; those read longest ago go first."""
+
+    def __init__(self, max_bytes: int = KEPT_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[UUID, Body] = OrderedDict()
+
+    def get(self, thing: UUID, tag: str) -> Body | None:
+        body = self._kept.get(thing)
+        if body is None or body.tag != tag:
+            return None
+        self._kept.move_to_end(thing)
+        return body
+
+    def keep(self, thing: UUID, body: Body) -> None:
+        former = self._kept.pop(thing, None)
+        self._bytes += len(body.content) - (0 if former is None else len(former.content))
+        self._kept[thing] = body
+        while self._bytes > self._max_bytes:
+            _, gone = self._kept.popitem(last=False)
+            self._bytes -= len(gone.content)
