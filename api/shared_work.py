@@ -6,13 +6,15 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+from gpulab.threads import vital_task
+
 T = TypeVar("T")
 KEPT_BYTES = 64 * 2**20
 
 
 class SharedWork:
     def __init__(self) -> None:
-        self._running: dict[Hashable, asyncio.Task[Any]] = {}
+        self._running: dict[Hashable, asyncio.Future[Any]] = {}
 
     async def after_now(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         """The result of a run of `work` that began after this call. All who ask meanwhile share it."""
@@ -20,16 +22,23 @@ class SharedWork:
             # It began before, and may have missed what changed since.
             await asyncio.wait([running])
         if (running := self._running.get(key)) is None:
-            running = self._running[key] = asyncio.create_task(self._run(key, work))
+            running = self._running[key] = asyncio.get_running_loop().create_future()
+            vital_task("shared work", self._run(key, work, running))
         # Whoever leaves does not end what others wait for.
         found: T = await asyncio.shield(running)
         return found
 
-    async def _run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+    async def _run(self, key: Hashable, work: Callable[[], Awaitable[T]], done: asyncio.Future[T]) -> None:
         try:
-            return await work()
-        finally:
+            found = await work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             del self._running[key]
+            done.set_exception(error)
+            # All who waited may have left.
+            done.exception()
+        else:
+            del self._running[key]
+            done.set_result(found)
 
 
 class Body(NamedTuple):
