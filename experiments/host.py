@@ -8,6 +8,7 @@ import argparse
 import os
 import platform
 import random
+import resource
 import signal
 import sys
 import time
@@ -33,6 +34,8 @@ from experiments.wire import RunOrder
 
 EXIT_OK = 0
 EXIT_FAILED = 1
+MEMORY_SLACK_BYTES = 2 * 2**30
+"""What a process may have asked for and not touched: stacks of threads, and what was loaded before it began."""
 OOM_SCORE_ADJUSTMENT = 800
 """The kernel, short of memory, ends a job before the worker or anything else of the machine."""
 
@@ -157,6 +160,7 @@ def _prepare_torch(order: RunOrder, run: RunDirectory) -> None:
     import torch
 
     torch.set_num_threads(order.threads)
+    _limit_memory(order)
     random.seed(order.seed)
     np.random.seed(order.seed % 2**32)  # noqa: NPY002 - third-party code draws from the global generator
     # Not torch.manual_seed, which loads every kind of device first: a few milliseconds that a job on the CPU can spare.
@@ -168,6 +172,17 @@ def _prepare_torch(order: RunOrder, run: RunDirectory) -> None:
         for index in range(torch.cuda.device_count()):
             total_bytes = torch.cuda.get_device_properties(index).total_memory
             torch.cuda.set_per_process_memory_fraction(min(1.0, limit_bytes / total_bytes), index)
+
+
+def _limit_memory(order: RunOrder) -> None:
+    """What is asked for at once and far too large is refused here, before the worker sees it or the machine feels it.
+
+    On a GPU the driver takes address space as it likes, and the worker's watch must do.
+    """
+    if order.device == "cpu" and order.host_memory_bytes:
+        most = order.host_memory_bytes + MEMORY_SLACK_BYTES
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
 
 
 def _predict(experiment: Experiment[Any, Any], spec: Any, run: RunDirectory) -> None:

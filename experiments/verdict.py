@@ -2,6 +2,7 @@
 
 import errno
 import json
+import resource
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
@@ -38,7 +39,15 @@ def ending_of(
         except Exception:  # noqa: BLE001 - an explanation that fails must never hide what it explains
             with suppress(OSError):
                 traceback.print_exc()
+    if found["cause"] == "out_of_memory" and order.device == "cpu" and order.host_memory_bytes:
+        found["message"] += f"; {_host_memory(order.host_memory_bytes)}"
     return "error", found
+
+
+def _host_memory(limit_bytes: int) -> str:
+    held_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    held, limit = (f"{size / 2**30:.2f} GiB" for size in (held_bytes, limit_bytes))
+    return f"it held {held} of the machine's memory, and a job may hold {limit}"
 
 
 def is_disturbance(error: BaseException, run: RunDirectory) -> bool:

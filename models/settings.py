@@ -171,6 +171,9 @@ class NodeSettings(Settings):
     sample_hz: float = 10.0
     stop_grace_seconds: float = 10.0
     """Between the request to stop and the kill."""
+    host_memory_bytes: int | None = Field(default=None, ge=0)
+    """Of this machine, for the processes of one job together; 0 for no limit. Null is two fifths of the machine, or
+    four fifths where there is one slot."""
     store_patience_seconds: float = Field(default=600.0, ge=0)
     """How long a finished job waits for the artifact store to take its files."""
     keep_samples_days: float = Field(default=90.0, ge=0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from worker.host_memory import HostBreach
 from worker.sampler import Breach
 
 
@@ -22,7 +23,7 @@ class StopReason(StrEnum):
     TIME_LIMIT = "time_limit"
     CANCEL = "cancel"
     BREACH = "breach"
-    """It holds more GPU memory than it reserved."""
+    """It holds more GPU memory than it reserved, or more of the machine's than a job may."""
     REVOKED = "revoked"
     """The lease is gone: end at once, say nothing."""
 
@@ -49,7 +50,7 @@ class Attempt:
     def __init__(self, claimed: Claimed, folder: Path) -> None:
         self.claimed = claimed
         self.folder = folder
-        self.breach: Breach | None = None
+        self.breach: Breach | HostBreach | None = None
         """What the watchdog saw, where it stopped the job."""
         self.deadline = math.inf
         """When its time limit is reached, by the monotonic clock."""

@@ -9,7 +9,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,14 +18,17 @@ import structlog
 
 from experiments.contract import SAMPLES_FILE
 from gpulab.threads import VitalThread
+from worker.host_memory import HostBreach, proportional_bytes
 from worker.nvml import GpuReading, Nvml, NvmlAbsent, Reason
-from worker.sessions import ProcessUse, cpu_percent, live_processes, pids_by_session
+from worker.sessions import Families, ProcessUse, cpu_percent, live_processes
 
 T = TypeVar("T")
 
 MAX_HZ = 100
 BREACH_READINGS = 3
 """Successive readings above the reservation that count as a breach: one alone may be a passing peak."""
+LOOKING_SHARE = 5.0
+"""Pause between two exact looks at a job's memory, as a multiple of what the last one took."""
 NO_PROCESS = "no_process"
 """The driver lists no process of the job: it has no CUDA context yet, or the driver hides it (containers)."""
 FIRST_READING = "first_reading"
@@ -63,6 +66,10 @@ class Watched:
     """On each of its GPUs; None for no limit."""
     on_breach: Callable[[Breach], None] | None
     """Called at most once, in the sampler's thread; it must not block."""
+    host_limit_bytes: int | None = None
+    """Of the machine's memory, for its processes together; None for no limit."""
+    on_host_breach: Callable[[HostBreach], None] | None = None
+    """As `on_breach`."""
 
 
 class Sampler:
@@ -77,6 +84,7 @@ class Sampler:
         self._clock = clock
         self._lock = threading.Lock()
         self._watches: dict[str, _Watch] = {}
+        self._families = Families()
         self._latest: dict[str, GpuReading] = {}
         self._failures: dict[str, str] = {}
         self._stopping = threading.Event()
@@ -116,15 +124,17 @@ class Sampler:
         """Look once at everything. The thread does this; so may a test that has not started it."""
         self._latest = self._read_gpus()
         now = self._clock()
-        sessions = pids_by_session()
-        breaches: list[tuple[Watched, Breach]] = []
+        breaches: list[tuple[Watched, Breach | HostBreach]] = []
         with self._lock:
+            families = self._families.of(frozenset(watch.watched.pid for watch in self._watches.values()))
             for job_id, watch in self._watches.items():
-                pids = sessions.get(watch.watched.pid, [])
+                pids = families.get(watch.watched.pid, [])
                 found = self._guarded(job_id, watch.sample, now, pids, self._latest)
                 breaches += [(watch.watched, breach) for breach in found or ()]
         for watched, breach in breaches:
-            if watched.on_breach is not None:
+            if isinstance(breach, HostBreach) and watched.on_host_breach is not None:
+                self._guarded(watched.job_id, watched.on_host_breach, breach)
+            if isinstance(breach, Breach) and watched.on_breach is not None:
                 self._guarded(watched.job_id, watched.on_breach, breach)
 
     def _read_gpus(self) -> dict[str, GpuReading]:
@@ -166,16 +176,18 @@ class _Watch:
         self._before_seconds = 0.0
         self._readings_over = dict.fromkeys(watched.gpu_uuids, 0)
         self._breached = False
+        self._host_breached = False
+        self._look_closer_at = 0.0
 
     def close(self) -> None:
         os.close(self._file)
 
-    def sample(self, now: float, pids: Sequence[int], readings: Mapping[str, GpuReading]) -> list[Breach]:
+    def sample(self, now: float, pids: Sequence[int], readings: Mapping[str, GpuReading]) -> list[Breach | HostBreach]:
         """Append one line for the processes and one for each of the job's GPUs; tell a breach when it is complete."""
         live = live_processes(pids)
         if live:
             self._write(now, "host", *self._host(live))
-        breaches = []
+        breaches: list[Breach | HostBreach] = [*self._host_breach(live)]
         for uuid in self.watched.gpu_uuids:
             if uuid in readings:
                 values, reasons = _gpu(readings[uuid], [use.pid for use in live])
@@ -193,6 +205,21 @@ class _Watch:
             "processes": len(live),
         }
         return values, {} if percent is not None else {"cpu_percent": FIRST_READING}
+
+    def _host_breach(self, live: list[ProcessUse]) -> Iterator[HostBreach]:
+        """Resident sizes count shared pages again and again: where they are too large, the exact size decides."""
+        limit = self.watched.host_limit_bytes
+        if not limit or self._host_breached or sum(use.rss_bytes for use in live) <= limit:
+            return
+        now = time.monotonic()
+        if now < self._look_closer_at:
+            return
+        used = proportional_bytes(use.pid for use in live)
+        self._host_breached = used > limit
+        if self._host_breached:
+            yield HostBreach(used, limit)
+        # What it costs to look grows with what there is to see.
+        self._look_closer_at = time.monotonic() + LOOKING_SHARE * (time.monotonic() - now)
 
     def _breach(self, now: float, reading: GpuReading, used: int | None) -> list[Breach]:
         uuid, reserved = reading.uuid, self.watched.reserved_bytes

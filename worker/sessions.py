@@ -1,4 +1,6 @@
-"""What a job's processes use, from /proc. A job leads its own session, so its processes are those of that session."""
+"""What a job's processes use, from /proc. A job leads its own session, and adopts what its processes leave behind: what
+left the session has the job among its parents still.
+"""
 
 import os
 from collections import defaultdict
@@ -9,7 +11,7 @@ from pathlib import Path
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 # Positions in /proc/<pid>/stat after the parenthesised name; proc_pid_stat(5) counts from 1 and from the pid.
-_STATE, _UTIME, _STIME, _STARTTIME, _RSS = 0, 11, 12, 19, 21
+_STATE, _PARENT, _UTIME, _STIME, _STARTTIME, _RSS = 0, 1, 11, 12, 19, 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,43 @@ def pids_by_session() -> Mapping[int, list[int]]:
             except OSError:
                 continue  # it ended between the listing and the question
     return sessions
+
+
+class Families:
+    """Which processes belong to which job."""
+
+    def __init__(self) -> None:
+        self._leaders: frozenset[int] = frozenset()
+        self._owners: dict[int, int | None] = {}
+        """Whose a session is: it is looked up when it is first seen."""
+
+    def of(self, leaders: frozenset[int]) -> Mapping[int, list[int]]:
+        """The processes of each of these session leaders, zombies included."""
+        sessions = pids_by_session()
+        known = self._owners if leaders == self._leaders else {}
+        self._leaders = leaders
+        self._owners = {}
+        found: dict[int, list[int]] = defaultdict(list)
+        for session, pids in sessions.items():
+            owner = known[session] if session in known else _ancestor(pids[0], leaders)
+            self._owners[session] = owner
+            if owner is not None:
+                found[owner] += pids
+        return found
+
+
+def _ancestor(pid: int, leaders: frozenset[int]) -> int | None:
+    """The first of `leaders` on the way up from a process."""
+    seen: set[int] = set()
+    while pid > 1 and pid not in seen:
+        if pid in leaders:
+            return pid
+        seen.add(pid)
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[_PARENT])
+        except (OSError, IndexError):
+            return None
+    return None
 
 
 def live_processes(pids: Iterable[int]) -> list[ProcessUse]:

@@ -26,7 +26,7 @@ from worker import advice, idle
 from worker.attempt import Attempt, Claimed, StopReason
 from worker.conclusion import Conclusion
 from worker.constants import GpuConstants
-from worker.host_memory import oom_kills
+from worker.host_memory import HostBreach, limit_of_job, memory_of_machine, oom_kills
 from worker.resume import bring_back
 from worker.sampler import Breach, Sampler, Watched
 from worker.shipper import NOTHING, LeaseGoneError, Offsets, Shipper
@@ -66,6 +66,8 @@ class Supervisor:
         self._constants = constants
         self._actor = f"node:{settings.node}"
         self._conclusion = Conclusion(settings, engine)
+        limit = limit_of_job(settings.host_memory_bytes, settings.slots, memory_of_machine())
+        self._host_limit_bytes = limit or None
         self._leaving = Event()
         self.attempts: dict[UUID, Attempt] = {}
 
@@ -236,6 +238,7 @@ class Supervisor:
             datasets_folder=settings.datasets_folder,
             cache_folder=settings.cache_folder,
             gpu_memory_bytes=claimed.reserved_bytes,
+            host_memory_bytes=self._host_limit_bytes,
             gpu_constants=self._constants.of(claimed.gpu_uuids[0]).constants if claimed.gpu_uuids else None,
         ).write(folder)
 
@@ -244,6 +247,13 @@ class Supervisor:
             log.warning("reservation.broken", gpu=breach.gpu_uuid, used_bytes=breach.process_used_bytes)
             attempt.breach = breach
             attempt.stop(StopReason.BREACH)
+
+        def host_breached(breach: HostBreach) -> None:
+            log.warning("host_memory.exceeded", used_bytes=breach.used_bytes, limit_bytes=breach.limit_bytes)
+            attempt.breach = attempt.breach or breach
+            attempt.stop(StopReason.BREACH)
+            # It would go on to take what the machine has left.
+            process.kill()
 
         claimed = attempt.claimed
         self._sampler.watch(
@@ -254,6 +264,8 @@ class Supervisor:
                 gpu_uuids=tuple(claimed.gpu_uuids),
                 reserved_bytes=claimed.reserved_bytes,
                 on_breach=breached,
+                host_limit_bytes=self._host_limit_bytes,
+                on_host_breach=host_breached,
             )
         )
 
@@ -356,6 +368,8 @@ def _outgrown(attempt: Attempt) -> Outgrown | None:
     breach = attempt.breach
     if breach is None:
         return None
+    if isinstance(breach, HostBreach):
+        return Outgrown(str(breach))
     held, reserved = (f"{size / 2**30:.2f} GiB" for size in (breach.process_used_bytes, breach.reserved_bytes))
     words = f"it held {held} of GPU memory and had reserved {reserved}: the lab ended it for its neighbours' sake"
     return Outgrown(words, advice.of_breach(breach, attempt.folder).model_dump(mode="json"))

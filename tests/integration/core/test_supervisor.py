@@ -20,10 +20,12 @@ from models.settings import NodeSettings
 from tests.lab import wait_until
 from worker import supervisor
 from worker.attempt import StopReason
+from worker.host_memory import HostBreach
 from worker.supervisor import Supervisor, run_folder
 from worker.zygote import End, NotStartedError
 
 Execute = Callable[..., list[Any]]
+GIB = 2**30
 GOOD = End(0)
 RESULT = b'{"time":2,"type":"result","value":{"total":3}}\n'
 METRIC = b'{"time":1,"type":"metric","step":1,"values":{"loss":0.5}}\n'
@@ -86,13 +88,14 @@ class Node:
             artifacts_url="file:///unused",
             ship_seconds=0.001,
             store_patience_seconds=60,
+            host_memory_bytes=3 * GIB,
         )
         self.settings = settings
-        sampler: Any = SimpleNamespace(watch=lambda _: None, unwatch=lambda _: None, latest=dict)
+        self.sampler: Any = SimpleNamespace(watch=lambda _: None, unwatch=lambda _: None, latest=dict)
         store = LocalStore(self.store_folder, mkdir=True)
         constants: Any = SimpleNamespace(of=lambda _: None)
         zygote: Any = self.zygote
-        self.supervisor = Supervisor(settings, engine, store, zygote, sampler, constants)
+        self.supervisor = Supervisor(settings, engine, store, zygote, self.sampler, constants)
 
     def run(self, content: bytes, end: End | None = GOOD) -> Any:
         self.zygote.content, self.zygote.end = content, end
@@ -138,6 +141,14 @@ def test_program_that_ends_with_the_status_255_failed_by_itself(node: Node) -> N
     assert (job.state, job.cause) == (JobState.FAILED, "error")
     assert "255" in job.message
     assert node.zygote.warmed == 0
+
+
+def test_job_that_takes_too_much_of_the_machine_fails_with_what_it_held_and_may_hold(node: Node) -> None:
+    node.sampler.watch = lambda watched: watched.on_host_breach(HostBreach(7 * GIB, watched.host_limit_bytes))
+    job = node.run(METRIC, None)
+    assert (job.state, job.cause, job.lost_attempts) == (JobState.FAILED, "out_of_memory", 0)
+    assert "it held 7.00 GiB" in job.message
+    assert "may hold 3.00 GiB" in job.message
 
 
 def test_disk_that_took_no_records_is_not_the_authors_error(node: Node) -> None:
