@@ -10,6 +10,6 @@ GPU": docs/emulator.md says what it is and what it is not.
 """
 
 from emulator.build import BuildError
-from emulator.loading import RefusedError, environment, is_emulated, load, load_nvml, start
+from emulator.loading import RefusedError, environment, is_emulated, load, load_nvml, serve, start
 
-__all__ = ["BuildError", "RefusedError", "environment", "is_emulated", "load", "load_nvml", "start"]
+__all__ = ["BuildError", "RefusedError", "environment", "is_emulated", "load", "load_nvml", "serve", "start"]

@@ -46,6 +46,17 @@ def load(names: str) -> World:
     return world
 
 
+def serve(names: str) -> World:
+    """For a process that measures and starts others: it reads the cards of `names`, and they use them."""
+    try:
+        world = _joined() or start(names)
+    except ValueError as error:
+        raise RefusedError(str(error)) from None
+    os.environ.update({CARDS_VARIABLE: names, **environment(world)})
+    load_nvml()
+    return world
+
+
 def load_nvml() -> None:
     """Only the side that is read: for a process that measures and has no torch."""
     refuse_beside_a_driver()

@@ -18,6 +18,7 @@ from typing import Any
 
 from experiments import wire
 from experiments.contract import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER, RECORDS_FILE
+from experiments.emulated import is_known, runs_on_emulated
 from experiments.memory.contract import Constants
 from gpulab.csv_text import csv_text
 
@@ -50,6 +51,7 @@ class RunDirectory:
         self._records = os.open(folder / RECORDS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self.current_phase: str | None = None
         self.is_predicted = False
+        self.is_emulated = runs_on_emulated(device)
         self._stop = False
         self._known_names: set[str] = set()
 
@@ -66,7 +68,9 @@ class RunDirectory:
             if not METRIC_NAME.fullmatch(name):
                 raise ValueError(f"metric name {name!r} does not match {METRIC_NAME.pattern}")
             self._known_names.add(name)
-        self.record("metric", step=int(step), values={name: _number(value) for name, value in values.items()})
+        known = {name: _number(value) for name, value in values.items() if not self.is_emulated or is_known(name)}
+        if known:
+            self.record("metric", step=int(step), values=known)
 
     def progress(self, fraction: float, message: str = "") -> None:
         share = float(fraction)
@@ -97,8 +101,10 @@ class RunDirectory:
         self._announce("artifact", self.folder / ARTIFACTS_FOLDER / name)
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        shown = [not self.is_emulated or is_known(column) for column in columns]
+        cells = ([cell if show else None for cell, show in zip(row, shown, strict=True)] for row in rows)
         with self.artifact(f"{name}.csv") as path:
-            path.write_text(csv_text([columns, *rows]), encoding="utf-8", newline="")
+            path.write_text(csv_text([columns, *cells]), encoding="utf-8", newline="")
 
     @contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:

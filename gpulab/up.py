@@ -41,6 +41,8 @@ class LabOptions:
     slots: int | None = None
     """CPU jobs at once; the worker's own default where absent."""
     datasets: Path | None = None
+    emulate: str | None = None
+    """Cards that this machine pretends to have, as `T4,T4`."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,8 @@ class Lab:
             env["GPULAB_DATASETS_FOLDER"] = str(datasets.absolute())
         if self._options.slots is not None:
             env["GPULAB_SLOTS"] = str(self._options.slots)
+        if self._options.emulate is not None:
+            env["GPULAB_EMULATE"] = self._options.emulate
         env["PYTHONUNBUFFERED"] = "1"
         spare_loopback(env)
         return env

@@ -164,6 +164,8 @@ class NodeSettings(Settings):
     runs_folder: Path
     datasets_folder: Path
     cache_folder: Path
+    emulate: str = ""
+    """Cards that this node pretends to have, as `T4,T4`."""
     slots: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1)))
     """Jobs at once on the CPU side."""
     threads_per_job: int = 0

@@ -4,6 +4,7 @@ import sys
 
 from pydantic import ValidationError
 
+import emulator
 from models import program
 from models.logs import configure_logs
 from models.settings import NodeSettings
@@ -13,7 +14,15 @@ from worker.app import Worker
 def main() -> int:
     program.take_no_options("worker", "Serve this node until SIGTERM or SIGINT. Settings come from the environment.")
     configure_logs()
-    return program.run(lambda: Worker(NodeSettings()).run(), ValidationError)
+    return program.run(_serve, ValidationError, emulator.BuildError, emulator.RefusedError)
+
+
+def _serve() -> int:
+    settings = NodeSettings()
+    if settings.emulate:
+        # Before anything asks for a driver, and before the zygote, whose torch needs it from its first line.
+        emulator.serve(settings.emulate)
+    return Worker(settings).run()
 
 
 if __name__ == "__main__":

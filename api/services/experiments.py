@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from api.problems import ExperimentNotFound, InvalidRequest, InvalidSpec, UnknownExperiment, shortened
 from api.rendering import invalid_fields, summary
+from emulator import is_emulated
 from experiments.contract import Experiment, GpuUse, Unpredicted
 from experiments.memory.contract import Workload
 from experiments.registry import broken, experiments
@@ -84,9 +85,16 @@ def plan(order: JobCreate, *, by_lab: bool = False) -> Plan:
         fields=tuple(experiment.spec.model_fields),
         datasets=list(experiment.datasets(spec)),
         time_limit_seconds=order.time_limit_seconds or experiment.default_time_limit_seconds,
-        gpus=0 if experiment.gpu is GpuUse.NONE else order.gpus,
+        gpus=_gpus(experiment.gpu, order.gpus),
         exclusive=experiment.gpu is GpuUse.EXCLUSIVE if order.exclusive is None else order.exclusive,
     )
+
+
+def _gpus(use: GpuUse, asked: int | None) -> int | None:
+    if use is GpuUse.NONE:
+        return 0
+    # An emulated GPU computes nothing: what is after values does better on the CPU, unless somebody asks for it.
+    return 0 if use is GpuUse.PREFERRED and asked is None and is_emulated() else asked
 
 
 def workload(slug: str, given: dict[str, Any]) -> tuple[Workload | Unpredicted, tuple[str, ...]]:

@@ -18,6 +18,9 @@ def up(
     ),
     slots: Annotated[int | None, typer.Option(min=1, help="CPU jobs at once; one a core where absent.")] = None,
     datasets: Annotated[Path | None, typer.Option(help="Folder of data sets; DATA/datasets where absent.")] = None,
+    emulate: Annotated[
+        str | None, typer.Option(metavar="CARDS", help="Pretend to have these GPUs, as T4,T4: memory without a GPU.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line on stdout once ready.")] = False,
 ) -> None:
     """Bring up a whole lab on this machine and stay in the foreground until Ctrl-C.
@@ -25,7 +28,7 @@ def up(
     PostgreSQL, Redis, scheduler, worker and API start as children and are started again when they die. DATABASE_URL and
     REDIS_URL in the environment replace the embedded servers. Stopping loses nothing: start again on the same folder.
     """
-    lab = Lab(LabOptions(data, host, port, slots, datasets), lambda line: typer.echo(line, err=True))
+    lab = Lab(LabOptions(data, host, port, slots, datasets, emulate), lambda line: typer.echo(line, err=True))
     try:
         lab.run(_print_json if as_json else _print_summary)
     except LabError as error:

@@ -5,6 +5,7 @@ Claim, for ResNet-152 with 10 classes, torch 2.14.1 and torchvision 0.29.1: 58,1
 the first step. `zero_grad` frees the gradients before the second forward pass, whose peak is P, state and activations.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -189,7 +190,7 @@ def _reporting(model: nn.Module, run: Run, passes: int) -> Iterator[None]:
 
 def _finite(loss: Tensor) -> float:
     value = loss.item()
-    if not torch.isfinite(loss):
+    if not math.isfinite(value):
         raise Diverged(f"the loss is {value}")
     return value
 

@@ -1,0 +1,28 @@
+"""What a run on an emulated GPU may say: its memory. Nothing is computed there, so whatever follows from values or from
+time is left out, with the reason."""
+
+import re
+from typing import Any
+
+from emulator import is_emulated
+
+REASON = "the GPU was emulated: it has memory, and no losses, accuracies, times, power or energy"
+OF_VALUES_OR_TIME = re.compile(
+    r"(^|_)(loss|accuracy|accuracies|confusion|best_epoch|seconds|per_second|watts|joules)(_|$)"
+)
+
+
+def is_known(name: str) -> bool:
+    """Whether an emulated GPU can say anything of the quantity called so."""
+    return OF_VALUES_OR_TIME.search(name) is None
+
+
+def without_values(result: Any) -> Any:
+    """A result, as JSON, with null for every number that an emulated GPU cannot know."""
+    if isinstance(result, dict):
+        return {name: without_values(value) if is_known(name) else None for name, value in result.items()}
+    return [without_values(value) for value in result] if isinstance(result, list) else result
+
+
+def runs_on_emulated(device: str) -> bool:
+    return device == "cuda" and is_emulated()
