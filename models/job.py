@@ -52,6 +52,8 @@ class Job(Base):
     time_limit_seconds: Mapped[int]
     gpus: Mapped[int | None]
     """GPUs asked for; null takes one where the lab has any."""
+    counted_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """On each GPU, as the scheduler counts it while it waits: what it asked for, or what was predicted; null is all."""
     gpu_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     exclusive: Mapped[bool]
     datasets: Mapped[list[str]]

@@ -180,9 +180,12 @@ class Scheduler:
         news = ((job_id, wait.reason, wait.message) for job_id, wait in waits if seen.told[job_id] != wait.reason)
         reasons = list(islice(news, EXPLAINED_A_TICK))
         shares = {person.id: (person.used_seconds, weight_of(person, policy)) for person in seen.people.values()}
+        counted = dict(islice(seen.counted.items(), EXPLAINED_A_TICK))
         with self._engine.begin() as connection:
             if reasons:
                 connection.execute(queue.explain(reasons))
+            if counted:
+                connection.execute(queue.count_bytes(counted))
             connection.execute(usage.keep_shares(shares))
             if made.starts:
                 connection.execute(usage.estimated_starts(made.starts))

@@ -48,6 +48,8 @@ class Seen:
     """Rows of jobs that wait for the prediction of their memory."""
     refused: Sequence[tuple[UUID, str]]
     """Jobs that no GPU of the lab can hold, and why."""
+    counted: Mapping[UUID, int | None]
+    """Bytes on each GPU of the jobs for which another number stands in their row."""
     unpredicted: Mapping[UUID, str]
     """Jobs that take a whole GPU because their memory was not predicted, and why it was not."""
 
@@ -88,9 +90,11 @@ class Reader:
         people = self._people(waiting, self._used(connection, moment), leases)
         rooms = self._rooms(connection, leases, now)
         sorted_out = self._reservations.of(connection, rows, rooms, now)
+        jobs = _waiting(sorted_out.rows, people, sorted_out.reserved)
         return Seen(
             now=now,
-            jobs=_waiting(sorted_out.rows, people, sorted_out.reserved),
+            jobs=jobs,
+            counted=_counted(sorted_out.rows, jobs),
             told={row.id: row.wait_reason for row in rows},
             people=people,
             rooms=rooms,
@@ -233,6 +237,11 @@ def _waiting(rows: Iterable[Any], people: dict[UUID, Person], reserved: Mapping[
         )
         for row in rows
     ]
+
+
+def _counted(rows: Iterable[Any], jobs: Iterable[Waiting]) -> dict[UUID, int | None]:
+    pairs = zip(rows, jobs, strict=True)
+    return {row.id: size for row, job in pairs if (size := job.needs.gpu_memory_bytes) != row.counted_bytes}
 
 
 def _take(lease: Any, rooms: dict[str, NodeRoom], gpus: dict[str, GpuRoom], now: float) -> None:

@@ -70,9 +70,11 @@ def _capacity(silence_seconds: float) -> CTE:
 
 
 def _share(lab: CTE) -> ColumnElement[float]:
-    """What part of the lab a job takes while it runs; `scheduler.lab` counts the same."""
+    """What part of the lab a job takes while it runs, of the bytes that the scheduler wrote down for it."""
     of_slots = 1.0 / func.nullif(lab.c.slots, 0)
-    part = func.least(1.0, cast(Job.gpu_memory_bytes, Float) / func.nullif(lab.c.typical_bytes, 0))
+    part = func.least(
+        1.0, cast(func.coalesce(Job.counted_bytes, Job.gpu_memory_bytes), Float) / func.nullif(lab.c.typical_bytes, 0)
+    )
     of_gpus = func.coalesce(Job.gpus, 1) * case((Job.exclusive, 1.0), else_=func.coalesce(part, 1.0))
     on_cpu = or_(Job.gpus == 0, Job.gpus.is_(None) & (lab.c.gpus == 0))
     share = case((on_cpu, of_slots), else_=of_gpus / func.nullif(lab.c.gpus, 0))

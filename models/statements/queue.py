@@ -1,11 +1,11 @@
 """What the scheduler reads and says of the queue."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Text, Update, Uuid, and_, func, literal, select, update
+from sqlalchemy import ARRAY, BigInteger, Select, Text, Update, Uuid, and_, func, literal, select, update
 
 from gpulab.states import FailureCause, JobState
 from models.job import Job
@@ -22,6 +22,7 @@ def waiting() -> Select[*tuple[Any, ...]]:
             Job.priority,
             Job.gpus,
             Job.gpu_memory_bytes,
+            Job.counted_bytes,
             Job.exclusive,
             Job.datasets,
             Job.time_limit_seconds,
@@ -42,6 +43,13 @@ def refuse(job_id: UUID, message: str) -> Select[Any]:
         values={"cause": FailureCause.CANNOT_FIT, "message": message, "wait_reason": None},
     )
     return announce(changed, event="job.failed", actor="scheduler", message=message)
+
+
+def count_bytes(counted: Mapping[UUID, int | None]) -> Update:
+    """Write down how much of each GPU the scheduler counts waiting jobs with, for whoever tells their place."""
+    arrays: list[Any] = [literal(list(counted), ARRAY(Uuid)), literal(list(counted.values()), ARRAY(BigInteger))]
+    given = func.unnest(*arrays).table_valued("id", "size").render_derived("given")
+    return update(Job).where(Job.id == given.c.id, Job.state == JobState.QUEUED).values(counted_bytes=given.c.size)
 
 
 def explain(reasons: Sequence[tuple[UUID, str, str]]) -> Update:

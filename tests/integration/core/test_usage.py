@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, func, insert, update
 
 from models import Assignment, Gpu, Job, Lease, Study, StudyRun, User
 from models.settings import SchedulerSettings
-from models.statements import usage
+from models.statements import estimates, queue, usage
 from models.statements.place import place
 from scheduler.lab import Lab
 from scheduler.order import Queue, charge
@@ -151,6 +151,8 @@ def test_place_is_the_one_in_the_planners_order(
         seen = Reader(settings).look(connection)
         assert seen is not None
         connection.execute(usage.keep_shares({p.id: (p.used_seconds, p.weight) for p in seen.people.values()}))
+        if seen.counted:
+            connection.execute(queue.count_bytes(seen.counted))
         lab = Lab(seen.rooms, seen.now, policy)
         order = Queue(seen.jobs, policy).first(
             len(seen.jobs), lambda job: charge(lab.ask(job.needs).share, job.time_limit_seconds, policy)
@@ -160,3 +162,33 @@ def test_place_is_the_one_in_the_planners_order(
             for job in order
         ]
     assert [row.place for row in places] == list(range(1, 26))
+
+
+def test_job_with_a_prediction_is_charged_its_part_by_planner_and_queue_alike(
+    execute: Execute, engine: Engine, make_job: Callable[..., UUID], node: str, settings: SchedulerSettings
+) -> None:
+    gpu = {"node": node, "name": "T4", "healthy": True, "latest": {}, "memory_total_bytes": 16 * GIB}
+    execute(insert(Gpu).values([{"uuid": "G0", "index": 0, **gpu}]))
+    predicted, whole = (execute(insert(User).values(name=n, role="student").returning(User.id))[0]["id"] for n in "ab")
+    question = uuid4()
+    key = f"T4/{16 * GIB}"
+    asked = {"family": "resnet", "software": "", "workload": {}, "editable": [], "wanted": {key: {"name": "T4"}}}
+    execute(estimates.ask({"id": question, **asked}))
+    token = execute(estimates.claim(question, node="n1", lease_seconds=60))[0]["token"]
+    peak = {"low_bytes": GIB, "likely_bytes": GIB, "high_bytes": GIB}
+    execute(estimates.answer(question, token, prediction={}, fits={key: {"peak_device": peak, "edits": []}}))
+    first, second = (make_job(owner_id=whole, gpus=1, gpu_memory_bytes=16 * GIB) for _ in range(2))
+    small = [make_job(owner_id=predicted, gpus=1, estimate_id=question) for _ in range(4)]
+
+    def place_of(job_id: UUID) -> int:
+        with engine.begin() as connection:
+            seen = Reader(settings).look(connection)
+            assert seen is not None
+            if seen.counted:
+                connection.execute(queue.count_bytes(seen.counted))
+            row = connection.execute(place(job_id, foresight_seconds=1800, silence_seconds=600)).one()
+            return int(row.place)
+
+    assert place_of(first) == 1
+    assert [place_of(job) for job in small] == [2, 3, 4, 5], "together they take less than the second whole GPU"
+    assert place_of(second) == 6
