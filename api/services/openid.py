@@ -94,7 +94,9 @@ async def _link(lab: Lab, request: Request, known: Row, address: Address, subjec
     # A second request of the same browser may have been quicker.
     row = await lab.database.row(linked) or await lab.database.row(people.by_openid, subject=subject)
     if row is None:
-        raise OpenIdRefused("this address belongs to another account of the provider; ask your instructors")
+        raise OpenIdRefused(
+            "this address belongs to another account of the provider; ask your instructors to let the lab forget it"
+        )
     return row
 
 

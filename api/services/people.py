@@ -96,6 +96,8 @@ async def change(lab: Lab, principal: Principal, user_id: UUID, order: UserUpdat
     row = await visible(lab, principal, user_id)
     check_may_manage(principal, Role(row.role))
     values = order.model_dump(exclude_unset=True)
+    if values.pop("forget_sign_in", False):
+        values["openid_subject"] = None
     for name in ("role", "weight"):
         if values.get(name, ...) is None:
             del values[name]

@@ -106,6 +106,9 @@ def change(
     queued: Annotated[str | None, typer.Option(help="Jobs waiting; - leaves the lab's limit.")] = None,
     gpu_hours: Annotated[str | None, typer.Option(help="GPU-hours; - leaves the lab's limit.")] = None,
     gib_hours: Annotated[str | None, typer.Option(help="GiB-hours; - leaves the lab's limit.")] = None,
+    forget_sign_in: Annotated[
+        bool, typer.Option("--forget-sign-in", help="Forget their account at the university; the address counts again.")
+    ] = False,
 ) -> None:
     """Change a person's role, address, section, team, weight or limits."""
     words = {"role": role, "email": email, "section": section, "team": team}
@@ -114,6 +117,8 @@ def change(
     changes |= {name: _number(name, text) for name, text in limits.items() if text}
     if weight is not None:
         changes["weight"] = weight
+    if forget_sign_in:
+        changes["forget_sign_in"] = True
     if not changes:
         raise BadInput("nothing to change; see --help")
     _show(lab, lab.client.people.change_user(find(lab, person).id, **changes))

@@ -86,7 +86,8 @@ class People:
 
     def change_user(self, user_id: UUID | str, **changes: Any) -> UserRead:
         """Change `role`, `email`, `section`, `team`, `weight`, or the limits `max_running`, `max_queued`,
-        `max_gpu_hours` and `max_gib_hours`; None takes a value away.
+        `max_gpu_hours` and `max_gib_hours`; None takes a value away. `forget_sign_in=True` forgets their account at the
+        university.
         """
         return self._driver.run(
             calls.change(self._operations, UserRead, "PATCH", calls.path_of("users", user_id), changes)

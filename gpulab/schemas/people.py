@@ -109,6 +109,8 @@ class UserUpdate(Incoming):
     max_queued: Count | None = None
     max_gpu_hours: Hours | None = None
     max_gib_hours: Hours | None = None
+    forget_sign_in: bool = False
+    """True forgets their account at the university; the next verified sign-in with their address is theirs again."""
 
 
 class UserRead(Outgoing):

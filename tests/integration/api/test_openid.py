@@ -218,6 +218,9 @@ async def test_person_with_another_subject_keeps_the_address(
     assert before == f"{with_openid.openid_issuer} u1"
     answer = await signed_in(browser, "u1")
     assert (answer.status_code, "another account" in answer.text) == (403, True)
+    await browser.patch(f"/v1/users/{me}", json={"forget_sign_in": True}, headers=admin.headers)
+    assert (await signed_in(browser, "u1")).status_code == 303
+    assert (await browser.get("/v1/me")).json()["id"] == me
 
 
 async def test_claims_that_only_userinfo_has_count(with_openid: ApiSettings) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from api.admin import ensure_token
 from api.tokens import digest_of
 from gpulab.schemas import TokenCreated, UserCreated, UserPage, UserRead
 from gpulab.states import Role
@@ -243,3 +245,11 @@ async def test_tokens_of_one_person_are_limited(client: httpx.AsyncClient, seeds
         assert answer.status_code == 201
     refused = await client.post("/v1/tokens", json={"name": "one more"}, headers=bearer(sam.token))
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/too-many-tokens")
+
+
+def test_student_who_is_called_admin_stays_a_student(seeds: Seeds, tmp_path: Path) -> None:
+    student = seeds.person("admin", Role.STUDENT)
+    with seeds.engine.begin() as connection:
+        ensure_token(connection, tmp_path / "token")
+        found = connection.execute(select(User.id, User.role).where(User.name == "admin")).all()
+    assert {row.role: row.id == student.id for row in found} == {"student": True, "admin": False}
