@@ -6,7 +6,7 @@ import { Check, Copy } from "lucide-react";
 export function Lines({ text, label }: { text: string; label: string }) {
   return (
     <Group gap={6} wrap="nowrap" align="flex-start">
-      <Code block className="break" flex={1} tabIndex={0}>
+      <Code block className="break" flex={1} style={{ whiteSpace: "pre-wrap" }}>
         {text}
       </Code>
       <CopyButton value={text}>

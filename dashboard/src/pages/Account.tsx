@@ -1,6 +1,6 @@
 /** Oneself: what the lab grants, and the tokens that let one in. */
 
-import { Badge, Button, Card, Group, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { Anchor, Badge, Button, Card, Group, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { CircleCheck, CircleX, Clock, Plus, type LucideIcon } from "lucide-react";
@@ -111,7 +111,7 @@ function Terminal() {
           Terminal and notebooks
         </Title>
         <Text size="sm">
-          Install <a href={address("/client")}>the client of this lab</a>, say where the lab is, and put a token into{" "}
+          Install <Anchor href={address("/client")}>the client of this lab</Anchor>, say where the lab is, and put a token into{" "}
           <code>~/.config/gpulab/token</code>.
         </Text>
         <Lines text={`${installLine}\nexport GPULAB_URL=${labAddress}`} label="Copy these lines" />

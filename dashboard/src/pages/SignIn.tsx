@@ -1,4 +1,4 @@
-import { Alert, Button, Card, Center, Code, Divider, Group, PasswordInput, Stack, Text, Title } from "@mantine/core";
+import { Alert, Anchor, Button, Card, Center, Code, Divider, Group, PasswordInput, Stack, Text, Title } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { CircleAlert } from "lucide-react";
@@ -44,8 +44,8 @@ export function SignIn() {
               </Title>
             </Group>
             <Text size="sm" c="dimmed">
-              Paste the token that your instructor gave you. Whoever started the lab finds theirs in the file{" "}
-              <Code>admin.token</Code> of the lab&rsquo;s folder.
+              Paste the token that your instructor gave you. If you started the lab, your token is in the file{" "}
+              <Code>admin.token</Code> of its folder.
             </Text>
             <PasswordInput
               label="Token"
@@ -66,11 +66,11 @@ export function SignIn() {
               Sign in
             </Button>
             <Text size="xs" c="dimmed">
-              The token is turned into a session of this browser and not kept.
+              This browser keeps a session, not the token.
             </Text>
             <Divider />
             <Text size="sm">
-              For the terminal and notebooks, install <a href={address("/client")}>the client of this lab</a>:
+              For the terminal and notebooks, install <Anchor href={address("/client")}>the client of this lab</Anchor>:
             </Text>
             <Lines text={installLine} label="Copy the line that installs the client" />
           </Stack>
