@@ -111,7 +111,7 @@ function Terminal() {
           Terminal and notebooks
         </Title>
         <Text size="sm">
-          Install <Anchor href={address("/client")}>the client of this lab</Anchor>, say where the lab is, and put a token into{" "}
+          Install <Anchor underline="always" href={address("/client")}>the client of this lab</Anchor>, say where the lab is, and put a token into{" "}
           <code>~/.config/gpulab/token</code>.
         </Text>
         <Lines text={`${installLine}\nexport GPULAB_URL=${labAddress}`} label="Copy these lines" />

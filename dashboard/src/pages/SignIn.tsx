@@ -70,7 +70,7 @@ export function SignIn() {
             </Text>
             <Divider />
             <Text size="sm">
-              For the terminal and notebooks, install <Anchor href={address("/client")}>the client of this lab</Anchor>:
+              For the terminal and notebooks, install <Anchor underline="always" href={address("/client")}>the client of this lab</Anchor>:
             </Text>
             <Lines text={installLine} label="Copy the line that installs the client" />
           </Stack>
