@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from api import client_files, dashboard, openapi, rendering
 from api.announcer import Announcer
+from api.asked_estimates import AskedEstimates
 from api.body_turns import BodyTurns
 from api.buckets import Buckets, Sharing
 from api.context import Lab
@@ -159,6 +160,7 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
         heavy=heavy,
         shared_work=SharedWork(),
         studies=KeptBodies(),
+        asked_estimates=AskedEstimates(database, of_user=settings.max_pending_estimates),
         places=Places(of_all=settings.stream_limit, of_user=settings.open_per_user),
         openid=OpenId(settings),
         sign_ins=SignIns(by_token, by_address),

@@ -8,6 +8,7 @@ from obstore.store import ObjectStore
 from redis.asyncio import Redis
 
 from api.announcer import Announcer
+from api.asked_estimates import AskedEstimates
 from api.body_turns import BodyTurns
 from api.buckets import Sharing
 from api.credentials import Credentials
@@ -43,6 +44,7 @@ class Lab:
     hardware: KnownHardware
     known_results: KnownResults
     places: Places
+    asked_estimates: AskedEstimates
     heavy: HeavyWork
     shared_work: SharedWork
     studies: KeptBodies

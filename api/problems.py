@@ -276,6 +276,12 @@ class TooManyRequests(Refusal):
     title = "The person asks too often"
 
 
+class TooManyEstimates(Refusal):
+    status = 429
+    slug = "too-many-estimates"
+    title = "The limit of unanswered estimates is reached"
+
+
 class TooManyOpen(Refusal):
     status = 429
     slug = "too-many-open"

@@ -85,6 +85,8 @@ class ApiSettings(Settings):
     """For a client to send a request, or to read some of an answer; then its connection is closed."""
     max_queued: int | None = Field(default=5000, ge=0)
     """Queue limit of one user; a user's own limit replaces it. Admins have none. Null is no limit."""
+    max_pending_estimates: int = Field(default=20, ge=1)
+    """Estimates of one user that wait for an answer, asked for at one API process; more answer 429."""
     stream_limit: int = Field(default=2000, ge=1)
     """Open event streams and requests held by `?wait=` of one API process; more answer 503."""
     open_per_user: int = Field(default=100, ge=1)

@@ -14,6 +14,7 @@ from api.problems import (
     InvalidRequest,
     InvalidSpec,
     MalformedBody,
+    TooManyEstimates,
     UnknownExperiment,
     UnsupportedMediaType,
 )
@@ -39,7 +40,15 @@ Wait = Annotated[
             "description": "A worker is at it; ask again at `Location`.",
             "headers": headers(Location="The estimate's address."),
         },
-        **problems(MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest, InvalidSpec, UnknownExperiment),
+        **problems(
+            MalformedBody,
+            BodyTooLarge,
+            UnsupportedMediaType,
+            InvalidRequest,
+            InvalidSpec,
+            UnknownExperiment,
+            TooManyEstimates,
+        ),
     },
 )
 async def ask_estimate(lab: TheLab, principal: ThePrincipal, order: EstimateCreate, wait: Wait = 0.0) -> Response:

@@ -21,6 +21,7 @@ from api.problems import (
     JobNotFound,
     MalformedBody,
     QueueLimitReached,
+    TooManyEstimates,
     UnknownExperiment,
     UnsupportedMediaType,
 )
@@ -61,6 +62,7 @@ IdempotencyKey = Annotated[
             InvalidRequest,
             InvalidSpec,
             UnknownExperiment,
+            TooManyEstimates,
         ),
     },
 )

@@ -115,9 +115,11 @@ async def predicted(
 
 
 async def answered(lab: Lab, principal: Principal, asked: Question, wait_seconds: float) -> EstimateRead:
-    """Put the question unless it was answered before, and wait for the answer."""
+    """Put the question unless it was answered before, and wait for the answer. Raises `TooManyEstimates`."""
     row = await lab.database.row(estimates.by_id, estimate_id=asked.id)
     if row is None or row.state == EstimateState.FAILED or not asked.keys <= row.wanted.keys():
+        if not principal.is_admin:
+            await lab.asked_estimates.note(principal.id, asked.id)
         await lab.database.row(ASK, **asked.parameters())
         row = None
     return await _held(lab, principal, asked.id, row, asked, wait_seconds)
