@@ -34,6 +34,11 @@ class Telemetry:
         self.newest_event: int | None = None
         self.gpus = Gauge("gpulab_gpus", "GPUs of nodes that are not down.", ["state"], registry=self.registry)
         self.gpu_memory = Gauge("gpulab_gpu_memory_bytes", "Memory of healthy GPUs.", ["kind"], registry=self.registry)
+        self.files_wait = Gauge(
+            "gpulab_jobs_waiting_for_store",
+            "Running jobs with files that the artifact store does not take.",
+            registry=self.registry,
+        )
         self.leading = Gauge("gpulab_scheduler_leading", "Whether some scheduler leads.", registry=self.registry)
         self.database_up = Gauge("gpulab_database_up", "Whether PostgreSQL answered.", registry=self.registry)
         self.nodes = Gauge("gpulab_nodes", "Nodes.", ["state"], registry=self.registry)

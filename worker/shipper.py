@@ -23,6 +23,7 @@ from experiments.wire import Broken, RecordReader, SampleReader
 from models.channels import DATA
 from models.series import LogChunk, Phase, SampleChunk
 from models.statements import remarks, series, shipping
+from models.statements.storing import FILES_STORED, FILES_WAIT
 from worker.batch import Batch
 from worker.uploads import Files, Uploaded, Uploads
 
@@ -230,7 +231,9 @@ class Shipper:
             words = f"{', '.join(refused)}: not kept, since its owner's files may take {self._max_artifact_bytes} bytes"
             warn("job.file_refused", words)
         if uploaded.trouble is not None and uploaded.trouble != self.trouble:
-            warn("job.files_wait", f"its files cannot be stored now, and the lab tries again: {uploaded.trouble}")
+            warn(FILES_WAIT, f"its files cannot be stored now, and the lab tries again: {uploaded.trouble}")
+        if uploaded.trouble is None and self.trouble is not None:
+            warn(FILES_STORED, "its files are stored")
         if batch.broken and self._broken_events < MAX_BROKEN_EVENTS:
             self._broken_events += 1
             warn("job.record_broken", batch.broken_words())

@@ -107,8 +107,9 @@ class Uploads:
         try:
             key = self._put(record)
         except StoreError as error:
-            done.trouble = first_line(error)
-            log.warning("store.refused", reason=done.trouble, name=record.name)
+            # Other people read why they wait: the rest of the words names files of this job.
+            done.trouble = first_line(error).rpartition(": ")[2]
+            log.warning("store.refused", reason=first_line(error), name=record.name)
             return False
         if key and isinstance(record, CheckpointFile):
             done.checkpoint = record, key

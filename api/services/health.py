@@ -14,7 +14,7 @@ from api.services.nodes import NODE_STATES, gpu_page, state_of
 from gpulab.schemas import InvalidField, ReadyRead
 from gpulab.states import ACTIVE_STATES, JobState
 from models.database import first_line
-from models.statements import jobs, leases, nodes, readiness
+from models.statements import jobs, leases, nodes, readiness, storing
 from models.statements import telemetry as statements
 
 CHECK_SECONDS = 3.0
@@ -64,6 +64,7 @@ async def _measure_queue(lab: Lab) -> None:
     telemetry = lab.telemetry
     parts = await lab.database.row(readiness.parts(lab.settings.lease_seconds))
     telemetry.leading.set(parts is not None and parts.leading)
+    telemetry.files_wait.set(len(await lab.database.rows(storing.held_up)))
     for row in await lab.database.rows(statements.waiting):
         telemetry.queued.labels(row.wait_reason or "not_looked_at").set(row.jobs)
     if telemetry.newest_event is None:

@@ -1,5 +1,6 @@
 """Why a job waits, and what happened to it."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from api import cursors
@@ -7,10 +8,11 @@ from api.auth import Principal
 from api.context import Lab
 from api.database import Row
 from api.services.jobs import visible
-from api.services.waiting import what_helps
+from api.services.waiting import BUSY, what_helps
 from gpulab.schemas import EstimateState, EventPage, EventRead, QueueRead
 from gpulab.states import JobState
-from models.statements import jobs
+from gpulab.words import counted
+from models.statements import jobs, storing
 from models.statements import place as places
 
 UNSEEN = "next_in_line"
@@ -54,15 +56,20 @@ async def queue(lab: Lab, principal: Principal, job_id: UUID) -> QueueRead:
     if row is None or place is None:
         # It started, or ended, between two looks.
         return _waits_not(JobState((await visible(lab, principal, job_id)).state))
-    return _waits(row, place)
+    held_up = await lab.database.rows(storing.held_up) if row.wait_reason in BUSY else []
+    return _waits(row, place, held_up)
 
 
-def _waits(job: Row, place: Row) -> QueueRead:
+def _waits(job: Row, place: Row, held_up: Sequence[Row]) -> QueueRead:
+    explanation = _explanation(job)
+    if held_up:
+        places = f"{counted(len(held_up), 'running job')} may hold a place for that reason"
+        explanation = f"{explanation}; the artifact store does not take files, and {places}: {held_up[0].message}"
     return QueueRead(
         state=JobState.QUEUED,
         position=place.place,
         reason=job.wait_reason or UNSEEN,
-        explanation=_explanation(job),
+        explanation=explanation,
         estimated_start_at=job.estimated_start_at,
         would_help=list(what_helps(job, own_ahead=place.own)),
     )

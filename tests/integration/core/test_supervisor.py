@@ -17,6 +17,7 @@ from experiments.contract import RECORDS_FILE
 from gpulab.states import JobState
 from models import Artifact, Job, JobEvent, MetricChunk
 from models.settings import NodeSettings
+from models.statements import storing
 from tests.lab import wait_until
 from worker import supervisor
 from worker.attempt import StopReason
@@ -217,12 +218,17 @@ def test_full_store_is_told_and_waited_for(node: Node, monkeypatch: pytest.Monke
     node.break_store()
     running = Thread(target=node.run, args=[METRIC + ARTIFACT + METRIC + RESULT])
     running.start()
-    wait_until(lambda: "job.files_wait" in node.events(), what="the event")
-    steps = [row["steps"] for row in node.execute(select(MetricChunk.steps))]
-    assert steps == [[1, 1]], "what needs no store is there"
-    assert node.job().state == JobState.RUNNING
-    node.mend_store()
-    running.join()
+    try:
+        wait_until(lambda: "job.files_wait" in node.events(), what="the event")
+        steps = [row["steps"] for row in node.execute(select(MetricChunk.steps))]
+        assert steps == [[1, 1]], "what needs no store is there"
+        assert node.job().state == JobState.RUNNING
+        assert [row["job_id"] for row in node.execute(storing.held_up())] == [node.job_id]
+    finally:
+        node.mend_store()
+        running.join()
+    assert "job.files_stored" in node.events()
+    assert node.execute(storing.held_up()) == []
     assert node.job().state == JobState.SUCCEEDED
     assert [row["name"] for row in node.execute(select(Artifact.name))] == ["a.txt"]
 
