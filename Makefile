@@ -81,8 +81,11 @@ up: $(INSTALLED) try-dashboard ## Bring up a lab in .lab/ on http://127.0.0.1:80
 doctor: $(INSTALLED) ## Look this machine over for what a lab needs
 	$(BIN)/gpulab doctor
 
+# Without a GPU, and with a C compiler, the questions of memory are asked of an emulated one.
+EMULATED = $$($(BIN)/python -m emulator T4 -- echo --emulate T4 2>/dev/null)
+
 demo: $(INSTALLED) try-dashboard ## Reproduce the homework, small, in a lab of its own, and show it beside the sheet
-	$(BIN)/gpulab reproduce --own --scale smoke --data .lab/demo --out .lab/demo-report
+	$(BIN)/gpulab reproduce --own --scale smoke $(EMULATED) --data .lab/demo --out .lab/demo-report
 
 lint: $(INSTALLED) ## Format, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -12,6 +12,16 @@ OF_VALUES_OR_TIME = re.compile(
 )
 
 
+CONTEXT_IS_A_GUESS = "the size of its CUDA context is a guess until a card is measured"
+
+
+def source_of(device_name: str | None) -> str | None:
+    """How a figure of memory from that GPU must be called; None for a real one, whose figures are measured."""
+    if device_name is None or not device_name.startswith("emulated "):
+        return None
+    return f"PyTorch's allocator on an {device_name}"
+
+
 def is_known(name: str) -> bool:
     """Whether an emulated GPU can say anything of the quantity called so."""
     return OF_VALUES_OR_TIME.search(name) is None

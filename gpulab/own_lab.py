@@ -28,13 +28,16 @@ class OwnLab:
 
 
 @contextmanager
-def own_lab(folder: Path, *, datasets: Path | None = None, slots: int | None = None) -> Iterator[OwnLab]:
+def own_lab(
+    folder: Path, *, datasets: Path | None = None, slots: int | None = None, emulate: str | None = None
+) -> Iterator[OwnLab]:
     """Bring a lab up on a free port, with everything in `folder`. Raises LabUnreachable with its last words."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     log_path = folder / "up.log"
     argv = [sys.executable, "-m", "gpulab", "up", "--data", str(folder), "--port", "0", "--json"]
     argv += [] if datasets is None else ["--datasets", str(datasets)]
     argv += [] if slots is None else ["--slots", str(slots)]
+    argv += [] if emulate is None else ["--emulate", emulate]
     with log_path.open("wb") as log:
         process = spawn(argv, log=log, death_signal=signal.SIGTERM)
     try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from experiments.emulated import source_of
 from experiments.studies.findings import Comparison, FigureSpec, Least, QuestionReport, Table, at_scale
 from experiments.studies.intervals import Interval, interval
 from experiments.studies.outcome import RunOutcome
@@ -83,6 +84,11 @@ class Runs:
         """One result for each independent training, in the order of the seeds."""
         found = [pair for outcome in self.outcomes for pair in outcome.replicas]
         return [result for _, result in sorted(found, key=lambda pair: pair[0])]
+
+    @property
+    def emulated(self) -> str | None:
+        """How their memory must be called where the GPU was emulated; None where none was."""
+        return next(filter(None, (source_of(outcome.device_name) for outcome in self.outcomes)), None)
 
     @property
     def first(self) -> dict[str, Any] | None:

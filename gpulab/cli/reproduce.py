@@ -53,6 +53,12 @@ def reproduce(
     slots: Annotated[
         int | None, typer.Option(min=1, help="CPU jobs at once in the lab of its own.", show_default="one a core")
     ] = None,
+    emulate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CARDS", help="GPUs that the lab of its own pretends to have, as T4: memory.", show_default=False
+        ),
+    ] = None,
     url: Url = None,
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -62,7 +68,7 @@ def reproduce(
     Uses the lab that --url or the environment names, or the one on this machine; where none answers and none is named,
     it brings a lab of its own up for as long as this takes.
     """
-    with _lab(url, token_file, own, data, datasets, slots) as (client, folder):
+    with _lab(url, token_file, own, data, datasets, slots, emulate) as (client, folder):
         study = client.submit_study(
             f"course/{'+'.join(only) if only else 'all'}",
             scale=scale,
@@ -86,7 +92,13 @@ def reproduce(
 
 @contextmanager
 def _lab(
-    url: str | None, token_file: Path | None, own: bool, data: Path, datasets: Path | None, slots: int | None
+    url: str | None,
+    token_file: Path | None,
+    own: bool,
+    data: Path,
+    datasets: Path | None,
+    slots: int | None,
+    emulate: str | None,
 ) -> "Iterator[tuple[Client, Path | None]]":
     """A client of the lab, and the folder of the lab where it is our own."""
     from gpulab.client import Client
@@ -101,7 +113,7 @@ def _lab(
 
     typer.echo("Bringing a lab up.", err=True)
     with (
-        own_lab(data, datasets=datasets, slots=slots) as lab,
+        own_lab(data, datasets=datasets, slots=slots, emulate=emulate) as lab,
         Client(lab.url, token_file=lab.token_file, retry_seconds=RETRY_SECONDS) as client,
     ):
         yield client, data

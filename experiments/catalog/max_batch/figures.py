@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
+from emulator import is_emulated
 from experiments.catalog.max_batch.spec import MaxBatchResult, MaxBatchSpec
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#666666")
@@ -36,7 +37,11 @@ def _draw_peaks(spec: MaxBatchSpec, result: MaxBatchResult) -> Figure:
     if ended:
         at = [step.batch_size for step in ended]
         axes.plot(
-            at, [(step.peak_allocated_bytes or 0) / GIB for step in ended], "o", color=COLORS[2], label="measured"
+            at,
+            [(step.peak_allocated_bytes or 0) / GIB for step in ended],
+            "o",
+            color=COLORS[2],
+            label="on the emulated GPU" if is_emulated() else "measured",
         )
     reason = f"\nreal steps: {result.reason}" if result.reason else ""
     where = spec.gpu or f"{result.memory_bytes / GIB:.1f} GiB"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
+from emulator import is_emulated
 from experiments.catalog.model_memory.spec import ModelMemoryResult, ModelMemorySpec
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
@@ -94,7 +95,7 @@ def _draw_prediction(spec: ModelMemorySpec, result: ModelMemoryResult) -> Figure
         read = [(at, getattr(reading, field)) for at, reading in enumerate(result.readings)]
         known = [(at, size / MIB) for at, size in read if size is not None]
         if known:
-            axes.plot(*zip(*known, strict=True), "o", color=color, label=f"{name}, measured")
+            axes.plot(*zip(*known, strict=True), "o", color=color, label=f"{name}, {_source()}")
     axes.axhline(result.prediction.peak_allocated_bytes / MIB, color=COLORS[1], linestyle=":", label="peak, predicted")
     device = result.prediction.peak_device
     band = (device.low_bytes / MIB, device.high_bytes / MIB)
@@ -102,11 +103,11 @@ def _draw_prediction(spec: ModelMemorySpec, result: ModelMemoryResult) -> Figure
     used = [(at, reading.device_used_bytes) for at, reading in enumerate(result.readings)]
     known = [(at, size / MIB) for at, size in used if size is not None]
     if known:
-        axes.plot(*zip(*known, strict=True), "s", color=COLORS[3], label="device, measured")
+        axes.plot(*zip(*known, strict=True), "s", color=COLORS[3], label=f"device, {_source()}")
     axes.set_xticks(moments, [NAMES[reading.moment] for reading in result.readings])
     axes.set_ylim(bottom=0)
     reason = result.readings[0].reason
-    title = f"{_title(spec)}\npredicted" + (f"; not measured: {reason}" if reason else " and measured")
+    title = f"{_title(spec)}\npredicted" + (f"; not measured: {reason}" if reason else f" and {_source()}")
     axes.set_title(title, fontsize=10)
     axes.set_ylabel("MiB")
     _legend(figure)
@@ -119,3 +120,7 @@ def _title(spec: ModelMemorySpec) -> str:
 
 def _legend(figure: Figure) -> None:
     figure.legend(loc="outside right upper", fontsize=8, reverse=True)
+
+
+def _source() -> str:
+    return "on the emulated GPU" if is_emulated() else "measured"

@@ -1,10 +1,13 @@
 """Question 5c: batch size, speed and memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from emulator import is_emulated
+from experiments.emulated import REASON
 from experiments.studies.course.explanations import WHY_31, WHY_256
+from experiments.studies.course.memory import emulated_notes
 from experiments.studies.findings import (
     Comparison,
     FigureSpec,
@@ -36,10 +39,16 @@ SHEETS_LARGEST = 64 + (14_899 - 2738) * (256 - 64) / (8744 - 2738)
 def _needs(setting: Setting) -> list[Need]:
     small = {"images": 64, "epochs": 2, "image_size": 32, "validation_images": 50}
     medium = {"images": 256, "epochs": 5, "image_size": 32, "validation_images": 100}
+    emulated = {"images": 512, "epochs": 1, "image_size": 224, "validation_images": 128}
+    if is_emulated():
+        return [*_trained(setting, emulated, (4, 16, 64, 256)), Need(LARGEST, seeded=False)]
     sizes = setting.pick(smoke=small, cpu=medium, full={"image_size": 224})
     batches = setting.pick(smoke=(4, 16, 64), cpu=(4, 16, 64, 256), full=(4, 16, 64, 256))
-    trained = [Need(SLUG, {**sizes, "dataset": setting.pictures, "batch_size": batch}) for batch in batches]
-    return [*trained, Need(LARGEST, seeded=False)]
+    return [*_trained(setting, sizes, batches), Need(LARGEST, seeded=False)]
+
+
+def _trained(setting: Setting, sizes: Mapping[str, int], batches: Sequence[int]) -> list[Need]:
+    return [Need(SLUG, {**sizes, "dataset": setting.pictures, "batch_size": batch}) for batch in batches]
 
 
 def _answer(runs: Runs) -> Answer:
@@ -47,6 +56,9 @@ def _answer(runs: Runs) -> Answer:
     largest = _largest(runs.where(LARGEST).first)
     if len(by_batch) < 2:
         return Answer([_slip(), *largest])
+    if runs.emulated:
+        notes = [WHY_256, WHY_31, *emulated_notes(runs), f"Speed and accuracy are not known: {REASON}."]
+        return Answer([_slip(), _slope(by_batch), *largest], _table(by_batch), [_memory_figure(by_batch)], notes)
     comparisons = [_slip(), _fastest(by_batch), _throughput(by_batch), _slope(by_batch), *largest]
     notes = [WHY_256, WHY_31, "Accuracy after equal epochs mixes batch, rate and number of updates."]
     return Answer(comparisons, _table(by_batch), _figures(by_batch), notes)
@@ -193,10 +205,12 @@ def _figures(by_batch: Mapping[int, Runs]) -> list[FigureSpec]:
             columns=1,
         )
     ]
-    return [*figures, _memory_figure(known)]
+    return [*figures, _memory_figure(by_batch)]
 
 
-def _memory_figure(known: Mapping[int, Mapping[str, Any]]) -> FigureSpec:
+def _memory_figure(by_batch: Mapping[int, Runs]) -> FigureSpec:
+    known = {batch: result for batch, runs in by_batch.items() if (result := runs.first)}
+    emulated = next(filter(None, (runs.emulated for runs in by_batch.values())), None)
     batches = tuple(map(float, known))
     computed = tuple(_live_mib(batch, result) for batch, result in known.items())
     measured = [
@@ -213,7 +227,7 @@ def _memory_figure(known: Mapping[int, Mapping[str, Any]]) -> FigureSpec:
     if measured:
         series.append(
             Series(
-                label="measured on the device",
+                label=emulated or "measured on the device",
                 kind="dots",
                 x=tuple(x for x, _ in measured),
                 y=tuple(y for _, y in measured),
