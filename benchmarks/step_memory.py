@@ -8,6 +8,7 @@ import gc
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ CASES: tuple[dict[str, Any], ...] = (
 )
 
 
-def measure() -> list[dict[str, Any]]:
+def measure(cases: Sequence[dict[str, Any]] = CASES) -> list[dict[str, Any]]:
     """The cases on the GPU of this process: bytes, or null where they did not fit."""
     import torch
 
@@ -38,7 +39,7 @@ def measure() -> list[dict[str, Any]]:
     from experiments.memory.contract import Workload
 
     found = []
-    for case in CASES:
+    for case in cases:
         gc.collect()
         torch.cuda.empty_cache()
         try:
@@ -54,14 +55,16 @@ def measure() -> list[dict[str, Any]]:
 def on_card(name: str) -> list[dict[str, Any]]:
     """The same in a process of its own, on the emulated card of that name."""
     command = [sys.executable, "-m", "emulator", name, "--", sys.executable, "-m", "benchmarks.step_memory", "--here"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True)
+    done = subprocess.run(
+        command, input=json.dumps(CASES), capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True
+    )
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
 
 
 def main(arguments: list[str]) -> int:
     if arguments == ["--here"]:
-        print(json.dumps(measure()))
+        print(json.dumps(measure(json.load(sys.stdin))))
         return 0
     cards = {}
     for name in arguments or CARDS:

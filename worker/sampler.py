@@ -120,6 +120,13 @@ class Sampler:
         """The newest reading of every GPU; its `time` tells how old it is."""
         return dict(self._latest)
 
+    def gpu_fault(self, gpu_uuids: Sequence[str]) -> str:
+        """What the driver says is wrong with one of these GPUs at this moment, in words; empty where nothing is."""
+        if self._nvml is None:
+            return ""
+        faults = ((uuid, self._nvml.read(uuid).fault) for uuid in gpu_uuids)
+        return next((f"GPU {uuid} failed: {fault}" for uuid, fault in faults if fault), "")
+
     def tick(self) -> None:
         """Look once at everything. The thread does this; so may a test that has not started it."""
         self._latest = self._read_gpus()

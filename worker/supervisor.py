@@ -170,6 +170,7 @@ class Supervisor:
             attempt.stop_reason,
             outgrown=_outgrown(attempt),
             out_of_host_memory=oom_kills() > kills,
+            gpu_fault=self._sampler.gpu_fault(attempt.claimed.gpu_uuids),
             had_neighbours=attempt.claimed.reserved_bytes is not None,
             idle_minutes=self._settings.idle_minutes,
             files_lost=self._files_lost(attempt.claimed.token, shipper),

@@ -67,13 +67,15 @@ def judge(
     *,
     outgrown: Outgrown | None = None,
     out_of_host_memory: bool = False,
+    gpu_fault: str = "",
     had_neighbours: bool = True,
     idle_minutes: float = 0.0,
     files_lost: str = "",
 ) -> Verdict:
     """`ending`: what the run said last. `end`: how its process ended; null where its worker was killed and saw nothing.
-    `out_of_host_memory`: whether the kernel ended processes for want of memory meanwhile. `had_neighbours`: whether it
-    may have shared a GPU. `files_lost`: what the store did not take, in words.
+    `out_of_host_memory`: whether the kernel ended processes for want of memory meanwhile. `gpu_fault`: what is wrong
+    with a GPU that it had, in words. `had_neighbours`: whether it may have shared a GPU. `files_lost`: what the store
+    did not take, in words.
     """
     match ending, stop:
         case Succeeded(), StopReason.CANCEL if files_lost:
@@ -92,7 +94,7 @@ def judge(
         return _failed(OUTGROWN, outgrown.message, outgrown.failure)
     match ending, stop:
         case Failed(), _:
-            return _own_failure(ending, had_neighbours=had_neighbours)
+            return _own_failure(ending, gpu_fault, had_neighbours=had_neighbours)
         case _, StopReason.LEAVE:
             return Requeue("the worker is leaving")
         case _, StopReason.YIELD:
@@ -101,11 +103,14 @@ def judge(
             return Lose(f"the machine failed: {ending.message}")
         case Stopped(), _:
             return _stopped_unseen(end)
-    return _by_process(end, out_of_host_memory=out_of_host_memory)
+    return Lose(gpu_fault) if gpu_fault else _by_process(end, out_of_host_memory=out_of_host_memory)
 
 
-def _own_failure(failed: Failed, *, had_neighbours: bool) -> Verdict:
-    """A job that ran out of memory within its reservation suffered from its neighbours: once more, alone."""
+def _own_failure(failed: Failed, gpu_fault: str, *, had_neighbours: bool) -> Verdict:
+    """A job that ran out of memory within its reservation suffered from its neighbours: once more, alone. On a broken
+    GPU every further call of CUDA fails, which looks like the program's own error."""
+    if gpu_fault and failed.cause is FailureCause.ERROR:
+        return Lose(gpu_fault)
     if had_neighbours and failed.failure and failed.failure.get("inside_reservation"):
         return Requeue(f"{failed.message}; it kept to its reservation and runs again, alone on a GPU", alone=True)
     return _failed(failed.cause, failed.message, failed.failure)

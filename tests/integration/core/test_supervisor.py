@@ -92,7 +92,9 @@ class Node:
             host_memory_bytes=3 * GIB,
         )
         self.settings = settings
-        self.sampler: Any = SimpleNamespace(watch=lambda _: None, unwatch=lambda _: None, latest=dict)
+        self.sampler: Any = SimpleNamespace(
+            watch=lambda _: None, unwatch=lambda _: None, latest=dict, gpu_fault=lambda _: ""
+        )
         store = LocalStore(self.store_folder, mkdir=True)
         constants: Any = SimpleNamespace(of=lambda _: None)
         zygote: Any = self.zygote

@@ -1,4 +1,4 @@
-"""The homework's questions of memory, asked of an emulated card: figures beside the sheet, and never called measured."""
+"""The homework's questions of memory, asked of an emulated card: figures beside the sheet, never called measured."""
 
 from typing import Any
 

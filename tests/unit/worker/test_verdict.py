@@ -119,3 +119,20 @@ def test_files_that_the_store_never_took_are_named_beside_the_result() -> None:
     assert (kept.state, kept.result, kept.message) == (JobState.SUCCEEDED, {"x": 1}, "a.png: not kept")
     cancelled = judge(RESULT, GOOD, StopReason.CANCEL, files_lost="a.png: not kept")
     assert in_short(cancelled) == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "ending", [Failed(type="error", cause=FailureCause.ERROR, message="CUDA error: unspecified launch failure"), None]
+)
+def test_a_run_whose_gpu_broke_is_lost_and_not_its_authors_error(ending: Ending | None) -> None:
+    end = End(1, "")
+    assert judge(ending, end, gpu_fault="GPU GPU-1 failed: lost") == Lose("GPU GPU-1 failed: lost")
+    assert isinstance(judge(ending, end), Finish)
+
+
+def test_a_broken_gpu_excuses_neither_a_divergence_nor_takes_a_result_away() -> None:
+    diverged = DIVERGED
+    found = judge(diverged, End(1, ""), gpu_fault="GPU GPU-1 failed: lost")
+    assert isinstance(found, Finish)
+    assert found.cause is FailureCause.DIVERGED
+    assert isinstance(judge(RESULT, End(0, ""), gpu_fault="lost"), Finish)
