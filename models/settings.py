@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gpulab.addresses import PAGES
+from gpulab.names import checked
 
 ROOT_PATH = r"(?:/[A-Za-z0-9._~-]+)+"
 
@@ -160,7 +161,7 @@ class SchedulerSettings(Settings):
 
 
 class NodeSettings(Settings):
-    node: str = Field(default_factory=socket.gethostname)
+    node: Annotated[str, AfterValidator(checked)] = Field(default_factory=socket.gethostname)
     node_token: SecretStr | None = None
     """What admits this node, from `gpulab nodes token NAME`."""
     runs_folder: Path
