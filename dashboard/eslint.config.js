@@ -2,7 +2,7 @@ import reactHooks from "eslint-plugin-react-hooks";
 import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
-export default defineConfig(globalIgnores(["dist", "src/api/schema.d.ts"]), {
+export default defineConfig(globalIgnores(["dist", "src/api/schema.d.ts", "types.js"]), {
   files: ["src/**/*.{ts,tsx}", "vite.config.ts"],
   extends: [tseslint.configs.strictTypeChecked],
   plugins: { "react-hooks": reactHooks },

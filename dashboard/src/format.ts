@@ -1,5 +1,6 @@
 /** Numbers, sizes and times as people read them, in the reader's language and zone. */
 
+import { writeJson } from "./api/exact";
 import { LOCALE } from "./locale";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -112,8 +113,9 @@ export function eventName(type: string): string {
 export function value(given: unknown): string {
   if (given === null || given === undefined) return NOTHING;
   if (typeof given === "number") return number(given, 6);
+  if (typeof given === "bigint") return integer(given);
   if (typeof given === "boolean") return given ? "yes" : "no";
   if (typeof given === "string") return given;
   if (Array.isArray(given) && given.every((entry) => typeof entry !== "object")) return `[${given.map(value).join(", ")}]`;
-  return JSON.stringify(given);
+  return writeJson(given);
 }

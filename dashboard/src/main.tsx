@@ -5,12 +5,13 @@ import "./main.css";
 
 import { localStorageColorSchemeManager, MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { hashKey, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
 import { base } from "./api/base";
+import { markedJson } from "./api/exact";
 import { Refused } from "./api/client";
 import { onSignedOut } from "./api/session";
 import { createTheRouter } from "./router";
@@ -23,6 +24,7 @@ const queries = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 2000,
+      queryKeyHashFn: (key) => hashKey(JSON.parse(markedJson(key)) as readonly unknown[]),
       // A refusal is an answer. Silence is asked again, more and more slowly; what is on the screen stays meanwhile.
       retry: (failures, error) => !(error instanceof Refused && error.problem.status < 500) && failures < 3,
       retryDelay: (attempt) => Math.min(500 * 2 ** attempt, 5000),

@@ -13,11 +13,11 @@ import {
 import { base } from "./api/base";
 import type { JobFilters } from "./api/queries";
 import { signedIn } from "./api/session";
+import { STATES } from "./api/states";
 import { NotThere, PageFailed, Waiting } from "./components/Feedback";
 import { Shell } from "./components/Shell";
 import { fields, listOf, oneOf, strings, text } from "./search";
 
-const STATES = ["queued", "leased", "running", "succeeded", "failed", "cancelled"] as const;
 export const JOB_TABS = ["overview", "memory", "output", "files", "history", "spec"] as const;
 export type JobTab = (typeof JOB_TABS)[number];
 export const STUDY_TABS = ["questions", "report"] as const;

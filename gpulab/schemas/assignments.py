@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
-from gpulab.schemas.base import Incoming, Line, Outgoing
+from gpulab.schemas.base import Incoming, Int64, Line, Outgoing
 from gpulab.schemas.people import AnId, Time
 from gpulab.states import FailureCause, JobState
 
@@ -163,7 +163,7 @@ class ComparisonRead(Outgoing):
     verdict: Literal["waiting", "failed", "same", "different"]
     """`waiting` until the re-run is final, `failed` where it did not succeed."""
     tolerance: float
-    seed: int
+    seed: Int64
     compared: int
     """Values that were judged."""
     differences: list[DifferenceRead]

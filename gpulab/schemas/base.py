@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from gpulab.names import checked
 
@@ -34,5 +34,8 @@ def _shallow(value: Any, depth: int = 1) -> Any:
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(checked)]
 """A name, or another line that people read: composed (NFC), with one blank between words and nothing unseen."""
+Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
+"""May exceed 2^53, so that a reader whose numbers are doubles must not read it as one."""
+Seed = Annotated[Int64, Field(ge=0, lt=2**63)]
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$")]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_shallow)]

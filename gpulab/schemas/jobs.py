@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from gpulab.schemas.base import Incoming, JsonObject, Line, Outgoing, Tag
+from gpulab.schemas.base import Incoming, Int64, JsonObject, Line, Outgoing, Seed, Tag
 from gpulab.schemas.estimates import EstimateRead, JobEstimateRead
 from gpulab.schemas.failures import OutOfMemoryRead
 from gpulab.states import Audience, FailureCause, JobState, Priority
@@ -29,7 +29,7 @@ class JobCreate(Incoming):
     """Slug of the experiment, from `/v1/experiments`."""
     spec: JsonObject = Field(default_factory=dict)
     """Parameters; see the experiment's JSON Schema. What is left out takes its default."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Seed = 0
     """Seed of every random number the run draws."""
     name: Line | None = None
     """A name for people."""
@@ -67,7 +67,7 @@ class JobSummary(Outgoing):
     message: str | None
     """One line a person can act on: the error, or why the job waits."""
     priority: Priority
-    seed: int
+    seed: Int64
     attempt: int
     """0 until the first lease."""
     progress: ProgressRead | None

@@ -6,11 +6,10 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from gpulab.schemas.base import Incoming, JsonObject, Line, Outgoing
+from gpulab.schemas.base import Incoming, Int64, JsonObject, Line, Outgoing, Seed
 from gpulab.states import Audience, JobState, Priority
 
 MAX_STUDY_SEEDS = 200
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=MAX_STUDY_SEEDS)]
 StudyState = Literal["running", "succeeded", "failed", "cancelled"]
 """`running` until every run is final; then `succeeded` where all did."""
@@ -76,7 +75,7 @@ class StatisticRead(Outgoing):
 class NamedRunRead(Outgoing):
     """A run that a reader of the table must know of."""
 
-    seed: int
+    seed: Int64
     job_id: UUID | None
     why: str
     """`collapsed`, or how it failed."""
@@ -139,7 +138,7 @@ class StudySummary(Outgoing):
 class StudyRead(StudySummary):
     """A study with what its runs say so far."""
 
-    seeds: list[int]
+    seeds: list[Int64]
     notes: list[str]
     """What a reader must know, such as a data set that stood in for another."""
     questions: list[QuestionProgressRead]

@@ -3,6 +3,7 @@
 import createClient from "openapi-fetch";
 
 import { labAddress } from "./base";
+import { marked, settled, writeJson } from "./exact";
 import type { paths, Problem } from "./schema";
 import { csrf, forget } from "./session";
 
@@ -34,14 +35,35 @@ async function authorized(input: Request): Promise<Response> {
   return response;
 }
 
-export const api = createClient<paths>({ baseUrl: labAddress, fetch: authorized });
+/** Answers with integers that numbers would round. */
+const rounded = new WeakSet<Response>();
+
+/** What the lab answers, for a reader of JSON that rounds; `data` gives the integers back. */
+async function exactly(input: Request): Promise<Response> {
+  const response = await authorized(input);
+  if (!response.headers.get("Content-Type")?.includes("json")) return response;
+  const { status, statusText, headers } = response;
+  const text = await response.text();
+  const safe = marked(text);
+  const answer = new Response(safe, { status, statusText, headers: withoutLength(headers) });
+  if (safe !== text) rounded.add(answer);
+  return answer;
+}
+
+function withoutLength(given: Headers): Headers {
+  const headers = new Headers(given);
+  headers.delete("Content-Length");
+  return headers;
+}
+
+export const api = createClient<paths>({ baseUrl: labAddress, fetch: exactly, bodySerializer: (body) => writeJson(body) });
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
 /** The data of an answer, or a `Refused`. */
 export async function data<T>(asked: Promise<Answer<T>>): Promise<T> {
   const { data: found, error, response } = await asked;
-  if (response.ok && found !== undefined) return found;
+  if (response.ok && found !== undefined) return (rounded.has(response) ? settled(found) : found) as T;
   throw new Refused(problemOf(error, response));
 }
 
@@ -59,7 +81,7 @@ export async function file(path: string, signal?: AbortSignal): Promise<Response
 }
 
 function problemOf(body: unknown, response: Response): Problem {
-  if (typeof body === "object" && body !== null && "detail" in body) return body as Problem;
+  if (typeof body === "object" && body !== null && "detail" in body) return settled(body) as Problem;
   const detail = `The lab answered ${response.status} ${response.statusText}.`;
   return { type: "about:blank", title: response.statusText, status: response.status, detail, instance: null, errors: null };
 }

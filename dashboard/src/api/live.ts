@@ -8,11 +8,11 @@ import type { QueryClient } from "@tanstack/react-query";
 
 import { address } from "./base";
 import { csrf, forget } from "./session";
+import { FINAL } from "./states";
 import { openStream, REPEAT_MILLISECONDS, type Listener, type Told, type Watching } from "./stream";
 
 /** Notices of a busy job come ten times a second; nobody reads charts that fast. */
 const PAUSE_MILLISECONDS = 700;
-const ENDED = ["succeeded", "failed", "cancelled"];
 const ADDRESS = new URL(address("/v1/stream"), location.origin).href;
 
 export type Contact = { live: boolean; since: Date };
@@ -65,7 +65,7 @@ export function follow(queries: QueryClient): () => void {
       const notice = JSON.parse(told.data) as { job_id: string; state?: string };
       mark(["job", notice.job_id]);
       if (told.kind === "job") mark(["jobs"], ["studies"], ["nodes"]);
-      if (told.kind === "records" || ENDED.includes(notice.state ?? "")) mark(["records", notice.job_id]);
+      if (told.kind === "records" || FINAL.has(notice.state ?? "")) mark(["records", notice.job_id]);
     }
   }
 

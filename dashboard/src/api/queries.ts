@@ -6,6 +6,7 @@ import { address } from "./base";
 import { api, data, file } from "./client";
 import { followed, grown } from "./growing";
 import type { JobState, MetricsRead } from "./schema";
+import { UNFINISHED } from "./states";
 
 export interface JobFilters {
   state?: JobState[];
@@ -33,7 +34,7 @@ export const nodes = queryOptions({
 export const unfinishedJobs = queryOptions({
   queryKey: ["jobs", "unfinished"],
   queryFn: ({ signal }) =>
-    data(api.GET("/v1/jobs", { params: { query: { state: ["queued", "leased", "running"], limit: 200 } }, signal })),
+    data(api.GET("/v1/jobs", { params: { query: { state: [...UNFINISHED], limit: 200 } }, signal })),
 });
 
 export const recentJobs = queryOptions({

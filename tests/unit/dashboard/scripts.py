@@ -12,6 +12,7 @@ import pytest
 DASHBOARD = Path(__file__).parents[3] / "dashboard"
 RUN = """
 import { runnerImport } from "vite";
+globalThis.navigator ??= { language: "en-GB", languages: ["en-GB"] };
 const [path, body] = process.argv.slice(1);
 let text = "";
 for await (const part of process.stdin) text += part;

@@ -1,5 +1,6 @@
 /** Jobs as flat tables, and where those differ. */
 
+import { writeJson } from "../../api/exact";
 import type { JobRead, SamplesRead } from "../../api/schema";
 
 /** What was asked for: the spec's fields, the seed, and what the lab was told besides. */
@@ -11,7 +12,7 @@ export function tableOf(job: JobRead): Record<string, unknown> {
 export function differing(jobs: readonly JobRead[]): string[] {
   const tables = jobs.map(tableOf);
   const names = [...new Set(tables.flatMap((table) => Object.keys(table)))];
-  return names.filter((name) => new Set(tables.map((table) => JSON.stringify(table[name]))).size > 1);
+  return names.filter((name) => new Set(tables.map((table) => writeJson(table[name]))).size > 1);
 }
 
 /** The numbers at the top of a result. */

@@ -11,7 +11,7 @@ import { CurveControls, useCurveSettings, type CurveSettings } from "../../chart
 import { smoothed, type Curve } from "../../charts/series";
 import { Answer, Empty } from "../../components/Feedback";
 import { counted, duration, number, words } from "../../format";
-import { FINAL } from "./states";
+import { FINAL } from "../../api/states";
 
 /** Enough for a wide screen; a chart that is zoomed asks for everything. */
 const ROUGH_POINTS = 2000;

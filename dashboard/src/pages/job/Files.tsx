@@ -9,7 +9,7 @@ import * as queries from "../../api/queries";
 import type { ArtifactRead, JobRead } from "../../api/schema";
 import { Answer, Empty, Failure, Waiting } from "../../components/Feedback";
 import { byName, bytes, integer } from "../../format";
-import { FINAL } from "./states";
+import { FINAL } from "../../api/states";
 
 const MOST_PREVIEWED_BYTES = 2 * 2 ** 20;
 const SHOWN_CHARACTERS = 20_000;

@@ -16,7 +16,7 @@ import { Ago, useNow } from "../../components/Time";
 import { useAction } from "../../components/useAction";
 import { bytes, duration, percent, secondsBetween } from "../../format";
 import { HandIn } from "./HandIn";
-import { FINAL } from "./states";
+import { FINAL } from "../../api/states";
 
 export function Header({ job }: { job: JobRead }) {
   const now = useNow(1000);

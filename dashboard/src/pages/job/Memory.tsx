@@ -12,7 +12,7 @@ import { Facts } from "../../components/Facts";
 import { Answer, Empty } from "../../components/Feedback";
 import { bytes, duration, number } from "../../format";
 import { Snapshots } from "./Snapshot";
-import { FINAL } from "./states";
+import { FINAL } from "../../api/states";
 
 const POINTS = 4000;
 const HOST = { rss_bytes: "Main memory (resident)" };

@@ -10,7 +10,7 @@ import type { JobRead } from "../../api/schema";
 import { saveAs } from "../../charts/series";
 import { Answer, Empty } from "../../components/Feedback";
 import { bytes, integer } from "../../format";
-import { FINAL } from "./states";
+import { FINAL } from "../../api/states";
 import { shownLines } from "./terminal";
 
 const PIECE = 2 ** 18;

@@ -3,6 +3,7 @@
 import { Card, Code, Spoiler, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 
+import { writeJson } from "../../api/exact";
 import * as queries from "../../api/queries";
 import type { JobRead } from "../../api/schema";
 import { Fields, inOrder } from "../../components/Facts";
@@ -22,7 +23,7 @@ export function Results({ job }: { job: JobRead }) {
       {deep.length > 0 && (
         <Spoiler maxHeight={flat.length > 0 ? 0 : 260} showLabel="Show lists and tables" hideLabel="Hide lists and tables" mt="sm" styles={{ control: { fontSize: "var(--mantine-font-size-sm)" } }}>
           <Code block style={{ overflow: "auto", maxHeight: "60vh" }} tabIndex={0}>
-            {deep.map(([name, entry]) => `${name}: ${JSON.stringify(entry, null, 1)}`).join("\n")}
+            {deep.map(([name, entry]) => `${name}: ${writeJson(entry, 1)}`).join("\n")}
           </Code>
         </Spoiler>
       )}
@@ -32,5 +33,5 @@ export function Results({ job }: { job: JobRead }) {
 
 /** More than fits in a line. */
 function composite(entry: unknown): boolean {
-  return typeof entry === "object" && entry !== null && JSON.stringify(entry).length > 60;
+  return typeof entry === "object" && entry !== null && writeJson(entry).length > 60;
 }

@@ -4,6 +4,7 @@ import { Button, Card, CopyButton, Group, SimpleGrid, Stack, Title } from "@mant
 import { useQuery } from "@tanstack/react-query";
 import { Check, Copy } from "lucide-react";
 
+import { writeJson } from "../../api/exact";
 import * as queries from "../../api/queries";
 import type { JobRead } from "../../api/schema";
 import { Fields, inOrder } from "../../components/Facts";
@@ -20,7 +21,7 @@ export function Spec({ job }: { job: JobRead }) {
             <Title order={2} size="h4">
               Spec
             </Title>
-            <CopyButton value={JSON.stringify(order, null, 2)}>
+            <CopyButton value={writeJson(order, 2)}>
               {({ copied, copy }) => (
                 <Button size="compact-sm" variant="default" onClick={copy} leftSection={copied ? <Check size={15} aria-hidden /> : <Copy size={15} aria-hidden />}>
                   {copied ? "Copied" : "Copy as JSON"}

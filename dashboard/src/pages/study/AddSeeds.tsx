@@ -47,7 +47,7 @@ export function AddSeeds({ study }: { study: StudyRead }) {
 }
 
 /** The smallest seeds that the study does not have. */
-function unused(taken: readonly number[], count: number): number[] {
+function unused(taken: readonly (number | bigint)[], count: number): number[] {
   const found: number[] = [];
   for (let seed = 0; found.length < Math.min(count, MOST_SEEDS - taken.length); seed++) if (!taken.includes(seed)) found.push(seed);
   return found;

@@ -10,6 +10,7 @@ import { Plus, Send, Trash2 } from "lucide-react";
 import { useMemo, useState } from "react";
 
 import { api, data } from "../../api/client";
+import { readJson, writeJson } from "../../api/exact";
 import * as queries from "../../api/queries";
 import type { ExperimentDetail, InvalidField, StudyCreate } from "../../api/schema";
 import { Answer, Empty, Failure } from "../../components/Feedback";
@@ -66,8 +67,8 @@ function GridForm({ experiment }: { experiment: ExperimentDetail }) {
   const grid = gridOf(schema, axes);
   const shared = filled(Object.fromEntries(Object.entries(base).filter(([field]) => !taken.includes(field))));
   const cells = combinations(grid);
-  const [settled] = useDebouncedValue(JSON.stringify(cells.map((cell) => ({ ...shared, ...cell }))), 300);
-  const specs = useMemo(() => JSON.parse(settled) as Spec[], [settled]);
+  const [settled] = useDebouncedValue(writeJson(cells.map((cell) => ({ ...shared, ...cell }))), 300);
+  const specs = useMemo(() => readJson(settled) as Spec[], [settled]);
   const count = Number(seeds) || 1;
   const [problem, setProblem] = useState<InvalidField | null>(null);
   const send = useMutation({

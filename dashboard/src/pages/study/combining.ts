@@ -2,6 +2,7 @@
 
 import type { RJSFSchema } from "@rjsf/utils";
 
+import { integerOf, readJson, writeJson } from "../../api/exact";
 import { fieldOf } from "../submit/schema";
 
 export interface Axis {
@@ -13,17 +14,18 @@ export type Spec = Record<string, unknown>;
 
 /** A value as somebody would type it; the inverse of `parsed`. */
 export function asTyped(given: unknown): string {
-  return typeof given === "string" ? given : JSON.stringify(given);
+  return typeof given === "string" ? given : writeJson(given);
 }
 
 /** What was typed, as the field's type has it; what is no such thing stays text, and the lab says what is wrong with it. */
 function parsed(field: RJSFSchema, typed: string): unknown {
   const text = typed.trim();
+  if (field.type === "integer" && /^-?[0-9]+$/.test(text)) return integerOf(text);
   if (field.type === "integer" || field.type === "number") return Number.isFinite(Number(text)) && text !== "" ? Number(text) : text;
   if (field.type === "boolean") return text === "true" ? true : text === "false" ? false : text;
   if (field.type === "string" || field.enum !== undefined) return text;
   try {
-    return JSON.parse(text);
+    return readJson(text);
   } catch {
     return text;
   }

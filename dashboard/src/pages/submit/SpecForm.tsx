@@ -1,10 +1,12 @@
 /** The form of an experiment's spec, made from its schema. */
 
 import Form from "@rjsf/mantine";
-import type { RJSFSchema, UiSchema } from "@rjsf/utils";
+import { getDefaultRegistry } from "@rjsf/core";
+import { asNumber, type FieldProps, type RJSFSchema, type UiSchema } from "@rjsf/utils";
 import { useMemo } from "react";
 
 import type { ExperimentDetail, InvalidField } from "../../api/schema";
+import { integerOf } from "../../api/exact";
 import { errorsOf, formSchema, validator } from "./schema";
 
 interface SpecFormProps {
@@ -16,6 +18,23 @@ interface SpecFormProps {
   without?: readonly string[];
 }
 
+const { NumberField } = getDefaultRegistry().fields;
+
+/** The library's own field makes every integer a number, and so rounds the large ones. */
+function ExactNumberField(props: FieldProps) {
+  const { schema, registry, formData, onChange } = props as FieldProps<unknown>;
+  const { StringField } = registry.fields;
+  if (schema.type !== "integer" || StringField === undefined) return NumberField ? <NumberField {...props} /> : null;
+  const change: typeof onChange = (typed, ...rest) => onChange(exact(typed), ...rest);
+  return <StringField {...(props as FieldProps<unknown>)} formData={typeof formData === "bigint" ? String(formData) : formData} onChange={change} />;
+}
+
+function exact(typed: unknown): unknown {
+  if (typeof typed !== "string") return typed;
+  return /^-?[0-9]+$/.test(typed) ? integerOf(typed) : asNumber(typed);
+}
+
+const FIELDS = { NumberField: ExactNumberField };
 const NONE: readonly string[] = [];
 
 /** The library shows the sentence of every field but of those that are chosen from a list. */
@@ -45,6 +64,7 @@ export function SpecForm({ experiment, spec, change, problems, without = NONE }:
       extraErrors={errors}
       showErrorList={false}
       noHtml5Validate
+      fields={FIELDS}
       onChange={({ formData }) => change((formData ?? {}) as Record<string, unknown>)}
     />
   );

@@ -1,3 +1,0 @@
-import type { JobState } from "../../api/schema";
-
-export const FINAL: ReadonlySet<JobState> = new Set<JobState>(["succeeded", "failed", "cancelled"]);
