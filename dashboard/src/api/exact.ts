@@ -14,6 +14,12 @@ export function integerOf(written: string): number | bigint {
   return Number.isSafeInteger(near) ? near : BigInt(written);
 }
 
+/** What a field for integers holds, however it is held there; null where that is no integer. */
+export function wholeOf(entry: unknown): number | bigint | null {
+  if (typeof entry === "bigint") return integerOf(String(entry));
+  return typeof entry === "string" && INTEGER.test(entry) ? integerOf(entry) : null;
+}
+
 /** The document with the integers that a number would round as marked texts, for a reader that knows numbers alone. */
 export function marked(json: string): string {
   if (!LONG.test(json)) return json;

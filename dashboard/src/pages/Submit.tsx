@@ -10,7 +10,7 @@ import { CircleAlert, Send } from "lucide-react";
 import { useEffect, useState } from "react";
 
 import { Refused } from "../api/client";
-import { integerOf } from "../api/exact";
+import { wholeOf } from "../api/exact";
 import * as queries from "../api/queries";
 import { dryRun, estimateOf, submit, type Order } from "../api/submitting";
 import type { ExperimentDetail, JobRead } from "../api/schema";
@@ -106,7 +106,7 @@ function Order({ experiment, again, change: edit }: { experiment: ExperimentDeta
           </Title>
           <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="md">
             <TextInput label="Name" description="For people" value={around.name ?? ""} onChange={(event) => change("name")(event.currentTarget.value)} />
-            <NumberInput label="Seed" description="Of every random number" min={0} allowDecimal={false} value={typeof around.seed === "bigint" ? String(around.seed) : (around.seed ?? 0)} onChange={(entry) => change("seed")(typeof entry === "string" && /^[0-9]+$/.test(entry) ? integerOf(entry) : entry)} />
+            <NumberInput label="Seed" description="Of every random number" min={0} allowDecimal={false} value={around.seed ?? 0} onChange={(entry: unknown) => change("seed")(wholeOf(entry) ?? entry)} />
             <TagsInput label="Tags" description="To find it again" value={around.tags ?? []} onChange={change("tags")} />
             <Select
               label="Priority"

@@ -6,7 +6,7 @@ import { asNumber, type FieldProps, type RJSFSchema, type UiSchema } from "@rjsf
 import { useMemo } from "react";
 
 import type { ExperimentDetail, InvalidField } from "../../api/schema";
-import { integerOf } from "../../api/exact";
+import { wholeOf } from "../../api/exact";
 import { errorsOf, formSchema, validator } from "./schema";
 
 interface SpecFormProps {
@@ -22,16 +22,11 @@ const { NumberField } = getDefaultRegistry().fields;
 
 /** The library's own field makes every integer a number, and so rounds the large ones. */
 function ExactNumberField(props: FieldProps) {
-  const { schema, registry, formData, onChange } = props as FieldProps<unknown>;
+  const { schema, registry, onChange } = props as FieldProps<unknown>;
   const { StringField } = registry.fields;
   if (schema.type !== "integer" || StringField === undefined) return NumberField ? <NumberField {...props} /> : null;
-  const change: typeof onChange = (typed, ...rest) => onChange(exact(typed), ...rest);
-  return <StringField {...(props as FieldProps<unknown>)} formData={typeof formData === "bigint" ? String(formData) : formData} onChange={change} />;
-}
-
-function exact(typed: unknown): unknown {
-  if (typeof typed !== "string") return typed;
-  return /^-?[0-9]+$/.test(typed) ? integerOf(typed) : asNumber(typed);
+  const change: typeof onChange = (typed, ...rest) => onChange(wholeOf(typed) ?? (typeof typed === "string" ? asNumber(typed) : typed), ...rest);
+  return <StringField {...(props as FieldProps<unknown>)} onChange={change} />;
 }
 
 const FIELDS = { NumberField: ExactNumberField };
