@@ -30,11 +30,11 @@ export function EditPerson({ person, opened, close }: PersonProps) {
 }
 
 function Fields({ person, close }: { person: UserRead; close: () => void }) {
-  const [change, setChange] = useState<UserUpdate>({});
+  const [change, setChange] = useState<Partial<UserUpdate>>({});
   const now = { ...person, ...change };
   const set = (name: keyof UserUpdate, entry: unknown) => setChange((before) => ({ ...before, [name]: entry === "" ? null : entry }));
   const send = useAction(
-    () => data(api.PATCH("/v1/users/{user_id}", { params: { path: { user_id: person.id } }, body: change })),
+    () => data(api.PATCH("/v1/users/{user_id}", { params: { path: { user_id: person.id } }, body: { forget_sign_in: false, ...change } })),
     (after) => {
       close();
       return `${after.name} is changed.`;
