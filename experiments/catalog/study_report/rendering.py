@@ -1,5 +1,6 @@
 """Turns findings into a page and into Markdown. Whatever came from outside is escaped; the page runs no script."""
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,9 @@ VERDICTS = {
     Verdict.NOT_MEASURED: ("○", "not measured"),
 }
 """A sign and words for each verdict, so that colour alone says nothing."""
+MARKUP = re.compile(r"[\\`*_\[\]<>|&#~!@$]")
+BLOCK = re.compile(r"^(\d*)([-+=.)])(?=\s|$|[-+=])")
+"""What begins a list, a rule or a heading at the start of a line."""
 
 
 def render_html(found: StudyReport, pictures: Mapping[str, bytes], lab: Mapping[str, str]) -> str:
@@ -60,8 +64,7 @@ def _environment(*, escape: bool) -> Environment:
 
 
 def _markdown_cell(value: object, digits: int = 5) -> str:
-    """A value for a cell of a Markdown table: one line, nothing that reads as markup."""
-    text = " ".join(shown(value, digits).split())
-    for sign in "\\`*_[]<>|":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    """A value for a cell or a line of Markdown: nothing in it reads as markup, at its beginning neither."""
+    text = MARKUP.sub(r"\\\g<0>", " ".join(shown(value, digits).split()))
+    text = text.replace("://", ":\\//").replace("www.", "www\\.")
+    return BLOCK.sub(r"\1\\\2", text)

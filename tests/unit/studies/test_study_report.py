@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
 from pydantic import ValidationError
 
+from experiments.catalog.study_report.rendering import _markdown_cell
 from experiments.catalog.study_report.run import run as render
 from experiments.catalog.study_report.spec import EXPERIMENT, StudyReportSpec
 from experiments.contract import Stopped
@@ -253,3 +256,45 @@ def test_alternative_text_says_where_each_line_begins_and_ends() -> None:
     )
     figure = FigureSpec(name="x", title="X", alt="The loss.", panels=panels)
     assert described(figure) == "The loss. All. loss: 121 at 0 to 40.5 at 10. Ends. w1: none 1, half 0.5."
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        HOSTILE,
+        "<img src=x onerror=alert(1)>",
+        "[a](javascript:alert(1))",
+        "![a](https://example.org/a.png)",
+        "https://example.org www.example.org <https://example.org>",
+        "*a* _b_ ~~c~~ `d` $e$",
+        "# a",
+        "- a",
+        "1. a",
+        "> a",
+        "---",
+        "===",
+        "a\n\n# b\n",
+        "&lt;script&gt; &#60;b&#62;",
+        "a | b",
+        "\\<b>",
+    ],
+)
+def test_words_of_others_are_text_in_markdown(words: str) -> None:
+    reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    shown_words = _markdown_cell(words)
+    assert "://" not in shown_words
+    assert reader.render(shown_words) == f"<p>{escapeHtml(' '.join(words.split()))}</p>\n"
+
+
+def test_words_of_a_plug_in_are_escaped_in_its_report(finished: Finish, tmp_path: Path) -> None:
+    (run,) = expand_grid("dropout-linear", {"method": "closed_form"}, {}, [0], HOSTILE).runs
+    (good,) = finished([run])
+    hostile = good.model_copy(
+        update={"experiment": HOSTILE, "cell": {HOSTILE: HOSTILE}, "message": HOSTILE, "versions": {HOSTILE: HOSTILE}}
+    )
+    plan = StudyPlan(None, None, HOSTILE, (), (run,), (HOSTILE,))
+    artifacts = rendered(tmp_path, report_spec(plan, [hostile], {HOSTILE: HOSTILE}))
+    assert "<script>" not in (artifacts / "report.html").read_text()
+    page = MarkdownIt("commonmark", {"html": True}).enable("table").render((artifacts / "report.md").read_text())
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
