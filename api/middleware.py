@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.auth import address_of, shows_credential
 from api.misfits import misfit
 from api.problems import AnswerCutOff, InternalError, TooManyRequests
-from api.processor_time import Meter
+from api.processor_time import Meter, meter
 from api.rendering import as_served, problem_response
 from api.sign_ins import network_of
 from api.telemetry import Telemetry
@@ -61,10 +61,11 @@ class RequestBoundary:
             receive, answer = _without_body(sending)
         else:
             answer = sending
-        meter = Meter()
+        spent = Meter()
+        meter.set(spent)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await meter.run(self._answer(scope, receive, answer))
+                await spent.run(self._answer(scope, receive, answer))
             except ClientDisconnect:
                 status = status or CLIENT_LEFT
             except AnswerCutOff as cut:
@@ -77,7 +78,7 @@ class RequestBoundary:
                 error = InternalError(f"an unexpected error; the lab's log has it as request {request_id}")
                 await problem_response(error, scope)(scope, receive, answer)
             finally:
-                _charge(scope, meter.seconds)
+                _charge(scope, spent.seconds)
                 self._record(scope, method, status, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

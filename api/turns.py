@@ -9,6 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from api.problems import Busy
+from api.processor_time import Meter, meter
 
 T = TypeVar("T")
 STRANGER = "stranger"
@@ -90,4 +91,4 @@ class HeavyWork:
     async def run(self, compute: Callable[..., T], *given: object) -> T:
         """What `compute` returns. Raises `Busy` where too many wait."""
         async with self._turns.taken(wait_seconds=self.WAIT_SECONDS):
-            return await asyncio.to_thread(compute, *given)
+            return await asyncio.to_thread(meter.get(Meter()).counting, compute, *given)

@@ -10,6 +10,7 @@ from gpulab.schemas.base import Incoming, Int64, JsonObject, Line, Outgoing, See
 from gpulab.states import Audience, JobState, Priority
 
 MAX_STUDY_SEEDS = 200
+MAX_GRID_FIELDS = 100
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=MAX_STUDY_SEEDS)]
 StudyState = Literal["running", "succeeded", "failed", "cancelled"]
 """`running` until every run is final; then `succeeded` where all did."""
@@ -40,7 +41,7 @@ class StudyCreate(Incoming):
     """Slug of the experiment of a grid."""
     base: JsonObject = Field(default_factory=dict)
     """Fields of the spec that all runs of a grid share."""
-    grid: dict[str, list[JsonValue]] = Field(default_factory=dict)
+    grid: Annotated[dict[str, list[JsonValue]], Field(max_length=MAX_GRID_FIELDS)] = Field(default_factory=dict)
     """Fields of the spec with the values to combine."""
     seeds: Seeds | None = None
     """Seeds of every combination; a template has its own for each scale, a grid has 0."""
