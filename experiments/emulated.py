@@ -1,10 +1,13 @@
 """What a run on an emulated GPU may say: its memory. Nothing is computed there, so whatever follows from values or from
 time is left out, with the reason."""
 
+import os
 import re
 from typing import Any
 
 from emulator import is_emulated
+from emulator.cards import cards
+from emulator.loading import CARDS_VARIABLE
 
 REASON = "the GPU was emulated: it has memory, and no losses, accuracies, times, power or energy"
 OF_VALUES_OR_TIME = re.compile(
@@ -36,3 +39,8 @@ def without_values(result: Any) -> Any:
 
 def runs_on_emulated(device: str) -> bool:
     return device == "cuda" and is_emulated()
+
+
+def emulated_name(device: str) -> str | None:
+    """What the GPU of a run on this machine is called if it is emulated; None for every other device."""
+    return cards(os.environ[CARDS_VARIABLE])[0].emulated_name if runs_on_emulated(device) else None

@@ -14,6 +14,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from experiments.contract import OUTPUT_FILE, RECORDS_FILE, GpuUse
+from experiments.emulated import emulated_name
 from experiments.registry import experiments
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import RunPlan
@@ -108,6 +109,7 @@ def _read(run: RunPlan, folder: Path) -> RunOutcome:
         message=words,
         result=ending.value if isinstance(ending, Succeeded) else None,
         device=started.device if started else None,
+        device_name=emulated_name(started.device) if started else None,
         versions=started.versions if started else None,
         duration_seconds=_seconds_between(started, ending),
     )

@@ -202,7 +202,8 @@ def _growth(quantity: str, allocated: Mapping[str, int | None], less: str, more:
         correct=PARAMETER_BYTES / MIB,
         correct_source="one tensor more for each parameter",
         ours=None if before is None or after is None else (after - before) / MIB,
-        tolerance=0.02 * PARAMETER_BYTES / MIB,
+        # The caching allocator does not split a block of which less than 1 MiB would be left, and counts all of it.
+        tolerance=0.04 * PARAMETER_BYTES / MIB,
         because="the sheet reads the device, where state fits into blocks that activations left; live bytes grow by P",
         not_measured_because=NO_GPU,
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.emulated import is_known, runs_on_emulated, without_values
+from experiments.emulated import emulated_name, is_known, runs_on_emulated, without_values
 from experiments.run_directory import RunDirectory
 
 
@@ -57,6 +57,7 @@ def test_columns_of_values_are_empty_in_a_table(run: RunDirectory, tmp_path: Pat
 def test_a_run_on_the_cpu_of_the_same_machine_says_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPULAB_EMULATE", "T4")
     assert not runs_on_emulated("cpu")
+    assert (emulated_name("cpu"), emulated_name("cuda")) == (None, "emulated T4")
     run = RunDirectory(tmp_path, device="cpu")
     run.metrics(1, {"loss": 0.5})
     run.close()
