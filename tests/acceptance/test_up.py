@@ -181,7 +181,7 @@ def test_child_that_cannot_live_ends_the_lab_with_the_reason(tmp_path: Path) -> 
     lab = Up(tmp_path / "lab", settings={"GPULAB_TICK_SECONDS": "soon"}).launch()
     assert lab.wait() == 1
     last = lab.said.partition("gpulab up: ")[2]
-    assert last.startswith("scheduler cannot be kept alive")
+    assert last.startswith("scheduler refused to start")
     assert "soon" in last
 
 
