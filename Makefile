@@ -13,7 +13,7 @@ TRAINING := tests/unit/experiments tests/unit/studies tests/unit/memory
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock up doctor demo docs dashboard lint-dashboard try-lint-dashboard try-dashboard lint check format test test-unit \
-	test-integration test-acceptance test-browser bench release clean distclean
+	test-integration test-acceptance test-labs test-alone test-browser bench release clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,7 +100,11 @@ format: $(INSTALLED) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: test-unit test-integration test-acceptance test-browser ## Every test
+# A lab mostly waits, and so does a browser: side by side they take as long as the longer one. What measures how long
+# others wait has the machine for itself.
+test: test-unit test-integration ## Every test
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-labs test-browser
+	@$(MAKE) --no-print-directory test-alone
 
 test-unit: $(INSTALLED) ## Tests without a running lab, and the architecture's rules
 	$(BIN)/pytest tests/unit tests/architecture -n $(JOBS) $(PYTEST_ARGS)
@@ -109,8 +113,13 @@ test-integration: $(INSTALLED) ## Tests against a real PostgreSQL and Redis, and
 	$(BIN)/pytest tests/integration -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 	$(BIN)/python -m emulator T4,T4 --or-real -- $(BIN)/pytest tests/gpu $(PYTEST_ARGS)
 
-test-acceptance: $(INSTALLED) ## Tests that start real labs, kill their processes and look at the outcome
-	$(BIN)/pytest tests/acceptance $(PYTEST_ARGS)
+test-acceptance: test-labs test-alone ## Tests that start real labs, kill their processes and look at the outcome
+
+test-labs: $(INSTALLED)
+	$(BIN)/pytest tests/acceptance -m "not alone" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+test-alone: $(INSTALLED)
+	$(BIN)/pytest tests/acceptance -m alone $(PYTEST_ARGS)
 
 test-browser: $(INSTALLED) try-lint-dashboard try-dashboard ## Lint the dashboard, use it in Chromium; pictures in build/screenshots
 	$(BIN)/pytest tests/browser $(PYTEST_ARGS)

@@ -22,6 +22,7 @@ from tests.lab import ROOT, Lab, wait_until
 REQUESTS = 40
 LEAST_SECONDS = 0.1
 RATIO = 3.0
+pytestmark = pytest.mark.alone
 ASKED = ("/v1/me", "/v1/jobs?limit=20", "/v1/nodes", "/v1/studies?limit=20")
 
 

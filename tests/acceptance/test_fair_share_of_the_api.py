@@ -16,6 +16,7 @@ import pytest
 
 from tests.lab import Lab
 
+pytestmark = pytest.mark.alone
 SECONDS = 2.0
 """How long each abuse lasts."""
 MAX_RATIO = 3.0
