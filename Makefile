@@ -106,7 +106,7 @@ test: test-unit test-integration ## Every test
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-labs test-browser
 	@$(MAKE) --no-print-directory test-alone
 
-test-unit: $(INSTALLED) ## Tests without a running lab, and the architecture's rules
+test-unit: $(INSTALLED) try-lint-dashboard try-dashboard ## Tests without a running lab, the dashboard's linter, the architecture's rules
 	$(BIN)/pytest tests/unit tests/architecture -n $(JOBS) $(PYTEST_ARGS)
 
 test-integration: $(INSTALLED) ## Tests against a real PostgreSQL and Redis, and on a GPU, emulated where there is none
@@ -121,7 +121,7 @@ test-labs: $(INSTALLED)
 test-alone: $(INSTALLED)
 	$(BIN)/pytest tests/acceptance -m alone $(PYTEST_ARGS)
 
-test-browser: $(INSTALLED) try-lint-dashboard try-dashboard ## Lint the dashboard, use it in Chromium; pictures in build/screenshots
+test-browser: $(INSTALLED) try-dashboard ## Use the dashboard in Chromium; screenshots in build/screenshots
 	$(BIN)/pytest tests/browser $(PYTEST_ARGS)
 
 release: $(INSTALLED) ## Build wheel, source archive and the images' context into build/release, and check them
