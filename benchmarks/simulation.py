@@ -107,8 +107,8 @@ def _of_report(report: dict[str, Any]) -> list[str]:
     for name, cells in less.items():
         cells.append(_how_often(policies[name], policies["shipped"]))
     ours = (
-        "Difference from the shipped policy over all replays, with the 95 % interval of its mean. Positive: the shipped "
-        "policy waits less, or has the lower Jain's index."
+        "Difference from the shipped policy over all replays, with the 95 % interval of its mean. Positive: the "
+        "shipped policy waits less, or has the lower Jain's index."
     )
     return [title, "", *_table(COLUMNS, means), "", ours, "", *_table(DIFFERENCES | HOW_OFTEN, less)]
 
