@@ -67,9 +67,9 @@ def _errors(results: dict[str, Any]) -> list[str]:
         "",
         (
             f"{len({row['model'] for row in rows})} torchvision models, batches of "
-            f"{_listed(sorted({row['batch_size'] for row in rows}))}, SGD, momentum and Adam, pictures of 64 pixels; "
-            f"{near} of {len(rows)} predictions are within 1 %. What kernels took and returned within themselves would "
-            f"have raised the measured peak by {_percent(statistics.median(scratch))} in the median and "
+            f"{_listed(sorted({row['batch_size'] for row in rows}))}, SGD, momentum and Adam, images of 64 pixels; "
+            f"{near} of {len(rows)} predictions are within 1 %. Memory that kernels allocated and freed internally "
+            f"would have raised the measured peak by {_percent(statistics.median(scratch))} in the median and "
             f"{_percent(quantile(scratch, 0.95))} at the 95th percentile. Python {machine['python']}, torch "
             f"{machine['packages']['torch']}, {machine['cores']} cores of {machine['processor']}."
         ),
@@ -131,9 +131,9 @@ def _optimizers(results: dict[str, Any]) -> list[str]:
             [
                 f"From row to row the sheet grows by {_steps([row['sheet_device_mib'] for row in rows])} MiB and the",
                 f"replay's reserved bytes by **{gaps['0']} MiB**. With {_listed(list(gaps))} MiB of scratch memory for",
-                f"convolutions the two differences are {same}, so they do not hinge on what cuDNN did. The level is",
-                f"not explained to the MiB: reserved and the sheet's context make {shares[0]:.0%} of its first reading",
-                f"without scratch memory, {shares[1]:.0%} with 512 MiB; the rest is left to cuDNN and the driver.",
+                f"convolutions the two differences are {same}, so they do not depend on cuDNN. The level is",
+                f"not explained exactly: reserved bytes and the sheet's context are {shares[0]:.0%} of its",
+                f"first reading without scratch memory, {shares[1]:.0%} with 512 MiB. The rest belongs to cuDNN and the driver.",
             ]
         ),
     ]
@@ -160,11 +160,11 @@ def _batches(results: dict[str, Any]) -> list[str]:
         "",
         " ".join(
             [
-                f"Off the sheet's readings by {without} without scratch memory, by {with_scratch} with it. From 64 to",
-                f"256 pictures each one adds {slope['sheet_mib']:.1f} MiB on the sheet and",
-                f"{slope['peak_reserved_mib']:.1f} to the replay's reserved bytes, but",
-                f"{slope['peak_allocated_mib']:.1f} to its allocated ones, of which",
-                f"{slope['forward_allocated_mib']:.1f} are activations.",
+                f"The replay differs from the sheet by {without} without scratch memory, by {with_scratch} with it.",
+                f"From 64 to 256 images, each image adds {slope['sheet_mib']:.1f} MiB on the sheet and",
+                f"{slope['peak_reserved_mib']:.1f} to the replay's reserved bytes, but only",
+                f"{slope['peak_allocated_mib']:.1f} to its allocated bytes",
+                f"({slope['forward_allocated_mib']:.1f} of them activations).",
             ]
         ),
     ]
@@ -185,8 +185,8 @@ def _cold(results: dict[str, Any]) -> list[str]:
     ]
     load = max(found["load"] for found in results["cold"].values())
     return [
-        f"ResNet-152 at batch 8 and 224 pixels, in a fresh process, imports left out: {', '.join(told)}. Medians and",
-        f"extremes of five, while up to {load:.0f} processes wanted the machine's cores.",
+        f"ResNet-152 at batch 8 and 224 pixels, in a fresh process, without imports: {', '.join(told)}. Medians and",
+        f"extremes of five runs, while up to {load:.0f} processes competed for the cores.",
     ]
 
 
