@@ -132,8 +132,9 @@ def _optimizers(results: dict[str, Any]) -> list[str]:
                 f"From row to row the sheet grows by {_steps([row['sheet_device_mib'] for row in rows])} MiB and the",
                 f"replay's reserved bytes by **{gaps['0']} MiB**. With {_listed(list(gaps))} MiB of scratch memory for",
                 f"convolutions the two differences are {same}, so they do not depend on cuDNN. The level is",
-                f"not explained exactly: reserved bytes and the sheet's context are {shares[0]:.0%} of its",
-                f"first reading without scratch memory, {shares[1]:.0%} with 512 MiB. The rest belongs to cuDNN and the driver.",
+                f"not explained exactly: reserved bytes and the sheet's context are {shares[0]:.0%} of its first",
+                f"reading without scratch memory, {shares[1]:.0%} with 512 MiB. The rest belongs to cuDNN and the",
+                "driver.",
             ]
         ),
     ]
