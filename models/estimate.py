@@ -20,10 +20,13 @@ class Estimate(Base):
         CheckConstraint("state IN ('pending', 'ready', 'failed')", name="state_known"),
         CheckConstraint("(state = 'failed') = (reason IS NOT NULL)", name="reason_iff_failed"),
         Index("ix_estimates_pending", "asked_at", postgresql_where=text("state = 'pending'")),
+        Index("ix_estimates_owner_id_claimed_at", "owner_id", "claimed_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     """Follows from the workload's fields that change memory, the software and the estimator's version."""
+    owner_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    """Users take turns by it; null where it was asked before they did."""
     family: Mapped[str]
     """Of the model, such as `resnet`; the lab learns by family."""
     software: Mapped[str]
@@ -48,6 +51,8 @@ class Estimate(Base):
     """The right to answer; a worker that holds another one writes nothing."""
     expires_at: Mapped[datetime | None]
     """Until then the holder of the token is taken to be at work."""
+    claimed_at: Mapped[datetime | None]
+    """When a worker last took it up."""
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     finished_at: Mapped[datetime | None]
 

@@ -1,7 +1,7 @@
 """Answers questions about GPU memory: each in a process forked from the zygote, which traces a step without a GPU.
 
-A message says only that a question waits. Whoever claims its row answers it; while the process works the claim is
-renewed, and one that runs out is another worker's to take.
+A message says only that questions wait. The worker claims the one whose user's turn it is, which may not be the one in
+the message. While the process works the claim is renewed; another worker may take one that runs out.
 """
 
 import time
@@ -48,8 +48,8 @@ class Estimator:
             connection.execute(estimates.abandoned(self._settings.node))
 
     def offer(self, estimate_id: UUID) -> None:
-        """Answer the question when a thread is free, unless somebody else has by then."""
-        with suppress(RuntimeError):  # told while the worker leaves: another one is told in time
+        """Answer one question when a thread is free: the one that is next by then."""
+        with suppress(RuntimeError):  # rung while the worker leaves: another one is told in time
             self._threads.submit(self._guarded, estimate_id)
 
     def leave(self) -> None:
@@ -66,14 +66,15 @@ class Estimator:
         except Exception:
             log.exception("estimate.failed", estimate_id=str(estimate_id))
 
-    def _answer(self, estimate_id: UUID) -> None:
+    def _answer(self, rung_for: UUID) -> None:
         if self._leaving.is_set():
             return
-        claim = estimates.claim(estimate_id, node=self._settings.node, lease_seconds=self._settings.lease_seconds)
+        claim = estimates.claim(rung_for, node=self._settings.node, lease_seconds=self._settings.lease_seconds)
         with self._engine.begin() as connection:
             question = connection.execute(claim).first()
         if question is None:
             return
+        estimate_id = question.id
         folder = self._settings.runs_folder / f"estimate-{estimate_id}-{question.token}"
         try:
             # Claimed before the zygote is warm, so that the lab sees that somebody is at it.

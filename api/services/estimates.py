@@ -27,6 +27,7 @@ from experiments.memory.key import estimate_id, family_of
 from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState, InvalidField
 from models.estimate import Estimate
 from models.statements import estimates
+from models.statements.estimate_turns import take_over
 
 LOOK_SECONDS = 2.0
 """A held request looks at its row this often, should a notice be lost."""
@@ -54,10 +55,11 @@ class Question:
     def keys(self) -> set[str]:
         return {gpu.key for gpu in (*self.lab, *self.named)}
 
-    def row(self) -> dict[str, Any]:
-        """As `models.statements.estimates` takes it."""
+    def row(self, owner_id: UUID) -> dict[str, Any]:
+        """As `models.statements.estimates` takes it from the user who asks."""
         return {
             "id": self.id,
+            "owner_id": owner_id,
             "family": family_of(self.workload.model),
             "software": self.software,
             "workload": self.workload.model_dump(mode="json"),
@@ -65,11 +67,11 @@ class Question:
             "wanted": {gpu.key: gpu.model_dump() for gpu in (*self.lab, *self.named)},
         }
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self, owner_id: UUID) -> dict[str, Any]:
         """Values for `PARAMETERS`."""
         return {
             PARAMETERS[name].key: Jsonb(value, dumps=orjson.dumps) if isinstance(value, dict) else value
-            for name, value in self.row().items()
+            for name, value in self.row(owner_id).items()
         }
 
 
@@ -117,10 +119,13 @@ async def predicted(
 async def answered(lab: Lab, principal: Principal, asked: Question, wait_seconds: float) -> EstimateRead:
     """Put the question unless it was answered before, and wait for the answer. Raises `TooManyEstimates`."""
     row = await lab.database.row(estimates.by_id, estimate_id=asked.id)
+    if row is not None and row.state == EstimateState.PENDING:
+        given = Jsonb([{"id": asked.id, "owner_id": principal.id}], dumps=orjson.dumps)
+        await lab.database.execute(take_over, questions=given)
     if row is None or row.state == EstimateState.FAILED or not asked.keys <= row.wanted.keys():
         if not principal.is_admin:
             await lab.asked_estimates.note(principal.id, asked.id)
-        await lab.database.row(ASK, **asked.parameters())
+        await lab.database.row(ASK, **asked.parameters(principal.id))
         row = None
     return await _held(lab, principal, asked.id, row, asked, wait_seconds)
 

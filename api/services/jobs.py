@@ -248,7 +248,7 @@ async def insert(
     asked = {} if question is None else {"estimate_id": question.id}
     order = {**values, **asked, "actor": principal.actor, "message": message}
     limited = not principal.is_admin or values["owner_id"] != principal.id
-    row = await lab.intake.store(order, None if question is None else question.row(), limited=limited)
+    row = await lab.intake.store(order, None if question is None else question.row(order["owner_id"]), limited=limited)
     if row is not None:
         lab.announcer.announce(row)
     return row

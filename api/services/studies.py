@@ -26,6 +26,7 @@ from gpulab.schemas import (
 )
 from models.statements import jobs, nodes, studies
 from models.statements import sharing as statements
+from models.statements.estimate_turns import take_over
 from models.statements.estimates import ask_all
 
 TRIES = 5
@@ -47,7 +48,7 @@ async def submit(lab: Lab, principal: Principal, order: StudyCreate, key: str | 
     check_priority(principal, order.priority)
     definition = study_plans.define(order, await _datasets(lab))
     plan, runs = await lab.heavy.run(study_plans.lay_out, definition)
-    await _ask(lab, runs)
+    await _ask(lab, principal.id, runs)
     if not order.fresh:
         await _reuse(lab, principal.id, runs)
     if key is None or await lab.database.row(studies.by_idempotency_key, owner_id=principal.id, key=key) is None:
@@ -139,7 +140,7 @@ async def _changed(lab: Lab, principal: Principal, study_id: UUID) -> Changed:
 async def _replan(lab: Lab, principal: Principal, row: Row, definition: dict[str, Any], *, fresh: bool) -> bool:
     """Whether the study was still the one in `row`."""
     plan, runs = await lab.heavy.run(study_plans.lay_out, definition)
-    await _ask(lab, runs)
+    await _ask(lab, row.owner_id, runs)
     if not fresh:
         await _reuse(lab, row.owner_id, runs)
     for kept in await lab.database.rows(studies.members, study_id=row.id, runs=_json(runs)):
@@ -163,14 +164,16 @@ def _new(runs: Sequence[dict[str, Any]]) -> int:
     return sum(run.get("job_id") is None for run in runs)
 
 
-async def _ask(lab: Lab, runs: list[dict[str, Any]]) -> None:
+async def _ask(lab: Lab, owner_id: UUID, runs: list[dict[str, Any]]) -> None:
     """Put the questions about the runs' memory, each once, and note on each run which is its own."""
     asked = [await estimates.question(lab, *run.pop("trains")) for run in runs]
     for run, question in zip(runs, asked, strict=True):
         run["estimate_id"] = None if question is None else str(question.id)
-    rows = {question.id: {**question.row(), "id": str(question.id)} for question in asked if question is not None}
+    rows = {question.id: question.row(owner_id) for question in asked if question is not None}
     if rows:
-        await lab.database.execute(ask_all, questions=_json(list(rows.values())))
+        questions = _json(list(rows.values()))
+        await lab.database.execute(ask_all, questions=questions)
+        await lab.database.execute(take_over, questions=questions)
 
 
 async def _reuse(lab: Lab, owner_id: UUID, runs: list[dict[str, Any]]) -> None:

@@ -1,7 +1,7 @@
 """The life of an estimate: asked, rung for, taken up by one worker at a time, answered.
 
 As with jobs, the row is the truth. A worker's statements are guarded by its token: no row back means that another one
-took over. A question nobody answered in time is rung for again, `MOST_ATTEMPTS` times.
+took over. A question nobody answered in time is rung for again, `MAX_ATTEMPTS` times.
 """
 
 from collections.abc import Sequence
@@ -37,11 +37,11 @@ from models.lease import Lease
 from models.margin import QUANTILE, RUNS
 from models.node import GPU_KEY, Gpu, Node
 from models.series import SampleChunk
+from models.statements.estimate_turns import MAX_ATTEMPTS, is_waiting, next_like
 
-MOST_ATTEMPTS = 3
 FAILED_ANEW_SECONDS = 60.0
 """A question that failed is answered anew when it is asked so long after: what was in the way may be gone."""
-QUESTION = ("id", "family", "software", "workload", "editable", "wanted")
+QUESTION = ("id", "owner_id", "family", "software", "workload", "editable", "wanted")
 """The columns that whoever asks gives."""
 
 
@@ -98,6 +98,7 @@ def _asked(putting: Any) -> Any:
             "wanted": wanted,
             "state": PENDING,
             "reason": None,
+            "owner_id": case((Estimate.state == PENDING, Estimate.owner_id), else_=given.owner_id),
             "attempts": 0,
             "asked_at": func.now(),
             "rung_at": case((Estimate.state == PENDING, Estimate.rung_at), else_=None),
@@ -127,9 +128,7 @@ def due(ring_again_seconds: float) -> ReturningUpdate[UUID, str]:
     return (
         update(Estimate)
         .where(
-            Estimate.state == PENDING,
-            Estimate.attempts < MOST_ATTEMPTS,
-            or_(Estimate.expires_at.is_(None), Estimate.expires_at < func.now()),
+            is_waiting(Estimate),
             or_(
                 Estimate.rung_at.is_(None),
                 Estimate.rung_at < func.now() - timedelta(seconds=ring_again_seconds),
@@ -141,27 +140,27 @@ def due(ring_again_seconds: float) -> ReturningUpdate[UUID, str]:
 
 
 def give_up() -> Select[Any]:
-    """Fail what was taken up `MOST_ATTEMPTS` times and never answered."""
-    lost = and_(Estimate.state == PENDING, Estimate.attempts >= MOST_ATTEMPTS, Estimate.expires_at < func.now())
-    return _told(_end(lost, f"{MOST_ATTEMPTS} workers were lost over it"))
+    """Fail what was taken up `MAX_ATTEMPTS` times and never answered."""
+    lost = and_(Estimate.state == PENDING, Estimate.attempts >= MAX_ATTEMPTS, Estimate.expires_at < func.now())
+    return _told(_end(lost, f"{MAX_ATTEMPTS} workers were lost over it"))
 
 
 def claim(estimate_id: UUID, *, node: str, lease_seconds: float) -> ReturningUpdate[Any]:
-    """Take a question up. No row: it is answered, or another worker is at it."""
+    """Take up the question that is next, for the same software as the one that the worker was rung for.
+
+    No row: none waits.
+    """
     return (
         update(Estimate)
-        .where(
-            Estimate.id == estimate_id,
-            Estimate.state == PENDING,
-            or_(Estimate.expires_at.is_(None), Estimate.expires_at < func.now()),
-        )
+        .where(Estimate.id == next_like(estimate_id).scalar_subquery())
         .values(
             token=func.gen_random_uuid(),
             node=node,
             expires_at=_expiry(lease_seconds),
+            claimed_at=func.now(),
             attempts=Estimate.attempts + 1,
         )
-        .returning(Estimate.token, Estimate.workload, Estimate.editable, Estimate.wanted, Estimate.fits)
+        .returning(Estimate.id, Estimate.token, Estimate.workload, Estimate.editable, Estimate.wanted, Estimate.fits)
     )
 
 

@@ -31,6 +31,7 @@ from models.job import Job
 from models.lease import Lease
 from models.person import User
 from models.statements.allowances import room
+from models.statements.estimate_turns import take_over
 from models.statements.estimates import ask_quietly
 from models.statements.sharing import shared
 from models.statements.transitions import OLD_STATE, announce
@@ -98,7 +99,7 @@ def submit_many(
         announce(changed, event="job.submitted", actor=actor, message=message, notify=False)
         .join(given, given.c.id == changed.c.id)
         .add_columns(given.c.ordinal, *known)
-        .add_cte(ask_quietly(questions).cte("asked"))
+        .add_cte(ask_quietly(questions).cte("asked"), take_over(questions).cte("taken_over"))
     )
 
 

@@ -108,7 +108,7 @@ def test_worker_that_leaves_gives_back_without_counting_it(execute: Execute) -> 
 
 def test_question_over_which_three_workers_were_lost_fails_with_a_reason(execute: Execute) -> None:
     estimate_id = asked(execute, T4)
-    for _ in range(estimates.MOST_ATTEMPTS):
+    for _ in range(estimates.MAX_ATTEMPTS):
         assert execute(estimates.give_up()) == []
         claimed(execute, estimate_id, lease_seconds=-1)
     assert due(execute, ring_again_seconds=0) == []

@@ -48,10 +48,10 @@ def sort(engine: Engine, database_url: str) -> Callable[[], SortedOut]:
     return look
 
 
-def asked(execute: Execute) -> UUID:
+def asked(execute: Execute, software: str = "") -> UUID:
     made = uuid4()
     wanted = {KEY: {"name": "T4", "total_bytes": 16 * GIB}}
-    question = {"id": made, "family": "resnet", "software": "", "workload": {}, "editable": [], "wanted": wanted}
+    question = {"id": made, "family": "resnet", "software": software, "workload": {}, "editable": [], "wanted": wanted}
     execute(estimates.ask(question))
     return made
 
@@ -78,7 +78,7 @@ def test_worker_that_has_just_started_is_waited_for(execute: Execute, node: str,
 def test_worker_that_is_at_another_question_is_waited_for(
     execute: Execute, job_id: UUID, sort: Callable[[], SortedOut]
 ) -> None:
-    other = asked(execute)
+    other = asked(execute, "other")
     token = claimed(execute, other)
     assert [row.id for row in sort().estimating] == [job_id]
     execute(estimates.answer(other, token, prediction={}, fits={}))
