@@ -103,7 +103,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.public_url = settings.public_url
     app.add_middleware(RequestBoundary, telemetry=telemetry)
     rendering.install(app)
-    openapi.install(app)
+    openapi.install(app, settings.root_path)
     # The busiest first: each request is held against them in this order.
     for routes in (
         jobs,

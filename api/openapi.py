@@ -76,8 +76,8 @@ def headers(**described: str) -> dict[str, Any]:
     }
 
 
-def install(app: FastAPI) -> None:
-    """Serve the completed contract."""
+def install(app: FastAPI, root_path: str) -> None:
+    """Serve the completed contract. `root_path`: the path below which the lab lives, if any."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -89,13 +89,13 @@ def install(app: FastAPI) -> None:
                 routes=app.routes,
                 tags=TAGS,
             )
-            app.openapi_schema = _completed(made)
+            app.openapi_schema = _completed(made, root_path)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign] # the way FastAPI documents
 
 
-def _completed(made: dict[str, Any]) -> dict[str, Any]:
+def _completed(made: dict[str, Any], root_path: str) -> dict[str, Any]:
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -103,7 +103,7 @@ def _completed(made: dict[str, Any]) -> dict[str, Any]:
         [(Problem, "serialization"), (InvalidField, "serialization")], ref_template="#/components/schemas/{model}"
     )
     schemas |= definitions["$defs"]
-    made["servers"] = [{"url": "/", "description": "This lab."}]
+    made["servers"] = [{"url": root_path or "/", "description": "This lab."}]
     made["components"]["securitySchemes"] = {"bearer": BEARER_SCHEME, "session": SESSION_SCHEME}
     for operations in made["paths"].values():
         for method, operation in operations.items():

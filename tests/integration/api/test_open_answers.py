@@ -16,6 +16,7 @@ from api.__main__ import Server
 from api.context import Lab
 from api.services import files
 from api.stream_guard import Permit
+from api.turns import THE_LAB, asker
 from gpulab.states import Audience, Role
 from models import User
 from models.settings import ApiSettings
@@ -171,8 +172,10 @@ async def test_revoked_stream_ends_while_requests_have_every_connection(
     pool = lab_of(server).database._pool
     async with opened(alices, "/v1/stream") as reader, AsyncExitStack() as taken:
         await reader.until("ready")
+        everybody = asker.set(THE_LAB)
         for _ in range(settings.pool_size):
             await taken.enter_async_context(pool.connection())
+        asker.reset(everybody)
         seeds.revoke(ada)
         assert await reader.ended()
 

@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, func, insert, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
 from gpulab.states import FailureCause, JobState
 from models import Job, JobEvent, Lease
-from models.database import sync_engine
+from models.database import DatabaseAwayError, sync_engine
 from models.statements import jobs, leases, nodes, shipping
 from tests.lab import wait_until
 
@@ -100,7 +100,7 @@ def test_worker_frozen_in_a_transaction_holds_up_no_rescue(
         assert execute(lose(leases.abandoned())) == [], "it does not wait for whoever is writing"
         found = wait_until(lambda: execute(lose(leases.abandoned())), what="the silent transaction ends")
         assert [row["id"] for row in found] == [job]
-        with pytest.raises(DBAPIError):
+        with pytest.raises(DatabaseAwayError):
             connection.execute(select(1))
     with frozen.connect() as connection:
         assert connection.execute(select(1)).scalar() == 1
