@@ -47,6 +47,7 @@ from api.sign_ins import ADDRESS_FACTOR, SignIns
 from api.stream_guard import StreamGuard
 from api.telemetry import Telemetry
 from api.turns import HeavyWork
+from api.whole import Unread
 from gpulab.version import VERSION
 from models.settings import ApiSettings
 from models.store import open_store
@@ -96,6 +97,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         summary="A job queue for the GPU experiments of a deep-learning class.",
         description=DESCRIPTION.strip(),
         lifespan=lifespan,
+        # The routes of `api.openapi` serve the contract.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -169,6 +172,7 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
         request_rate=RequestRate(requests),
         stranger_rate=RequestRate(strangers),
         body_turns=BodyTurns(),
+        unread=Unread(),
         sharing=Sharing(redis, (requests, strangers, by_token, by_address)),
         telemetry=telemetry,
         readiness=SharedAnswer(),

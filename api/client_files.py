@@ -17,6 +17,7 @@ from api.client_wheel import Wheel, wheel
 from api.dashboard import SAFE
 from api.place import base_url
 from api.problems import NotFound
+from api.whole import Whole
 from gpulab.version import VERSION, install_line
 
 WHEEL_TYPE = "application/octet-stream"
@@ -103,4 +104,4 @@ def _answer(request: Request, body: bytes, media_type: str) -> Response:
     headers = SAFE | {"Cache-Control": "no-cache", "ETag": tag}
     if etag.matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type=media_type)
+    return Whole(body, headers=headers, media_type=media_type)

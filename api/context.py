@@ -26,6 +26,7 @@ from api.sign_ins import SignIns
 from api.stream_guard import StreamGuard
 from api.telemetry import Telemetry
 from api.turns import HeavyWork
+from api.whole import Unread
 from gpulab.schemas import ReadyRead
 from models.settings import ApiSettings
 
@@ -58,6 +59,7 @@ class Lab:
     stranger_rate: RequestRate
     """Of each address, for those who have not signed in."""
     body_turns: BodyTurns
+    unread: Unread
     sharing: Sharing
     telemetry: Telemetry
     readiness: SharedAnswer[ReadyRead]

@@ -36,7 +36,8 @@ def decode_number(cursor: str, kind: str, filters: Mapping[str, Any]) -> int:
 def decode_name(cursor: str, kind: str, filters: Mapping[str, Any]) -> str:
     """As `decode`, for lists whose position is a name."""
     position = decode(cursor, kind, filters)
-    if not isinstance(position, str) or "\0" in position:
+    # Half of a surrogate pair can be written in JSON, and is no character for the database.
+    if not isinstance(position, str) or "\0" in position or any("\ud800" <= one <= "\udfff" for one in position):
         raise _invalid(cursor, "it was not given out by the lab")
     return position
 

@@ -10,6 +10,8 @@ from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
+from api.whole import Whole
+
 PRIVATE = "private, no-cache"
 """A client may keep the answer, for itself, and asks before using it."""
 VARY = "Authorization, Cookie"
@@ -22,7 +24,7 @@ FAST = 1
 """Of zlib's levels. On lists and series the others save a tenth more at best and take two to four times as long."""
 
 
-class Packed(Response):
+class Packed(Whole):
     """JSON, compressed where it is long and its reader can unpack it: a class shares one Wi-Fi.
 
     Not around the whole application: files have ranges and strong tags, and streams must not wait to be packed.

@@ -1,8 +1,11 @@
 """The contract of the API as `/openapi.json` tells it."""
 
+import gzip
+from functools import lru_cache
 from typing import Any
 
-from fastapi import FastAPI
+import orjson
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
@@ -19,6 +22,7 @@ from api.problems import (
     Unauthenticated,
     Unavailable,
 )
+from api.whole import Whole
 from gpulab.schemas import InvalidField, Problem
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -55,6 +59,7 @@ SESSION_SCHEME = {
     "description": "From `POST /v1/session`; the port and the path of the lab follow the name, where it has such. "
     "What changes something also needs the header `X-CSRF-Token`.",
 }
+KEPT = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -93,6 +98,22 @@ def install(app: FastAPI, root_path: str) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign] # the way FastAPI documents
+
+    @lru_cache(maxsize=4)
+    def written(prefix: str) -> tuple[bytes, bytes]:
+        made = openapi()
+        servers = [{"url": prefix, "description": "This lab."}] if prefix else made["servers"]
+        body = orjson.dumps(made | {"servers": servers})
+        return body, gzip.compress(body)
+
+    async def contract(request: Request) -> Response:
+        # Anybody may ask for it, again and again: it is written once for each path that the lab is below.
+        plain, packed = written(request.scope.get("root_path", "").rstrip("/"))
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Whole(packed, headers=KEPT | {"Content-Encoding": "gzip"}, media_type="application/json")
+        return Whole(plain, headers=KEPT, media_type="application/json")
+
+    app.add_route("/openapi.json", contract, include_in_schema=False)
 
 
 def _completed(made: dict[str, Any], root_path: str) -> dict[str, Any]:

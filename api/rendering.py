@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from api.etag import answer, of_body
 from api.problems import STATUS_SLUGS, InvalidRequest, Refusal, Unavailable, shortened
+from api.whole import Whole
 from gpulab.open_files import file_limits
 from gpulab.schemas import InvalidField, Problem
 
@@ -29,7 +30,7 @@ log = structlog.get_logger()
 def json_response(model: BaseModel | bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """The body of `model`, which was validated when it was made and is not again."""
     body = model if isinstance(model, bytes) else model.model_dump_json()
-    return Response(body, status, headers, media_type="application/json")
+    return Whole(body, status, headers, media_type="application/json")
 
 
 def readable(request: Request, body: BaseModel | bytes, *, etag: str | None = None) -> Response:

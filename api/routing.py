@@ -55,6 +55,7 @@ class LabRoute(APIRoute):
             else:
                 request.state.principal = principal = await authenticate(request, lab)
                 asker.set(principal.id)
+                lab.unread.check(str(principal.id))
                 if not principal.is_admin:
                     lab.request_rate.take(principal.id.hex)
             if request.scope["query_string"] and not self.takes_any_query:

@@ -10,6 +10,7 @@ from api.problems import NotReady
 from api.rendering import json_response
 from api.routing import OpenRoute
 from api.services import health
+from api.whole import Whole
 from gpulab.schemas import HealthRead, ReadyRead
 
 
@@ -39,4 +40,4 @@ async def get_readiness(lab: TheLab) -> Response:
 @router.get("/metrics", operation_id="get_metrics", response_class=Response, responses={200: PLAIN})
 async def get_metrics(lab: TheLab) -> Response:
     """For Prometheus; computed at most once a second."""
-    return Response(await lab.metrics.get(lambda: health.measure(lab)), media_type=lab.telemetry.content_type)
+    return Whole(await lab.metrics.get(lambda: health.measure(lab)), media_type=lab.telemetry.content_type)

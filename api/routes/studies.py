@@ -32,6 +32,7 @@ from api.routes.jobs import IdempotencyKey
 from api.routes.parameters import Cursor, Limit, Shared
 from api.routing import LabRoute
 from api.services import studies, study_reading, study_reports
+from api.whole import Whole
 from gpulab.schemas import SeedsAdd, ShareOrder, StudyCreate, StudyPage, StudyRead, StudyReportRead
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=LabRoute)
@@ -188,4 +189,4 @@ async def get_study_report(
     if etag.matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=kept)
     safe = {"Content-Security-Policy": PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
-    return Response(found.body, headers=kept | safe, media_type=media_type)
+    return Whole(found.body, headers=kept | safe, media_type=media_type)

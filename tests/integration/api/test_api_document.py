@@ -6,7 +6,9 @@ import re
 import shutil
 from pathlib import Path
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from api.__main__ import Server
 from api.problems import STATUS_SLUGS, Refusal
@@ -46,3 +48,13 @@ async def test_examples_run(server: tuple[Server, str], admin: Person) -> None:
         async with asyncio.timeout(60):
             _, errors = await process.communicate()
         assert process.returncode == 0, f"{block}\n{errors.decode()}"
+
+
+async def test_contract_is_written_once_and_packed_for_who_can_unpack_it(app: FastAPI) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab") as stranger:
+        packed = await stranger.get("/openapi.json")
+        made, app.openapi_schema = app.openapi_schema, {"servers": []}
+        plain = await stranger.get("/openapi.json", headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert plain.json() == packed.json() == made

@@ -54,6 +54,17 @@ def test_cursor_leads_back_only_to_its_list_and_filters(kind: str, filters: dict
             cursors.decode_number(cursor, other_kind, other_filters)
 
 
+@pytest.mark.parametrize("name", ["\ud800", "a\udfff", "\0"])
+def test_forged_name_that_the_database_cannot_read_is_refused(name: str) -> None:
+    with pytest.raises(InvalidCursor):
+        cursors.decode_name(cursors.encode("people", {}, name), "people", {})
+
+
+@pytest.mark.parametrize("name", ["Zoë", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\U0001f600"])
+def test_name_of_any_script_leads_on(name: str) -> None:
+    assert cursors.decode_name(cursors.encode("people", {}, name), "people", {}) == name
+
+
 @given(st.text(max_size=200))
 def test_made_up_cursor_is_refused(cursor: str) -> None:
     for decode in (cursors.decode_id, cursors.decode_number):
