@@ -107,8 +107,11 @@ class Dashboard(BaseRoute):
         """Whether the build has this file. Nothing outside the build is one, whatever dots the name holds."""
         if "\0" in name or name.endswith((".br", ".gz")):
             return False
-        place = (self._built / name.lstrip("/")).resolve()
-        return place.is_relative_to(self._built.resolve()) and place.is_file()
+        try:
+            place = (self._built / name.lstrip("/")).resolve()
+            return place.is_relative_to(self._built.resolve()) and place.is_file()
+        except OSError:  # longer than the file system's names are
+            return False
 
 
 def install(app: FastAPI, built: Path = BUILT) -> None:

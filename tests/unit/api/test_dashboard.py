@@ -38,7 +38,7 @@ async def client(built: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield made
 
 
-@pytest.mark.parametrize("path", ["/", "/jobs", "/jobs/0190a1b2?tab=memory", "/compare"])
+@pytest.mark.parametrize("path", ["/", "/jobs", "/jobs/0190a1b2?tab=memory", "/compare", f"/jobs/{'a' * 300}"])
 async def test_every_page_is_the_one_document_and_is_asked_for_again(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path, headers=PAGE)
     assert answer.status_code == 200
@@ -83,6 +83,10 @@ async def test_nothing_outside_the_build_is_served(client: httpx.AsyncClient, pa
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1", "/nothing", "/assets/gone.js"])
 async def test_a_program_that_mistypes_an_address_is_told_so(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).status_code == 404
+
+
+async def test_an_address_longer_than_names_of_files_is_an_address_like_any(client: httpx.AsyncClient) -> None:
+    assert (await client.get(f"/{'a' * 300}")).status_code == 404
 
 
 async def test_addresses_of_the_api_are_no_pages(client: httpx.AsyncClient) -> None:
