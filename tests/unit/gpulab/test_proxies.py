@@ -98,7 +98,21 @@ def test_children_inherit_the_exception() -> None:
     environment = {"NO_PROXY": "intranet, 127.0.0.1", "HTTP_PROXY": "http://proxy:3128"}
     spare_loopback(environment)
     assert environment["NO_PROXY"] == "intranet,127.0.0.1,localhost,::1"
-    assert environment["no_proxy"] == "localhost,127.0.0.1,::1"
-    everything = {"NO_PROXY": "*"}
+    # The lower spelling hides the upper one from Python's libraries.
+    assert environment["no_proxy"] == environment["NO_PROXY"]
+    lower = {"no_proxy": "intranet"}
+    spare_loopback(lower)
+    assert lower["NO_PROXY"] == lower["no_proxy"] == "intranet,localhost,127.0.0.1,::1"
+    everything = {"NO_PROXY": "*", "no_proxy": "intranet"}
     spare_loopback(everything)
-    assert everything["NO_PROXY"] == "*"
+    assert everything == {"NO_PROXY": "*", "no_proxy": "*"}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "127.1", "127.9.8.7", "[::ffff:127.0.0.1]", "LocalHost."])  # noqa: S104
+def test_every_spelling_of_this_machine_is_known(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["128.1", "10.1", "localhost.example.org", "::2", "", "127.example.org", "host\udce9"])
+def test_other_machines_are_not_taken_for_this_one(host: str) -> None:
+    assert not is_loopback(host)
