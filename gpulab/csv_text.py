@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 """Without it, spreadsheets read UTF-8 as an older encoding and break every name beyond ASCII."""
-BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+SIGNS_OF_FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The wide ones count in spreadsheets of East Asia."""
+BEGINS_A_FORMULA = (*SIGNS_OF_FORMULAS, "\t", "\r", "\n")
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:

@@ -3,22 +3,29 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from api.problems import shortened
 from gpulab.schemas import InvalidField
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
-    "name": ("name", "fullname", "displayname", "studentname"),
-    "student": ("student",),
-    "first": ("firstname", "givenname", "forename", "first"),
-    "last": ("lastname", "surname", "familyname", "last"),
-    "email": ("email", "emailaddress", "mail", "studentemail", "sisloginid", "loginid", "identifier"),
-    "section": ("section", "sections"),
+    "name": ("name", "fullname", "displayname", "studentname", "vollständigername", "nomcomplet", "nombrecompleto"),
+    "student": ("student", "studierende", "étudiant", "estudiante"),
+    "first": ("firstname", "givenname", "forename", "first", "vorname", "vornamen", "prénom", "nombre", "nome"),
+    "last": (
+        *("lastname", "surname", "familyname", "last", "nachname", "familienname", "nom", "nomdefamille"),
+        *("apellido", "apellidos", "cognome"),
+    ),
+    "email": (
+        *("email", "emailaddress", "mail", "studentemail", "sisloginid", "loginid", "identifier"),
+        *("emailadresse", "adressedecourriel", "courriel", "direccióndecorreo", "correo", "indirizzoemail"),
+    ),
+    "section": ("section", "sections", "abschnitt"),
     "team": ("team",),
     "login": ("githubusername",),
-    "role": ("role", "roles"),
+    "role": ("role", "roles", "rolle", "rollen", "rôle", "rôles", "rol", "ruoli"),
 }
-"""Headings without case, blanks and signs; of several in one table, the first here counts."""
+"""Headings without case, blanks and signs, in several languages; of several in one table, the first here counts."""
 NAMED_BY = ("name", "student", "first", "last")
 USABLE = "use name and email, and if you like section and team"
 
@@ -79,4 +86,4 @@ def _missing(line: int, field: str, headings: Sequence[str]) -> InvalidField:
 
 
 def _key(heading: str) -> str:
-    return re.sub(r"[\W_]+", "", heading).casefold()
+    return re.sub(r"\(s\)|[\W_]+", "", normalize("NFC", heading)).casefold()

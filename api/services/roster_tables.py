@@ -13,6 +13,7 @@ from api.problems import InvalidRequest, shortened
 from api.rendering import invalid_fields
 from api.services import roster_columns
 from api.services.roster_columns import Columns
+from gpulab.csv_text import SIGNS_OF_FORMULAS
 from gpulab.schemas import InvalidField
 from gpulab.schemas.base import Line
 from gpulab.schemas.people import Email, Group
@@ -23,12 +24,14 @@ MOST_ERRORS = 100
 MAX_LINES = 2 * MAX_ROSTER_ROWS
 """Empty ones included."""
 MAX_NAMED = 20
-RUN_BY_SPREADSHEETS = ("=", "+", "-", "@")
 DELIMITERS = ",;\t|"
 SEPARATOR_LINE = re.compile(r"\ufeff?[\"']?sep=(.)[\"']?[,;\t]*(\r\n|\n|\r|$)", re.IGNORECASE)
 CANVAS_ROWS = frozenset({"points possible", "manual posting", "student, test", "test student"})
 """Lines of Canvas' gradebook that are nobody."""
-STUDENTS = frozenset({"", "student", "students", "learner"})
+STUDENTS = frozenset(
+    {"", "student", "students", "learner", "studentenrollment", "teilnehmer/in", "teilnehmer", "studierende/r"}
+    | {"étudiant", "estudiante", "studente"}
+)
 """Roles at a platform of those whom a roster lets in."""
 
 
@@ -113,7 +116,8 @@ def read(text: str) -> Roster:
     if errors:
         raise refuse(sorted(errors, key=lambda error: int(error.path.split(".")[1])))
     if not found:
-        raise refuse([InvalidField(path="csv", message="the table has no person")])
+        skipped = f"; lines not of a student: {_some(passed.nobody)}" if passed.nobody else ""
+        raise refuse([InvalidField(path="csv", message=f"the table has no person{skipped}")])
     return Roster(found, list(passed.notices(columns)))
 
 
@@ -132,6 +136,10 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
     start = 1
     try:
         for cells in table:
+            is_last = table.line_num >= max(body.rstrip().count("\n"), body.rstrip().count("\r"))
+            if is_last and table.line_num > start and body.count('"') % 2:
+                message = "a quotation mark opens in this line and none closes it; remove it, or close it"
+                raise refuse([InvalidField(path=f"csv.{start + skipped}", message=message)])
             yield start + skipped, cells
             start = table.line_num + 1
     except csv.Error as error:
@@ -158,15 +166,17 @@ def _line(line: int, columns: Columns, cells: Sequence[str], passed: _Passed) ->
         raise refuse(
             [_mended(columns, wrong) for wrong in invalid_fields(error.errors(), ("csv", str(line)))]
         ) from None
-    if person.name.startswith(RUN_BY_SPREADSHEETS):
+    if person.name.startswith(SIGNS_OF_FORMULAS):
         message = "may not begin as a formula of a spreadsheet does"
         raise refuse([InvalidField(path=f"csv.{line}.name", message=message, value=shortened(person.name))])
     return RosterLine(line, person.name, person.email, person.section, person.team, columns.given)
 
 
 def _name(columns: Columns, cells: Sequence[str], passed: _Passed) -> str | None:
-    whole = columns.value(cells, "name") or _turned(columns.value(cells, "student"))
-    whole = whole or f"{columns.value(cells, 'first')} {columns.value(cells, 'last')}".strip()
+    whole, first = columns.value(cells, "name"), columns.value(cells, "first")
+    if whole and first and "last" not in columns.at and first not in whole.split(" "):
+        whole = f"{first} {whole}"  # a German table calls the last name `Name`
+    whole = whole or _turned(columns.value(cells, "student")) or f"{first} {columns.value(cells, 'last')}".strip()
     login = columns.value(cells, "login")
     if not whole and login:
         passed.named_by_login.append(login)

@@ -48,6 +48,16 @@ EXPORTS: dict[str, tuple[str, Found]] = {
         """,
         [ADA, ("bo-b", "bo@example.org", None)],
     ),
+    "german moodle": ("Vorname;Nachname;E-Mail-Adresse;Gruppen\nAda;Lovelace;ada@example.org;\n", [ADA]),
+    "german list": ("Name;Vorname;E-Mail\nLovelace;Ada;ada@example.org\n", [ADA]),
+    "french moodle": ("Prénom,Nom,Adresse de courriel\nAda,Lovelace,ada@example.org\n", [ADA]),
+    "decomposed heading": ("Pre\u0301nom,Nom,Courriel\nAda,Lovelace,ada@example.org\n", [ADA]),
+    "spanish moodle": ("Nombre,Apellido(s),Dirección de correo\nAda,Lovelace,ada@example.org\n", [ADA]),
+    "german roles": (
+        "Name,E-Mail,Rollen\nAda Lovelace,ada@example.org,Teilnehmer/in\nIna,ina@example.org,Dozent/in\n",
+        [ADA],
+    ),
+    "notes with quotes": ('name,email,n\nAda Lovelace,ada@example.org,"5"" wide\nand more"\n', [ADA]),
     "padding": ("name,email,,\nAda Lovelace,ada@example.org,,\n,,,\n", [ADA]),
     "padded lines": ("name,email\nAda Lovelace,ada@example.org,,,\n", [ADA]),
     "short line": ("name,email,section,team\nAda Lovelace,ada@example.org\n", [ADA]),
@@ -97,6 +107,9 @@ WRONG = {
     "sep=;\nname;email\nA\u202eda;a@example.org\n": ("csv.3.name", ["U+202E RIGHT-TO-LEFT OVERRIDE at place 2"]),
     "name,email\nA\ufffdda,a@example.org\n": ("csv.2.name", ["wrong encoding"]),
     "name,email\nAda,a@example.org\n\nBo,A@example.org\n": ("csv.4.email", ["line 2"]),
+    "name,email\n\N{FULLWIDTH EQUALS SIGN}1+1,a@example.org\n": ("csv.2.name", ["formula"]),
+    'name,email,n\nAda,a@example.org,\nBo,bo@example.org,"late\nCy,c@example.org,x\n': ("csv.3", ["none closes it"]),
+    "name,email,role\nIna,i@example.org,Teacher\n": ("csv", ["no person", "i@example.org (Teacher, line 2)"]),
     "name,email\n@SUM(1),a@example.org\n": ("csv.2.name", ["formula"]),
 }
 

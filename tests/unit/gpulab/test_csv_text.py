@@ -9,10 +9,22 @@ from gpulab.csv_text import csv_text
 
 
 @pytest.mark.parametrize(
-    "cell", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "\tx", "\r=1", "-", "=HYPERLINK(1)"]
+    "cell",
+    [
+        "=1+1",
+        "@SUM(A1)",
+        "+cmd|' /C calc'!A0",
+        "-2+3",
+        "\tx",
+        "\r=1",
+        "-",
+        "=HYPERLINK(1)",
+        "\n=1",
+        "\N{FULLWIDTH EQUALS SIGN}1+1",
+    ],
 )
 def test_text_that_a_spreadsheet_would_run_is_only_text(cell: str) -> None:
-    [[found]] = csv.reader(io.StringIO(csv_text([[cell]]), newline=""))
+    [[found]] = csv.reader(io.StringIO(csv_text([[cell]]).removeprefix("\ufeff"), newline=""))
     assert found == f"'{cell}"
 
 
