@@ -4,6 +4,7 @@ Every name of the lab comes through here, of people, jobs, studies, assignments,
 a table or a request is refused with the character's own name; one that a university's sign-in sends is cleaned.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator
 
@@ -15,6 +16,12 @@ _SCRIPTS = (
 JOINED_SCRIPTS = frozenset(_SCRIPTS.split())
 """Scripts in which a joiner changes how a name is written. In others nobody sees it."""
 PICTURES = frozenset({"So", "Sk"})
+SIGNS = PICTURES | {"Sm", "Po", "Pd"}
+"""Some of them are pictures when a selector follows: an arrow, two exclamation marks."""
+KEYCAPS = frozenset("0123456789#*")
+MARKS = frozenset({"Mn", "Me"})
+FLAG = re.compile("\N{WAVING BLACK FLAG}[\U000e0061-\U000e007a\U000e0030-\U000e0039]{3,6}\N{CANCEL TAG}")
+"""Of a region, such as Scotland: letters that are seen only there."""
 UNSEEN = frozenset(
     "\N{COMBINING GRAPHEME JOINER}\N{HANGUL CHOSEONG FILLER}\N{HANGUL JUNGSEONG FILLER}\N{HANGUL FILLER}"
     "\N{HALFWIDTH HANGUL FILLER}\N{KHMER VOWEL INHERENT AQ}\N{KHMER VOWEL INHERENT AA}\N{BRAILLE PATTERN BLANK}"
@@ -63,8 +70,12 @@ def _useless(text: str) -> Iterator[tuple[int, str]]:
     """Place and character of what nobody sees in a name."""
     if text.isascii() and text.isprintable():
         return
+    tags = {place for found in FLAG.finditer(text) for place in range(*found.span())}
+    base = next((place for place, character in enumerate(text) if unicodedata.category(character) not in MARKS), None)
     for place, character in enumerate(text):
-        if not _has_use(character, text[max(place - 1, 0) : place], text[place + 1 : place + 2]):
+        on_nothing = base is None or place < base
+        seen = _has_use(character, text[max(place - 1, 0) : place], text[place + 1 : place + 2])
+        if on_nothing or not (seen or place in tags):
             yield place, character
 
 
@@ -72,7 +83,7 @@ def _has_use(character: str, before: str, after: str) -> bool:
     if character in JOINERS:
         return _joins(before, after)
     if _selects_variant(character):
-        return before != "" and _has_variants(before)
+        return before != "" and _has_variants(before, after)
     if character in UNSEEN or _is_noncharacter(character):
         return False
     return unicodedata.category(character) not in UNSEEN_CATEGORIES
@@ -91,9 +102,12 @@ def _selects_variant(character: str) -> bool:
     return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
 
 
-def _has_variants(character: str) -> bool:
-    """Ideographs, which names write in variants, and pictures."""
-    return unicodedata.name(character, "").startswith("CJK ") or unicodedata.category(character) in PICTURES
+def _has_variants(character: str, after: str) -> bool:
+    """Ideographs, which names write in variants, pictures, and the digits of keycaps."""
+    if character in KEYCAPS:
+        return after == "\N{COMBINING ENCLOSING KEYCAP}"
+    name = unicodedata.name(character, "")
+    return name.startswith("CJK ") or name == "INFORMATION SOURCE" or unicodedata.category(character) in SIGNS
 
 
 def _is_noncharacter(character: str) -> bool:

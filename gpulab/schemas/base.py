@@ -1,8 +1,9 @@
 """The two bases of the wire: what comes in is refused when it is not exactly right, what goes out may grow."""
 
 from typing import Annotated, Any
+from unicodedata import normalize
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from gpulab.names import checked
 
@@ -32,7 +33,21 @@ def _shallow(value: Any, depth: int = 1) -> Any:
     return value
 
 
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(checked)]
+MAX_COMPOSED_CHARACTERS = 1000
+"""Of a text that is composed before its length is counted; composing takes the square of the marks on one letter."""
+
+
+def _composed(value: Any) -> Any:
+    is_name = isinstance(value, str) and len(value) <= MAX_COMPOSED_CHARACTERS
+    return normalize("NFC", value) if is_name else value
+
+
+Line = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
+    AfterValidator(checked),
+    BeforeValidator(_composed),
+]
 """A name, or another line that people read: composed (NFC), with one blank between words and nothing unseen."""
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 """May exceed 2^53, so that a reader whose numbers are doubles must not read it as one."""

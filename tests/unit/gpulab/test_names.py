@@ -21,6 +21,9 @@ AS_THEY_ARE = [
     "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER} lab",
     "\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}",
     "שרה כהן",
+    "Step 1\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP}",
+    "\N{LEFT RIGHT ARROW}\N{VARIATION SELECTOR-16} \N{DOUBLE EXCLAMATION MARK}\N{VARIATION SELECTOR-16}",
+    "\N{WAVING BLACK FLAG}\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\N{CANCEL TAG} lab",
     "\U00031350 of a newer Unicode",
 ]
 OTHER_FORMS = {
@@ -43,6 +46,9 @@ REFUSED = {
     "Ad\N{VARIATION SELECTOR-1}a": "U+FE00 VARIATION SELECTOR-1 at place 3",
     "\N{HANGUL FILLER}": "U+3164 HANGUL FILLER at place 1",
     "Jos\N{REPLACEMENT CHARACTER}": "U+FFFD REPLACEMENT CHARACTER at place 4",
+    "\N{COMBINING ACUTE ACCENT}\N{COMBINING RING ABOVE}": "U+0301 COMBINING ACUTE ACCENT at place 1",
+    "1\N{VARIATION SELECTOR-16}": "U+FE0F VARIATION SELECTOR-16 at place 2",
+    "\N{WAVING BLACK FLAG}\U000e0067\U000e0062": "U+E0067 TAG LATIN SMALL LETTER G at place 2",
     "A\N{LINE SEPARATOR}B": "U+2028 LINE SEPARATOR at place 2",
 }
 
@@ -62,7 +68,8 @@ def test_what_nobody_sees_is_refused_by_name_and_cleaned_away(given: str) -> Non
     with pytest.raises(ValueError, match=r"U\+") as refused:
         names.checked(given)
     assert REFUSED[given] in str(refused.value)
-    names.checked(names.cleaned(given))
+    cleaned = names.cleaned(given)
+    assert names.cleaned(cleaned) == cleaned == names.checked(cleaned)
     assert "\N{REPLACEMENT CHARACTER}" in printable(given)
 
 
@@ -75,5 +82,8 @@ def test_every_line_of_the_wire_takes_the_one_form() -> None:
     assert line.validate_python("山田\N{IDEOGRAPHIC SPACE}太郎") == "山田 太郎"
     with pytest.raises(ValidationError, match=r"RIGHT-TO-LEFT OVERRIDE at place 4"):
         line.validate_python("Ada\N{RIGHT-TO-LEFT OVERRIDE}")
+    assert line.validate_python("e\N{COMBINING ACUTE ACCENT}" * 150) == "é" * 150
+    with pytest.raises(ValidationError, match="at most 200 characters"):
+        line.validate_python("é" * 201)
     with pytest.raises(ValidationError, match="at least 1 character"):
         line.validate_python("\N{IDEOGRAPHIC SPACE}")
