@@ -2,6 +2,7 @@
 
 import codecs
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,10 @@ from gpulab.version import CLIENT_HEADER, VERSION
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_TOKEN_FILE = Path("~/.config/gpulab/token")
+QUOTES = "'\"<>\u2018\u2019\u201c\u201d\u200b\ufeff"
+"""What surrounds an address or a token that was copied from a page, a letter or a table."""
+LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
+MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,15 @@ def lab_address(url: str) -> str:
 
     Raises ConfigurationError.
     """
-    given = url.strip().strip("'\"<>").strip()
+    given = url.strip().strip(QUOTES).strip()
     try:
         parsed = httpx.URL(given if "://" in given else f"http://{given}")
     except httpx.InvalidURL as error:
         raise ConfigurationError(f"{url!r} is not a URL: {error}") from None
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+    if parsed.userinfo:
+        # The library would send them in the token's place.
+        raise ConfigurationError("the lab's address may not hold a user's name and password; the lab takes tokens")
+    if parsed.scheme not in {"http", "https"} or not _is_host(parsed) or (parsed.port or 0) > MAX_PORT:
         raise ConfigurationError(f"the lab's address must look like {DEFAULT_URL}, not {url!r}")
     if "://" not in given and not is_loopback(parsed.host):
         # A token must not travel in the clear only because somebody left the scheme out.
@@ -72,6 +80,12 @@ def lab_address(url: str) -> str:
             f"the lab's address must look like https://{given} or http://{given}; {given!r} does not say which"
         )
     return str(parsed.copy_with(path=_above_pages(parsed.path), query=None, fragment=None)).rstrip("/")
+
+
+def _is_host(url: httpx.URL) -> bool:
+    """Whether the resolver takes it: labels of 1 to 63 characters, or an address."""
+    host = url.raw_host.decode("ascii")
+    return ":" in host or all(LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
 
 
 def _above_pages(path: str) -> str:
@@ -82,22 +96,29 @@ def _above_pages(path: str) -> str:
 
 
 def _read_token(named: str | Path | None) -> str | None:
-    path = Path(named or DEFAULT_TOKEN_FILE).expanduser()
+    path = Path(named or DEFAULT_TOKEN_FILE)
     try:
+        path = path.expanduser()
         data = path.read_bytes()
         # As a Windows shell writes it.
         wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return data.decode("utf-16" if wide else "utf-8-sig").strip()
+        token = data.decode("utf-16" if wide else "utf-8-sig").strip()
     except FileNotFoundError:
         if named is None:
             return None
         raise ConfigurationError(f"the token file {path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
+    # RuntimeError: the user of this process has no home folder.
+    except (OSError, ValueError, RuntimeError) as error:
+        if named is None and isinstance(error, RuntimeError):
+            return None
         raise ConfigurationError(f"the token file {path} cannot be read: {error}") from None
+    if not token and named is not None:
+        raise ConfigurationError(f"the token file {path} is empty")
+    return token
 
 
 def _checked_token(token: str) -> str:
-    token = token.strip().removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+    token = token.strip().strip(QUOTES).strip()
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise ConfigurationError("the token must be one word of printable ASCII")
     return token

@@ -65,6 +65,10 @@ def test_url_may_have_a_path_and_loses_its_last_slash() -> None:
         ("https://host/jobs-of-ours/", "https://host/jobs-of-ours"),
         ("localhost:8000/account", "http://localhost:8000"),
         ("127.0.0.1:9", "http://127.0.0.1:9"),
+        ("\u201chttp://host/\u201d", "http://host"),
+        ("\u200bHTTP://Host/v1/me", "http://host"),
+        ("http://[::1]:9/jobs?state=queued#top", "http://[::1]:9"),
+        ("http://host./a//b/", "http://host./a/b"),
     ],
 )
 def test_an_address_pasted_from_a_browser_finds_the_lab(given: str, expected: str) -> None:
@@ -77,7 +81,10 @@ def test_an_address_without_a_scheme_is_not_guessed_in_the_clear() -> None:
         resolve("lab.example.org:8000")
 
 
-@pytest.mark.parametrize("url", ["example.org", "ftp://example.org", "http://", "file:///etc/passwd"])
+UNUSABLE = ["http://host:99999", "http://my host/", f"http://{'a' * 64}.example.org", "http://a..b", "http://.a"]
+
+
+@pytest.mark.parametrize("url", ["example.org", "ftp://example.org", "http://", "file:///etc/passwd", *UNUSABLE])
 def test_address_that_is_no_http_url_is_refused(url: str) -> None:
     with pytest.raises(gpulab.ConfigurationError, match="must look like"):
         resolve(url)
@@ -91,6 +98,8 @@ def test_address_that_is_no_http_url_is_refused(url: str) -> None:
         b"\tglab_x\x0c",
         "glab_x\r\n".encode("utf-16"),
         "\N{NO-BREAK SPACE}glab_x".encode(),
+        b'"glab_x"\n',
+        "\u2018glab_x\u2019".encode(),
     ],
 )
 def test_token_file_of_any_editor_is_read(home: Path, data: bytes) -> None:
@@ -103,8 +112,17 @@ def test_token_file_of_any_editor_is_read(home: Path, data: bytes) -> None:
 def test_named_token_file_must_exist(home: Path) -> None:
     with pytest.raises(gpulab.ConfigurationError, match="does not exist"):
         resolve(token_file=home / "nothing")
-    with pytest.raises(gpulab.ConfigurationError, match="cannot be read"):
-        resolve(token_file=home)
+    for unreadable in (home, "~nobody-of-this-name/token", "a\0b"):
+        with pytest.raises(gpulab.ConfigurationError, match="cannot be read"):
+            resolve(token_file=unreadable)
+    (home / "empty").write_bytes(b"\xef\xbb\xbf\r\n")
+    with pytest.raises(gpulab.ConfigurationError, match="is empty"):
+        resolve(token_file=home / "empty")
+
+
+def test_an_address_with_a_password_would_cost_the_token_and_is_refused() -> None:
+    with pytest.raises(gpulab.ConfigurationError, match="the lab takes tokens"):
+        resolve("https://ada:secret@lab.example.org/jobs", "glab_x")
 
 
 @pytest.mark.parametrize("token", ["a\r\nX-Evil: 1", "two words", "ä", "a\x00"])
