@@ -34,6 +34,10 @@ FIRST_KEY = re.compile(rb"[\s{\"-]*([A-Za-z_][\w-]*)\"?\s*:")
 LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
 
 
+WORDS_OF_TAGS = {"bool": "a boolean", "int": "an integer", "float": "a number"}
+"""Of tags that a file may state itself: `!!int abc`."""
+
+
 class Loader(yaml.SafeLoader):
     """PyYAML's, with rules of our own for what a plain word is."""
 
@@ -45,7 +49,7 @@ def _resolve(kind: str, pattern: str, first: str) -> None:
 
 
 _resolve("bool", r"^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$", "yYnNtTfFoO")
-_resolve("int", r"^[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)$", "-+0123456789")
+_resolve("int", r"^[-+]?(?:0b_*[01][01_]*|0o_*[0-7][0-7_]*|0x_*[0-9a-fA-F][0-9a-fA-F_]*|[0-9][0-9_]*)$", "-+0123456789")
 _resolve(
     "float",
     r"^[-+]?(?:(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.(?:inf|Inf|INF))$"
@@ -114,7 +118,7 @@ def _misfits(found: SpecFile, model: "type[BaseModel]") -> Iterator[tuple[str, s
 
 
 def _quotes(word: str | None, value: object) -> str:
-    kind = {bool: "a boolean", int: "an integer", float: "a number"}.get(type(value))
+    kind = WORDS_OF_TAGS.get(type(value).__name__)
     return f"; YAML reads {word} as {kind}, quotes make it text" if word and kind else ""
 
 
@@ -236,7 +240,11 @@ class _Walk:
         if kind == "timestamp":
             node.tag = f"{PREFIX}str"
             self._found.issues.append((path, f"{node.value} is a date in YAML; write it in quotes to make it text"))
+        elif kind in WORDS_OF_TAGS and not _reads_as(kind, node.value):
+            node.tag = f"{PREFIX}str"
+            self._found.issues.append((path, f"{node.value!r} is not {WORDS_OF_TAGS[kind]}"))
         elif kind == "int" and LEADING_ZERO.fullmatch(node.value):
+            node.tag = f"{PREFIX}str"
             self._found.issues.append(
                 (path, f"{node.value} may mean octal or decimal; write it without zeros in front")
             )
@@ -265,7 +273,7 @@ def _complaint(error: yaml.YAMLError, text: str, *, is_json: bool) -> str:
     where = "" if mark is None else f", line {mark.line + 1}"
     words = " ".join(str(getattr(error, "problem", None) or error).split())
     if "'\\t'" in words or (mark is not None and "\t" in _line(text, mark.line)[: mark.column + 1]):
-        return f"{where}: a tab; YAML takes only blanks in front of a field"
+        return f"{where}: a tab; YAML takes only blanks in front of a field or a value"
     if "another document" in words or "single document" in str(getattr(error, "context", "")):
         return f"{where}: a second document begins; a file holds one"
     return f"{where} is neither YAML nor JSON: {words}"
@@ -297,6 +305,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} is given twice")
     return made
+
+
+def _reads_as(kind: str, word: str) -> bool:
+    """Whether a plain word would be read as what a tag makes of it; an integer is a number too."""
+    rules = Loader.yaml_implicit_resolvers.get(word[:1], [])
+    found = next((tag.removeprefix(PREFIX) for tag, pattern in rules if pattern.match(word)), None)
+    return found == kind or (kind == "float" and found == "int" and word.lstrip("+-").replace("_", "").isdecimal())
 
 
 def _joined(path: str, part: str) -> str:
