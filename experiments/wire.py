@@ -63,12 +63,17 @@ class RunOrder(BaseModel):
 
 
 def clean(value: Any) -> Any:
-    """The same with words that PostgreSQL and UTF-8 can hold, and without numbers that JSON cannot."""
+    """The same with words that PostgreSQL and UTF-8 can hold, and without numbers that JSON cannot.
+
+    An integer beyond 64 bits becomes text: readers of JSON round it, or refuse the whole of it.
+    """
     match value:
         case str():
             return clean_text(value)
         case float():
             return value if value - value == 0 else None
+        case int() if not -(2**63) <= value < 2**64:
+            return str(value)
         case Mapping():
             return {clean_text(str(name)): clean(part) for name, part in value.items()}
         case list() | tuple():

@@ -161,3 +161,11 @@ def test_order_goes_there_and_back(tmp_path: Path) -> None:
     order = RunOrder(experiment="x", spec={"a": [1, None]}, datasets_folder=tmp_path, cache_folder=tmp_path)
     order.write(tmp_path)
     assert RunOrder.read(tmp_path) == order
+
+
+def test_integers_beyond_64_bits_keep_every_digit(tmp_path: Path) -> None:
+    value = {"large": 2**70, "small": -(2**63) - 1, "fits": 2**64 - 1, "flag": True}
+    lines = [wire.encode("result", {"value": value}), wire.encode("metric", {"step": 1, "values": {"a": 2**70}})]
+    result, metric = records(tmp_path, b"".join(lines))
+    assert result.value == {"large": str(2**70), "small": str(-(2**63) - 1), "fits": 2**64 - 1, "flag": True}
+    assert metric.values == {"a": float(2**70)}
