@@ -192,8 +192,16 @@ def _list_split(split: Path, names: tuple[str, ...]) -> _Listing:
             found = sorted((entry for entry in entries if is_picture(entry)), key=lambda entry: entry.name)
         paths += [folder / entry.name for entry in found]
         labels += [names.index(folder.name)] * len(found)
-        state += [(entry.name, entry.stat().st_size, entry.stat().st_mtime_ns) for entry in found]
+        state += [_state(entry) for entry in found]
     return _Listing(paths, labels, hashlib.sha256(repr(state).encode()).hexdigest())
+
+
+def _state(entry: os.DirEntry[str]) -> tuple[str, int, int]:
+    try:
+        found = entry.stat()
+    except OSError:  # a link that leads nowhere; reading it names it
+        return entry.name, -1, 0
+    return entry.name, found.st_size, found.st_mtime_ns
 
 
 def _decode(name: str, paths: list[Path], side: int, run: Run) -> NDArray[np.uint8]:

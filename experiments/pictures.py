@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ def shorter_side(path: Path) -> int:
 def in_colors(image: Image.Image) -> Image.Image:
     """The picture as 8-bit RGB: 16 bits of grey are scaled, transparency lies on white."""
     if image.mode in SIXTEEN_BIT_MODES:
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+        return Image.fromarray(_eight_bits(_on_white(np.asarray(image), image.info.get("transparency")))).convert("RGB")
     if image.mode in {"I", "F"}:
         raise PictureUnreadable(f"its pixels are 32-bit numbers (mode {image.mode}), of which none is white by itself")
     if image.has_transparency_data:
@@ -66,7 +67,13 @@ def shown_name(path: Path) -> str:
 
 
 def _opened(path: Path) -> Image.Image:
+    # A pipe or a device would hold its reader up for ever.
+    if not S_ISREG((found := path.stat()).st_mode):
+        raise PictureUnreadable("is a directory" if S_ISDIR(found.st_mode) else "it is no regular file")
     image = Image.open(path, formats=FORMATS)
+    if image.mode == "RGB" and "transparency" in image.info and any("16" in str(tile.args) for tile in image.tile):
+        image.close()
+        raise PictureUnreadable("its transparent colour has 16 bits, of which only 8 are read")
     width, height = image.size
     if width * height > MAX_PIXELS:
         image.close()
@@ -81,6 +88,11 @@ def _upright(image: Image.Image) -> Image.Image:
     # A picture without a readable orientation is upright; its pixels are well.
     except Exception:  # noqa: BLE001 - broken EXIF raises as freely as broken pixels
         return image
+
+
+def _on_white(grey: NDArray[np.generic], hidden: object) -> NDArray[np.generic]:
+    """16-bit grey with the one level that is transparent shown white."""
+    return np.where(grey == hidden, np.uint16(65535), grey) if isinstance(hidden, int) else grey
 
 
 def _eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """Picture files as data: what each becomes, and what is refused by name."""
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -51,6 +52,7 @@ def palette_with_a_hole() -> Image.Image:
         ("clear.webp", save(Image.new("RGBA", (8, 8), (255, 0, 0, 0)), lossless=True, exact=True), [255, 255, 255]),
         ("cmyk.jpg", save(Image.new("CMYK", (8, 8), (0, 0, 0, 0)), quality=100), [255, 255, 255]),
         ("bits.bmp", save(Image.new("1", (8, 8), 1)), [255, 255, 255]),
+        ("key16.png", save(grey(1000), transparency=1000), [255, 255, 255]),
         ("plain.png", save(Image.new("RGB", (8, 8), (1, 2, 3))), [1, 2, 3]),
     ],
 )
@@ -100,6 +102,13 @@ def whole() -> bytes:
     return file.getvalue()
 
 
+def deep_key() -> bytes:
+    """16 bits a colour, of which one is transparent."""
+    rows = (b"\0" + struct.pack(">3H", 1000, 1000, 1000) * 8) * 8
+    head = b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)
+    return png(head, (b"tRNS", struct.pack(">3H", 1000, 1000, 1000)), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+
+
 def tiff(mode: str) -> bytes:
     file = io.BytesIO()
     Image.new(mode, (8, 8)).save(file, "TIFF")
@@ -122,6 +131,7 @@ BROKEN = {
     ),
     "float": (tiff("F"), "32-bit numbers"),
     "integers": (tiff("I"), "32-bit numbers"),
+    "deep key": (deep_key(), "transparent colour has 16 bits"),
     "no width": (png(header(0, 8), (b"IEND", b"")), r"."),
 }  # fmt: skip
 
@@ -136,6 +146,23 @@ def test_what_cannot_be_read_is_refused_with_a_reason_that_tells_no_path(tmp_pat
         read_square(path, 4)
     assert str(caught.value)
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_what_is_no_file_holds_no_training_up(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / "data/odd" / split / "a").mkdir(parents=True)
+        save(Image.new("RGB", (8, 8)))(tmp_path / "data/odd" / split / "a" / "0.png")
+    folder = tmp_path / "data/odd/train/a"
+    os.mkfifo(folder / "pipe.png")
+    (folder / "folder.png").mkdir()
+    (folder / "nowhere.png").symlink_to("gone.png")
+    (folder / "circle.png").symlink_to("circle.png")
+    (folder / "device.png").symlink_to("/dev/zero")
+    run = RunDirectory(tmp_path / "run", datasets_folder=tmp_path / "data", cache_folder=tmp_path / "cache")
+    with pytest.raises(DatasetMissing, match="5 of 7 pictures cannot be read") as caught:
+        load("odd", run, image_size=4)
+    assert "nowhere.png cannot be decoded: no such file" in str(caught.value)
+    assert "pipe.png cannot be decoded: it is no regular file" in str(caught.value)
 
 
 @pytest.mark.parametrize("error", [IndexError("index"), KeyError(3), RuntimeError(), zlib.error("bad")])
