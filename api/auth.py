@@ -6,8 +6,10 @@ the browser goes; what changes something must therefore also carry a header that
 
 import hmac
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -18,7 +20,7 @@ from api.context import Lab
 from api.credentials import Credential
 from api.database import Row
 from api.place import cookies_of
-from api.problems import CsrfFailed, Forbidden, Unauthenticated
+from api.problems import CsrfFailed, Forbidden, TooManyRequests, TooManySignIns, Unauthenticated
 from api.sign_ins import network_of
 from api.tokens import csrf_of, digest_of
 from gpulab.states import Role
@@ -98,21 +100,20 @@ async def check_again(request: Request, lab: Lab, principal: Principal) -> None:
 async def of_token(request: Request, lab: Lab, token: str) -> Principal:
     """Whose token it is. Raises `Unauthenticated`, `TooManySignIns`."""
     address = address_of(request.scope)
-    lab.sign_ins.check(address, token)
-    digest = digest_of(token)
-    credential = Credential(digest, of_session=False)
+    credential = Credential(digest_of(token), of_session=False)
+    await _unless_good(lab, credential, partial(lab.sign_ins.check, address, token))
     row = await lab.credentials.row(credential)
     if row is None or not row.good:
         lab.sign_ins.failed(address, token, known=row is not None)
         raise Unauthenticated("the token is unknown, expired or revoked", invalid_token=True)
-    lab.sign_ins.succeeded(digest)
     return _principal_of(request, row, credential)
 
 
 async def _of_session(request: Request, lab: Lab, cookie: str) -> Principal:
     credential = Credential(digest_of(cookie), of_session=True)
     if not lab.credentials.remembers(credential):
-        lab.stranger_rate.check(network_of(address_of(request.scope)))
+        network = network_of(address_of(request.scope))
+        await _unless_good(lab, credential, partial(lab.stranger_rate.check, network))
     row = await lab.credentials.row(credential)
     if row is None:
         raise Unauthenticated("the session is over; sign in again", invalid_token=True)
@@ -122,6 +123,15 @@ async def _of_session(request: Request, lab: Lab, cookie: str) -> Principal:
             name = cookies_of(request).csrf
             raise CsrfFailed(f"send the value of the cookie {name} as the header {CSRF_HEADER}")
     return _principal_of(request, row, credential)
+
+
+async def _unless_good(lab: Lab, credential: Credential, check: Callable[[], None]) -> None:
+    """A limit that all share who come from one address: nobody there may shut out those who are let in."""
+    try:
+        check()
+    except (TooManySignIns, TooManyRequests):
+        if not await lab.credentials.was_good(credential):
+            raise
 
 
 def _principal_of(request: Request, row: Row, credential: Credential) -> Principal:

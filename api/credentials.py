@@ -11,9 +11,12 @@ from typing import Any
 
 from api.database import Database, Row
 from api.hub import Hub
+from api.shared_answer import SharedAnswer
 from models.statements import people
 
 KNOWN = 10_000
+GOOD_SECONDS = 1.0
+"""How old the list of all good credentials may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Credentials:
         self._known: dict[Credential, tuple[Row, float]] = {}
         """Each good one's row, and until when it is good by the clock of this process."""
         self._people_version = -1
+        self._good: SharedAnswer[frozenset[bytes]] = SharedAnswer(GOOD_SECONDS)
 
     async def row(self, credential: Credential) -> Row | None:
         """Its owner, and whether it is `good`; None for one that was never made, or for a session that is over."""
@@ -57,6 +61,13 @@ class Credentials:
     def remembers(self, credential: Credential) -> bool:
         """Whether it is known to be good without a look into the database."""
         return self._remembered(credential) is not None
+
+    async def was_good(self, credential: Credential) -> bool:
+        """Whether it was good a moment ago. The database is asked once for that, however many ask."""
+        return credential.digest in await self._good.get(self._all_good)
+
+    async def _all_good(self) -> frozenset[bytes]:
+        return frozenset(await self._database.scalar(people.good_digests))
 
     def _remembered(self, credential: Credential) -> Row | None:
         if not self._hub.hears_all:

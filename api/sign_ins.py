@@ -1,19 +1,17 @@
 """Failed sign-ins: whoever keeps trying is told to wait, before the database is asked.
 
 Tokens cannot be guessed; this keeps a broken script, or somebody who tries all the same, from loading the lab. Counted
-by address and by the beginning of the token. A token that was good here lately is always looked up, so that nobody
+by address and by the beginning of the token. A token that is good is let in all the same (`api.auth`), so that nobody
 shuts out the others behind one address.
 """
 
 import ipaddress
 import math
-from collections import OrderedDict
 
 from api.buckets import Buckets
 from api.problems import TooManySignIns
-from api.tokens import SHOWN_CHARACTERS, digest_of
+from api.tokens import SHOWN_CHARACTERS
 
-KEYS = 10_000
 ADDRESS_FACTOR = 10
 """A class may sit behind one address; each token is one person's."""
 
@@ -24,15 +22,12 @@ class SignIns:
     def __init__(self, by_token: Buckets, by_address: Buckets) -> None:
         self._by_token = by_token
         self._by_address = by_address
-        self._good: OrderedDict[bytes, None] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._by_token) + len(self._by_address) + len(self._good)
+        return len(self._by_token) + len(self._by_address)
 
     def check(self, address: str, token: str) -> None:
         """Raises `TooManySignIns` when this caller has to wait."""
-        if digest_of(token) in self._good:
-            return
         of_address = self._by_address.wait_seconds(network_of(address))
         if (seconds := max(of_address, self._by_token.wait_seconds(token[:SHOWN_CHARACTERS]))) > 0:
             raise TooManySignIns(
@@ -42,16 +37,9 @@ class SignIns:
 
     def failed(self, address: str, token: str, *, known: bool) -> None:
         """Count it; one that was good once is held against the token alone."""
-        self._good.pop(digest_of(token), None)
         self._by_token.take(token[:SHOWN_CHARACTERS])
         if not known:
             self._by_address.take(network_of(address))
-
-    def succeeded(self, digest: bytes) -> None:
-        self._good[digest] = None
-        self._good.move_to_end(digest)
-        if len(self._good) > KEYS:
-            self._good.popitem(last=False)
 
 
 def network_of(address: str) -> str:

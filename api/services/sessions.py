@@ -14,14 +14,19 @@ from api.tokens import csrf_of, digest_of, new_session
 from gpulab.schemas import SessionRead, SignIn
 from models.statements import audit, tokens
 
+MAX_SESSIONS = 50
+"""Of one user; a further one ends the oldest."""
+
 
 async def sign_in(lab: Lab, request: Request, order: SignIn) -> tuple[SessionRead, str, datetime]:
-    """Who it is, the cookie's value, and until when. Raises `Unauthenticated`, `TooManySignIns`."""
+    """Who it is, the cookie's value, and until when. Raises `Unauthenticated`, `TooManySignIns`, `TooManyRequests`."""
     try:
         principal = await of_token(request, lab, order.token)
     except Unauthenticated:
         await lab.database.execute(audit.note(origin_of(request), "session.refused", None))
         raise
+    if not principal.is_admin:
+        lab.request_rate.take(principal.id.hex)
     return await open_session(lab, principal, how="token")
 
 
@@ -38,6 +43,8 @@ async def open_session(lab: Lab, principal: Principal, *, how: str) -> tuple[Ses
         "expires_at": ends,
     }
     await lab.database.row(tokens.open_session(values, principal.origin, how=how))
+    if await lab.database.scalar(tokens.sessions_kept, user_id=principal.id) > MAX_SESSIONS:
+        await lab.database.execute(tokens.forget_sessions(principal.id, MAX_SESSIONS))
     facts = await people.facts_of(lab, principal) | {"token_expires_at": ends}
     return SessionRead(**facts, csrf=csrf_of(secret)), secret, ends
 

@@ -5,8 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Float,
+    LargeBinary,
     Select,
     Text,
     cast,
@@ -91,6 +93,18 @@ def sessions(digests: Sequence[bytes]) -> Select[*tuple[Any, ...]]:
             or_(BrowserSession.token_id.is_(None), GOOD_TOKEN),
         )
     )
+
+
+def good_digests() -> Select[Any]:
+    """Of every token and session that is good now, in one array."""
+    tokens = select(Token.digest).join(User, User.id == Token.user_id).where(GOOD_TOKEN & ENABLED)
+    open_now = (
+        select(BrowserSession.digest)
+        .join(User, User.id == BrowserSession.user_id)
+        .where(BrowserSession.revoked_at.is_(None), BrowserSession.expires_at > func.now(), ENABLED)
+    )
+    good = union_all(tokens, open_now).subquery()
+    return select(func.coalesce(func.array_agg(good.c.digest), cast([], ARRAY(LargeBinary))))
 
 
 def _left_seconds(end: SQLCoreOperations[Any]) -> ColumnElement[Any]:

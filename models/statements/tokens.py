@@ -4,7 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, literal, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    Text,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
@@ -77,6 +91,22 @@ def open_session(values: Mapping[str, Any], origin: Origin, *, how: str) -> Sele
     """A browser signs in; `values` are the columns of `BrowserSession`."""
     made = insert(BrowserSession).values(**values).returning(BrowserSession.user_id).cte("made")
     return audited(made, origin, "session.opened", user_target(made.c.user_id), {"how": how})
+
+
+def sessions_kept(user_id: UUID) -> Select[Any]:
+    """How many sessions of the person the table holds, open or over."""
+    return select(func.count()).select_from(BrowserSession).where(BrowserSession.user_id == user_id)
+
+
+def forget_sessions(user_id: UUID, keep: int) -> Delete:
+    """All sessions of the person but the newest `keep`."""
+    newest = (
+        select(BrowserSession.digest)
+        .where(BrowserSession.user_id == user_id)
+        .order_by(BrowserSession.created_at.desc())
+        .limit(keep)
+    )
+    return delete(BrowserSession).where(BrowserSession.user_id == user_id, BrowserSession.digest.not_in(newest))
 
 
 def end_session(digest: bytes, user_id: UUID, origin: Origin) -> Select[Any]:

@@ -1,6 +1,6 @@
 """A browser's session: what its cookie opens, what it must prove, when it ends; and failed sign-ins."""
 
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -155,14 +155,56 @@ async def test_who_keeps_failing_has_to_wait(
     assert (await anonymous.get("/v1/me", headers=wrong)).status_code == 401
 
 
+async def test_wrong_tokens_from_an_address_shut_out_nobody_there(
+    anonymous: httpx.AsyncClient, app: FastAPI, seeds: Seeds, sam: Person
+) -> None:
+    by_token, by_address = (Buckets(uuid4().hex, 1e-6, burst) for burst in (50, 5))
+    app.state.lab.sign_ins.__init__(by_token, by_address)
+    ada = seeds.person("ada", Role.STUDENT)
+    gone = seeds.person("gone", Role.STUDENT)
+    seeds.revoke(gone)
+    for number in range(20):
+        answer = await anonymous.get("/v1/me", headers={"Authorization": f"Bearer glab_{number}"})
+        assert answer.status_code == (401 if number < 5 else 429)
+    # Neither was here before.
+    for person in (sam, ada):
+        assert (await anonymous.get("/v1/me", headers=person.headers)).json()["name"] == person.name
+    assert (await anonymous.get("/v1/me", headers=gone.headers)).status_code == 429
+
+
+async def test_requests_of_strangers_shut_out_no_session_at_their_address(
+    browser: httpx.AsyncClient, app: FastAPI
+) -> None:
+    strangers = Buckets(uuid4().hex, 1e-6, 1)
+    app.state.lab.stranger_rate.__init__(strangers)
+    # As after any change of people: nobody is remembered.
+    app.state.lab.hub.people_changed()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab") as stranger:
+        assert [(await stranger.get("/healthz")).status_code for _ in range(3)] == [200, 429, 429]
+        cookies = dict(browser.cookies)
+        assert (await browser.get("/v1/me")).json()["name"] == "sam"
+        app.state.lab.hub.people_changed()
+        stranger.cookies.update({name: f"{value}x" for name, value in cookies.items()})
+        assert (await stranger.get("/v1/me")).status_code == 429
+
+
+async def test_newest_sessions_of_a_user_are_kept(
+    app: FastAPI, sam: Person, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.services.sessions.MAX_SESSIONS", 3)
+    other = seeds.person("other", Role.STUDENT)
+    browsers = [httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab") for _ in range(6)]
+    for browser, person in zip(browsers, [other, *[sam] * 5], strict=True):
+        assert (await browser.post("/v1/session", json={"token": person.token})).status_code == 200
+    assert [(await browser.get("/v1/me")).status_code for browser in browsers] == [200, 401, 401, 200, 200, 200]
+
+
 def test_memory_of_failures_is_bounded_and_addresses_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.sign_ins.KEYS", 50)
     monkeypatch.setattr("api.buckets.KEYS", 50)
     guard = SignIns(Buckets("t", 1, 2), Buckets("a", 1, 20))
     for number in range(1000):
         guard.failed(f"2001:db8::{number:x}", f"{number:09d}", known=False)
-        guard.succeeded(str(UUID(int=number)).encode())
-    assert len(guard) <= 150
+    assert len(guard) <= 100
     # All of one IPv6 network is one caller, whatever token it brings.
     with pytest.raises(Exception, match="too many"):
         guard.check("2001:db8::ffff", "glab_never_seen")
