@@ -6,6 +6,7 @@ HTTP: it gets a validated spec and a `Run`, and whatever it says through the `Ru
 directory.
 """
 
+import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ SAMPLES_FILE = "samples.ndjson"
 OUTPUT_FILE = "output.log"
 ARTIFACTS_FOLDER = "artifacts"
 CHECKPOINTS_FOLDER = "checkpoints"
+DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EREMOTEIO})
+"""A disk that is full, read-only or broken, its own or that of a server."""
 
 S = TypeVar("S", bound="Spec")
 R = TypeVar("R", bound="Result")

@@ -1,12 +1,16 @@
 """One picture file as pixels, or the reason why not. What has no single meaning as 8-bit colours is refused."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from experiments.contract import DISK_TROUBLE
 
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF")
 """By content, whatever a file is called. Of Pillow's other formats some start programs."""
@@ -26,27 +30,15 @@ Image.init()
 
 def read_square(path: Path, side: int) -> NDArray[np.uint8]:
     """The picture's middle square, upright, as 3 x side x side; what is transparent shows white."""
-    try:
-        with _opened(path) as image:
-            square = ImageOps.fit(in_colors(_upright(image)), (side, side), Image.Resampling.BILINEAR)
-            return np.asarray(square).transpose(2, 0, 1)
-    except (PictureUnreadable, MemoryError):
-        raise
-    # Any bytes may stand in a file, and what Pillow raises of them is no closed list.
-    except Exception as error:
-        raise PictureUnreadable(_reason(error)) from error
+    with _reading(), _opened(path) as image:
+        square = ImageOps.fit(in_colors(_upright(image)), (side, side), Image.Resampling.BILINEAR)
+        return np.asarray(square).transpose(2, 0, 1)
 
 
 def shorter_side(path: Path) -> int:
     """The lesser of width and height, in pixels."""
-    try:
-        with _opened(path) as image:
-            return min(image.size)
-    except (PictureUnreadable, MemoryError):
-        raise
-    # As above.
-    except Exception as error:
-        raise PictureUnreadable(_reason(error)) from error
+    with _reading(), _opened(path) as image:
+        return min(image.size)
 
 
 def in_colors(image: Image.Image) -> Image.Image:
@@ -64,6 +56,20 @@ def in_colors(image: Image.Image) -> Image.Image:
 def shown_name(path: Path) -> str:
     """Split, class and file, also where the name is no text."""
     return os.fsencode("/".join(path.parts[-3:])).decode(errors="backslashreplace")
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """A picture is mended by its owner; a disk, or the server of one, is the machine's to blame and goes through."""
+    try:
+        yield
+    except (PictureUnreadable, MemoryError):
+        raise
+    # Any bytes may stand in a file, and what Pillow raises of them is no closed list.
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
+            raise
+        raise PictureUnreadable(_reason(error)) from error
 
 
 def _opened(path: Path) -> Image.Image:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from shutil import disk_usage
 from typing import Any
 
-from experiments.contract import CannotFit, Diverged, Experiment
+from experiments.contract import DISK_TROUBLE, CannotFit, Diverged, Experiment
 from experiments.memory.devices import allocator_limit
 from experiments.run_directory import RunDirectory
 from experiments.wire import RunOrder
@@ -17,8 +17,6 @@ from experiments.wire import RunOrder
 MAX_TRACEBACK_CHARACTERS = 20_000
 MAX_MESSAGE_CHARACTERS = 1000
 ARTIFACT = "out-of-memory.json"
-DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EREMOTEIO})
-"""A disk that is full, read-only or broken, its own or that of a server."""
 FULL_DISK_BYTES = 2**20
 
 

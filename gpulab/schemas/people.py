@@ -14,6 +14,8 @@ from gpulab.states import Role
 
 MAX_COUNT = 100_000
 MAX_HOURS = 1e9
+MIN_YEAR = 2
+MAX_YEAR = 9998
 
 
 def _text(value: Any) -> Any:
@@ -32,7 +34,9 @@ def _address(text: str) -> str:
     return names.checked(text).lower()
 
 
-TIME = re.compile(r"[12]\d{3}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)? ?([Zz]|[+-]\d{2}:?\d{2})?)?")
+TIME = re.compile(
+    r"[12]\d{3}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)? ?([Zz]|[+-]([01]\d|2[0-3]):?[0-5]\d)?)?"
+)
 TIME_FORMS = "2030-01-31 (the end of that day), 2030-01-31T18:00, or with an offset 2030-01-31T18:00:00+01:00"
 
 
@@ -62,7 +66,21 @@ Email = Annotated[
     AfterValidator(_address),
 ]
 """An e-mail address; case does not tell two apart."""
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_instant, json_schema_input_type=str)]
+
+
+def _bounded(moment: datetime) -> datetime:
+    # With an offset, the first and the last year of the calendar reach beyond it, and cannot be read back.
+    if not MIN_YEAR <= moment.year <= MAX_YEAR:
+        raise ValueError(f"the year must lie between {MIN_YEAR} and {MAX_YEAR}")
+    return moment
+
+
+Moment = Annotated[
+    AwareDatetime,
+    Field(strict=False),
+    BeforeValidator(_instant, json_schema_input_type=str),
+    AfterValidator(_bounded),
+]
 """An instant in RFC 3339, with its offset."""
 Time = Annotated[str, StringConstraints(max_length=40, strip_whitespace=True), AfterValidator(_time)]
 """A date, which is the end of that day, or a time; without an offset in the lab's time zone."""

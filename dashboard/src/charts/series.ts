@@ -64,7 +64,7 @@ export function spreadsheet(rows: readonly (readonly (string | number | null)[])
 }
 
 function quoted(text: string): string {
-  const formula = /^[=+\-@\t\r]/.test(text) && !(text.trim() === text && Number.isFinite(Number(text)));
+  const formula = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(text) && !(text.trim() === text && Number.isFinite(Number(text)));
   const cell = formula ? `'${text}` : text;
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }

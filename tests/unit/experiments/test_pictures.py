@@ -1,7 +1,9 @@
 """Picture files as data: what each becomes, and what is refused by name."""
 
+import errno
 import io
 import os
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -163,6 +165,21 @@ def test_what_is_no_file_holds_no_training_up(tmp_path: Path) -> None:
         load("odd", run, image_size=4)
     assert "nowhere.png cannot be decoded: no such file" in str(caught.value)
     assert "pipe.png cannot be decoded: it is no regular file" in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_a_disk_that_fails_is_not_the_pictures_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    save(Image.new("RGB", (8, 8)))(tmp_path / "x.png")
+
+    def fail(*_: object, **__: object) -> Image.Image:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Image, "open", fail)
+    for read in (shorter_side, lambda path: read_square(path, 4)):
+        with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+            read(tmp_path / "x.png")
 
 
 @pytest.mark.parametrize("error", [IndexError("index"), KeyError(3), RuntimeError(), zlib.error("bad")])
