@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
+import psycopg
 
 from gpulab.child_process import spawn, stop_process, tail
 from gpulab.embedded import EmbeddedPostgres, EmbeddedRedis
@@ -220,6 +221,15 @@ class Lab:
         found = wait_until(look, timeout_seconds=timeout_seconds, what=f"{states} of job {job_id}")
         assert found is not None
         return found
+
+
+def serve_with_password(postgres: EmbeddedPostgres, password: str, *networks: str) -> None:
+    """Let clients of `networks` in by a password, as a server of one's own does; ours knows its socket alone."""
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"ALTER ROLE gpulab PASSWORD '{password}'")
+        with (postgres.data / "pg_hba.conf").open("a", encoding="utf-8") as rules:
+            rules.writelines(f"host all all {network} scram-sha-256\n" for network in networks)
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @cache

@@ -22,7 +22,7 @@ import yaml
 from gpulab import Client, JobState
 from gpulab.child_process import spawn, stop_process, tail
 from gpulab.embedded import EmbeddedPostgres, postgres_binaries, redis_binary
-from tests.lab import free_port
+from tests.lab import free_port, serve_with_password
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
@@ -281,19 +281,13 @@ class LocalCompose:
             stop_process(self.processes[name], (signal.SIGTERM, grace_seconds))
 
 
-def serve_with_password(postgres: EmbeddedPostgres, password: str) -> None:
-    """What the image does with POSTGRES_PASSWORD."""
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"ALTER ROLE gpulab PASSWORD '{password}'")
-
-
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[LocalCompose]:
     made = LocalCompose(tmp_path)
     settings = {"listen_addresses": "127.0.0.1", "port": str(made.postgres_port)}
     with ExitStack() as stack:
         postgres = stack.enter_context(EmbeddedPostgres(tmp_path / "pg", durable=False, settings=settings))
-        serve_with_password(postgres, made.services["postgres"]["environment"]["POSTGRES_PASSWORD"])
+        serve_with_password(postgres, made.services["postgres"]["environment"]["POSTGRES_PASSWORD"], "127.0.0.1/32")
         stack.callback(made.stop)
         yield made
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import psycopg
 import pytest
 
 from gpulab.child_process import spawn, stop_process
 from gpulab.embedded import EmbeddedPostgres, redis_binary
-from tests.lab import ROOT, Lab, free_port, processes_below, wait_until
+from tests.lab import ROOT, Lab, free_port, processes_below, serve_with_password, wait_until
 
 STEPS = 8
 PASSWORD = "of-the-test-alone"
@@ -84,11 +83,7 @@ class ScatteredLab(Lab):
 
     def start_all(self) -> None:
         self.postgres.start()
-        with psycopg.connect(self.postgres.url, autocommit=True) as connection:
-            connection.execute(f"ALTER ROLE gpulab PASSWORD '{PASSWORD}'")
-            with (self.postgres.data / "pg_hba.conf").open("a") as rules:
-                rules.write("host all all 10.213.0.0/16 scram-sha-256\n")
-            connection.execute("SELECT pg_reload_conf()")
+        serve_with_password(self.postgres, PASSWORD, "127.0.0.1/32", "10.213.0.0/16")
         self.call("migrations")
         self.call("api.admin", "--token-file", str(self.folder / "admin.token"))
         self.spawn("scheduler")

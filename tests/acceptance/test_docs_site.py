@@ -88,7 +88,7 @@ def test_every_page_written_is_in_the_site_and_can_be_searched(site: Path) -> No
     for place in site_places(ROOT).values():
         assert (site / place).with_suffix(".html").exists(), place
     found = json.dumps(json.loads((site / "search.json").read_text()))
-    for words in ("gpulab top", "five minutes", "submit_job", "Start-time fair queueing"):
+    for words in ("gpulab top", "five minutes", "submit_job", "start-time fair queueing"):
         assert words in found
 
 
