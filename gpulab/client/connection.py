@@ -20,6 +20,7 @@ QUOTES = "'\"<>\u2018\u2019\u201c\u201d\u200b\ufeff"
 """What surrounds an address or a token that was copied from a page, a letter or a table."""
 LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 MAX_PORT = 65_535
+SCHEMES = frozenset({"http", "https"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def lab_address(url: str) -> str:
     if parsed.userinfo:
         # The library would send them in the token's place.
         raise ConfigurationError("the lab's address may not hold a user's name and password; the lab takes tokens")
-    if parsed.scheme not in {"http", "https"} or not _is_host(parsed) or (parsed.port or 0) > MAX_PORT:
+    if parsed.scheme not in SCHEMES or not _is_host(parsed) or (parsed.port or 0) > MAX_PORT:
         raise ConfigurationError(f"the lab's address must look like {DEFAULT_URL}, not {url!r}")
     if "://" not in given and not is_loopback(parsed.host):
         # A token must not travel in the clear only because somebody left the scheme out.
@@ -85,6 +86,9 @@ def lab_address(url: str) -> str:
 def _is_host(url: httpx.URL) -> bool:
     """Whether the resolver takes it: labels of 1 to 63 characters, or an address."""
     host = url.raw_host.decode("ascii")
+    # `https:/lab` and an address pasted twice have the scheme where the host should be.
+    if host in SCHEMES:
+        return False
     return ":" in host or all(LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
 
 

@@ -82,6 +82,7 @@ def test_an_address_without_a_scheme_is_not_guessed_in_the_clear() -> None:
 
 
 UNUSABLE = ["http://host:99999", "http://my host/", f"http://{'a' * 64}.example.org", "http://a..b", "http://.a"]
+UNUSABLE += ["https:/lab.example.org", "http//lab.example.org", "https://https://lab.example.org"]
 
 
 @pytest.mark.parametrize("url", ["example.org", "ftp://example.org", "http://", "file:///etc/passwd", *UNUSABLE])
