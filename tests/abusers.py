@@ -1,10 +1,11 @@
-"""What a hostile user does to the API: `python -m tests.abusers NAME URL TOKEN` does it, for `SECONDS` at most.
+"""What a hostile user does to the API: `python -m tests.abusers NAME URL TOKEN` does it for `SECONDS` at most.
 
-Each abuser is a function of a client that has the user's token. It says `ready` on a line once it is at work. To add
-one, write the function and put it into `ABUSERS`: the acceptance test of the fair share measures Bob beside each.
+An abuser is a function of a client that has the user's token. It prints `READY` once it is at work. `ABUSERS` has all:
+the acceptance test of the fair share measures another user beside each.
 """
 
 import asyncio
+import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -14,12 +15,19 @@ from typing import Any
 import httpx
 
 SECONDS = 20.0
-"""At most; the test ends it sooner."""
-AT_ONCE = 40
+"""The test ends it sooner."""
+SETTLING_SECONDS = 1.0
+READY = "ready"
+CONNECTIONS = 40
 STUDY_RUNS = 2_000
 SEEDS = [1, 2, 3, 4]
 LINEAR = {"experiment": "dropout-linear", "spec": {"method": "closed_form"}}
+DEEP = b"[" + b",".join([b"[" * 28 + b"1" + b"]" * 28] * 4_000) + b"]"
+KEYS = b"{" + b",".join(b'"k%d":1' % number for number in range(18_000)) + b"}"
+EMPTY = b"[" + b",".join([b"[]"] * 80_000) + b"]"
+WRONG_GRID = {"experiment": "dropout-linear", "grid": {f"f{number}": [1] for number in range(900)}}
 Call = Callable[[], Awaitable[Any]]
+Abuser = Callable[[httpx.AsyncClient], Awaitable[None]]
 
 
 async def reads_a_large_study(client: httpx.AsyncClient) -> None:
@@ -35,7 +43,7 @@ async def reads_a_large_study(client: httpx.AsyncClient) -> None:
             await client.post(f"/v1/jobs/{runs.pop()['id']}/cancel")
         await asyncio.sleep(0.2)
 
-    await _together([lambda: client.get(f"/v1/studies/{study}", timeout=30)] * AT_ONCE + [change])
+    await _together([lambda: client.get(f"/v1/studies/{study}", timeout=30)] * CONNECTIONS + [change])
 
 
 async def opens_streams(client: httpx.AsyncClient) -> None:
@@ -66,18 +74,71 @@ async def submits_all_the_time(client: httpx.AsyncClient) -> None:
         order = {"experiment": "model-memory", "spec": {"batch_size": 1 + next(number) % 4096}}
         await client.post("/v1/jobs", json=order)
 
-    await _together([submit] * AT_ONCE)
+    await _together([submit] * CONNECTIONS)
 
 
 async def reads_long_lists(client: httpx.AsyncClient) -> None:
     """The longest pages that there are, forty at once."""
     paths = ["/v1/jobs?limit=200", "/v1/studies?limit=200", "/v1/experiments", "/v1/jobs?limit=200&text=found-nowhere"]
-    await _together([_getting(client, path) for path in paths * (AT_ONCE // len(paths))])
+    await _together([_getting(client, path) for path in paths * (CONNECTIONS // len(paths))])
 
 
-ABUSERS = {
-    abuser.__name__: abuser
-    for abuser in (reads_a_large_study, opens_streams, holds_requests, submits_all_the_time, reads_long_lists)
+def post(path: str, body: bytes, *headers: str) -> bytes:
+    about = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    return get(path, *about, *headers, method="POST") + body
+
+
+def get(path: str, *headers: str, method: str = "GET") -> bytes:
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: lab", "Connection: close", *headers, "", ""]).encode()
+
+
+def flood(request: Callable[[str], bytes], *, connections: int = 8, held: bool = False) -> Abuser:
+    """Send one request again and again. `request` is called with the header that has the token.
+
+    `held` leaves each connection open after the request, as if more was to come.
+    """
+
+    async def abuse(client: httpx.AsyncClient) -> None:
+        sent = request(f"Authorization: {client.headers['Authorization']}")
+
+        async def send() -> None:
+            reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+            try:
+                async with asyncio.timeout(SECONDS if held else 1.0):
+                    writer.write(sent)
+                    await writer.drain()
+                    while await reader.read(65_536):
+                        pass
+            finally:
+                writer.close()
+
+        await _together([send] * connections)
+
+    return abuse
+
+
+ABUSERS: dict[str, Abuser] = {
+    "reads a large study": reads_a_large_study,
+    "opens streams": opens_streams,
+    "holds requests": holds_requests,
+    "submits all the time": submits_all_the_time,
+    "reads long lists": reads_long_lists,
+    "many keys without a token": flood(lambda _: post("/v1/session", KEYS)),
+    "many keys": flood(lambda token: post("/v1/jobs", KEYS, token)),
+    "empty lists": flood(lambda token: post("/v1/jobs", EMPTY, token)),
+    "deep lists": flood(lambda token: post("/v1/jobs", DEEP, token)),
+    "large bodies": flood(lambda token: post("/v1/jobs", b" " * 400_000, token)),
+    "a grid of wrong fields": flood(lambda token: post("/v1/studies", json.dumps(WRONG_GRID).encode(), token)),
+    "a quoted cookie": flood(lambda _: get("/v1/me", 'Cookie: gpulab_session="' + "\\" * 50_000 + '"')),
+    "long headers": flood(lambda _: get("/healthz", *(f"a{n}: {'b' * 600}" for n in range(95)))),
+    "an endless header": flood(lambda _: b"GET / HTTP/1.1\r\na: " + b"b" * 1_000_000),
+    "metrics by invented methods": flood(lambda _: get("/metrics", method="PROPFIND")),
+    "metrics": flood(lambda _: get("/metrics")),
+    "no token": flood(lambda _: get("/v1/jobs")),
+    "a wrong token": flood(lambda _: get("/v1/jobs", "Authorization: Bearer glab_wrong")),
+    "pipelined requests": flood(lambda _: b"GET /healthz HTTP/1.1\r\nHost: lab\r\n\r\n" * 5_000),
+    "half a request": flood(lambda _: b"GET / HTTP/1.1\r\n", connections=200, held=True),
+    "half a body": flood(lambda token: post("/v1/jobs", b" " * 1000, token)[:-1], connections=200, held=True),
 }
 
 
@@ -95,14 +156,18 @@ async def _together(calls: list[Call]) -> None:
 
     async def again(call: Call) -> None:
         while time.monotonic() < deadline:
-            with suppress(httpx.HTTPError):
+            with suppress(httpx.HTTPError, OSError):
                 await call()
 
-    tasks = [asyncio.create_task(again(call)) for call in calls]
-    await asyncio.sleep(1.0)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    await asyncio.wait(tasks, timeout=SECONDS)
+    async def settle() -> None:
+        await asyncio.sleep(SETTLING_SECONDS)
+        sys.stdout.write(READY)
+        sys.stdout.flush()
+
+    async with asyncio.TaskGroup() as group:
+        for repeated in map(again, calls):
+            group.create_task(repeated)
+        group.create_task(settle())
 
 
 async def main(name: str, url: str, token: str) -> None:

@@ -143,15 +143,15 @@ class Lab:
                 cwd=ROOT,
             )
 
-    def wait_ready(self, timeout_seconds: float = 60.0) -> None:
+    def wait_ready(self, path: str = "/readyz", *, timeout_seconds: float = 60.0) -> None:
         def ready() -> bool:
             self.check_alive()
             try:
-                return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+                return httpx.get(f"{self.url}{path}", timeout=5).status_code == 200
             except httpx.TransportError:
                 return False
 
-        wait_until(ready, timeout_seconds=timeout_seconds, what="/readyz")
+        wait_until(ready, timeout_seconds=timeout_seconds, what=path)
 
     def check_alive(self) -> None:
         for name, process in self.processes.items():
