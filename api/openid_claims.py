@@ -108,7 +108,7 @@ def _checked_email(found: Any) -> str:
 def display_name(statement: Statement, email: str, max_length: int) -> str:
     """What to call the person; their address where the provider gives no name that can be shown."""
     found = statement.first("name")
-    name = names.cleaned(found) if isinstance(found, str) else ""
+    name = names.cleaned(found[: 2 * max_length]) if isinstance(found, str) else ""
     return (name or email)[:max_length].strip()
 
 

@@ -28,6 +28,7 @@ UNSEEN = frozenset(
     "\N{REPLACEMENT CHARACTER}\N{OBJECT REPLACEMENT CHARACTER}"
 )
 """Printable by their category, yet blank, or what is left of a character that was lost."""
+MAX_COMPOSED_CHARACTERS = 1000
 UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
@@ -61,9 +62,14 @@ def called(character: str) -> str:
     return f"U+{ord(character):04X} {unicodedata.name(character, 'control character')}"
 
 
+def composed(text: str) -> str:
+    """In NFC, except for what is too long for a name: composing takes the square of the marks on one letter."""
+    return unicodedata.normalize("NFC", text) if len(text) <= MAX_COMPOSED_CHARACTERS else text
+
+
 def _one_form(text: str) -> str:
     """Composed, with one blank between words."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return " ".join(composed(text).split())
 
 
 def _useless(text: str) -> Iterator[tuple[int, str]]:

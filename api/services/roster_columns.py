@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from unicodedata import normalize
 
 from api.problems import shortened
+from gpulab.names import composed
 from gpulab.schemas import InvalidField
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -86,4 +86,4 @@ def _missing(line: int, field: str, headings: Sequence[str]) -> InvalidField:
 
 
 def _key(heading: str) -> str:
-    return re.sub(r"\(s\)|[\W_]+", "", normalize("NFC", heading)).casefold()
+    return re.sub(r"\(s\)|[\W_]+", "", composed(heading)).casefold()

@@ -65,7 +65,7 @@ def _row(place: int, run: RunPlan, definition: Definition) -> dict[str, Any]:
         experiment=run.experiment,
         spec=run.spec,
         seed=run.seed,
-        name=names.cleaned(named)[:LONGEST_NAME],
+        name=names.cleaned(named[: 2 * LONGEST_NAME])[:LONGEST_NAME],
         tags=[f"course/{question}" for question in run.questions[:MAX_TAGS]],
         priority=Priority(definition["priority"]),
     )

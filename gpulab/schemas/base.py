@@ -1,11 +1,10 @@
 """The two bases of the wire: what comes in is refused when it is not exactly right, what goes out may grow."""
 
 from typing import Annotated, Any
-from unicodedata import normalize
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from gpulab.names import checked
+from gpulab.names import checked, composed
 
 MAX_JSON_DEPTH = 16
 
@@ -33,13 +32,9 @@ def _shallow(value: Any, depth: int = 1) -> Any:
     return value
 
 
-MAX_COMPOSED_CHARACTERS = 1000
-"""Of a text that is composed before its length is counted; composing takes the square of the marks on one letter."""
-
-
 def _composed(value: Any) -> Any:
-    is_name = isinstance(value, str) and len(value) <= MAX_COMPOSED_CHARACTERS
-    return normalize("NFC", value) if is_name else value
+    """Before its length is counted."""
+    return composed(value) if isinstance(value, str) else value
 
 
 Line = Annotated[

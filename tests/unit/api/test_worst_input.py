@@ -15,6 +15,7 @@ from api.services import roster_tables
 from api.services.files import asked_span
 from api.strict_request import LARGER_BODIES, StrictRequest
 from experiments.studies.plan import PlanError, expand_grid
+from gpulab import names
 from gpulab.schemas import JobCreate
 from gpulab.schemas.people import UserCreate
 
@@ -113,12 +114,17 @@ def test_header_takes_no_longer_than_a_plain_body(case: str, at_most: float) -> 
     assert seconds(HEADERS[case]) < at_most
 
 
+MARKS = "a" + "\u0315\u0300" * (SIZE // 4)
 TEXTS: dict[str, Callable[[], object]] = {
     "roster without a line end": lambda: roster_tables.read("name,email\n" + "x" * SIZE),
     "roster of columns": lambda: roster_tables.read("name," * (SIZE // 5) + "\n"),
     "roster of semicolons": lambda: roster_tables.read("name;email\n" + ";" * SIZE),
     "roster of quotes": lambda: roster_tables.read('name,email\n"' + '""' * (SIZE // 2)),
     "roster of empty lines": lambda: roster_tables.read("name,email\n" + "\n" * SIZE),
+    "roster of marks in the heading": lambda: roster_tables.read(f"name,{MARKS}\n"),
+    "roster of marks in a name": lambda: roster_tables.read(f"name,email\n{MARKS},x@example.edu\n"),
+    "marks on one letter": lambda: names.cleaned(MARKS),
+    "name of marks": lambda: UserCreate.model_validate({"name": MARKS}),
     "address of many at signs": lambda: UserCreate.model_validate({"name": "x", "email": "@" * SIZE}),
     "address without one": lambda: UserCreate.model_validate({"name": "x", "email": "a." * (SIZE // 2)}),
     "name of spaces": lambda: UserCreate.model_validate({"name": " " * SIZE + "x" + " " * SIZE}),
