@@ -122,11 +122,17 @@ def role(statement: Statement, role_claim: str, instructors: frozenset[str]) -> 
             return _role_in(found, role_claim, instructors)
     if statement.userinfo_failure:
         reason = f"the ID token has no claim {role_claim}, and {statement.userinfo_failure}"
-    elif role_claim.split(".", maxsplit=1)[0] in (statement.id_token.get("_claim_names") or ()):
+    elif role_claim.split(".", maxsplit=1)[0] in _by_reference(statement.id_token):
         reason = f"the provider sends the claim {role_claim} by reference only: the person has too many groups"
     else:
         reason = f"neither the ID token nor userinfo has a claim {role_claim}; does the provider want another scope?"
     return FoundRole(Role.STUDENT, reason, misconfigured=True)
+
+
+def _by_reference(id_token: Claims) -> Claims:
+    """Claims that the provider only says where to fetch (OpenID Connect Core 1.0, section 5.6.2)."""
+    found = id_token.get("_claim_names")
+    return found if isinstance(found, Mapping) else {}
 
 
 def _role_in(found: Any, role_claim: str, instructors: frozenset[str]) -> FoundRole:

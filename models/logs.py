@@ -1,19 +1,25 @@
 """Structured logs: one event name, bound context, JSON unless a person is watching."""
 
+import errno
+import json
 import logging
 import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
-def configure_logs(*, json: bool | None = None, file: Any = None) -> None:
-    """Set up structlog for a process; `json=None` decides by whether standard error is a terminal.
+
+def configure_logs(*, as_json: bool | None = None, file: Any = None) -> None:
+    """Set up structlog for a process; `as_json=None` decides by whether standard error is a terminal.
 
     `file` takes the lines in the place of standard error.
     """
-    as_json = not sys.stderr.isatty() if json is None else json
+    as_json = not sys.stderr.isatty() if as_json is None else as_json
     # Plain tracebacks: the fancy ones print local variables, and with them tokens and specs.
     for_people = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     renderer = structlog.processors.JSONRenderer(_as_json) if as_json else for_people
@@ -26,7 +32,7 @@ def configure_logs(*, json: bool | None = None, file: Any = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr if file is None else file),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _LossyFile(sys.stderr if file is None else file))),
         cache_logger_on_first_use=True,
     )
 
@@ -37,4 +43,32 @@ def report_death(part: str, reason: str, error: BaseException | None) -> None:
 
 
 def _as_json(event: dict[str, Any], *, default: Any) -> str:
-    return orjson.dumps(event, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(event, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        # A file's name that is not UTF-8, or a number beyond 64 bits: what a line holds must not end its thread.
+        return json.dumps(event, default=default, skipkeys=True)
+
+
+class _LossyFile:
+    """A disk that is full costs lines of the log, and never the program that writes them."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with _without_room():
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with _without_room():
+            self._file.flush()
+
+
+@contextmanager
+def _without_room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise

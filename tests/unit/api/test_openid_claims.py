@@ -29,6 +29,8 @@ ROLES: list[tuple[str, Any, Role]] = [
     ("https://uni.example/groups", {"https://uni.example/groups": ["teachers"]}, Role.INSTRUCTOR),
     ("https://uni.example/a.roles", {"https://uni.example/a": {"roles": "teachers"}}, Role.INSTRUCTOR),
     ("groups", {"_claim_names": {"groups": "src1"}}, Role.STUDENT),
+    ("groups", {"_claim_names": 5}, Role.STUDENT),
+    ("groups", {"_claim_names": ["groups"]}, Role.STUDENT),
     ("", {"groups": ["teachers"]}, Role.STUDENT),
 ]
 
