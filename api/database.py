@@ -41,6 +41,10 @@ Source = Prepared | Executable | Callable[..., Executable]
 """What to run: a statement, or the function that makes it, whose arguments then are parameters of the statement."""
 
 
+class TurnTakenError(Exception):
+    """Something else of the same user is being stored."""
+
+
 class Database:
     def __init__(self, url: str, *, pool_size: int, of_one: int | None = None) -> None:
         """At most `pool_size` connections, of which one user has `of_one` at most."""
@@ -56,12 +60,20 @@ class Database:
         """The first row, or None."""
         return await self._run(source, given, AsyncCursor.fetchone)
 
-    async def rows_in_turn(self, user_ids: Sequence[UUID], source: Source, **given: Any) -> Sequence[Row]:
-        """As `rows`, of a statement that counts what these users have and adds to it: one at a time for each user."""
-        lock = self._prepare(allowances.one_at_a_time, {"user_ids": user_ids})
+    async def rows_in_turn(
+        self, user_ids: Sequence[UUID], source: Source, *, wait: bool = True, **given: Any
+    ) -> Sequence[Row]:
+        """As `rows`, of a statement that counts what these users have and adds to it: one at a time for each user.
+
+        Without `wait`, raises `TurnTakenError` where one of them is being served.
+        """
+        locking = allowances.one_at_a_time if wait else allowances.one_at_a_time_now
+        lock = self._prepare(locking, {"user_ids": user_ids})
         prepared = self._prepare(source, given)
         async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(lock.sql, {**lock.values, "user_ids": list(user_ids)})
+            locked = await connection.execute(lock.sql, {**lock.values, "user_ids": list(user_ids)})
+            if not wait and (row := await locked.fetchone()) is not None and not row[0]:
+                raise TurnTakenError
             cursor = await connection.execute(prepared.sql, {**prepared.values, **given}, binary=True)
             return await _fetched(cursor)
 

@@ -39,10 +39,19 @@ def one_at_a_time(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     A statement counts what was committed before it began. Run this as a statement of its own before the one that
     counts and inserts, or two that run at once both find room for the last.
     """
+    return select(func.pg_advisory_xact_lock(_lock_key(user_ids)))
+
+
+def one_at_a_time_now(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    """As `one_at_a_time`, without waiting: whether all of them were free."""
+    return select(func.bool_and(func.pg_try_advisory_xact_lock(_lock_key(user_ids))))
+
+
+def _lock_key(user_ids: Sequence[UUID]) -> ColumnElement[int]:
     given = func.unnest(cast(user_ids, ARRAY(Uuid))).column_valued("given")
     # In one order, so that two that lock the same users never wait for each other.
     ordered = select(cast(given, Text).label("user_id")).distinct().order_by("user_id").subquery()
-    return select(func.pg_advisory_xact_lock(func.hashtextextended(ordered.c.user_id, ONE_AT_A_TIME)))
+    return func.hashtextextended(ordered.c.user_id, ONE_AT_A_TIME)
 
 
 def room(user_ids: Select[Any], max_queued: Any) -> CTE:

@@ -13,6 +13,7 @@ from api.app import create_app
 from gpulab.states import JobState, Role
 from models import Job, Token
 from models.settings import ApiSettings
+from models.statements import allowances
 from tests.integration.api.seeds import ORDER, Person, Seeds
 from tests.integration.api.study_calls import GRID, finish, jobs_of, submitted
 
@@ -169,3 +170,21 @@ async def test_limit_is_the_owners_whoever_asks(
 
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/queue-limit-reached")
     assert {answer.status_code for answer in own} == {201}, "admins have no limit"
+
+
+async def test_nobody_waits_for_a_user_whose_study_is_being_stored(
+    anonymous: httpx.AsyncClient, seeds: Seeds, ada: Person
+) -> None:
+    bob = seeds.person("bob", Role.STUDENT)
+
+    async def submit(person: Person) -> httpx.Response:
+        return await anonymous.post("/v1/jobs", json=ORDER, headers=person.headers)
+
+    with seeds.engine.begin() as storing:
+        # As the transaction does that stores a study of Ada's, for as long as it takes.
+        storing.execute(allowances.one_at_a_time([ada.id]))
+        waiting = [asyncio.create_task(submit(ada)) for _ in range(2)]
+        async with asyncio.timeout(10):
+            assert [answer.status_code for answer in await asyncio.gather(submit(bob), submit(bob))] == [201, 201]
+        assert not any(task.done() for task in waiting)
+    assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [201, 201]

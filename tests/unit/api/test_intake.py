@@ -7,6 +7,7 @@ from uuid import UUID
 
 import psycopg
 
+from api.database import TurnTakenError
 from api.intake import Intake
 
 
@@ -24,6 +25,8 @@ class Recorder:
         self.locked: list[list[str]] = []
         self.gate = asyncio.Event()
         self.failure: psycopg.Error | None = None
+        self.busy: str | None = None
+        self.free = asyncio.Event()
 
     async def rows(self, _source: object, *, orders: str, questions: str, max_queued: int) -> list[Row]:
         assert max_queued == 7
@@ -37,8 +40,12 @@ class Recorder:
             raise psycopg.DataError("not that")
         return [Row(order["ordinal"], order["experiment"]) for order in reversed(given) if order["experiment"] != "old"]
 
-    async def rows_in_turn(self, user_ids: list[str], source: object, **given: Any) -> list[Row]:
+    async def rows_in_turn(self, user_ids: list[str], source: object, *, wait: bool, **given: Any) -> list[Row]:
         self.locked.append(user_ids)
+        if self.busy in user_ids:
+            if not wait:
+                raise TurnTakenError
+            await self.free.wait()
         return await self.rows(source, **given)
 
 
@@ -78,6 +85,28 @@ async def test_those_that_come_meanwhile_go_together() -> None:
     await asyncio.gather(first, *later)
     assert recorder.batches == [["a"], ["b", "c", "d"]]
     assert recorder.questions == [[], [{"id": 7}]]
+
+
+async def test_nobody_waits_for_a_user_of_whom_something_else_is_being_stored() -> None:
+    recorder = Recorder()
+    recorder.gate.set()
+    recorder.busy = "ada"
+    made = intake(recorder)
+
+    def store(owner: str) -> asyncio.Task[Any]:
+        order = {"experiment": f"of {owner}", "owner_id": owner}
+        return asyncio.create_task(made.store(order, None, limited=True))
+
+    alone = store("ada")
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        together = [store("ada"), store("bob"), store("eve")]
+        assert [(await task).experiment for task in together[1:]] == ["of bob", "of eve"]
+        assert not alone.done()
+        assert not together[0].done()
+        recorder.free.set()
+        await made.finish()
+    assert [(await task).experiment for task in (alone, together[0])] == ["of ada"] * 2
 
 
 async def test_one_that_is_refused_takes_no_other_with_it() -> None:
