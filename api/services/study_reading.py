@@ -155,7 +155,7 @@ def outcome(row: Row, device_names: dict[str, str] | None = None) -> RunOutcome:
 
 
 def _tag(study_id: UUID, standing: Row) -> str:
-    return f'"{study_id.hex}.{standing.version}.{standing.shared_with or ""}"'
+    return f'"{study_id.hex}.{standing.version}.{standing.marks}"'
 
 
 def _summary(row: Row, counted: Sequence[Row]) -> dict[str, Any]:

@@ -271,14 +271,17 @@ def results(job_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
 
 
 def version(study_id: UUID) -> Select[*tuple[Any, ...]]:
-    """Text that differs whenever a reader of the study sees a difference, and whether all its runs are final."""
+    """`version` differs whenever the runs do, and `marks` whenever the study itself does."""
     each = func.concat(StudyRun.job_id, ".", Job.version)
     return (
         select(
             func.concat(Study.revision, ".", func.md5(func.string_agg(each, _ordered(",")))).label("version"),
             func.bool_and(FINAL).label("final"),
             func.count().filter(~FINAL).label("unfinished"),
-            Study.shared_with,
+            # These change without another version, since they ask for no other report.
+            func.concat_ws(
+                ".", Study.report_job_id, func.extract("epoch", Study.cancelled_at), Study.shared_with
+            ).label("marks"),
         )
         .join_from(Study, StudyRun, StudyRun.study_id == Study.id)
         .join(Job, Job.id == StudyRun.job_id)

@@ -209,6 +209,7 @@ async def test_report_waits_for_the_runs_and_is_made_once(
     early = await client.get(address)
     for job_id in jobs_of(seeds, study):
         finish(seeds, job_id, {"clean_loss": 1.0})
+    assert (await read(client, study)).report_job_id is None
     answers = await asyncio.gather(*(client.get(address) for _ in range(4)))
     bodies = [StudyReportRead.model_validate_json(answer.content) for answer in answers]
     job = (await client.get(f"/v1/jobs/{bodies[0].report_job_id}")).json()
@@ -216,6 +217,7 @@ async def test_report_waits_for_the_runs_and_is_made_once(
     assert (early.status_code, early.json()["state"], early.json()["unfinished"]) == (202, "waiting", 2)
     assert {(answer.status_code, answer.headers["retry-after"]) for answer in answers} == {(202, "2")}
     assert len({body.report_job_id for body in bodies}) == 1
+    assert (await read(client, study)).report_job_id == bodies[0].report_job_id
     assert (job["experiment"], job["priority"], job["study_id"]) == ("study-report", "high", None)
     assert [outcome["result"] for outcome in job["spec"]["outcomes"]] == [{"clean_loss": 1.0}] * 2
     assert count(seeds, Job) == 3
