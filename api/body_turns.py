@@ -17,7 +17,7 @@ class BodyTurns:
 
     @asynccontextmanager
     async def of(self, request: Request) -> AsyncIterator[None]:
-        """The turn of whoever sends the request. A body that is slow to arrive holds up its sender alone."""
+        """The turn of the user who sends the request. A body that is slow to arrive holds up its sender alone."""
         principal = getattr(request.state, "principal", None)
         announced = request.headers.get("content-length", "")
         if principal is None or (announced.isdecimal() and len(announced) < 10 and int(announced) <= SMALL_BYTES):

@@ -1,4 +1,4 @@
-"""`/client`: the lab hands out its own client, to whoever can reach it.
+"""`/client`: the lab hands out its own client to everybody who can reach it.
 
 A page for people, the wheel, and an index as pip reads it (PEP 503). The name `gpulab` on a public index may be
 anybody's; this way nobody has to ask there for it.

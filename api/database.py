@@ -20,7 +20,7 @@ from models.statements import allowances
 
 DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy leaves it unannotated
 
-ROWS_AT_ONCE = 50
+ROWS_PER_FETCH = 50
 """Rows read before the loop turns to others."""
 Row = Any
 """A named tuple of the statement's columns."""
@@ -119,8 +119,8 @@ class Database:
 async def _fetched(cursor: AsyncCursor[Any]) -> list[Row]:
     """Every row. They are all here; making Python's values of them takes a while, in which others get their turn."""
     found: list[Row] = []
-    while part := await cursor.fetchmany(ROWS_AT_ONCE):
+    while part := await cursor.fetchmany(ROWS_PER_FETCH):
         found += part
-        if len(part) == ROWS_AT_ONCE:
+        if len(part) == ROWS_PER_FETCH:
             await asyncio.sleep(0)
     return found

@@ -16,10 +16,10 @@ PRIVATE = "private, no-cache"
 """A client may keep the answer, for itself, and asks before using it."""
 VARY = "Authorization, Cookie"
 """Whose answer it is."""
-LEAST_BYTES = 2048
+MIN_BYTES = 2048
 """What fits into a packet or two arrives no sooner when compressed."""
 MANY_BYTES = 65_536
-"""So many are compressed in a thread: it takes longer than a request should have to wait for another."""
+"""From this size on, compression runs in a thread: other requests would wait too long for it."""
 FAST = 1
 """Of zlib's levels. On lists and series the others save a tenth more at best and take two to four times as long."""
 
@@ -40,7 +40,7 @@ class Packed(Whole):
             self.headers.add_vary_header("Accept-Encoding")
             await super().__call__(scope, receive, send)
         else:
-            await GZipMiddleware(super().__call__, LEAST_BYTES, FAST)(scope, receive, send)
+            await GZipMiddleware(super().__call__, MIN_BYTES, FAST)(scope, receive, send)
 
 
 def _unpacks(scope: Scope) -> bool:

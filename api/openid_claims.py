@@ -1,6 +1,6 @@
 """What a university's provider says of a person, and how much of it the lab believes. Pure.
 
-Whoever holds an account at the provider may write much of it: a claim counts only in the form that the standard gives
+Account holders at the provider can write much of it: a claim counts only in the form that the standard gives
 it. `email_verified` is the boolean true or it proves nothing; an address is compared by its exact characters.
 """
 

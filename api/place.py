@@ -89,7 +89,7 @@ def cookies_of(request: Request) -> Cookies:
 
 
 def base_url(request: Request) -> str:
-    """Where the lab is for whoever asks, without a slash at the end."""
+    """Where the lab is for the client that asks, without a slash at the end."""
     return (_public_url(request) or str(request.base_url)).rstrip("/")
 
 

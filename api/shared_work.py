@@ -24,7 +24,7 @@ class SharedWork:
         if (running := self._running.get(key)) is None:
             running = self._running[key] = asyncio.get_running_loop().create_future()
             vital_task("shared work", self._run(key, work, running))
-        # Whoever leaves does not end what others wait for.
+        # A client that leaves does not end what others wait for.
         found: T = await asyncio.shield(running)
         return found
 

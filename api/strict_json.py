@@ -16,7 +16,7 @@ from gpulab.schemas import InvalidField
 
 MAX_DEPTH = 32
 MAX_VALUES = 20_000
-"""Values in all the lists and objects of one body together: a few milliseconds for whoever reads them."""
+"""Values in all the lists and objects of one body together: reading them takes a few milliseconds."""
 MAX_KEYS = 1000
 """Of one object."""
 MAX_INTEGER = 2**63 - 1

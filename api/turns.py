@@ -31,7 +31,7 @@ class Turns:
 
     @asynccontextmanager
     async def taken(self, *, wait_seconds: float) -> AsyncIterator[None]:
-        """The turn of whoever asks. Raises `Busy` when it does not come in time."""
+        """The turn of the user who asks. Raises `Busy` when it does not come in time."""
         who = asker.get()
         if self._has_room(who):
             self._running[who] += 1

@@ -28,7 +28,7 @@ class Unread:
         self._bytes: Counter[str] = Counter()
 
     def check(self, who: str, size_bytes: int = 0) -> None:
-        """Whether so many bytes more may wait for this reader; a first answer always may. Raises `TooManyRequests`."""
+        """Whether more bytes may wait for this reader; a first answer always may. Raises `TooManyRequests`."""
         held = self._bytes[who]
         if held and held + size_bytes > self._max_bytes:
             raise TooManyRequests(

@@ -108,7 +108,7 @@ def _compile(place: Path, missing: Sequence[str]) -> None:
 
 
 def _named(library: str) -> list[str]:
-    """glibc gives a loaded library to whoever asks for it by this name."""
+    """glibc returns a loaded library when it is asked for this name."""
     return [*FLAGS, f"-Wl,-soname,{Path(library).name}"]
 
 

@@ -23,7 +23,7 @@ FAILED = 70
 
 
 def _print(part: str, reason: str, error: BaseException | None) -> None:
-    print(f"{part} ended unexpectedly: {reason}", file=sys.stderr, flush=True)  # noqa: T201 - whoever has a log says so
+    print(f"{part} ended unexpectedly: {reason}", file=sys.stderr, flush=True)  # noqa: T201 - programs with a log replace this
     if error is not None:
         traceback.print_exception(error)
 

@@ -22,7 +22,7 @@ from models.statements import advice
 from worker.sampler import Breach
 
 MIB = 2**20
-MOST_TENSORS = 10
+MAX_TENSORS = 10
 MAX_SNAPSHOT_BYTES = 64 * MIB
 SNAPSHOT = "allocator-peak.json"
 ADVICE = ("edits", "predicted_peak_bytes")
@@ -137,7 +137,7 @@ def _blocks(path: Path) -> list[TensorRead] | None:
                 dtype=None,
                 size_bytes=block["size_bytes"],
             )
-            for block in sorted(blocks, key=lambda block: -block["size_bytes"])[:MOST_TENSORS]
+            for block in sorted(blocks, key=lambda block: -block["size_bytes"])[:MAX_TENSORS]
         ]
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         # The run writes it, and may have written anything.

@@ -177,7 +177,7 @@ class Agent:
         try:
             job_id = UUID(payload)
         except ValueError:
-            # Whoever has the database's password can say anything on its channels.
+            # A client with the database's password can send anything on its channels.
             log.warning("notice.unreadable", payload=payload[:200])
             return
         for attempt in list(self._supervisor.attempts.values()):

@@ -9,7 +9,7 @@ PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 SHARED_OUT = 0.8
 """Of the machine, for jobs; the rest is for the worker, the system and its cache of files."""
-MOST_SHARES = 2
+MAX_SHARES = 2
 """On a machine with many slots few jobs are large: each may still take a good part."""
 
 
@@ -30,7 +30,7 @@ def limit_of_job(configured: int | None, slots: int, machine_bytes: int) -> int:
     """What the processes of one job may hold together. 0 configured is no limit."""
     if configured is not None:
         return configured
-    return int(machine_bytes * SHARED_OUT / min(max(slots, 1), MOST_SHARES))
+    return int(machine_bytes * SHARED_OUT / min(max(slots, 1), MAX_SHARES))
 
 
 def memory_of_machine(proc: Path = PROC, cgroups: Path = CGROUPS) -> int:

@@ -57,7 +57,7 @@ async def visible(lab: Lab, principal: Principal, study_id: UUID) -> Row:
 async def read(lab: Lab, row: Row) -> Body:
     """The JSON of a `StudyRead` and its tag. `row` is the study's, as `visible` gives it.
 
-    A study may have thousands of runs: each version is read and compared once, whoever and however many ask for it.
+    A study may have thousands of runs: each version is read and compared once for all who ask for it.
     """
     standing = await version(lab, row.id)
     kept = lab.studies.get(row.id, _tag(row.id, standing))

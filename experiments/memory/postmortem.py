@@ -19,7 +19,7 @@ from experiments.memory.traceback_reading import layer_of_backward, name_of, pla
 from gpulab.schemas.estimates import BytesInterval, EditRead
 from gpulab.schemas.failures import OutOfMemoryRead, first_advice
 
-MOST_TENSORS = 10
+MAX_TENSORS = 10
 NO_GPU = "no GPU: the run used the CPU"
 BEING_PREDICTED = "it is being predicted, which takes seconds"
 UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -56,7 +56,7 @@ def explain(
         "requested_bytes": requested_bytes(error),
         **_allocator(error, device, reasons),
         "limit_bytes": getattr(error, "limit_bytes", None) or reserved_for_run or _all_memory(device),
-        "largest_tensors": largest_tensors(model, device, MOST_TENSORS, where.variables),
+        "largest_tensors": largest_tensors(model, device, MAX_TENSORS, where.variables),
     }
     if found["requested_bytes"] is None:
         reasons["requested_bytes"] = "the message does not say"

@@ -46,7 +46,7 @@ def refuse(job_id: UUID, message: str) -> Select[Any]:
 
 
 def count_bytes(counted: Mapping[UUID, int | None]) -> Update:
-    """Write down how much of each GPU the scheduler counts waiting jobs with, for whoever tells their place."""
+    """Write down how much of each GPU the scheduler counts waiting jobs with, to compute their place."""
     arrays: list[Any] = [literal(list(counted), ARRAY(Uuid)), literal(list(counted.values()), ARRAY(BigInteger))]
     given = func.unnest(*arrays).table_valued("id", "size").render_derived("given")
     return update(Job).where(Job.id == given.c.id, Job.state == JobState.QUEUED).values(counted_bytes=given.c.size)

@@ -31,7 +31,7 @@ SETTINGS = {
     "GPULAB_SLOTS": "3",
     # Long enough for a worker to be started anew on a busy machine before its predecessor's leases expire.
     "GPULAB_LEASE_SECONDS": "10",
-    # So many faults are none of the node.
+    # The node did not cause these faults.
     "GPULAB_FLAP_LIMIT": "1000",
     "GPULAB_UNTAKEN_LIMIT": "1000",
     "GPULAB_STOP_GRACE_SECONDS": "2",
@@ -208,7 +208,7 @@ def _command_of(pid: int) -> bytes:
 
 @pytest.fixture
 def campaign(tmp_path: Path) -> Iterator[Campaign]:
-    print(f"\ncampaign of {FAULTS} faults, GPULAB_CAMPAIGN_SEED={SEED}")  # noqa: T201 - whoever repeats it needs it
+    print(f"\ncampaign of {FAULTS} faults, GPULAB_CAMPAIGN_SEED={SEED}")  # noqa: T201 - needed to repeat the run
     lab = Lab(tmp_path / "lab", settings=SETTINGS, durable=True)
     (tmp_path / "lab").mkdir()
     try:

@@ -38,7 +38,7 @@ def _opens_text(node: ast.Call, name: str) -> bool:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_whoever_opens_a_text_file_names_its_encoding(package: str) -> None:
+def test_every_open_of_a_text_file_names_its_encoding(package: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}"
         for path in sorted((ROOT / package).rglob("*.py"))

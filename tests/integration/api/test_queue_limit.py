@@ -156,7 +156,7 @@ async def test_tokens_made_at_once_pass_the_limit_nowhere(
     assert {answer.status_code for answer in answers} == {201, 409}
 
 
-async def test_limit_is_the_owners_whoever_asks(
+async def test_limit_is_the_owners_whatever_user_asks(
     two: list[httpx.AsyncClient], client: httpx.AsyncClient, seeds: Seeds, ada: Person
 ) -> None:
     seeds.node()

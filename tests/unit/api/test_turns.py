@@ -1,4 +1,4 @@
-"""Whoever sends many requests waits for their own; the others take turns."""
+"""A user who sends many requests waits for their own; the others take turns."""
 
 import asyncio
 from collections.abc import Iterable

@@ -199,7 +199,7 @@ def test_only_the_labs_own_account_reaches_the_database(tmp_path: Path) -> None:
         nobody = psql_as(65534, server)
         assert nobody.returncode == 1
         assert "Permission denied" in nobody.stderr
-        # Whoever came into the folder all the same is not let in by the server.
+        # The server refuses an account that came into the folder all the same.
         itself = psql_as(owner, server)
         assert itself.returncode == 1
         assert "peer" in itself.stderr.lower()
