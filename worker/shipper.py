@@ -131,7 +131,8 @@ class Shipper:
         if after == before and not (self._waiting and due):
             return False
         uploaded = self._upload(batch.files, due=due)
-        if after == before and uploaded.trouble is not None and uploaded.trouble == self.trouble:
+        same_trouble = uploaded.trouble is not None and uploaded.trouble == self.trouble
+        if after == before and same_trouble and not uploaded.has_news:
             self._waiting = uploaded.waiting
             return False
         # Should the commit's answer be lost, the next turn asks the database how it ended.

@@ -69,6 +69,11 @@ class Uploaded:
     trouble: str | None = None
     """What the store said."""
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to write of it into the database."""
+        return bool(self.files or self.checkpoint or self.refused)
+
 
 class Uploads:
     """`max_bytes`: what all files of the job's owner may take together; null for no limit."""

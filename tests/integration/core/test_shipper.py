@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from obstore.exceptions import GenericError
 from obstore.store import LocalStore
 from sqlalchemy import Engine, create_engine, event, select, text, update
 from sqlalchemy.exc import OperationalError
@@ -29,8 +30,12 @@ class Store(LocalStore):
     """Does something else before it takes its next file."""
 
     meanwhile: Callable[[], object] | None = None
+    too_large: tuple[str, ...] = ()
+    """Ends of the names that it has no room for."""
 
     def put(self, path: str, file: Any, **options: Any) -> Any:
+        if path.endswith(self.too_large):
+            raise GenericError("error: no space left on device")
         now, self.meanwhile = self.meanwhile, None
         if now is not None:
             now()
@@ -312,6 +317,28 @@ def test_upload_of_an_attempt_that_lost_its_lease_is_taken_back_without_what_it_
         shipper.turn()
     shipper.take_back()
     assert setting.stored() == ["named.bin"]
+
+
+def test_file_that_is_stored_on_a_retry_is_kept_while_another_still_waits(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.shipper.STORE_RETRY_SECONDS", 0.0)
+    shipper = setting.shipper()
+    for name in ("first.bin", "second.bin"):
+        setting.write(name, 10)
+    with setting.run.checkpoint(1) as path:
+        path.write_bytes(b"state")
+    setting.store.too_large = ("first.bin", "second.bin", ".ckpt")
+    assert shipper.turn()
+    setting.store.too_large = ("second.bin", ".ckpt")
+    assert shipper.turn()
+    assert (setting.kept(), shipper.waiting) == ({"first.bin": 10}, ["second.bin", "step-1.ckpt"])
+    assert not shipper.turn(), "nothing new"
+    assert setting.stored() == ["first.bin"]
+    setting.store.too_large = ()
+    assert shipper.turn()
+    assert not shipper.turn()
+    assert setting.stored() == ["first.bin", "second.bin", "step-1.ckpt"]
 
 
 def test_admin_has_no_quota(setting: Setting) -> None:
