@@ -104,7 +104,7 @@ format: $(INSTALLED) ## Format the code and mend what the linter can mend
 # A lab mostly waits, and so does a browser: side by side they take as long as the longer one. What measures how long
 # others wait has the machine for itself.
 test: test-unit test-integration ## Every test
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-labs test-browser
+	@$(MAKE) --no-print-directory --jobs 2 test-labs test-browser
 	@$(MAKE) --no-print-directory test-alone
 
 # A generator of clients for the tests. It wants an older typer than ours, so it has an environment of its own.

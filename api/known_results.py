@@ -12,7 +12,7 @@ from experiments.studies.report_job import numbers_alone
 from models.statements import studies
 
 KNOWN_RESULTS = 20_000
-AT_ONCE = 50
+BATCH_SIZE = 50
 """Whole results in memory at a time."""
 
 
@@ -24,17 +24,21 @@ class KnownResults:
 
     async def of(self, runs: Sequence[tuple[UUID, RunOutcome]]) -> list[RunOutcome]:
         """The outcomes with their results' numbers; `runs` are jobs and what became of them."""
-        unknown = [(job_id, run) for job_id, run in runs if run.state == "succeeded" and job_id not in self._known]
-        for start in range(0, len(unknown), AT_ONCE):
-            await self._learn(dict(unknown[start : start + AT_ONCE]))
-        found = await self._heavy.run(_with_results, runs, {job_id: self._known.get(job_id) for job_id, _ in runs})
+        # Taken out first: meanwhile another reader may make room.
+        known = {job_id: self._known[job_id] for job_id, _ in runs if job_id in self._known}
+        unknown = [(job_id, run) for job_id, run in runs if run.state == "succeeded" and job_id not in known]
+        for start in range(0, len(unknown), BATCH_SIZE):
+            known |= await self._learn(dict(unknown[start : start + BATCH_SIZE]))
+        found = await self._heavy.run(_with_results, runs, known)
         while len(self._known) > KNOWN_RESULTS:
             self._known.popitem(last=False)
         return found
 
-    async def _learn(self, runs: dict[UUID, RunOutcome]) -> None:
+    async def _learn(self, runs: dict[UUID, RunOutcome]) -> dict[UUID, dict[str, Any] | None]:
         rows = await self._database.rows(studies.results, job_ids=list(runs))
-        self._known.update(await self._heavy.run(_numbers, runs, rows))
+        learned = await self._heavy.run(_numbers, runs, rows)
+        self._known.update(learned)
+        return learned
 
 
 def _numbers(runs: dict[UUID, RunOutcome], rows: Sequence[Row]) -> dict[UUID, dict[str, Any] | None]:

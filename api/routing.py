@@ -14,7 +14,7 @@ from api.openapi import SIGNED_IN
 from api.problems import InvalidRequest, MalformedBody, shortened
 from api.sign_ins import network_of
 from api.strict_request import LARGER_BODIES, MAX_BODY_BYTES, StrictRequest
-from api.turns import STRANGER, asker
+from api.turns import SIGNING_IN, STRANGER, asker
 from gpulab.schemas import InvalidField
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -48,7 +48,7 @@ class LabRoute(APIRoute):
         async def checked(plain: Request) -> Response:
             request = StrictRequest(plain.scope, plain.receive)
             lab = request.app.state.lab
-            asker.set(STRANGER)
+            asker.set(STRANGER if self.is_open else SIGNING_IN)
             request.max_body_bytes = min(max_body_bytes, lab.settings.body_limit_bytes)
             if self.is_open:
                 lab.stranger_rate.check(network_of(address_of(request.scope)))

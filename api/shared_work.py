@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+from api.problems import Busy
 from gpulab.threads import vital_task
 
 T = TypeVar("T")
@@ -17,7 +18,19 @@ class SharedWork:
         self._running: dict[Hashable, asyncio.Future[Any]] = {}
 
     async def after_now(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of a run of `work` that began after this call. All who ask meanwhile share it."""
+        """The result of a run of `work` that began after this call. All who ask meanwhile share it.
+
+        It runs in the turn of the user who asked first. When that turn does not come, the others try in their own.
+        """
+        asked_first = key not in self._running
+        try:
+            return await self._shared(key, work)
+        except Busy:
+            if asked_first:
+                raise
+        return await self._shared(key, work)
+
+    async def _shared(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         if (running := self._running.get(key)) is not None:
             # It began before, and may have missed what changed since.
             await asyncio.wait([running])

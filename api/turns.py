@@ -13,6 +13,8 @@ from api.processor_time import Meter, meter
 
 T = TypeVar("T")
 STRANGER = "stranger"
+SIGNING_IN = "signing in"
+"""Users whose token or session is just looked up: strangers do not hold them up."""
 asker: ContextVar[UUID | str] = ContextVar("asker", default=STRANGER)
 """Whose turn the code of this task takes: the user behind the request, once known."""
 THE_LAB = "lab"

@@ -58,9 +58,17 @@ async def bring_in(lab: Lab, principal: Principal, order: RosterImport) -> Roste
         kept=counts["keep"],
         rows=planned,
         missing=_told_apart([row for row in students if row.email not in present], students),
-        notices=[*([table.notice] if table.notice else []), *found.notices],
+        notices=[*([table.notice] if table.notice else []), *found.notices, *_disabled(emails, by_email)],
         tokens_csv=_as_table(planned, tokens) if tokens else None,
     )
+
+
+def _disabled(emails: list[str], by_email: dict[str, Row]) -> list[str]:
+    """An import lets nobody in again who was disabled, and says so."""
+    found = [email for email in emails if email in by_email and by_email[email].disabled_at is not None]
+    if not found:
+        return []
+    return [f"These users are disabled and stay so; `gpulab users enable` lets one in: {', '.join(found)}"]
 
 
 def _bytes(text: str) -> bytes:

@@ -84,12 +84,13 @@ class EmbeddedPostgres:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
         try:
+            # First of all: an older release's server runs under another account, and still writes to its files.
+            self._end_leftover()
             self._prepare_account(binaries)
             self._make_private(self.socket_folder)
             if not self.data.exists():
                 self._initialise(binaries)
             let_in_its_own(self.data, _DATABASE, self._account)
-            self._end_leftover()
             while not self._try_start(binaries, deadline):
                 # The last server's orphans still hold its shared memory; they leave by themselves.
                 time.sleep(POLL_SECONDS)

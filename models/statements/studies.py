@@ -280,13 +280,18 @@ def version(study_id: UUID) -> Select[*tuple[Any, ...]]:
             func.count().filter(~FINAL).label("unfinished"),
             # These change without another version, since they ask for no other report.
             func.concat_ws(
-                ".", Study.report_job_id, func.extract("epoch", Study.cancelled_at), Study.shared_with
+                ".",
+                Study.report_job_id,
+                func.extract("epoch", Study.cancelled_at),
+                Study.shared_with,
+                func.md5(User.name),
             ).label("marks"),
         )
         .join_from(Study, StudyRun, StudyRun.study_id == Study.id)
         .join(Job, Job.id == StudyRun.job_id)
+        .join(User, User.id == Study.owner_id)
         .where(Study.id == study_id)
-        .group_by(Study.id)
+        .group_by(Study.id, User.id)
     )
 
 

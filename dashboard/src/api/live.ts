@@ -13,6 +13,7 @@ import { openStream, REPEAT_MILLISECONDS, type Listener, type Told, type Watchin
 
 /** Notices of a busy job come ten times a second; nobody reads charts that fast. */
 const PAUSE_MILLISECONDS = 700;
+const HANGS_MILLISECONDS = 5_000;
 const ADDRESS = new URL(address("/v1/stream"), location.origin).href;
 
 export type Contact = { live: boolean; since: Date };
@@ -44,7 +45,9 @@ export function follow(queries: QueryClient): () => void {
   async function refresh(): Promise<void> {
     const keys = [...stale.values()];
     stale.clear();
-    await Promise.all(keys.map((queryKey) => queries.invalidateQueries({ queryKey })));
+    const read = Promise.all(keys.map((queryKey) => queries.invalidateQueries({ queryKey })));
+    // One that hangs holds up the others no longer than this.
+    await Promise.race([read, new Promise((done) => window.setTimeout(done, HANGS_MILLISECONDS))]);
     timer = undefined;
     if (stale.size > 0) mark();
   }

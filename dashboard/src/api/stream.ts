@@ -15,8 +15,8 @@ export const openStream: Open = (address, session, tell) => {
     fetch: async (input, init) => {
       const response = await fetch(input, init);
       if (response.status === 401) tell({ kind: "signed out", session });
-      // The standard gives up on a refusal; a lab that starts or is full will answer again, so this one counts as silence.
-      if (response.status >= 500) throw new TypeError(`the lab answered ${response.status}`);
+      // The standard gives up on a refusal; a lab that starts, or is full for a while, will answer again: it counts as silence.
+      if (response.status >= 500 || response.status === 429) throw new TypeError(`the lab answered ${response.status}`);
       return response;
     },
   });
@@ -52,7 +52,12 @@ export class SharedStream {
 
   /** A tab that crashed says no goodbye. */
   forgetSilent(now: number): void {
-    for (const [tab, { heardAt }] of this.tabs) if (now - heardAt > PATIENCE_MILLISECONDS) this.tabs.delete(tab);
+    for (const [tab, { heardAt }] of this.tabs) {
+      if (now - heardAt <= PATIENCE_MILLISECONDS) continue;
+      // One that only slept, with the whole machine, reads everything again when it next hears of the lab.
+      tab({ kind: "live", live: false });
+      this.tabs.delete(tab);
+    }
     if (this.tabs.size === 0) this.end();
   }
 

@@ -71,6 +71,17 @@ async def test_same_table_again_changes_nothing(client: httpx.AsyncClient, seeds
     assert counted(seeds) == before
 
 
+async def test_a_disabled_user_in_the_table_is_named(client: httpx.AsyncClient) -> None:
+    await brought_in(client, CLASS)
+    people = (await client.get("/v1/users", params={"text": "Cy"})).json()["items"]
+    (cy,) = [person["id"] for person in people if person["email"] == "cy@example.org"]
+    assert (await client.post(f"/v1/users/{cy}/disable")).is_success
+    again = await brought_in(client, CLASS)
+    assert again.notices == [
+        "These users are disabled and stay so; `gpulab users enable` lets one in: cy@example.org",
+    ]
+
+
 async def test_table_moves_people_and_names_who_is_missing(client: httpx.AsyncClient) -> None:
     await brought_in(client, CLASS)
     moved = await brought_in(client, "\ufeffemail;name;team\nADA@example.org;Ada L.;blue\nbo@example.org;Bo;\n")

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from api.problems import Busy
 from api.shared_work import Body, KeptBodies, SharedWork
 
 
@@ -25,6 +26,24 @@ class Counted:
 async def settled() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
+
+
+async def test_a_turn_that_does_not_come_is_the_first_askers_trouble_alone() -> None:
+    shared, gate, runs = SharedWork(), asyncio.Event(), []
+
+    async def work() -> str:
+        runs.append(len(runs))
+        await gate.wait()
+        if runs == [0] or runs == [0, 1]:
+            raise Busy("your request waited; send fewer at once")
+        return "done"
+
+    asking = [asyncio.create_task(shared.after_now("study", work)) for _ in range(3)]
+    await settled()
+    gate.set()
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    assert isinstance(found[0], Busy)
+    assert found[1:] == ["done", "done"]
 
 
 async def test_all_who_ask_at_once_share_one_run() -> None:

@@ -46,9 +46,10 @@ def test_a_tab_that_crashed_is_forgotten() -> None:
         shared.forgetSilent(60_000);
         const before = open();
         shared.forgetSilent(91_000);
-        return [before, open()];
+        return [before, open(), heard[0]];
     """
-    assert run_module("api/stream.ts", body) == [["anna"], []]
+    # One that only slept learns that it missed something, and reads everything again.
+    assert run_module("api/stream.ts", body) == [["anna"], [], ["live"]]
 
 
 def test_the_next_sign_in_gets_a_stream_of_its_own() -> None:
