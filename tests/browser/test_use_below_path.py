@@ -30,8 +30,8 @@ def test_everything_works_below_a_path(browser: Browser, scene: Scene) -> None:
         assert {cookie["path"] for cookie in context.cookies()} == {PREFIX}
 
         page.goto(f"{address}/jobs/{scene.ids['running']}")
-        scene.go_on(290)
-        expect(page.get_by_text("step 290").first).to_be_visible()
+        scene.go_on(310)
+        expect(page.get_by_text("step 310").first).to_be_visible()
         page.goto(f"{address}/account")
         expect(page.get_by_text(f"export GPULAB_URL={address}")).to_be_visible()
         page.screenshot(path=SHOTS / "account-below-a-path.png")
