@@ -11,5 +11,19 @@ GPU": docs/emulator.md says what it is and what it is not.
 
 from emulator.build import BuildError
 from emulator.loading import RefusedError, environment, is_emulated, load, load_nvml, serve, start
+from emulator.measurement import Measurement, Outcome
+from emulator.measuring import measure
 
-__all__ = ["BuildError", "RefusedError", "environment", "is_emulated", "load", "load_nvml", "serve", "start"]
+__all__ = [
+    "BuildError",
+    "Measurement",
+    "Outcome",
+    "RefusedError",
+    "environment",
+    "is_emulated",
+    "load",
+    "load_nvml",
+    "measure",
+    "serve",
+    "start",
+]
