@@ -6,6 +6,7 @@ Shapes: N images, C channels (1 or 3), H x W pixels. What was read once is kept 
 
 import hashlib
 import os
+import resource
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -116,8 +117,18 @@ def _through_cache(run: Run, key: str, read: Callable[[], Arrays]) -> Arrays:
         _save_whole(paths[0], labels)
         _save_whole(paths[1], pixels)
     labels = np.load(paths[0], allow_pickle=False)
+    _raise_data_limit(paths[1].stat().st_size)
     # Copy on write: torch wants a writable buffer, and nobody can change the file through it.
     return np.load(paths[1], allow_pickle=False, mmap_mode="c"), labels
+
+
+def _raise_data_limit(more_bytes: int) -> None:
+    """The kernel counts a private mapping as the run's data, although unchanged pages belong to the file."""
+    limit, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if limit != resource.RLIM_INFINITY:
+        raised = limit + more_bytes
+        most = raised if hard == resource.RLIM_INFINITY else min(raised, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def _save_whole(path: Path, array: NDArray[np.generic]) -> None:

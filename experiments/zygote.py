@@ -60,23 +60,33 @@ class Server:
         data, fds, _, _ = socket.recv_fds(self._control, MAX_REQUEST_BYTES, 1)
         if not data:
             return False
-        request = json.loads(data)
+        if not fds:
+            # No descriptor was free for the socket: the kernel closed it, and so the worker hears that nothing runs.
+            return True
         reply = socket.socket(fileno=fds[0])
-        words = mmap.mmap(-1, WORDS_BYTES)
         try:
-            pid = os.fork()
+            self._keep(self._fork(json.loads(data), reply))
         except OSError as error:
             _send(reply, refused=str(error))
             reply.close()
-            return True
-        if pid == 0:
-            self._be_job(request, reply, words)
-        self._keep(Job(pid, os.pidfd_open(pid), reply, words))
         return True
 
+    def _fork(self, request: dict[str, Any], reply: socket.socket) -> Job:
+        words = mmap.mmap(-1, WORDS_BYTES)
+        pid = os.fork()
+        if pid == 0:
+            self._be_job(request, reply, words)
+        try:
+            return Job(pid, os.pidfd_open(pid), reply, words)
+        except OSError:
+            # It waits for its permission, so that nothing of the job ran.
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+
     def _keep(self, job: Job) -> None:
-        self._jobs[job.pid] = job
         self._selector.register(job.pidfd, EVENT_READ, job)
+        self._jobs[job.pid] = job
         # Where nobody listens any more, the process does not begin: it waits for an answer to this.
         _send(job.reply, [job.pidfd], pid=job.pid)
 
@@ -113,15 +123,16 @@ class Server:
         self._selector.unregister(job.pidfd)
         _, status = os.waitpid(job.pid, 0)
         del self._jobs[job.pid]
+        os.close(job.pidfd)  # the look for what is left needs a free descriptor
         self._end_left_behind()
-        with suppress(BlockingIOError):
-            # One killed before it began left its permission unread, and that would cut our answer off.
+        with suppress(OSError):
+            # One killed before it began left its permission unread, and that would cut our answer off. The worker may
+            # have left its end unread too.
             job.reply.recv(1, socket.MSG_DONTWAIT)
         said = job.words[:].rstrip(b"\0").decode("utf-8", "backslashreplace")
         _send(job.reply, status=os.waitstatus_to_exitcode(status), words=said)
         job.reply.close()
         job.words.close()
-        os.close(job.pidfd)
 
     def _end_left_behind(self) -> None:
         """Children that were not forked here are what dead jobs left: each job keeps its own while it lives."""
@@ -147,7 +158,7 @@ def children_of(parent: int) -> set[int]:
 
 
 def _send(reply: socket.socket, fds: list[int] | None = None, **message: Any) -> None:
-    with suppress(BrokenPipeError, ConnectionResetError):  # the worker is gone, or lost its patience
+    with suppress(OSError):  # the worker is gone, or lost its patience
         socket.send_fds(reply, [json.dumps(message).encode()], fds or [])
 
 

@@ -61,6 +61,10 @@ class Attempt:
     def stop(self, reason: StopReason) -> None:
         self._reasons.add(reason)
 
+    def is_asked(self, reason: StopReason) -> bool:
+        """Whether this is among the reasons, also where another one is stronger."""
+        return reason in self._reasons
+
     @property
     def stop_reason(self) -> StopReason | None:
         """The strongest; null while it may go on."""

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class DatasetWatch:
-    """`latest` never waits, but for the very first look."""
+    """Only the first `latest` waits for the file system, and not for long."""
 
     def __init__(self, folder: Path, interval_seconds: float) -> None:
         self._folder = folder
@@ -40,7 +40,8 @@ class DatasetWatch:
 
     def latest(self) -> Inventory:
         """What the newest look found; what the lab has without the folder, where that does not answer."""
-        self._looked.wait(STALLED_SECONDS)
+        if not self._looked.wait(STALLED_SECONDS):
+            self._looked.set()
         found = self._found
         if not self._answered and time.monotonic() - self._asked_at >= STALLED_SECONDS:
             words = f"no answer from the file system within {STALLED_SECONDS:g} s"

@@ -39,7 +39,10 @@ def memory_of_machine(proc: Path = PROC, cgroups: Path = CGROUPS) -> int:
 
 
 def proportional_bytes(pids: Iterable[int], proc: Path = PROC) -> int:
-    """What processes hold together, each page that several share counted once among them."""
+    """What processes hold together, each page that several share counted once among them.
+
+    Pages of mapped files are left out: the kernel takes them back when it needs room.
+    """
     return sum(_proportional(proc / str(pid) / "smaps_rollup") for pid in pids)
 
 
@@ -53,16 +56,22 @@ def _total(proc: Path) -> int:
 
 
 def _proportional(path: Path) -> int:
-    return _number(path, "Pss:") * 1024
+    sizes = _numbers(path)
+    # A kernel before 5.4 tells the total alone.
+    held = sizes.get("Pss_Anon:", sizes.get("Pss:", 0))
+    return (held + sizes.get("Pss_Shmem:", 0)) * 1024
 
 
 def _number(path: Path, name: str) -> int:
+    return _numbers(path).get(name, 0)
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """The first number after each name; empty where the file cannot be read."""
     with suppress(OSError):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            words = line.split()
-            if words[:1] == [name]:
-                return int(words[1])
-    return 0
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+        return {words[0]: int(words[1]) for words in lines if len(words) > 1 and words[1].isdecimal()}
+    return {}
 
 
 def _limits_of_container(proc: Path, cgroups: Path) -> Iterator[int]:

@@ -7,6 +7,7 @@ to `samples.ndjson` in the job's folder. docs/measuring.md describes the lines.
 import json
 import math
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -178,7 +179,8 @@ class _Watch:
 
     def __init__(self, watched: Watched) -> None:
         self.watched = watched
-        self._file = os.open(watched.folder / SAMPLES_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._file = _open_regular(watched.folder / SAMPLES_FILE)
+        self._is_failing = False
         self._before: list[ProcessUse] = []
         self._before_seconds = 0.0
         self._readings_over = dict.fromkeys(watched.gpu_uuids, 0)
@@ -187,7 +189,8 @@ class _Watch:
         self._look_closer_at = 0.0
 
     def close(self) -> None:
-        os.close(self._file)
+        if self._file is not None:
+            os.close(self._file)
 
     def sample(self, now: float, pids: Sequence[int], readings: Mapping[str, GpuReading]) -> list[Breach | HostBreach]:
         """Append one line for the processes and one for each of the job's GPUs; tell a breach when it is complete."""
@@ -240,11 +243,35 @@ class _Watch:
         return [Breach(self.watched.job_id, uuid, used, reserved, *device, now)]
 
     def _write(self, now: float, source: str, values: dict[str, Any], reasons: dict[str, str], **more: str) -> None:
+        """Append one line. A disk that takes none costs the line, and never the look for a breach."""
+        if self._file is None:
+            return
         line = {"time": now, "source": source, **more, "values": values, "reasons": reasons}
         text = json.dumps(line, separators=(",", ":")).encode() + b"\n"
-        written = os.write(self._file, text)
-        if written < len(text):  # a full disk; half a line must not spoil the next one
-            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+        try:
+            written = os.write(self._file, text)
+            if written < len(text):  # a full disk; half a line must not spoil the next one
+                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+        except OSError as error:
+            if not self._is_failing:
+                log.warning("samples.not_written", job_id=self.watched.job_id, reason=str(error))
+            self._is_failing = True
+        else:
+            self._is_failing = False
+
+
+def _open_regular(path: Path) -> int | None:
+    """The file to append to; null where there can be none. The run may have put anything in its place."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    except OSError as error:
+        log.warning("samples.not_opened", path=str(path), reason=str(error))
+        return None
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    log.warning("samples.not_opened", path=str(path), reason="it is no regular file")
+    return None
 
 
 def _gpu(reading: GpuReading, pids: Sequence[int]) -> tuple[dict[str, Any], dict[str, str]]:

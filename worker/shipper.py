@@ -83,7 +83,8 @@ class Shipper:
         self._records, self._samples = RecordReader(folder), SampleReader(folder)
         self._offsets = shipped
         self._waiting = Files()
-        self._retry_at = 0.0
+        self.retry_at = 0.0
+        """When the store may be asked again, by the monotonic clock."""
         self._broken_events = 0
         self._careful = False
         self._spoilt: set[int] = set()
@@ -127,7 +128,7 @@ class Shipper:
         before = self._offsets or self._resume()
         batch, after = self._read(before)
         self._offsets = before
-        due = time.monotonic() >= self._retry_at
+        due = time.monotonic() >= self.retry_at
         if after == before and not (self._waiting and due):
             return False
         uploaded = self._upload(batch.files, due=due)
@@ -158,7 +159,7 @@ class Shipper:
             return Uploaded(waiting=files, trouble=self.trouble)
         uploaded = self._uploads.upload(files)
         if uploaded.trouble is not None:
-            self._retry_at = time.monotonic() + STORE_RETRY_SECONDS
+            self.retry_at = time.monotonic() + STORE_RETRY_SECONDS
         return uploaded
 
     def _read(self, before: Offsets) -> tuple[Batch, Offsets]:

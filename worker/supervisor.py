@@ -153,8 +153,8 @@ class Supervisor:
         if process is None:
             return judge(None, None, attempt.stop_reason) if attempt.stop_reason else Requeue(attempt.trouble)
         log.info("job.started", pid=process.pid)
-        self._watch(attempt, process)
         try:
+            self._watch(attempt, process)
             self._follow(attempt, process, shipper)
         finally:
             self._sampler.unwatch(str(attempt.claimed.job_id))
@@ -177,9 +177,16 @@ class Supervisor:
         )
 
     def _await_store(self, attempt: Attempt, shipper: Shipper) -> None:
-        """The run is over, and its files wait for the store: for a while, and for as long as nobody minds."""
-        deadline = min(attempt.deadline, time.monotonic() + self._settings.store_patience_seconds)
-        while shipper.waiting and attempt.stop_reason is not StopReason.CANCEL and time.monotonic() < deadline:
+        """The run is over, and its files wait for the store: for a while, and for as long as nobody minds.
+
+        After a run that used up its time limit the store is tried once more.
+        """
+        until = max(attempt.deadline, shipper.retry_at + RETRY_SECONDS)
+        deadline = min(until, time.monotonic() + self._settings.store_patience_seconds)
+        while shipper.waiting and not attempt.is_asked(StopReason.CANCEL) and time.monotonic() < deadline:
+            if attempt.stop_reason is StopReason.REVOKED:
+                # Without the store the shipper does not ask the database, which would say so.
+                raise LeaseGoneError
             if self._leaving.wait(RETRY_SECONDS):
                 raise LeftForLaterError
             self._persist(lambda: ship_all(shipper), attempt)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
@@ -20,8 +21,9 @@ from models.settings import NodeSettings
 from models.statements import storing
 from tests.lab import wait_until
 from worker import supervisor
-from worker.attempt import StopReason
+from worker.attempt import Attempt, StopReason
 from worker.host_memory import HostBreach
+from worker.shipper import Shipper
 from worker.supervisor import Supervisor, run_folder
 from worker.zygote import End, NotStartedError
 
@@ -253,6 +255,50 @@ def test_full_store_ends_with_a_cancel_or_with_patience(
     assert job.state == (JobState.SUCCEEDED if impatient else JobState.CANCELLED)
     assert "a.txt: not kept" in job.message
     assert "a.txt" in node.events()["job.files_lost"]
+
+
+@pytest.mark.parametrize("reason", [StopReason.CANCEL, StopReason.REVOKED])
+def test_wait_for_the_store_after_a_breach_ends_with_a_cancel_or_with_the_lease(
+    node: Node, monkeypatch: pytest.MonkeyPatch, reason: StopReason
+) -> None:
+    monkeypatch.setattr(supervisor, "RETRY_SECONDS", 0.01)
+    object.__setattr__(node.settings, "store_patience_seconds", 20.0)
+    node.sampler.watch = lambda watched: watched.on_host_breach(HostBreach(7 * GIB, watched.host_limit_bytes))
+    node.break_store()
+    running = Thread(target=node.run, args=[ARTIFACT, None])
+    running.start()
+    wait_until(lambda: "job.files_wait" in node.events(), what="the event")
+    node.supervisor.attempts[node.token].stop(reason)
+    running.join(10)
+    assert not running.is_alive(), "long before its patience ends"
+    assert node.job().state == (JobState.FAILED if reason is StopReason.CANCEL else JobState.RUNNING)
+    assert list(node.settings.runs_folder.iterdir()) == []
+
+
+def test_store_is_tried_once_more_after_a_run_that_used_up_its_time(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("worker.shipper.STORE_RETRY_SECONDS", 0.2)
+    follow, await_store = node.supervisor._follow, node.supervisor._await_store
+
+    def follow_to_the_end(attempt: Attempt, process: Any, shipper: Shipper) -> None:
+        follow(attempt, process, shipper)
+        attempt.deadline = time.monotonic()
+        attempt.stop(StopReason.TIME_LIMIT)
+
+    def mended(attempt: Attempt, shipper: Shipper) -> None:
+        assert shipper.waiting
+        node.mend_store()
+        await_store(attempt, shipper)
+
+    monkeypatch.setattr(node.supervisor, "_follow", follow_to_the_end)
+    monkeypatch.setattr(node.supervisor, "_await_store", mended)
+    node.break_store()
+    job = node.run(ARTIFACT)
+    assert job.cause == "time_limit"
+    assert [row["name"] for row in node.execute(select(Artifact.name))] == ["a.txt"]
+    assert "job.files_lost" not in node.events()
 
 
 def test_next_worker_stores_the_files_that_waited(node: Node, make_lease: Callable[..., Any]) -> None:

@@ -117,6 +117,34 @@ def test_pictures_are_decoded_once_and_again_when_one_changes(
     assert len(decoded) == 8
 
 
+MAP_UNDER_A_LIMIT = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from experiments.data import _through_cache
+from experiments.run_directory import RunDirectory
+used_kib = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, ((used_kib << 10) + (64 << 20), -1))
+folder = Path(sys.argv[1])
+run = RunDirectory(folder / "run", cache_folder=folder)
+pixels, _ = _through_cache(run, "large", lambda: None)
+pixels[0] = 7
+print(pixels.sum())
+try:
+    np.ones(200 << 20, np.uint8)
+except MemoryError:
+    print("refused")
+"""
+
+
+def test_a_cache_larger_than_the_memory_limit_is_mapped_and_the_limit_still_holds(tmp_path: Path) -> None:
+    np.save(tmp_path / "large-pixels.npy", np.zeros(100 << 20, np.uint8))
+    np.save(tmp_path / "large-labels.npy", np.zeros(1, np.int64))
+    command = [sys.executable, "-c", MAP_UNDER_A_LIMIT, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["7", "refused"]
+
+
 def test_a_missing_data_set_is_named_with_what_there_is(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(DatasetMissing, match="no data set 'imagenet'; it has: digits, shades"):
         load("imagenet", make_run(tmp_path, folder), image_size=32)

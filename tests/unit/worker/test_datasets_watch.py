@@ -1,5 +1,6 @@
 """The folder of data sets is looked through beside the heartbeats, which it cannot hold up."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -32,6 +33,18 @@ def test_file_system_that_hangs_is_told_and_holds_nothing_up(
     assert "late" not in watch.latest().datasets
     hanging.set()
     wait_until(lambda: watch.latest() == Inventory(("digits", "late"), {}), what="its answer")
+    watch.stop()
+
+
+def test_only_the_first_look_is_waited_for(hanging: Event, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(datasets, "STALLED_SECONDS", 0.5)
+    watch = DatasetWatch(tmp_path, 0.01)
+    watch.start()
+    assert watch.latest().skipped
+    began = time.monotonic()
+    assert all(watch.latest().skipped for _ in range(6))
+    assert time.monotonic() - began < 1.5, "half a second each would be 3"
+    hanging.set()
     watch.stop()
 
 

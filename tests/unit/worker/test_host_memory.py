@@ -107,6 +107,44 @@ def test_job_that_holds_more_than_it_may_is_noticed_once(tmp_path: Path, code: s
         assert "may hold 0.10 GiB" in str(found[0])
 
 
+MAP = """
+import mmap, sys
+with open(sys.argv[1], "r+b") as file:
+    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    seen = sum(mapped[at] for at in range(0, len(mapped), 4096))
+    mapped[: {mib} << 20] = b"x" * ({mib} << 20)
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("changed_mib", [0, 60])
+def test_pages_of_a_mapped_file_count_only_where_they_were_changed(tmp_path: Path, changed_mib: int) -> None:
+    path = tmp_path / "cache"
+    path.write_bytes(b"\1" * (120 * MIB))
+    command = [sys.executable, "-c", MAP.format(mib=changed_mib), str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        held = proportional_bytes([process.pid])
+        process.communicate()
+    assert changed_mib * MIB < held < (changed_mib + 50) * MIB
+
+
+@pytest.mark.parametrize(
+    ("rollup", "kib"),
+    [
+        ("Pss: 900 kB\nPss_Anon: 100 kB\nPss_File: 600 kB\nPss_Shmem: 200 kB\n", 300),
+        ("Pss: 900 kB\nShared_Clean: 0 kB\n", 900),
+        ("", 0),
+    ],
+)
+def test_memory_that_counts(tmp_path: Path, rollup: str, kib: int) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "smaps_rollup").write_text(f"55d0-7ffd ---p 00000000 00:00 0 [rollup]\n{rollup}")
+    assert proportional_bytes([7], tmp_path) == kib * 1024
+
+
 ASK = textwrap.dedent(
     """
     import json, sys

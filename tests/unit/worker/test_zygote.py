@@ -1,8 +1,12 @@
 """The warm process: what it says of the ends of jobs, what it leaves of them, and what its own end means."""
 
+import errno
 import json
+import mmap
 import os
+import resource
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from experiments.zygote import Job, Server
 from tests.lab import wait_until
 from worker import zygote as module
 from worker.orphans import MARKER, end_orphans, marked
@@ -136,6 +141,65 @@ def test_orphans_are_known_by_their_mark_and_nobody_else_is_ended(jobs: Jobs) ->
         for each in (shell, neighbour):
             each.kill()
             each.wait()
+
+
+@pytest.mark.parametrize("free", [0, 1])
+def test_machine_without_free_descriptors_costs_no_running_job(jobs: Jobs, free: int) -> None:
+    """None is left for the request's socket, or none for the handle of its process."""
+    running = jobs.start(hang=True)
+    first = jobs.zygote.pid
+    used = {int(each.name) for each in Path(f"/proc/{first}/fd").iterdir()}
+    lowest_free = next(number for number in range(len(used) + 1) if number not in used)
+    resource.prlimit(first, resource.RLIMIT_NOFILE, (lowest_free + free, lowest_free + free))
+    with pytest.raises(NotStartedError, match="the zygote is gone" if free == 0 else "Too many open files"):
+        jobs.start()
+    assert jobs.end(status=3) == End(3), "of another zygote"
+    assert jobs.zygote.pid != first
+    assert lives(first)
+    running.kill()
+    assert running.wait(SECONDS)
+    assert running.end == End(-9), "told by the one that had no descriptors"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, socket.socket, socket.socket]]:
+    """A server in this process, the worker's end of its socket, and the worker's end of the reply to one request."""
+    monkeypatch.setattr("experiments.zygote.children_of", lambda _: set())
+    ends = (
+        socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET),
+        socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET),
+    )
+    (control, worker), (theirs, reply) = ends
+    socket.send_fds(worker, [b"{}"], [theirs.fileno()])
+    theirs.close()
+    yield Server(control), worker, reply
+    for each in (control, worker, reply):
+        each.close()
+
+
+def test_zygote_without_memory_for_another_job_refuses_it(
+    asked: tuple[Server, socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr("experiments.zygote.mmap.mmap", refused)
+    server, _, reply = asked
+    assert server._take_request()
+    assert "Cannot allocate memory" in json.loads(reply.recv(1000))["refused"]
+
+
+def test_worker_that_reset_the_reply_ends_no_zygote(asked: tuple[Server, socket.socket, socket.socket]) -> None:
+    server, _, _ = asked
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    process = subprocess.Popen(["sleep", "600"])
+    job = Job(process.pid, os.pidfd_open(process.pid), ours, mmap.mmap(-1, 100))
+    server._keep(job)
+    theirs.close()  # with the answer unread
+    process.kill()
+    server._report(job)
+    assert not lives(process.pid)
+    process.wait()
 
 
 def test_zygote_that_cannot_be_loaded_says_so(tmp_path: Path) -> None:
