@@ -58,6 +58,8 @@ class Agent:
         self._constants = constants
         self._datasets = DatasetWatch(settings.datasets_folder, settings.heartbeat_seconds)
         self._worker_id = worker_id(settings.runs_folder)
+        self._xids: list[tuple[int, int]] = []
+        """Faults of GPUs that no transaction has kept yet: index and Xid."""
         self._stop = Event()
         self._outage = Outage("agent.database_away")
         self._thread = VitalThread("agent", self._run, until=self._stop)
@@ -115,12 +117,14 @@ class Agent:
             "gpu_reason": self._nvml.reason if isinstance(self._nvml, NvmlAbsent) else None,
             "token_id": token_id,
         }
+        gpus = self._read_gpus()
         with self._engine.begin() as connection:
             if connection.execute(nodes.join(description)).first() is None:
                 raise NodeRefusedError(
                     taken(self._settings.node, connection.execute(nodes.holder(self._settings.node)).one()[0])
                 )
-            self._keep_gpus(connection)
+            self._keep_gpus(connection, gpus)
+        self._xids.clear()
         log.info("node.joined", node=self._settings.node, slots=self._settings.slots, datasets=found.datasets)
 
     def check_token(self) -> UUID | None:
@@ -187,6 +191,7 @@ class Agent:
     def _beat(self) -> None:
         attempts = dict(self._supervisor.attempts)
         found = self._datasets.latest()
+        gpus = self._read_gpus()
         with self._engine.begin() as connection:
             beat = nodes.beat(
                 self._settings.node,
@@ -200,8 +205,9 @@ class Agent:
                 raise NodeRefusedError(
                     taken(self._settings.node, connection.execute(nodes.holder(self._settings.node)).one()[0])
                 )
-            self._keep_gpus(connection)
+            self._keep_gpus(connection, gpus)
             renewed = connection.execute(leases.renew(list(attempts), lease_seconds=self._settings.lease_seconds)).all()
+        self._xids.clear()
         alive = {row.token: row for row in renewed}
         for token, attempt in attempts.items():
             if token not in alive:
@@ -216,21 +222,27 @@ class Agent:
             name = self._settings.node
             raise NodeRefusedError(taken(name, connection.execute(nodes.holder(name)).one().worker_id))
 
-    def _keep_gpus(self, connection: Connection) -> None:
+    def _read_gpus(self) -> list[dict[str, Any]]:
+        """The rows of the GPUs. A sick driver takes seconds to answer, and no transaction is open for so long."""
         if isinstance(self._nvml, NvmlAbsent):
-            return
+            return []
         latest = self._sampler.latest()
         rows = [
             _gpu_row(self._settings.node, gpu, latest.get(gpu.uuid)) | self._constants.of(gpu.uuid).row()
             for gpu in self._nvml.gpus()
         ]
+        if rows:
+            self._xids += self._nvml.new_xids()
+        return rows
+
+    def _keep_gpus(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
         kept = connection.execute(nodes.keep_gpus(rows, silence_seconds=self._settings.lease_seconds)).scalars().all()
         if foreign := [row["uuid"] for row in rows if row["uuid"] not in set(kept)]:
             log.error("gpu.of_another_node", uuids=foreign)
             connection.execute(nodes.contest_gpus(self._settings.node, foreign))
-        for index, xid in self._nvml.new_xids():
+        for index, xid in self._xids:
             hit = [row["uuid"] for row in rows if row["index"] == index]
             log.error("gpu.xid", xid=xid, uuids=hit)
             connection.execute(nodes.note_xid(hit, xid))

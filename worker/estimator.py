@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Executable
 
 from experiments.catalog.memory_estimate.spec import SLUG
 from experiments.wire import Disturbed, Failed, RecordReader, RunOrder, Succeeded
@@ -78,18 +78,21 @@ class Estimator:
         folder = self._settings.runs_folder / f"estimate-{estimate_id}-{question.token}"
         try:
             # Claimed before the zygote is warm, so that the lab sees that somebody is at it.
-            if not self._hold(self._zygote.await_warm, estimate_id, question.token):
+            # A machine that loads torch for so long says nothing of the question.
+            release = estimates.release(estimate_id, question.token)
+            if not self._hold(self._zygote.await_warm, estimate_id, question.token, too_late=release):
                 return
             started = time.monotonic()
             process = self._start(folder, question)
             try:
-                finished = self._hold(process.wait, estimate_id, question.token)
+                late = estimates.fail(estimate_id, question.token, f"it took longer than {LONGEST_SECONDS:g} s")
+                finished = self._hold(process.wait, estimate_id, question.token, too_late=late)
             finally:
                 process.kill()
             if not finished:
                 return
-            if process.end == End(None):
-                self._hand_on(estimate_id, question.token, "its zygote died")
+            if trouble := _trouble(process.end):
+                self._hand_on(estimate_id, question.token, trouble)
             else:
                 self._conclude(folder, estimate_id, question, time.monotonic() - started)
         except (NotStartedError, OSError) as error:
@@ -111,8 +114,11 @@ class Estimator:
         ).write(folder)
         return self._zygote.start(folder, "")
 
-    def _hold(self, wait: Callable[[float], bool], estimate_id: UUID, token: UUID) -> bool:
-        """Renew the claim until what is waited for is there, and whether the answer is still ours to give."""
+    def _hold(self, wait: Callable[[float], bool], estimate_id: UUID, token: UUID, *, too_late: Executable) -> bool:
+        """Renew the claim until what is waited for is there, and whether the answer is still ours to give.
+
+        `too_late` is executed where it is not there after the longest time.
+        """
         deadline = time.monotonic() + LONGEST_SECONDS
         renew_at = time.monotonic() + self._settings.heartbeat_seconds
         while not wait(LOOK_SECONDS):
@@ -121,7 +127,8 @@ class Estimator:
                 self._execute(estimates.release(estimate_id, token))
                 return False
             if now >= deadline:
-                self._execute(estimates.fail(estimate_id, token, f"it took longer than {LONGEST_SECONDS:g} s"))
+                log.warning("estimate.too_late", estimate_id=str(estimate_id), seconds=LONGEST_SECONDS)
+                self._execute(too_late)
                 return False
             if now >= renew_at:
                 renew_at = now + self._settings.heartbeat_seconds
@@ -164,6 +171,13 @@ class Estimator:
     def _execute(self, statement: Any) -> None:
         with self._engine.begin() as connection:
             connection.execute(statement)
+
+
+def _trouble(end: End | None) -> str:
+    """What the machine did to the process, in words; empty where it did nothing."""
+    if end == End(None):
+        return "its zygote died"
+    return end.words if end else ""
 
 
 def _missing(question: Any) -> dict[str, Any]:
