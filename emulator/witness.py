@@ -260,7 +260,7 @@ class Witness:
 
     def _frames(self) -> Iterator[FrameType | None]:
         """From here to the innermost line of the program, or to None where there is none."""
-        frame: FrameType | None = sys._getframe(1)
+        frame: FrameType | None = sys._getframe()
         while frame is not None:
             yield frame
             if _is_own(frame.f_code.co_filename):
@@ -269,12 +269,12 @@ class Witness:
         yield None
 
     def _ran_out(self, *_: Any) -> None:
-        phase, layer = self.meter.known_phase(), self._layer(sys._getframe(1))
+        phase, layer = self.meter.known_phase(), self._layer(sys._getframe())
         self.report.content["out_of_memory"] = {"message": None, "phase": phase, "layer": layer}
         self.report.content["on_gpu"] = False
 
     def _layer(self, frame: FrameType | None) -> str | None:
-        """The innermost module that runs, as the outermost one calls it."""
+        """The innermost module that runs, as the outermost one calls it; none on autograd's own threads."""
         modules = []
         while frame is not None:
             found = frame.f_locals.get("self") if "self" in frame.f_code.co_varnames else None

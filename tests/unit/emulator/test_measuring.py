@@ -110,6 +110,16 @@ def test_a_program_that_runs_out_of_memory_is_answered_with_its_layer() -> None:
     assert 4096 * MIB < found.peak_allocated_bytes < card("T4").usable_bytes
 
 
+def test_running_out_of_memory_in_backward_is_answered_without_a_layer() -> None:
+    deep = "nn.functional.linear(torch.randn(2_000_000, 256, device='cuda'), weight).sigmoid().exp().sigmoid().sum()"
+    found = measured(f"weight = torch.ones(512, 256, device='cuda', requires_grad=True)\n{deep}.backward()")
+    assert found.outcome is Outcome.OUT_OF_MEMORY, found
+    assert found.out_of_memory is not None
+    assert found.out_of_memory.phase == "backward"
+    assert found.out_of_memory.layer is None
+    assert found.out_of_memory.message == found.reason
+
+
 def test_an_error_of_memory_that_the_program_catches_is_not_the_last_word() -> None:
     attempt = "for size in (1 << 22, 64):\n    try:\n        train(model, optimizer, size)\n"
     attempt += "    except torch.OutOfMemoryError:\n"
