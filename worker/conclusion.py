@@ -1,5 +1,6 @@
 """Carries a verdict out: writes it, in one short transaction, for as long as the lease is ours."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -8,8 +9,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DataError
 
 from gpulab.states import FailureCause, JobState
+from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
-from models.statements import estimates, leases
+from models.statements import estimates, leases, nodes
 from worker import advice
 from worker.shipper import LeaseGoneError
 from worker.verdict import Finish, Lose, Requeue, Verdict
@@ -24,6 +26,17 @@ class Conclusion:
         self._settings = settings
         self._engine = engine
         self._actor = f"node:{settings.node}"
+
+    def note_gpu_faults(self, faults: Mapping[str, str]) -> None:
+        """Broken GPUs get no job from now on: by the next heartbeat another attempt could be on one of them."""
+        if not faults:
+            return
+        try:
+            with self._engine.begin() as connection:
+                for uuid, fault in faults.items():
+                    connection.execute(nodes.note_fault(uuid, fault))
+        except DATABASE_AWAY as error:
+            log.warning("gpu_faults.not_written", reason=first_line(error))
 
     def write(self, token: UUID, verdict: Verdict, *, measured: bool = True) -> None:
         """With `measured`, what a good run took on its GPU is kept beside what was predicted."""

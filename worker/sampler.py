@@ -121,12 +121,11 @@ class Sampler:
         """The newest reading of every GPU; its `time` tells how old it is."""
         return dict(self._latest)
 
-    def gpu_fault(self, gpu_uuids: Sequence[str]) -> str:
-        """What the driver says is wrong with one of these GPUs at this moment, in words; empty where nothing is."""
+    def gpu_faults(self, gpu_uuids: Sequence[str]) -> dict[str, str]:
+        """What the driver says is wrong with these GPUs at this moment, in words, by UUID."""
         if self._nvml is None:
-            return ""
-        faults = ((uuid, self._nvml.read(uuid).fault) for uuid in gpu_uuids)
-        return next((f"GPU {uuid} failed: {fault}" for uuid, fault in faults if fault), "")
+            return {}
+        return {uuid: fault for uuid in gpu_uuids if (fault := self._nvml.read(uuid).fault)}
 
     def tick(self) -> None:
         """Look once at everything. The thread does this; so may a test that has not started it."""

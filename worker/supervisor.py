@@ -6,7 +6,7 @@ watches the clock and the orders with no session open, then a short transaction 
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import rmtree
 from threading import Event
@@ -170,11 +170,17 @@ class Supervisor:
             attempt.stop_reason,
             outgrown=_outgrown(attempt),
             out_of_host_memory=oom_kills() > kills,
-            gpu_fault=self._sampler.gpu_fault(attempt.claimed.gpu_uuids),
+            gpu_fault=self._gpu_fault(attempt.claimed.gpu_uuids),
             had_neighbours=attempt.claimed.reserved_bytes is not None,
             idle_minutes=self._settings.idle_minutes,
             files_lost=self._files_lost(attempt.claimed.token, shipper),
         )
+
+    def _gpu_fault(self, gpu_uuids: Sequence[str]) -> str:
+        """What is wrong with GPUs that the job had, in words. The lab learns it before the verdict."""
+        faults = self._sampler.gpu_faults(gpu_uuids)
+        self._conclusion.note_gpu_faults(faults)
+        return "; ".join(f"GPU {uuid} failed: {fault}" for uuid, fault in faults.items())
 
     def _await_store(self, attempt: Attempt, shipper: Shipper) -> None:
         """The run is over, and its files wait for the store: for a while, and for as long as nobody minds.

@@ -134,6 +134,12 @@ def contest_gpus(node: str, uuids: Sequence[str]) -> Update:
     return update(Gpu).where(Gpu.uuid.in_(uuids)).values(contested_by=node, contested_at=func.now())
 
 
+def note_fault(uuid: str, reason: str) -> Update:
+    """A GPU is broken: nothing starts there until its node calls it well again."""
+    broken_since = func.coalesce(Gpu.unhealthy_at, func.now())
+    return update(Gpu).where(Gpu.uuid == uuid).values(healthy=False, reason=reason, unhealthy_at=broken_since)
+
+
 def note_xid(uuids: Sequence[str], xid: int) -> Update:
     return update(Gpu).where(Gpu.uuid.in_(uuids)).values(xid=xid, xid_at=func.now())
 

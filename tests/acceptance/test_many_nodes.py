@@ -10,7 +10,8 @@ from tests.fakes.nvml import GIB
 from tests.lab import wait_until
 from tests.simulated import COUNT, GPUS, SimulatedLab, doubled, overfull
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+# Submitted slowly, the jobs would not fill every machine.
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(240)]
 
 SHAPES = ({"gpus": 1, "gpu_memory_bytes": 30 * GIB}, {"gpus": 1, "exclusive": True}, {"gpus": 2, "exclusive": True})
 

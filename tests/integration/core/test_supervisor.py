@@ -95,7 +95,7 @@ class Node:
         )
         self.settings = settings
         self.sampler: Any = SimpleNamespace(
-            watch=lambda _: None, unwatch=lambda _: None, latest=dict, gpu_fault=lambda _: ""
+            watch=lambda _: None, unwatch=lambda _: None, latest=dict, gpu_faults=lambda _: {}
         )
         store = LocalStore(self.store_folder, mkdir=True)
         constants: Any = SimpleNamespace(of=lambda _: None)
