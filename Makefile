@@ -13,7 +13,7 @@ TRAINING := tests/unit/experiments tests/unit/studies tests/unit/memory
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock up doctor demo docs dashboard lint-dashboard try-lint-dashboard try-dashboard generator try-generator \
-	lint check format test test-unit test-integration test-acceptance test-labs test-alone test-browser bench release clean \
+	lint check format test test-unit test-integration test-acceptance test-labs test-alone test-browser stats bench release clean \
 	distclean
 
 help: ## Show this list
@@ -137,6 +137,9 @@ test-browser: $(INSTALLED) try-dashboard ## Use the dashboard in Chromium; scree
 
 release: $(INSTALLED) ## Build wheel, source archive and the images' context into build/release, and check them
 	PYTHONPATH=. $(BIN)/python ops/release.py
+
+stats: $(INSTALLED) ## Print the size and the shape of the code beside their limits
+	$(BIN)/python ops/stats.py
 
 bench: $(INSTALLED) ## Measure the figures that docs/benchmarks.md states
 	$(BIN)/python -m benchmarks
