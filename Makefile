@@ -12,9 +12,9 @@ JOBS ?= 2
 TRAINING := tests/unit/experiments tests/unit/studies tests/unit/memory
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock up doctor demo docs dashboard lint-dashboard try-lint-dashboard try-dashboard generator try-generator \
-	lint check format test test-unit test-integration test-acceptance test-labs test-alone test-browser stats bench release clean \
-	distclean
+.PHONY: help install lock up doctor demo docs dashboard lint-dashboard try-lint-dashboard format-dashboard \
+	try-format-dashboard try-dashboard generator try-generator lint check format test test-unit test-integration \
+	test-acceptance test-labs test-alone test-browser stats bench release clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,7 +61,7 @@ $(LINTER): $(PACKAGES)
 	cd dashboard && $(WITH_NODE) npm install --no-save --no-progress
 	@touch $@
 
-lint-dashboard: $(LINTER) $(PAGES) ## Lint the dashboard, with types
+lint-dashboard: $(LINTER) $(PAGES) ## Check the dashboard's format and lint it, with types
 	cd dashboard && $(WITH_NODE) npm run lint
 
 # Where the packages can be had, pages that do not build fail here, and so does what the linter finds.
@@ -97,9 +97,16 @@ lint: $(INSTALLED) ## Format, lint, types and import rules
 check: lint ## The same and the quick unit tests: before every commit
 	$(BIN)/pytest tests/unit tests/architecture $(TRAINING:%=--ignore %) -n $(JOBS) -q -m "not slow"
 
-format: $(INSTALLED) ## Format the code and mend what the linter can mend
+format: $(INSTALLED) try-format-dashboard ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+format-dashboard: $(LINTER)
+	cd dashboard && $(WITH_NODE) npm run --silent format
+
+try-format-dashboard:
+	@if $(MAKE) --no-print-directory $(LINTER); then $(MAKE) --no-print-directory format-dashboard; \
+	else echo 'The dashboard is not formatted: the packages of its linter could not be installed.'; fi
 
 test: test-unit test-integration test-acceptance test-browser ## Every test
 

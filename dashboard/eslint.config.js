@@ -25,6 +25,9 @@ export default defineConfig(globalIgnores(["dist", "src/api/schema.d.ts", "types
         "NewExpression[callee.object.name='Intl']:not([arguments.0.name='LOCALE'])",
       ].map((selector) => ({ selector, message: "Use a formatter of src/format.ts." })),
     ],
-    "@typescript-eslint/only-throw-error": ["error", { allow: [{ from: "package", package: "@tanstack/router-core", name: "Redirect" }] }],
+    "@typescript-eslint/only-throw-error": [
+      "error",
+      { allow: [{ from: "package", package: "@tanstack/router-core", name: "Redirect" }] },
+    ],
   },
 });

@@ -20,10 +20,17 @@ function open(schema) {
   if (typeof schema !== "object" || schema === null) return schema === true;
   if (schema.format === "int64") return true;
   const says = Object.keys(schema).filter((key) => !["title", "description", "default", "examples"].includes(key));
-  return says.length === 0 || [schema.additionalProperties, schema.items, ...(schema.anyOf ?? [])].some((part) => part !== undefined && open(part));
+  return (
+    says.length === 0 ||
+    [schema.additionalProperties, schema.items, ...(schema.anyOf ?? [])].some(
+      (part) => part !== undefined && open(part),
+    )
+  );
 }
 
-const fields = Object.values(JSON.parse(readFileSync(CONTRACT, "utf8")).components.schemas).flatMap((one) => Object.entries(one.properties ?? {}));
+const fields = Object.values(JSON.parse(readFileSync(CONTRACT, "utf8")).components.schemas).flatMap((one) =>
+  Object.entries(one.properties ?? {}),
+);
 const closed = new Set(fields.filter(([, schema]) => !open(schema)).map(([name]) => name));
 const names = [...new Set(fields.map(([name]) => name))].filter((name) => !closed.has(name)).sort();
 writeFileSync(

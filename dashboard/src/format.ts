@@ -76,7 +76,12 @@ const exact = new Intl.DateTimeFormat(LOCALE, {
 });
 
 const day = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short" });
-const dayAndMinute = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const dayAndMinute = new Intl.DateTimeFormat(LOCALE, {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
 
 /** A date in short, with its time where that matters. */
 export function shortTime(moment: Date, withTime: boolean): string {
@@ -116,6 +121,7 @@ export function value(given: unknown): string {
   if (typeof given === "bigint") return integer(given);
   if (typeof given === "boolean") return given ? "yes" : "no";
   if (typeof given === "string") return given;
-  if (Array.isArray(given) && given.every((entry) => typeof entry !== "object")) return `[${given.map(value).join(", ")}]`;
+  if (Array.isArray(given) && given.every((entry) => typeof entry !== "object"))
+    return `[${given.map(value).join(", ")}]`;
   return writeJson(given);
 }

@@ -24,4 +24,5 @@ function chosen(): string {
 
 export const LOCALE = chosen();
 
-if (navigator.language !== LOCALE) Object.defineProperty(navigator, "language", { get: () => LOCALE, configurable: true });
+if (navigator.language !== LOCALE)
+  Object.defineProperty(navigator, "language", { get: () => LOCALE, configurable: true });

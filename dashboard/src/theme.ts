@@ -1,12 +1,30 @@
 import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from "@mantine/core";
 
 const green: MantineColorsTuple = [
-  "#e7f7f0", "#d0ebdf", "#a1d8c0", "#6ec49f", "#46b384", "#2da973", "#1b9c66", "#0c7d50", "#0b6e4f", "#035338",
+  "#e7f7f0",
+  "#d0ebdf",
+  "#a1d8c0",
+  "#6ec49f",
+  "#46b384",
+  "#2da973",
+  "#1b9c66",
+  "#0c7d50",
+  "#0b6e4f",
+  "#035338",
 ];
 
 /** The library's greys are neutral; beside the dashboard's cool grounds they look brown. */
 const dark: MantineColorsTuple = [
-  "#d3d9de", "#b6c0c8", "#87929b", "#66717a", "#414b53", "#364047", "#272e33", "#1b2024", "#171b1f", "#101315",
+  "#d3d9de",
+  "#b6c0c8",
+  "#87929b",
+  "#66717a",
+  "#414b53",
+  "#364047",
+  "#272e33",
+  "#1b2024",
+  "#171b1f",
+  "#101315",
 ];
 
 export const theme = createTheme({
@@ -33,8 +51,16 @@ export const theme = createTheme({
 /** Quiet text that is still read without effort, and a ground that cards stand out from. */
 export const variables: CSSVariablesResolver = () => ({
   variables: {},
-  light: { "--mantine-color-dimmed": "#55606b", "--mantine-color-body": "#f8faf9", "--mantine-color-placeholder": "#6a7580" },
-  dark: { "--mantine-color-dimmed": "#a3adb6", "--mantine-color-body": "#14181b", "--mantine-color-placeholder": "#8d98a2" },
+  light: {
+    "--mantine-color-dimmed": "#55606b",
+    "--mantine-color-body": "#f8faf9",
+    "--mantine-color-placeholder": "#6a7580",
+  },
+  dark: {
+    "--mantine-color-dimmed": "#a3adb6",
+    "--mantine-color-body": "#14181b",
+    "--mantine-color-placeholder": "#8d98a2",
+  },
 });
 
 /** Told apart by people who see colours differently (after Okabe and Ito), with enough contrast on each ground. */

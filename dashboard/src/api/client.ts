@@ -56,7 +56,11 @@ function withoutLength(given: Headers): Headers {
   return headers;
 }
 
-export const api = createClient<paths>({ baseUrl: labAddress, fetch: exactly, bodySerializer: (body) => writeJson(body) });
+export const api = createClient<paths>({
+  baseUrl: labAddress,
+  fetch: exactly,
+  bodySerializer: (body) => writeJson(body),
+});
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
@@ -83,5 +87,12 @@ export async function file(path: string, signal?: AbortSignal): Promise<Response
 function problemOf(body: unknown, response: Response): Problem {
   if (typeof body === "object" && body !== null && "detail" in body) return settled(body) as Problem;
   const detail = `The lab answered ${response.status} ${response.statusText}.`;
-  return { type: "about:blank", title: response.statusText, status: response.status, detail, instance: null, errors: null };
+  return {
+    type: "about:blank",
+    title: response.statusText,
+    status: response.status,
+    detail,
+    instance: null,
+    errors: null,
+  };
 }

@@ -24,7 +24,9 @@ export function wholeOf(entry: unknown): number | bigint | null {
 export function marked(json: string): string {
   if (!LONG.test(json)) return json;
   return json.replaceAll(TOKENS, (token) =>
-    token.length > 15 && INTEGER.test(token) && typeof integerOf(token) === "bigint" ? JSON.stringify(MARK + token) : token,
+    token.length > 15 && INTEGER.test(token) && typeof integerOf(token) === "bigint"
+      ? JSON.stringify(MARK + token)
+      : token,
   );
 }
 
@@ -39,7 +41,9 @@ export function settled(given: unknown, exact = false): unknown {
   }
   if (typeof given !== "object" || given === null) return given;
   if (Array.isArray(given)) return given.map((entry) => settled(entry, exact));
-  return Object.fromEntries(Object.entries(given).map(([name, entry]) => [name, settled(entry, exact || EXACT_FIELDS.has(name))]));
+  return Object.fromEntries(
+    Object.entries(given).map(([name, entry]) => [name, settled(entry, exact || EXACT_FIELDS.has(name))]),
+  );
 }
 
 export function readJson(text: string): unknown {
@@ -48,7 +52,11 @@ export function readJson(text: string): unknown {
 
 /** JSON of the value with its bigints as marked texts, for a reader that knows no bigint. */
 export function markedJson(given: unknown, indent?: number): string {
-  const text = JSON.stringify(given, (_, entry: unknown) => (typeof entry === "bigint" ? `${MARK}${entry}` : entry), indent) as string | undefined;
+  const text = JSON.stringify(
+    given,
+    (_, entry: unknown) => (typeof entry === "bigint" ? `${MARK}${entry}` : entry),
+    indent,
+  ) as string | undefined;
   return text ?? "null";
 }
 

@@ -85,7 +85,9 @@ export const metrics = (id: string, points: number, names?: string[]) =>
       const before = client.getQueryData<MetricsRead>(queryKey);
       const after = before && !grown(before, points) ? before.cursor : undefined;
       const query = { max_points: points, names, after };
-      const newer = await data(api.GET("/v1/jobs/{job_id}/metrics", { params: { path: { job_id: id }, query }, signal }));
+      const newer = await data(
+        api.GET("/v1/jobs/{job_id}/metrics", { params: { path: { job_id: id }, query }, signal }),
+      );
       return before ? followed(before, newer) : newer;
     },
     placeholderData: keepPreviousData,
@@ -112,7 +114,9 @@ export const predictedPeak = (id: string) =>
     queryKey: ["predicted", id],
     queryFn: async ({ signal }) => {
       const path = { job_id: id };
-      const found = await data(api.GET("/v1/jobs/{job_id}/samples", { params: { path, query: { max_points: 2 } }, signal }));
+      const found = await data(
+        api.GET("/v1/jobs/{job_id}/samples", { params: { path, query: { max_points: 2 } }, signal }),
+      );
       return found.predicted_peak_bytes;
     },
     staleTime: Infinity,

@@ -11,7 +11,12 @@ const others = new BroadcastChannel(`gpulab.session:${csrfCookie}`);
 const listeners = new Set<() => void>();
 
 export function csrf(): string | null {
-  return document.cookie.split("; ").find((cookie) => cookie.startsWith(CSRF))?.slice(CSRF.length) ?? null;
+  return (
+    document.cookie
+      .split("; ")
+      .find((cookie) => cookie.startsWith(CSRF))
+      ?.slice(CSRF.length) ?? null
+  );
 }
 
 export function signedIn(): boolean {

@@ -32,7 +32,9 @@ export const estimateOf = (experiment: string, spec: Record<string, unknown>) =>
     queryKey: ["estimate", experiment, spec],
     queryFn: async ({ signal }): Promise<EstimateRead> => {
       const query = { wait: ESTIMATE_WAIT_SECONDS };
-      let found = await data(api.POST("/v1/estimates", { params: { query }, body: { experiment, spec, gpus: [] }, signal }));
+      let found = await data(
+        api.POST("/v1/estimates", { params: { query }, body: { experiment, spec, gpus: [] }, signal }),
+      );
       while (found.state === "pending" && found.id !== null) {
         const path = { estimate_id: found.id };
         found = await data(api.GET("/v1/estimates/{estimate_id}", { params: { path, query }, signal }));
@@ -45,7 +47,9 @@ export const estimateOf = (experiment: string, spec: Record<string, unknown>) =>
 
 /** Places the order; asked twice, it is placed once. */
 export function submit(order: Order): Promise<JobRead> {
-  const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
+    "",
+  );
   const asked = { params: { header: { "idempotency-key": key } }, body: order as JobCreate };
   return data(api.POST("/v1/jobs", asked)) as Promise<JobRead>;
 }

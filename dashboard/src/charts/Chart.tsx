@@ -43,7 +43,9 @@ const INK = {
 };
 const BINARY_STEPS = Array.from({ length: 60 }, (_, i) => 2 ** i);
 const WHOLE_STEPS = Array.from({ length: 36 }, (_, i) => [1, 2, 5][i % 3]! * 10 ** Math.floor(i / 3));
-const CLOCK_STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800];
+const CLOCK_STEPS = [
+  0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800,
+];
 const DASHES = [undefined, [8, 4], [2, 3], [10, 3, 2, 3]];
 
 export function Chart(props: ChartProps) {
@@ -69,7 +71,12 @@ export function Chart(props: ChartProps) {
     if (parent === null || width < 50) return;
     const { props: given, data: now } = latest.current;
     const ink = INK[scheme];
-    const axis = { stroke: ink.text, font: "12px system-ui, sans-serif", grid: { stroke: ink.grid, width: 1 }, ticks: { show: false } };
+    const axis = {
+      stroke: ink.text,
+      font: "12px system-ui, sans-serif",
+      grid: { stroke: ink.grid, width: 1 },
+      ticks: { show: false },
+    };
     const made = new uPlot(
       {
         width,
@@ -78,7 +85,12 @@ export function Chart(props: ChartProps) {
         legend: { show: false },
         cursor: { y: false, drag: { x: true, y: false, setScale: true }, points: { size: 7 } },
         scales: {
-          x: { time: false, ...(given.curves.every((curve) => curve.points) ? { range: (_, low, high) => rangeOf(low, high, false) } : {}) },
+          x: {
+            time: false,
+            ...(given.curves.every((curve) => curve.points)
+              ? { range: (_, low, high) => rangeOf(low, high, false) }
+              : {}),
+          },
           y: {
             // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- the library exports no more than the enum's type
             distr: given.log ? 3 : 1,
@@ -86,12 +98,19 @@ export function Chart(props: ChartProps) {
           },
         },
         axes: [
-          { ...axis, size: 26, ...(given.clock ? { incrs: CLOCK_STEPS } : now[0].every(Number.isInteger) ? { incrs: WHOLE_STEPS } : {}), values: (_, splits) => splits.map((x) => latest.current.props.formatX?.(x) ?? number(x)) },
           {
             ...axis,
-            size: (_, values: (string | null)[] | null) => Math.max(44, ...(values ?? []).map((text) => 12 + 7 * (text?.length ?? 0))),
+            size: 26,
+            ...(given.clock ? { incrs: CLOCK_STEPS } : now[0].every(Number.isInteger) ? { incrs: WHOLE_STEPS } : {}),
+            values: (_, splits) => splits.map((x) => latest.current.props.formatX?.(x) ?? number(x)),
+          },
+          {
+            ...axis,
+            size: (_, values: (string | null)[] | null) =>
+              Math.max(44, ...(values ?? []).map((text) => 12 + 7 * (text?.length ?? 0))),
             ...(given.binary && !given.log ? { incrs: BINARY_STEPS } : {}),
-            values: (_, splits: (number | null)[]) => splits.map((y) => (y === null ? "" : (latest.current.props.formatY ?? number)(y))),
+            values: (_, splits: (number | null)[]) =>
+              splits.map((y) => (y === null ? "" : (latest.current.props.formatY ?? number)(y))),
           },
         ],
         series: [
@@ -106,7 +125,9 @@ export function Chart(props: ChartProps) {
               dash: curve.dash ?? DASHES[Math.floor(index / colors.length) % DASHES.length],
               spanGaps: !given.binary,
               show: !hidden.has(curve.label),
-              points: alone ? { show: true, size: 8, fill: stroke } : { show: curve.xs.length === 1 ? true : undefined, size: 5 },
+              points: alone
+                ? { show: true, size: 8, fill: stroke }
+                : { show: curve.xs.length === 1 ? true : undefined, size: 5 },
             };
           }),
         ],
@@ -169,7 +190,17 @@ export function Chart(props: ChartProps) {
   const { formatX = number, formatY = number } = props;
   const told = useMemo(() => described(title, xLabel, curves, formatY), [title, xLabel, curves, formatY]);
   const legend = useMemo(
-    () => curves.map((curve, index) => ({ label: curve.label, color: colors[(curve.color ?? index) % colors.length]!, dashed: curve.dash !== undefined || index >= colors.length, points: curve.points === true, column: index + 1, faint: curve.faint })).filter((entry) => !entry.faint),
+    () =>
+      curves
+        .map((curve, index) => ({
+          label: curve.label,
+          color: colors[(curve.color ?? index) % colors.length]!,
+          dashed: curve.dash !== undefined || index >= colors.length,
+          points: curve.points === true,
+          column: index + 1,
+          faint: curve.faint,
+        }))
+        .filter((entry) => !entry.faint),
     [curves, colors],
   );
 
@@ -217,7 +248,16 @@ export function Chart(props: ChartProps) {
         </Group>
       </Group>
       <div ref={place} style={{ height }} role="img" aria-label={told} />
-      <Legend entries={legend} data={data} xLabel={xLabel} formatX={formatX} formatY={formatY} hidden={hidden} flip={flip} pointed={pointed} />
+      <Legend
+        entries={legend}
+        data={data}
+        xLabel={xLabel}
+        formatX={formatX}
+        formatY={formatY}
+        hidden={hidden}
+        flip={flip}
+        pointed={pointed}
+      />
     </Box>
   );
 }

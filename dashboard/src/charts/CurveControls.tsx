@@ -13,11 +13,21 @@ export interface CurveSettings {
 const PLAIN: CurveSettings = { axis: "step", log: false, smoothing: 0 };
 
 export function useCurveSettings(): [CurveSettings, (change: Partial<CurveSettings>) => void] {
-  const [settings, set] = useLocalStorage({ key: "gpulab.curves", defaultValue: PLAIN, getInitialValueInEffect: false });
+  const [settings, set] = useLocalStorage({
+    key: "gpulab.curves",
+    defaultValue: PLAIN,
+    getInitialValueInEffect: false,
+  });
   return [{ ...PLAIN, ...settings }, (change) => set((before) => ({ ...PLAIN, ...before, ...change }))];
 }
 
-export function CurveControls({ settings, change }: { settings: CurveSettings; change: (change: Partial<CurveSettings>) => void }) {
+export function CurveControls({
+  settings,
+  change,
+}: {
+  settings: CurveSettings;
+  change: (change: Partial<CurveSettings>) => void;
+}) {
   return (
     <Group gap="lg" role="group" aria-label="How curves are drawn">
       <SegmentedControl
@@ -30,11 +40,14 @@ export function CurveControls({ settings, change }: { settings: CurveSettings; c
           { value: "time", label: "Time" },
         ]}
       />
-      <Switch size="sm" label="Log scale" checked={settings.log} onChange={(event) => change({ log: event.currentTarget.checked })} />
+      <Switch
+        size="sm"
+        label="Log scale"
+        checked={settings.log}
+        onChange={(event) => change({ log: event.currentTarget.checked })}
+      />
       <Group gap="xs" wrap="nowrap">
-        <Text size="sm">
-          Smoothing
-        </Text>
+        <Text size="sm">Smoothing</Text>
         <Slider
           w={140}
           size="sm"

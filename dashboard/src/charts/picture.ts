@@ -5,7 +5,12 @@ import type uPlot from "uplot";
 import type { Entry } from "./Legend";
 import { saveAs } from "./series";
 
-export function savePicture(plot: uPlot, title: string, legend: readonly Entry[], ink: { text: string; ground: string }): void {
+export function savePicture(
+  plot: uPlot,
+  title: string,
+  legend: readonly Entry[],
+  ink: { text: string; ground: string },
+): void {
   const ratio = devicePixelRatio;
   const source = plot.ctx.canvas;
   const head = 34 * ratio;

@@ -53,18 +53,24 @@ export function aligned(curves: readonly Curve[]): uPlot.AlignedData {
 export function csvOf(xLabel: string, curves: readonly Curve[]): Blob {
   const shown = curves.filter((curve) => !curve.faint);
   const columns = aligned(shown);
-  return spreadsheet([[xLabel, ...shown.map((curve) => curve.label)], ...Array.from(columns[0], (_, i) => columns.map((column) => column[i] ?? null))]);
+  return spreadsheet([
+    [xLabel, ...shown.map((curve) => curve.label)],
+    ...Array.from(columns[0], (_, i) => columns.map((column) => column[i] ?? null)),
+  ]);
 }
 
 /** A table as spreadsheets take it: marked as UTF-8 where that matters, and no text that would be run as a formula. */
 export function spreadsheet(rows: readonly (readonly (string | number | null)[])[]): Blob {
-  const lines = rows.map((cells) => cells.map((cell) => (typeof cell === "string" ? quoted(cell) : cell === null ? "" : String(cell))).join(","));
+  const lines = rows.map((cells) =>
+    cells.map((cell) => (typeof cell === "string" ? quoted(cell) : cell === null ? "" : String(cell))).join(","),
+  );
   const mark = lines.some((line) => /\P{ASCII}/u.test(line)) ? ["\ufeff"] : [];
   return new Blob([...mark, ...lines.map((line) => `${line}\r\n`)], { type: "text/csv" });
 }
 
 function quoted(text: string): string {
-  const formula = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(text) && !(text.trim() === text && Number.isFinite(Number(text)));
+  const formula =
+    /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(text) && !(text.trim() === text && Number.isFinite(Number(text)));
   const cell = formula ? `'${text}` : text;
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }

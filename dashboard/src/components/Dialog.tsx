@@ -61,12 +61,17 @@ export function ShownOnce({ token, whose, done }: { token: string; whose: string
         {token}
       </Code>
       <Text size="xs" c="dimmed">
-        It signs in here, and in the terminal: put it into <code>~/.config/gpulab/token</code> or the variable <code>GPULAB_TOKEN</code>.
+        It signs in here, and in the terminal: put it into <code>~/.config/gpulab/token</code> or the variable{" "}
+        <code>GPULAB_TOKEN</code>.
       </Text>
       <Group gap="xs" justify="flex-end">
         <CopyButton value={token}>
           {({ copied, copy }) => (
-            <Button variant="default" onClick={copy} leftSection={copied ? <Check size={16} aria-hidden /> : <Copy size={16} aria-hidden />}>
+            <Button
+              variant="default"
+              onClick={copy}
+              leftSection={copied ? <Check size={16} aria-hidden /> : <Copy size={16} aria-hidden />}
+            >
               {copied ? "Copied" : "Copy"}
             </Button>
           )}

@@ -5,7 +5,13 @@ import { Fragment, type ReactNode } from "react";
 
 import { value, words } from "../format";
 
-export function Facts({ facts, columns = { base: 2, sm: 3, lg: 6 } }: { facts: [string, ReactNode][]; columns?: Record<string, number> }) {
+export function Facts({
+  facts,
+  columns = { base: 2, sm: 3, lg: 6 },
+}: {
+  facts: [string, ReactNode][];
+  columns?: Record<string, number>;
+}) {
   return (
     <SimpleGrid component="dl" cols={columns} spacing="md" verticalSpacing="xs" m={0}>
       {facts.map(([name, fact]) => (
@@ -31,7 +37,9 @@ function propertiesOf(schema: Schema): Record<string, { description?: string }> 
 /** The object with its fields in the order of their schema; a database does not keep the order. */
 export function inOrder(given: Record<string, unknown>, schema: Schema): Record<string, unknown> {
   const known = Object.keys(propertiesOf(schema)).filter((name) => name in given);
-  return Object.fromEntries([...known, ...Object.keys(given).filter((name) => !known.includes(name))].map((name) => [name, given[name]]));
+  return Object.fromEntries(
+    [...known, ...Object.keys(given).filter((name) => !known.includes(name))].map((name) => [name, given[name]]),
+  );
 }
 
 /** The fields of an object as a table of two columns; what a field means is its schema's sentence. */

@@ -76,9 +76,7 @@ export function NotThere() {
       <Title order={1} size="h3">
         There is no such page
       </Title>
-      <AnchorLink to="/">
-        Go to the lab
-      </AnchorLink>
+      <AnchorLink to="/">Go to the lab</AnchorLink>
     </Stack>
   );
 }

@@ -8,5 +8,9 @@ type Own = { ref?: Ref<HTMLAnchorElement> };
 type Html<Props> = Omit<AnchorHTMLAttributes<HTMLAnchorElement>, keyof Props>;
 
 export const AnchorLink = createLink((props: AnchorProps & Html<AnchorProps> & Own) => <Anchor {...props} />);
-export const ButtonLink = createLink((props: ButtonProps & Html<ButtonProps> & Own) => <Button component="a" {...props} />);
-export const PlaceLink = createLink((props: NavLinkProps & Html<NavLinkProps> & Own) => <NavLink component="a" {...props} />);
+export const ButtonLink = createLink((props: ButtonProps & Html<ButtonProps> & Own) => (
+  <Button component="a" {...props} />
+));
+export const PlaceLink = createLink((props: NavLinkProps & Html<NavLinkProps> & Own) => (
+  <NavLink component="a" {...props} />
+));

@@ -32,7 +32,10 @@ export function Meter({ label, total, used, reserved = 0, predicted = null, text
         aria-valuetext={text.map(([words]) => words).join(", ")}
       >
         {reserved > 0 && <div className="reserved" style={{ width: `${share(reserved)}%` }} />}
-        <div className={used !== null && reserved > 0 && used > reserved ? "used over" : "used"} style={{ width: `${share(used)}%` }} />
+        <div
+          className={used !== null && reserved > 0 && used > reserved ? "used over" : "used"}
+          style={{ width: `${share(used)}%` }}
+        />
         {predicted !== null && <div className="predicted" style={{ left: `${share(predicted)}%` }} />}
       </div>
       <Text size="xs" c="dimmed" className="numbers told" aria-hidden>

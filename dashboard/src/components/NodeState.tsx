@@ -13,7 +13,13 @@ const NODE_LOOKS: Record<string, { color: string; icon: LucideIcon; word: string
 export function NodeState({ state }: { state: string }) {
   const look = NODE_LOOKS[state] ?? { color: "gray", icon: CircleAlert, word: state };
   return (
-    <Badge color={look.color} variant="light" tt="none" className={`state state-${look.color}`} leftSection={<look.icon size={13} aria-hidden />}>
+    <Badge
+      color={look.color}
+      variant="light"
+      tt="none"
+      className={`state state-${look.color}`}
+      leftSection={<look.icon size={13} aria-hidden />}
+    >
       {look.word}
     </Badge>
   );

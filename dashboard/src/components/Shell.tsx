@@ -44,7 +44,12 @@ import { ago } from "../format";
 import { PlaceLink } from "./Links";
 import { useNow } from "./Time";
 
-type Place = { to: "/" | "/jobs" | "/submit" | "/studies" | "/compare" | "/predictions" | "/class" | "/nodes"; label: string; icon: LucideIcon; staff?: true };
+type Place = {
+  to: "/" | "/jobs" | "/submit" | "/studies" | "/compare" | "/predictions" | "/class" | "/nodes";
+  label: string;
+  icon: LucideIcon;
+  staff?: true;
+};
 
 const PLACES: Place[] = [
   { to: "/", label: "Lab", icon: LayoutDashboard },
@@ -128,8 +133,8 @@ function Silence() {
   if (contact.live) return null;
   return (
     <Alert color="orange" icon={<Unplug aria-hidden />} title="The lab does not answer" mb="md" role="alert">
-      It fell silent {ago(contact.since, now)}, and what you see is from before. Jobs that run go on; this page catches up by itself as soon as
-      the lab is back.
+      It fell silent {ago(contact.since, now)}, and what you see is from before. Jobs that run go on; this page catches
+      up by itself as soon as the lab is back.
     </Alert>
   );
 }
@@ -140,7 +145,13 @@ function ThemeSwitch() {
   const other = scheme === "light" ? "dark" : "light";
   return (
     <Tooltip label={`Switch to ${other}`}>
-      <ActionIcon variant="subtle" color="gray" size="lg" onClick={() => setColorScheme(other)} aria-label={`Switch to ${other} colours`}>
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        size="lg"
+        onClick={() => setColorScheme(other)}
+        aria-label={`Switch to ${other} colours`}
+      >
         {scheme === "light" ? <Moon size={18} aria-hidden /> : <Sun size={18} aria-hidden />}
       </ActionIcon>
     </Tooltip>
@@ -160,10 +171,16 @@ function Person() {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{data ? `${data.name}, ${data.role}` : "Signed in"}</Menu.Label>
-        <Menu.Item leftSection={<KeyRound size={16} aria-hidden />} renderRoot={(props) => <Link to="/account" {...props} />}>
+        <Menu.Item
+          leftSection={<KeyRound size={16} aria-hidden />}
+          renderRoot={(props) => <Link to="/account" {...props} />}
+        >
           Account and tokens
         </Menu.Item>
-        <Menu.Item leftSection={<LogOut size={16} aria-hidden />} onClick={() => void api.DELETE("/v1/session").finally(forget)}>
+        <Menu.Item
+          leftSection={<LogOut size={16} aria-hidden />}
+          onClick={() => void api.DELETE("/v1/session").finally(forget)}
+        >
           Sign out
         </Menu.Item>
       </Menu.Dropdown>

@@ -30,10 +30,21 @@ export const CAUSE_WORDS: Record<FailureCause, string> = {
 };
 
 /** Plain, since tables have many. */
-export function StateBadge({ state, cause, size = "md" }: { state: JobState; cause?: FailureCause | null; size?: "xs" | "sm" | "md" | "lg" }) {
+export function StateBadge({
+  state,
+  cause,
+  size = "md",
+}: {
+  state: JobState;
+  cause?: FailureCause | null;
+  size?: "xs" | "sm" | "md" | "lg";
+}) {
   const { color, icon: Icon, word } = LOOKS[state];
   return (
-    <span className={`badge badge-${size} state state-${color}`} style={{ background: `var(--mantine-color-${color}-light)` }}>
+    <span
+      className={`badge badge-${size} state state-${color}`}
+      style={{ background: `var(--mantine-color-${color}-light)` }}
+    >
       <Icon size={13} aria-hidden />
       {state === "failed" && cause ? `Failed: ${CAUSE_WORDS[cause]}` : word}
     </span>

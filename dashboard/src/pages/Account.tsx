@@ -74,7 +74,9 @@ function Tokens() {
       <Answer query={query}>
         {({ items }) =>
           items.length === 0 ? (
-            <Empty title="You have no token">You signed in another way. A token lets a terminal or a notebook in.</Empty>
+            <Empty title="You have no token">
+              You signed in another way. A token lets a terminal or a notebook in.
+            </Empty>
           ) : (
             <Table.ScrollContainer minWidth={340}>
               <Table verticalSpacing={8} horizontalSpacing="md">
@@ -111,8 +113,11 @@ function Terminal() {
           Terminal and notebooks
         </Title>
         <Text size="sm">
-          Install <Anchor underline="always" href={address("/client")}>the client of this lab</Anchor>, say where the lab is, and put a token into{" "}
-          <code>~/.config/gpulab/token</code>.
+          Install{" "}
+          <Anchor underline="always" href={address("/client")}>
+            the client of this lab
+          </Anchor>
+          , say where the lab is, and put a token into <code>~/.config/gpulab/token</code>.
         </Text>
         <Lines text={`${installLine}\nexport GPULAB_URL=${labAddress}`} label="Copy these lines" />
       </Stack>
@@ -122,7 +127,8 @@ function Terminal() {
 
 function stateOf(token: TokenRead, now: number): { color: string; icon: LucideIcon; word: string } {
   if (token.revoked_at !== null) return { color: "gray", icon: CircleX, word: "Revoked" };
-  if (token.expires_at !== null && Date.parse(token.expires_at) < now) return { color: "orange", icon: Clock, word: "Expired" };
+  if (token.expires_at !== null && Date.parse(token.expires_at) < now)
+    return { color: "orange", icon: Clock, word: "Expired" };
   return { color: "teal", icon: CircleCheck, word: "Valid" };
 }
 
@@ -156,7 +162,14 @@ function Token({ token, now }: { token: TokenRead; now: number }) {
         <Ago moment={token.created_at} now={now} />
       </Table.Td>
       <Table.Td>
-        <Badge color={state.color} variant="light" tt="none" size="sm" className={`state state-${state.color}`} leftSection={<state.icon size={13} aria-hidden />}>
+        <Badge
+          color={state.color}
+          variant="light"
+          tt="none"
+          size="sm"
+          className={`state state-${state.color}`}
+          leftSection={<state.icon size={13} aria-hidden />}
+        >
           {state.word}
         </Badge>
       </Table.Td>
@@ -169,7 +182,8 @@ function Token({ token, now }: { token: TokenRead; now: number }) {
         <Dialog title={`Revoke ${token.name}?`} opened={opened} close={close}>
           <Ask action="Revoke it" busy={revoke.isPending} error={revoke.error} send={() => revoke.mutate(undefined)}>
             <Text size="sm">
-              Whatever uses this token is shut out at once, and every session that was opened with it ends, this one too if it was. Jobs go on.
+              Whatever uses this token is shut out at once, and every session that was opened with it ends, this one too
+              if it was. Jobs go on.
             </Text>
           </Ask>
         </Dialog>
@@ -184,7 +198,12 @@ function NewToken() {
   const [until, setUntil] = useState("");
   const [token, setToken] = useState<string | null>(null);
   const send = useAction(
-    () => data(api.POST("/v1/tokens", { body: { name: name.trim(), expires_at: until === "" ? null : new Date(`${until}T23:59:59`).toISOString() } })),
+    () =>
+      data(
+        api.POST("/v1/tokens", {
+          body: { name: name.trim(), expires_at: until === "" ? null : new Date(`${until}T23:59:59`).toISOString() },
+        }),
+      ),
     (made) => {
       setToken(made.token);
       return null;
@@ -204,9 +223,29 @@ function NewToken() {
       </Button>
       <Dialog title="New token" opened={opened} close={finish}>
         {token === null ? (
-          <Ask action="Make it" busy={send.isPending} ready={name.trim() !== ""} error={send.error} send={() => send.mutate(undefined)}>
-            <TextInput label="What for" placeholder="laptop" required withAsterisk={false} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
-            <TextInput label="Until the end of" description="Empty: for good" type="date" value={until} onChange={(event) => setUntil(event.currentTarget.value)} />
+          <Ask
+            action="Make it"
+            busy={send.isPending}
+            ready={name.trim() !== ""}
+            error={send.error}
+            send={() => send.mutate(undefined)}
+          >
+            <TextInput
+              label="What for"
+              placeholder="laptop"
+              required
+              withAsterisk={false}
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+              data-autofocus
+            />
+            <TextInput
+              label="Until the end of"
+              description="Empty: for good"
+              type="date"
+              value={until}
+              onChange={(event) => setUntil(event.currentTarget.value)}
+            />
           </Ask>
         ) : (
           <ShownOnce token={token} whose={`the token ${name.trim()}`} done={finish} />

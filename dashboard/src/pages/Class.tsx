@@ -17,7 +17,11 @@ export function Class() {
       <Title order={1} size="h2">
         Class
       </Title>
-      <Tabs value={tab ?? "people"} onChange={(chosen) => void navigate({ search: { tab: oneOf(chosen, CLASS_TABS) }, replace: true })} keepMounted={false}>
+      <Tabs
+        value={tab ?? "people"}
+        onChange={(chosen) => void navigate({ search: { tab: oneOf(chosen, CLASS_TABS) }, replace: true })}
+        keepMounted={false}
+      >
         <Tabs.List mb="md">
           <Tabs.Tab value="people">People</Tabs.Tab>
           <Tabs.Tab value="assignments">Assignments</Tabs.Tab>

@@ -35,7 +35,12 @@ export function Compare() {
         </Title>
         <CopyButton value={location.href}>
           {({ copied, copy }) => (
-            <Button size="xs" variant="default" onClick={copy} leftSection={copied ? <Check size={15} aria-hidden /> : <LinkIcon size={15} aria-hidden />}>
+            <Button
+              size="xs"
+              variant="default"
+              onClick={copy}
+              leftSection={copied ? <Check size={15} aria-hidden /> : <LinkIcon size={15} aria-hidden />}
+            >
               {copied ? "Copied" : "Copy a link to this"}
             </Button>
           )}
@@ -46,7 +51,11 @@ export function Compare() {
       {ids.length === 0 ? (
         <Card>
           <Empty title="Nothing is chosen yet">
-            Choose runs above, or tick them among the <AnchorLink to="/jobs" size="sm" underline="always">jobs</AnchorLink>.
+            Choose runs above, or tick them among the{" "}
+            <AnchorLink to="/jobs" size="sm" underline="always">
+              jobs
+            </AnchorLink>
+            .
           </Empty>
         </Card>
       ) : found.length === 0 ? (
@@ -69,7 +78,12 @@ function Chooser({ ids, found }: { ids: string[]; found: JobRead[] }) {
       placeholder={ids.length === 0 ? "Choose runs" : ""}
       data={[...known.values()].map((job) => ({ value: job.id, label: `${jobName(job)} ${shortId(job.id)}` }))}
       value={ids}
-      onChange={(chosen) => void navigate({ search: (before) => ({ ...before, jobs: chosen.length > 0 ? chosen : undefined }), replace: true })}
+      onChange={(chosen) =>
+        void navigate({
+          search: (before) => ({ ...before, jobs: chosen.length > 0 ? chosen : undefined }),
+          replace: true,
+        })
+      }
       maxValues={MOST}
       searchable
       hidePickedOptions
@@ -122,7 +136,9 @@ function Overlay({ jobs, read, labels }: { jobs: JobRead[]; read: (MetricsRead |
   if (name === undefined) {
     return (
       <Card>
-        <Empty title="These runs have no curves">Runs that record metrics as they go can be laid over each other here.</Empty>
+        <Empty title="These runs have no curves">
+          Runs that record metrics as they go can be laid over each other here.
+        </Empty>
       </Card>
     );
   }
@@ -134,7 +150,9 @@ function Overlay({ jobs, read, labels }: { jobs: JobRead[]; read: (MetricsRead |
             label="Metric"
             data={names.map((entry) => ({ value: entry, label: words(entry) }))}
             value={name}
-            onChange={(chosen) => void navigate({ search: (before) => ({ ...before, metric: chosen ?? undefined }), replace: true })}
+            onChange={(chosen) =>
+              void navigate({ search: (before) => ({ ...before, metric: chosen ?? undefined }), replace: true })
+            }
             allowDeselect={false}
             searchable
           />
@@ -154,21 +172,40 @@ function Overlay({ jobs, read, labels }: { jobs: JobRead[]; read: (MetricsRead |
   );
 }
 
-function curvesOf(read: MetricsRead | undefined, name: string, label: string, color: number, settings: CurveSettings): Curve[] {
+function curvesOf(
+  read: MetricsRead | undefined,
+  name: string,
+  label: string,
+  color: number,
+  settings: CurveSettings,
+): Curve[] {
   const series = read?.series.find((one) => one.name === name);
   if (series === undefined) return [];
   const began = series.times[0] ?? 0;
   const xs = settings.axis === "step" ? series.steps : series.times.map((time) => time - began);
   const main = { label, xs, ys: smoothed(series.values, settings.smoothing), color };
-  return settings.smoothing > 0 ? [{ label: `${label}, as recorded`, xs, ys: series.values, color, faint: true }, main] : [main];
+  return settings.smoothing > 0
+    ? [{ label: `${label}, as recorded`, xs, ys: series.values, color, faint: true }, main]
+    : [main];
 }
 
-function Differences({ jobs, different, sampled }: { jobs: JobRead[]; different: string[]; sampled: (SamplesRead | undefined)[] }) {
+function Differences({
+  jobs,
+  different,
+  sampled,
+}: {
+  jobs: JobRead[];
+  different: string[];
+  sampled: (SamplesRead | undefined)[];
+}) {
   const results = [...new Set(jobs.flatMap((job) => Object.keys(numbersOf(job.result))))].slice(0, 12);
   const rows: [string, string[]][] = [
     ...different.map((name): [string, string[]] => [words(name), jobs.map((job) => value(tableOf(job)[name]))]),
     ["Peak memory measured", sampled.map((samples) => bytes(peakOf(samples)))],
-    ...results.map((name): [string, string[]] => [words(name), jobs.map((job) => number(numbersOf(job.result)[name], 5))]),
+    ...results.map((name): [string, string[]] => [
+      words(name),
+      jobs.map((job) => number(numbersOf(job.result)[name], 5)),
+    ]),
   ];
   const table = [["field", ...jobs.map((job) => job.id)], ...rows.map(([name, cells]) => [name, ...cells])];
   return (
@@ -224,12 +261,21 @@ function Differences({ jobs, different, sampled }: { jobs: JobRead[]; different:
 }
 
 /** A number of the results against a number of the specs that differs, such as memory against batch size. */
-function Against({ jobs, sampled, labels }: { jobs: JobRead[]; sampled: (SamplesRead | undefined)[]; labels: string[] }) {
+function Against({
+  jobs,
+  sampled,
+  labels,
+}: {
+  jobs: JobRead[];
+  sampled: (SamplesRead | undefined)[];
+  labels: string[];
+}) {
   const search = useSearch({ from: "/inside/compare" });
   const navigate = useNavigate({ from: "/compare" });
   const xs = differing(jobs).filter((name) => jobs.every((job) => typeof tableOf(job)[name] === "number"));
   const ys = ["peak_memory_bytes", ...new Set(jobs.flatMap((job) => Object.keys(numbersOf(job.result))))];
-  const x = search.x !== undefined && xs.includes(search.x) ? search.x : xs.includes("batch_size") ? "batch_size" : xs[0];
+  const x =
+    search.x !== undefined && xs.includes(search.x) ? search.x : xs.includes("batch_size") ? "batch_size" : xs[0];
   const y = search.y !== undefined && ys.includes(search.y) ? search.y : ys[0]!;
   if (x === undefined) return null;
   const memory = y.endsWith("_bytes");
@@ -243,10 +289,30 @@ function Against({ jobs, sampled, labels }: { jobs: JobRead[]; sampled: (Samples
     <Card>
       <Stack gap="sm">
         <Group gap="sm">
-          <Select label="Of the results" data={ys.map((name) => ({ value: name, label: words(name) }))} value={y} onChange={pick("y")} allowDeselect={false} searchable />
-          <Select label="Against, of the specs" data={xs.map((name) => ({ value: name, label: words(name) }))} value={x} onChange={pick("x")} allowDeselect={false} />
+          <Select
+            label="Of the results"
+            data={ys.map((name) => ({ value: name, label: words(name) }))}
+            value={y}
+            onChange={pick("y")}
+            allowDeselect={false}
+            searchable
+          />
+          <Select
+            label="Against, of the specs"
+            data={xs.map((name) => ({ value: name, label: words(name) }))}
+            value={x}
+            onChange={pick("x")}
+            allowDeselect={false}
+          />
         </Group>
-        <Chart title={`${words(y)} against ${words(x).toLowerCase()}`} curves={curves} xLabel={words(x).toLowerCase()} formatY={memory ? bytes : number} binary={memory} fromZero={memory} />
+        <Chart
+          title={`${words(y)} against ${words(x).toLowerCase()}`}
+          curves={curves}
+          xLabel={words(x).toLowerCase()}
+          formatY={memory ? bytes : number}
+          binary={memory}
+          fromZero={memory}
+        />
       </Stack>
     </Card>
   );

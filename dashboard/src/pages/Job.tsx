@@ -39,7 +39,8 @@ export function Job() {
   // On a phone not all tabs are in sight; the chosen one shall be.
   useEffect(() => {
     const chosen = strip.current?.querySelector<HTMLElement>("[data-active]");
-    if (chosen) strip.current?.scrollTo({ left: chosen.offsetLeft - (strip.current.clientWidth - chosen.offsetWidth) / 2 });
+    if (chosen)
+      strip.current?.scrollTo({ left: chosen.offsetLeft - (strip.current.clientWidth - chosen.offsetWidth) / 2 });
   }, [tab, there]);
   return (
     <Answer query={query}>
@@ -57,7 +58,9 @@ export function Job() {
           <Outcome job={job} />
           <Tabs
             value={tab}
-            onChange={(chosen) => void navigate({ search: { tab: chosen === "overview" ? undefined : (chosen as JobTab) }, replace: true })}
+            onChange={(chosen) =>
+              void navigate({ search: { tab: chosen === "overview" ? undefined : (chosen as JobTab) }, replace: true })
+            }
             keepMounted={false}
           >
             <div className="scroll-x" ref={strip}>

@@ -2,7 +2,19 @@
 
 import "./jobs.css";
 
-import { Button, Card, Checkbox, Group, MultiSelect, Select, Stack, Text, TextInput, Title, UnstyledButton } from "@mantine/core";
+import {
+  Button,
+  Card,
+  Checkbox,
+  Group,
+  MultiSelect,
+  Select,
+  Stack,
+  Text,
+  TextInput,
+  Title,
+  UnstyledButton,
+} from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -46,7 +58,12 @@ export function Jobs() {
             <Card>
               {query.hasNextPage ? (
                 <Empty title="None of the newest jobs is like this">
-                  <Button variant="default" size="sm" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
+                  <Button
+                    variant="default"
+                    size="sm"
+                    onClick={() => void query.fetchNextPage()}
+                    loading={query.isFetchingNextPage}
+                  >
                     Look further back
                   </Button>
                 </Empty>
@@ -58,7 +75,10 @@ export function Jobs() {
                 </Empty>
               ) : (
                 <Empty title="You have no jobs yet">
-                  <AnchorLink to="/submit" size="sm" underline="always">Submit one</AnchorLink>, or in the terminal: <code>gpulab submit dropout-linear -p dropout=0.5</code>
+                  <AnchorLink to="/submit" size="sm" underline="always">
+                    Submit one
+                  </AnchorLink>
+                  , or in the terminal: <code>gpulab submit dropout-linear -p dropout=0.5</code>
                 </Empty>
               )}
             </Card>
@@ -135,7 +155,11 @@ function JobTable({ rows, more, busy }: { rows: JobSummary[]; more: (() => void)
       column.accessor((job) => job.name ?? job.experiment, { id: "name", header: SORTS.name, sortingFn: "text" }),
       column.accessor("state", { id: "state", header: SORTS.state }),
       column.accessor("owner", { id: "owner", header: SORTS.owner, sortingFn: "text" }),
-      column.accessor((job) => took(job, Date.now()) ?? undefined, { id: "took", header: SORTS.took, sortUndefined: "last" }),
+      column.accessor((job) => took(job, Date.now()) ?? undefined, {
+        id: "took",
+        header: SORTS.took,
+        sortUndefined: "last",
+      }),
       column.accessor((job) => Date.parse(job.changed_at), { id: "changed", header: SORTS.changed }),
     ],
     [],

@@ -32,20 +32,21 @@ export function Lab() {
       <Answer query={nodes}>
         {({ items }) => (
           <>
-            <Summary nodes={items} running={active.length} waiting={`${waiting.length}${unfinished.data?.next_cursor ? " or more" : ""}`} />
+            <Summary
+              nodes={items}
+              running={active.length}
+              waiting={`${waiting.length}${unfinished.data?.next_cursor ? " or more" : ""}`}
+            />
             {items.length === 0 ? (
               <Card>
                 <Empty title="No machine has reported yet">
-                  Start a worker: <code>python -m worker</code> on each GPU machine. <code>gpulab up</code> starts one here.
+                  Start a worker: <code>python -m worker</code> on each GPU machine. <code>gpulab up</code> starts one
+                  here.
                 </Empty>
               </Card>
             ) : (
               items.map((node) => (
-                <NodeCard
-                  key={node.name}
-                  node={node}
-                  jobs={active.filter((job) => job.node === node.name)}
-                />
+                <NodeCard key={node.name} node={node} jobs={active.filter((job) => job.node === node.name)} />
               ))
             )}
           </>
@@ -167,17 +168,35 @@ function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobSummary[]; now: number
             </Text>
           </Tooltip>
           {!gpu.healthy && (
-            <Badge color="red" variant="light" tt="none" className="state state-red" leftSection={<CircleAlert size={13} aria-hidden />}>
+            <Badge
+              color="red"
+              variant="light"
+              tt="none"
+              className="state state-red"
+              leftSection={<CircleAlert size={13} aria-hidden />}
+            >
               Not well
             </Badge>
           )}
         </Group>
         <Group gap="md" className="numbers">
-          <Reading name="Utilisation" value={busy === null ? percent(busy) : `${percent(busy)} busy`} reason={reasons["utilization_percent"]}>
+          <Reading
+            name="Utilisation"
+            value={busy === null ? percent(busy) : `${percent(busy)} busy`}
+            reason={reasons["utilization_percent"]}
+          >
             <Spark values={trail} most={100} />
           </Reading>
-          <Reading name="Power" value={power === null ? "–" : `${Math.round(power)} W`} reason={reasons["power_watts"]} />
-          <Reading name="Temperature" value={heat === null ? "–" : `${Math.round(heat)} °C`} reason={reasons["temperature_celsius"]} />
+          <Reading
+            name="Power"
+            value={power === null ? "–" : `${Math.round(power)} W`}
+            reason={reasons["power_watts"]}
+          />
+          <Reading
+            name="Temperature"
+            value={heat === null ? "–" : `${Math.round(heat)} °C`}
+            reason={reasons["temperature_celsius"]}
+          />
         </Group>
       </Group>
       {!gpu.healthy && (
@@ -192,13 +211,19 @@ function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobSummary[]; now: number
         reserved={gpu.memory_reserved_bytes}
         predicted={predicted}
         text={[
-          used === null ? [`use unknown (${reasons["device_used_bytes"] ?? "not read yet"})`] : [`${bytes(used)} used`, "used"],
+          used === null
+            ? [`use unknown (${reasons["device_used_bytes"] ?? "not read yet"})`]
+            : [`${bytes(used)} used`, "used"],
           [`${bytes(gpu.memory_reserved_bytes)} reserved`, "reserved"],
           ...(predicted === null ? [] : [[`${bytes(predicted)} predicted`, "predicted"] as const]),
           [`of ${bytes(total)}`],
         ]}
       />
-      <Occupants jobs={jobs} now={now} idle={gpu.memory_reserved_bytes > 0 ? "reserved for a job you may not see" : "free"} />
+      <Occupants
+        jobs={jobs}
+        now={now}
+        idle={gpu.memory_reserved_bytes > 0 ? "reserved for a job you may not see" : "free"}
+      />
     </div>
   );
 }
@@ -208,7 +233,17 @@ function reading(latest: Record<string, unknown>, name: string): number | null {
   return typeof found === "number" ? found : null;
 }
 
-function Reading({ name, value, reason, children }: { name: string; value: string; reason?: string; children?: React.ReactNode }) {
+function Reading({
+  name,
+  value,
+  reason,
+  children,
+}: {
+  name: string;
+  value: string;
+  reason?: string;
+  children?: React.ReactNode;
+}) {
   return (
     <Tooltip label={reason ? `${name}: not known (${reason})` : name}>
       <Group gap={6} wrap="nowrap">
@@ -265,7 +300,10 @@ function Waiting({ jobs }: { jobs: JobSummary[] }) {
       </Title>
       {jobs.length === 0 ? (
         <Empty title="Nothing waits">
-          A job that is submitted now starts at once. <AnchorLink to="/jobs" size="sm" underline="always">See all jobs</AnchorLink>
+          A job that is submitted now starts at once.{" "}
+          <AnchorLink to="/jobs" size="sm" underline="always">
+            See all jobs
+          </AnchorLink>
         </Empty>
       ) : (
         <Table.ScrollContainer minWidth={280}>

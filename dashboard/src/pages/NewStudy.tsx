@@ -31,7 +31,12 @@ export function NewStudy() {
       </Title>
       <Tabs
         value={kind ?? "course"}
-        onChange={(chosen) => void navigate({ search: (before) => ({ ...before, kind: chosen === "grid" ? "grid" : undefined }), replace: true })}
+        onChange={(chosen) =>
+          void navigate({
+            search: (before) => ({ ...before, kind: chosen === "grid" ? "grid" : undefined }),
+            replace: true,
+          })
+        }
         keepMounted={false}
       >
         <Tabs.List mb="md">
@@ -71,9 +76,23 @@ function FromTemplate() {
   return (
     <Card maw="36rem">
       <Ask action="Start" busy={send.isPending} ready={template !== null} error={send.error} send={() => send.mutate()}>
-        <Select label="Question" placeholder="Choose one" data={templateChoices(catalogue?.items ?? [])} value={template} onChange={setTemplate} searchable required withAsterisk={false} />
+        <Select
+          label="Question"
+          placeholder="Choose one"
+          data={templateChoices(catalogue?.items ?? [])}
+          value={template}
+          onChange={setTemplate}
+          searchable
+          required
+          withAsterisk={false}
+        />
         <Select label="Scale" data={SCALES} value={scale} onChange={setScale} allowDeselect={false} />
-        <TextInput label="Name" description="For people; may stay empty" value={name} onChange={(event) => setName(event.currentTarget.value)} />
+        <TextInput
+          label="Name"
+          description="For people; may stay empty"
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+        />
         <Text size="xs" c="dimmed">
           Runs of yours that are done already are taken over.
         </Text>

@@ -65,10 +65,23 @@ function Machine({ node }: { node: NodeRead }) {
             ["Heard", <Ago key="heard" moment={node.heartbeat_at} now={now} />],
             ["CPU slots", `${node.slots_used} of ${node.slots} in use`],
             ["GPUs", node.gpus.length > 0 ? String(node.gpus.length) : `none: ${node.gpu_reason ?? "no reason given"}`],
-            ["GPUs not well", sick.length === 0 ? "none" : sick.map((gpu) => `${gpu.index}: ${gpu.reason ?? "unknown"}`).join("; ")],
+            [
+              "GPUs not well",
+              sick.length === 0 ? "none" : sick.map((gpu) => `${gpu.index}: ${gpu.reason ?? "unknown"}`).join("; "),
+            ],
             ["Data sets", node.datasets.join(", ") || "none"],
-            ["Data sets skipped", Object.entries(node.skipped_datasets ?? {}).map(([name, reason]) => `${name}: ${reason}`).join("; ") || "none"],
-            ["Software", Object.entries(node.versions).map(([name, version]) => `${name} ${version}`).join(", ") || "not told"],
+            [
+              "Data sets skipped",
+              Object.entries(node.skipped_datasets ?? {})
+                .map(([name, reason]) => `${name}: ${reason}`)
+                .join("; ") || "none",
+            ],
+            [
+              "Software",
+              Object.entries(node.versions)
+                .map(([name, version]) => `${name} ${version}`)
+                .join(", ") || "not told",
+            ],
           ]}
           columns={{ base: 2, lg: 3 }}
         />
@@ -98,7 +111,8 @@ function Happened({ node }: { node: NodeRead }) {
   const query = useQuery({ ...queries.nodeEvents(node.name), refetchInterval: 10_000 });
   const [all, showAll] = useState(false);
   const items = query.data?.items ?? [];
-  if (items.length === 0) return query.error ? <Failure error={query.error} again={() => void query.refetch()} /> : null;
+  if (items.length === 0)
+    return query.error ? <Failure error={query.error} again={() => void query.refetch()} /> : null;
   const shown = all ? items : items.slice(0, LATEST);
   return (
     <div className="device">
@@ -120,7 +134,13 @@ function Happened({ node }: { node: NodeRead }) {
         ))}
       </Timeline>
       {items.length > LATEST && (
-        <Button size="compact-xs" variant="default" style={{ justifySelf: "start" }} aria-expanded={all} onClick={() => showAll(!all)}>
+        <Button
+          size="compact-xs"
+          variant="default"
+          style={{ justifySelf: "start" }}
+          aria-expanded={all}
+          onClick={() => showAll(!all)}
+        >
           {all ? "Only the latest" : `All ${items.length}`}
         </Button>
       )}
@@ -161,7 +181,13 @@ function Drain({ node }: { node: NodeRead }) {
       <Dialog title={`Drain ${node.name}`} opened={opened} close={close}>
         <Ask action="Drain" busy={drain.isPending} error={drain.error} send={() => drain.mutate(undefined)}>
           <Text size="sm">No further job starts on it; those that run go on to their end.</Text>
-          <TextInput label="Reason" description="For people who wonder" value={reason} onChange={(event) => setReason(event.currentTarget.value)} data-autofocus />
+          <TextInput
+            label="Reason"
+            description="For people who wonder"
+            value={reason}
+            onChange={(event) => setReason(event.currentTarget.value)}
+            data-autofocus
+          />
         </Ask>
       </Dialog>
     </>

@@ -21,8 +21,8 @@ export function Predictions() {
           Predictions
         </Title>
         <Text size="sm" c="dimmed" maw="48rem">
-          Every run on a GPU was predicted first and measured then. What the two differ by is the lab&rsquo;s own error, and sets how much is reserved beyond the next
-          prediction.
+          Every run on a GPU was predicted first and measured then. What the two differ by is the lab&rsquo;s own error,
+          and sets how much is reserved beyond the next prediction.
         </Text>
       </div>
       <Answer query={query}>
@@ -30,8 +30,11 @@ export function Predictions() {
           items.length === 0 ? (
             <Card>
               <Empty title="No run was both predicted and measured yet">
-                Train something on a GPU: <AnchorLink to="/submit" search={{ experiment: "train-classifier" }} size="sm" underline="always">submit a classifier</AnchorLink>. Without a GPU
-                there is nothing to measure.
+                Train something on a GPU:{" "}
+                <AnchorLink to="/submit" search={{ experiment: "train-classifier" }} size="sm" underline="always">
+                  submit a classifier
+                </AnchorLink>
+                . Without a GPU there is nothing to measure.
               </Empty>
             </Card>
           ) : (
@@ -55,7 +58,9 @@ function OverTime({ rows }: { rows: AccuracyRow[] }) {
   if (curves.length === 0) {
     return (
       <Card>
-        <Empty title="No run has a measured peak of the device yet">The driver did not tell what the runs used; the allocator&rsquo;s own readings are below.</Empty>
+        <Empty title="No run has a measured peak of the device yet">
+          The driver did not tell what the runs used; the allocator&rsquo;s own readings are below.
+        </Empty>
       </Card>
     );
   }
@@ -119,8 +124,12 @@ function Rows({ rows }: { rows: AccuracyRow[] }) {
                 <Table.Td visibleFrom="sm">{row.gpu}</Table.Td>
                 <Table.Td className="numbers">{row.runs}</Table.Td>
                 <Table.Td className="numbers">{signed(row.median_error)}</Table.Td>
-                <Table.Td className="numbers" visibleFrom="sm">{signed(row.p95_error)}</Table.Td>
-                <Table.Td className="numbers" visibleFrom="md">{signed(row.median_allocated_error)}</Table.Td>
+                <Table.Td className="numbers" visibleFrom="sm">
+                  {signed(row.p95_error)}
+                </Table.Td>
+                <Table.Td className="numbers" visibleFrom="md">
+                  {signed(row.median_allocated_error)}
+                </Table.Td>
                 <Table.Td className="numbers">{signed(row.margin)}</Table.Td>
               </Table.Tr>
             ))}

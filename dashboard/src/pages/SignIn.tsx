@@ -1,4 +1,17 @@
-import { Alert, Anchor, Button, Card, Center, Code, Divider, Group, PasswordInput, Stack, Text, Title } from "@mantine/core";
+import {
+  Alert,
+  Anchor,
+  Button,
+  Card,
+  Center,
+  Code,
+  Divider,
+  Group,
+  PasswordInput,
+  Stack,
+  Text,
+  Title,
+} from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { CircleAlert } from "lucide-react";
@@ -26,7 +39,9 @@ export function SignIn() {
       await navigate({ href: next?.startsWith("/") && !next.startsWith("//") ? next : "/" });
     } catch (error) {
       const unknown = error instanceof Refused && error.problem.status === 401;
-      setRefusal(unknown ? "The lab does not know this token. It may have expired; ask for another." : (error as Error).message);
+      setRefusal(
+        unknown ? "The lab does not know this token. It may have expired; ask for another." : (error as Error).message,
+      );
     } finally {
       setBusy(false);
     }
@@ -70,7 +85,11 @@ export function SignIn() {
             </Text>
             <Divider />
             <Text size="sm">
-              For the terminal and notebooks, install <Anchor underline="always" href={address("/client")}>the client of this lab</Anchor>:
+              For the terminal and notebooks, install{" "}
+              <Anchor underline="always" href={address("/client")}>
+                the client of this lab
+              </Anchor>
+              :
             </Text>
             <Lines text={installLine} label="Copy the line that installs the client" />
           </Stack>

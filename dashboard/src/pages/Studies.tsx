@@ -66,7 +66,10 @@ export function Studies() {
                           <StudyState study={study} />
                         </Table.Td>
                         <Table.Td visibleFrom="sm" w={180}>
-                          <Progress value={100 * study.progress} aria-label={`Progress: ${percent(100 * study.progress)}`} />
+                          <Progress
+                            value={100 * study.progress}
+                            aria-label={`Progress: ${percent(100 * study.progress)}`}
+                          />
                         </Table.Td>
                         <Table.Td visibleFrom="md">{study.owner}</Table.Td>
                         <Table.Td visibleFrom="sm" className="numbers">
@@ -79,7 +82,11 @@ export function Studies() {
               </Table.ScrollContainer>
               {query.hasNextPage && (
                 <Group justify="center" p="sm">
-                  <Button variant="default" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
+                  <Button
+                    variant="default"
+                    onClick={() => void query.fetchNextPage()}
+                    loading={query.isFetchingNextPage}
+                  >
                     Show older studies
                   </Button>
                 </Group>
@@ -102,7 +109,14 @@ const LOOKS: Record<StudySummary["state"], { color: string; icon: LucideIcon; wo
 export function StudyState({ study, size = "sm" }: { study: StudySummary; size?: string }) {
   const look = LOOKS[study.state];
   return (
-    <Badge color={look.color} variant="light" tt="none" size={size} className={`state state-${look.color}`} leftSection={<look.icon size={13} aria-hidden />}>
+    <Badge
+      color={look.color}
+      variant="light"
+      tt="none"
+      size={size}
+      className={`state state-${look.color}`}
+      leftSection={<look.icon size={13} aria-hidden />}
+    >
       {look.word}
     </Badge>
   );

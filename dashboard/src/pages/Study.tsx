@@ -49,7 +49,11 @@ export function Study() {
               </List>
             </Alert>
           )}
-          <Tabs value={tab ?? "runs"} onChange={(chosen) => void navigate({ search: { tab: oneOf(chosen, STUDY_TABS) }, replace: true })} keepMounted={false}>
+          <Tabs
+            value={tab ?? "runs"}
+            onChange={(chosen) => void navigate({ search: { tab: oneOf(chosen, STUDY_TABS) }, replace: true })}
+            keepMounted={false}
+          >
             <Tabs.List mb="md">
               <Tabs.Tab value="runs">Runs compared</Tabs.Tab>
               {study.questions.length > 0 && <Tabs.Tab value="questions">Questions</Tabs.Tab>}
@@ -74,8 +78,14 @@ export function Study() {
 function Head({ study }: { study: StudyRead }) {
   const now = useNow(5000);
   const at = { params: { path: { study_id: study.id } } };
-  const cancel = useAction(() => data(api.POST("/v1/studies/{study_id}/cancel", at)), () => "Its runs were asked to stop.");
-  const retry = useAction(() => data(api.POST("/v1/studies/{study_id}/retry", at)), () => "What had failed runs again.");
+  const cancel = useAction(
+    () => data(api.POST("/v1/studies/{study_id}/cancel", at)),
+    () => "Its runs were asked to stop.",
+  );
+  const retry = useAction(
+    () => data(api.POST("/v1/studies/{study_id}/retry", at)),
+    () => "What had failed runs again.",
+  );
   const jobs = study.comparison.flatMap((cell) => cell.job_ids);
   return (
     <Stack gap="sm">
@@ -94,26 +104,50 @@ function Head({ study }: { study: StudyRead }) {
           )}
         </div>
         <Group gap="xs">
-          <Share owner={study.owner_id ?? null} audience={study.shared_with ?? null} share={(audience) => data(api.POST("/v1/studies/{study_id}/share", { ...at, body: { audience } }))} />
+          <Share
+            owner={study.owner_id ?? null}
+            audience={study.shared_with ?? null}
+            share={(audience) => data(api.POST("/v1/studies/{study_id}/share", { ...at, body: { audience } }))}
+          />
           {study.state !== "cancelled" && study.seeds.length > 0 && <AddSeeds study={study} />}
           {jobs.length >= 2 && (
-            <ButtonLink variant="default" size="sm" leftSection={<GitCompareArrows size={16} aria-hidden />} to="/compare" search={{ jobs: jobs.slice(0, 20) }}>
+            <ButtonLink
+              variant="default"
+              size="sm"
+              leftSection={<GitCompareArrows size={16} aria-hidden />}
+              to="/compare"
+              search={{ jobs: jobs.slice(0, 20) }}
+            >
               Compare runs
             </ButtonLink>
           )}
           {study.state === "running" && (
-            <Button variant="default" size="sm" leftSection={<CircleStop size={16} aria-hidden />} loading={cancel.isPending} onClick={() => cancel.mutate(undefined)}>
+            <Button
+              variant="default"
+              size="sm"
+              leftSection={<CircleStop size={16} aria-hidden />}
+              loading={cancel.isPending}
+              onClick={() => cancel.mutate(undefined)}
+            >
               Cancel
             </Button>
           )}
           {(study.state === "failed" || study.state === "cancelled") && (
-            <Button variant="default" size="sm" leftSection={<RotateCcw size={16} aria-hidden />} loading={retry.isPending} onClick={() => retry.mutate(undefined)}>
+            <Button
+              variant="default"
+              size="sm"
+              leftSection={<RotateCcw size={16} aria-hidden />}
+              loading={retry.isPending}
+              onClick={() => retry.mutate(undefined)}
+            >
               Run what failed again
             </Button>
           )}
         </Group>
       </Group>
-      {study.state === "running" && <Progress value={100 * study.progress} size="lg" aria-label={`Progress: ${percent(100 * study.progress)}`} />}
+      {study.state === "running" && (
+        <Progress value={100 * study.progress} size="lg" aria-label={`Progress: ${percent(100 * study.progress)}`} />
+      )}
       <Facts
         facts={[
           ["Begun", <Ago key="begun" moment={study.created_at} now={now} />],

@@ -2,7 +2,19 @@
 
 import "./submit/submit.css";
 
-import { Alert, Button, Card, NumberInput, Select, SimpleGrid, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
+import {
+  Alert,
+  Button,
+  Card,
+  NumberInput,
+  Select,
+  SimpleGrid,
+  Stack,
+  TagsInput,
+  Text,
+  TextInput,
+  Title,
+} from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -54,7 +66,12 @@ export function Submit() {
           <Empty title="Choose an experiment">Its form appears here, filled with defaults that work.</Empty>
         </Card>
       ) : (
-        <ForExperiment key={`${slug} ${from}`} slug={slug} again={first.data?.experiment === slug ? first.data : undefined} change={change} />
+        <ForExperiment
+          key={`${slug} ${from}`}
+          slug={slug}
+          again={first.data?.experiment === slug ? first.data : undefined}
+          change={change}
+        />
       )}
     </Stack>
   );
@@ -105,9 +122,26 @@ function Order({ experiment, again, change: edit }: { experiment: ExperimentDeta
             Around it
           </Title>
           <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="md">
-            <TextInput label="Name" description="For people" value={around.name ?? ""} onChange={(event) => change("name")(event.currentTarget.value)} />
-            <NumberInput label="Seed" description="Of every random number" min={0} allowDecimal={false} value={around.seed ?? 0} onChange={(entry: unknown) => change("seed")(wholeOf(entry) ?? entry)} />
-            <TagsInput label="Tags" description="To find it again" value={around.tags ?? []} onChange={change("tags")} />
+            <TextInput
+              label="Name"
+              description="For people"
+              value={around.name ?? ""}
+              onChange={(event) => change("name")(event.currentTarget.value)}
+            />
+            <NumberInput
+              label="Seed"
+              description="Of every random number"
+              min={0}
+              allowDecimal={false}
+              value={around.seed ?? 0}
+              onChange={(entry: unknown) => change("seed")(wholeOf(entry) ?? entry)}
+            />
+            <TagsInput
+              label="Tags"
+              description="To find it again"
+              value={around.tags ?? []}
+              onChange={change("tags")}
+            />
             <Select
               label="Priority"
               description="Class in the queue"
@@ -137,19 +171,37 @@ function Order({ experiment, again, change: edit }: { experiment: ExperimentDeta
         </Card>
       </Stack>
       <Stack gap="md" className="beside">
-        <Estimate estimate={estimate.data} stale={estimate.isPlaceholderData} error={good ? estimate.error : check.isSuccess ? MEND_FIRST : null} apply={(changes) => setSpec({ ...spec, ...changes })} />
+        <Estimate
+          estimate={estimate.data}
+          stale={estimate.isPlaceholderData}
+          error={good ? estimate.error : check.isSuccess ? MEND_FIRST : null}
+          apply={(changes) => setSpec({ ...spec, ...changes })}
+        />
         <div aria-live="polite">
           {problems.length > 0 && (
-            <Alert color="red" variant="light" icon={<CircleAlert aria-hidden />} title={problems.length === 1 ? "One thing to mend" : `${problems.length} things to mend`}>
+            <Alert
+              color="red"
+              variant="light"
+              icon={<CircleAlert aria-hidden />}
+              title={problems.length === 1 ? "One thing to mend" : `${problems.length} things to mend`}
+            >
               <Text size="sm" className="break">
                 {(elsewhere[0] ?? problems[0])!.path}: {(elsewhere[0] ?? problems[0])!.message}
               </Text>
             </Alert>
           )}
           {check.error !== null && <Failure error={check.error} again={() => void check.refetch()} />}
-          {send.error !== null && (!(send.error instanceof Refused) || problems.length === 0) && <Failure error={send.error} />}
+          {send.error !== null && (!(send.error instanceof Refused) || problems.length === 0) && (
+            <Failure error={send.error} />
+          )}
         </div>
-        <Button type="submit" size="md" leftSection={<Send size={18} aria-hidden />} loading={send.isPending} disabled={problems.length > 0}>
+        <Button
+          type="submit"
+          size="md"
+          leftSection={<Send size={18} aria-hidden />}
+          loading={send.isPending}
+          disabled={problems.length > 0}
+        >
           Submit
         </Button>
       </Stack>

@@ -68,7 +68,9 @@ function endOfDay(moment: Date): Date {
 function Form({ before, done }: { before?: AssignmentRead; done: (assignment: AssignmentRead) => void }) {
   const { data: catalogue } = useQuery(queries.experiments);
   const [name, setName] = useState(before?.name ?? "");
-  const [deadline, setDeadline] = useState(local(before ? new Date(before.deadline) : endOfDay(new Date(Date.now() + WEEK_MILLISECONDS))));
+  const [deadline, setDeadline] = useState(
+    local(before ? new Date(before.deadline) : endOfDay(new Date(Date.now() + WEEK_MILLISECONDS))),
+  );
   const [description, setDescription] = useState(before?.description ?? "");
   const [templates, setTemplates] = useState(before?.templates ?? []);
   const [experiments, setExperiments] = useState(before?.experiments ?? []);
@@ -99,11 +101,33 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
   );
   const ready = name.trim() !== "" && deadline !== "" && tolerance !== "" && templates.length + experiments.length > 0;
   return (
-    <Ask action={before === undefined ? "Set it" : "Save"} busy={send.isPending} ready={ready} error={send.error} send={() => send.mutate(undefined)}>
+    <Ask
+      action={before === undefined ? "Set it" : "Save"}
+      busy={send.isPending}
+      ready={ready}
+      error={send.error}
+      send={() => send.mutate(undefined)}
+    >
       {before === undefined && (
-        <TextInput label="Name" placeholder="Homework 1" required withAsterisk={false} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+        <TextInput
+          label="Name"
+          placeholder="Homework 1"
+          required
+          withAsterisk={false}
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          data-autofocus
+        />
       )}
-      <TextInput label="Deadline" description={deadline === "" ? "In your own time zone" : `In your own time zone: ${fullTime(instant(deadline))}`} type="datetime-local" value={deadline} onChange={(event) => setDeadline(event.currentTarget.value)} />
+      <TextInput
+        label="Deadline"
+        description={
+          deadline === "" ? "In your own time zone" : `In your own time zone: ${fullTime(instant(deadline))}`
+        }
+        type="datetime-local"
+        value={deadline}
+        onChange={(event) => setDeadline(event.currentTarget.value)}
+      />
       <MultiSelect
         label="Questions"
         description="Runs that answer them are work on it"
@@ -124,7 +148,15 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
         searchable
         hidePickedOptions
       />
-      <Textarea label="Description" description="For the class; may stay empty" autosize minRows={2} maxRows={8} value={description} onChange={(event) => setDescription(event.currentTarget.value)} />
+      <Textarea
+        label="Description"
+        description="For the class; may stay empty"
+        autosize
+        minRows={2}
+        maxRows={8}
+        value={description}
+        onChange={(event) => setDescription(event.currentTarget.value)}
+      />
       <NumberInput
         label="Tolerance"
         description="How far a number of a run by staff may lie from the one handed in, as a share of it"

@@ -56,7 +56,15 @@ export function Assignments() {
         ) : (
           <Stack>
             <Group justify="space-between" align="flex-end" gap="xs">
-              <Select label="Assignment" data={items.map((item) => ({ value: item.id, label: item.name }))} value={assignment.id} onChange={choose} allowDeselect={false} w="24rem" maw="100%" />
+              <Select
+                label="Assignment"
+                data={items.map((item) => ({ value: item.id, label: item.name }))}
+                value={assignment.id}
+                onChange={choose}
+                allowDeselect={false}
+                w="24rem"
+                maw="100%"
+              />
               <Group gap="xs">
                 <EditAssignment key={assignment.id} assignment={assignment} />
                 <NewAssignment made={choose} />
@@ -85,8 +93,9 @@ function Overview({ id }: { id: string }) {
           <Stack gap="sm">
             <Text size="sm" c="dimmed">
               Until {fullTime(assignment.deadline)}
-              {assignment.deadline_text && ` (in the lab: ${assignment.deadline_text})`}, on {[...assignment.templates, ...assignment.experiments].join(", ")}. {submitted} of {everybody}{" "}
-              handed in{states["stuck"] ? `, ${states["stuck"]} stuck` : ""}.
+              {assignment.deadline_text && ` (in the lab: ${assignment.deadline_text})`}, on{" "}
+              {[...assignment.templates, ...assignment.experiments].join(", ")}. {submitted} of {everybody} handed in
+              {states["stuck"] ? `, ${states["stuck"]} stuck` : ""}.
             </Text>
             {assignment.description !== null && <Text size="sm">{assignment.description}</Text>}
             {everybody === 0 ? (
@@ -98,7 +107,12 @@ function Overview({ id }: { id: string }) {
             )}
             {query.hasNextPage && (
               <Group justify="center">
-                <Button variant="default" size="sm" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
+                <Button
+                  variant="default"
+                  size="sm"
+                  onClick={() => void query.fetchNextPage()}
+                  loading={query.isFetchingNextPage}
+                >
                   Show more
                 </Button>
               </Group>
@@ -140,7 +154,14 @@ function Standings({ students }: { students: StandingRead[] }) {
                     </Text>
                   </Table.Td>
                   <Table.Td>
-                    <Badge color={look.color} variant="light" tt="none" size="sm" className={`state state-${look.color}`} leftSection={<look.icon size={13} aria-hidden />}>
+                    <Badge
+                      color={look.color}
+                      variant="light"
+                      tt="none"
+                      size="sm"
+                      className={`state state-${look.color}`}
+                      leftSection={<look.icon size={13} aria-hidden />}
+                    >
                       {look.word}
                     </Badge>
                   </Table.Td>

@@ -13,7 +13,12 @@ const audit = (actor: string) =>
   infiniteQueryOptions({
     queryKey: ["audit", actor],
     queryFn: ({ pageParam, signal }) =>
-      data(api.GET("/v1/audit", { params: { query: { actor: actor || undefined, limit: 50, cursor: pageParam } }, signal })),
+      data(
+        api.GET("/v1/audit", {
+          params: { query: { actor: actor || undefined, limit: 50, cursor: pageParam } },
+          signal,
+        }),
+      ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
@@ -25,7 +30,13 @@ export function Audit() {
   const entries = query.data?.pages.flatMap((page) => page.items) ?? [];
   return (
     <Stack gap="sm">
-      <TextInput label="Who" placeholder="user:sam" value={words} onChange={(event) => setWords(event.currentTarget.value)} w={{ base: "100%", xs: "20rem" }} />
+      <TextInput
+        label="Who"
+        placeholder="user:sam"
+        value={words}
+        onChange={(event) => setWords(event.currentTarget.value)}
+        w={{ base: "100%", xs: "20rem" }}
+      />
       <Answer query={query}>
         {() =>
           entries.length === 0 ? (
@@ -75,7 +86,12 @@ export function Audit() {
               </Table.ScrollContainer>
               {query.hasNextPage && (
                 <Group justify="center" p="sm">
-                  <Button variant="default" size="sm" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
+                  <Button
+                    variant="default"
+                    size="sm"
+                    onClick={() => void query.fetchNextPage()}
+                    loading={query.isFetchingNextPage}
+                  >
                     Show older
                   </Button>
                 </Group>

@@ -32,9 +32,16 @@ export function EditPerson({ person, opened, close }: PersonProps) {
 function Fields({ person, close }: { person: UserRead; close: () => void }) {
   const [change, setChange] = useState<Partial<UserUpdate>>({});
   const now = { ...person, ...change };
-  const set = (name: keyof UserUpdate, entry: unknown) => setChange((before) => ({ ...before, [name]: entry === "" ? null : entry }));
+  const set = (name: keyof UserUpdate, entry: unknown) =>
+    setChange((before) => ({ ...before, [name]: entry === "" ? null : entry }));
   const send = useAction(
-    () => data(api.PATCH("/v1/users/{user_id}", { params: { path: { user_id: person.id } }, body: { forget_sign_in: false, ...change } })),
+    () =>
+      data(
+        api.PATCH("/v1/users/{user_id}", {
+          params: { path: { user_id: person.id } },
+          body: { forget_sign_in: false, ...change },
+        }),
+      ),
     (after) => {
       close();
       return `${after.name} is changed.`;
@@ -42,15 +49,50 @@ function Fields({ person, close }: { person: UserRead; close: () => void }) {
     true,
   );
   return (
-    <Ask action="Save" busy={send.isPending} ready={Object.keys(change).length > 0} error={send.error} send={() => send.mutate(undefined)}>
+    <Ask
+      action="Save"
+      busy={send.isPending}
+      ready={Object.keys(change).length > 0}
+      error={send.error}
+      send={() => send.mutate(undefined)}
+    >
       <SimpleGrid cols={{ base: 1, xs: 2 }}>
-        <Select label="Role" data={["student", "instructor", "admin"]} value={now.role} onChange={(role) => set("role", role)} allowDeselect={false} />
-        <TextInput label="Address" type="email" value={now.email ?? ""} onChange={(event) => set("email", event.currentTarget.value)} />
-        <TextInput label="Section" value={now.section ?? ""} onChange={(event) => set("section", event.currentTarget.value)} />
+        <Select
+          label="Role"
+          data={["student", "instructor", "admin"]}
+          value={now.role}
+          onChange={(role) => set("role", role)}
+          allowDeselect={false}
+        />
+        <TextInput
+          label="Address"
+          type="email"
+          value={now.email ?? ""}
+          onChange={(event) => set("email", event.currentTarget.value)}
+        />
+        <TextInput
+          label="Section"
+          value={now.section ?? ""}
+          onChange={(event) => set("section", event.currentTarget.value)}
+        />
         <TextInput label="Team" value={now.team ?? ""} onChange={(event) => set("team", event.currentTarget.value)} />
-        <NumberInput label="Share" description="Of the lab, beside others' 1" min={0} step={0.5} value={now.weight ?? 1} onChange={(entry) => set("weight", entry === "" ? 1 : entry)} />
+        <NumberInput
+          label="Share"
+          description="Of the lab, beside others' 1"
+          min={0}
+          step={0.5}
+          value={now.weight ?? 1}
+          onChange={(entry) => set("weight", entry === "" ? 1 : entry)}
+        />
         {LIMITS.map(([name, label, description]) => (
-          <NumberInput key={name} label={label} description={description} min={0} value={(now[name] as number | null) ?? ""} onChange={(entry) => set(name, entry)} />
+          <NumberInput
+            key={name}
+            label={label}
+            description={description}
+            min={0}
+            value={(now[name] as number | null) ?? ""}
+            onChange={(entry) => set(name, entry)}
+          />
         ))}
       </SimpleGrid>
     </Ask>
@@ -59,7 +101,11 @@ function Fields({ person, close }: { person: UserRead; close: () => void }) {
 
 export function TokenFor({ person, opened, close }: PersonProps) {
   const [name, setName] = useState("");
-  const send = useAction((): Promise<{ token: string }> => data(api.POST("/v1/tokens", { body: { name: name.trim(), user_id: person.id } })), () => null, true);
+  const send = useAction(
+    (): Promise<{ token: string }> => data(api.POST("/v1/tokens", { body: { name: name.trim(), user_id: person.id } })),
+    () => null,
+    true,
+  );
   function finish() {
     close();
     setName("");
@@ -68,8 +114,22 @@ export function TokenFor({ person, opened, close }: PersonProps) {
   return (
     <Dialog title={`A further token for ${person.name}`} opened={opened} close={finish}>
       {send.data === undefined ? (
-        <Ask action="Make it" busy={send.isPending} ready={name.trim() !== ""} error={send.error} send={() => send.mutate(undefined)}>
-          <TextInput label="What for" placeholder="instead of a lost one" required withAsterisk={false} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+        <Ask
+          action="Make it"
+          busy={send.isPending}
+          ready={name.trim() !== ""}
+          error={send.error}
+          send={() => send.mutate(undefined)}
+        >
+          <TextInput
+            label="What for"
+            placeholder="instead of a lost one"
+            required
+            withAsterisk={false}
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            data-autofocus
+          />
         </Ask>
       ) : (
         <ShownOnce token={send.data.token} whose={`a token of ${person.name}`} done={finish} />

@@ -44,13 +44,36 @@ export function ImportRoster() {
 
 function Steps({ close }: { close: () => void }) {
   const [roster, setRoster] = useState(EMPTY);
-  const look = useAction((table: Roster) => send(table, true), () => null, true);
-  const carry = useAction((table: Roster) => send(table, false), () => null, true);
+  const look = useAction(
+    (table: Roster) => send(table, true),
+    () => null,
+    true,
+  );
+  const carry = useAction(
+    (table: Roster) => send(table, false),
+    () => null,
+    true,
+  );
   if (carry.data !== undefined) return <Imported done={carry.data} close={close} />;
-  if (look.data === undefined) return <TheTable roster={roster} setRoster={setRoster} busy={look.isPending} error={look.error} look={() => look.mutate(roster)} />;
+  if (look.data === undefined)
+    return (
+      <TheTable
+        roster={roster}
+        setRoster={setRoster}
+        busy={look.isPending}
+        error={look.error}
+        look={() => look.mutate(roster)}
+      />
+    );
   const changes = look.data.created + look.data.changed;
   return (
-    <Ask action={changes === 0 ? "Nothing to import" : `Import ${changes}`} ready={changes > 0} busy={carry.isPending} error={carry.error} send={() => carry.mutate(roster)}>
+    <Ask
+      action={changes === 0 ? "Nothing to import" : `Import ${changes}`}
+      ready={changes > 0}
+      busy={carry.isPending}
+      error={carry.error}
+      send={() => carry.mutate(roster)}
+    >
       <WouldChange plan={look.data} />
       <Button variant="default" size="xs" style={{ alignSelf: "flex-start" }} onClick={look.reset}>
         Back to the table
@@ -72,8 +95,9 @@ function TheTable({ roster, setRoster, busy, error, look }: TableProps) {
   return (
     <Ask action="Show what would change" busy={busy} ready={ready} error={error} send={look}>
       <Text size="sm" c="dimmed">
-        A table with the columns <code>name</code> and <code>email</code>, and if you like <code>section</code> and <code>team</code>; or an export of Canvas,
-        Moodle, Gradescope or GitHub Classroom. Students whose address the lab knows are updated; nobody is removed.
+        A table with the columns <code>name</code> and <code>email</code>, and if you like <code>section</code> and{" "}
+        <code>team</code>; or an export of Canvas, Moodle, Gradescope or GitHub Classroom. Students whose address the
+        lab knows are updated; nobody is removed.
       </Text>
       <FileInput
         label="File"
@@ -129,7 +153,9 @@ function WouldChange({ plan }: { plan: RosterImported }) {
             <Table.Tbody>
               {told.map((row) => (
                 <Table.Tr key={row.line}>
-                  <Table.Td className="numbers" visibleFrom="sm">{row.line}</Table.Td>
+                  <Table.Td className="numbers" visibleFrom="sm">
+                    {row.line}
+                  </Table.Td>
                   <Table.Td className="break">
                     {row.name}
                     <Text size="xs" c="dimmed">
@@ -149,7 +175,12 @@ function WouldChange({ plan }: { plan: RosterImported }) {
         </Alert>
       ))}
       {plan.missing.length > 0 && (
-        <Alert color="gray" variant="light" icon={<TriangleAlert aria-hidden />} title={`${plan.missing.length} in the lab and not in the table`}>
+        <Alert
+          color="gray"
+          variant="light"
+          icon={<TriangleAlert aria-hidden />}
+          title={`${plan.missing.length} in the lab and not in the table`}
+        >
           <Text size="sm" className="break">
             {plan.missing.slice(0, 20).join(", ")}
             {plan.missing.length > 20 && ", …"}. Nothing happens to them.
@@ -185,10 +216,21 @@ function Imported({ done, close }: { done: RosterImported; close: () => void }) 
       </Group>
       {tokens !== null && (
         <>
-          <Alert color="orange" variant="light" icon={<TriangleAlert aria-hidden />} title="Save the tokens before you close this">
-            <Text size="sm">The lab keeps only their hashes: nobody can show them again. The file has a line for each person, name, address and token.</Text>
+          <Alert
+            color="orange"
+            variant="light"
+            icon={<TriangleAlert aria-hidden />}
+            title="Save the tokens before you close this"
+          >
+            <Text size="sm">
+              The lab keeps only their hashes: nobody can show them again. The file has a line for each person, name,
+              address and token.
+            </Text>
           </Alert>
-          <Button leftSection={<Download size={16} aria-hidden />} onClick={() => saveAs("tokens.csv", new Blob([tokens], { type: "text/csv" }))}>
+          <Button
+            leftSection={<Download size={16} aria-hidden />}
+            onClick={() => saveAs("tokens.csv", new Blob([tokens], { type: "text/csv" }))}
+          >
             Save tokens.csv
           </Button>
         </>

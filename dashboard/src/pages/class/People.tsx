@@ -20,7 +20,9 @@ const users = (text: string) =>
   infiniteQueryOptions({
     queryKey: ["users", text],
     queryFn: ({ pageParam, signal }) =>
-      data(api.GET("/v1/users", { params: { query: { text: text || undefined, limit: 100, cursor: pageParam } }, signal })),
+      data(
+        api.GET("/v1/users", { params: { query: { text: text || undefined, limit: 100, cursor: pageParam } }, signal }),
+      ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
@@ -33,7 +35,13 @@ export function People() {
   return (
     <Stack gap="sm">
       <Group justify="space-between" align="flex-end">
-        <TextInput label="Search" placeholder="Name or address" value={words} onChange={(event) => setWords(event.currentTarget.value)} w={{ base: "100%", xs: "16rem" }} />
+        <TextInput
+          label="Search"
+          placeholder="Name or address"
+          value={words}
+          onChange={(event) => setWords(event.currentTarget.value)}
+          w={{ base: "100%", xs: "16rem" }}
+        />
         <Group gap="xs">
           <ImportRoster />
           <LetIn />
@@ -71,7 +79,12 @@ export function People() {
               </Table.ScrollContainer>
               {query.hasNextPage && (
                 <Group justify="center" p="sm">
-                  <Button variant="default" size="sm" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
+                  <Button
+                    variant="default"
+                    size="sm"
+                    onClick={() => void query.fetchNextPage()}
+                    loading={query.isFetchingNextPage}
+                  >
                     Show more
                   </Button>
                 </Group>
@@ -102,9 +115,15 @@ function Person({ person }: { person: UserRead }) {
       </Table.Td>
       <Table.Td visibleFrom="sm">{person.role}</Table.Td>
       <Table.Td visibleFrom="sm">{group || NOTHING}</Table.Td>
-      <Table.Td className="numbers" visibleFrom="md">{number(person.weight)}</Table.Td>
-      <Table.Td className="numbers" visibleFrom="sm">{person.max_running ?? "the lab\u2019s limit"}</Table.Td>
-      <Table.Td className="numbers" visibleFrom="sm">{person.max_gpu_hours ?? "no limit"}</Table.Td>
+      <Table.Td className="numbers" visibleFrom="md">
+        {number(person.weight)}
+      </Table.Td>
+      <Table.Td className="numbers" visibleFrom="sm">
+        {person.max_running ?? "the lab\u2019s limit"}
+      </Table.Td>
+      <Table.Td className="numbers" visibleFrom="sm">
+        {person.max_gpu_hours ?? "no limit"}
+      </Table.Td>
       <Table.Td ta="right">
         <Deeds person={person} out={out} />
       </Table.Td>
@@ -114,15 +133,26 @@ function Person({ person }: { person: UserRead }) {
 
 function Deeds({ person, out }: { person: UserRead; out: boolean }) {
   const at = { params: { path: { user_id: person.id } } };
-  const shut = useAction(() => data(api.POST("/v1/users/{user_id}/disable", at)), () => `${person.name} is shut out.`);
-  const open = useAction(() => data(api.POST("/v1/users/{user_id}/enable", at)), () => `${person.name} is let in again.`);
+  const shut = useAction(
+    () => data(api.POST("/v1/users/{user_id}/disable", at)),
+    () => `${person.name} is shut out.`,
+  );
+  const open = useAction(
+    () => data(api.POST("/v1/users/{user_id}/enable", at)),
+    () => `${person.name} is let in again.`,
+  );
   const [edited, edit] = useDisclosure();
   const [given, give] = useDisclosure();
   return (
     <>
       <Menu position="bottom-end">
         <Menu.Target>
-          <ActionIcon variant="subtle" color="gray" aria-label={`What to do with ${person.name}`} loading={shut.isPending || open.isPending}>
+          <ActionIcon
+            variant="subtle"
+            color="gray"
+            aria-label={`What to do with ${person.name}`}
+            loading={shut.isPending || open.isPending}
+          >
             <Ellipsis size={18} aria-hidden />
           </ActionIcon>
         </Menu.Target>
@@ -133,7 +163,10 @@ function Deeds({ person, out }: { person: UserRead; out: boolean }) {
           <Menu.Item leftSection={<KeyRound size={16} aria-hidden />} onClick={give.open}>
             A further token
           </Menu.Item>
-          <Menu.Item leftSection={<DoorOpen size={16} aria-hidden />} onClick={() => (out ? open : shut).mutate(undefined)}>
+          <Menu.Item
+            leftSection={<DoorOpen size={16} aria-hidden />}
+            onClick={() => (out ? open : shut).mutate(undefined)}
+          >
             {out ? "Let in again" : "Shut out"}
           </Menu.Item>
         </Menu.Dropdown>
@@ -170,9 +203,29 @@ function LetIn() {
       </Button>
       <Dialog title="Let somebody in" opened={opened} close={finish}>
         {token === null ? (
-          <Ask action="Let in" busy={send.isPending} ready={name.trim() !== ""} error={send.error} send={() => send.mutate(undefined)}>
-            <TextInput label="Name" description="Unique in the lab" required withAsterisk={false} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
-            <Select label="Role" data={["student", "instructor", "admin"]} value={role} onChange={(chosen) => setRole(chosen ?? "student")} allowDeselect={false} />
+          <Ask
+            action="Let in"
+            busy={send.isPending}
+            ready={name.trim() !== ""}
+            error={send.error}
+            send={() => send.mutate(undefined)}
+          >
+            <TextInput
+              label="Name"
+              description="Unique in the lab"
+              required
+              withAsterisk={false}
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+              data-autofocus
+            />
+            <Select
+              label="Role"
+              data={["student", "instructor", "admin"]}
+              value={role}
+              onChange={(chosen) => setRole(chosen ?? "student")}
+              allowDeselect={false}
+            />
           </Ask>
         ) : (
           <ShownOnce token={token} whose={`${name.trim()}\u2019s token`} done={finish} />

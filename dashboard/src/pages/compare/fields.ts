@@ -5,7 +5,14 @@ import type { JobRead, SamplesRead } from "../../api/schema";
 
 /** What was asked for: the spec's fields, the seed, and what the lab was told besides. */
 export function tableOf(job: JobRead): Record<string, unknown> {
-  return { name: job.name, experiment: job.experiment, ...job.spec, seed: job.seed, device: job.device, node: job.node };
+  return {
+    name: job.name,
+    experiment: job.experiment,
+    ...job.spec,
+    seed: job.seed,
+    device: job.device,
+    node: job.node,
+  };
 }
 
 /** Names of the fields that are not the same in all jobs, in the order of their specs. */
@@ -17,7 +24,9 @@ export function differing(jobs: readonly JobRead[]): string[] {
 
 /** The numbers at the top of a result. */
 export function numbersOf(result: Record<string, unknown> | null): Record<string, number> {
-  return Object.fromEntries(Object.entries(result ?? {}).filter((entry): entry is [string, number] => typeof entry[1] === "number"));
+  return Object.fromEntries(
+    Object.entries(result ?? {}).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
+  );
 }
 
 const PEAKS = ["process_used_bytes", "reserved_bytes", "allocated_bytes", "rss_bytes"];
@@ -25,7 +34,9 @@ const PEAKS = ["process_used_bytes", "reserved_bytes", "allocated_bytes", "rss_b
 /** The most memory the job was seen to have: on its GPU where that was measured, else of the host. Null if neither was. */
 export function peakOf(samples: SamplesRead | undefined): number | null {
   for (const field of PEAKS) {
-    const seen = samples?.tracks.flatMap((track) => track.values[field] ?? []).filter((entry): entry is number => typeof entry === "number");
+    const seen = samples?.tracks
+      .flatMap((track) => track.values[field] ?? [])
+      .filter((entry): entry is number => typeof entry === "number");
     if (seen !== undefined && seen.length > 0) return Math.max(...seen);
   }
   return null;

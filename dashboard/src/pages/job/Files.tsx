@@ -27,9 +27,11 @@ export function Files({ job }: { job: JobRead }) {
           </Card>
         ) : (
           <SimpleGrid cols={{ base: 1, md: 2 }}>
-            {[...items].sort((a, b) => Number(picture(b)) - Number(picture(a)) || byName(a.name, b.name)).map((artifact) => (
-              <FileCard key={artifact.name} job={job} artifact={artifact} />
-            ))}
+            {[...items]
+              .sort((a, b) => Number(picture(b)) - Number(picture(a)) || byName(a.name, b.name))
+              .map((artifact) => (
+                <FileCard key={artifact.name} job={job} artifact={artifact} />
+              ))}
           </SimpleGrid>
         )
       }
@@ -61,11 +63,26 @@ function FileCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
           </div>
           <Group gap={4} wrap="nowrap">
             {readable(artifact) && (
-              <Button size="compact-sm" variant="subtle" leftSection={<Eye size={15} aria-hidden />} aria-expanded={open} aria-label={`Look at ${artifact.name}`} onClick={() => setOpen(!open)}>
+              <Button
+                size="compact-sm"
+                variant="subtle"
+                leftSection={<Eye size={15} aria-hidden />}
+                aria-expanded={open}
+                aria-label={`Look at ${artifact.name}`}
+                onClick={() => setOpen(!open)}
+              >
                 {open ? "Close" : "Look"}
               </Button>
             )}
-            <Button component="a" href={queries.artifactPath(job.id, artifact.name)} download size="compact-sm" variant="default" leftSection={<Download size={15} aria-hidden />} aria-label={`Save ${artifact.name}`}>
+            <Button
+              component="a"
+              href={queries.artifactPath(job.id, artifact.name)}
+              download
+              size="compact-sm"
+              variant="default"
+              leftSection={<Download size={15} aria-hidden />}
+              aria-label={`Save ${artifact.name}`}
+            >
               Save
             </Button>
           </Group>
@@ -98,7 +115,14 @@ function Words({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
   if (text === undefined) return <Waiting />;
   return (
     <>
-      <Code block mah={360} style={{ overflow: "auto" }} tabIndex={0} role="region" aria-label={`Content of ${artifact.name}`}>
+      <Code
+        block
+        mah={360}
+        style={{ overflow: "auto" }}
+        tabIndex={0}
+        role="region"
+        aria-label={`Content of ${artifact.name}`}
+      >
         {text.slice(0, SHOWN_CHARACTERS)}
       </Code>
       {text.length > SHOWN_CHARACTERS && (

@@ -22,7 +22,9 @@ const handedIn = (id: string) =>
     queryKey: ["assignments", id, "submission"],
     queryFn: async ({ signal }): Promise<SubmissionRead | null> => {
       try {
-        return await data(api.GET("/v1/assignments/{assignment_id}/submission", { params: { path: { assignment_id: id } }, signal }));
+        return await data(
+          api.GET("/v1/assignments/{assignment_id}/submission", { params: { path: { assignment_id: id } }, signal }),
+        );
       } catch (error) {
         if (error instanceof Refused && error.problem.status === 404) return null;
         throw error;
@@ -51,7 +53,13 @@ function Choose({ job, close }: { job: JobRead; close: () => void }) {
   const [chosen, choose] = useState<string | null>(null);
   const assignment = found?.items.find((item) => item.id === chosen) ?? found?.items[0];
   const send = useAction(
-    (id: string) => data(api.POST("/v1/assignments/{assignment_id}/submission", { params: { path: { assignment_id: id } }, body: { job_id: job.id } })),
+    (id: string) =>
+      data(
+        api.POST("/v1/assignments/{assignment_id}/submission", {
+          params: { path: { assignment_id: id } },
+          body: { job_id: job.id },
+        }),
+      ),
     (made) => {
       close();
       return made.late ? "Handed in, after the deadline." : "Handed in.";
@@ -59,7 +67,10 @@ function Choose({ job, close }: { job: JobRead; close: () => void }) {
     true,
   );
   if (found === undefined) return <Waiting />;
-  if (assignment === undefined) return <Empty title="There is no assignment yet">Your instructor makes one; then a run can be handed in here.</Empty>;
+  if (assignment === undefined)
+    return (
+      <Empty title="There is no assignment yet">Your instructor makes one; then a run can be handed in here.</Empty>
+    );
   return (
     <Ask action="Hand in" busy={send.isPending} error={send.error} send={() => send.mutate(assignment.id)}>
       <Select

@@ -29,7 +29,12 @@ export function Header({ job }: { job: JobRead }) {
       job.state === "queued" ? "Waits for" : FINAL.has(job.state) ? "Took" : "Running for",
       duration(secondsBetween(job.state === "queued" ? job.submitted_at : job.started_at, job.finished_at, now)),
     ],
-    ["Runs on", job.node === null ? "not placed yet" : `${job.node}, ${job.gpu_uuids.length > 0 ? `${job.gpu_uuids.length} GPU` : "CPU"}`],
+    [
+      "Runs on",
+      job.node === null
+        ? "not placed yet"
+        : `${job.node}, ${job.gpu_uuids.length > 0 ? `${job.gpu_uuids.length} GPU` : "CPU"}`,
+    ],
     ["Seed", String(job.seed)],
     ["Attempt", job.attempt === 0 ? "none yet" : String(job.attempt)],
   ];
@@ -113,10 +118,22 @@ function Actions({ job }: { job: JobRead }) {
       <Group gap="xs">
         <HandIn job={job} />
         {share}
-        <ButtonLink variant="default" size="sm" leftSection={<Pencil size={16} aria-hidden />} to="/submit" search={{ from: job.id }}>
+        <ButtonLink
+          variant="default"
+          size="sm"
+          leftSection={<Pencil size={16} aria-hidden />}
+          to="/submit"
+          search={{ from: job.id }}
+        >
           Run again with changes
         </ButtonLink>
-        <Button variant="default" size="sm" leftSection={<RotateCcw size={16} aria-hidden />} loading={retry.isPending} onClick={() => retry.mutate(undefined)}>
+        <Button
+          variant="default"
+          size="sm"
+          leftSection={<RotateCcw size={16} aria-hidden />}
+          loading={retry.isPending}
+          onClick={() => retry.mutate(undefined)}
+        >
           Run again
         </Button>
       </Group>

@@ -20,7 +20,10 @@ export function History({ job }: { job: JobRead }) {
               const before = items[i - 1];
               const passed = before ? (Date.parse(event.at) - Date.parse(before.at)) / 1000 : null;
               return (
-                <Timeline.Item key={event.id} title={event.to_state ? STATE_WORDS[event.to_state] : eventName(event.type)}>
+                <Timeline.Item
+                  key={event.id}
+                  title={event.to_state ? STATE_WORDS[event.to_state] : eventName(event.type)}
+                >
                   {event.message !== "" && (
                     <Text size="sm" className="break">
                       {event.message}

@@ -73,15 +73,17 @@ function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
   const view = useMemo(() => viewsOf(samples, began), [samples, began]);
   const marks: Mark[] = samples.phases.map((phase) => ({ x: phase.time - began, label: phase.name }));
   const common = { xLabel: "time", formatX: duration, clock: true, marks };
-  const missing = samples.tracks.flatMap((track) => Object.entries(track.reasons).map(([field, reason]) => ({ field, reason })));
+  const missing = samples.tracks.flatMap((track) =>
+    Object.entries(track.reasons).map(([field, reason]) => ({ field, reason })),
+  );
   return (
     <Stack>
       {view.device.length > 0 && (
         <Card>
           <Chart title="GPU memory" curves={view.device} {...common} formatY={bytes} binary fromZero height={300} />
           <Text size="xs" c="dimmed" mt={4}>
-            Device minus processes is the neighbours and the driver; processes minus reserved is the CUDA context; reserved minus allocated
-            is what the allocator keeps for later.
+            Device minus processes is the neighbours and the driver; processes minus reserved is the CUDA context;
+            reserved minus allocated is what the allocator keeps for later.
             {samples.predicted_peak_bytes === null && " No peak was predicted for this run."}
           </Text>
         </Card>
@@ -103,7 +105,14 @@ function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
       )}
       {view.power.length > 0 && (
         <Card>
-          <Chart title="Power" curves={view.power} {...common} formatY={(y) => `${number(y)} W`} fromZero height={180} />
+          <Chart
+            title="Power"
+            curves={view.power}
+            {...common}
+            formatY={(y) => `${number(y)} W`}
+            fromZero
+            height={180}
+          />
         </Card>
       )}
       <Usage usage={samples.usage} />
@@ -137,8 +146,16 @@ function Usage({ usage }: { usage: UsageRead[] }) {
             columns={{ base: 2, sm: 4 }}
             facts={[
               ["Attempt", String(one.attempt)],
-              ["Energy of the board", one.energy_joules === null ? unknown(one, "energy_joules") : `${number(one.energy_joules, 3)} J${one.shared ? ", the neighbours\u2019 too" : ""}`],
-              ["Memory over time", one.gib_seconds === null ? unknown(one, "gib_seconds") : `${number(one.gib_seconds, 3)} GiB s`],
+              [
+                "Energy of the board",
+                one.energy_joules === null
+                  ? unknown(one, "energy_joules")
+                  : `${number(one.energy_joules, 3)} J${one.shared ? ", the neighbours\u2019 too" : ""}`,
+              ],
+              [
+                "Memory over time",
+                one.gib_seconds === null ? unknown(one, "gib_seconds") : `${number(one.gib_seconds, 3)} GiB s`,
+              ],
               ["Measured for", duration(one.seconds)],
             ]}
           />
@@ -170,7 +187,12 @@ function viewsOf(samples: SamplesRead, began: number) {
     const y = samples.predicted_peak_bytes;
     device.push({ label: "Predicted peak", xs: [0, last], ys: [y, y], dash: [8, 5], color: 7 });
   }
-  return { device, host: pick(HOST, ["host"]), use: pick(USE, ["gpu", "host"]), power: pick({ power_watts: "Board" }, ["gpu"]) };
+  return {
+    device,
+    host: pick(HOST, ["host"]),
+    use: pick(USE, ["gpu", "host"]),
+    power: pick({ power_watts: "Board" }, ["gpu"]),
+  };
 }
 
 /** The tracks that somebody measured; a prediction has no time of its own. */

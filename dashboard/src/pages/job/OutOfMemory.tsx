@@ -32,7 +32,9 @@ export function OutOfMemory({ job, failure }: { job: JobRead; failure: OutOfMemo
       <Stack gap="md">
         {facts.length > 0 && <Facts facts={facts} columns={{ base: 2, sm: 3, lg: 5 }} />}
         {failure.ended_by === "watchdog" && (
-          <Text size="sm">It held more GPU memory than it had reserved, and the lab ended it for the sake of its neighbours.</Text>
+          <Text size="sm">
+            It held more GPU memory than it had reserved, and the lab ended it for the sake of its neighbours.
+          </Text>
         )}
         {failure.edits.length === 0 && failure.reasons["edits"] && (
           <Text size="sm" c="dimmed">
@@ -47,7 +49,12 @@ export function OutOfMemory({ job, failure }: { job: JobRead; failure: OutOfMemo
             <Stack gap={6}>
               {failure.edits.map((edit, i) => (
                 <Group key={i} gap="xs">
-                  <ButtonLink size="compact-sm" variant="default" to="/submit" search={{ from: job.id, change: edit.change }}>
+                  <ButtonLink
+                    size="compact-sm"
+                    variant="default"
+                    to="/submit"
+                    search={{ from: job.id, change: edit.change }}
+                  >
                     {Object.entries(edit.change)
                       .map(([name, entry]) => `${words(name).toLowerCase()} ${value(entry)}`)
                       .join(", ")}

@@ -17,12 +17,14 @@ const HELP: Partial<Record<FailureCause, string>> = {
   diverged:
     "A loss became infinite or not a number. A lower learning rate, a warm-up, or another precision usually helps; the curves " +
     "show where it began.",
-  error: "The program itself failed. The end of the output has the traceback; running the same again would fail in the same way.",
+  error:
+    "The program itself failed. The end of the output has the traceback; running the same again would fail in the same way.",
   time_limit: "It was still running when its time was over. Give it a longer limit, or less to do.",
   lost: "The machine or the process vanished more often than the lab tries again. It is no fault of the run; run it again.",
   gpu_fault: "The GPU failed beneath it. It is no fault of the run; run it again, and tell whoever keeps the machines.",
   idle: "It held a GPU and did not use it for longer than the lab allows. Run on the CPU what needs no GPU.",
-  cannot_fit: "No GPU of the lab has the memory that this run is predicted to need. A smaller batch size or model would fit.",
+  cannot_fit:
+    "No GPU of the lab has the memory that this run is predicted to need. A smaller batch size or model would fit.",
 };
 
 export function Outcome({ job }: { job: JobRead }) {
@@ -31,12 +33,12 @@ export function Outcome({ job }: { job: JobRead }) {
     return (
       <>
         <Alert color="red" variant="light" icon={<CircleX aria-hidden />} title={`Failed: ${CAUSE_WORDS[cause]}`}>
-        {job.message !== null && (
-          <Text size="sm" className="mono break" mb="xs">
-            {job.message}
-          </Text>
-        )}
-        <Text size="sm">{HELP[cause]}</Text>
+          {job.message !== null && (
+            <Text size="sm" className="mono break" mb="xs">
+              {job.message}
+            </Text>
+          )}
+          <Text size="sm">{HELP[cause]}</Text>
         </Alert>
         {job.failure !== null && <OutOfMemory job={job} failure={job.failure} />}
       </>
@@ -56,7 +58,9 @@ function Waits({ id }: { id: string }) {
       title={place.position === 1 ? "Next in line" : `Number ${place.position ?? "?"} in line`}
     >
       <Text size="sm">{sentence(place.explanation)}</Text>
-      {place.estimated_start_at !== null && <Text size="sm">Expected to start {fullTime(place.estimated_start_at)}.</Text>}
+      {place.estimated_start_at !== null && (
+        <Text size="sm">Expected to start {fullTime(place.estimated_start_at)}.</Text>
+      )}
       {place.would_help.length > 0 && (
         <>
           <Text size="sm" mt="xs">

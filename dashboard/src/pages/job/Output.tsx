@@ -19,7 +19,9 @@ const FIRST = -(2 ** 16);
 const MAX_SHOWN_CHARACTERS = 2000;
 
 function read(id: string, offset: number, signal?: AbortSignal) {
-  return data(api.GET("/v1/jobs/{job_id}/logs", { params: { path: { job_id: id }, query: { offset, limit: PIECE } }, signal }));
+  return data(
+    api.GET("/v1/jobs/{job_id}/logs", { params: { path: { job_id: id }, query: { offset, limit: PIECE } }, signal }),
+  );
 }
 
 /** The last pieces of the output, growing; `whole` reads it from its first byte. */
@@ -60,7 +62,11 @@ export function Output({ job }: { job: JobRead }) {
     <Answer query={query}>
       {({ pages }) =>
         lines.length === 0 ? (
-          <Empty title={FINAL.has(job.state) && pages.at(-1)?.complete ? "The run printed nothing" : "Nothing is printed yet"} />
+          <Empty
+            title={
+              FINAL.has(job.state) && pages.at(-1)?.complete ? "The run printed nothing" : "Nothing is printed yet"
+            }
+          />
         ) : (
           <Stack gap="xs">
             <Group justify="space-between" gap="xs">
@@ -84,7 +90,12 @@ export function Output({ job }: { job: JobRead }) {
               </Group>
               <Group gap="xs">
                 {!following && (
-                  <Button size="compact-sm" variant="light" leftSection={<ArrowDownToLine size={15} aria-hidden />} onClick={() => setFollowing(true)}>
+                  <Button
+                    size="compact-sm"
+                    variant="light"
+                    leftSection={<ArrowDownToLine size={15} aria-hidden />}
+                    onClick={() => setFollowing(true)}
+                  >
                     To the end
                   </Button>
                 )}
@@ -92,7 +103,12 @@ export function Output({ job }: { job: JobRead }) {
                   size="compact-sm"
                   variant="default"
                   leftSection={<Download size={15} aria-hidden />}
-                  onClick={() => saveAs(`${job.experiment}-${job.id.slice(-8)}.log`, new Blob([`${lines.join("\n")}\n`], { type: "text/plain" }))}
+                  onClick={() =>
+                    saveAs(
+                      `${job.experiment}-${job.id.slice(-8)}.log`,
+                      new Blob([`${lines.join("\n")}\n`], { type: "text/plain" }),
+                    )
+                  }
                 >
                   Save
                 </Button>
@@ -129,7 +145,11 @@ function Lines({ lines }: { lines: readonly string[] }) {
   });
   groups.push(joined(lines.slice(start)));
   return groups.map((group, index) =>
-    typeof group === "string" ? <Fragment key={index}>{group}</Fragment> : <LongLine key={`line ${group.at}`} line={group.line} />,
+    typeof group === "string" ? (
+      <Fragment key={index}>{group}</Fragment>
+    ) : (
+      <LongLine key={`line ${group.at}`} line={group.line} />
+    ),
   );
 }
 

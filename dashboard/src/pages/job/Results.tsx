@@ -21,7 +21,13 @@ export function Results({ job }: { job: JobRead }) {
       </Title>
       <Fields of={Object.fromEntries(flat)} label="Result" schema={experiment?.result_schema} />
       {deep.length > 0 && (
-        <Spoiler maxHeight={flat.length > 0 ? 0 : 260} showLabel="Show lists and tables" hideLabel="Hide lists and tables" mt="sm" styles={{ control: { fontSize: "var(--mantine-font-size-sm)" } }}>
+        <Spoiler
+          maxHeight={flat.length > 0 ? 0 : 260}
+          showLabel="Show lists and tables"
+          hideLabel="Hide lists and tables"
+          mt="sm"
+          styles={{ control: { fontSize: "var(--mantine-font-size-sm)" } }}
+        >
           <Code block style={{ overflow: "auto", maxHeight: "60vh" }} tabIndex={0}>
             {deep.map(([name, entry]) => `${name}: ${writeJson(entry, 1)}`).join("\n")}
           </Code>

@@ -39,7 +39,8 @@ function SnapshotCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead 
 
 function Read({ text }: { text: string }) {
   const state = useMemo(() => parsedSnapshot(text), [text]);
-  if (state === null) return <Text size="sm">This file is no snapshot that this page can read. It is among the files.</Text>;
+  if (state === null)
+    return <Text size="sm">This file is no snapshot that this page can read. It is among the files.</Text>;
   return (
     <Stack gap="md">
       <Held state={state} />
@@ -56,7 +57,8 @@ function Held({ state }: { state: State }) {
     <>
       <Text size="sm" c="dimmed" className="numbers">
         {bytes(state.allocatedBytes)} held by tensors
-        {state.reservedBytes !== null && `, of ${bytes(state.reservedBytes)} that the allocator had from the device`}. Who asked for it, innermost call first:
+        {state.reservedBytes !== null && `, of ${bytes(state.reservedBytes)} that the allocator had from the device`}.
+        Who asked for it, innermost call first:
       </Text>
       <ol className="holders numbers">
         {shown.map((holder) => (
@@ -115,10 +117,22 @@ function Segments({ segments }: { segments: Segment[] }) {
       <ul className="segments" aria-label="Segments of the allocator">
         {sorted.slice(0, MOST_SEGMENTS).map((segment, i) => (
           <li key={i}>
-            <svg viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" aria-label={`${bytes(segment.bytes)}, ${bytes(segment.heldBytes)} held`}>
+            <svg
+              viewBox="0 0 1000 10"
+              preserveAspectRatio="none"
+              role="img"
+              aria-label={`${bytes(segment.bytes)}, ${bytes(segment.heldBytes)} held`}
+            >
               <rect className="free" x={0} y={0} width={(1000 * segment.bytes) / most} height={10} />
               {segment.live.map((block) => (
-                <rect key={block.offset} className="live" x={(1000 * block.offset) / most} y={0} width={Math.max(1, (1000 * block.bytes) / most)} height={10} />
+                <rect
+                  key={block.offset}
+                  className="live"
+                  x={(1000 * block.offset) / most}
+                  y={0}
+                  width={Math.max(1, (1000 * block.bytes) / most)}
+                  height={10}
+                />
               ))}
             </svg>
             <span className="numbers">

@@ -23,7 +23,12 @@ export function Spec({ job }: { job: JobRead }) {
             </Title>
             <CopyButton value={writeJson(order, 2)}>
               {({ copied, copy }) => (
-                <Button size="compact-sm" variant="default" onClick={copy} leftSection={copied ? <Check size={15} aria-hidden /> : <Copy size={15} aria-hidden />}>
+                <Button
+                  size="compact-sm"
+                  variant="default"
+                  onClick={copy}
+                  leftSection={copied ? <Check size={15} aria-hidden /> : <Copy size={15} aria-hidden />}
+                >
                   {copied ? "Copied" : "Copy as JSON"}
                 </Button>
               )}

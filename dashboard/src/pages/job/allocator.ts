@@ -44,7 +44,8 @@ export function parsedSnapshot(text: string): Snapshot | null {
   let kept: Kept;
   try {
     kept = JSON.parse(text) as Kept;
-    if (typeof kept.allocated_bytes !== "number" || !(Array.isArray(kept.blocks) || Array.isArray(kept.segments))) return null;
+    if (typeof kept.allocated_bytes !== "number" || !(Array.isArray(kept.blocks) || Array.isArray(kept.segments)))
+      return null;
     const segments = (kept.segments ?? []).map(segmentOf);
     const blocks = kept.blocks ?? kept.segments!.flatMap((segment) => segment.blocks.filter((block) => block.live));
     const live = blocks.map((block) => ({ bytes: block.size_bytes, frames: block.frames ?? [] }));
@@ -55,7 +56,9 @@ export function parsedSnapshot(text: string): Snapshot | null {
 }
 
 function segmentOf(kept: NonNullable<Kept["segments"]>[number]): Segment {
-  const live = kept.blocks.filter((block) => block.live).map((block) => ({ offset: block.offset_bytes ?? 0, bytes: block.size_bytes }));
+  const live = kept.blocks
+    .filter((block) => block.live)
+    .map((block) => ({ offset: block.offset_bytes ?? 0, bytes: block.size_bytes }));
   return { bytes: kept.size_bytes, heldBytes: kept.allocated_bytes, live };
 }
 

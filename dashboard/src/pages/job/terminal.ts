@@ -11,7 +11,8 @@ export function shownLine(line: string): string {
   if (!CODES.test(line)) return line;
   const codes = parse(line.endsWith("\r") ? line.slice(0, -1) : line);
   const plain = codes.every((code) => code.type !== TOKEN_TYPES.TEXT || !/[\r\b]/.test(code.raw));
-  if (plain) return codes.map((code) => (code.type === TOKEN_TYPES.TEXT ? code.raw.replaceAll(INVISIBLE, "") : "")).join("");
+  if (plain)
+    return codes.map((code) => (code.type === TOKEN_TYPES.TEXT ? code.raw.replaceAll(INVISIBLE, "") : "")).join("");
   const row = new Row();
   for (const code of codes) {
     if (code.type === TOKEN_TYPES.TEXT) row.write(code.raw.replaceAll(INVISIBLE, ""));
@@ -39,7 +40,9 @@ class Row {
   }
 
   text(): string {
-    return Array.from(this.cells, (cell: string | undefined) => cell ?? " ").join("").trimEnd();
+    return Array.from(this.cells, (cell: string | undefined) => cell ?? " ")
+      .join("")
+      .trimEnd();
   }
 }
 

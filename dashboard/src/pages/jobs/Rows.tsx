@@ -77,14 +77,23 @@ interface RowProps {
 }
 
 /** Scrolling shows other rows; those that are there already stay as they are. */
-const Row = memo(PlainRow, (before, after) => before.job === after.job && before.chosen === after.chosen && before.now === after.now && before.top === after.top);
+const Row = memo(
+  PlainRow,
+  (before, after) =>
+    before.job === after.job && before.chosen === after.chosen && before.now === after.now && before.top === after.top,
+);
 
 function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
   const name = jobName(job);
   return (
     <div role="row" aria-rowindex={place + 2} aria-selected={chosen} className="row" style={{ top }}>
       <div role="cell">
-        <input type="checkbox" aria-label={`Choose ${name} ${shortId(job.id)}`} checked={chosen} onChange={(event) => choose(event.currentTarget.checked)} />
+        <input
+          type="checkbox"
+          aria-label={`Choose ${name} ${shortId(job.id)}`}
+          checked={chosen}
+          onChange={(event) => choose(event.currentTarget.checked)}
+        />
       </div>
       <div role="cell" className="name">
         <div className="clip">
@@ -100,7 +109,11 @@ function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
       <div role="cell" className="state-cell">
         <StateBadge state={job.state} cause={job.cause} size="sm" />
         {job.state === "running" && job.progress && (
-          <progress max={1} value={job.progress.fraction} aria-label={`Progress of ${name}: ${percent(100 * job.progress.fraction)}`} />
+          <progress
+            max={1}
+            value={job.progress.fraction}
+            aria-label={`Progress of ${name}: ${percent(100 * job.progress.fraction)}`}
+          />
         )}
       </div>
       <div role="cell" className="owner clip">

@@ -18,7 +18,13 @@ export function AddSeeds({ study }: { study: StudyRead }) {
   const [count, setCount] = useState<number | string>(2);
   const seeds = unused(study.seeds, Number(count) || 0);
   const send = useAction(
-    () => data(api.POST("/v1/studies/{study_id}/seeds", { params: { path: { study_id: study.id } }, body: { seeds, fresh: false } })),
+    () =>
+      data(
+        api.POST("/v1/studies/{study_id}/seeds", {
+          params: { path: { study_id: study.id } },
+          body: { seeds, fresh: false },
+        }),
+      ),
     (after) => {
       close();
       return `${counted(after.runs - study.runs, "run")} more.`;
@@ -29,12 +35,32 @@ export function AddSeeds({ study }: { study: StudyRead }) {
   const runs = seeds.length * study.comparison.length;
   return (
     <>
-      <Button variant="default" size="sm" leftSection={<Plus size={16} aria-hidden />} onClick={open} disabled={left <= 0}>
+      <Button
+        variant="default"
+        size="sm"
+        leftSection={<Plus size={16} aria-hidden />}
+        onClick={open}
+        disabled={left <= 0}
+      >
         Add seeds
       </Button>
       <Dialog title="Add seeds" opened={opened} close={close}>
-        <Ask action="Add them" busy={send.isPending} ready={seeds.length > 0} error={send.error} send={() => send.mutate(undefined)}>
-          <NumberInput label="How many more" min={1} max={left} allowDecimal={false} value={count} onChange={setCount} data-autofocus />
+        <Ask
+          action="Add them"
+          busy={send.isPending}
+          ready={seeds.length > 0}
+          error={send.error}
+          send={() => send.mutate(undefined)}
+        >
+          <NumberInput
+            label="How many more"
+            min={1}
+            max={left}
+            allowDecimal={false}
+            value={count}
+            onChange={setCount}
+            data-autofocus
+          />
           <Text size="sm" c="dimmed">
             {seeds.length === 0
               ? "At least one."
@@ -49,6 +75,7 @@ export function AddSeeds({ study }: { study: StudyRead }) {
 /** The smallest seeds that the study does not have. */
 function unused(taken: readonly (number | bigint)[], count: number): number[] {
   const found: number[] = [];
-  for (let seed = 0; found.length < Math.min(count, MOST_SEEDS - taken.length); seed++) if (!taken.includes(seed)) found.push(seed);
+  for (let seed = 0; found.length < Math.min(count, MOST_SEEDS - taken.length); seed++)
+    if (!taken.includes(seed)) found.push(seed);
   return found;
 }

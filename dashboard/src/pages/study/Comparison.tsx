@@ -13,7 +13,9 @@ const SHOWN = 4;
 
 export function Comparison({ study }: { study: StudyRead }) {
   const fields = [...new Set(study.comparison.flatMap((cell) => Object.keys(cell.fields)))];
-  const told = [...new Set(study.comparison.flatMap((cell) => Object.keys(cell.cell)))].filter((name) => name !== "experiment");
+  const told = [...new Set(study.comparison.flatMap((cell) => Object.keys(cell.cell)))].filter(
+    (name) => name !== "experiment",
+  );
   const several = new Set(study.comparison.map((cell) => cell.experiment)).size > 1;
   const [chosen, choose] = useState<string[] | null>(null);
   const shown = chosen ?? fields.slice(0, SHOWN);
@@ -109,7 +111,13 @@ function Runs({ cell }: { cell: CellRead }) {
         {cell.job_ids.map((id, i) => (
           <span key={id}>
             {i > 0 && ", "}
-            <AnchorLink to="/jobs/$id" params={{ id }} size="sm" underline="always" aria-label={`Run ${i + 1} of ${cell.experiment}`}>
+            <AnchorLink
+              to="/jobs/$id"
+              params={{ id }}
+              size="sm"
+              underline="always"
+              aria-label={`Run ${i + 1} of ${cell.experiment}`}
+            >
               {i + 1}
             </AnchorLink>
           </span>

@@ -2,7 +2,20 @@
 
 import "../submit/submit.css";
 
-import { ActionIcon, Button, Card, Checkbox, MultiSelect, NumberInput, Select, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
+import {
+  ActionIcon,
+  Button,
+  Card,
+  Checkbox,
+  MultiSelect,
+  NumberInput,
+  Select,
+  Stack,
+  TagsInput,
+  Text,
+  TextInput,
+  Title,
+} from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -37,7 +50,9 @@ export function Grid() {
             placeholder="Choose what to run"
             data={items.map((entry) => ({ value: entry.slug, label: `${entry.title} (${entry.slug})` }))}
             value={slug ?? null}
-            onChange={(experiment) => void navigate({ search: (before) => ({ ...before, experiment: experiment ?? undefined }), replace: true })}
+            onChange={(experiment) =>
+              void navigate({ search: (before) => ({ ...before, experiment: experiment ?? undefined }), replace: true })
+            }
             searchable
             maw="36rem"
             description={items.find((entry) => entry.slug === slug)?.summary}
@@ -46,7 +61,9 @@ export function Grid() {
       </Answer>
       {slug === undefined ? (
         <Card>
-          <Empty title="Choose an experiment">Then say which of its fields take several values. Every combination runs once a seed.</Empty>
+          <Empty title="Choose an experiment">
+            Then say which of its fields take several values. Every combination runs once a seed.
+          </Empty>
         </Card>
       ) : (
         <Answer query={query}>{(experiment) => <GridForm key={slug} experiment={experiment} />}</Answer>
@@ -73,7 +90,14 @@ function GridForm({ experiment }: { experiment: ExperimentDetail }) {
   const [problem, setProblem] = useState<InvalidField | null>(null);
   const send = useMutation({
     mutationFn: () => {
-      const order = { experiment: experiment.slug, base: shared, grid, seeds: Array.from({ length: count }, (_, seed) => seed), fresh, name: name.trim() || null };
+      const order = {
+        experiment: experiment.slug,
+        base: shared,
+        grid,
+        seeds: Array.from({ length: count }, (_, seed) => seed),
+        fresh,
+        name: name.trim() || null,
+      };
       return data(api.POST("/v1/studies", { body: order as StudyCreate }));
     },
     onSuccess: (study) => navigate({ to: "/studies/$id", params: { id: study.id } }),
@@ -92,20 +116,49 @@ function GridForm({ experiment }: { experiment: ExperimentDetail }) {
           <Title order={2} size="h4" id="shared" mb="sm">
             The same in every run
           </Title>
-          <SpecForm experiment={experiment} spec={base} change={setBase} problems={problem === null ? NO_PROBLEMS : [problem]} without={taken} />
+          <SpecForm
+            experiment={experiment}
+            spec={base}
+            change={setBase}
+            problems={problem === null ? NO_PROBLEMS : [problem]}
+            without={taken}
+          />
         </Card>
       </Stack>
       <Stack gap="md" className="beside">
         <Card>
           <Stack gap="sm">
-            <NumberInput label="Seeds" description="How often each combination runs: 0, 1, 2, …" min={1} max={MOST_SEEDS} allowDecimal={false} value={seeds} onChange={setSeeds} />
-            <TextInput label="Name" description="For people; may stay empty" value={name} onChange={(event) => setName(event.currentTarget.value)} />
-            <Checkbox label="Run anew what succeeded before" checked={fresh} onChange={(event) => setFresh(event.currentTarget.checked)} />
+            <NumberInput
+              label="Seeds"
+              description="How often each combination runs: 0, 1, 2, …"
+              min={1}
+              max={MOST_SEEDS}
+              allowDecimal={false}
+              value={seeds}
+              onChange={setSeeds}
+            />
+            <TextInput
+              label="Name"
+              description="For people; may stay empty"
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+            />
+            <Checkbox
+              label="Run anew what succeeded before"
+              checked={fresh}
+              onChange={(event) => setFresh(event.currentTarget.checked)}
+            />
           </Stack>
         </Card>
         <Runs experiment={experiment} grid={grid} specs={specs} seeds={count} onProblem={setProblem} />
         {send.error !== null && <Failure error={send.error} />}
-        <Button type="submit" size="md" leftSection={<Send size={18} aria-hidden />} loading={send.isPending} disabled={problem !== null || Object.keys(grid).length === 0}>
+        <Button
+          type="submit"
+          size="md"
+          leftSection={<Send size={18} aria-hidden />}
+          loading={send.isPending}
+          disabled={problem !== null || Object.keys(grid).length === 0}
+        >
           Start {counted(cells.length * count, "run")}
         </Button>
       </Stack>
@@ -136,7 +189,9 @@ function Axes({ schema, axes, change }: AxesProps) {
             <Select
               label="Field"
               placeholder="Choose one"
-              data={fields.filter((field) => field === axis.name || !axes.some((other) => other.name === field)).map((field) => ({ value: field, label: words(field) }))}
+              data={fields
+                .filter((field) => field === axis.name || !axes.some((other) => other.name === field))
+                .map((field) => ({ value: field, label: words(field) }))}
               value={axis.name || null}
               onChange={(name) => set(place, { name: name ?? "", values: [] })}
               searchable
@@ -148,13 +203,21 @@ function Axes({ schema, axes, change }: AxesProps) {
               size="lg"
               aria-label={`Leave out ${axis.name === "" ? "this field" : words(axis.name).toLowerCase()}`}
               disabled={axes.length === 1 && axis.name === ""}
-              onClick={() => change(axes.length === 1 ? [{ name: "", values: [] }] : axes.filter((_, i) => i !== place))}
+              onClick={() =>
+                change(axes.length === 1 ? [{ name: "", values: [] }] : axes.filter((_, i) => i !== place))
+              }
             >
               <Trash2 size={18} aria-hidden />
             </ActionIcon>
           </div>
         ))}
-        <Button size="xs" variant="default" style={{ alignSelf: "flex-start" }} leftSection={<Plus size={15} aria-hidden />} onClick={() => change([...axes, { name: "", values: [] }])}>
+        <Button
+          size="xs"
+          variant="default"
+          style={{ alignSelf: "flex-start" }}
+          leftSection={<Plus size={15} aria-hidden />}
+          onClick={() => change([...axes, { name: "", values: [] }])}
+        >
           Another field
         </Button>
       </Stack>
@@ -162,11 +225,40 @@ function Axes({ schema, axes, change }: AxesProps) {
   );
 }
 
-function Values({ schema, axis, change }: { schema: Record<string, unknown>; axis: Axis; change: (values: string[]) => void }) {
+function Values({
+  schema,
+  axis,
+  change,
+}: {
+  schema: Record<string, unknown>;
+  axis: Axis;
+  change: (values: string[]) => void;
+}) {
   const field = fieldOf(schema, axis.name);
   const choices = choicesOf(field);
-  const common = { label: "Values", value: axis.values, onChange: change, disabled: axis.name === "", className: "values" };
-  if (choices !== null) return <MultiSelect {...common} data={choices} placeholder={axis.values.length === 0 ? "Choose some" : ""} hidePickedOptions />;
+  const common = {
+    label: "Values",
+    value: axis.values,
+    onChange: change,
+    disabled: axis.name === "",
+    className: "values",
+  };
+  if (choices !== null)
+    return (
+      <MultiSelect
+        {...common}
+        data={choices}
+        placeholder={axis.values.length === 0 ? "Choose some" : ""}
+        hidePickedOptions
+      />
+    );
   const preset = field.default === undefined || field.default === null ? "" : `such as ${asTyped(field.default)}`;
-  return <TagsInput {...common} placeholder={axis.values.length === 0 ? preset : ""} splitChars={[",", ";"]} acceptValueOnBlur />;
+  return (
+    <TagsInput
+      {...common}
+      placeholder={axis.values.length === 0 ? preset : ""}
+      splitChars={[",", ";"]}
+      acceptValueOnBlur
+    />
+  );
 }

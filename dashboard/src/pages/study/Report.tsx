@@ -42,7 +42,14 @@ export function Report({ study }: { study: StudyRead }) {
         ) : (
           <Stack gap="xs">
             <Group gap="xs" justify="flex-end">
-              <Button size="compact-sm" variant="default" component="a" href={reportAddress} target="_blank" rel="noreferrer">
+              <Button
+                size="compact-sm"
+                variant="default"
+                component="a"
+                href={reportAddress}
+                target="_blank"
+                rel="noreferrer"
+              >
                 Open alone
               </Button>
               {(["html", "md", "json"] as const).map((format) => (

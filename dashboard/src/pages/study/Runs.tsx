@@ -30,7 +30,13 @@ export function Runs({ experiment, grid, specs, seeds, onProblem }: RunsProps) {
   const problem = checks.flatMap((check) => check.data?.errors ?? [])[0] ?? null;
   const good = checks.every((check) => check.data?.errors.length === 0);
   const [asked, ask] = useState(AT_ONCE);
-  const estimates = useQueries({ queries: looked.map((spec, i) => ({ ...estimateOf(experiment.slug, spec), enabled: good && i < asked, placeholderData: undefined })) });
+  const estimates = useQueries({
+    queries: looked.map((spec, i) => ({
+      ...estimateOf(experiment.slug, spec),
+      enabled: good && i < asked,
+      placeholderData: undefined,
+    })),
+  });
   const answered = estimates.filter((one) => one.isFetched).length;
   const told = problem === null ? null : JSON.stringify(problem);
   useEffect(() => ask(answered + AT_ONCE), [answered]);
@@ -56,7 +62,9 @@ export function Runs({ experiment, grid, specs, seeds, onProblem }: RunsProps) {
             <CircleX size={14} aria-hidden /> {problem.path}: {problem.message}
           </Text>
         ) : (
-          parts.length > 0 && <Estimates specs={looked} fields={Object.keys(grid)} estimates={estimates.map((one) => one.data)} />
+          parts.length > 0 && (
+            <Estimates specs={looked} fields={Object.keys(grid)} estimates={estimates.map((one) => one.data)} />
+          )
         )}
         {specs.length > LOOKED_AT && (
           <Text size="xs" c="dimmed">
@@ -68,7 +76,15 @@ export function Runs({ experiment, grid, specs, seeds, onProblem }: RunsProps) {
   );
 }
 
-function Estimates({ specs, fields, estimates }: { specs: Spec[]; fields: string[]; estimates: (EstimateRead | undefined)[] }) {
+function Estimates({
+  specs,
+  fields,
+  estimates,
+}: {
+  specs: Spec[];
+  fields: string[];
+  estimates: (EstimateRead | undefined)[];
+}) {
   const first = estimates[0];
   if (first !== undefined && first.peak_device_bytes === null && first.state !== "pending") {
     return (
@@ -98,7 +114,13 @@ function Estimates({ specs, fields, estimates }: { specs: Spec[]; fields: string
                 </Table.Td>
               ))}
               <Table.Td className="numbers" style={{ whiteSpace: "nowrap" }}>
-                {estimates[i]?.peak_device_bytes ? bytes(estimates[i].peak_device_bytes.likely_bytes) : estimates[i] === undefined ? <Loader type="dots" size="xs" aria-label="Being predicted" /> : "–"}
+                {estimates[i]?.peak_device_bytes ? (
+                  bytes(estimates[i].peak_device_bytes.likely_bytes)
+                ) : estimates[i] === undefined ? (
+                  <Loader type="dots" size="xs" aria-label="Being predicted" />
+                ) : (
+                  "–"
+                )}
               </Table.Td>
               <Table.Td>
                 <Fits estimate={estimates[i]} />
@@ -122,7 +144,14 @@ function Fits({ estimate }: { estimate: EstimateRead | undefined }) {
       : { color: "red", Icon: CircleX, word: "no" };
   return (
     <Group gap={4} wrap="nowrap">
-      <Badge color={look.color} variant="light" tt="none" size="sm" className={`state state-${look.color}`} leftSection={<look.Icon size={12} aria-hidden />}>
+      <Badge
+        color={look.color}
+        variant="light"
+        tt="none"
+        size="sm"
+        className={`state state-${look.color}`}
+        leftSection={<look.Icon size={12} aria-hidden />}
+      >
         {look.word}
       </Badge>
     </Group>

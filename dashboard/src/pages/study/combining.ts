@@ -21,7 +21,8 @@ export function asTyped(given: unknown): string {
 function parsed(field: RJSFSchema, typed: string): unknown {
   const text = typed.trim();
   if (field.type === "integer" && /^-?[0-9]+$/.test(text)) return integerOf(text);
-  if (field.type === "integer" || field.type === "number") return Number.isFinite(Number(text)) && text !== "" ? Number(text) : text;
+  if (field.type === "integer" || field.type === "number")
+    return Number.isFinite(Number(text)) && text !== "" ? Number(text) : text;
   if (field.type === "boolean") return text === "true" ? true : text === "false" ? false : text;
   if (field.type === "string" || field.enum !== undefined) return text;
   try {
@@ -40,7 +41,9 @@ export function choicesOf(field: RJSFSchema): string[] | null {
 
 export function gridOf(schema: Record<string, unknown>, axes: readonly Axis[]): Record<string, unknown[]> {
   const chosen = axes.filter((axis) => axis.name !== "" && axis.values.length > 0);
-  return Object.fromEntries(chosen.map((axis) => [axis.name, axis.values.map((typed) => parsed(fieldOf(schema, axis.name), typed))]));
+  return Object.fromEntries(
+    chosen.map((axis) => [axis.name, axis.values.map((typed) => parsed(fieldOf(schema, axis.name), typed))]),
+  );
 }
 
 /** Every combination, the last field changing fastest. */

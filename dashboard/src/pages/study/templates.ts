@@ -8,6 +8,9 @@ export function templateChoices(catalogue: readonly Pick<ExperimentSummary, "que
   return [
     { group: "Everything", items: [{ value: "course/all", label: "The whole homework" }] },
     { group: "Parts", items: parts.map((part) => ({ value: `course/${part}`, label: `Part ${part}` })) },
-    { group: "Questions", items: questions.map((question) => ({ value: `course/${question}`, label: `Question ${question}` })) },
+    {
+      group: "Questions",
+      items: questions.map((question) => ({ value: `course/${question}`, label: `Question ${question}` })),
+    },
   ];
 }

@@ -64,7 +64,15 @@ export function Estimate({ estimate, stale, error, apply }: EstimateProps) {
   );
 }
 
-function Predicted({ estimate, peak, apply }: { estimate: EstimateRead; peak: { low_bytes: number; likely_bytes: number; high_bytes: number }; apply: EstimateProps["apply"] }) {
+function Predicted({
+  estimate,
+  peak,
+  apply,
+}: {
+  estimate: EstimateRead;
+  peak: { low_bytes: number; likely_bytes: number; high_bytes: number };
+  apply: EstimateProps["apply"];
+}) {
   return (
     <Stack gap="sm">
       <div>
@@ -82,7 +90,11 @@ function Predicted({ estimate, peak, apply }: { estimate: EstimateRead; peak: { 
         </Text>
       )}
       {estimate.gpus.map((gpu) => (
-        <Verdict key={`${gpu.name} ${gpu.total_bytes} ${gpu.constants?.driver_version ?? ""} ${gpu.constants?.source ?? ""}`} gpu={gpu} apply={apply} />
+        <Verdict
+          key={`${gpu.name} ${gpu.total_bytes} ${gpu.constants?.driver_version ?? ""} ${gpu.constants?.source ?? ""}`}
+          gpu={gpu}
+          apply={apply}
+        />
       ))}
       {estimate.parts !== null && <Parts parts={estimate.parts} />}
     </Stack>
@@ -120,7 +132,13 @@ function Verdict({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"
             {bytes(gpu.total_bytes)}
           </Text>
         </Text>
-        <Badge color={look.color} variant="light" tt="none" className={`state state-${look.color}`} leftSection={<look.icon size={13} aria-hidden />}>
+        <Badge
+          color={look.color}
+          variant="light"
+          tt="none"
+          className={`state state-${look.color}`}
+          leftSection={<look.icon size={13} aria-hidden />}
+        >
           {gpu.certain ? look.words(gpu) : `Likely ${look.words(gpu).toLowerCase()}`}
         </Badge>
       </Group>
@@ -136,7 +154,13 @@ function Verdict({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"
         </Text>
       )}
       {gpu.edits.length > 0 && (
-        <Alert variant="light" color="gray" mt={6} p="xs" title={gpu.edits.some((edit) => edit.fits) ? "What would fit" : "What comes nearest"}>
+        <Alert
+          variant="light"
+          color="gray"
+          mt={6}
+          p="xs"
+          title={gpu.edits.some((edit) => edit.fits) ? "What would fit" : "What comes nearest"}
+        >
           <Stack gap={6} align="flex-start">
             {gpu.edits.map((edit, i) => (
               <div key={i}>

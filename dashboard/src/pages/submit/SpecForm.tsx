@@ -25,7 +25,8 @@ function ExactNumberField(props: FieldProps) {
   const { schema, registry, onChange } = props as FieldProps<unknown>;
   const { StringField } = registry.fields;
   if (schema.type !== "integer" || StringField === undefined) return NumberField ? <NumberField {...props} /> : null;
-  const change: typeof onChange = (typed, ...rest) => onChange(wholeOf(typed) ?? (typeof typed === "string" ? asNumber(typed) : typed), ...rest);
+  const change: typeof onChange = (typed, ...rest) =>
+    onChange(wholeOf(typed) ?? (typeof typed === "string" ? asNumber(typed) : typed), ...rest);
   return <StringField {...(props as FieldProps<unknown>)} onChange={change} />;
 }
 
@@ -34,7 +35,9 @@ const NONE: readonly string[] = [];
 
 /** The library shows the sentence of every field but of those that are chosen from a list. */
 function lookOf(schema: RJSFSchema): UiSchema {
-  const chosen = Object.entries((schema.properties ?? {}) as Record<string, RJSFSchema>).filter(([, field]) => field.enum !== undefined || field.$ref !== undefined);
+  const chosen = Object.entries((schema.properties ?? {}) as Record<string, RJSFSchema>).filter(
+    ([, field]) => field.enum !== undefined || field.$ref !== undefined,
+  );
   return {
     "ui:submitButtonOptions": { norender: true },
     "ui:label": false,

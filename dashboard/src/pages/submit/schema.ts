@@ -30,7 +30,12 @@ export function formSchema(given: Record<string, unknown>, without: readonly str
     ...given,
     title: undefined,
     description: undefined,
-    properties: Object.fromEntries(properties.map(([name, field]) => [name, { ...simpler(field), title: words(name), description: plain(field.description) }])),
+    properties: Object.fromEntries(
+      properties.map(([name, field]) => [
+        name,
+        { ...simpler(field), title: words(name), description: plain(field.description) },
+      ]),
+    ),
   };
 }
 
@@ -62,7 +67,9 @@ function simpler(field: RJSFSchema): RJSFSchema {
 
 /** Empty fields are left out, so that the lab fills in its defaults. */
 export function filled(spec: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(spec).filter(([, entry]) => entry !== undefined && entry !== null && entry !== ""));
+  return Object.fromEntries(
+    Object.entries(spec).filter(([, entry]) => entry !== undefined && entry !== null && entry !== ""),
+  );
 }
 
 /** The API's complaints about the spec, at their fields. */
