@@ -44,7 +44,7 @@ WORKDIR /app
 
 # Gathered here once, so that both images add the code as one layer. pyproject.toml and the two files beside it describe the
 # client that the lab hands out.
-FROM scratch AS program
+FROM scratch AS lab
 WORKDIR /app
 COPY api api
 COPY emulator emulator
@@ -59,7 +59,7 @@ COPY pyproject.toml README.md LICENSE ./
 
 FROM base AS server
 COPY --from=server-packages /opt/venv /opt/venv
-COPY --from=program /app /app
+COPY --from=lab /app /app
 USER gpulab
 EXPOSE 8000
 CMD ["python", "-m", "api", "--host", "0.0.0.0", "--port", "8000"]
@@ -68,6 +68,6 @@ FROM base AS worker
 # `utility` brings NVML into the container.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=worker-packages /opt/venv /opt/venv
-COPY --from=program /app /app
+COPY --from=lab /app /app
 USER gpulab
 CMD ["python", "-m", "worker"]

@@ -16,7 +16,7 @@ from api.http_protocol import guarded
 from api.late_lines import LateLines
 from api.place import ForwardedPrefix
 from gpulab.open_files import file_limits
-from models import program
+from models import lab_process
 from models.database import DATABASE_AWAY
 from models.logs import configure_logs
 from models.outage import persist, refuse_shared_sessions
@@ -50,7 +50,7 @@ def main() -> int:
     lines = LateLines()
     atexit.register(lines.write_out)
     configure_logs(file=lines)
-    return program.run(lambda: _serve(arguments.host, arguments.port), ValidationError)
+    return lab_process.run(lambda: _serve(arguments.host, arguments.port), ValidationError)
 
 
 def _serve(host: str, port: int) -> int:

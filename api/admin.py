@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from api.tokens import digest_of, new_token, prefix_of
 from gpulab.states import Role
-from models import program
+from models import lab_process
 from models.database import sync_engine
 from models.logs import configure_logs
 from models.outage import ONE_SHOT_SECONDS, persist
@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("--token-file", type=Path, required=True)
     arguments = parser.parse_args()
     configure_logs()
-    return program.run(lambda: _ensure(arguments.token_file), ValidationError)
+    return lab_process.run(lambda: _ensure(arguments.token_file), ValidationError)
 
 
 def _ensure(path: Path) -> None:

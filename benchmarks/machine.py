@@ -29,7 +29,7 @@ def kind() -> str:
 
 
 def commit() -> str:
-    """The commit measured, with `+changes` when tracked files of the programs differ from it."""
+    """The commit measured, with `+changes` when tracked files of the lab differ from it."""
     told = _git("rev-parse", "--short=10", "HEAD")
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", "api", "scheduler", "worker", "models")
     return f"{told}+changes" if changed else told

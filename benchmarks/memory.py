@@ -25,7 +25,7 @@ def measure(*, quick: bool) -> list[Figure]:
 
 
 def by_part(lab: Lab) -> dict[str, int]:
-    """Bytes of each program with its children; the worker's children, the zygote among them, apart."""
+    """Bytes of each process with its children; the worker's children, the zygote among them, apart."""
     found: defaultdict[str, int] = defaultdict(int)
     roots = {name: process.pid for name, process in lab.processes.items()}
     assert lab.postgres.process is not None

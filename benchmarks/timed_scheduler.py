@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from uuid import UUID
 
-import scheduler.__main__ as program
+import scheduler.__main__ as lab
 from scheduler.loop import Scheduler
 
 
@@ -29,5 +29,5 @@ class Timed(Scheduler):
 
 
 if __name__ == "__main__":
-    program.Scheduler = Timed  # type: ignore[misc]
-    sys.exit(program.main())
+    lab.Scheduler = Timed  # type: ignore[misc]
+    sys.exit(lab.main())

@@ -163,7 +163,7 @@ def _open_files(_: Examined) -> Iterator[Finding]:
     mend = f"a class needs {MIN_COMFORTABLE}: LimitNOFILE= of the systemd unit, or nofile in /etc/security/limits.conf"
     yield Finding(
         "open files", Status.WARN if scarce else Status.OK,
-        f"{soft} at once, which the programs raise to {most}", mend if scarce else None,
+        f"{soft} at once, which the lab raises to {most}", mend if scarce else None,
     )  # fmt: skip
 
 

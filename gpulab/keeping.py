@@ -14,7 +14,7 @@ from gpulab.up import CHECKOUT, LabError
 
 @contextmanager
 def database_of(data: Path, *, may_run: bool) -> Iterator[Mapping[str, str]]:
-    """The environment in which a program finds the database and the files of a lab.
+    """The environment in which a process finds the database and the files of a lab.
 
     With DATABASE_URL set, that one. Otherwise the lab in `data`: its server where it is up, else one started for this.
     Raises `LabError` where there is none, or where it is up and must not be.
@@ -49,7 +49,7 @@ def database_of(data: Path, *, may_run: bool) -> Iterator[Mapping[str, str]]:
 
 
 def call(module: str, folder: Path, env: Mapping[str, str]) -> int:
-    """Run a program of the server on a folder, with its output on ours; returns its exit status."""
+    """Run a process of the server on a folder, with its output on ours; returns its exit status."""
     return subprocess.run(
         [sys.executable, "-m", module, folder.absolute()], env=env, cwd=CHECKOUT, check=False
     ).returncode

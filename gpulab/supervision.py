@@ -17,7 +17,7 @@ DEATHS_LIMIT = 5
 DEATHS_WINDOW_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 0.2
 REFUSED_STATUS = 2
-"""With it a program of ours says that its settings are at fault."""
+"""With it a process of ours says that its settings are at fault."""
 LOG_ROTATE_BYTES = 10 * 2**20
 
 
@@ -40,8 +40,8 @@ class Supervised(Protocol):
     def stop(self) -> None: ...
 
 
-class Program:
-    """A program of ours as a child, its output appended to a log."""
+class LabProcess:
+    """A process of ours as a child, its output appended to a log."""
 
     def __init__(
         self, argv: Sequence[str | Path], log_path: Path, env: Mapping[str, str], cwd: Path, grace_seconds: float = 5.0
@@ -139,20 +139,20 @@ class SignalPipe:
             self._asked = True
 
 
-def run_once(name: str, program: Program, signals: SignalPipe, timeout_seconds: float) -> None:
-    """Run a program to its end. Raises `ChildKeepsDyingError` if it fails, `Stopped` if the end is asked for."""
+def run_once(name: str, process: LabProcess, signals: SignalPipe, timeout_seconds: float) -> None:
+    """Run a process to its end. Raises `ChildKeepsDyingError` if it fails, `Stopped` if the end is asked for."""
     deadline = time.monotonic() + timeout_seconds
-    program.start()
+    process.start()
     try:
-        while program.process is not None and (status := program.process.poll()) is None:
+        while process.process is not None and (status := process.process.poll()) is None:
             if time.monotonic() > deadline:
                 break
             signals.wait(1.0)
     finally:
-        program.stop()
+        process.stop()
     if status != 0:
         how = f"not done after {timeout_seconds:.0f} s" if status is None else f"status {status}"
-        raise ChildKeepsDyingError(f"{name} failed ({how}); end of {program.log_path}:\n{tail(program.log_path)}")
+        raise ChildKeepsDyingError(f"{name} failed ({how}); end of {process.log_path}:\n{tail(process.log_path)}")
 
 
 def rotate(log_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""Threads and tasks that a program cannot do without: one that ends unexpectedly ends the program.
+"""Threads and tasks that a process cannot do without: one that ends unexpectedly ends the process.
 
-A supervisor then starts it anew. The program is asked to stop as by SIGTERM, so that it hands on what it holds; one
+A supervisor then starts it anew. The process is asked to stop as by SIGTERM, so that it hands on what it holds; one
 that does not stop is ended.
 """
 
@@ -19,32 +19,32 @@ STOP_SECONDS = 45.0
 """What an orderly stop may take before it is cut short."""
 UNASKED = "it returned though nobody had asked it to"
 FAILED = 70
-"""Exit status of a program that was cut short."""
+"""Exit status of a process that was cut short."""
 
 
 def _print(part: str, reason: str, error: BaseException | None) -> None:
-    print(f"{part} ended unexpectedly: {reason}", file=sys.stderr, flush=True)  # noqa: T201 - programs with a log replace this
+    print(f"{part} ended unexpectedly: {reason}", file=sys.stderr, flush=True)  # noqa: T201 - processes with a log replace this
     if error is not None:
         traceback.print_exception(error)
 
 
-class _Program:
+class _Process:
     def __init__(self) -> None:
         self.report: Callable[[str, str, BaseException | None], None] = _print
         self.failed = False
 
 
-_program = _Program()
+_process = _Process()
 
 
 def report_with(report: Callable[[str, str, BaseException | None], None]) -> None:
     """Have the end of a part written by `report(part, reason, error)`."""
-    _program.report = report
+    _process.report = report
 
 
 def exit_status() -> int:
-    """What `main` returns: 0 unless a part of the program died."""
-    return int(_program.failed)
+    """What `main` returns: 0 unless a part of the process died."""
+    return int(_process.failed)
 
 
 def watch_threads() -> None:
@@ -52,12 +52,12 @@ def watch_threads() -> None:
     threading.excepthook = _library_thread_died
 
 
-def end_program(part: str, reason: str, error: BaseException | None = None) -> None:
+def end_process(part: str, reason: str, error: BaseException | None = None) -> None:
     """End this process with its reason and a status that is not 0. Returns at once; callable from any thread."""
-    _program.report(part, reason, error)
-    if _program.failed:
+    _process.report(part, reason, error)
+    if _process.failed:
         return
-    _program.failed = True
+    _process.failed = True
     last_word = threading.Timer(STOP_SECONDS, os._exit, [FAILED])
     last_word.daemon = True
     last_word.start()
@@ -65,9 +65,9 @@ def end_program(part: str, reason: str, error: BaseException | None = None) -> N
 
 
 class VitalThread(threading.Thread):
-    """Runs `target` as a daemon. The program ends with it, unless `until` is set or there is no `until`.
+    """Runs `target` as a daemon. The process ends with it, unless `until` is set or there is no `until`.
 
-    Without `until` the work has an end of its own, and only an exception ends the program.
+    Without `until` the work has an end of its own, and only an exception ends the process.
     """
 
     def __init__(self, name: str, target: Callable[[], object], *, until: threading.Event | None = None) -> None:
@@ -78,11 +78,11 @@ class VitalThread(threading.Thread):
     def run(self) -> None:
         try:
             self._work()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the program must not go on without this thread
-            end_program(f"the thread {self.name}", _words(error), error)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the process must not go on without this thread
+            end_process(f"the thread {self.name}", _words(error), error)
         else:
             if self._until is not None and not self._until.is_set():
-                end_program(f"the thread {self.name}", UNASKED)
+                end_process(f"the thread {self.name}", UNASKED)
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def vital(part: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - as above
-        end_program(part, _words(error), error)
+        end_process(part, _words(error), error)
 
 
 def vital_task(
@@ -107,15 +107,15 @@ def _task_ended(until: Callable[[], bool] | None, task: "asyncio.Task[None]") ->
     if task.cancelled():
         return
     if (error := task.exception()) is not None:
-        end_program(f"the task {task.get_name()}", _words(error), error)
+        end_process(f"the task {task.get_name()}", _words(error), error)
     elif until is not None and not until():
-        end_program(f"the task {task.get_name()}", UNASKED)
+        end_process(f"the task {task.get_name()}", UNASKED)
 
 
 def _library_thread_died(given: threading.ExceptHookArgs) -> None:
     name = given.thread.name if given.thread is not None else "unknown"
     error = given.exc_value or given.exc_type()
-    end_program(f"the thread {name}", _words(error), error)
+    end_process(f"the thread {name}", _words(error), error)
 
 
 def _words(error: BaseException) -> str:

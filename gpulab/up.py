@@ -18,7 +18,16 @@ from pathlib import Path
 from gpulab.child_process import FolderInUseError, FolderLock
 from gpulab.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, postgres_binaries, redis_binary
 from gpulab.proxies import spare_loopback
-from gpulab.supervision import ChildKeepsDyingError, Keeper, Program, SignalPipe, Stopped, Supervised, rotate, run_once
+from gpulab.supervision import (
+    ChildKeepsDyingError,
+    Keeper,
+    LabProcess,
+    SignalPipe,
+    Stopped,
+    Supervised,
+    rotate,
+    run_once,
+)
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PRIVATE = 0o700
@@ -113,7 +122,7 @@ class Lab:
                 f"another lab is running on {self.folder} (pid {error.pid}): stop it, or choose another --data"
             ) from None
         self._port = free_port(self._options.host, self._options.port)
-        _require_programs()
+        _require_lab_processes()
 
     def _start(self, signals: SignalPipe) -> None:
         env = self._environment()
@@ -121,10 +130,10 @@ class Lab:
         self._once("migrations", env, signals, MIGRATION_SECONDS, "migrations")
         self._once("admin", env, signals, 60.0, "api.admin", "--token-file", str(self.token_file))
         worker_grace_seconds = float(env.get("GPULAB_STOP_GRACE_SECONDS", "10")) + 10
-        self._keep("scheduler", self._program("scheduler", env, "scheduler"))
-        self._keep("worker", self._program("worker", env, "worker", grace_seconds=worker_grace_seconds))
+        self._keep("scheduler", self._lab_process("scheduler", env, "scheduler"))
+        self._keep("worker", self._lab_process("worker", env, "worker", grace_seconds=worker_grace_seconds))
         address = ("--host", self._options.host, "--port", str(self._port))
-        self._keep("api", self._program("api", env, "api", *address, grace_seconds=15.0))
+        self._keep("api", self._lab_process("api", env, "api", *address, grace_seconds=15.0))
 
     def _start_servers(self, env: dict[str, str]) -> None:
         if "DATABASE_URL" not in env:
@@ -154,11 +163,13 @@ class Lab:
         spare_loopback(env)
         return env
 
-    def _program(self, name: str, env: dict[str, str], module: str, *args: str, grace_seconds: float = 5.0) -> Program:
-        return Program([sys.executable, "-m", module, *args], self._log(name), env, CHECKOUT, grace_seconds)
+    def _lab_process(
+        self, name: str, env: dict[str, str], module: str, *args: str, grace_seconds: float = 5.0
+    ) -> LabProcess:
+        return LabProcess([sys.executable, "-m", module, *args], self._log(name), env, CHECKOUT, grace_seconds)
 
     def _once(self, name: str, env: dict[str, str], signals: SignalPipe, timeout_seconds: float, *args: str) -> None:
-        run_once(name, self._program(name, env, *args), signals, timeout_seconds)
+        run_once(name, self._lab_process(name, env, *args), signals, timeout_seconds)
 
     def _log(self, name: str) -> Path:
         path = self.logs / f"{name}.log"
@@ -218,7 +229,7 @@ def free_port(host: str, port: int) -> int:
         ) from error
 
 
-def _require_programs() -> None:
+def _require_lab_processes() -> None:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None and not (CHECKOUT / name).is_dir()]
     if missing:
         raise LabError(

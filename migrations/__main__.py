@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, text
 
 from migrations.settings import config, engine
-from models import program
+from models import lab_process
+from models.lab_process import RefusedError
 from models.logs import configure_logs
 from models.outage import ONE_SHOT_SECONDS, persist, refuse_shared_sessions
 from models.settings import DatabaseSettings
@@ -19,11 +20,22 @@ OLDEST_SERVER = 180000
 ONE_AT_A_TIME = 7_010_001
 """Advisory lock: two processes that upgrade at once take turns."""
 
+UNRELEASED = (
+    "this database was made before the first release of gpulab, and no upgrade leads from there. Keep its data with"
+    " `gpulab backup` of the version that made it, then start this version on a new folder (`gpulab up --data FOLDER`)"
+    " or a new database. Only that version restores the backup"
+)
+
 log = structlog.get_logger()
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the schema of `connection` to the newest version, beside programs that go on working."""
+    """Bring the schema of `connection` to the newest version, beside processes that go on working.
+
+    Raises `RefusedError` for a database from before the first release.
+    """
+    if connection.execute(text("SELECT to_regclass('alembic_version')")).scalar() is not None:
+        raise RefusedError(UNRELEASED)
     made = config()
     made.attributes["connection"] = connection
     # A session that waits for the lock itself would hold up the building of indexes, which waits for all sessions.
@@ -38,9 +50,9 @@ def upgrade(connection: Connection) -> None:
 
 
 def main() -> int:
-    program.take_no_options("migrations", "Bring the schema of DATABASE_URL to the newest version.")
+    lab_process.take_no_options("migrations", "Bring the schema of DATABASE_URL to the newest version.")
     configure_logs()
-    return program.run(_upgrade, ValidationError)
+    return lab_process.run(_upgrade, ValidationError)
 
 
 def _upgrade() -> int:

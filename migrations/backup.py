@@ -32,7 +32,7 @@ from models.outage import ONE_SHOT_SECONDS, persist
 from models.settings import DatabaseSettings
 from models.store import open_store
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 DUMP = "database.dump"
 FILES = "artifacts"
@@ -74,7 +74,7 @@ def back_up(settings: BackupSettings, folder: Path) -> dict[str, Any]:
             "made_at": datetime.now(UTC).isoformat(),
             "versions": {
                 "gpulab": VERSION,
-                "schema": _scalar(connection, "SELECT version_num FROM alembic_version"),
+                "schema": _scalar(connection, "SELECT version_num FROM schema_version"),
                 "postgresql": _scalar(connection, "SHOW server_version_num"),
             },
             "tables": count_rows(connection),

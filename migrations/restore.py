@@ -59,18 +59,21 @@ def restore(settings: BackupSettings, folder: Path) -> dict[str, Any]:
 
 
 def checked(folder: Path) -> dict[str, Any]:
-    """The manifest of a whole backup that this program can read. Raises `BackupError`."""
+    """The manifest of a whole backup that this version can read. Raises `BackupError`."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise BackupError(f"{folder} holds no backup: it has no {MANIFEST}") from None
     if manifest["format"] != FORMAT:
-        raise BackupError(f"the backup has format {manifest['format']}, this program reads {FORMAT}")
+        raise BackupError(
+            f"the backup has format {manifest['format']}, this version reads {FORMAT}: restore it with the version of"
+            f" gpulab that made it ({manifest['versions']['gpulab']})"
+        )
     schema = manifest["versions"]["schema"]
     try:
         ScriptDirectory.from_config(config()).get_revision(schema)
     except CommandError:
-        raise BackupError(f"the backup has schema {schema}, which is newer than this program: upgrade it") from None
+        raise BackupError(f"the backup has schema {schema}, which is newer than this version: upgrade it") from None
     if sha256_of(folder / DUMP) != manifest["database"]["sha256"]:
         raise BackupError(f"{folder / DUMP} is damaged: its SHA-256 differs")
     for file in manifest["files"]:

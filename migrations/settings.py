@@ -9,6 +9,8 @@ from models.database import sync_engine
 from models.settings import DatabaseSettings
 
 FOLDER = Path(__file__).parent
+VERSION_TABLE = "schema_version"
+"""Not Alembic's own name: a database from before the first release has that one, for other tables."""
 
 
 def engine() -> Engine:

@@ -38,8 +38,8 @@ def configure_logs(*, as_json: bool | None = None, file: Any = None) -> None:
 
 
 def report_death(part: str, reason: str, error: BaseException | None) -> None:
-    """Log what ends the program."""
-    structlog.get_logger().critical("program.ends", part=part, reason=reason, exc_info=error)
+    """Log what ends the process."""
+    structlog.get_logger().critical("process.ends", part=part, reason=reason, exc_info=error)
 
 
 def _as_json(event: dict[str, Any], *, default: Any) -> str:
@@ -51,7 +51,7 @@ def _as_json(event: dict[str, Any], *, default: Any) -> str:
 
 
 class _LossyFile:
-    """A disk that is full costs lines of the log, and never the program that writes them."""
+    """A disk that is full costs lines of the log, and never the process that writes them."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file

@@ -1,6 +1,6 @@
 """Servers that are away: said once, then now and then, and waited for.
 
-A program that runs on and on waits for its servers without a limit; a one-shot tool gives up after `ONE_SHOT_SECONDS`.
+A process that runs on and on waits for its servers without a limit; a one-shot tool gives up after `ONE_SHOT_SECONDS`.
 """
 
 import time
@@ -14,7 +14,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from gpulab.session_pooling import ADVICE, shares_sessions
 from models.database import DATABASE_AWAY, DatabaseAwayError, first_line, noticing_absence
-from models.program import RefusedError
+from models.lab_process import RefusedError
 from models.statements.readiness import schema_version
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Outage:
-    """One server as one part of a program sees it. Not for several threads at once."""
+    """One server as one part of a process sees it. Not for several threads at once."""
 
     def __init__(self, event: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._event = event
@@ -87,7 +87,7 @@ def refuse_shared_sessions(url: str) -> None:
 
 
 def await_database(engine: Engine) -> None:
-    """Return once the database answers and has tables. Both may come after the program that needs them."""
+    """Return once the database answers and has tables. Both may come after the process that needs them."""
     persist(lambda: _check_tables(engine))
 
 

@@ -6,7 +6,7 @@ from threading import Event
 
 from pydantic import ValidationError
 
-from models import program
+from models import lab_process
 from models.database import sync_engine
 from models.logs import configure_logs
 from models.settings import SchedulerSettings
@@ -14,9 +14,11 @@ from scheduler.loop import Scheduler
 
 
 def main() -> int:
-    program.take_no_options("scheduler", "Schedule jobs until SIGTERM or SIGINT. Settings come from the environment.")
+    lab_process.take_no_options(
+        "scheduler", "Schedule jobs until SIGTERM or SIGINT. Settings come from the environment."
+    )
     configure_logs()
-    return program.run(_schedule, ValidationError)
+    return lab_process.run(_schedule, ValidationError)
 
 
 def _schedule() -> None:

@@ -3,7 +3,7 @@
 import sys
 
 from models.database import DATABASE_AWAY, first_line, sync_engine
-from models.program import take_no_options
+from models.lab_process import take_no_options
 from models.settings import SchedulerSettings
 from models.statements import readiness
 

@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failure shows what the programs of the test's lab said last: their logs are gone when it is read."""
+    """A failure shows what the processes of the test's lab said last: their logs are gone when it is read."""
     report = yield
     if report.failed:
         labs = {id(given): given for given in getattr(item, "funcargs", {}).values() if isinstance(given, Lab)}

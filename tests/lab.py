@@ -131,7 +131,7 @@ class Lab:
         settings: Mapping[str, str] | None = None,
         port: int | None = None,
     ) -> None:
-        """Start one program under a name of its own, perhaps with settings of its own; an API on a port of its own."""
+        """Start one process under a name of its own, perhaps with settings of its own; an API on a port of its own."""
         is_api = (module or name) == "api"
         arguments = ("--host", "127.0.0.1", "--port", str(port or self.port)) if is_api else ()
         with self.log(name).open("ab") as log:
@@ -184,7 +184,7 @@ class Lab:
         return self.folder / f"{name}.log"
 
     def call(self, module: str, *arguments: str) -> None:
-        """Run a program of the lab to its end."""
+        """Run a process of the lab to its end."""
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             env=self.environment,

@@ -5,16 +5,18 @@ import sys
 from pydantic import ValidationError
 
 import emulator
-from models import program
+from models import lab_process
 from models.logs import configure_logs
 from models.settings import NodeSettings
 from worker.app import Worker
 
 
 def main() -> int:
-    program.take_no_options("worker", "Serve this node until SIGTERM or SIGINT. Settings come from the environment.")
+    lab_process.take_no_options(
+        "worker", "Serve this node until SIGTERM or SIGINT. Settings come from the environment."
+    )
     configure_logs()
-    return program.run(_serve, ValidationError, emulator.BuildError, emulator.RefusedError)
+    return lab_process.run(_serve, ValidationError, emulator.BuildError, emulator.RefusedError)
 
 
 def _serve() -> int:

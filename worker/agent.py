@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Engine
 from gpulab.threads import VitalThread
 from models.channels import CANCEL, YIELD
 from models.database import DATABASE_AWAY, listening_connection
+from models.lab_process import RefusedError
 from models.outage import Outage
-from models.program import RefusedError
 from models.settings import NodeSettings
 from models.statements import leases, node_tokens, nodes
 from worker.attempt import StopReason

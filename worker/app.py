@@ -14,8 +14,8 @@ from obstore.exceptions import BaseError as StoreError
 from gpulab.threads import VitalThread, vital
 from models.database import DATABASE_AWAY, SILENT_SECONDS, first_line, sync_engine
 from models.doorbell import ESTIMATE_TASK, RETAIN_TASK, RUN_TASK, celery_app, queue_of
+from models.lab_process import RefusedError
 from models.outage import await_database, persist, refuse_shared_sessions
-from models.program import RefusedError
 from models.settings import NodeSettings
 from models.store import open_store
 from worker.agent import Agent

@@ -3,8 +3,8 @@
 import sys
 
 from models.database import DATABASE_AWAY, first_line, sync_engine
+from models.lab_process import take_no_options
 from models.node import Node
-from models.program import take_no_options
 from models.settings import NodeSettings
 from models.statements.nodes import alive
 

@@ -9,10 +9,10 @@ def scheduler() -> None:
     DATABASE_URL, REDIS_URL and GPULAB_ARTIFACTS_URL in the environment say where the lab is. Needs a checkout with the
     server extra.
     """
-    from gpulab.programs import ProgramError, become
+    from gpulab.lab_process import LabProcessError, become
 
     try:
         become("scheduler", {})
-    except (ProgramError, OSError) as error:
+    except (LabProcessError, OSError) as error:
         typer.echo(f"gpulab scheduler: {error}", err=True)
         raise typer.Exit(2) from error

@@ -23,7 +23,7 @@ def worker(
     DATABASE_URL, REDIS_URL and GPULAB_ARTIFACTS_URL in the environment say where the lab is; they hold passwords, so
     they are no options. Needs a checkout with the worker extra.
     """
-    from gpulab.programs import ProgramError, become
+    from gpulab.lab_process import LabProcessError, become
 
     folder = data.absolute()
     settings = {
@@ -38,6 +38,6 @@ def worker(
         if token_file is not None:
             settings["GPULAB_NODE_TOKEN"] = token_file.read_text(encoding="utf-8-sig").strip()
         become("worker", settings)
-    except (ProgramError, OSError) as error:
+    except (LabProcessError, OSError) as error:
         typer.echo(f"gpulab worker: {error}", err=True)
         raise typer.Exit(2) from error

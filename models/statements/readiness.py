@@ -10,7 +10,7 @@ from models.node import Node
 LEADER_LOCK = 7_010_002
 """The advisory lock that the leading scheduler holds."""
 
-_VERSION = table("alembic_version", column("version_num"))
+_VERSION = table("schema_version", column("version_num"))
 _LOCKS = table(
     "pg_locks",
     *(column(name) for name in ("locktype", "database", "classid", "objid", "objsubid", "granted")),

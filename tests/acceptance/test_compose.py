@@ -156,7 +156,7 @@ def stages() -> dict[str, list[str]]:
 def test_a_changed_line_of_code_leaves_the_packages_as_they_are(image: str) -> None:
     found = stages()
     lines = [line for line in found[image] if line.startswith(("COPY", "ADD", "RUN"))]
-    assert lines == [f"COPY --from={image}-packages /opt/venv /opt/venv", "COPY --from=program /app /app"]
+    assert lines == [f"COPY --from={image}-packages /opt/venv /opt/venv", "COPY --from=lab /app /app"]
     above = [line for line in found[found[image][0]] if line.startswith(("COPY", "ADD"))]
     assert above == [], "what lies below the packages must not change with the code"
     packages = [line for line in found[f"{image}-packages"] if line.startswith("COPY")]
@@ -170,7 +170,7 @@ def test_programs_run_as_a_user_with_a_group_and_a_home() -> None:
     assert "--uid 10001 --gid 10001 --create-home --home-dir /home/gpulab" in made
     assert any(line.startswith("ENV") and "HOME=/home/gpulab" in line for line in found["base"])
     for image in ("server", "worker"):
-        assert found[image].index("USER gpulab") > found[image].index("COPY --from=program /app /app")
+        assert found[image].index("USER gpulab") > found[image].index("COPY --from=lab /app /app")
 
 
 def test_the_packages_are_installed_from_files_that_suffice(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_the_packages_are_installed_from_files_that_suffice(tmp_path: Path) -> N
 
 
 def test_what_the_client_is_made_of_is_in_the_images() -> None:
-    assert "COPY pyproject.toml README.md LICENSE ./" in stages()["program"]
+    assert "COPY pyproject.toml README.md LICENSE ./" in stages()["lab"]
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert {"!pyproject.toml", "!README.md", "!LICENSE"} <= set(ignored)
 

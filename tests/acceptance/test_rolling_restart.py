@@ -24,13 +24,13 @@ STEPS = 40
 PAUSE_SECONDS = 0.2
 TAG = "rolling"
 START_SECONDS = 90.0
-"""Of one program, on a machine that is busy with others."""
+"""Of one process, on a machine that is busy with others."""
 AHEAD = 4
 """Jobs of one submitter that wait at once."""
 
 
 class Fleet(Lab):
-    """Two of every program: APIs on a port each, schedulers of which one leads, workers of a node each."""
+    """Two of every process: APIs on a port each, schedulers of which one leads, workers of a node each."""
 
     def __init__(self, folder: Path) -> None:
         # Long enough for a worker to be started anew on a busy machine before its predecessor's leases expire.
@@ -42,7 +42,7 @@ class Fleet(Lab):
         return {"api": self.url, "api-2": f"http://127.0.0.1:{self.second_port}"}
 
     def launch(self, name: str) -> None:
-        """Start one of the programs and wait until it does its part."""
+        """Start one of the processes and wait until it does its part."""
         own = {"GPULAB_NODE": "node-b", "GPULAB_RUNS_FOLDER": str(self.folder / "runs-b")} if name == "worker-2" else {}
         port = self.second_port if name == "api-2" else None
         before = self.started_at(name)
@@ -67,7 +67,7 @@ class Fleet(Lab):
             return connection.execute(query, values).fetchall()  # type: ignore[arg-type] # written in this file
 
 
-PROGRAMS = ("api", "api-2", "scheduler", "scheduler-2", "worker", "worker-2")
+PROCESSES = ("api", "api-2", "scheduler", "scheduler-2", "worker", "worker-2")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     made = Fleet(tmp_path_factory.mktemp("fleet"))
     try:
         made.start()
-        for name in PROGRAMS:
+        for name in PROCESSES:
             if name not in made.processes:
                 made.launch(name)
         yield made
@@ -141,7 +141,7 @@ def test_restart_of_everything_under_load(fleet: Fleet, tmp_path: Path) -> None:
     alone.mkdir()
     long = long_jobs(fleet, TAG, alone, gate)
     with Stream(fleet, TAG, alone) as stream:
-        for step, name in enumerate(PROGRAMS):
+        for step, name in enumerate(PROCESSES):
             status = fleet.terminate(name)
             assert status in (0, -SIGTERM), f"{name} ended with {status}"
             fleet.launch(name)
@@ -162,7 +162,7 @@ def test_everything_is_killed_in_turn_under_load(fleet: Fleet, tmp_path: Path) -
     tag, alone = "killed", tmp_path / "alone"
     alone.mkdir()
     with Stream(fleet, tag, alone) as stream:
-        for name in PROGRAMS:
+        for name in PROCESSES:
             # Not at rest: behind every submission so far there is a job under way or just given out.
             stream.go_on(after=name)
             fleet.kill(name)

@@ -14,9 +14,9 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 def test_no_file_has_outgrown_its_room() -> None:
-    long = {
-        str(p.relative_to(ROOT)): n for p in tracked("*.py") if (n := p.read_text().count("\n")) > LONGEST_FILE_LINES
-    }
+    # Alembic writes a migration, and nobody changes it afterwards.
+    written = tracked("*.py", ":!migrations/versions/")
+    long = {str(p.relative_to(ROOT)): n for p in written if (n := p.read_text().count("\n")) > LONGEST_FILE_LINES}
     assert long == {}
 
 

@@ -1,4 +1,4 @@
-"""No thread and no task of a program may die alone: all are started by `gpulab/threads.py`."""
+"""No thread and no task of a process may die alone: all are started by `gpulab/threads.py`."""
 
 import re
 

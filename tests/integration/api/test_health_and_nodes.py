@@ -78,13 +78,13 @@ def test_readiness_looks_for_the_lock_that_the_scheduler_takes() -> None:
 async def test_schema_of_another_version_is_not_ready(anonymous: httpx.AsyncClient, seeds: Seeds) -> None:
     # The database outlives the test, and others look at its version too.
     with seeds.engine.begin() as connection:
-        ours = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
-        connection.execute(text("UPDATE alembic_version SET version_num = 'other'"))
+        ours = connection.execute(text("SELECT version_num FROM schema_version")).scalar_one()
+        connection.execute(text("UPDATE schema_version SET version_num = 'other'"))
     try:
         fields = (await anonymous.get("/readyz")).json()["errors"]
     finally:
         with seeds.engine.begin() as connection:
-            connection.execute(text("UPDATE alembic_version SET version_num = :ours"), {"ours": ours})
+            connection.execute(text("UPDATE schema_version SET version_num = :ours"), {"ours": ours})
 
     assert any(field["path"] == "schema" and "other" in field["message"] for field in fields)
 

@@ -126,7 +126,7 @@ def test_what_is_damaged_or_not_empty_is_refused_and_nothing_is_written(
     manifest = json.loads((backup / "manifest.json").read_text())
     manifest["versions"]["schema"] = "9999"
     (backup / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(BackupError, match="newer than this program"):
+    with pytest.raises(BackupError, match="newer than this version"):
         restore(fresh, backup)
     assert rows(fresh.database_url) == {}
     assert not (tmp_path / "restored").exists() or not list((tmp_path / "restored").iterdir())

@@ -1,4 +1,4 @@
-"""A lab of the oldest version is upgraded while its programs go on submitting, leasing and shipping without a pause."""
+"""A lab one version behind is upgraded while its processes go on submitting, leasing and shipping without a pause."""
 
 from collections.abc import Callable, Iterator
 from threading import Event, Thread
@@ -6,16 +6,12 @@ from typing import Any, Self
 
 import psycopg
 import pytest
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from psycopg.types.json import Json
 from sqlalchemy import Connection, create_engine, text
 
 from migrations import steps
 from migrations.__main__ import upgrade
-from migrations.settings import config
-from models import Base
+from tests.migrating import differences, step_back, version_of
 
 LONGEST_WAIT = "2s"
 """That anybody may wait for a lock; docs/operating.md states it."""
@@ -87,7 +83,7 @@ def submit(session: Session) -> None:
 
 
 def work(session: Session) -> None:
-    """Lease a job, keep it, ship what it records, end it: each step a transaction, as the programs do it."""
+    """Lease a job, keep it, ship what it records, end it: each step a transaction, as the processes do it."""
     with session.transaction():
         found = session.execute(GRANT).fetchone()
     if found is None:
@@ -110,7 +106,7 @@ def report(session: Session) -> None:
     session.execute(REPORT)
 
 
-class Programs:
+class Processes:
     """Threads that go through their part again and again, with prepared statements, until they fail or are stopped."""
 
     def __init__(self, url: str, *parts: Callable[[Session], None]) -> None:
@@ -142,13 +138,11 @@ class Programs:
 
 
 @pytest.fixture
-def connection(empty_database_url: str) -> Iterator[Connection]:
-    """To a lab of the oldest version, with a class that has worked."""
+def connection(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    """To a lab of the version before, with a class that has worked."""
     engine = create_engine(empty_database_url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as connection:
-        made = config()
-        made.attributes["connection"] = connection
-        command.upgrade(made, "0001")
+        step_back(connection, monkeypatch)
         with psycopg.connect(empty_database_url) as session:
             session.execute(CLASS)
         yield connection
@@ -156,13 +150,13 @@ def connection(empty_database_url: str) -> Iterator[Connection]:
 
 
 def test_programs_that_never_pause_neither_fail_nor_wait_long(connection: Connection, empty_database_url: str) -> None:
-    with Programs(empty_database_url, submit, submit, work, work, report) as programs:
-        before = list(programs.rounds)
+    with Processes(empty_database_url, submit, submit, work, work, report) as processes:
+        before = list(processes.rounds)
         upgrade(connection)
-        during = [now - then for now, then in zip(programs.rounds, before, strict=True)]
-    assert programs.failed == []
+        during = [now - then for now, then in zip(processes.rounds, before, strict=True)]
+    assert processes.failed == []
     assert min(during) > 0, during
-    assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    assert differences(connection) == []
     unchecked = "SELECT conname FROM pg_constraint WHERE NOT convalidated UNION SELECT indexrelid::regclass::text"
     unchecked += " FROM pg_index WHERE NOT indisvalid"
     assert connection.execute(text(unchecked)).all() == []
@@ -197,9 +191,4 @@ def test_upgrade_that_is_cut_off_after_any_statement_goes_on_the_next_time(
         except CutOffError:
             if (reached := version_of(connection)) != revision:
                 revision, done = reached, 0
-    assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-
-
-def version_of(connection: Connection) -> str:
-    found: str = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
-    return found
+    assert differences(connection) == []

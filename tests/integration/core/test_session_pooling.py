@@ -1,4 +1,4 @@
-"""A pooler that shares sessions is found out by every program at its start, and by the doctor."""
+"""A pooler that shares sessions is found out by every process at its start, and by the doctor."""
 
 import subprocess
 import sys
@@ -29,10 +29,10 @@ def test_pooler_that_shares_is_found_out(pooled_url: str) -> None:
     assert shares_sessions(pooled_url)
 
 
-@pytest.mark.parametrize("program", ["worker", "migrations", "api"])
-def test_program_refuses_it_in_words(program: str, pooled_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("process", ["worker", "migrations", "api"])
+def test_program_refuses_it_in_words(process: str, pooled_url: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", program],
+        [sys.executable, "-m", process],
         env=environment(tmp_path, pooled_url), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr

@@ -1,4 +1,4 @@
-"""Programs whose database is away when they start wait for it and say so; one-shot tools give up, and say when."""
+"""Processes whose database is away when they start wait for it and say so; one-shot tools give up, and say when."""
 
 import os
 import signal
@@ -50,12 +50,12 @@ def running(
 
 
 @pytest.mark.parametrize(
-    ("program", "said"),
+    ("process", "said"),
     [("scheduler", "scheduler.database_away"), ("worker", "database.away"), ("api", "listener.disconnected")],
 )
-def test_service_waits_for_its_database_and_says_so(program: str, said: str, tmp_path: Path) -> None:
-    arguments = ("--port", str(free_port())) if program == "api" else ()
-    with running(tmp_path, program, NOWHERE, *arguments) as (log, process):
+def test_service_waits_for_its_database_and_says_so(process: str, said: str, tmp_path: Path) -> None:
+    arguments = ("--port", str(free_port())) if process == "api" else ()
+    with running(tmp_path, process, NOWHERE, *arguments) as (log, process):
         wait_until(lambda: said in log.read_text(), what="its word")
         # Several tries later it still waits, and has not said it again.
         with pytest.raises(subprocess.TimeoutExpired):
@@ -84,14 +84,14 @@ def test_one_shot_tool_waits_and_names_its_limit(tmp_path: Path) -> None:
         with server:
             assert process.wait(60) == 0, log.read_text()
             with psycopg.connect(server.url) as connection:
-                assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+                assert connection.execute("SELECT count(*) FROM schema_version").fetchone() == (1,)
 
 
-@pytest.mark.parametrize("program", ["scheduler", "api", "worker", "migrations"])
-def test_program_without_its_settings_refuses_in_one_line(program: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("process", ["scheduler", "api", "worker", "migrations"])
+def test_program_without_its_settings_refuses_in_one_line(process: str, tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     done = subprocess.run(
-        [sys.executable, "-m", program], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", process], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 2
     assert "DATABASE_URL" in done.stderr

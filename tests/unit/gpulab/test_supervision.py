@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from gpulab.child_process import FolderInUseError, FolderLock, tail
-from gpulab.supervision import ChildKeepsDyingError, Keeper, Program, SignalPipe, Stopped, rotate, run_once
+from gpulab.supervision import ChildKeepsDyingError, Keeper, LabProcess, SignalPipe, Stopped, rotate, run_once
 
 
-def program(tmp_path: Path, code: str, grace_seconds: float = 5.0) -> Program:
-    return Program([sys.executable, "-c", code], tmp_path / "child.log", dict(os.environ), tmp_path, grace_seconds)
+def lab_child(tmp_path: Path, code: str, grace_seconds: float = 5.0) -> LabProcess:
+    return LabProcess([sys.executable, "-c", code], tmp_path / "child.log", dict(os.environ), tmp_path, grace_seconds)
 
 
-def wait_for_end(child: Program) -> None:
+def wait_for_end(child: LabProcess) -> None:
     assert child.process is not None
     child.process.wait(20)
 
@@ -35,7 +35,7 @@ def ended(pid: int, seconds: float) -> bool:
 
 def test_dead_child_is_started_again_after_a_pause(tmp_path: Path) -> None:
     said: list[str] = []
-    child = program(tmp_path, "import time; time.sleep(60)")
+    child = lab_child(tmp_path, "import time; time.sleep(60)")
     child.start()
     keeper = Keeper("worker", child, said.append)
     keeper.tend(0.0)
@@ -54,7 +54,7 @@ def test_dead_child_is_started_again_after_a_pause(tmp_path: Path) -> None:
 
 
 def test_child_that_keeps_dying_is_given_up_with_the_end_of_its_log(tmp_path: Path) -> None:
-    child = program(tmp_path, "print('no such queue', flush=True)")
+    child = lab_child(tmp_path, "print('no such queue', flush=True)")
     child.start()
     keeper = Keeper("worker", child, lambda _: None)
     starts = []
@@ -72,7 +72,7 @@ def test_child_that_keeps_dying_is_given_up_with_the_end_of_its_log(tmp_path: Pa
 
 
 def test_child_that_dies_once_in_a_while_is_kept(tmp_path: Path) -> None:
-    child = program(tmp_path, "pass")
+    child = lab_child(tmp_path, "pass")
     child.start()
     keeper = Keeper("api", child, lambda _: None)
     for hour in range(12):
@@ -83,7 +83,7 @@ def test_child_that_dies_once_in_a_while_is_kept(tmp_path: Path) -> None:
 
 
 def test_child_that_ignores_sigterm_is_killed_after_its_grace(tmp_path: Path) -> None:
-    child = program(
+    child = lab_child(
         tmp_path,
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)",
         grace_seconds=0.1,
@@ -100,8 +100,8 @@ def test_child_that_ignores_sigterm_is_killed_after_its_grace(tmp_path: Path) ->
 
 def test_child_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from gpulab.supervision import Program\n"
-        "child = Program(['sleep', '60'], Path(sys.argv[1]), dict(os.environ), Path('/')); child.start()\n"
+        "import os, sys; from pathlib import Path; from gpulab.supervision import LabProcess\n"
+        "child = LabProcess(['sleep', '60'], Path(sys.argv[1]), dict(os.environ), Path('/')); child.start()\n"
         "print(child.process.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     root = Path(__file__).parents[3]
@@ -113,13 +113,13 @@ def test_child_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
 
 
 def test_run_once_fails_with_the_end_of_the_log(tmp_path: Path) -> None:
-    child = program(tmp_path, "import sys; print('database too old'); sys.exit(3)")
+    child = lab_child(tmp_path, "import sys; print('database too old'); sys.exit(3)")
     with SignalPipe() as signals, pytest.raises(ChildKeepsDyingError, match=r"status 3[\s\S]*database too old"):
         run_once("migrations", child, signals, 20)
 
 
 def test_run_once_ends_a_program_that_takes_too_long(tmp_path: Path) -> None:
-    child = program(tmp_path, "import time; time.sleep(60)")
+    child = lab_child(tmp_path, "import time; time.sleep(60)")
     with SignalPipe() as signals, pytest.raises(ChildKeepsDyingError, match="not done after 0 s"):
         run_once("migrations", child, signals, 0.05)
     assert child.process is None
@@ -159,7 +159,7 @@ def test_large_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_child_that_refuses_its_settings_is_not_started_again_before_the_lab_was_ready(tmp_path: Path) -> None:
     code = 'import sys; print(\'{"event": "program.refused", "reason": "no such node"}\', flush=True); sys.exit(2)'
-    child = program(tmp_path, code)
+    child = lab_child(tmp_path, code)
     child.start()
     wait_for_end(child)
     keeper = Keeper("worker", child, lambda _: None)
@@ -169,7 +169,7 @@ def test_child_that_refuses_its_settings_is_not_started_again_before_the_lab_was
 
 def test_end_of_a_child_is_told_with_its_reason(tmp_path: Path) -> None:
     said: list[str] = []
-    child = program(tmp_path, 'print(\'{"reason": "the disk is full"}\\nno JSON\', flush=True); raise SystemExit(1)')
+    child = lab_child(tmp_path, 'print(\'{"reason": "the disk is full"}\\nno JSON\', flush=True); raise SystemExit(1)')
     child.start()
     wait_for_end(child)
     Keeper("worker", child, said.append).tend(0.0)

@@ -1,4 +1,4 @@
-"""A part of a program that dies takes the program along, with its reason and a status that is not 0."""
+"""A part of a process that dies takes the process along, with its reason and a status that is not 0."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 HEAD = """
 import asyncio, os, signal, sys, threading, time
 from gpulab import threads
-from gpulab.threads import VitalThread, end_program, exit_status, vital, vital_task, watch_threads
+from gpulab.threads import VitalThread, end_process, exit_status, vital, vital_task, watch_threads
 
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -1,4 +1,4 @@
-"""Lines of the log: whatever they hold, and wherever they go, the program goes on."""
+"""Lines of the log: whatever they hold, and wherever they go, the process goes on."""
 
 import errno
 import io

@@ -1,4 +1,4 @@
-"""Settings that are refused before a program starts with them."""
+"""Settings that are refused before a process starts with them."""
 
 from pathlib import Path
 

@@ -17,11 +17,11 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=clean | env, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("program", ["worker", "scheduler"])
-def test_every_address_that_is_missing_is_named(program: str) -> None:
-    ran = run(program, REDIS_URL="redis://central:6379/0")
+@pytest.mark.parametrize("process", ["worker", "scheduler"])
+def test_every_address_that_is_missing_is_named(process: str) -> None:
+    ran = run(process, REDIS_URL="redis://central:6379/0")
     assert ran.returncode == 2
-    assert ran.stderr.startswith(f"gpulab {program}: set in the environment:\n")
+    assert ran.stderr.startswith(f"gpulab {process}: set in the environment:\n")
     assert [name for name in NEEDED if name in ran.stderr] == ["DATABASE_URL", "GPULAB_ARTIFACTS_URL"]
 
 

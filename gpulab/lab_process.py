@@ -1,4 +1,4 @@
-"""Starting one program of the server from the command line, once everything that it needs is named."""
+"""Starting one process of the server from the command line, once everything that it needs is named."""
 
 import importlib.util
 import os
@@ -13,19 +13,19 @@ SHARED = {
     "REDIS_URL": "the lab's Redis, such as redis://:PASSWORD@central:6379/0",
     "GPULAB_ARTIFACTS_URL": "where files of runs go, such as s3://lab/artifacts or file:///srv/shared/artifacts",
 }
-"""What every program needs and nobody can guess."""
+"""What every process needs and nobody can guess."""
 
 
-class ProgramError(RuntimeError):
-    """The program cannot be started; the message says what is missing."""
+class LabProcessError(RuntimeError):
+    """The process cannot be started; the message says what is missing."""
 
 
 def become(module: str, settings: Mapping[str, str]) -> NoReturn:
-    """Replace this process by a program of the server. Raises `ProgramError`."""
+    """Replace this process by a process of the server. Raises `LabProcessError`."""
     env = {**os.environ, **settings}
     if missing := [f"  {name}  {words}" for name, words in SHARED.items() if not env.get(name)]:
-        raise ProgramError("set in the environment:\n" + "\n".join(missing))
+        raise LabProcessError("set in the environment:\n" + "\n".join(missing))
     if importlib.util.find_spec(module) is None and not (CHECKOUT / module).is_dir():
-        raise ProgramError(f"{module} is not installed: it runs from a checkout, pip install -e '.[worker]' there")
+        raise LabProcessError(f"{module} is not installed: it runs from a checkout, pip install -e '.[worker]' there")
     os.chdir(CHECKOUT)
     os.execve(sys.executable, [sys.executable, "-m", module], env)  # noqa: S606 - ours, and no shell

@@ -1,4 +1,4 @@
-"""What every program does first."""
+"""What every process does first."""
 
 import argparse
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from models.database import DATABASE_AWAY, first_line
 from models.logs import report_death
 
 REFUSED = 2
-"""Exit status of a program whose settings are at fault: another start would not help."""
+"""Exit status of a process whose settings are at fault: another start would not help."""
 
 log = structlog.get_logger()
 
 
 class RefusedError(Exception):
-    """The program cannot run as it is set up; the message says what to do."""
+    """The process cannot run as it is set up; the message says what to do."""
 
 
 def take_no_options(module: str, description: str) -> None:
@@ -27,7 +27,7 @@ def take_no_options(module: str, description: str) -> None:
 
 
 def run(main: Callable[[], int | None], *refusals: type[Exception]) -> int:
-    """Run a program to its end, its logs set up already; returns its exit status.
+    """Run a process to its end, its logs set up already; returns its exit status.
 
     `refusals` are exceptions that say in one line what is wrong with the settings.
     """
@@ -39,7 +39,7 @@ def run(main: Callable[[], int | None], *refusals: type[Exception]) -> int:
     try:
         return main() or exit_status()
     except refused as error:
-        log.error("program.refused", reason=str(error))  # noqa: TRY400 - one line says it all
+        log.error("process.refused", reason=str(error))  # noqa: TRY400 - one line says it all
         return REFUSED
     except DATABASE_AWAY as error:
         log.error("database.away", reason=first_line(error))  # noqa: TRY400 - the reason says it all
