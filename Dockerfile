@@ -52,6 +52,7 @@ COPY experiments experiments
 COPY gpulab gpulab
 COPY migrations migrations
 COPY models models
+COPY sandbox sandbox
 COPY scheduler scheduler
 COPY worker worker
 COPY --from=pages /dashboard/dist dashboard/dist
@@ -65,6 +66,8 @@ EXPOSE 8000
 CMD ["python", "-m", "api", "--host", "0.0.0.0", "--port", "8000"]
 
 FROM base AS worker
+# What a student's own program runs in.
+RUN apt-get update && apt-get install --yes --no-install-recommends bubblewrap libseccomp2 && rm -rf /var/lib/apt/lists/*
 # `utility` brings NVML into the container.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=worker-packages /opt/venv /opt/venv

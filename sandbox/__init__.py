@@ -1,0 +1,23 @@
+"""Runs a program that nobody trusts: it sees the system and Python read-only, its own folders, and nothing else.
+
+`launch` starts one by bubblewrap; `capability` says why this machine cannot. docs/security.md says what this holds.
+"""
+
+from sandbox.capability import capability, mend
+from sandbox.devices import DeviceError, device_nodes
+from sandbox.policy import Limits, SandboxPolicy
+from sandbox.process import LaunchError, SandboxProcess, launch
+from sandbox.system import free_place
+
+__all__ = [
+    "DeviceError",
+    "LaunchError",
+    "Limits",
+    "SandboxPolicy",
+    "SandboxProcess",
+    "capability",
+    "device_nodes",
+    "free_place",
+    "launch",
+    "mend",
+]
