@@ -50,6 +50,7 @@ COPY api api
 COPY emulator emulator
 COPY experiments experiments
 COPY gpulab gpulab
+COPY homework homework
 COPY migrations migrations
 COPY models models
 COPY sandbox sandbox
@@ -61,6 +62,8 @@ COPY pyproject.toml README.md LICENSE ./
 FROM base AS server
 COPY --from=server-packages /opt/venv /opt/venv
 COPY --from=lab /app /app
+# Makes the entry points of the homework known, and the command `gpulab`.
+RUN pip install --no-cache-dir --no-deps --editable .
 USER gpulab
 EXPOSE 8000
 CMD ["python", "-m", "api", "--host", "0.0.0.0", "--port", "8000"]
@@ -72,5 +75,6 @@ RUN apt-get update && apt-get install --yes --no-install-recommends bubblewrap l
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=worker-packages /opt/venv /opt/venv
 COPY --from=lab /app /app
+RUN pip install --no-cache-dir --no-deps --editable .
 USER gpulab
 CMD ["python", "-m", "worker"]

@@ -9,7 +9,7 @@ LOCK := requirements.lock
 JOBS ?= 2
 
 # These train and simulate for minutes; a check before a commit leaves them to the whole run.
-TRAINING := tests/unit/experiments tests/unit/studies tests/unit/memory
+TRAINING := tests/unit/homework tests/unit/experiments tests/unit/studies tests/unit/memory
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock up doctor demo docs dashboard lint-dashboard try-lint-dashboard format-dashboard \

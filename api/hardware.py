@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from api.database import Database, Row
-from experiments.catalog.memory_estimate.spec import GpuAsked
+from experiments.internal.memory_estimate.spec import GpuAsked
 from experiments.memory.contract import Constants
 from experiments.memory.devices import models_called
 from models.statements import estimates

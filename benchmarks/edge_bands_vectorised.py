@@ -19,11 +19,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from experiments.catalog.edge_bands.data import draw_images, generator
-from experiments.catalog.edge_bands.models import stacked_network
-from experiments.catalog.edge_bands.plain import plain_network
-from experiments.catalog.edge_bands.spec import EdgeBandsSpec
-from experiments.catalog.edge_bands.training import PreparedSet, train_epoch
+from homework.experiments.edge_bands.data import draw_images, generator
+from homework.experiments.edge_bands.models import stacked_network
+from homework.experiments.edge_bands.plain import plain_network
+from homework.experiments.edge_bands.spec import EdgeBandsSpec
+from homework.experiments.edge_bands.training import PreparedSet, train_epoch
 
 Epoch = Callable[[int], None]
 

@@ -17,6 +17,8 @@ MARKER = re.compile(r"^<!-- not run: .*? -->\n", re.MULTILINE | re.DOTALL)
 AT_ROOT = {"ARCHITECTURE.md": "architecture.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 IMAGES = "docs/images"
 TOUR = "docs/notebooks/tour.ipynb"
+EXPERIMENTS = ("experiments/catalog", "homework/experiments")
+"""The folders with a package for each experiment."""
 
 
 class BrokenLink(Exception):  # noqa: N818 - the name states what happened
@@ -46,7 +48,7 @@ def site_places(root: Path) -> dict[str, str]:
         source = page.relative_to(root).as_posix()
         place = page.relative_to(root / "docs").as_posix()
         found[source] = place.replace("README.md", "index.md")
-    for page in sorted((root / "experiments" / "catalog").glob("*/README.md")):
+    for page in sorted(page for folder in EXPERIMENTS for page in (root / folder).glob("*/README.md")):
         found[page.relative_to(root).as_posix()] = f"experiments/{page.parent.name.replace('_', '-')}.md"
     return found | {TOUR: "tour.md"}
 
@@ -95,7 +97,7 @@ def _gallery(pictures: list[Path]) -> str:
 
 
 def _pictures(root: Path, source: str) -> list[Path]:
-    if not source.startswith("experiments/catalog/"):
+    if not source.startswith(EXPERIMENTS):
         return []
     slug = Path(source).parent.name.replace("_", "-")
     return sorted((root / "docs" / "pictures").glob(f"{slug}.*.png"))
@@ -106,11 +108,12 @@ def _catalogue(root: Path) -> str:
     lines = [
         "# Experiments",
         "",
-        "Each answers a question of the homework, and is checked against an independent truth.",
+        "The catalogue of the lab, and the experiments of the homework. Each is checked against an independent truth.",
         "",
     ]
+    with_page = set(site_places(root).values())
     for slug, found in experiments().items():
-        if not (root / "experiments" / "catalog" / slug.replace("-", "_") / "README.md").exists() or not found.listed:
+        if f"experiments/{slug}.md" not in with_page:
             continue
         lines += [f"## {found.title}", "", f"[`{slug}`]({slug}.md): {found.summary}", ""]
         pictures = sorted((root / "docs" / "pictures").glob(f"{slug}.*.png"))[:1]

@@ -89,7 +89,6 @@ class Experiment(Generic[S, R]):
     """Where the computation lives, as `package.module:function` with the signature `(spec, run) -> Result`."""
     figures: str | None = None
     """Where the pictures live, `package.module:function`, `(spec, result) -> Mapping[str, matplotlib Figure]`."""
-    questions: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
     gpu: GpuUse = GpuUse.PREFERRED
     datasets: Callable[[S], tuple[str, ...]] = field(default=lambda _spec: ())
@@ -97,8 +96,6 @@ class Experiment(Generic[S, R]):
     workload: Callable[[S], Any] | None = None
     """The training step that decides a spec's memory, a `memory.contract.Workload`; None where nothing is predicted."""
     default_time_limit_seconds: int = 3600
-    listed: bool = True
-    """False for what the lab itself submits; such an experiment stays out of listings."""
 
     def workload_of(self, spec: S) -> "Workload | Unpredicted":
         """What a run with this spec trains, or why its GPU memory is not predicted."""

@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from experiments.contract import OUTPUT_FILE, Experiment, Result, Stopped
 from experiments.emulated import REASON, without_values
 from experiments.memory.devices import allocator_limit
-from experiments.registry import experiments
+from experiments.registry import runnable
 from experiments.run_directory import RunDirectory
 from experiments.verdict import DisturbedError, ending_of, words_of
 from experiments.wire import RunOrder
@@ -100,7 +100,7 @@ def execute(folder: Path, last_words: LastWords = _to_stderr) -> int:
         return EXIT_FAILED
     except BaseException as error:  # noqa: BLE001 - the process boundary: whatever went wrong becomes the verdict
         _print_traceback()
-        kind, fields = ending_of(error, order, run, experiments().get(order.experiment))
+        kind, fields = ending_of(error, order, run, runnable().get(order.experiment))
         _end(run, last_words, kind, **fields)
         return EXIT_FAILED
     finally:
@@ -119,7 +119,7 @@ def _end(run: RunDirectory, last_words: LastWords, kind: str, **fields: Any) -> 
 
 
 def _carry_out(order: RunOrder, run: RunDirectory) -> None:
-    experiment = experiments()[order.experiment]
+    experiment = runnable()[order.experiment]
     spec = experiment.spec.model_validate(order.spec)
     _prepare(order, run)
     run.record("started", pid=os.getpid(), device=run.device, versions=versions())
@@ -265,10 +265,10 @@ def _read_order(chosen: argparse.Namespace) -> RunOrder:
     if not isinstance(given, dict) or not given.keys() <= {"experiment", "spec", "seed"}:
         raise ValueError("expected a mapping with the keys experiment, spec and seed")
     slug = str(given.get("experiment"))
-    if slug not in experiments():
-        raise ValueError(f"unknown experiment {slug!r}; known: {', '.join(experiments())}")
+    if slug not in runnable():
+        raise ValueError(f"unknown experiment {slug!r}; known: {', '.join(runnable())}")
     try:
-        spec = experiments()[slug].spec.model_validate(given.get("spec") or {})
+        spec = runnable()[slug].spec.model_validate(given.get("spec") or {})
     except ValidationError as error:
         raise ValueError(str(error)) from None
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -290,7 +290,7 @@ def _read_order(chosen: argparse.Namespace) -> RunOrder:
 def _choose_device(asked: str, slug: str) -> str:
     if asked != "auto":
         return asked
-    if experiments()[slug].gpu == "none":
+    if runnable()[slug].gpu == "none":
         return "cpu"
     import torch
 

@@ -13,7 +13,7 @@ import torch  # noqa: F401 - same
 import torchvision  # noqa: F401 - same
 
 from experiments.host import versions
-from experiments.registry import experiments
+from experiments.registry import runnable
 
 HUGE_PAGE_BYTES = 2 * 2**20
 MADV_COLLAPSE = 25
@@ -66,7 +66,7 @@ mpl.use("Agg")
 import_module("matplotlib.figure")
 import_module("matplotlib.backends.backend_agg")
 versions()
-for _experiment in experiments().values():
+for _experiment in runnable().values():
     for _reference in filter(None, (_experiment.run, _experiment.figures)):
         # A module that cannot be imported fails its own job with a clear traceback; it must not fail every job.
         with contextlib.suppress(Exception):

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from experiments.catalog.memory_estimate.spec import GpuAsked
 from experiments.contract import ARTIFACTS_FOLDER
+from experiments.internal.memory_estimate.spec import GpuAsked
 from experiments.memory.devices import held_at_least
 from experiments.wire import Memory, Phase, RecordReader, clean_text, read_regular
 from gpulab.schemas.estimates import EditRead

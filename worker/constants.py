@@ -19,7 +19,7 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from experiments.catalog.gpu_constants.spec import CONTEXT, LIBRARIES, SLUG, STAGES, seen
+from experiments.internal.gpu_constants.spec import CONTEXT, LIBRARIES, SLUG, STAGES, seen
 from experiments.memory.contract import Constants, provenance
 from experiments.wire import Ending, Memory, Phase, RecordReader, RunOrder, Succeeded
 from models.settings import NodeSettings

@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Engine, Executable
 
-from experiments.catalog.memory_estimate.spec import SLUG
+from experiments.internal.memory_estimate.spec import SLUG
 from experiments.wire import Disturbed, Failed, RecordReader, RunOrder, Succeeded
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings

@@ -19,8 +19,8 @@ from api.database import Prepared, Row
 from api.hardware import Hardware
 from api.problems import EstimateNotFound, InvalidRequest
 from api.services import experiments
-from experiments.catalog.memory_estimate.spec import GpuAsked
 from experiments.contract import Unpredicted
+from experiments.internal.memory_estimate.spec import GpuAsked
 from experiments.memory.contract import Workload
 from experiments.memory.devices import GPUS, models_called
 from experiments.memory.key import estimate_id, family_of

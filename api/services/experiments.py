@@ -13,7 +13,8 @@ from api.rendering import invalid_fields, summary
 from emulator import is_emulated
 from experiments.contract import Experiment, GpuUse, Unpredicted
 from experiments.memory.contract import Workload
-from experiments.registry import broken, experiments
+from experiments.registry import broken, experiments, runnable
+from experiments.studies import courses
 from gpulab.schemas import (
     ExperimentDetail,
     ExperimentPage,
@@ -42,16 +43,17 @@ class Plan:
 
 @cache
 def page() -> ExperimentPage:
+    left_out = (*broken(), *courses.broken())
     return ExperimentPage(
-        items=[ExperimentSummary(**_summary(experiment)) for experiment in experiments().values() if experiment.listed],
-        broken=[{"entry_point": plugin.entry_point, "reason": plugin.reason} for plugin in broken()],
+        items=[ExperimentSummary(**_summary(experiment)) for experiment in experiments().values()],
+        broken=[{"entry_point": plugin.entry_point, "reason": plugin.reason} for plugin in left_out],
     )
 
 
 @cache
 def detail(slug: str) -> ExperimentDetail:
     """Raises `ExperimentNotFound`."""
-    experiment = experiments().get(slug)
+    experiment = runnable().get(slug)
     if experiment is None:
         raise ExperimentNotFound(f"no experiment is called {shortened(slug)!r}; see /v1/experiments")
     return ExperimentDetail(
@@ -104,8 +106,8 @@ def workload(slug: str, given: dict[str, Any]) -> tuple[Workload | Unpredicted, 
 
 
 def _experiment(slug: str, *, by_lab: bool) -> Experiment[Any, Any]:
-    experiment = experiments().get(slug)
-    if experiment is None or not (experiment.listed or by_lab):
+    experiment = (runnable() if by_lab else experiments()).get(slug)
+    if experiment is None:
         raise _unknown(slug)
     return experiment
 
@@ -132,14 +134,14 @@ def _summary(experiment: Experiment[Any, Any]) -> dict[str, Any]:
         "slug": experiment.slug,
         "title": experiment.title,
         "summary": experiment.summary,
-        "questions": list(experiment.questions),
+        "questions": list(courses.questions_with(experiment.slug)),
         "gpu": experiment.gpu.value,
     }
 
 
 def _unknown(slug: str) -> UnknownExperiment:
     message = f"no experiment is called {slug!r}; see /v1/experiments"
-    known = [name for name, experiment in experiments().items() if experiment.listed]
+    known = list(experiments())
     field = InvalidField(path="experiment", message=message, limit={"enum": known}, value=slug)
     return UnknownExperiment(message, errors=[field])
 

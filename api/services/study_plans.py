@@ -66,7 +66,7 @@ def _row(place: int, run: RunPlan, definition: Definition) -> dict[str, Any]:
         spec=run.spec,
         seed=run.seed,
         name=names.cleaned(named[: 2 * LONGEST_NAME])[:LONGEST_NAME],
-        tags=[f"course/{question}" for question in run.questions[:MAX_TAGS]],
+        tags=list(run.questions[:MAX_TAGS]),
         priority=Priority(definition["priority"]),
     )
     job = experiments.plan(order)

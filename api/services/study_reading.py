@@ -16,7 +16,7 @@ from api.services import sharing
 from api.services.sharing import may_read
 from api.shared_work import Body
 from api.subscriptions import Topic
-from experiments.studies.course import QUESTIONS
+from experiments.studies.courses import question
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.summary import compare
 from gpulab.schemas import CellRead, QuestionProgressRead, StudyPage, StudyRead, StudySummary
@@ -177,18 +177,18 @@ def _state(states: dict[JobState, int]) -> str:
     return next((state.value for state in (JobState.FAILED, JobState.CANCELLED) if state in states), "succeeded")
 
 
-def _questions(slugs: Sequence[str], runs: Sequence[Row]) -> list[QuestionProgressRead]:
-    states: dict[str, Counter[JobState]] = {slug: Counter() for slug in slugs}
+def _questions(names: Sequence[str], runs: Sequence[Row]) -> list[QuestionProgressRead]:
+    states: dict[str, Counter[JobState]] = {name: Counter() for name in names}
     for run in runs:
-        for slug in run.questions:
-            states[slug][JobState(run.state)] += 1
+        for name in run.questions:
+            states[name][JobState(run.state)] += 1
     return [
         QuestionProgressRead(
-            question=slug,
-            title=QUESTIONS[slug].title if slug in QUESTIONS else slug,
+            question=name,
+            title=known.title if (known := question(name)) else name,
             runs=found.total(),
             final=sum(found[state] for state in FINAL_STATES),
             succeeded=found[JobState.SUCCEEDED],
         )
-        for slug, found in states.items()
+        for name, found in states.items()
     ]

@@ -44,11 +44,6 @@ class Least(Finding):
     """Why those of a smaller scale are not."""
 
 
-PATTERN_OF_TRAININGS = Least(
-    scale=Scale.CPU, because="it is a pattern over several trainings that have learnt; these are two, cut short"
-)
-
-
 class Comparison(Finding):
     """The sheet's value, the correct one and ours."""
 

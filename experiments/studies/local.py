@@ -15,7 +15,7 @@ from pathlib import Path
 
 from experiments.contract import OUTPUT_FILE, RECORDS_FILE, GpuUse
 from experiments.emulated import emulated_name
-from experiments.registry import experiments
+from experiments.registry import runnable
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import RunPlan
 from experiments.wire import Disturbed, Ending, Failed, RecordReader, RunOrder, Started, Stopped, Succeeded
@@ -81,7 +81,7 @@ def _start_over(folder: Path) -> None:
 
 
 def _order(run: RunPlan, machine: Machine) -> RunOrder:
-    on_cpu = experiments()[run.experiment].gpu is GpuUse.NONE
+    on_cpu = runnable()[run.experiment].gpu is GpuUse.NONE
     return RunOrder(
         experiment=run.experiment,
         spec=dict(run.spec),

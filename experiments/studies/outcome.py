@@ -22,7 +22,7 @@ class RunOutcome(BaseModel):
     cell: dict[str, JsonValue] = {}
     """Its coordinates in tables."""
     questions: tuple[str, ...] = ()
-    """Questions of the course that read it."""
+    """The questions that read it, each by its template, `course/1b`."""
     state: str = SUCCEEDED
     """The job's state; only `succeeded` has a result."""
     cause: str | None = None

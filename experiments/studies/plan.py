@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import JsonValue, ValidationError
 
 from experiments.contract import Experiment
-from experiments.registry import experiments
+from experiments.registry import experiments, runnable
 
 MAX_RUNS = 2000
 MAX_SEEDS = 200
@@ -20,14 +20,14 @@ REPLICAS_A_RUN = 5
 
 
 class Scale(StrEnum):
-    """How large a course question is asked."""
+    """How large the question of a course is asked."""
 
     SMOKE = "smoke"
     """Seconds: shows that everything works, promises no finding."""
     CPU = "cpu"
     """Minutes on two cores: large enough for the findings."""
     FULL = "full"
-    """The homework's own sizes."""
+    """The sizes that the course itself states."""
 
     def reaches(self, least: "Scale") -> bool:
         """Whether it is at least that large."""
@@ -62,7 +62,7 @@ class RunPlan:
     """Complete: every default is filled in."""
     seed: int
     questions: tuple[str, ...] = ()
-    """Questions of the course that read this run, `1b`; empty for a grid of one's own."""
+    """The questions that read this run, each by its template, `course/1b`; none for a grid."""
     cell: Mapping[str, JsonValue] | None = None
     """Coordinates by which tables name the run; runs that differ in the seed alone share them."""
 
@@ -77,10 +77,11 @@ class StudyPlan:
     """A study before it runs."""
 
     template: str | None
-    """`course/1b`; null for a grid of one's own."""
+    """`course/1b`; null for a grid."""
     scale: Scale | None
     title: str
     questions: tuple[str, ...]
+    """Each by its template, `course/1b`; none for a grid."""
     runs: tuple[RunPlan, ...]
     notes: tuple[str, ...] = ()
     """What a reader must know, such as a data set that stands in for another."""
@@ -93,7 +94,7 @@ def run_key(experiment: str, spec: Mapping[str, Any], seed: int) -> str:
 
 def plan_run(experiment: str, given: Mapping[str, Any], seed: int, question: str) -> RunPlan:
     """A run of the catalogue for a question; its cell is whatever differs from the experiment's defaults."""
-    entry = experiments()[experiment]
+    entry = runnable()[experiment]
     spec = _complete(entry, given)
     defaults = _complete(entry, {})
     cell = {name: value for name, value in spec.items() if value != defaults[name]}

@@ -1,4 +1,4 @@
-"""A question of the course: which runs it needs, and what they say."""
+"""A question of a course: which runs it needs, and what they say."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,11 +35,6 @@ class Setting:
     def pick(self, *, smoke: Any, cpu: Any, full: Any) -> Any:
         """The value for the scale."""
         return {Scale.SMOKE: smoke, Scale.CPU: cpu, Scale.FULL: full}[self.scale]
-
-    @property
-    def pictures(self) -> str:
-        """CIFAR-10 where the lab has it, else the digits that every node has."""
-        return "cifar10" if "cifar10" in self.datasets else "digits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +109,7 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question of the homework."""
+    """A question of a course."""
 
     slug: str
     """`1b`"""
@@ -127,9 +122,8 @@ class Question:
     """The least scale at which its comparisons are judged, where they name none themselves."""
 
     def report(self, outcomes: Sequence[RunOutcome], scale: Scale | None = None) -> QuestionReport:
-        """What the runs say, those still missing named; of a scale, only what its runs are large enough to show."""
-        mine = [outcome for outcome in outcomes if self.slug in outcome.questions]
-        answer = self.answer(Runs([outcome for outcome in mine if outcome.result is not None]))
+        """What its runs say. Names those without a result, and judges only what runs of the scale can show."""
+        answer = self.answer(Runs([outcome for outcome in outcomes if outcome.result is not None]))
         return QuestionReport(
             question=self.slug,
             title=self.title,
@@ -138,9 +132,9 @@ class Question:
             comparisons=tuple(at_scale(self._with_least(one), scale) for one in answer.comparisons),
             figures=tuple(answer.figures),
             notes=tuple(answer.notes),
-            runs=len(mine),
-            missing=tuple(_missing(outcome) for outcome in mine if outcome.result is None),
-            collapsed=tuple(_collapsed(mine)),
+            runs=len(outcomes),
+            missing=tuple(_missing(outcome) for outcome in outcomes if outcome.result is None),
+            collapsed=tuple(_collapsed(outcomes)),
         )
 
     def _with_least(self, comparison: Comparison) -> Comparison:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from experiments.studies.course import QUESTIONS
+from experiments.studies.courses import course_of
 from experiments.studies.findings import FigureSpec, Finding, Plot, QuestionReport, Series, Verdict, counts
 from experiments.studies.intervals import Interval
 from experiments.studies.outcome import RunOutcome
@@ -51,7 +51,7 @@ class StudyReport(Finding):
     """How many comparisons have each verdict."""
     glance: tuple[Glance, ...]
     comparison: tuple[CellSummary, ...]
-    """The table of a grid of one's own; empty for the course, whose questions have theirs."""
+    """The table of a grid; empty for a course, whose questions have their own."""
     provenance: Provenance
     notes: tuple[str, ...]
 
@@ -65,8 +65,8 @@ def report(
     questions: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> StudyReport:
-    """Answer the questions from whatever has finished so far; pure."""
-    answered = [QUESTIONS[slug].report(outcomes, Scale(scale) if scale else None) for slug in questions]
+    """Answer the questions, named by their templates, from whatever has finished so far."""
+    answered = [_answered(name, outcomes, Scale(scale) if scale else None) for name in questions]
     return StudyReport(
         title=title,
         template=template,
@@ -78,6 +78,13 @@ def report(
         provenance=_provenance(outcomes),
         notes=tuple(notes),
     )
+
+
+def _answered(name: str, outcomes: Sequence[RunOutcome], scale: Scale | None) -> QuestionReport:
+    course = course_of(name)
+    if course is None:
+        raise ValueError(f"no installed course has the question {name}")
+    return course.report(name.partition("/")[2], outcomes, scale)
 
 
 def _glance(questions: Sequence[QuestionReport]) -> list[Glance]:

@@ -1,24 +1,24 @@
 """What a lab hands to the `study-report` job: the finished runs, cut down to what a report shows."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from experiments.studies.courses import course_of
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import StudyPlan
 from experiments.studies.summary import numbers
 
 SLUG = "study-report"
 MAX_BYTES = 32 * 2**20
-ONCE = ("samples", "kernels_before", "kernels_after", "gradient", "noisy_image", "pooled_max", "pooled_average")
-"""Pictures in results; a report shows those of the lowest seed."""
 
 
 def report_spec(
     plan: StudyPlan, outcomes: Sequence[RunOutcome], lab: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The spec of a `study-report` run; `lab` are facts to print. Raises `ValueError` if too large."""
-    shown = _once(outcomes) if plan.template else [numbers_alone(outcome) for outcome in outcomes]
+    course = course_of(plan.template)
+    shown = _once(outcomes, course.shown_once) if course else [numbers_alone(outcome) for outcome in outcomes]
     spec = {
         "title": plan.title,
         "template": plan.template,
@@ -33,14 +33,14 @@ def report_spec(
     return spec
 
 
-def _once(outcomes: Sequence[RunOutcome]) -> list[RunOutcome]:
-    """The outcomes, pictures left out of all but the lowest seed of each cell."""
+def _once(outcomes: Sequence[RunOutcome], fields: Collection[str]) -> list[RunOutcome]:
+    """The outcomes, with these fields of the results for the lowest seed of each spec only."""
     lowest: dict[str, int] = {}
     for outcome in outcomes:
         key = _cell_key(outcome)
         lowest[key] = min(outcome.seed, lowest.get(key, outcome.seed))
     return [
-        outcome if outcome.seed == lowest[_cell_key(outcome)] else _without_pictures(outcome) for outcome in outcomes
+        outcome if outcome.seed == lowest[_cell_key(outcome)] else _without(outcome, fields) for outcome in outcomes
     ]
 
 
@@ -48,10 +48,10 @@ def _cell_key(outcome: RunOutcome) -> str:
     return json.dumps([outcome.experiment, outcome.spec], sort_keys=True)
 
 
-def _without_pictures(outcome: RunOutcome) -> RunOutcome:
+def _without(outcome: RunOutcome, fields: Collection[str]) -> RunOutcome:
     if outcome.result is None:
         return outcome
-    result = {name: value for name, value in outcome.result.items() if name not in ONCE}
+    result = {name: value for name, value in outcome.result.items() if name not in fields}
     return outcome.model_copy(update={"result": result})
 
 

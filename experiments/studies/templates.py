@@ -1,12 +1,13 @@
-"""The course as templates of studies: `course/1b` is a question, `course/2` a part, `course/all` the whole homework."""
+"""Studies by name: `course/1b` is a question of the course `course`, `course/2` a part, `course/all` all of it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
-from experiments.registry import experiments
-from experiments.studies.course import QUESTIONS
+from experiments.registry import runnable
+from experiments.studies.course import ALL, Course
+from experiments.studies.courses import course_of, courses
 from experiments.studies.plan import (
     MAX_SEED,
     PlanError,
@@ -21,14 +22,6 @@ from experiments.studies.plan import (
 )
 from experiments.studies.question import Need, Question, Setting
 
-PREFIX = "course/"
-PARTS = {
-    "1": "Understanding dropout",
-    "2": "Dropout and ridge regression",
-    "3": "Weights and gradients in a CNN",
-    "4": "Inductive bias of convolutions",
-    "5": "Memory on GPUs",
-}
 SEEDS = {Scale.SMOKE: range(2), Scale.CPU: range(5), Scale.FULL: range(10)}
 """Seeds of a study for which none are given."""
 
@@ -39,19 +32,23 @@ class Template:
 
     name: str
     title: str
+    course: Course
     questions: tuple[Question, ...]
 
 
 @cache
 def templates() -> Mapping[str, Template]:
-    """Every template by name: the whole, the parts, the questions."""
-    found = {"all": Template(f"{PREFIX}all", "The whole homework", tuple(QUESTIONS.values()))}
-    for part, title in PARTS.items():
-        questions = tuple(question for slug, question in QUESTIONS.items() if slug.startswith(part))
-        found[part] = Template(f"{PREFIX}{part}", f"{part}. {title}", questions)
-    for slug, question in QUESTIONS.items():
-        found[slug] = Template(f"{PREFIX}{slug}", f"{slug}. {question.title}", (question,))
-    return MappingProxyType({template.name: template for template in found.values()})
+    """Every template by name: of each course the whole, the parts, the questions."""
+    found = [template for course in courses().values() for template in _templates(course)]
+    return MappingProxyType({template.name: template for template in found})
+
+
+def _templates(course: Course) -> Iterator[Template]:
+    yield Template(course.template(ALL), course.title, course, tuple(course.questions.values()))
+    for part in course.parts:
+        yield Template(course.template(part.slug), f"{part.slug}. {part.title}", course, part.questions)
+    for slug, question in course.questions.items():
+        yield Template(course.template(slug), f"{slug}. {question.title}", course, (question,))
 
 
 def expand(
@@ -59,38 +56,45 @@ def expand(
 ) -> StudyPlan:
     """The runs of a template; `datasets` are those that some node of the lab has. Raises `PlanError`.
 
-    `course/1a+4` puts templates together.
+    `course/1a+4` puts templates of one course together.
     """
     chosen = _chosen(template)
     if chosen is None:
-        raise PlanError(WrongField(("template",), f"unknown; known: {', '.join(templates())}", template))
+        raise PlanError(WrongField(("template",), _unknown(), template))
     chosen_seeds = check_seeds(list(SEEDS[scale]) if seeds is None else seeds)
     setting = Setting(scale, datasets)
     runs = [
         run
         for question in chosen.questions
         for need in question.needs(setting)
-        for run in _runs(need, chosen_seeds, question.slug)
+        for run in _runs(need, chosen_seeds, chosen.course.template(question.slug))
     ]
     return StudyPlan(
         template=template,
         scale=scale,
         title=chosen.title,
-        questions=tuple(question.slug for question in chosen.questions),
+        questions=tuple(chosen.course.template(question.slug) for question in chosen.questions),
         runs=merge(runs),
-        notes=tuple(_notes(setting, runs)),
+        notes=tuple(chosen.course.notes(setting, runs)),
     )
 
 
+def _unknown() -> str:
+    return f"unknown; known: {', '.join(templates())}" if templates() else "no course is installed in this lab"
+
+
 def _chosen(name: str) -> Template | None:
-    parts = [templates().get(PREFIX + part) for part in name.removeprefix(PREFIX).split("+")]
+    course = course_of(name)
+    if course is None:
+        return None
+    parts = [templates().get(course.template(part)) for part in name.partition("/")[2].split("+")]
     known = [part for part in parts if part is not None]
-    if not name.startswith(PREFIX) or len(known) < len(parts):
+    if len(known) < len(parts):
         return None
     if len(known) == 1:
         return known[0]
     questions = {question.slug: question for part in known for question in part.questions}
-    return Template(name, f"Questions {', '.join(questions)}", tuple(questions.values()))
+    return Template(name, f"Questions {', '.join(questions)}", course, tuple(questions.values()))
 
 
 def _runs(need: Need, seeds: Sequence[int], question: str) -> list[RunPlan]:
@@ -98,16 +102,9 @@ def _runs(need: Need, seeds: Sequence[int], question: str) -> list[RunPlan]:
         return [plan_run(need.experiment, need.spec, 0, question)]
     # Seed 1 of two trainings each has 2 and 3; the largest seeds begin again at 0.
     seeds = [(seed * need.trainings + place) % (MAX_SEED + 1) for seed in seeds for place in range(need.trainings)]
-    if "replicas" not in experiments()[need.experiment].spec.model_fields:
+    if "replicas" not in runnable()[need.experiment].spec.model_fields:
         return [plan_run(need.experiment, need.spec, seed, question) for seed in seeds]
     return [
         plan_run(need.experiment, {**need.spec, "replicas": count}, first, question)
         for first, count in seed_blocks(seeds)
     ]
-
-
-def _notes(setting: Setting, runs: Sequence[RunPlan]) -> list[str]:
-    stand_in = any(run.spec.get("dataset") == "digits" for run in runs)
-    if stand_in and setting.pictures == "digits":
-        return ["No node has CIFAR-10: the scikit-learn digits stood in for it, so numbers differ and patterns count."]
-    return []

@@ -21,7 +21,7 @@ BROKEN = {
         "taken",
         "gpulab_taken.spec:EXPERIMENT",
         """from dataclasses import replace
-from experiments.catalog.dropout_linear.spec import EXPERIMENT as THEIRS
+from homework.experiments.dropout_linear.spec import EXPERIMENT as THEIRS
 EXPERIMENT = replace(THEIRS, title="mine now")
 """,
     ),

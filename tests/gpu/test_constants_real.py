@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.catalog.gpu_constants.spec import SLUG
 from experiments.contract import SPEC_FILE
+from experiments.internal.gpu_constants.spec import SLUG
 from worker.constants import NotMeasuredError, measure
 from worker.nvml import Nvml, NvmlAbsent
 from worker.zygote import Zygote

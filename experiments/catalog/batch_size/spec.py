@@ -105,7 +105,6 @@ EXPERIMENT = Experiment(
     result=BatchSizeResult,
     run="experiments.catalog.batch_size.run:run",
     figures="experiments.catalog.batch_size.figures:draw",
-    questions=("5c",),
     metrics=EPOCH_METRICS,
     workload=workload,
     gpu=GpuUse.EXCLUSIVE,

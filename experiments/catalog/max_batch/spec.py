@@ -111,7 +111,6 @@ EXPERIMENT = Experiment(
     result=MaxBatchResult,
     run="experiments.catalog.max_batch.run:run",
     figures="experiments.catalog.max_batch.figures:draw",
-    questions=("5c",),
     gpu=GpuUse.EXCLUSIVE,
     default_time_limit_seconds=1800,
 )

@@ -111,7 +111,6 @@ EXPERIMENT = Experiment(
     result=ModelMemoryResult,
     run="experiments.catalog.model_memory.run:run",
     figures="experiments.catalog.model_memory.figures:draw",
-    questions=("5a", "5b"),
     metrics=(Metric("loss", direction="min", description="Cross-entropy of the step's random batch"),),
     workload=workload,
     gpu=GpuUse.EXCLUSIVE,

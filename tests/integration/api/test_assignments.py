@@ -114,7 +114,7 @@ async def test_runs_of_a_study_count_for_the_questions_of_its_template(
     client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
 ) -> None:
     homework = await assigned(client, experiments=[], templates=["course/1a"])
-    assert homework.questions == ["1a"]
+    assert homework.questions == ["course/1a"]
     for who, template in (("ann", "course/1"), ("ben", "course/2")):
         order = {"template": template, "scale": "smoke"}
         assert (await client.post("/v1/studies", json=order, headers=people[who].headers)).status_code == 201
@@ -264,7 +264,7 @@ async def test_assignment_is_changed_and_its_name_is_its_own(client: httpx.Async
     assert (again.status_code, again.json()["type"]) == (409, "/problems/already-taken")
     path = f"/v1/assignments/{homework.id}"
     changed = (await client.patch(path, json={"templates": ["course/2"], "experiments": []})).json()
-    assert changed["questions"][0].startswith("2")
+    assert changed["questions"][0].startswith("course/2")
     assert changed["experiments"] == []
     nothing = await client.patch(path, json={"templates": []})
     assert (nothing.status_code, (await client.get(path)).json()) == (422, changed)

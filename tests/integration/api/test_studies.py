@@ -39,7 +39,7 @@ async def test_template_is_laid_out_by_question(client: httpx.AsyncClient) -> No
     study = await submitted(client, template="course/1b", scale="smoke")
 
     assert (study.template, study.scale, study.title[:3]) == ("course/1b", "smoke", "1b.")
-    assert [(each.question, each.runs, each.final) for each in study.questions] == [("1b", study.runs, 0)]
+    assert [(each.question, each.runs, each.final) for each in study.questions] == [("course/1b", study.runs, 0)]
     tagged = (await client.get("/v1/jobs?tag=course/1b")).json()["items"]
     assert len(tagged) == study.runs
 
@@ -277,7 +277,7 @@ async def test_whole_homework_is_submitted_at_once(client: httpx.AsyncClient, se
     assert len(json.dumps(study.model_dump(mode="json"))) < 1_000_000
     with seeds.engine.begin() as connection:
         connection.execute(update(Job).values(priority="low"))
-    assert {question.question for question in study.questions} >= {"1a", "5c"}
+    assert {question.question for question in study.questions} >= {"course/1a", "course/5c"}
 
 
 async def test_many_readers_of_a_study_share_one_comparison(

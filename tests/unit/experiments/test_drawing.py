@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from experiments import host
-from experiments.catalog.dropout_linear import figures
-from experiments.catalog.study_report import drawing
 from experiments.data import load
 from experiments.drawing import MAX_LABEL_CHARACTERS, plain
+from experiments.internal.study_report import drawing
 from experiments.run_directory import RunDirectory
 from experiments.studies.findings import FigureSpec, Heat, Plot, Series
 from experiments.wire import RecordReader, RunOrder, Succeeded, Warned
+from homework.experiments.dropout_linear import figures
 
 WORDS = (
     "from_$5_to_$10",

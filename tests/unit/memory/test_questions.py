@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from experiments.catalog.batch_size.spec import BatchSizeSpec
-from experiments.catalog.memory_estimate.run import run
-from experiments.catalog.memory_estimate.spec import GpuAsked, MemoryEstimateSpec
 from experiments.catalog.model_memory.spec import ModelMemorySpec
 from experiments.catalog.train_classifier.spec import TrainClassifierSpec
 from experiments.contract import Spec, Unpredicted
+from experiments.internal.memory_estimate.run import run
+from experiments.internal.memory_estimate.spec import GpuAsked, MemoryEstimateSpec
 from experiments.memory.contract import Constants, Workload
 from experiments.memory.devices import GPUS, allocator_limit, gpu_named, held_at_least, known_model, models_called
 from experiments.memory.estimate import estimate

@@ -14,13 +14,12 @@ from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from pydantic import ValidationError
 
-from experiments.catalog.study_report.rendering import _markdown_cell
-from experiments.catalog.study_report.run import run as render
-from experiments.catalog.study_report.spec import EXPERIMENT, StudyReportSpec
 from experiments.contract import Stopped
-from experiments.registry import experiments
+from experiments.internal.study_report.rendering import _markdown_cell
+from experiments.internal.study_report.run import run as render
+from experiments.internal.study_report.spec import EXPERIMENT, StudyReportSpec
+from experiments.registry import experiments, runnable
 from experiments.run_directory import RunDirectory
-from experiments.studies.course import QUESTIONS
 from experiments.studies.findings import FigureSpec, Plot, Series
 from experiments.studies.intervals import interval
 from experiments.studies.outcome import RunOutcome
@@ -28,6 +27,7 @@ from experiments.studies.plan import RunPlan, Scale, StudyPlan, expand_grid
 from experiments.studies.report import described, report, shown
 from experiments.studies.report_job import report_spec
 from experiments.studies.templates import expand
+from homework.course import COURSE
 
 Finish = Callable[[Sequence[RunPlan]], list[RunOutcome]]
 HOSTILE = "<script>alert(1)</script>|`x`"
@@ -166,30 +166,28 @@ def test_report_of_a_grid_leaves_curves_with_the_runs(finished: Finish) -> None:
 
 
 def test_report_of_too_much_is_refused_with_its_size() -> None:
-    plan = StudyPlan("course/1a", Scale.SMOKE, "x", ("1a",), ())
+    plan = StudyPlan("course/1a", Scale.SMOKE, "x", ("course/1a",), ())
     huge = RunOutcome(experiment="dropout-linear", spec={}, seed=0, result={"curve": "x" * (33 * 2**20)})
     with pytest.raises(ValueError, match="bytes"):
         report_spec(plan, [huge])
 
 
 def test_pictures_of_one_seed_travel() -> None:
-    plan = StudyPlan("course/1i", Scale.SMOKE, "x", ("1i",), ())
+    plan = StudyPlan("course/1i", Scale.SMOKE, "x", ("course/1i",), ())
     runs = [RunOutcome(experiment="p", spec={"a": 1}, seed=seed, result={"samples": [1], "x": 2}) for seed in (4, 3)]
     sent = report_spec(plan, runs)["outcomes"]
     assert ["samples" in run["result"] for run in sent] == [False, True]
 
 
 def test_study_report_is_a_job_that_listings_leave_out() -> None:
-    assert experiments()["study-report"] is EXPERIMENT
-    assert not EXPERIMENT.listed
-    unlisted = {slug for slug, experiment in experiments().items() if not experiment.listed}
-    assert unlisted == {"study-report", "memory-estimate", "gpu-constants"}, (
+    assert runnable()["study-report"] is EXPERIMENT
+    assert runnable().keys() - experiments().keys() == {"study-report", "memory-estimate", "gpu-constants"}, (
         "what the lab submits itself, and nothing else"
     )
     with pytest.raises(ValidationError):
         StudyReportSpec.model_validate({"title": "x", "nope": 1})
-    with pytest.raises(ValidationError, match="no such question; there are 1a"):
-        StudyReportSpec.model_validate({"title": "x", "questions": ["9z"]})
+    with pytest.raises(ValidationError, match="no installed course has this question"):
+        StudyReportSpec.model_validate({"title": "x", "questions": ["course/9z"]})
 
 
 def test_report_stops_when_asked(tmp_path: Path, finished: Finish) -> None:
@@ -205,7 +203,7 @@ def test_report_stops_when_asked(tmp_path: Path, finished: Finish) -> None:
 
 def test_report_is_pure(finished: Finish) -> None:
     outcomes = finished(expand("course/1c", Scale.SMOKE).runs)
-    first, second = (report("x", order, questions=["1c"]) for order in (outcomes, outcomes[::-1]))
+    first, second = (report("x", order, questions=["course/1c"]) for order in (outcomes, outcomes[::-1]))
     assert first == second
     assert first.questions[0].question == "1c"
 
@@ -232,8 +230,8 @@ def test_values_are_shown_to_the_precision_they_have(value: object, text: str) -
 
 
 def test_statements_are_sentences_and_titles_differ() -> None:
-    assert len({question.title for question in QUESTIONS.values()}) == len(QUESTIONS)
-    assert all(question.statement.endswith((".", "?")) for question in QUESTIONS.values())
+    assert len({question.title for question in COURSE.questions.values()}) == len(COURSE.questions)
+    assert all(question.statement.endswith((".", "?")) for question in COURSE.questions.values())
 
 
 def test_planning_and_judging_need_neither_torch_nor_numpy_nor_matplotlib() -> None:

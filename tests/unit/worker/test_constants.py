@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from experiments.catalog.gpu_constants.spec import CONTEXT, LIBRARIES, seen
 from experiments.contract import RECORDS_FILE
+from experiments.internal.gpu_constants.spec import CONTEXT, LIBRARIES, seen
 from experiments.memory.contract import Constants
 from tests.fakes.nvml import GIB, FakeGpu, FakeNvml
 from worker.constants import NotMeasuredError, measure

@@ -4,13 +4,15 @@ import type { ExperimentSummary } from "../../api/schema";
 
 export function templateChoices(catalogue: readonly Pick<ExperimentSummary, "questions">[]) {
   const questions = [...new Set(catalogue.flatMap((entry) => entry.questions))].sort();
-  const parts = [...new Set(questions.map((question) => question.charAt(0)))];
+  const parts = [...new Set(questions.map((question) => question.slice(0, question.indexOf("/") + 2)))];
+  const courses = [...new Set(questions.map((question) => question.slice(0, question.indexOf("/"))))];
+  const label = (template: string) => template.slice(template.indexOf("/") + 1);
   return [
-    { group: "Everything", items: [{ value: "course/all", label: "The whole homework" }] },
-    { group: "Parts", items: parts.map((part) => ({ value: `course/${part}`, label: `Part ${part}` })) },
+    { group: "Everything", items: courses.map((course) => ({ value: `${course}/all`, label: "The whole homework" })) },
+    { group: "Parts", items: parts.map((part) => ({ value: part, label: `Part ${label(part)}` })) },
     {
       group: "Questions",
-      items: questions.map((question) => ({ value: `course/${question}`, label: `Question ${question}` })),
+      items: questions.map((question) => ({ value: question, label: `Question ${label(question)}` })),
     },
   ];
 }

@@ -1,0 +1,1 @@
+"""The experiments that only the homework needs, one package each."""
