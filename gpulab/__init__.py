@@ -1,14 +1,13 @@
 """gpulab: a job queue for the GPU experiments of a deep-learning class. This package is its public face.
 
-`gpulab.Client()` submits and follows jobs; `gpulab.AsyncClient()` does the same with `await`. Names load on first
-use, so that `import gpulab` costs nothing.
+`gpulab.Client()` submits and follows jobs. Names load on first use, so that `import gpulab` costs nothing.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpulab.client import AsyncClient, AsyncJob, AsyncStudy, Change, Client, Job, Metrics, Samples, Study
+    from gpulab.client import Change, Client, Job, Metrics, Samples, Study
     from gpulab.errors import (
         ConfigurationError,
         Conflict,
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
         GpulabError,
         InvalidRequest,
         JobFailed,
-        JobNotLoaded,
         LabUnreachable,
         NotFound,
         Refused,
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from gpulab.states import FailureCause, JobState, Priority, Role
 
 __all__ = [
-    "AsyncClient",
-    "AsyncJob",
-    "AsyncStudy",
     "Change",
     "Client",
     "ConfigurationError",
@@ -45,7 +40,6 @@ __all__ = [
     "InvalidRequest",
     "Job",
     "JobFailed",
-    "JobNotLoaded",
     "JobState",
     "LabUnreachable",
     "Metrics",
@@ -65,7 +59,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(
-        ("AsyncClient", "AsyncJob", "AsyncStudy", "Change", "Client", "Job", "Metrics", "Samples", "Study"),
+        ("Change", "Client", "Job", "Metrics", "Samples", "Study"),
         "gpulab.client",
     ),
     **dict.fromkeys(("FailureCause", "JobState", "Priority", "Role"), "gpulab.states"),

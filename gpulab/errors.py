@@ -7,7 +7,6 @@ GpulabError
 ├── VersionMismatch         client and lab are of versions that do not fit
 ├── WaitTimeout             the job was not final in time (also a TimeoutError)
 ├── DownloadFailed          an artifact could not be fetched whole
-├── JobNotLoaded            the job came from a list and was not loaded in full yet
 ├── JobFailed               asked for by `Job.raise_for_failure()`
 └── Refused                 the lab answered with a problem; `problem` holds it, `slug` names its type
     ├── InvalidRequest      400, 413, 422
@@ -58,10 +57,6 @@ class WaitTimeout(GpulabError, TimeoutError):
 
 class DownloadFailed(GpulabError):
     """An artifact could not be fetched whole; nothing was left under its name."""
-
-
-class JobNotLoaded(GpulabError):
-    """The job came from a list, which holds neither spec nor result."""
 
 
 class JobFailed(GpulabError):

@@ -1,9 +1,11 @@
 """Metrics and samples as a client reads them, with a way into pandas."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
+from uuid import UUID
 
+from gpulab.client.transport.http import Http, path_of
 from gpulab.schemas import MetricsRead, SamplesRead, SeriesRead
 
 if TYPE_CHECKING:
@@ -58,6 +60,29 @@ class Samples(SamplesRead):
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
+def fetch_metrics(
+    http: Http,
+    job_id: UUID,
+    names: Iterable[str] | None = None,
+    *,
+    after_step: int | None = None,
+    max_points: int | None = None,
+    since: Metrics | None = None,
+) -> Metrics:
+    """The series recorded so far; with `since` only what is new is fetched, and joined to it."""
+    if since is not None and max_points is not None and _grown(since, max_points):
+        since = None
+    newer = http.get(
+        Metrics,
+        path_of("jobs", job_id, "metrics"),
+        names=None if names is None else ",".join(names),
+        after_step=after_step,
+        after=None if since is None else since.cursor,
+        max_points=max_points,
+    )
+    return newer if since is None else since.followed_by(newer)
+
+
 def floats(series: SeriesRead) -> list[float]:
     """The values with `nan`, `inf` and `-inf` put back where JSON could not carry them."""
     return [
@@ -85,3 +110,8 @@ def _nonfinite(parts: Sequence[SeriesRead]) -> Iterator[tuple[int, str]]:
     for part in parts:
         yield from ((start + index, value) for index, value in part.nonfinite.items())
         start += len(part.values)
+
+
+def _grown(metrics: Metrics, max_points: int) -> bool:
+    """Whether so much was added that the lab should thin all of it again."""
+    return any(len(series.steps) > 2 * max_points for series in metrics.series)

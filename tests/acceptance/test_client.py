@@ -98,16 +98,6 @@ def test_wait_goes_on_through_a_restart_of_the_api(own_lab: Lab, tmp_path: Path)
     assert next(restarts, None) is None
 
 
-async def test_async_client_does_the_same(lab: Lab, tmp_path: Path) -> None:
-    async with gpulab.AsyncClient(lab.url, lab.token) as client:
-        job = await client.submit("probe", {"steps": 4})
-        await job.wait(timeout=60)
-        assert job.state == "succeeded"
-        assert (await job.metrics())["step"].values == [1, 2, 3, 4]
-        assert "probe begins" in "".join([text async for text in job.logs()])
-        assert (await job.download("steps.csv", tmp_path)).exists()
-
-
 def test_commands_on_a_real_lab(cli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     submitted = cli("submit", "probe", "-p", "steps=3", "--name", "by command", "--wait", "--json")
     assert submitted.returncode == 0, submitted.stderr

@@ -1,5 +1,6 @@
 """The examples of docs/client.md run, top to bottom, on a real lab."""
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -39,5 +40,5 @@ def test_every_exception_is_told() -> None:
 
 
 def test_every_method_of_a_job_is_told() -> None:
-    methods = [name for name in vars(gpulab.Job) if not name.startswith("_")]
+    methods = [name for name, _ in inspect.getmembers(gpulab.Job, inspect.isfunction) if not name.startswith("_")]
     assert [name for name in methods if f"{name}(" not in PAGE] == []

@@ -26,22 +26,22 @@ def cli(lab: Lab, tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[
     return run
 
 
-async def test_async_study_from_submission_to_its_report(lab: Lab, tmp_path: Path) -> None:
+def test_study_from_submission_to_its_report(lab: Lab, tmp_path: Path) -> None:
     seen: list[float] = []
-    async with gpulab.AsyncClient(lab.url, lab.token) as client:
-        study = await client.submit_study(
+    with gpulab.Client(lab.url, lab.token) as client:
+        study = client.submit_study(
             experiment="dropout-linear", base={"method": "closed_form"}, grid={"dropout": [0.2, 0.4]}, name="two"
         )
-        await study.wait(timeout=60, on_change=lambda study: seen.append(study.progress))
+        study.wait(timeout=60, on_change=lambda study: seen.append(study.progress))
         study.raise_for_failure()
         rows = {row["dropout"]: row for row in study.table() if row["quantity"] == "weights[0]"}
         assert seen[-1] == 1.0
         assert rows[0.2]["mean"] == pytest.approx(1.1 * 0.8 / 1.8)
         assert (rows[0.4]["n"], rows[0.4]["sd"]) == (1, None)
-        assert sorted([job.name async for job in study.jobs()], key=str) == ["dropout=0.2", "dropout=0.4"]
-        (page,) = await study.report(tmp_path, "html", timeout=90)
+        assert sorted([job.name for job in study.jobs()], key=str) == ["dropout=0.2", "dropout=0.4"]
+        (page,) = study.report(tmp_path, "html", timeout=90)
         assert "dropout" in page.read_text()
-        assert [found.id async for found in client.studies(limit=1)] == [study.id]
+        assert [found.id for found in client.studies(limit=1)] == [study.id]
 
 
 def test_failed_runs_are_named_and_tried_again(

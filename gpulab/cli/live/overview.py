@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from threading import Event
 from typing import Any, Self, TypeVar
 
+import httpx
 from pydantic import BaseModel
 
 from gpulab.client import Client
-from gpulab.client.operations import job_path, parsed
-from gpulab.client.steps import Backoff, Request, Response, Steps, call
+from gpulab.client.transport.http import pages, path_of
+from gpulab.client.transport.pauses import Backoff
 from gpulab.errors import LabUnreachable, NotFound, ServerError, TooManyRequests, UnexpectedAnswer
 from gpulab.schemas import JobPage, JobSummary, MeRead, NodePage, NodeRead, QueueRead
 from gpulab.states import JobState
@@ -19,8 +21,8 @@ from gpulab.threads import VitalThread
 M = TypeVar("M", bound=BaseModel)
 
 PAGE = 100
-MOST_PAGES = 5
-MOST_PLACES = 40
+MAX_PAGES = 5
+MAX_PLACES = 40
 """Of how many waiting jobs the place is asked for; further ones are listed in order of submission."""
 READ_TIMEOUT_SECONDS = 10.0
 """Whoever looks at a screen wants to know soon that the lab hangs."""
@@ -52,19 +54,19 @@ class Looker:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._kept: dict[str, Response] = {}
+        self._kept: dict[str, httpx.Response] = {}
 
     def look(self, *, patience_seconds: float = 0.0) -> Overview:
         """Raises what a client raises; LabUnreachable as soon as nobody answered for `patience_seconds`."""
-        asked: dict[str, Response] = {}
+        asked: dict[str, httpx.Response] = {}
         ask = _Asking(self._client, self._kept, asked, patience_seconds)
         me = ask.one(MeRead, "/v1/me")
         nodes = ask.one(NodePage, "/v1/nodes").items
         running, more_running = ask.jobs([JobState.LEASED, JobState.RUNNING])
         queued, more_queued = ask.jobs([JobState.QUEUED])
-        waiting = [WaitingJob(job=job, queue=ask.place(job)) for job in queued[:MOST_PLACES]]
+        waiting = [WaitingJob(job=job, queue=ask.place(job)) for job in queued[:MAX_PLACES]]
         waiting.sort(key=lambda one: (one.queue is None, one.queue.position or 0 if one.queue else 0))
-        waiting += [WaitingJob(job=job, queue=None) for job in queued[MOST_PLACES:]]
+        waiting += [WaitingJob(job=job, queue=None) for job in queued[MAX_PLACES:]]
         # Only what was asked this time is kept, or the answers of a whole term would pile up.
         self._kept = asked
         return Overview(
@@ -81,45 +83,45 @@ class Looker:
 @dataclass(frozen=True, slots=True)
 class _Asking:
     client: Client
-    kept: Mapping[str, Response]
-    asked: dict[str, Response]
+    kept: Mapping[str, httpx.Response]
+    asked: dict[str, httpx.Response]
     patience_seconds: float
 
     def one(self, model: type[M], path: str, **query: Any) -> M:
-        return parsed(model, self.client._driver.run(self._fetch(path, query)))
+        return self.client._http.parse(model, self._fetch(path, query))
 
     def jobs(self, states: list[JobState]) -> tuple[list[JobSummary], bool]:
         """Oldest first, and whether there are more."""
-        found: list[JobSummary] = []
-        cursor: str | None = None
-        for _ in range(MOST_PAGES):
-            page = self.one(JobPage, "/v1/jobs", state=[state.value for state in states], limit=PAGE, cursor=cursor)
-            found += page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        return found[::-1], cursor is not None
+
+        def read(cursor: str | None) -> JobPage:
+            return self.one(
+                JobPage, path_of("jobs"), state=[state.value for state in states], limit=PAGE, cursor=cursor
+            )
+
+        found = list(islice(pages(read), MAX_PAGES))
+        jobs = [job for page in found for job in page.items]
+        return jobs[::-1], found[-1].next_cursor is not None
 
     def place(self, job: JobSummary) -> QueueRead | None:
         try:
-            found = self.one(QueueRead, job_path(job.id, "queue"))
+            found = self.one(QueueRead, path_of("jobs", job.id, "queue"))
         except NotFound:
             return None
         return found if found.position is not None else None
 
-    def _fetch(self, path: str, query: Mapping[str, Any]) -> Steps[Response]:
+    def _fetch(self, path: str, query: Mapping[str, Any]) -> httpx.Response:
         name = f"{path} {sorted(query.items())}"
         kept = self.kept.get(name)
         tag = kept.headers.get("etag") if kept else None
-        request = Request(
+        answer = self.client._http.send(
             "GET",
             path,
             query=query,
             headers={"If-None-Match": tag} if tag else {},
             read_timeout_seconds=READ_TIMEOUT_SECONDS,
+            backoff=Backoff(self.patience_seconds),
         )
-        answer = yield from call(request, Backoff(self.patience_seconds))
-        self.asked[name] = kept if kept and answer.status == 304 else answer
+        self.asked[name] = kept if kept and answer.status_code == 304 else answer
         return self.asked[name]
 
 

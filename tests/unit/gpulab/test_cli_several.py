@@ -163,7 +163,7 @@ def test_a_disk_that_cannot_be_written_is_named_with_the_file_and_left_clean(
     def fail(*_: object) -> object:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("gpulab.client.downloads._append", fail)
+    monkeypatch.setattr("gpulab.client.downloads._Download._append", fail)
     ran = run("get", job.id, "--to", "to")
     assert ran.code == 2
     assert ran.err.splitlines()[-1] == f"gpulab: model.ckpt: {os.strerror(number)}: 'to/model.ckpt'"

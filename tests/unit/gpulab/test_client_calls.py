@@ -1,7 +1,8 @@
-"""What the clients ask and understand, each on the sync and the async client."""
+"""What the client asks and understands."""
 
 import inspect
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -10,9 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 import gpulab
-from gpulab.client.async_people import AsyncPeople
 from gpulab.client.people import People
-from gpulab.client.steps import Request
 from gpulab.version import VERSION, fits
 from tests.unit.gpulab.stub_lab import Fault, StubLab, dropped, make_job, problem, refused, series, unavailable
 
@@ -21,8 +20,8 @@ class Spec(BaseModel):
     steps: int = 5
 
 
-def test_submit_sends_what_was_given_and_nothing_else(either: Any, stub: StubLab) -> None:
-    job = either.submit("echo", {"steps": 3}, seed=7, tags=("a", "b"))
+def test_submit_sends_what_was_given_and_nothing_else(client: gpulab.Client, stub: StubLab) -> None:
+    job = client.submit("echo", {"steps": 3}, seed=7, tags=("a", "b"))
     assert json.loads(stub.requests[0].content) == {
         "experiment": "echo",
         "spec": {"steps": 3},
@@ -32,72 +31,72 @@ def test_submit_sends_what_was_given_and_nothing_else(either: Any, stub: StubLab
     assert (job.state, job.experiment, job.spec) == ("queued", "echo", {"steps": 3})
 
 
-def test_submit_takes_a_pydantic_spec(either: Any) -> None:
-    assert either.submit("echo", Spec()).spec == {"steps": 5}
+def test_submit_takes_a_pydantic_spec(client: gpulab.Client) -> None:
+    assert client.submit("echo", Spec()).spec == {"steps": 5}
 
 
-def test_submission_whose_answer_was_lost_is_sent_again_and_queued_once(either: Any, stub: StubLab) -> None:
+def test_submission_whose_answer_was_lost_is_sent_again_and_queued_once(client: gpulab.Client, stub: StubLab) -> None:
     def accept_and_drop(request: httpx.Request) -> httpx.Response:
         stub._submit(request)
         return dropped(request)
 
     stub.faults.append(accept_and_drop)
-    job = either.submit("echo")
+    job = client.submit("echo")
     assert list(stub.jobs) == [job.id]
     assert len(stub.requests) == 2
 
 
-def test_every_submission_has_a_key_of_its_own(either: Any, stub: StubLab) -> None:
-    assert either.submit("echo").id != either.submit("echo").id
+def test_every_submission_has_a_key_of_its_own(client: gpulab.Client, stub: StubLab) -> None:
+    assert client.submit("echo").id != client.submit("echo").id
 
 
-def test_same_key_gives_the_same_job_and_another_body_is_a_conflict(either: Any) -> None:
-    first = either.submit("echo", idempotency_key="k")
-    assert either.submit("echo", idempotency_key="k").id == first.id
+def test_same_key_gives_the_same_job_and_another_body_is_a_conflict(client: gpulab.Client) -> None:
+    first = client.submit("echo", idempotency_key="k")
+    assert client.submit("echo", idempotency_key="k").id == first.id
     with pytest.raises(gpulab.Conflict):
-        either.submit("echo", seed=1, idempotency_key="k")
+        client.submit("echo", seed=1, idempotency_key="k")
 
 
-def test_invalid_spec_names_field_limit_and_value(either: Any) -> None:
+def test_invalid_spec_names_field_limit_and_value(client: gpulab.Client) -> None:
     with pytest.raises(gpulab.InvalidRequest) as refusal:
-        either.submit("echo", {"steps": 5000})
+        client.submit("echo", {"steps": 5000})
     assert str(refusal.value) == "spec.steps: Input should be less than or equal to 1000 (le 1000, got 5000)"
     assert refusal.value.slug == "invalid-spec"
     assert refusal.value.errors[0].limit == {"le": 1000}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object()])
-def test_spec_that_json_cannot_carry_never_leaves(either: Any, stub: StubLab, value: object) -> None:
+def test_spec_that_json_cannot_carry_never_leaves(client: gpulab.Client, stub: StubLab, value: object) -> None:
     with pytest.raises(gpulab.ConfigurationError, match="cannot be sent as JSON"):
-        either.submit("echo", {"rate": value})
+        client.submit("echo", {"rate": value})
     assert stub.requests == []
 
 
 @pytest.mark.parametrize("key", ["", "two words", "a\r\nX-Evil: 1", "ä", "x" * 201])
-def test_idempotency_key_that_is_no_header_value_is_refused(either: Any, stub: StubLab, key: str) -> None:
+def test_idempotency_key_that_is_no_header_value_is_refused(client: gpulab.Client, stub: StubLab, key: str) -> None:
     with pytest.raises(gpulab.ConfigurationError, match="visible ASCII"):
-        either.submit("echo", idempotency_key=key)
+        client.submit("echo", idempotency_key=key)
     assert stub.requests == []
 
 
-def test_dry_run_queues_nothing(either: Any, stub: StubLab) -> None:
-    assert either.dry_run("echo", {"steps": 3}, seed=1).spec == {"steps": 3}
+def test_dry_run_queues_nothing(client: gpulab.Client, stub: StubLab) -> None:
+    assert client.dry_run("echo", {"steps": 3}, seed=1).spec == {"steps": 3}
     assert stub.jobs == {}
 
 
-def test_jobs_come_page_by_page_and_stop_at_the_limit(either: Any, stub: StubLab) -> None:
+def test_jobs_come_page_by_page_and_stop_at_the_limit(client: gpulab.Client, stub: StubLab) -> None:
     known = [stub.add().id for _ in range(7)][::-1]
     stub.page_size = 3
-    assert [job.id for job in either.jobs()] == known
-    assert [job.id for job in either.jobs(limit=4)] == known[:4]
+    assert [job.id for job in client.jobs()] == known
+    assert [job.id for job in client.jobs(limit=4)] == known[:4]
     assert stub.requests[-1].url.params["limit"] == "1"
 
 
-def test_jobs_can_be_filtered(either: Any, stub: StubLab) -> None:
+def test_jobs_can_be_filtered(client: gpulab.Client, stub: StubLab) -> None:
     stub.add(state="failed")
     running = stub.add(state="running")
-    assert [job.id for job in either.jobs(state="running")] == [running.id]
-    assert len(either.jobs(state=["running", "failed"])) == 2
+    assert [job.id for job in client.jobs(state="running")] == [running.id]
+    assert len(list(client.jobs(state=["running", "failed"]))) == 2
 
 
 def test_pages_are_fetched_only_as_far_as_somebody_reads(client: gpulab.Client, stub: StubLab) -> None:
@@ -115,23 +114,14 @@ def test_listed_job_loads_its_result_when_asked(client: gpulab.Client, stub: Stu
     assert job.result == {"loss": 1.5}
 
 
-async def test_listed_async_job_says_that_it_must_be_refreshed(stub: StubLab) -> None:
-    stub.add(state="succeeded", result={"loss": 1.5})
-    async with gpulab.AsyncClient("http://lab", "glab_test", transport=httpx.MockTransport(stub.handle)) as client:
-        (job,) = [job async for job in client.jobs()]
-        with pytest.raises(gpulab.JobNotLoaded, match="refresh"):
-            _ = job.result
-        assert (await job.refresh()).result == {"loss": 1.5}
-
-
-def test_unknown_job_is_not_found(either: Any) -> None:
+def test_unknown_job_is_not_found(client: gpulab.Client) -> None:
     with pytest.raises(gpulab.NotFound):
-        either.job(uuid4())
+        client.job(uuid4())
 
 
-def test_ids_and_names_cannot_become_path_syntax(either: Any, stub: StubLab) -> None:
+def test_ids_and_names_cannot_become_path_syntax(client: gpulab.Client, stub: StubLab) -> None:
     with pytest.raises(gpulab.NotFound):
-        either.experiment("../jobs?x=1")
+        client.experiment("../jobs?x=1")
     assert stub.requests[0].url.raw_path == b"/v1/experiments/..%2Fjobs%3Fx%3D1"
 
 
@@ -141,17 +131,17 @@ def test_wrong_token_is_unauthenticated(stub: StubLab) -> None:
         client.me()
 
 
-def test_catalogue_nodes_queue_and_me_are_read(either: Any, stub: StubLab) -> None:
-    job = either.job(stub.add().id)
-    assert [found.slug for found in either.experiments()] == ["echo"]
-    assert either.experiment("echo").metrics[0].unit == "nat"
-    assert either.nodes()[0].gpus[0].uuid == "GPU-1"
+def test_catalogue_nodes_queue_and_me_are_read(client: gpulab.Client, stub: StubLab) -> None:
+    job = client.job(stub.add().id)
+    assert [found.slug for found in client.experiments()] == ["echo"]
+    assert client.experiment("echo").metrics[0].unit == "nat"
+    assert client.nodes()[0].gpus[0].uuid == "GPU-1"
     assert job.queue().reason == "no_free_slot"
-    assert either.me().name == "ada"
+    assert client.me().name == "ada"
 
 
-def test_cancel_shows_the_new_state_and_retry_gives_a_new_job(either: Any, stub: StubLab) -> None:
-    job = either.job(stub.add().id)
+def test_cancel_shows_the_new_state_and_retry_gives_a_new_job(client: gpulab.Client, stub: StubLab) -> None:
+    job = client.job(stub.add().id)
     assert job.cancel().state == "cancelled"
     again = job.retry()
     assert again.id != job.id
@@ -160,15 +150,17 @@ def test_cancel_shows_the_new_state_and_retry_gives_a_new_job(either: Any, stub:
 
 @pytest.mark.parametrize("fault", [dropped, refused, unavailable])
 def test_reads_are_tried_again_while_the_lab_is_away(
-    either: Any, stub: StubLab, sleeps: list[float], fault: Any
+    client: gpulab.Client, stub: StubLab, sleeps: list[float], fault: Any
 ) -> None:
     stub.faults.extend([fault, fault])
-    assert either.me().name == "ada"
+    assert client.me().name == "ada"
     assert len(sleeps) == 2
 
 
-def test_a_call_that_may_have_worked_is_not_repeated_when_that_could_double_it(either: Any, stub: StubLab) -> None:
-    job = either.job(stub.add().id)
+def test_a_call_that_may_have_worked_is_not_repeated_when_that_could_double_it(
+    client: gpulab.Client, stub: StubLab
+) -> None:
+    job = client.job(stub.add().id)
     stub.faults.append(dropped)
     with pytest.raises(gpulab.LabUnreachable):
         job.retry()
@@ -176,29 +168,29 @@ def test_a_call_that_may_have_worked_is_not_repeated_when_that_could_double_it(e
     assert job.retry().data.retry_of == job.id
 
 
-def test_server_that_asks_for_a_pause_gets_it(either: Any, stub: StubLab, sleeps: list[float]) -> None:
+def test_server_that_asks_for_a_pause_gets_it(client: gpulab.Client, stub: StubLab, sleeps: list[float]) -> None:
     stub.faults.append(lambda _: httpx.Response(429, headers={"Retry-After": "4"}))
-    either.me()
+    client.me()
     assert sleeps == [4.0]
 
 
-def test_server_error_is_not_repeated(either: Any, stub: StubLab) -> None:
+def test_server_error_is_not_repeated(client: gpulab.Client, stub: StubLab) -> None:
     stub.faults.append(lambda _: problem(500, "bug"))
     with pytest.raises(gpulab.ServerError):
-        either.me()
+        client.me()
     assert len(stub.requests) == 1
 
 
-def test_answer_of_a_stranger_is_named_as_such(either: Any, stub: StubLab) -> None:
+def test_answer_of_a_stranger_is_named_as_such(client: gpulab.Client, stub: StubLab) -> None:
     stub.faults.extend([lambda _: httpx.Response(404, text="<html>"), lambda _: httpx.Response(200, text="<html>")])
     with pytest.raises(gpulab.UnexpectedAnswer, match="is this a gpulab"):
-        either.me()
+        client.me()
     with pytest.raises(gpulab.UnexpectedAnswer, match="as MeRead"):
-        either.me()
+        client.me()
 
 
-def test_metrics_grow_by_what_is_new(either: Any, stub: StubLab) -> None:
-    job = either.job(stub.add().id)
+def test_metrics_grow_by_what_is_new(client: gpulab.Client, stub: StubLab) -> None:
+    job = client.job(stub.add().id)
     stub.series = [series("loss", [3.0, None], nonfinite={"1": "nan"})]
     first = job.metrics()
     stub.series = [
@@ -214,17 +206,17 @@ def test_metrics_grow_by_what_is_new(either: Any, stub: StubLab) -> None:
     assert job.metrics(since=metrics)["loss"].values == [2.5], "a later attempt took the others back"
 
 
-def test_metrics_that_grew_much_are_thinned_again(either: Any, stub: StubLab) -> None:
-    job = either.job(stub.add().id)
+def test_metrics_that_grew_much_are_thinned_again(client: gpulab.Client, stub: StubLab) -> None:
+    job = client.job(stub.add().id)
     stub.series = [series("loss", [1.0] * 21)]
     grown = job.metrics()
     job.metrics(since=grown, max_points=10)
     assert "after" not in stub.requests[-1].url.params
 
 
-def test_metrics_are_found_by_name_and_asked_for_by_name(either: Any, stub: StubLab) -> None:
+def test_metrics_are_found_by_name_and_asked_for_by_name(client: gpulab.Client, stub: StubLab) -> None:
     stub.series = [series("loss", [2.0, 1.0]), series("accuracy", [0.1, 0.5])]
-    metrics = either.job(stub.add().id).metrics(names=["loss", "accuracy"], max_points=10)
+    metrics = client.job(stub.add().id).metrics(names=["loss", "accuracy"], max_points=10)
     assert metrics["accuracy"].values == [0.1, 0.5]
     assert dict(stub.requests[-1].url.params) == {"names": "loss,accuracy", "max_points": "10"}
     with pytest.raises(KeyError, match="there are: loss, accuracy"):
@@ -246,28 +238,22 @@ def test_dataframe_joins_series_on_the_step_and_restores_what_json_cannot_say(
     assert frame["accuracy"].isna().tolist() == [False, True, False]
 
 
-def test_async_client_mirrors_the_sync_client() -> None:
-    pairs = (
-        *((gpulab.Client, gpulab.AsyncClient), (gpulab.Job, gpulab.AsyncJob), (gpulab.Study, gpulab.AsyncStudy)),
-        (People, AsyncPeople),
-    )
-    for sync, mirror in pairs:
-        methods = {name for name, _ in inspect.getmembers(sync, inspect.isfunction) if not name.startswith("_")}
-        mirrored = {name for name, _ in inspect.getmembers(mirror, inspect.isfunction) if not name.startswith("_")}
-        assert methods == mirrored
-        for name in methods:
-            ours, theirs = getattr(sync, name), getattr(mirror, name)
-            shapes = [
-                [(p.name, p.kind, p.default) for p in inspect.signature(method).parameters.values()]
-                for method in (ours, theirs)
-            ]
-            assert shapes[0] == shapes[1], name
-            assert ours.__doc__
-            assert ours.__doc__ == theirs.__doc__, name
+@pytest.mark.parametrize("public", [gpulab.Client, gpulab.Job, gpulab.Study, People])
+def test_every_public_method_says_what_it_does(public: type) -> None:
+    methods = dict(inspect.getmembers(public, inspect.isfunction))
+    assert [name for name, method in methods.items() if not name.startswith("_") and not method.__doc__] == []
 
 
-def test_request_leaves_out_what_was_not_asked() -> None:
-    assert Request("GET", "/", query={"a": None, "b": 0}).parameters == {"b": 0}
+def test_query_leaves_out_what_was_not_asked(client: gpulab.Client, stub: StubLab) -> None:
+    stub.add(tags=["a"])
+    assert len(list(client.jobs(tag="a", text=None))) == 1
+    assert dict(stub.requests[0].url.params) == {"tag": "a", "limit": "100"}
+
+
+def test_one_client_serves_several_threads(client: gpulab.Client, stub: StubLab) -> None:
+    known = {stub.add().id for _ in range(20)}
+    with ThreadPoolExecutor(8) as threads:
+        assert {job.id for job in threads.map(client.job, known)} == known
 
 
 def test_card_escapes_what_the_lab_says(client: gpulab.Client, stub: StubLab) -> None:
@@ -318,18 +304,18 @@ PAGE = {"Content-Type": "text/html; charset=utf-8"}
         (lambda _: httpx.Response(404, json={"detail": "Not Found"}), "Not Found"),
     ],
 )
-def test_another_service_is_told_apart(either: Any, stub: StubLab, answer: Fault, words: str) -> None:
+def test_another_service_is_told_apart(client: gpulab.Client, stub: StubLab, answer: Fault, words: str) -> None:
     stub.faults.append(answer)
     with pytest.raises(gpulab.UnexpectedAnswer) as caught:
-        either.me()
+        client.me()
     assert words in str(caught.value)
     assert "GPULAB_URL" in str(caught.value)
 
 
-def test_a_lab_of_another_version_names_the_line_to_paste(either: Any, stub: StubLab) -> None:
+def test_a_lab_of_another_version_names_the_line_to_paste(client: gpulab.Client, stub: StubLab) -> None:
     stub.faults.append(lambda _: httpx.Response(200, json={}, headers={"X-Gpulab-Version": "7.3.1"}))
     with pytest.raises(gpulab.VersionMismatch) as caught:
-        either.me()
+        client.me()
     assert "pip install http://lab/client/gpulab-7.3.1-py3-none-any.whl" in str(caught.value)
     assert stub.requests[-1].headers["X-Gpulab-Client"] == VERSION
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import gpulab
-from gpulab.client.connection import DEFAULT_URL, resolve
+from gpulab.client.transport.connection import DEFAULT_URL, resolve
 
 
 @pytest.fixture(autouse=True)

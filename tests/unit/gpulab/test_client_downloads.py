@@ -1,4 +1,4 @@
-"""Fetching artifacts, each on the sync and the async client."""
+"""Fetching artifacts."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 import gpulab
-from gpulab.client import steps
+from gpulab.client.transport import pauses
 from tests.unit.gpulab.stub_lab import StubLab, refused
 from tests.unit.gpulab.test_client_following import Broken, Clock
 
@@ -15,9 +15,9 @@ CONTENT = bytes(range(256)) * 1000
 
 
 @pytest.fixture
-def job(either: Any, stub: StubLab) -> Any:
+def job(client: gpulab.Client, stub: StubLab) -> Any:
     stub.files["model.ckpt"] = CONTENT
-    return either.job(stub.add(state="succeeded").id)
+    return client.job(stub.add(state="succeeded").id)
 
 
 def breaking_after(count: int) -> Any:
@@ -53,7 +53,7 @@ def test_next_call_goes_on_where_the_last_one_gave_up(
     job: Any, stub: StubLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stub.faults.extend([listed(stub, job), breaking_after(1000), *[refused] * 50])
-    monkeypatch.setattr(steps, "time", Clock(step_seconds=5))
+    monkeypatch.setattr(pauses, "time", Clock(step_seconds=5))
     with pytest.raises(gpulab.LabUnreachable, match="at byte 1000 of 256000"):
         job.download("model.ckpt", tmp_path)
     assert not (tmp_path / "model.ckpt").exists()
@@ -66,7 +66,7 @@ def test_wrong_beginning_left_by_somebody_is_thrown_away(
     job: Any, stub: StubLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stub.faults.extend([listed(stub, job), *[refused] * 50])
-    monkeypatch.setattr(steps, "time", Clock(step_seconds=5))
+    monkeypatch.setattr(pauses, "time", Clock(step_seconds=5))
     with pytest.raises(gpulab.LabUnreachable):
         job.download("model.ckpt", tmp_path)
     stub.faults.clear()

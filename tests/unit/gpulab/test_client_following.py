@@ -1,16 +1,17 @@
-"""Waiting, logs and streams, each on the sync and the async client."""
+"""Waiting, logs and streams."""
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 
 import gpulab
-from gpulab.client import following, steps
+from gpulab.client import following
 from gpulab.client.events import EventParser
-from tests.unit.gpulab.stub_lab import TOKEN, StubLab, dropped, problem, refused, unavailable
+from gpulab.client.transport import pauses
+from gpulab.schemas import JobRead
+from tests.unit.gpulab.stub_lab import StubLab, dropped, make_job, problem, refused, unavailable
 
 
 class Clock:
@@ -23,7 +24,7 @@ class Clock:
         return next(self._times)
 
 
-class Broken(httpx.SyncByteStream, httpx.AsyncByteStream):
+class Broken(httpx.SyncByteStream):
     """A body that ends in the middle of the connection."""
 
     def __init__(self, *pieces: bytes, error: bool = True) -> None:
@@ -35,10 +36,6 @@ class Broken(httpx.SyncByteStream, httpx.AsyncByteStream):
         if self._error:
             raise httpx.ReadError("connection reset")
 
-    async def __aiter__(self) -> Any:
-        for piece in self:
-            yield piece
-
 
 def stream_of(*pieces: bytes, error: bool = True) -> httpx.Response:
     return httpx.Response(200, stream=Broken(*pieces, error=error), headers={"Content-Type": "text/event-stream"})
@@ -48,62 +45,53 @@ def goodbye() -> httpx.Response:
     return httpx.Response(204)
 
 
-def test_wait_returns_the_final_job_and_shows_every_version(either: Any, stub: StubLab) -> None:
+def test_wait_returns_the_final_job_and_shows_every_version(client: gpulab.Client, stub: StubLab) -> None:
     known = stub.add({"state": "leased"}, {"state": "running"}, {"state": "succeeded", "result": {"x": 1}})
     states: list[str] = []
-    job = either.job(known.id)
+    job = client.job(known.id)
     assert job.wait(on_change=lambda seen: states.append(seen.state)).result == {"x": 1}
     assert states == ["queued", "leased", "running", "succeeded"]
 
 
-async def test_async_wait_awaits_what_its_callback_returns(stub: StubLab) -> None:
-    states: list[str] = []
-
-    async def note(job: gpulab.AsyncJob) -> None:
-        states.append(job.state)
-
-    async with gpulab.AsyncClient("http://lab", TOKEN, transport=httpx.MockTransport(stub.handle)) as client:
-        await (await client.job(stub.add({"state": "succeeded"}).id)).wait(on_change=note)
-    assert states == ["queued", "succeeded"]
-
-
-def test_wait_for_a_final_job_asks_once(either: Any, stub: StubLab) -> None:
-    job = either.job(stub.add(state="failed").id)
+def test_wait_for_a_final_job_asks_once(client: gpulab.Client, stub: StubLab) -> None:
+    job = client.job(stub.add(state="failed").id)
     asked = len(stub.requests)
     assert job.wait().is_final
     assert len(stub.requests) == asked + 1
 
 
-def test_what_changes_all_the_time_is_read_after_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_changes_all_the_time_is_read_after_rests(sleeps: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "time", Clock(5.0))
-    answers = iter([*([("running", "tag")] * 4), ("done", "tag")])
+    jobs = [make_job(state="running")] * 4 + [make_job(state="succeeded")]
+    answers = iter([(job, "tag") for job in jobs])
 
-    def look(etag: str | None, hold_seconds: float, backoff: steps.Backoff) -> steps.Steps[tuple[str, str | None]]:
-        yield from ()
+    def look(*_: object) -> tuple[JobRead, str]:
         return next(answers)
 
-    walked = list(following.hold(look, lambda seen: seen == "done", None, 60, what="it", rest_seconds=2.0))
-    rests = [step.seconds for step in walked if isinstance(step, steps.Sleep)]
-    assert len(rests) == 4, "none after the last answer"
-    assert rests == sorted(rests)
-    assert rests[0] < rests[-1] == 2.0
+    walked = following.hold(look, lambda job: job.state == "succeeded", None, 60, what="it", max_rest_seconds=2.0)
+    assert [job for job, _ in walked] == jobs
+    assert len(sleeps) == 4, "none after the last answer"
+    assert sleeps == sorted(sleeps)
+    assert sleeps[0] < sleeps[-1] == 2.0
 
 
-def test_wait_holds_the_connection_instead_of_asking_often(either: Any, stub: StubLab) -> None:
-    either.job(stub.add({"state": "cancelled"}).id).wait()
+def test_wait_holds_the_connection_instead_of_asking_often(client: gpulab.Client, stub: StubLab) -> None:
+    client.job(stub.add({"state": "cancelled"}).id).wait()
     assert float(stub.requests[-1].url.params["wait"]) == pytest.approx(following.LONG_POLL_SECONDS)
     assert "if-none-match" in stub.requests[-1].headers
 
 
-def test_wait_survives_a_restart_of_the_api(either: Any, stub: StubLab) -> None:
-    job = either.job(stub.add({"state": "running"}, {"state": "succeeded"}).id)
+def test_wait_survives_a_restart_of_the_api(client: gpulab.Client, stub: StubLab) -> None:
+    job = client.job(stub.add({"state": "running"}, {"state": "succeeded"}).id)
     stub.faults.extend([dropped, refused, refused, unavailable])
     assert job.wait().state == "succeeded"
 
 
-def test_wait_gives_up_on_a_lab_that_stays_away(either: Any, stub: StubLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = either.job(stub.add().id)
-    monkeypatch.setattr(steps, "time", Clock(step_seconds=10))
+def test_wait_gives_up_on_a_lab_that_stays_away(
+    client: gpulab.Client, stub: StubLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = client.job(stub.add().id)
+    monkeypatch.setattr(pauses, "time", Clock(step_seconds=10))
     stub.faults.extend([refused] * 100)
     with pytest.raises(gpulab.LabUnreachable, match="no lab answers at http://lab: connection refused"):
         job.wait(patience_seconds=60)
@@ -111,9 +99,9 @@ def test_wait_gives_up_on_a_lab_that_stays_away(either: Any, stub: StubLab, monk
 
 
 def test_wait_ends_at_its_timeout_with_the_job_untouched(
-    either: Any, stub: StubLab, monkeypatch: pytest.MonkeyPatch
+    client: gpulab.Client, stub: StubLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = either.job(stub.add().id)
+    job = client.job(stub.add().id)
     monkeypatch.setattr(following, "time", Clock(step_seconds=1))
     with pytest.raises(TimeoutError, match="not final after 5 s"):
         job.wait(timeout=5)
@@ -121,9 +109,9 @@ def test_wait_ends_at_its_timeout_with_the_job_untouched(
 
 
 def test_wait_does_not_spin_on_a_server_that_does_not_hold_the_answer(
-    either: Any, stub: StubLab, sleeps: list[float], monkeypatch: pytest.MonkeyPatch
+    client: gpulab.Client, stub: StubLab, sleeps: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = either.job(stub.add().id)
+    job = client.job(stub.add().id)
     monkeypatch.setattr(following, "time", Clock(step_seconds=0.01))
     with pytest.raises(gpulab.WaitTimeout):
         job.wait(timeout=5)
@@ -131,33 +119,33 @@ def test_wait_does_not_spin_on_a_server_that_does_not_hold_the_answer(
     assert len(sleeps) > len(stub.requests) - 10
 
 
-def test_refresh_without_a_change_keeps_the_job(either: Any, stub: StubLab) -> None:
-    job = either.job(stub.add(state="running").id)
+def test_refresh_without_a_change_keeps_the_job(client: gpulab.Client, stub: StubLab) -> None:
+    job = client.job(stub.add(state="running").id)
     assert job.refresh().state == "running"
     stub.change(job.id, state="succeeded")
     assert job.refresh().state == "succeeded"
 
 
-def test_logs_are_read_to_their_present_end(either: Any, stub: StubLab) -> None:
-    job = either.job(stub.add(state="running").id)
+def test_logs_are_read_to_their_present_end(client: gpulab.Client, stub: StubLab) -> None:
+    job = client.job(stub.add(state="running").id)
     stub.log = "one\n"
     stub.log_pieces.extend(["zwei ä\n"])
     assert "".join(job.logs()) == "one\nzwei ä\n"
     assert "".join(job.logs(offset=4)) == "zwei ä\n"
 
 
-def test_following_logs_goes_on_until_the_job_is_final(either: Any, stub: StubLab) -> None:
-    job = either.job(stub.add(state="succeeded").id)
+def test_following_logs_goes_on_until_the_job_is_final(client: gpulab.Client, stub: StubLab) -> None:
+    job = client.job(stub.add(state="succeeded").id)
     stub.log_pieces.extend(["", "one\n", "", "two\n"])
     stub.faults.append(refused)
     assert "".join(job.logs(follow=True)) == "one\ntwo\n"
 
 
-def test_stream_is_joined_again_where_it_broke(either: Any, stub: StubLab) -> None:
+def test_stream_is_joined_again_where_it_broke(client: gpulab.Client, stub: StubLab) -> None:
     stub.streams.append(stream_of(b'id: 5\nevent: job\ndata: {"id": "a"}\n\n', b"id: 6\nda"))
     stub.streams.append(stream_of(b'id: 6\nevent: job\ndata: {"id": "b"}\n\n', error=False))
     stub.streams.append(goodbye())
-    changes = either.stream()
+    changes = client.stream()
     assert [(change.id, change.event, change.data) for change in changes] == [
         ("5", "job", {"id": "a"}),
         ("6", "job", {"id": "b"}),
@@ -165,31 +153,33 @@ def test_stream_is_joined_again_where_it_broke(either: Any, stub: StubLab) -> No
     assert [request.headers.get("last-event-id") for request in stub.requests] == [None, "5", "6"]
 
 
-def test_stream_of_a_job_starts_after_a_given_id(either: Any, stub: StubLab) -> None:
+def test_stream_of_a_job_starts_after_a_given_id(client: gpulab.Client, stub: StubLab) -> None:
     stub.streams.append(goodbye())
-    job = either.job(stub.add().id)
-    assert job.stream(last_event_id="41") == []
+    job = client.job(stub.add().id)
+    assert list(job.stream(last_event_id="41")) == []
     assert stub.requests[-1].headers["last-event-id"] == "41"
     assert stub.requests[-1].url.path == f"/v1/jobs/{job.id}/stream"
 
 
-def test_stream_waits_as_long_as_the_lab_wishes(either: Any, stub: StubLab, sleeps: list[float]) -> None:
+def test_stream_waits_as_long_as_the_lab_wishes(client: gpulab.Client, stub: StubLab, sleeps: list[float]) -> None:
     stub.streams.extend([stream_of(b"retry: 7000\n\n"), goodbye()])
-    assert either.stream() == []
+    assert list(client.stream()) == []
     assert sleeps == [7.0]
 
 
-def test_stream_gives_up_on_a_lab_that_stays_away(either: Any, stub: StubLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "time", Clock(step_seconds=10))
+def test_stream_gives_up_on_a_lab_that_stays_away(
+    client: gpulab.Client, stub: StubLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pauses, "time", Clock(step_seconds=10))
     stub.faults.extend([dropped] * 100)
     with pytest.raises(gpulab.LabUnreachable, match="could not be joined again"):
-        either.stream(patience_seconds=30)
+        list(client.stream(patience_seconds=30))
 
 
-def test_stream_that_is_refused_says_why(either: Any, stub: StubLab) -> None:
+def test_stream_that_is_refused_says_why(client: gpulab.Client, stub: StubLab) -> None:
     stub.faults.append(lambda _: problem(403, "forbidden", "not yours"))
     with pytest.raises(gpulab.Forbidden, match="not yours"):
-        either.stream()
+        list(client.stream())
 
 
 def test_leaving_a_stream_early_closes_its_connection(client: gpulab.Client, stub: StubLab) -> None:

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 import gpulab
-from gpulab.client import svg
-from gpulab.client.cards import job_card, study_card
+from gpulab.client.notebook import svg
+from gpulab.client.notebook.cards import job_card, study_card
 from gpulab.schemas import SeriesRead, StudyRead
 from tests.unit.gpulab.stub_lab import NOW, TOKEN, StubLab, make_job, series, unavailable
 
@@ -164,9 +164,9 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Notebook:
 
 
 def test_live_card_is_drawn_over_until_the_end_and_through_a_restart(
-    either: Any, stub: StubLab, notebook: Notebook
+    client: gpulab.Client, stub: StubLab, notebook: Notebook
 ) -> None:
-    job = either.job(stub.add({"state": "running"}, {"state": "succeeded"}).id)
+    job = client.job(stub.add({"state": "running"}, {"state": "succeeded"}).id)
 
     def answered(request: httpx.Request) -> httpx.Response:
         left, stub.faults = stub.faults, deque()

@@ -2,18 +2,18 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from gpulab.client import studies
-from gpulab.client.cards import Pictures, job_card, study_card
-from gpulab.client.operations import Operations
-from gpulab.client.series import Metrics
-from gpulab.client.steps import Backoff, Emit, Sleep, Steps
+from gpulab.client import reports
+from gpulab.client.notebook.cards import Pictures, job_card, study_card
+from gpulab.client.series import Metrics, fetch_metrics
+from gpulab.client.transport.http import Http, Snapshot, path_of
+from gpulab.client.transport.pauses import pause
 from gpulab.errors import GpulabError, LabUnreachable, ServerError, TooManyRequests, WaitTimeout
 from gpulab.schemas import JobRead, JobSummary, StudyRead, StudySummary
 from gpulab.states import FINAL_STATES
@@ -28,111 +28,114 @@ AWAY = (LabUnreachable, ServerError, TooManyRequests)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What is shown, and the snapshot behind it; without one where the lab is away."""
+class Seen(Generic[M]):
+    """What is shown, and the snapshot behind it; without one if the lab is away."""
 
-    snapshot: Any
+    snapshot: Snapshot[M] | None
     card: str
 
 
-def job_now(job: JobSummary | JobRead) -> Steps[Seen]:
-    """The job as it is now; as it was, with the reason, where the lab does not answer."""
-    operations = Operations(0)
+def job_now(http: Http, job: JobSummary | JobRead) -> Seen[JobRead]:
+    """The job as it is now; as it was, with the reason, if the lab does not answer."""
+    http = http.without_retries()
     snapshot = None
     try:
         if job.state not in FINAL_STATES:
-            snapshot = yield from operations.fetch_job(job.id, None, 0, Backoff(0))
+            snapshot = http.look(JobRead, path_of("jobs", job.id), None)
             job = snapshot[0] if snapshot else job
-        metrics = yield from operations.metrics(job.id, max_points=CURVE_POINTS)
+        metrics = fetch_metrics(http, job.id, max_points=CURVE_POINTS)
     except GpulabError as error:
         return Seen(snapshot, job_card(job, trouble=str(error)))
     return Seen(snapshot, job_card(job, metrics.series))
 
 
-def study_now(study: StudySummary | StudyRead) -> Steps[Seen]:
+def study_now(http: Http, study: StudySummary | StudyRead) -> Seen[StudyRead]:
     """The study as it is now, with the report's pictures once it is final."""
-    operations = Operations(0)
+    http = http.without_retries()
     snapshot = None
     try:
         if study.state == "running" or not isinstance(study, StudyRead):
-            snapshot = yield from studies.fetch(study.id, None, 0, Backoff(0))
+            snapshot = http.look(StudyRead, path_of("studies", study.id), None)
             study = snapshot[0] if snapshot else study
-        pictures = yield from _pictures(operations, study)
+        pictures = _pictures(http, study)
     except GpulabError as error:
         return Seen(snapshot, study_card(study, trouble=str(error)))
     return Seen(snapshot, study_card(study, pictures))
 
 
-def follow_job(job_id: UUID, timeout_seconds: float | None, patience_seconds: float) -> Steps[None]:
-    """Emits a `Seen` about once a second until the job is final."""
-    operations = Operations(0)
+def follow_job(
+    http: Http, job_id: UUID, timeout_seconds: float | None, patience_seconds: float
+) -> Iterator[Seen[JobRead]]:
+    """What there is to show, about once a second until the job is final."""
+    http = http.without_retries()
     metrics: Metrics | None = None
 
-    def look(job: JobRead | None, etag: str | None) -> Steps[tuple[tuple[JobRead, str | None] | None, str]]:
-        fetched = yield from operations.fetch_job(job_id, etag, HOLD_SECONDS if etag else 0, Backoff(0))
+    def look(job: JobRead | None, etag: str | None) -> tuple[Snapshot[JobRead] | None, str]:
+        fetched = http.look(JobRead, path_of("jobs", job_id), etag, HOLD_SECONDS if etag else 0)
         job = fetched[0] if fetched else job
         nonlocal metrics
-        metrics = yield from operations.metrics(job_id, max_points=CURVE_POINTS, since=metrics)
+        metrics = fetch_metrics(http, job_id, max_points=CURVE_POINTS, since=metrics)
         return fetched, job_card(_known(job), metrics.series)
 
     def final(job: JobRead) -> bool:
         return job.state in FINAL_STATES
 
-    yield from _follow(look, job_card, final, timeout_seconds, patience_seconds, what=f"job {job_id}")
+    return _follow(look, job_card, final, timeout_seconds, patience_seconds, what=f"job {job_id}")
 
 
-def follow_study(study_id: UUID, timeout_seconds: float | None, patience_seconds: float) -> Steps[None]:
-    """Emits a `Seen` about once a second until every run is final, the last one with the report's pictures."""
-    operations = Operations(0)
+def follow_study(
+    http: Http, study_id: UUID, timeout_seconds: float | None, patience_seconds: float
+) -> Iterator[Seen[StudyRead]]:
+    """What there is to show, about once a second until every run is final; at last with the report's pictures."""
+    http = http.without_retries()
 
-    def look(study: StudyRead | None, etag: str | None) -> Steps[tuple[tuple[StudyRead, str | None] | None, str]]:
-        fetched = yield from studies.fetch(study_id, etag, HOLD_SECONDS if etag else 0, Backoff(0))
+    def look(study: StudyRead | None, etag: str | None) -> tuple[Snapshot[StudyRead] | None, str]:
+        fetched = http.look(StudyRead, path_of("studies", study_id), etag, HOLD_SECONDS if etag else 0)
         study = _known(fetched[0] if fetched else study)
-        pictures = yield from _pictures(operations, study)
-        return fetched, study_card(study, pictures)
+        return fetched, study_card(study, _pictures(http, study))
 
     def final(study: StudyRead) -> bool:
         return study.state != "running"
 
-    yield from _follow(look, study_card, final, timeout_seconds, patience_seconds, what=f"study {study_id}")
+    return _follow(look, study_card, final, timeout_seconds, patience_seconds, what=f"study {study_id}")
 
 
 def _follow(
-    look: Callable[[M | None, str | None], Steps[tuple[tuple[M, str | None] | None, str]]],
+    look: Callable[[M | None, str | None], tuple[Snapshot[M] | None, str]],
     card: Callable[..., str],
     final: Callable[[M], bool],
     timeout_seconds: float | None,
     patience_seconds: float,
     *,
     what: str,
-) -> Steps[None]:
+) -> Iterator[Seen[M]]:
     started_at = answered_at = time.monotonic()
     seen: M | None = None
     etag: str | None = None
     while True:
         try:
-            fetched, page = yield from look(seen, etag)
+            fetched, page = look(seen, etag)
         except AWAY as away:
             if time.monotonic() - answered_at > patience_seconds:
                 raise
             if seen is not None:
-                yield Emit(Seen(None, card(seen, trouble=str(away))))
+                yield Seen(None, card(seen, trouble=str(away)))
         else:
             answered_at = time.monotonic()
             seen, etag = fetched or (_known(seen), etag)
-            yield Emit(Seen(fetched, page))
+            yield Seen(fetched, page)
             if final(seen):
                 return
         if timeout_seconds is not None and time.monotonic() - started_at >= timeout_seconds:
             raise WaitTimeout(f"{what} is not final after {timeout_seconds:g} s; it goes on in the lab")
-        yield Sleep(PAUSE_SECONDS)
+        pause(PAUSE_SECONDS)
 
 
-def _pictures(operations: Operations, study: StudySummary | StudyRead) -> Steps[Pictures]:
-    """What the report drew, once every run is final; rendering it is asked for and waited for."""
+def _pictures(http: Http, study: StudySummary | StudyRead) -> Pictures:
+    """What the report drew, once every run is final. Asking for it starts the rendering."""
     if study.state in {"running", "cancelled"}:
         return {}
-    return (yield from studies.pictures(operations, study.id, PICTURES_WAIT_SECONDS))
+    return reports.pictures(http, study.id, PICTURES_WAIT_SECONDS)
 
 
 def _known(value: M | None) -> M:

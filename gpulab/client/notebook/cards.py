@@ -6,7 +6,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from gpulab.client import svg
+from gpulab.client.notebook import svg
 from gpulab.schemas import CellRead, JobRead, JobSummary, SeriesRead, StatisticRead, StudyRead, StudySummary
 from gpulab.states import STATE_WORDS, JobState, why_words
 from gpulab.words import counted

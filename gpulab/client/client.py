@@ -1,0 +1,261 @@
+"""The client of a lab."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+import httpx
+from pydantic import BaseModel
+
+from gpulab.client import following
+from gpulab.client.events import Change
+from gpulab.client.job import Job
+from gpulab.client.people import People
+from gpulab.client.study import Study
+from gpulab.client.submission import given, key_header, plain_spec, submission
+from gpulab.client.transport.connection import resolve
+from gpulab.client.transport.http import READ_TIMEOUT_SECONDS, Http, path_of
+from gpulab.schemas import (
+    AccuracyRead,
+    DryRunRead,
+    EstimateRead,
+    EstimateState,
+    ExperimentDetail,
+    ExperimentPage,
+    ExperimentSummary,
+    JobPage,
+    JobRead,
+    MeRead,
+    NodeEventPage,
+    NodeEventRead,
+    NodePage,
+    NodeRead,
+    NodeTokenRead,
+    RevokedRead,
+    StudyPage,
+    StudyRead,
+)
+
+HELD_SECONDS = 20.0
+"""How long one request for an estimate is held."""
+
+
+class Client:
+    """A connection to the lab. Usable as a context manager, and from several threads.
+
+    `url` defaults to `GPULAB_URL`, then to this machine; `token` to `GPULAB_TOKEN`, then to the token file
+    (`GPULAB_TOKEN_FILE`, then `~/.config/gpulab/token`). While the lab is away, calls that are safe to repeat are tried
+    for `retry_seconds`. Raises ConfigurationError when url, token or token file cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        token_file: str | Path | None = None,
+        retry_seconds: float = 10.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        connection = resolve(url, token, token_file)
+        self.url = connection.url
+        self._http = Http(connection, retry_seconds, transport)
+        self.people = People(self._http)
+        """Users, tokens, the class and its assignments."""
+
+    def submit(
+        self,
+        experiment: str,
+        spec: Mapping[str, Any] | BaseModel | None = None,
+        *,
+        seed: int = 0,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        priority: str | None = None,
+        time_limit_seconds: int | None = None,
+        gpus: int | None = None,
+        gpu_memory_bytes: int | None = None,
+        exclusive: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Queue one run and return its job.
+
+        A lost answer does not queue it twice: each call carries a key of its own and may be sent again. Give
+        `idempotency_key` to make that hold over several calls. Raises InvalidRequest, whose `errors` name each wrong
+        field with its limit and value.
+        """
+        options = {
+            "seed": seed,
+            "name": name,
+            "tags": list(tags) or None,
+            "priority": priority,
+            "time_limit_seconds": time_limit_seconds,
+            "gpus": gpus,
+            "gpu_memory_bytes": gpu_memory_bytes,
+            "exclusive": exclusive,
+        }
+        body = submission(experiment, spec, options)
+        answer = self._http.send("POST", path_of("jobs"), headers=key_header(body, idempotency_key), body=body)
+        return Job(self._http, self._http.parse(JobRead, answer))
+
+    def dry_run(self, experiment: str, spec: Mapping[str, Any] | BaseModel | None = None, **options: Any) -> DryRunRead:
+        """Validate a submission without queueing it; takes the options of `submit`."""
+        body = submission(experiment, spec, options)
+        answer = self._http.send(
+            "POST", path_of("jobs"), query={"dry_run": "true"}, headers=key_header(body), body=body
+        )
+        return self._http.parse(DryRunRead, answer)
+
+    def estimate(
+        self,
+        experiment: str,
+        spec: Mapping[str, Any] | BaseModel | None = None,
+        *,
+        gpus: Sequence[str] = (),
+        timeout_seconds: float = 60.0,
+    ) -> EstimateRead:
+        """The GPU memory that a run would take, without running it.
+
+        Judged for the lab's GPU models and for those in `gpus`, such as `T4`. Its `state` is `pending` when the lab
+        did not answer within `timeout_seconds`. Raises InvalidRequest.
+        """
+        body = {"experiment": experiment, "spec": plain_spec(spec), "gpus": list(gpus)}
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            left = max(0.0, min(deadline - time.monotonic(), HELD_SECONDS))
+            # Asking twice is asking once.
+            answer = self._http.send(
+                "POST",
+                path_of("estimates"),
+                query={"wait": f"{left:g}"},
+                body=body,
+                read_timeout_seconds=left + READ_TIMEOUT_SECONDS,
+            )
+            found = self._http.parse(EstimateRead, answer)
+            if found.state is not EstimateState.PENDING or left <= 0:
+                return found
+
+    def estimate_accuracy(self) -> AccuracyRead:
+        """How far the lab's predictions were off, by model family and GPU model, and the margins that follow."""
+        return self._http.get(AccuracyRead, path_of("estimates", "accuracy"))
+
+    def job(self, job_id: UUID | str) -> Job:
+        """One job with everything but its series, logs and files. Raises NotFound."""
+        return Job(self._http, *self._http.read(JobRead, path_of("jobs", job_id)))
+
+    def jobs(
+        self,
+        *,
+        state: str | Sequence[str] | None = None,
+        experiment: str | None = None,
+        owner: str | None = None,
+        tag: str | None = None,
+        text: str | None = None,
+        study: UUID | str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Job]:
+        """Jobs, newest first, at most `limit`; fetched page by page while you iterate. `state` may be several."""
+        filters = {"state": state, "experiment": experiment, "owner": owner, "tag": tag, "text": text, "study": study}
+        return (Job(self._http, summary) for summary in self._http.items(JobPage, path_of("jobs"), limit, **filters))
+
+    def submit_study(
+        self,
+        template: str | None = None,
+        *,
+        scale: str | None = None,
+        experiment: str | None = None,
+        base: Mapping[str, Any] | None = None,
+        grid: Mapping[str, Sequence[Any]] | None = None,
+        seeds: Sequence[int] | None = None,
+        fresh: bool = False,
+        name: str | None = None,
+        priority: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Study:
+        """Queue every run of a template (`course/1b`, at a `scale`) or of a grid over an experiment's fields, at once.
+
+        A run of yours that succeeded with the same spec and seed is taken over, unless `fresh`. Raises InvalidRequest,
+        whose `errors` name each wrong field.
+        """
+        body = given(
+            template=template,
+            scale=scale,
+            experiment=experiment,
+            base=None if base is None else dict(base),
+            grid=None if grid is None else {field: list(values) for field, values in grid.items()},
+            seeds=None if seeds is None else list(seeds),
+            fresh=fresh or None,
+            name=name,
+            priority=priority,
+        )
+        answer = self._http.send("POST", path_of("studies"), headers=key_header(body, idempotency_key), body=body)
+        return Study(self._http, self._http.parse(StudyRead, answer))
+
+    def study(self, study_id: UUID | str) -> Study:
+        """One study with its comparison. Raises NotFound."""
+        return Study(self._http, *self._http.read(StudyRead, path_of("studies", study_id)))
+
+    def studies(self, *, limit: int | None = None) -> Iterator[Study]:
+        """Studies, newest first, at most `limit`; fetched page by page while you iterate."""
+        return (Study(self._http, summary) for summary in self._http.items(StudyPage, path_of("studies"), limit))
+
+    def experiments(self) -> list[ExperimentSummary]:
+        """The catalogue."""
+        return self._http.get(ExperimentPage, path_of("experiments")).items
+
+    def experiment(self, slug: str) -> ExperimentDetail:
+        """One experiment with the JSON Schema of its spec and the metrics it records. Raises NotFound."""
+        return self._http.get(ExperimentDetail, path_of("experiments", slug))
+
+    def nodes(self) -> list[NodeRead]:
+        """The machines, their GPUs and what is taken."""
+        return self._http.get(NodePage, path_of("nodes")).items
+
+    def node_events(self, name: str) -> list[NodeEventRead]:
+        """What happened to a machine, newest first. Raises NotFound."""
+        return self._http.get(NodeEventPage, path_of("nodes", name, "events")).items
+
+    def drain_node(self, name: str, reason: str | None = None) -> NodeRead:
+        """Start no further job on a machine; those that run go on. For admins."""
+        answer = self._http.send("POST", path_of("nodes", name, "drain"), body=given(reason=reason))
+        return self._http.parse(NodeRead, answer)
+
+    def undrain_node(self, name: str) -> NodeRead:
+        """Take a machine into service as it is now, also when the lab had set it aside. For admins."""
+        return self._http.parse(NodeRead, self._http.send("POST", path_of("nodes", name, "undrain")))
+
+    def make_node_token(self, name: str) -> NodeTokenRead:
+        """A token that admits a machine of this name; it is shown once. For admins."""
+        return self._http.change(NodeTokenRead, "POST", path_of("nodes", name, "token"))
+
+    def revoke_node_tokens(self, name: str) -> RevokedRead:
+        """Refuse every token that was made for the machine. For admins."""
+        return self._http.parse(RevokedRead, self._http.send("DELETE", path_of("nodes", name, "token")))
+
+    def me(self) -> MeRead:
+        """Who the token stands for."""
+        return self._http.get(MeRead, path_of("me"))
+
+    def stream(
+        self, last_event_id: str | None = None, *, patience_seconds: float = following.PATIENCE_SECONDS
+    ) -> Iterator[Change]:
+        """Notices of changes of every visible job, without end; a broken stream goes on where it broke.
+
+        Raises LabUnreachable when the lab stays away for `patience_seconds`.
+        """
+        return following.listen(self._http, path_of("stream"), last_event_id, patience_seconds)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

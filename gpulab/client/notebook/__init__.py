@@ -1,0 +1,1 @@
+"""How jobs and studies look in a notebook."""

@@ -1,0 +1,1 @@
+"""HTTP to one lab: where it is, what is sent, and what its answers mean."""
