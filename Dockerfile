@@ -20,7 +20,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 FROM server-packages AS contract
 COPY . /app
-RUN cd /app && /opt/venv/bin/python -m api.contract > /openapi.json
+RUN cd /app && /opt/venv/bin/python -m api.print_openapi > /openapi.json
 
 FROM node:24-slim AS pages
 WORKDIR /dashboard

@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from api.app import create_app
-from api.http_protocol import guarded
-from api.late_lines import LateLines
-from api.place import ForwardedPrefix
+from api.http.base_path import ForwardedPrefix
+from api.http.protocol import guarded
+from api.log_buffer import LogBuffer
 from gpulab.open_files import file_limits
 from models import lab_process
 from models.database import DATABASE_AWAY
@@ -38,7 +38,7 @@ class Server(uvicorn.Server):
         self.app = app
 
     async def shutdown(self, *args: object, **kwargs: object) -> None:
-        self.app.state.lab.hub.close()
+        self.app.state.app.hub.close()
         await super().shutdown(*args, **kwargs)  # type: ignore[arg-type] # passed on as they came
 
 
@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
-    lines = LateLines()
+    lines = LogBuffer()
     atexit.register(lines.write_out)
     configure_logs(file=lines)
     return lab_process.run(lambda: _serve(arguments.host, arguments.port), ValidationError)

@@ -9,15 +9,16 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from api.tokens import digest_of, new_token, prefix_of
+from api.audit.statements import OPERATOR
+from api.auth.token_secrets import digest_of, new_token, prefix_of
+from api.tokens import statements as tokens
+from api.users import statements as users
 from gpulab.states import Role
 from models import lab_process
 from models.database import sync_engine
 from models.logs import configure_logs
 from models.outage import ONE_SHOT_SECONDS, persist
 from models.settings import DatabaseSettings
-from models.statements import people, tokens
-from models.statements.audit import OPERATOR
 
 ADMIN = "admin"
 
@@ -30,7 +31,7 @@ def ensure_token(connection: Connection, path: Path) -> bool:
         path.chmod(0o600)
         return False
     token = new_token()
-    user_id = connection.execute(people.ensure_admin(ADMIN)).scalar_one()
+    user_id = connection.execute(users.ensure_admin(ADMIN)).scalar_one()
     values = {"name": "bootstrap", "digest": digest_of(token), "prefix": prefix_of(token), "expires_at": None}
     connection.execute(tokens.make(user_id, values, OPERATOR))
     _write_private(path, token)
@@ -38,7 +39,7 @@ def ensure_token(connection: Connection, path: Path) -> bool:
 
 
 def _works(connection: Connection, token: str) -> bool:
-    row = connection.execute(people.bearers([digest_of(token)])).first()
+    row = connection.execute(users.bearers([digest_of(token)])).first()
     return row is not None and row.good and row.role == Role.ADMIN
 
 

@@ -6,48 +6,47 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
-from api import client_files, dashboard, openapi, rendering
-from api.announcer import Announcer
-from api.asked_estimates import AskedEstimates
-from api.body_turns import BodyTurns
-from api.buckets import Buckets, Sharing
-from api.context import Lab
-from api.credentials import Credentials
-from api.database import Database
-from api.hardware import KnownHardware
-from api.hub import Hub
-from api.intake import Intake
-from api.known_results import KnownResults
-from api.middleware import RequestBoundary
-from api.openid import OpenId
-from api.place import BelowPath
-from api.places import Places
-from api.request_rate import RequestRate
-from api.routes import (
-    assignments,
-    audit,
-    estimates,
-    experiments,
-    health,
-    jobs,
-    nodes,
-    people,
-    results,
-    roster,
-    sessions,
-    streams,
-    studies,
-    tokens,
-)
-from api.routes import openid as openid_routes
-from api.services import experiments as catalogue
-from api.shared_answer import SharedAnswer
-from api.shared_work import KeptBodies, SharedWork
-from api.sign_ins import ADDRESS_FACTOR, SignIns
-from api.stream_guard import StreamGuard
-from api.telemetry import Telemetry
-from api.turns import HeavyWork
-from api.whole import Unread
+from api.assignments import routes as assignments
+from api.audit import routes as audit
+from api.auth.credentials import Credentials
+from api.context import App
+from api.estimates import routes as estimates
+from api.estimates.pending import PendingEstimates
+from api.experiments import routes as experiments
+from api.experiments import service as catalogue
+from api.health import routes as health
+from api.health.telemetry import Telemetry
+from api.http import openapi, rendering
+from api.http.base_path import BelowPath
+from api.http.long_answers import Unread
+from api.http.middleware import RequestBoundary
+from api.jobs import routes as jobs
+from api.jobs.announcer import Announcer
+from api.jobs.submission_batches import SubmissionBatches
+from api.limits.body_turns import BodyTurns
+from api.limits.buckets import Buckets, BucketSync
+from api.limits.open_answers import OpenAnswers
+from api.limits.request_rate import RequestRate
+from api.limits.shared_answer import SharedAnswer
+from api.limits.shared_work import KeptBodies, SharedWork
+from api.limits.sign_ins import ADDRESS_FACTOR, SignIns
+from api.limits.turns import HeavyWork
+from api.live import routes as streams
+from api.live.hub import Hub
+from api.live.stream_guard import StreamGuard
+from api.nodes import routes as nodes
+from api.nodes.hardware import KnownHardware
+from api.results import routes as results
+from api.roster import routes as roster
+from api.sessions import openid_routes
+from api.sessions import routes as sessions
+from api.sessions.openid import OpenId
+from api.sql.database import Database
+from api.studies import routes as studies
+from api.studies.known_results import KnownResults
+from api.tokens import routes as tokens
+from api.users import routes as users
+from api.web import client_files, dashboard
 from gpulab.version import VERSION
 from models.settings import ApiSettings
 from models.store import open_store
@@ -73,9 +72,9 @@ def create_app(settings: ApiSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Read now, so that a broken catalogue keeps the process from starting, and no request waits for it.
         catalogue.page()
-        lab = _open(settings, telemetry)
-        app.state.lab = lab
-        parts = (lab.hub, lab.stream_guard, lab.sharing)
+        held = _open(settings, telemetry)
+        app.state.app = held
+        parts = (held.hub, held.stream_guard, held.bucket_sync)
         for part in parts:
             part.start()
         try:
@@ -83,12 +82,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
         finally:
             for part in reversed(parts[1:]):
                 await part.stop()
-            await lab.hub.stop()
-            await lab.intake.finish()
-            await lab.announcer.finish()
-            await lab.redis.aclose()
-            await lab.database.close()
-            await lab.watching.close()
+            await held.hub.stop()
+            await held.submission_batches.finish()
+            await held.announcer.finish()
+            await held.redis.aclose()
+            await held.database.close()
+            await held.watching.close()
 
     telemetry = Telemetry()
     app = FastAPI(
@@ -97,7 +96,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         summary="A job queue for the GPU experiments of a deep-learning class.",
         description=DESCRIPTION.strip(),
         lifespan=lifespan,
-        # The routes of `api.openapi` serve the contract.
+        # The routes of `api.http.openapi` serve the contract.
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -116,7 +115,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         estimates,
         experiments,
         studies,
-        people,
+        users,
         tokens,
         sessions,
         roster,
@@ -134,7 +133,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     return app
 
 
-def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
+def _open(settings: ApiSettings, telemetry: Telemetry) -> App:
     database = Database(
         settings.libpq_url, pool_size=settings.pool_size, of_one=max(1, settings.pool_size // SHARE_OF_ONE)
     )
@@ -149,12 +148,12 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
     strangers = Buckets("strangers", settings.stranger_requests_per_second, settings.stranger_request_burst)
     by_token = Buckets("sign-ins-by-token", failures / 60, failures)
     by_address = Buckets("sign-ins-by-address", ADDRESS_FACTOR * failures / 60, ADDRESS_FACTOR * failures)
-    return Lab(
+    return App(
         settings=settings,
         database=database,
         watching=watching,
         announcer=Announcer(database),
-        intake=Intake(database, max_queued=settings.max_queued),
+        submission_batches=SubmissionBatches(database, max_queued=settings.max_queued),
         hub=hub,
         credentials=credentials,
         stream_guard=StreamGuard(hub, watching),
@@ -163,8 +162,8 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
         heavy=heavy,
         shared_work=SharedWork(),
         studies=KeptBodies(),
-        asked_estimates=AskedEstimates(database, of_user=settings.max_pending_estimates),
-        places=Places(of_all=settings.stream_limit, of_user=settings.open_per_user),
+        pending_estimates=PendingEstimates(database, of_user=settings.max_pending_estimates),
+        open_answers=OpenAnswers(of_all=settings.stream_limit, of_user=settings.open_per_user),
         openid=OpenId(settings),
         sign_ins=SignIns(by_token, by_address),
         store=open_store(settings.artifacts_url),
@@ -173,7 +172,7 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> Lab:
         stranger_rate=RequestRate(strangers),
         body_turns=BodyTurns(),
         unread=Unread(),
-        sharing=Sharing(redis, (requests, strangers, by_token, by_address)),
+        bucket_sync=BucketSync(redis, (requests, strangers, by_token, by_address)),
         telemetry=telemetry,
         readiness=SharedAnswer(),
         metrics=SharedAnswer(METRICS_SECONDS),

@@ -7,45 +7,45 @@ from fastapi import Depends, Request
 from obstore.store import ObjectStore
 from redis.asyncio import Redis
 
-from api.announcer import Announcer
-from api.asked_estimates import AskedEstimates
-from api.body_turns import BodyTurns
-from api.buckets import Sharing
-from api.credentials import Credentials
-from api.database import Database
-from api.hardware import KnownHardware
-from api.hub import Hub
-from api.intake import Intake
-from api.known_results import KnownResults
-from api.openid import OpenId
-from api.places import Places
-from api.request_rate import RequestRate
-from api.shared_answer import SharedAnswer
-from api.shared_work import KeptBodies, SharedWork
-from api.sign_ins import SignIns
-from api.stream_guard import StreamGuard
-from api.telemetry import Telemetry
-from api.turns import HeavyWork
-from api.whole import Unread
+from api.auth.credentials import Credentials
+from api.estimates.pending import PendingEstimates
+from api.health.telemetry import Telemetry
+from api.http.long_answers import Unread
+from api.jobs.announcer import Announcer
+from api.jobs.submission_batches import SubmissionBatches
+from api.limits.body_turns import BodyTurns
+from api.limits.buckets import BucketSync
+from api.limits.open_answers import OpenAnswers
+from api.limits.request_rate import RequestRate
+from api.limits.shared_answer import SharedAnswer
+from api.limits.shared_work import KeptBodies, SharedWork
+from api.limits.sign_ins import SignIns
+from api.limits.turns import HeavyWork
+from api.live.hub import Hub
+from api.live.stream_guard import StreamGuard
+from api.nodes.hardware import KnownHardware
+from api.sessions.openid import OpenId
+from api.sql.database import Database
+from api.studies.known_results import KnownResults
 from gpulab.schemas import ReadyRead
 from models.settings import ApiSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Lab:
+class App:
     settings: ApiSettings
     database: Database
     watching: Database
     """The same database, on connections that no request takes."""
     announcer: Announcer
-    intake: Intake
+    submission_batches: SubmissionBatches
     hub: Hub
     credentials: Credentials
     stream_guard: StreamGuard
     hardware: KnownHardware
     known_results: KnownResults
-    places: Places
-    asked_estimates: AskedEstimates
+    open_answers: OpenAnswers
+    pending_estimates: PendingEstimates
     heavy: HeavyWork
     shared_work: SharedWork
     studies: KeptBodies
@@ -55,20 +55,20 @@ class Lab:
     store: ObjectStore
     redis: Redis
     request_rate: RequestRate
-    """Of each person."""
+    """Of each user."""
     stranger_rate: RequestRate
     """Of each address, for those who have not signed in."""
     body_turns: BodyTurns
     unread: Unread
-    sharing: Sharing
+    bucket_sync: BucketSync
     telemetry: Telemetry
     readiness: SharedAnswer[ReadyRead]
     metrics: SharedAnswer[bytes]
 
 
-async def _lab(request: Request) -> Lab:
-    lab: Lab = request.app.state.lab
-    return lab
+async def _app(request: Request) -> App:
+    app: App = request.app.state.app
+    return app
 
 
-TheLab = Annotated[Lab, Depends(_lab)]
+TheApp = Annotated[App, Depends(_app)]

@@ -12,7 +12,7 @@ from benchmarks.figures import Figure, median_figure
 from gpulab.states import Priority
 from scheduler.plan import plan
 from scheduler.room import GpuRoom, NodeRoom, Stay
-from scheduler.terms import Needs, Person, Waiting
+from scheduler.terms import Needs, User, Waiting
 
 GPUS_A_NODE, GPUS, USERS, JOBS = 8, 1000, 1000, 100_000
 GIB = 2**30
@@ -67,9 +67,9 @@ def planned(waiting: Sequence[Waiting], nodes: Sequence[NodeRoom], *, tell: bool
 
 
 def queue(count: int) -> list[Waiting]:
-    """In order of submission, as the database gives them, of people who used unequal parts of the lab."""
+    """In order of submission, as the database gives them, of users who used unequal parts of the lab."""
     generator = random.Random(0)
-    people = [Person(UUID(int=number), used_seconds=generator.expovariate(1 / 600)) for number in range(USERS)]
+    users = [User(UUID(int=number), used_seconds=generator.expovariate(1 / 600)) for number in range(USERS)]
     shapes: dict[tuple[object, ...], Needs] = {}
 
     def needs() -> Needs:
@@ -83,7 +83,7 @@ def queue(count: int) -> list[Waiting]:
     return [
         Waiting(
             UUID(int=number),
-            generator.choice(people),
+            generator.choice(users),
             needs(),
             generator.choice(LIMITS_SECONDS),
             -QUEUED_SECONDS * (1 - number / count),

@@ -10,12 +10,14 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import Engine
 
+from api.jobs import statements as jobs
+from api.users import statements as users
 from benchmarks.figures import Figure, median_figure
 from experiments.run_directory import RunDirectory
 from gpulab.embedded import EmbeddedPostgres
 from migrations.__main__ import upgrade
 from models.database import sync_engine
-from models.statements import jobs, leases, nodes, people
+from models.statements import leases, nodes
 from models.store import open_store
 from worker.shipper import Shipper
 
@@ -80,7 +82,7 @@ def shipped(engine: Engine, folder: Path, points: int, names: tuple[str, ...]) -
 def claimed(engine: Engine) -> tuple[UUID, UUID]:
     """A job under a live lease: its id and token."""
     with engine.begin() as connection:
-        owner = connection.execute(people.ensure_user("someone", "student")).scalar_one()
+        owner = connection.execute(users.ensure_user("someone", "student")).scalar_one()
         values = {
             "owner_id": owner,
             "experiment": "stopwatch",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from api import contract
+from api import print_openapi
 
 METHODS = ("get", "post", "put", "patch", "delete")
 Document = dict[str, Any]
@@ -12,7 +12,7 @@ Document = dict[str, Any]
 
 def reference_pages() -> dict[str, str]:
     """Names and texts: a page a tag, one of all schemas, and a table of all calls."""
-    document = json.loads(contract.document())
+    document = json.loads(print_openapi.document())
     tags = {tag["name"]: tag.get("description", "") for tag in document["tags"]}
     calls = list(_calls(document))
     used = {name: text for name, text in tags.items() if any(name in call["tags"] for _, _, call in calls)}

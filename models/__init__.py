@@ -9,10 +9,10 @@ from models.event import JobEvent
 from models.job import Job
 from models.lease import Lease
 from models.node import Gpu, Node, NodeEvent, NodeToken
-from models.person import BrowserSession, Token, User
 from models.series import LogChunk, MetricChunk, Phase, SampleChunk
-from models.share import Share
 from models.study import Study, StudyRun
+from models.usage import Usage
+from models.user import BrowserSession, Token, User
 
 __all__ = [
     "Artifact",
@@ -34,10 +34,10 @@ __all__ = [
     "NodeToken",
     "Phase",
     "SampleChunk",
-    "Share",
     "Study",
     "StudyRun",
     "Submission",
     "Token",
+    "Usage",
     "User",
 ]

@@ -1,4 +1,4 @@
-"""Assignments, and the runs that people hand in for them."""
+"""Assignments, and the runs that users hand in for them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -29,7 +29,7 @@ class Assignment(Base):
 
 
 class Submission(Base):
-    """The run that a person pinned for an assignment, and the latest re-run of it."""
+    """The run that a user pinned for an assignment, and the latest re-run of it."""
 
     __tablename__ = "submissions"
     __table_args__ = (Index("ix_submissions_job_id", "job_id"),)

@@ -1,4 +1,4 @@
-"""Structured logs: one event name, bound context, JSON unless a person is watching."""
+"""Structured logs: one event name, bound context, JSON unless a user is watching."""
 
 import errno
 import json
@@ -21,8 +21,8 @@ def configure_logs(*, as_json: bool | None = None, file: Any = None) -> None:
     """
     as_json = not sys.stderr.isatty() if as_json is None else as_json
     # Plain tracebacks: the fancy ones print local variables, and with them tokens and specs.
-    for_people = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    renderer = structlog.processors.JSONRenderer(_as_json) if as_json else for_people
+    for_users = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer = structlog.processors.JSONRenderer(_as_json) if as_json else for_users
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -89,7 +89,7 @@ GPU_KEY = func.concat_ws("/", Gpu.name, Gpu.memory_total_bytes, Gpu.constants_of
 
 
 class NodeEvent(Base):
-    """What happened to a node, for people."""
+    """What happened to a node, for users."""
 
     __tablename__ = "node_events"
     __table_args__ = (Index("ix_node_events_node_id", "node", "id"),)

@@ -17,7 +17,7 @@ from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path, PurePosixPath
 
-from api.client_wheel import wheel as handed_out
+from api.web.client_wheel import wheel as handed_out
 from gpulab.version import VERSION, WHEEL
 
 ROOT = Path(__file__).resolve().parents[1]

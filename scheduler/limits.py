@@ -1,27 +1,27 @@
-"""What one person may have at most. A limit makes jobs wait with a reason; only submitting too many is refused."""
+"""What one user may have at most. A limit makes jobs wait with a reason; only submitting too many is refused."""
 
 from gpulab.words import counted
-from scheduler.terms import Person, Wait
+from scheduler.terms import User, Wait
 
 SLUG_RUNNING, SLUG_GPU_HOURS, SLUG_GIB_HOURS = "limit_running", "limit_gpu_hours", "limit_gib_hours"
 
 
-def wait_of(person: Person, started: int, *, uses_gpu: bool) -> Wait | None:
-    """Why none of the person's jobs may start now; `started` are those of theirs that this plan starts."""
-    limits = person.limits
-    if limits.running is not None and person.running + started >= limits.running:
+def wait_of(user: User, started: int, *, uses_gpu: bool) -> Wait | None:
+    """Why none of the user's jobs may start now; `started` are those of theirs that this plan starts."""
+    limits = user.limits
+    if limits.running is not None and user.running + started >= limits.running:
         if limits.running == 0:
             return Wait(SLUG_RUNNING, "its owner may run no job until staff raise that limit")
         most = counted(limits.running, "job")
         return Wait(SLUG_RUNNING, f"its owner may run {most} at once; it starts when one ends")
     if not uses_gpu:
         return None
-    if limits.gpu_hours is not None and person.gpu_hours >= limits.gpu_hours:
+    if limits.gpu_hours is not None and user.gpu_hours >= limits.gpu_hours:
         return Wait(SLUG_GPU_HOURS, _used_up(f"{limits.gpu_hours:g} GPU-hours"))
-    if limits.gib_hours is not None and person.gib_hours >= limits.gib_hours:
+    if limits.gib_hours is not None and user.gib_hours >= limits.gib_hours:
         return Wait(SLUG_GIB_HOURS, _used_up(f"{limits.gib_hours:g} GiB-hours of GPU memory"))
     return None
 
 
 def _used_up(what: str) -> str:
-    return f"its owner has used the {what} that a person may use; it starts when enough of that is long enough ago"
+    return f"its owner has used the {what} that a user may use; it starts when enough of that is long enough ago"

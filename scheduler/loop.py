@@ -179,7 +179,7 @@ class Scheduler:
         )
         news = ((job_id, wait.reason, wait.message) for job_id, wait in waits if seen.told[job_id] != wait.reason)
         reasons = list(islice(news, EXPLAINED_A_TICK))
-        shares = {person.id: (person.used_seconds, weight_of(person, policy)) for person in seen.people.values()}
+        shares = {user.id: (user.used_seconds, weight_of(user, policy)) for user in seen.users.values()}
         counted = dict(islice(seen.counted.items(), EXPLAINED_A_TICK))
         with self._engine.begin() as connection:
             if reasons:

@@ -1,9 +1,9 @@
 """The order of the queue: priority class, then decayed use over weight, then age.
 
-Every job has a *tag*: its person's use, plus what their own jobs ahead of it in the class will use, over their weight.
-The smallest tag is next; among equals the oldest. So people of equal use take turns, each with their oldest job, and
+Every job has a *tag*: its user's use, plus what their own jobs ahead of it in the class will use, over their weight.
+The smallest tag is next; among equals the oldest. So users of equal use take turns, each with their oldest job, and
 somebody who queues a thousand jobs stands behind the first job of everybody who queued one. It is start-time fair
-queueing (Goyal, Vin, Cheng 1996) with decayed use as the virtual time at which a person begins.
+queueing (Goyal, Vin, Cheng 1996) with decayed use as the virtual time at which a user begins.
 """
 
 from collections import defaultdict
@@ -11,43 +11,43 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heapify, heappop, heapreplace
 
 from gpulab.states import Priority
-from scheduler.terms import Person, Policy, Waiting
+from scheduler.terms import Policy, User, Waiting
 
 
 class Line:
-    """One person's jobs of one class, oldest first."""
+    """One user's jobs of one class, oldest first."""
 
-    __slots__ = ("at", "jobs", "per_second", "person", "tag")
+    __slots__ = ("at", "jobs", "per_second", "tag", "user")
 
-    def __init__(self, person: Person, jobs: list[Waiting], policy: Policy) -> None:
-        weight = weight_of(person, policy)
-        self.person = person
+    def __init__(self, user: User, jobs: list[Waiting], policy: Policy) -> None:
+        weight = weight_of(user, policy)
+        self.user = user
         self.jobs = jobs
         self.at = 0
         match policy.order:
             case "fair":
-                self.tag, self.per_second = person.used_seconds / weight, 1 / weight
+                self.tag, self.per_second = user.used_seconds / weight, 1 / weight
             case "turns":
-                self.tag, self.per_second = person.used_seconds, 1.0
+                self.tag, self.per_second = user.used_seconds, 1.0
             case "age":
                 self.tag = self.per_second = 0.0
 
 
 class Queue:
-    """The jobs by class and person; they come in order of submission. A class is sorted out when it is asked for."""
+    """The jobs by class and user; they come in order of submission. A class is sorted out when it is asked for."""
 
     def __init__(self, jobs: Sequence[Waiting], policy: Policy) -> None:
         self._jobs = jobs
         self._policy = policy
-        self._classes: dict[Priority, dict[Person, list[Waiting]]] = {}
+        self._classes: dict[Priority, dict[User, list[Waiting]]] = {}
 
     def lines(self, priority: Priority) -> list[Line]:
         """Everybody's line in the class, none of them empty."""
         if priority not in self._classes:
             own = self._classes[priority] = defaultdict(list)
             for job in [job for job in self._jobs if job.priority is priority]:
-                own[job.person].append(job)
-        return [Line(person, jobs, self._policy) for person, jobs in self._classes[priority].items()]
+                own[job.user].append(job)
+        return [Line(user, jobs, self._policy) for user, jobs in self._classes[priority].items()]
 
     def first(self, count: int, cost_of: Callable[[Waiting], float]) -> Iterator[Waiting]:
         """The first so many jobs in the order in which the planner looks at them."""
@@ -74,9 +74,9 @@ def _merged(its_lines: list[Line], cost_of: Callable[[Waiting], float]) -> Itera
             heappop(heap)
 
 
-def weight_of(person: Person, policy: Policy) -> float:
-    """The person's weight, with the boost of a deadline."""
-    return person.weight * (policy.deadline_weight if person.deadline_near else 1.0)
+def weight_of(user: User, policy: Policy) -> float:
+    """The user's weight, with the boost of a deadline."""
+    return user.weight * (policy.deadline_weight if user.deadline_near else 1.0)
 
 
 def charge(share: float, time_limit_seconds: float, policy: Policy) -> float:

@@ -16,7 +16,7 @@ from scheduler.limits import wait_of
 from scheduler.order import Line, Queue, charge
 from scheduler.reasons import Reasons
 from scheduler.room import NodeRoom
-from scheduler.terms import Needs, Person, Placement, Plan, Policy, Wait, Waiting
+from scheduler.terms import Needs, Placement, Plan, Policy, User, Wait, Waiting
 
 SHIPPED = Policy()
 LOOKS_A_SWEEP = 500
@@ -51,7 +51,7 @@ class _Planning:
         """Kinds of need that may still fit."""
         self._placements: list[Placement] = []
         self._placed: set[Waiting] = set()
-        self._started: dict[Person, int] = {}
+        self._started: dict[User, int] = {}
         self._starts: dict[UUID, float] = {}
         self._promises = policy.reservations
         self._impatient_since = lab.now - policy.patience_seconds if policy.patience_seconds else inf
@@ -91,16 +91,16 @@ class _Planning:
             return True  # its tag has grown; another line may be next
         job = line.jobs[line.at]
         ask = self._asks[job.needs]
-        wait = wait_of(line.person, self._started.get(line.person, 0), uses_gpu=ask.count > 0)
+        wait = wait_of(line.user, self._started.get(line.user, 0), uses_gpu=ask.count > 0)
         if wait is not None and wait.reason == "limit_running":
             return False
         if wait is None:
-            self._decide(job, ask, line.person)
+            self._decide(job, ask, line.user)
         line.tag += charge(ask.share, job.time_limit_seconds, self._policy) * line.per_second
         line.at += 1
         return self._pass_hopeless(line)
 
-    def _decide(self, job: Waiting, ask: Ask, person: Person) -> None:
+    def _decide(self, job: Waiting, ask: Ask, user: User) -> None:
         if job.time_limit_seconds >= ask.hopeless_from:
             self._promise(job, ask)
         elif isinstance(found := self._lab.place(ask, job), Wait):
@@ -109,7 +109,7 @@ class _Planning:
         else:
             self._placements.append(found)
             self._placed.add(job)
-            self._started[person] = self._started.get(person, 0) + 1
+            self._started[user] = self._started.get(user, 0) + 1
 
     def _narrow(self, ask: Ask, hopeless_from: float) -> None:
         """A job that may run so long did not fit. A shorter one may still pass a promise, if there is any."""
@@ -172,7 +172,7 @@ class _Planning:
             ask = self._asks[job.needs]
             if job in self._placed or job.id in self._starts or ask.never is not None:
                 continue
-            if wait_of(job.person, self._started.get(job.person, 0), uses_gpu=ask.count > 0) is not None:
+            if wait_of(job.user, self._started.get(job.user, 0), uses_gpu=ask.count > 0) is not None:
                 continue
             start = self._lab.book(ask, job)
             if start is not None:

@@ -1,4 +1,4 @@
-"""From rows to what the planner takes: people with their use, jobs, and the room that leases leave."""
+"""From rows to what the planner takes: users with their use, jobs, and the room that leases leave."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from models.statements import nodes, queue, usage
 from scheduler.preempt import Running
 from scheduler.reservations import Reservations
 from scheduler.room import GpuRoom, NodeRoom, Stay
-from scheduler.terms import Limits, Needs, Person, Policy, Waiting
+from scheduler.terms import Limits, Needs, Policy, User, Waiting
 from scheduler.use import aged, committed
 
 USAGE_SECONDS = 60.0
@@ -41,7 +41,7 @@ class Seen:
     jobs: Sequence[Waiting]
     told: dict[UUID, str | None]
     """The reason that each waiting job was given last."""
-    people: dict[UUID, Person]
+    users: dict[UUID, User]
     rooms: list[NodeRoom]
     leases: Sequence[Any]
     estimating: Sequence[Any]
@@ -87,16 +87,16 @@ class Reader:
         moment, now = connection.execute(usage.clock()).one()
         leases = connection.execute(usage.live()).all()
         waiting = connection.execute(usage.weights(list({row.owner_id for row in rows}))).all()
-        people = self._people(waiting, self._used(connection, moment), leases)
+        users = self._users(waiting, self._used(connection, moment), leases)
         rooms = self._rooms(connection, leases, now)
         sorted_out = self._reservations.of(connection, rows, rooms, now)
-        jobs = _waiting(sorted_out.rows, people, sorted_out.reserved)
+        jobs = _waiting(sorted_out.rows, users, sorted_out.reserved)
         return Seen(
             now=now,
             jobs=jobs,
             counted=_counted(sorted_out.rows, jobs),
             told={row.id: row.wait_reason for row in rows},
-            people=people,
+            users=users,
             rooms=rooms,
             leases=leases,
             estimating=sorted_out.estimating,
@@ -114,8 +114,8 @@ class Reader:
             return finished
         used = self._finished(connection, known.moment)
         passed = (moment - known.moment).total_seconds()
-        for person, before in known.of.items():
-            now = used[person]
+        for user, before in known.of.items():
+            now = used[user]
             now.seconds += aged(before.seconds, passed, self._half_life_seconds)
             now.gpu_hours += before.gpu_hours
             now.gib_hours += before.gib_hours
@@ -127,11 +127,11 @@ class Reader:
             found[row.owner_id] = Used(row.used_seconds, row.gpu_hours, row.gib_hours)
         return found
 
-    def _people(self, waiting: Iterable[Any], used: dict[UUID, Used], leases: Iterable[Any]) -> dict[UUID, Person]:
-        people = {}
+    def _users(self, waiting: Iterable[Any], used: dict[UUID, Used], leases: Iterable[Any]) -> dict[UUID, User]:
+        users = {}
         for row in waiting:
             past = used.get(row.id, Used())
-            people[row.id] = Person(
+            users[row.id] = User(
                 row.id,
                 weight=row.weight,
                 used_seconds=past.seconds,
@@ -141,9 +141,9 @@ class Reader:
                 deadline_near=self._sum is not None and row.id in self._sum.deadline_near,
             )
         for lease in leases:
-            if (owner := people.get(lease.owner_id)) is not None:
+            if (owner := users.get(lease.owner_id)) is not None:
                 self._add(owner, lease)
-        return people
+        return users
 
     def _limits_of(self, row: Any) -> Limits:
         lab = self._limits
@@ -153,7 +153,7 @@ class Reader:
             gib_hours=lab.gib_hours if row.max_gib_hours is None else row.max_gib_hours,
         )
 
-    def _add(self, owner: Person, lease: Any) -> None:
+    def _add(self, owner: User, lease: Any) -> None:
         owner.running += 1
         owner.used_seconds += committed(
             lease.share, lease.held_seconds, lease.time_limit_seconds, self._settings.foresight_seconds
@@ -224,12 +224,12 @@ def resumable(leases: Iterable[Any]) -> list[Running]:
     ]
 
 
-def _waiting(rows: Iterable[Any], people: dict[UUID, Person], reserved: Mapping[UUID, int]) -> list[Waiting]:
+def _waiting(rows: Iterable[Any], users: dict[UUID, User], reserved: Mapping[UUID, int]) -> list[Waiting]:
     shapes = _Shapes()
     return [
         Waiting(
             row.id,
-            people[row.owner_id],
+            users[row.owner_id],
             shapes.of(row, reserved.get(row.id, row.gpu_memory_bytes)),
             row.time_limit_seconds,
             row.submitted_at.timestamp(),

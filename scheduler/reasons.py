@@ -8,28 +8,28 @@ from collections.abc import Mapping
 
 from scheduler.lab import BLOCKED, Ask, Lab
 from scheduler.limits import wait_of
-from scheduler.terms import Needs, Person, Wait, Waiting
+from scheduler.terms import Needs, User, Wait, Waiting
 
 
 class Reasons:
-    """`started` are the jobs of each person that the plan starts; the lab is as the plan leaves it."""
+    """`started` are the jobs of each user that the plan starts; the lab is as the plan leaves it."""
 
-    def __init__(self, lab: Lab, asks: Mapping[Needs, Ask], started: Mapping[Person, int], *, blocked: bool) -> None:
+    def __init__(self, lab: Lab, asks: Mapping[Needs, Ask], started: Mapping[User, int], *, blocked: bool) -> None:
         self._lab = lab
         self._asks = asks
         self._started = started
         self._blocked = blocked
         self._rooms: dict[tuple[Ask, float], Wait] = {}
-        self._limits: dict[tuple[Person, bool], Wait | None] = {}
+        self._limits: dict[tuple[User, bool], Wait | None] = {}
 
     def of(self, job: Waiting) -> Wait:
-        """What can never be comes first, then the person's limits, then room."""
+        """What can never be comes first, then the user's limits, then room."""
         ask = self._asks[job.needs]
         if ask.never is not None:
             return ask.never
-        key = job.person, ask.count > 0
+        key = job.user, ask.count > 0
         if key not in self._limits:
-            self._limits[key] = wait_of(job.person, self._started.get(job.person, 0), uses_gpu=ask.count > 0)
+            self._limits[key] = wait_of(job.user, self._started.get(job.user, 0), uses_gpu=ask.count > 0)
         return self._limits[key] or self._room(ask, job.time_limit_seconds)
 
     def _room(self, ask: Ask, seconds: float) -> Wait:

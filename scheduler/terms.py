@@ -11,7 +11,7 @@ from gpulab.states import Priority
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one person may have at most; null is no limit."""
+    """What one user may have at most; null is no limit."""
 
     running: int | None = None
     gpu_hours: float | None = None
@@ -21,8 +21,8 @@ class Limits:
 
 
 @dataclass(slots=True, eq=False)
-class Person:
-    """Who asks, and what fairness has to know of them. One object a person: it is compared by identity."""
+class User:
+    """Who asks, and what fairness has to know of them. One object a user: it is compared by identity."""
 
     id: UUID
     weight: float = 1.0
@@ -53,7 +53,7 @@ class Waiting:
     """A queued job, as far as placing it matters."""
 
     id: UUID
-    person: Person
+    user: User
     needs: Needs
     time_limit_seconds: float
     submitted_time: float
@@ -76,7 +76,7 @@ class Policy:
     """Nothing passes the first job that does not fit."""
     foresight_seconds: float = 1800.0
     """A job counts as use for so much of its time limit from the moment it starts, and a queued one for those behind
-    it of the same person."""
+    it of the same user."""
     half_life_seconds: float = 86_400.0
     """After so long, use counts half."""
     deadline_weight: float = 1.5
@@ -98,7 +98,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why a job stays in the queue: a stable slug and the words for people."""
+    """Why a job stays in the queue: a stable slug and the words for users."""
 
     reason: str
     message: str

@@ -11,7 +11,7 @@ class Rule(Enum):
     JOB_CHANGE = "changes a job: not found for strangers, forbidden to mere readers"
     STUDY = "is part of a study, as a job's"
     STUDY_CHANGE = "changes a study, as a job's"
-    PERSON = "is about one person: not found for other students"
+    USER = "is about one user: not found for other students"
     STAFF = "is for instructors and admins"
     ADMIN = "is for admins"
 
@@ -66,7 +66,7 @@ RULES = {
     "sign_out": Rule.OWN,
     "create_user": Rule.STAFF,
     "list_users": Rule.STAFF,
-    "get_user": Rule.PERSON,
+    "get_user": Rule.USER,
     "change_user": Rule.STAFF,
     "disable_user": Rule.STAFF,
     "enable_user": Rule.STAFF,

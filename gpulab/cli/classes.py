@@ -39,7 +39,7 @@ def show(
         print_json(found)
         return
     print_table(
-        ["SECTION", "TEAM", "NAME", "EMAIL"], ([one.section, one.team, one.name, one.email] for one in found.people)
+        ["SECTION", "TEAM", "NAME", "EMAIL"], ([one.section, one.team, one.name, one.email] for one in found.users)
     )
 
 

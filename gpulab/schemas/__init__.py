@@ -45,21 +45,6 @@ from gpulab.schemas.nodes import (
     NodeTokenRead,
     RevokedRead,
 )
-from gpulab.schemas.people import (
-    MeRead,
-    OpenIdRead,
-    SessionRead,
-    SignIn,
-    TokenCreate,
-    TokenCreated,
-    TokenPage,
-    TokenRead,
-    UserCreate,
-    UserCreated,
-    UserPage,
-    UserRead,
-    UserUpdate,
-)
 from gpulab.schemas.problems import InvalidField, Problem
 from gpulab.schemas.series import MetricsRead, PhaseRead, SamplesRead, SampleTrack, SeriesRead, UsageRead
 from gpulab.schemas.studies import (
@@ -73,6 +58,21 @@ from gpulab.schemas.studies import (
     StudyRead,
     StudyReportRead,
     StudySummary,
+)
+from gpulab.schemas.users import (
+    MeRead,
+    OpenIdRead,
+    SessionRead,
+    SignIn,
+    TokenCreate,
+    TokenCreated,
+    TokenPage,
+    TokenRead,
+    UserCreate,
+    UserCreated,
+    UserPage,
+    UserRead,
+    UserUpdate,
 )
 
 __all__ = [

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
 from gpulab.schemas.base import Incoming, Int64, Line, Outgoing
-from gpulab.schemas.people import AnId, Time
+from gpulab.schemas.users import AnId, Time
 from gpulab.states import FailureCause, JobState
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=5000)]

@@ -43,7 +43,7 @@ Line = Annotated[
     AfterValidator(checked),
     BeforeValidator(_composed),
 ]
-"""A name, or another line that people read: composed (NFC), with one blank between words and nothing unseen."""
+"""A name, or another line that users read: composed (NFC), with one blank between words and nothing unseen."""
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 """May exceed 2^53, so that a reader whose numbers are doubles must not read it as one."""
 Seed = Annotated[Int64, Field(ge=0, lt=2**63)]

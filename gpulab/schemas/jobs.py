@@ -32,7 +32,7 @@ class JobCreate(Incoming):
     seed: Seed = 0
     """Seed of every random number the run draws."""
     name: Line | None = None
-    """A name for people."""
+    """A name for users."""
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] = Field(default_factory=list)
     """Labels to filter by."""
     priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
@@ -65,7 +65,7 @@ class JobSummary(Outgoing):
     cause: FailureCause | None
     """Why it failed; null unless `state` is `failed`."""
     message: str | None
-    """One line a person can act on: the error, or why the job waits."""
+    """One line a user can act on: the error, or why the job waits."""
     priority: Priority
     seed: Int64
     attempt: int
@@ -105,7 +105,7 @@ class JobRead(JobSummary):
     shared_with: Audience | None = None
     """Who besides its owner and staff may read it."""
     owner_id: UUID | None = None
-    """The owner's id; several people may have their name."""
+    """The owner's id; several users may have their name."""
 
 
 class ShareOrder(Incoming):

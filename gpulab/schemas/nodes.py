@@ -112,4 +112,4 @@ class DrainOrder(Incoming):
     """No further job starts on the node; those that run go on."""
 
     reason: Line | None = None
-    """Why, for people who wonder."""
+    """Why, for users who wonder."""

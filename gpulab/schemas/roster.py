@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from gpulab.schemas.base import Incoming, Outgoing
-from gpulab.schemas.people import UserRead
+from gpulab.schemas.users import UserRead
 
 MAX_ROSTER_ROWS = 5000
 
@@ -22,7 +22,7 @@ class RosterImport(Incoming):
     """A table with a heading: `name`, `email`, and if you like `section` and `team`.
 
     Exports of Canvas' gradebook, Moodle, Gradescope and GitHub Classroom are read as they are; other columns are
-    ignored, with a notice. The address says who it is: one that the lab knows is that person, whose other fields take
+    ignored, with a notice. The address says who it is: one that the lab knows is that user, whose other fields take
     the table's values.
     """
     file: Annotated[str, StringConstraints(min_length=1)] | None = None
@@ -38,7 +38,7 @@ class RosterImport(Incoming):
 
 
 class RosterChange(Outgoing):
-    """One field of one person."""
+    """One field of one user."""
 
     field: str
     before: str | None
@@ -81,6 +81,6 @@ class GroupRead(Outgoing):
 class RosterRead(Outgoing):
     """The class: every student who is let in, by section, team and name."""
 
-    people: list[UserRead]
+    users: list[UserRead]
     groups: list[GroupRead]
     """Each section's teams; null stands for none."""

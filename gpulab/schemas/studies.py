@@ -48,7 +48,7 @@ class StudyCreate(Incoming):
     fresh: bool = False
     """True runs everything anew; else a run of yours that succeeded with the same spec and seed is taken over."""
     name: Line | None = None
-    """A name for people."""
+    """A name for users."""
     priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
     """Priority class of the runs."""
 
@@ -133,7 +133,7 @@ class StudySummary(Outgoing):
     shared_with: Audience | None = None
     """Who besides its owner and staff may read it and its runs."""
     owner_id: UUID | None = None
-    """The owner's id; several people may have their name."""
+    """The owner's id; several users may have their name."""
 
 
 class StudyRead(StudySummary):

@@ -19,8 +19,8 @@ END
 $$
 """
 USERS_CHANGED = """
-CREATE FUNCTION tell_people_changed() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN PERFORM pg_notify('gpulab_people', ''); RETURN NULL; END $$
+CREATE FUNCTION tell_users_changed() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_notify('gpulab_users', ''); RETURN NULL; END $$
 """
 CACHED = ('users', 'tokens', 'browser_sessions')
 """Processes of the API remember who holds which token. A trigger tells them of every change, also of one made by hand."""
@@ -460,8 +460,8 @@ def upgrade() -> None:
     op.execute(USERS_CHANGED)
     for table in CACHED:
         op.execute(
-            f'CREATE TRIGGER people_changed AFTER UPDATE OR DELETE ON {table} '
-            'FOR EACH STATEMENT EXECUTE FUNCTION tell_people_changed()'
+            f'CREATE TRIGGER users_changed AFTER UPDATE OR DELETE ON {table} '
+            'FOR EACH STATEMENT EXECUTE FUNCTION tell_users_changed()'
         )
 
 
@@ -491,5 +491,5 @@ def downgrade() -> None:
     op.drop_table('node_events')
     op.drop_table('audit_events')
     op.drop_table('assignments')
-    op.execute('DROP FUNCTION tell_people_changed()')
+    op.execute('DROP FUNCTION tell_users_changed()')
     op.execute('DROP FUNCTION refuse_change()')

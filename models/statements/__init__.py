@@ -1,1 +1,1 @@
-"""Every SQL statement of the lab: functions that return a statement and touch no connection."""
+"""SQL that more than one lab process runs: functions that return a statement and touch no connection."""

@@ -1,4 +1,4 @@
-"""What one person has of what is limited when they submit."""
+"""What one user has of what is limited when they submit."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ from sqlalchemy.orm import aliased
 from gpulab.states import JobState, Role
 from models.artifact import Artifact
 from models.job import Job
-from models.person import User
+from models.user import User
 
 ONE_AT_A_TIME = 0x67706C6162
 """Seed of the advisory locks of users: keeps their keys apart from those of the lab's other locks."""

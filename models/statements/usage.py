@@ -1,4 +1,4 @@
-"""What people used of the lab: from the leases, past and live. Nothing is counted anywhere else."""
+"""What users used of the lab: from the leases, past and live. Nothing is counted anywhere else."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ from models.artifact import Checkpoint
 from models.assignment import Assignment
 from models.job import Job
 from models.lease import Lease
-from models.person import User
-from models.share import Share
 from models.study import Study, StudyRun
+from models.usage import Usage
+from models.user import User
 
 MOVED_SECONDS = 10.0
 HORIZON_HALF_LIVES = 8
@@ -86,7 +86,7 @@ def live() -> Select[*tuple[Any, ...]]:
 
 
 def weights(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
-    """What each person's use is weighed by, and their own limits; null leaves the lab's."""
+    """What each user's use is weighed by, and their own limits; null leaves the lab's."""
     return select(User.id, User.weight, User.max_running, User.max_gpu_hours, User.max_gib_hours).where(
         User.id == func.any(user_ids)
     )
@@ -129,23 +129,23 @@ def clock() -> Select[*tuple[Any, ...]]:
 
 
 def keep_shares(shares: Mapping[UUID, tuple[float, float]]) -> Insert:
-    """Store use and weight of each person, where they changed by more than a hundredth."""
+    """Store use and weight of each user, where they changed by more than a hundredth."""
     arrays: list[Any] = [
         literal(list(shares), ARRAY(Uuid)),
         literal([used for used, _ in shares.values()], ARRAY(Float(53))),
         literal([weight for _, weight in shares.values()], ARRAY(Float(53))),
     ]
     given = func.unnest(*arrays).table_valued("user_id", "used", "weight").render_derived("given")
-    statement = insert(Share).from_select(
+    statement = insert(Usage).from_select(
         ["user_id", "used_seconds", "weight"], select(given.c.user_id, given.c.used, given.c.weight)
     )
     new = statement.excluded
     return statement.on_conflict_do_update(
-        index_elements=[Share.user_id],
+        index_elements=[Usage.user_id],
         set_={"used_seconds": new.used_seconds, "weight": new.weight, "weighed_at": func.now()},
         where=or_(
-            func.abs(Share.used_seconds - new.used_seconds) > 0.01 * (Share.used_seconds + 1),
-            Share.weight != new.weight,
+            func.abs(Usage.used_seconds - new.used_seconds) > 0.01 * (Usage.used_seconds + 1),
+            Usage.weight != new.weight,
         ),
     )
 

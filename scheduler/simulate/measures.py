@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scheduler.plan import SHIPPED
 from scheduler.simulate.replay import History, Run
-from scheduler.terms import Person, Policy
+from scheduler.terms import Policy, User
 
 POLICIES = {
     "shipped": SHIPPED,
@@ -30,10 +30,10 @@ class Measures:
     wait_p99: float
     wait_p99_modest: float
     """Of the jobs of those who ask for no more than an equal part of what is asked for."""
-    wait_mean_of_people: float
-    """Each person's mean counts once, however many jobs they submit."""
+    wait_mean_of_users: float
+    """Each user's mean counts once, however many jobs they submit."""
     jain: float
-    """Jain's index over people of the mean part of their jobs' time that was not waiting; 1 when all fare the same."""
+    """Jain's index over users of the mean part of their jobs' time that was not waiting; 1 when all fare the same."""
     utilisation: float
     """Part of the lab that was held, from the first submission to the last end."""
     fragmentation: float
@@ -42,9 +42,9 @@ class Measures:
 
 
 def measured(history: History) -> Measures:
-    own: dict[Person, list[Run]] = defaultdict(list)
+    own: dict[User, list[Run]] = defaultdict(list)
     for run in history.runs:
-        own[run.task.job.person].append(run)
+        own[run.task.job.user].append(run)
     waits = sorted(run.waited for run in history.runs)
     first = min(run.task.job.submitted_time for run in history.runs)
     makespan = max(run.ended for run in history.runs) - first
@@ -56,7 +56,7 @@ def measured(history: History) -> Measures:
         wait_p95=percentile(waits, 0.95),
         wait_p99=percentile(waits, 0.99),
         wait_p99_modest=percentile(sorted(run.waited for runs in modest for run in runs), 0.99),
-        wait_mean_of_people=statistics.fmean(statistics.fmean(run.waited for run in runs) for runs in own.values()),
+        wait_mean_of_users=statistics.fmean(statistics.fmean(run.waited for run in runs) for runs in own.values()),
         jain=jain([statistics.fmean(map(_served, runs)) for runs in own.values()]),
         utilisation=held / makespan,
         fragmentation=history.fragmented / history.contended_seconds if history.contended_seconds else 0.0,

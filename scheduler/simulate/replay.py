@@ -11,7 +11,7 @@ from scheduler.lab import Lab, demands_of
 from scheduler.plan import plan
 from scheduler.room import GpuRoom, NodeRoom, Stay
 from scheduler.simulate.workload import Machines, Task
-from scheduler.terms import Person, Placement, Policy
+from scheduler.terms import Placement, Policy, User
 from scheduler.use import aged, committed, decayed
 
 
@@ -55,8 +55,8 @@ class Replay:
         self._running: dict[UUID, Run] = {}
         self._ends: list[tuple[float, UUID]] = []
         self._queue: dict[UUID, Task] = {}
-        self._past: dict[Person, tuple[float, float]] = {}
-        self._turns: dict[Person, int] = {}
+        self._past: dict[User, tuple[float, float]] = {}
+        self._turns: dict[User, int] = {}
         self._history = History()
         self._demands = self._measure_demands()
 
@@ -79,10 +79,10 @@ class Replay:
 
     def _end(self, job_id: UUID) -> None:
         run = self._running.pop(job_id)
-        person = run.task.job.person
-        used, then = self._past.get(person, (0.0, run.ended))
+        user = run.task.job.user
+        used, then = self._past.get(user, (0.0, run.ended))
         more = decayed(run.placement.share, run.task.seconds, 0.0, self._policy.half_life_seconds)
-        self._past[person] = (aged(used, run.ended - then, self._policy.half_life_seconds) + more, run.ended)
+        self._past[user] = (aged(used, run.ended - then, self._policy.half_life_seconds) + more, run.ended)
 
     def _plan(self, now: float, until: float) -> None:
         self._weigh(now)
@@ -93,7 +93,7 @@ class Replay:
             run = Run(task, now, placement)
             self._running[placement.job_id] = run
             self._history.runs.append(run)
-            self._turns[task.job.person] = self._turns.get(task.job.person, 0) + 1
+            self._turns[task.job.user] = self._turns.get(task.job.user, 0) + 1
             heappush(self._ends, (run.ended, placement.job_id))
         if self._queue:
             every = self._machines.every_gpu * self._machines.gpu_bytes
@@ -102,20 +102,20 @@ class Replay:
             self._history.contended_seconds += seconds
 
     def _weigh(self, now: float) -> None:
-        people = {task.job.person for task in self._queue.values()}
-        for person in people:
-            used, then = self._past.get(person, (0.0, now))
-            person.used_seconds = aged(used, now - then, self._policy.half_life_seconds)
-            person.running = 0
+        users = {task.job.user for task in self._queue.values()}
+        for user in users:
+            used, then = self._past.get(user, (0.0, now))
+            user.used_seconds = aged(used, now - then, self._policy.half_life_seconds)
+            user.running = 0
         for run in self._running.values():
             job = run.task.job
-            job.person.running += 1
-            job.person.used_seconds += committed(
+            job.user.running += 1
+            job.user.used_seconds += committed(
                 run.placement.share, now - run.started, job.time_limit_seconds, self._policy.foresight_seconds
             )
         if self._policy.order == "turns":
-            for person in people:
-                person.used_seconds = self._turns.get(person, 0)
+            for user in users:
+                user.used_seconds = self._turns.get(user, 0)
 
     def _rooms(self, now: float) -> list[NodeRoom]:
         machines = self._machines

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from gpulab.states import Priority
-from scheduler.terms import Needs, Person, Waiting
+from scheduler.terms import Needs, User, Waiting
 
 GIB = 2**30
 DAY = 86_400.0
@@ -73,12 +73,12 @@ def deadline_week(seed: int, machines: Machines, *, students: int = 300, load: f
     """
     generator = random.Random(seed)
     shapes, tasks, work = _Shapes(), list[Task](), 0.0
-    people = [Person(UUID(int=number + 1)) for number in range(students)]
-    eager = list(accumulate(10.0 if generator.random() < 0.05 else generator.lognormvariate(0, 0.7) for _ in people))
+    users = [User(UUID(int=number + 1)) for number in range(students)]
+    eager = list(accumulate(10.0 if generator.random() < 0.05 else generator.lognormvariate(0, 0.7) for _ in users))
     sizes = list(accumulate(kind.part for kind in HOMEWORK))
     wanted = load * 2 * DAY * machines.every_gpu
     while work < wanted:
-        person = generator.choices(people, cum_weights=eager)[0]
+        user = generator.choices(users, cum_weights=eager)[0]
         kind = generator.choices(HOMEWORK, cum_weights=sizes)[0]
         submitted = _waking_time(generator)
         patient = generator.random() < 0.1
@@ -88,7 +88,7 @@ def deadline_week(seed: int, machines: Machines, *, students: int = 300, load: f
             tasks.append(
                 _task(
                     submitted=submitted + generator.random(),
-                    person=person,
+                    user=user,
                     needs=needs,
                     seconds=seconds,
                     # Many leave the default of an hour, the others are generous.
@@ -122,14 +122,14 @@ def public_trace(path: Path, seed: int, machines: Machines, *, tasks: int = 500,
     Sizes, order, bursts and run times (of a day at most) are the trace's; memory is the asked part of a GPU. The
     traced cluster had 6,212 GPUs, so the arrivals are drawn closer together or further apart, all by one factor, until
     they ask for `load` times what the lab can do from the first arrival to the last. The trace names no users: tasks
-    with one and the same request (cores, memory, GPUs, part of one, model, class) count as one person's, as who sends
+    with one and the same request (cores, memory, GPUs, part of one, model, class) count as one user's, as who sends
     a template again and again. Time limits are one to three times the run time. Tasks without a GPU are left out.
     """
     generator = random.Random(seed)
     rows = _gpu_tasks(path)
     start = seed % max(1, len(rows) // tasks) * tasks
     shapes = _Shapes()
-    people: dict[tuple[str, ...], Person] = {}
+    users: dict[tuple[str, ...], User] = {}
     made, work = [], 0.0
     for row in rows[start : start + tasks]:
         seconds = min(LONGEST_SECONDS, max(1.0, float(row["deletion_time"]) - float(row["scheduled_time"])))
@@ -139,7 +139,7 @@ def public_trace(path: Path, seed: int, machines: Machines, *, tasks: int = 500,
         made.append(
             _task(
                 submitted=float(row["creation_time"]),
-                person=people.setdefault(asked, Person(UUID(int=len(people) + 1))),
+                user=users.setdefault(asked, User(UUID(int=len(users) + 1))),
                 needs=shapes.of(count, None if part == 1.0 else int(part * machines.gpu_bytes)),
                 seconds=seconds,
                 limit=seconds * generator.uniform(1, 3),
@@ -189,5 +189,5 @@ def _in_order(tasks: Sequence[Task]) -> list[Task]:
     return [replace(task, job=replace(task.job, id=UUID(int=number))) for number, task in enumerate(ordered, 1)]
 
 
-def _task(*, submitted: float, person: Person, needs: Needs, seconds: float, limit: float, priority: Priority) -> Task:
-    return Task(Waiting(UUID(int=0), person, needs, limit, submitted, priority), seconds)
+def _task(*, submitted: float, user: User, needs: Needs, seconds: float, limit: float, priority: Priority) -> Task:
+    return Task(Waiting(UUID(int=0), user, needs, limit, submitted, priority), seconds)

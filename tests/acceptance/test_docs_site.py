@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import sync_playwright
 
-from api import contract
+from api import print_openapi as contract
 from docs_site.__main__ import CONFIG
 from docs_site.pages import BrokenLink, assemble, site_places
 from docs_site.pictures import SMALL

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from api import auditing
 from api.app import create_app
-from api.routing import LabRoute
+from api.audit import recording as auditing
+from api.http.routing import LabRoute
 from models.settings import ApiSettings
 from tests.access_rules import RULES, Rule
 
@@ -43,7 +43,7 @@ def section(title: str, page: Path) -> str:
 
 
 def said(file: Path) -> list[str]:
-    """Actions of people, tokens and sessions, which stand in the statements that make the change."""
+    """Actions of users, tokens and sessions, which stand in the statements that make the change."""
     return re.findall(r'"((?:user|session)\.[a-z]+|token\.(?:created|revoked))"', file.read_text())
 
 

@@ -2,10 +2,13 @@
 
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LONGEST_FILE_LINES = 400
+MAX_MODULES = 15
+"""Of one folder."""
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -27,7 +30,12 @@ def test_state_is_assigned_in_one_place_only() -> None:
         for path in tracked("api/*.py", "scheduler/*.py", "worker/*.py", "models/*.py")
         if assigning.search(path.read_text())
     }
-    assert places <= {"models/statements/jobs.py", "models/statements/transitions.py"}
+    assert places <= {"api/jobs/statements.py", "models/statements/transitions.py"}
+
+
+def test_no_folder_of_the_api_has_outgrown_its_room() -> None:
+    modules = Counter(str(path.parent.relative_to(ROOT)) for path in tracked("api/*.py") if path.stem != "__init__")
+    assert {folder: count for folder, count in modules.items() if count > MAX_MODULES} == {}
 
 
 def test_every_decision_is_listed() -> None:

@@ -1,4 +1,4 @@
-"""The import rules fail when broken, and the processes that serve people never load torch."""
+"""The import rules fail when broken, and the processes that serve users never load torch."""
 
 import subprocess
 import sys

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api.client_wheel import wheel
+from api.web.client_wheel import wheel
 from gpulab.version import VERSION
 
 ROOT = Path(__file__).parents[2]

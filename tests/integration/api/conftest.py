@@ -13,7 +13,7 @@ from api.__main__ import Server, server_of
 from api.app import create_app
 from models.database import sync_engine
 from models.settings import ApiSettings
-from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.seeds import SeededUser, Seeds
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def seeds(settings: ApiSettings) -> Iterator[Seeds]:
 
 
 @pytest.fixture
-def admin(seeds: Seeds) -> Person:
-    return seeds.person("admin")
+def admin(seeds: Seeds) -> SeededUser:
+    return seeds.user("admin")
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def client(anonymous: httpx.AsyncClient, admin: Person) -> httpx.AsyncClient:
+async def client(anonymous: httpx.AsyncClient, admin: SeededUser) -> httpx.AsyncClient:
     """Speaks as the admin."""
     anonymous.headers.update(admin.headers)
     return anonymous
@@ -83,7 +83,7 @@ async def server(settings: ApiSettings) -> AsyncIterator[tuple[Server, str]]:
 
 
 @pytest.fixture
-async def remote(server: tuple[Server, str], admin: Person) -> AsyncIterator[httpx.AsyncClient]:
+async def remote(server: tuple[Server, str], admin: SeededUser) -> AsyncIterator[httpx.AsyncClient]:
     """The admin at a real port, for streams."""
     async with httpx.AsyncClient(base_url=server[1], headers=admin.headers, timeout=20) as made:
         yield made

@@ -1,4 +1,4 @@
-"""What tests of the API put into the database: people, nodes, and jobs in the states they need."""
+"""What tests of the API put into the database: users, nodes, and jobs in the states they need."""
 
 import asyncio
 import json
@@ -11,10 +11,12 @@ from uuid import UUID
 import httpx
 from sqlalchemy import Engine, func, insert, select, text, update
 
-from api.tokens import digest_of, new_token
+from api.auth.token_secrets import digest_of, new_token
+from api.jobs import statements as jobs
+from api.users import statements as users
 from gpulab.states import FailureCause, JobState, Role
 from models import Artifact, BrowserSession, Job, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, Token, User
-from models.statements import jobs, leases, nodes, people, queue, series, shipping, usage
+from models.statements import leases, nodes, queue, series, shipping, usage
 
 NODE = "node-1"
 ORDER = {"experiment": "dropout-linear", "spec": {"dropout": 0.5}}
@@ -29,7 +31,7 @@ async def comes_to(ask: Callable[[], Awaitable[httpx.Response]], status: int) ->
 
 
 @dataclass(frozen=True)
-class Person:
+class SeededUser:
     id: UUID
     name: str
     token: str
@@ -47,20 +49,18 @@ class Seeds:
     tokens: dict[UUID, UUID] = field(default_factory=dict)
     """Job to the token of its live lease."""
 
-    def person(self, name: str, role: Role = Role.ADMIN, *, expires_at: datetime | None = None) -> Person:
+    def user(self, name: str, role: Role = Role.ADMIN, *, expires_at: datetime | None = None) -> SeededUser:
         token = new_token()
         with self.engine.begin() as connection:
-            user_id = connection.execute(people.ensure_user(name, role.value)).scalar_one()
+            user_id = connection.execute(users.ensure_user(name, role.value)).scalar_one()
             connection.execute(
                 insert(Token).values(user_id=user_id, name="test", digest=digest_of(token), expires_at=expires_at)
             )
-        return Person(user_id, name, token)
+        return SeededUser(user_id, name, token)
 
-    def revoke(self, person: Person) -> None:
+    def revoke(self, user: SeededUser) -> None:
         with self.engine.begin() as connection:
-            connection.execute(
-                update(Token).where(Token.digest == digest_of(person.token)).values(revoked_at=func.now())
-            )
+            connection.execute(update(Token).where(Token.digest == digest_of(user.token)).values(revoked_at=func.now()))
 
     def expire(self, token_id: UUID) -> None:
         """End a token as time does."""
@@ -71,9 +71,9 @@ class Seeds:
         with self.engine.begin() as connection:
             connection.execute(update(BrowserSession).values(expires_at=long_ago()))
 
-    def promote(self, *people: Person) -> None:
+    def promote(self, *users: SeededUser) -> None:
         with self.engine.begin() as connection:
-            names = [person.name for person in people]
+            names = [user.name for user in users]
             connection.execute(update(User).where(User.name.in_(names)).values(role=Role.ADMIN.value))
 
     def node(self, name: str = NODE, **values: Any) -> None:
@@ -81,7 +81,7 @@ class Seeds:
         with self.engine.begin() as connection:
             connection.execute(nodes.join({"name": name, **described}))
 
-    def job(self, owner: Person, **values: Any) -> UUID:
+    def job(self, owner: SeededUser, **values: Any) -> UUID:
         given = {
             "owner_id": owner.id,
             "idempotency_key": None,
@@ -131,7 +131,7 @@ class Seeds:
         """What the scheduler writes of those who wait."""
         with self.engine.begin() as connection:
             connection.execute(queue.explain([(job_id, reason, words)]))
-            connection.execute(usage.keep_shares({person: (seconds, 1.0) for person, seconds in used.items()}))
+            connection.execute(usage.keep_shares({user: (seconds, 1.0) for user, seconds in used.items()}))
 
     def describe(self, job_id: UUID, **values: Any) -> None:
         """A change that has a version and no event, as the shipper makes it."""

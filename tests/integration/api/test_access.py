@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from gpulab.states import Role
 from tests.access_rules import RULES, Rule
-from tests.integration.api.seeds import ORDER, Person, Seeds
+from tests.integration.api.seeds import ORDER, SeededUser, Seeds
 from tests.integration.api.study_calls import GRID
 
 BODIES: dict[str, Any] = {
@@ -46,7 +46,7 @@ class World:
 
     client: httpx.AsyncClient
     operations: dict[str, tuple[str, str]]
-    people: dict[str, Person]
+    users: dict[str, SeededUser]
     job_id: UUID
     study_id: UUID
     assignment_id: UUID
@@ -56,14 +56,14 @@ class World:
         path = path.format(
             job_id=self.job_id,
             study_id=self.study_id,
-            user_id=self.people["olga"].id,
+            user_id=self.users["olga"].id,
             token_id=uuid4(),
             assignment_id=self.assignment_id,
             estimate_id=uuid4(),
             name="kept.txt" if "artifacts" in path else "node-1",
             slug="dropout-linear",
         )
-        headers = {} if who is None else self.people[who].headers
+        headers = {} if who is None else self.users[who].headers
         return await self.client.request(method, path, headers=headers, json=self.body(operation))
 
     def body(self, operation: str) -> Any:
@@ -76,32 +76,32 @@ class World:
 
 
 @pytest.fixture
-async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: Person, seeds: Seeds) -> World:
+async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: SeededUser, seeds: Seeds) -> World:
     seeds.node()
-    people = {name: seeds.person(name, Role.STUDENT) for name in ("olga", "sam", "tim")}
-    people |= {"ina": seeds.person("ina", Role.INSTRUCTOR), "admin": admin}
+    users = {name: seeds.user(name, Role.STUDENT) for name in ("olga", "sam", "tim")}
+    users |= {"ina": seeds.user("ina", Role.INSTRUCTOR), "admin": admin}
     for name in ("olga", "tim"):
-        moved = await anonymous.patch(f"/v1/users/{people[name].id}", json={"team": "red"}, headers=admin.headers)
+        moved = await anonymous.patch(f"/v1/users/{users[name].id}", json={"team": "red"}, headers=admin.headers)
         assert moved.status_code == 200, moved.text
-    job_id = seeds.job(people["olga"], name="olgas-secret")
+    job_id = seeds.job(users["olga"], name="olgas-secret")
     seeds.run(job_id)
     seeds.finish(job_id)
     seeds.artifact(job_id, "kept.txt", "nowhere", b"", "0" * 64)
-    study = await anonymous.post("/v1/studies", json=GRID, headers=people["olga"].headers)
+    study = await anonymous.post("/v1/studies", json=GRID, headers=users["olga"].headers)
     assert study.status_code == 201, study.text
     homework = {"name": "Homework", "deadline": "2999-01-01T00:00:00Z", "experiments": ["dropout-linear"]}
     assignment = await anonymous.post("/v1/assignments", json=homework, headers=admin.headers)
     base = f"/v1/assignments/{assignment.json()['id']}"
-    pinned = await anonymous.post(f"{base}/submission", json={"job_id": str(job_id)}, headers=people["olga"].headers)
+    pinned = await anonymous.post(f"{base}/submission", json={"job_id": str(job_id)}, headers=users["olga"].headers)
     assert pinned.status_code == 200, pinned.text
-    again = await anonymous.post(f"{base}/submissions/{people['olga'].id}/rerun", headers=admin.headers)
+    again = await anonymous.post(f"{base}/submissions/{users['olga'].id}/rerun", headers=admin.headers)
     assert again.status_code == 201, again.text
     operations = {
         operation["operationId"]: (method.upper(), path)
         for path, methods in app.openapi()["paths"].items()
         for method, operation in methods.items()
     }
-    return World(anonymous, operations, people, job_id, UUID(study.json()["id"]), UUID(assignment.json()["id"]))
+    return World(anonymous, operations, users, job_id, UUID(study.json()["id"]), UUID(assignment.json()["id"]))
 
 
 def refused(statuses: dict[str, int], *expected: int) -> None:
@@ -119,7 +119,7 @@ async def test_nobody_gets_in_without_signing_in(world: World) -> None:
         refused(await world.of(rule, None), 401)
 
 
-@pytest.mark.parametrize("rule", [Rule.JOB, Rule.JOB_CHANGE, Rule.STUDY, Rule.STUDY_CHANGE, Rule.PERSON])
+@pytest.mark.parametrize("rule", [Rule.JOB, Rule.JOB_CHANGE, Rule.STUDY, Rule.STUDY_CHANGE, Rule.USER])
 async def test_what_is_of_others_is_not_found_by_a_student(world: World, seeds: Seeds, rule: Rule) -> None:
     before = seeds.state_of_everything()
     refused(await world.of(rule, "sam"), 404)
@@ -127,7 +127,7 @@ async def test_what_is_of_others_is_not_found_by_a_student(world: World, seeds: 
 
 
 @pytest.mark.parametrize("who", ["olga", "ina", "admin"])
-@pytest.mark.parametrize("rule", [Rule.JOB, Rule.JOB_CHANGE, Rule.STUDY, Rule.STUDY_CHANGE, Rule.PERSON])
+@pytest.mark.parametrize("rule", [Rule.JOB, Rule.JOB_CHANGE, Rule.STUDY, Rule.STUDY_CHANGE, Rule.USER])
 async def test_owner_and_staff_find_it(world: World, rule: Rule, who: str) -> None:
     let_in(await world.of(rule, who))
 
@@ -141,24 +141,24 @@ async def test_students_do_not_what_is_for_staff(world: World) -> None:
 
 
 async def test_lists_tell_a_student_nothing_of_others(world: World) -> None:
-    told = {"olga", str(world.job_id), str(world.study_id), str(world.people["olga"].id), "olgas-secret"}
+    told = {"olga", str(world.job_id), str(world.study_id), str(world.users["olga"].id), "olgas-secret"}
     for name in LISTS:
         answer = await world.call(name, "sam")
         assert answer.status_code == 200
         assert [word for word in told if word in answer.text] == [], name
-    narrowed = await world.client.get(f"/v1/jobs?study={world.study_id}", headers=world.people["sam"].headers)
+    narrowed = await world.client.get(f"/v1/jobs?study={world.study_id}", headers=world.users["sam"].headers)
     assert narrowed.json()["items"] == []
 
 
 @pytest.mark.parametrize(("audience", "readers"), [("team", {"tim"}), ("class", {"tim", "sam"})])
 async def test_what_was_shared_can_be_read_and_not_changed(world: World, audience: str, readers: set[str]) -> None:
-    olga = world.people["olga"].headers
+    olga = world.users["olga"].headers
     for path in (f"/v1/jobs/{world.job_id}/share", f"/v1/studies/{world.study_id}/share"):
         shared = await world.client.post(path, json={"audience": audience}, headers=olga)
         assert (shared.status_code, shared.json()["shared_with"]) == (200, audience), shared.text
     run = (await world.client.get(f"/v1/jobs?study={world.study_id}", headers=olga)).json()["items"][0]["id"]
     for who in ("tim", "sam"):
-        headers = world.people[who].headers
+        headers = world.users[who].headers
         listed = (await world.client.get("/v1/jobs?shared=true", headers=headers)).json()["items"]
         studies = (await world.client.get("/v1/studies?shared=true", headers=headers)).json()["items"]
         runs = (await world.client.get(f"/v1/jobs?study={world.study_id}", headers=headers)).json()["items"]
@@ -176,7 +176,7 @@ async def test_what_was_shared_can_be_read_and_not_changed(world: World, audienc
 
 
 async def test_sharing_is_taken_back_at_once(world: World) -> None:
-    olga = world.people["olga"].headers
+    olga = world.users["olga"].headers
     path = f"/v1/jobs/{world.job_id}"
     tag = (await world.client.get(path, headers=olga)).headers["etag"]
     await world.client.post(f"{path}/share", json={"audience": "class"}, headers=olga)
@@ -187,7 +187,7 @@ async def test_sharing_is_taken_back_at_once(world: World) -> None:
 
 
 async def test_sharing_with_a_team_needs_one(world: World, seeds: Seeds) -> None:
-    sam = world.people["sam"]
+    sam = world.users["sam"]
     job_id = seeds.job(sam)
     answer = await world.client.post(f"/v1/jobs/{job_id}/share", json={"audience": "team"}, headers=sam.headers)
     assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "audience")

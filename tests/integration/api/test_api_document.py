@@ -11,8 +11,8 @@ import pytest
 from fastapi import FastAPI
 
 from api.__main__ import Server
-from api.problems import STATUS_SLUGS, Refusal
-from tests.integration.api.seeds import Person
+from api.http.problems import STATUS_SLUGS, Refusal
+from tests.integration.api.seeds import SeededUser
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "api.md"
 ROW = re.compile(r"^\| `/problems/([a-z-]+)` \| (\d+) \|", re.MULTILINE)
@@ -30,7 +30,7 @@ def test_table_of_refusals_is_complete() -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-async def test_examples_run(server: tuple[Server, str], admin: Person) -> None:
+async def test_examples_run(server: tuple[Server, str], admin: SeededUser) -> None:
     environment = os.environ | {"GPULAB_URL": server[1], "GPULAB_TOKEN": admin.token}
     blocks = re.findall(r"```bash\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert len(blocks) >= 4

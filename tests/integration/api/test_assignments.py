@@ -6,12 +6,12 @@ from uuid import UUID
 import httpx
 import pytest
 
-from api import cursors
 from api.app import create_app
+from api.http import cursors
 from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, OverviewRead, SubmissionRead
 from gpulab.states import FailureCause, Role
 from models.settings import ApiSettings
-from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.seeds import SeededUser, Seeds
 from tests.integration.api.study_calls import finish
 
 LATER = "2999-01-01T00:00:00Z"
@@ -24,34 +24,36 @@ async def assigned(client: httpx.AsyncClient, **changes: Any) -> AssignmentRead:
     return AssignmentRead.model_validate_json(answer.content)
 
 
-async def pinned(client: httpx.AsyncClient, assignment: AssignmentRead, job_id: UUID, who: Person) -> httpx.Response:
+async def pinned(
+    client: httpx.AsyncClient, assignment: AssignmentRead, job_id: UUID, who: SeededUser
+) -> httpx.Response:
     path = f"/v1/assignments/{assignment.id}/submission"
     return await client.post(path, json={"job_id": str(job_id)}, headers=who.headers)
 
 
-def ran(seeds: Seeds, owner: Person, result: dict[str, Any] | None, **values: Any) -> UUID:
+def ran(seeds: Seeds, owner: SeededUser, result: dict[str, Any] | None, **values: Any) -> UUID:
     job_id = seeds.job(owner, **values)
     finish(seeds, job_id, result)
     return job_id
 
 
 @pytest.fixture
-def people(seeds: Seeds) -> dict[str, Person]:
+def users(seeds: Seeds) -> dict[str, SeededUser]:
     seeds.node()
-    return {name: seeds.person(name, Role.STUDENT) for name in ("ann", "ben", "cat", "dan", "eve")}
+    return {name: seeds.user(name, Role.STUDENT) for name in ("ann", "ben", "cat", "dan", "eve")}
 
 
 async def test_overview_says_who_succeeded_who_is_stuck_and_on_what(
-    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
+    client: httpx.AsyncClient, seeds: Seeds, users: dict[str, SeededUser]
 ) -> None:
     homework = await assigned(client)
-    ran(seeds, people["ann"], None)
-    good = ran(seeds, people["ann"], {"loss": 1.0})
-    ran(seeds, people["ben"], None)
-    newest = ran(seeds, people["ben"], None, name="second try")
-    seeds.job(people["cat"])
-    ran(seeds, people["dan"], {"x": 1}, experiment="conv-gradients")
-    await pinned(client, homework, good, people["ann"])
+    ran(seeds, users["ann"], None)
+    good = ran(seeds, users["ann"], {"loss": 1.0})
+    ran(seeds, users["ben"], None)
+    newest = ran(seeds, users["ben"], None, name="second try")
+    seeds.job(users["cat"])
+    ran(seeds, users["dan"], {"x": 1}, experiment="conv-gradients")
+    await pinned(client, homework, good, users["ann"])
     answer = await client.get(f"/v1/assignments/{homework.id}/overview")
     found = OverviewRead.model_validate_json(answer.content)
 
@@ -77,13 +79,13 @@ async def test_overview_says_who_succeeded_who_is_stuck_and_on_what(
 
 
 async def test_overview_and_submissions_come_page_by_page_the_stuck_first_with_counts_of_everybody(
-    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
+    client: httpx.AsyncClient, seeds: Seeds, users: dict[str, SeededUser]
 ) -> None:
     homework = await assigned(client)
     for name in ("cat", "ann"):
-        await pinned(client, homework, ran(seeds, people[name], {"loss": 1.0}), people[name])
+        await pinned(client, homework, ran(seeds, users[name], {"loss": 1.0}), users[name])
     for name in ("eve", "ben"):
-        ran(seeds, people[name], None)
+        ran(seeds, users[name], None)
     overview, handed_in = (f"/v1/assignments/{homework.id}/{part}" for part in ("overview", "submissions"))
     found: list[tuple[str, str]] = []
     cursor = None
@@ -111,13 +113,13 @@ async def test_overview_of_a_class_without_students_is_empty(client: httpx.Async
 
 
 async def test_runs_of_a_study_count_for_the_questions_of_its_template(
-    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
+    client: httpx.AsyncClient, seeds: Seeds, users: dict[str, SeededUser]
 ) -> None:
     homework = await assigned(client, experiments=[], templates=["course/1a"])
     assert homework.questions == ["course/1a"]
     for who, template in (("ann", "course/1"), ("ben", "course/2")):
         order = {"template": template, "scale": "smoke"}
-        assert (await client.post("/v1/studies", json=order, headers=people[who].headers)).status_code == 201
+        assert (await client.post("/v1/studies", json=order, headers=users[who].headers)).status_code == 201
     found = OverviewRead.model_validate_json((await client.get(f"/v1/assignments/{homework.id}/overview")).content)
 
     states = {one.name: one.state for one in found.students}
@@ -125,26 +127,26 @@ async def test_runs_of_a_study_count_for_the_questions_of_its_template(
 
 
 async def test_only_a_run_of_ones_own_that_belongs_and_succeeded_is_taken(
-    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
+    client: httpx.AsyncClient, seeds: Seeds, users: dict[str, SeededUser]
 ) -> None:
     homework = await assigned(client)
     for job_id in (
-        ran(seeds, people["ben"], {"loss": 1.0}),
-        ran(seeds, people["ann"], None),
-        seeds.job(people["ann"]),
-        ran(seeds, people["ann"], {"x": 1.0}, experiment="conv-gradients"),
+        ran(seeds, users["ben"], {"loss": 1.0}),
+        ran(seeds, users["ann"], None),
+        seeds.job(users["ann"]),
+        ran(seeds, users["ann"], {"x": 1.0}, experiment="conv-gradients"),
     ):
-        answer = await pinned(client, homework, job_id, people["ann"])
+        answer = await pinned(client, homework, job_id, users["ann"])
         assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "job_id")
-    mine = await client.get(f"/v1/assignments/{homework.id}/submission", headers=people["ann"].headers)
+    mine = await client.get(f"/v1/assignments/{homework.id}/submission", headers=users["ann"].headers)
     assert (mine.status_code, mine.json()["type"]) == (404, "/problems/submission-not-found")
 
 
 async def test_what_was_in_time_stays_after_the_deadline(
-    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
+    client: httpx.AsyncClient, seeds: Seeds, users: dict[str, SeededUser]
 ) -> None:
     homework = await assigned(client)
-    ann, ben = people["ann"], people["ben"]
+    ann, ben = users["ann"], users["ben"]
     first, second = (ran(seeds, ann, {"loss": float(n)}) for n in range(2))
     assert (await pinned(client, homework, first, ann)).status_code == 200
     replaced = SubmissionRead.model_validate_json((await pinned(client, homework, second, ann)).content)
@@ -164,10 +166,10 @@ async def test_what_was_in_time_stays_after_the_deadline(
 
 
 async def test_rerun_repeats_spec_and_seed_and_is_compared(
-    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person], admin: Person
+    client: httpx.AsyncClient, seeds: Seeds, users: dict[str, SeededUser], admin: SeededUser
 ) -> None:
     homework = await assigned(client, tolerance=1e-3)
-    ann = people["ann"]
+    ann = users["ann"]
     result = {"loss": 1.0, "weights": [1.0, 2.0], "label": "a", "elapsed_seconds": 3.0}
     job_id = ran(seeds, ann, result, seed=7, spec={"dropout": 0.5})
     await pinned(client, homework, job_id, ann)
@@ -196,11 +198,11 @@ async def test_rerun_repeats_spec_and_seed_and_is_compared(
 
 
 async def test_rerun_that_fails_is_no_difference(
-    client: httpx.AsyncClient, seeds: Seeds, people: dict[str, Person]
+    client: httpx.AsyncClient, seeds: Seeds, users: dict[str, SeededUser]
 ) -> None:
     homework = await assigned(client)
-    await pinned(client, homework, ran(seeds, people["ann"], {"loss": 1.0}), people["ann"])
-    base = f"/v1/assignments/{homework.id}/submissions/{people['ann'].id}"
+    await pinned(client, homework, ran(seeds, users["ann"], {"loss": 1.0}), users["ann"])
+    base = f"/v1/assignments/{homework.id}/submissions/{users['ann'].id}"
     again = (await client.post(f"{base}/rerun")).json()
     finish(seeds, UUID(again["id"]))
     assert (await client.get(f"{base}/comparison")).json()["verdict"] == "failed"
@@ -215,7 +217,7 @@ NO_DEADLINES = [
 async def test_deadline_is_read_and_shown_in_the_time_zone_of_the_lab(settings: ApiSettings, seeds: Seeds) -> None:
     app = create_app(settings.model_copy(update={"time_zone": "Europe/Berlin"}))
     transport = httpx.ASGITransport(app)
-    headers = seeds.person("ina", Role.INSTRUCTOR).headers
+    headers = seeds.user("ina", Role.INSTRUCTOR).headers
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://lab", headers=headers) as client,

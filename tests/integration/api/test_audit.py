@@ -6,9 +6,9 @@ import httpx
 import psycopg
 import pytest
 
+from api.audit import statements as audit
 from gpulab.states import Role
-from models.statements import audit
-from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.seeds import SeededUser, Seeds
 
 
 async def events(client: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]]:
@@ -19,7 +19,9 @@ async def events(client: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]
     return found[::-1]
 
 
-async def test_every_change_of_people_leaves_an_event_without_secrets(client: httpx.AsyncClient, admin: Person) -> None:
+async def test_every_change_of_users_leaves_an_event_without_secrets(
+    client: httpx.AsyncClient, admin: SeededUser
+) -> None:
     made = (await client.post("/v1/users", json={"name": "sam", "section": "A"})).json()
     user = f"/v1/users/{made['id']}"
     await client.patch(user, json={"weight": 2.0, "role": "instructor"})
@@ -52,10 +54,10 @@ async def test_every_change_of_people_leaves_an_event_without_secrets(client: ht
 
 
 async def test_what_staff_does_to_jobs_and_nodes_leaves_an_event(
-    client: httpx.AsyncClient, seeds: Seeds, admin: Person
+    client: httpx.AsyncClient, seeds: Seeds, admin: SeededUser
 ) -> None:
     seeds.node()
-    sam = seeds.person("sam", Role.STUDENT)
+    sam = seeds.user("sam", Role.STUDENT)
     job_id = seeds.job(sam)
     request_id = (await client.post(f"/v1/jobs/{job_id}/cancel")).headers["x-request-id"]
     await client.post("/v1/nodes/node-1/drain")
@@ -74,7 +76,7 @@ async def test_what_staff_does_to_jobs_and_nodes_leaves_an_event(
     assert found[0]["request_id"] == request_id
 
 
-async def test_refused_changes_leave_no_event(client: httpx.AsyncClient, admin: Person) -> None:
+async def test_refused_changes_leave_no_event(client: httpx.AsyncClient, admin: SeededUser) -> None:
     await client.post("/v1/users", json={"name": "admin"})
     await client.post(f"/v1/users/{admin.id}/disable")
     await client.post("/v1/users", json={"name": ""})

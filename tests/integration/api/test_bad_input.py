@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from gpulab.schemas import Problem
 from gpulab.states import Role
-from tests.integration.api.seeds import ORDER, Person, Seeds, body, long_ago
+from tests.integration.api.seeds import ORDER, SeededUser, Seeds, body, long_ago
 
 JSON = {"Content-Type": "application/json"}
 
@@ -161,7 +161,7 @@ async def test_bad_query_is_refused(client: httpx.AsyncClient, query: str, path:
     assert (problem.errors or [])[0].path == path
 
 
-async def test_cursor_from_elsewhere_is_refused(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+async def test_cursor_from_elsewhere_is_refused(client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds) -> None:
     seeds.node()
     job_id = seeds.job(admin)
     seeds.run(job_id)
@@ -182,14 +182,14 @@ async def test_cursor_from_elsewhere_is_refused(client: httpx.AsyncClient, admin
 
 
 @pytest.mark.parametrize("query", ["wait=-1", "wait=nan", "wait=inf", "wait=soon"])
-async def test_bad_wait_is_refused(client: httpx.AsyncClient, admin: Person, seeds: Seeds, query: str) -> None:
+async def test_bad_wait_is_refused(client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds, query: str) -> None:
     problem = problem_of(await client.get(f"/v1/jobs/{seeds.job(admin)}?{query}"))
     assert (problem.errors or [])[0].path == "query.wait"
 
 
 @pytest.mark.parametrize("tag", ['"', "garbage", 'W/"', '"a","b"', "\x7f"])
 async def test_etag_from_elsewhere_gets_the_whole_answer(
-    client: httpx.AsyncClient, admin: Person, seeds: Seeds, tag: str
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds, tag: str
 ) -> None:
     answer = await client.get(f"/v1/jobs/{seeds.job(admin)}", headers={"If-None-Match": tag})
     assert answer.status_code == 200
@@ -219,7 +219,7 @@ async def test_wrong_method_is_refused(client: httpx.AsyncClient) -> None:
 
 
 def _tokens(seeds: Seeds) -> dict[str, dict[str, str]]:
-    revoked, expired = seeds.person("rita"), seeds.person("otto", expires_at=long_ago())
+    revoked, expired = seeds.user("rita"), seeds.user("otto", expires_at=long_ago())
     seeds.revoke(revoked)
     return {
         "missing": {},
@@ -234,7 +234,7 @@ def _tokens(seeds: Seeds) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("case", ["missing", "other scheme", "empty", "wrong", "long", "revoked", "expired"])
 async def test_without_a_good_token_nothing_happens(
-    anonymous: httpx.AsyncClient, admin: Person, seeds: Seeds, case: str
+    anonymous: httpx.AsyncClient, admin: SeededUser, seeds: Seeds, case: str
 ) -> None:
     seeds.node()
     job_id = seeds.job(admin)
@@ -260,7 +260,7 @@ async def test_without_a_good_token_nothing_happens(
 async def test_students_may_not_drain(client: httpx.AsyncClient, seeds: Seeds) -> None:
     seeds.node()
     before = seeds.state_of_everything()
-    answer = await client.post("/v1/nodes/node-1/drain", headers=seeds.person("sam", Role.STUDENT).headers)
+    answer = await client.post("/v1/nodes/node-1/drain", headers=seeds.user("sam", Role.STUDENT).headers)
 
     assert problem_of(answer).type == "/problems/forbidden"
     assert seeds.state_of_everything() == before
@@ -273,12 +273,12 @@ async def test_bad_last_event_id_is_refused(client: httpx.AsyncClient, last: str
 
 
 async def test_our_own_fault_is_logged_and_shows_no_internals(
-    client: httpx.AsyncClient, admin: Person, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(job_id: UUID) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("models.statements.jobs.by_id", broken)
+    monkeypatch.setattr("api.jobs.statements.by_id", broken)
     with capture_logs() as lines:
         answer = await client.get(f"/v1/jobs/{seeds.job(admin)}")
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api import client_wheel
 from api.__main__ import Server
+from api.web import client_wheel
 from gpulab.version import VERSION, WHEEL, install_line
 from models.settings import ApiSettings
 

@@ -15,7 +15,7 @@ from api.__main__ import server_of
 from gpulab.states import Role
 from models.settings import ApiSettings
 from tests.access_rules import RULES
-from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.seeds import SeededUser, Seeds
 
 ENDLESS = {"stream_jobs", "stream_job"}
 PROBES = {"get_health", "get_readiness", "get_metrics"}
@@ -40,10 +40,10 @@ def address(settings: ApiSettings) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_answers_are_as_announced(address: str, admin: Person, seeds: Seeds) -> None:
+def test_answers_are_as_announced(address: str, admin: SeededUser, seeds: Seeds) -> None:
     seeds.node()
     job_id = seeds.job(admin)
-    speakers = cycle([admin, seeds.person("grace", Role.INSTRUCTOR), seeds.person("sam", Role.STUDENT)])
+    speakers = cycle([admin, seeds.user("grace", Role.INSTRUCTOR), seeds.user("sam", Role.STUDENT)])
     contract = schemathesis.openapi.from_url(f"{address}/openapi.json")
     checked = set()
     for found in contract.get_all_operations():

@@ -10,7 +10,7 @@ from tests.integration.api.seeds import Seeds
 async def test_question_belongs_to_the_user_with_the_fewest_whichever_way_it_is_asked(
     anonymous: httpx.AsyncClient, seeds: Seeds
 ) -> None:
-    ada, bob = seeds.person("ada"), seeds.person("bob")
+    ada, bob = seeds.user("ada"), seeds.user("bob")
     orders = [{"experiment": "model-memory", "spec": {"batch_size": size}} for size in (8, 16, 32)]
     for order in orders:
         await anonymous.post("/v1/estimates", json=order, headers=ada.headers)

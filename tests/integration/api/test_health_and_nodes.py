@@ -16,10 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, insert, text
 
 from api.admin import ensure_token
-from api.auth import Principal
-from api.buckets import Buckets
-from api.request_rate import RequestRate
-from api.tokens import digest_of
+from api.auth.principal import Principal
+from api.auth.token_secrets import digest_of
+from api.limits.buckets import Buckets
+from api.limits.request_rate import RequestRate
+from api.users import statements as users
 from experiments.registry import experiments, runnable
 from gpulab.embedded import EmbeddedPostgres
 from gpulab.schemas import ExperimentDetail, ExperimentPage, MeRead, NodePage
@@ -27,11 +28,11 @@ from gpulab.states import FailureCause, JobState, NodeFault, Role
 from migrations.settings import config
 from models import Gpu
 from models.settings import ApiSettings
-from models.statements import leases, node_health, node_tokens, people, queue
+from models.statements import leases, node_health, node_tokens, queue
 from models.statements.readiness import LEADER_LOCK
 from scheduler import loop
 from tests.integration.api.conftest import serving
-from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.seeds import SeededUser, Seeds
 
 OPS = Path(__file__).parents[3] / "ops"
 
@@ -89,7 +90,9 @@ async def test_schema_of_another_version_is_not_ready(anonymous: httpx.AsyncClie
     assert any(field["path"] == "schema" and "other" in field["message"] for field in fields)
 
 
-async def test_metrics_count_requests_and_waiting_jobs(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+async def test_metrics_count_requests_and_waiting_jobs(
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
+) -> None:
     seeds.node()
     seeds.job(admin)
     await client.get("/v1/me")
@@ -108,9 +111,9 @@ async def test_metrics_count_requests_and_waiting_jobs(client: httpx.AsyncClient
 
 
 async def test_metrics_tell_an_operator_what_waits_fails_and_is_lost(
-    app: FastAPI, client: httpx.AsyncClient, admin: Person, seeds: Seeds
+    app: FastAPI, client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
 ) -> None:
-    app.state.lab.metrics.seconds = 0
+    app.state.app.metrics.seconds = 0
     seeds.node(gpu_reason=None)
     gpu(seeds, "GPU-a", 0)
     gpu(seeds, "GPU-b", 1)
@@ -145,7 +148,7 @@ async def test_metrics_tell_an_operator_what_waits_fails_and_is_lost(
 
 
 async def test_dashboard_and_alerts_ask_only_for_metrics_that_there_are(
-    client: httpx.AsyncClient, admin: Person, seeds: Seeds
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
 ) -> None:
     await client.get("/v1/me")
     told = {
@@ -168,9 +171,9 @@ def _headings(family: Any) -> list[Any]:
 async def test_metrics_are_computed_once_for_all_who_ask_within_a_second(
     app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app.state.lab.metrics.seconds = 3600
-    render, calls = app.state.lab.telemetry.render, []
-    monkeypatch.setattr(app.state.lab.telemetry, "render", lambda: calls.append(1) or render())
+    app.state.app.metrics.seconds = 3600
+    render, calls = app.state.app.telemetry.render, []
+    monkeypatch.setattr(app.state.app.telemetry, "render", lambda: calls.append(1) or render())
     answers = await asyncio.gather(*(client.get("/metrics") for _ in range(20)))
     answers.append(await client.get("/metrics"))
     assert {answer.status_code for answer in answers} == {200}
@@ -178,10 +181,10 @@ async def test_metrics_are_computed_once_for_all_who_ask_within_a_second(
 
 
 async def test_strangers_have_a_limit_and_take_nothing_from_those_who_signed_in(
-    app: FastAPI, anonymous: httpx.AsyncClient, admin: Person, seeds: Seeds
+    app: FastAPI, anonymous: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
 ) -> None:
-    app.state.lab = replace(app.state.lab, stranger_rate=RequestRate(Buckets("strangers", 0.01, 10)))
-    sam = seeds.person("sam", Role.STUDENT)
+    app.state.app = replace(app.state.app, stranger_rate=RequestRate(Buckets("strangers", 0.01, 10)))
+    sam = seeds.user("sam", Role.STUDENT)
     assert (await anonymous.get("/v1/me", headers=sam.headers)).status_code == 200
     answers = [await anonymous.get(path) for path in ("/healthz", "/v1/me", "/nowhere", "/readyz", "/metrics") * 5]
     made_up = [
@@ -200,7 +203,7 @@ async def test_metrics_do_not_grow_with_made_up_paths(client: httpx.AsyncClient)
     assert "made-up" not in (await client.get("/metrics")).text
 
 
-async def test_nodes_show_what_is_taken(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+async def test_nodes_show_what_is_taken(client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds) -> None:
     seeds.node(gpu_reason=None)
     gpu(seeds, "GPU-a", 0)
     gpu(seeds, "GPU-b", 1)
@@ -272,7 +275,7 @@ async def test_only_admins_change_nodes(
     client: httpx.AsyncClient, seeds: Seeds, role: Role, method: str, part: str
 ) -> None:
     seeds.node()
-    answer = await client.request(method, f"/v1/nodes/node-1/{part}", headers=seeds.person("x", role).headers)
+    answer = await client.request(method, f"/v1/nodes/node-1/{part}", headers=seeds.user("x", role).headers)
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
 
 
@@ -284,7 +287,7 @@ async def test_silent_node_is_down(client: httpx.AsyncClient, seeds: Seeds) -> N
 
 
 async def test_me_is_the_owner_of_the_token(client: httpx.AsyncClient, seeds: Seeds) -> None:
-    sam = seeds.person("sam", Role.STUDENT)
+    sam = seeds.user("sam", Role.STUDENT)
     me = MeRead.model_validate_json((await client.get("/v1/me", headers=sam.headers)).content)
 
     assert (me.id, me.name, me.role, me.token_expires_at) == (sam.id, "sam", Role.STUDENT, None)
@@ -309,7 +312,7 @@ async def test_listing_leaves_out_what_the_lab_itself_submits(client: httpx.Asyn
 def token_works(settings: ApiSettings, token: str) -> Any:
     engine = create_engine(settings.sqlalchemy_url)
     with engine.begin() as connection:
-        row = connection.execute(people.bearers([digest_of(token)])).first()
+        row = connection.execute(users.bearers([digest_of(token)])).first()
     engine.dispose()
     return row
 
@@ -331,7 +334,7 @@ def test_admin_token_is_made_once_and_replaced_when_it_stops_working(
     row = token_works(settings, first.strip())
     assert (row.name, row.role) == ("admin", Role.ADMIN)
 
-    seeds.revoke(Person(row.id, row.name, first.strip()))
+    seeds.revoke(SeededUser(row.id, row.name, first.strip()))
     assert ensure()
     assert path.read_text() != first
 

@@ -8,12 +8,12 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from api import http_protocol
 from api.__main__ import Server
+from api.http import protocol as http_protocol
 from gpulab.schemas import Problem
 from models.settings import ApiSettings
 from tests.integration.api.conftest import serving
-from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.seeds import SeededUser, Seeds
 
 TIMEOUT_SECONDS = 0.4
 GIVE_UP_SECONDS = 20.0
@@ -175,10 +175,10 @@ async def test_a_byte_now_and_then_does_not_keep_a_connection(
 
 
 async def test_who_reads_nothing_of_a_long_answer_is_let_go(
-    server: tuple[Server, str], connection: Connection, admin: Person, seeds: Seeds
+    server: tuple[Server, str], connection: Connection, admin: SeededUser, seeds: Seeds
 ) -> None:
     job_id = seeds.job(admin)
-    store = server[0].app.state.lab.store
+    store = server[0].app.state.app.store
     content = b"x" * 20_000_000
     await store.put_async("big", content)
     seeds.artifact(job_id, "big.bin", "big", content, "digest")
@@ -197,7 +197,7 @@ async def test_body_that_nobody_reads_has_a_bound(connection: Connection) -> Non
 
 
 async def test_client_that_leaves_while_sending_is_no_fault_of_the_lab(
-    server: tuple[Server, str], connection: Connection, admin: Person
+    server: tuple[Server, str], connection: Connection, admin: SeededUser
 ) -> None:
     head = f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin.token}\r\n"
     with capture_logs() as lines:
@@ -211,7 +211,7 @@ async def test_client_that_leaves_while_sending_is_no_fault_of_the_lab(
     assert 'status="500"' not in metrics
 
 
-async def test_head_answers_as_get_without_a_body(remote: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+async def test_head_answers_as_get_without_a_body(remote: httpx.AsyncClient, admin: SeededUser, seeds: Seeds) -> None:
     job_id = seeds.job(admin)
     for path in ("/v1/me", "/v1/jobs", f"/v1/jobs/{job_id}", "/healthz", "/readyz", "/openapi.json", "/v1/nowhere"):
         found, head = await remote.get(path), await remote.head(path)

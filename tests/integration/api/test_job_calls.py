@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from gpulab.schemas import DryRunRead, EventPage, JobPage, JobRead, QueueRead
 from gpulab.states import FailureCause, JobState, Role
 from models import Job
-from tests.integration.api.seeds import ORDER, Person, Seeds
+from tests.integration.api.seeds import ORDER, SeededUser, Seeds
 
 
 async def submitted(client: httpx.AsyncClient, **changes: object) -> JobRead:
@@ -70,7 +70,7 @@ async def test_same_key_with_another_body_is_refused(client: httpx.AsyncClient, 
 
 async def test_a_key_belongs_to_its_owner(client: httpx.AsyncClient, seeds: Seeds) -> None:
     key = {"Idempotency-Key": "k1"}
-    student = seeds.person("sam", Role.STUDENT)
+    student = seeds.user("sam", Role.STUDENT)
     mine = await client.post("/v1/jobs", json=ORDER, headers=key)
     theirs = await client.post("/v1/jobs", json=ORDER, headers=key | student.headers)
 
@@ -109,7 +109,7 @@ async def test_etag_of_another_job_never_matches(client: httpx.AsyncClient) -> N
     assert answer.status_code == 200
 
 
-async def test_pages_follow_each_other_newest_first(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+async def test_pages_follow_each_other_newest_first(client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds) -> None:
     made = [seeds.job(admin) for _ in range(5)]
     seen: list[UUID] = []
     cursor = None
@@ -123,9 +123,9 @@ async def test_pages_follow_each_other_newest_first(client: httpx.AsyncClient, a
     assert cursor is None
 
 
-async def test_filters_pick_jobs(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+async def test_filters_pick_jobs(client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds) -> None:
     seeds.node()
-    sam = seeds.person("sam", Role.STUDENT)
+    sam = seeds.user("sam", Role.STUDENT)
     plain = seeds.job(admin, tags=["x", "y"], name="100% sure")
     running = seeds.job(admin, experiment="conv-gradients")
     seeds.run(running)
@@ -145,9 +145,9 @@ async def test_filters_pick_jobs(client: httpx.AsyncClient, admin: Person, seeds
 
 
 async def test_search_goes_on_where_a_page_stopped_looking(
-    client: httpx.AsyncClient, admin: Person, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.services.jobs.SEARCHED", 2)
+    monkeypatch.setattr("api.jobs.service.SEARCHED", 2)
     made = [seeds.job(admin, name=name) for name in ("needle 1", "straw", "needle 2", "straw", "straw")]
     pages: list[list[str]] = []
     cursor: str | None = ""
@@ -159,7 +159,9 @@ async def test_search_goes_on_where_a_page_stopped_looking(
     assert pages == [[], [str(made[2])], [str(made[0])]]
 
 
-async def test_list_answers_304_until_something_changes(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+async def test_list_answers_304_until_something_changes(
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
+) -> None:
     seeds.job(admin)
     tag = {"If-None-Match": (await client.get("/v1/jobs")).headers["etag"]}
     same = await client.get("/v1/jobs", headers=tag)
@@ -169,8 +171,8 @@ async def test_list_answers_304_until_something_changes(client: httpx.AsyncClien
     assert (await client.get("/v1/jobs", headers=tag)).status_code == 200
 
 
-async def test_students_see_only_their_own_jobs(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
-    sam = seeds.person("sam", Role.STUDENT)
+async def test_students_see_only_their_own_jobs(client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds) -> None:
+    sam = seeds.user("sam", Role.STUDENT)
     mine, theirs = seeds.job(sam), seeds.job(admin)
     before = seeds.state_of_everything()
     listed = await client.get("/v1/jobs", headers=sam.headers)
@@ -190,7 +192,7 @@ async def test_students_see_only_their_own_jobs(client: httpx.AsyncClient, admin
 
 
 async def test_cancelling_a_waiting_job_ends_it_and_repeating_changes_nothing(
-    client: httpx.AsyncClient, admin: Person, seeds: Seeds
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
 ) -> None:
     job_id = seeds.job(admin)
     first = await client.post(f"/v1/jobs/{job_id}/cancel")
@@ -202,7 +204,9 @@ async def test_cancelling_a_waiting_job_ends_it_and_repeating_changes_nothing(
     assert seeds.state_of_everything() == after
 
 
-async def test_cancelling_a_running_job_asks_its_worker(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+async def test_cancelling_a_running_job_asks_its_worker(
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
+) -> None:
     seeds.node()
     job_id = seeds.job(admin)
     seeds.run(job_id)
@@ -214,7 +218,7 @@ async def test_cancelling_a_running_job_asks_its_worker(client: httpx.AsyncClien
 
 @pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED])
 async def test_finished_job_cannot_be_cancelled(
-    client: httpx.AsyncClient, admin: Person, seeds: Seeds, state: JobState
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds, state: JobState
 ) -> None:
     seeds.node()
     job_id = seeds.job(admin)
@@ -227,7 +231,9 @@ async def test_finished_job_cannot_be_cancelled(
     assert seeds.state_of_everything() == before
 
 
-async def test_retry_repeats_the_order_of_a_final_job(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+async def test_retry_repeats_the_order_of_a_final_job(
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
+) -> None:
     seeds.node()
     job_id = seeds.job(admin, spec={"dropout": 0.25}, seed=3, tags=["t"], priority="low", name="n")
     early = await client.post(f"/v1/jobs/{job_id}/retry")
@@ -243,7 +249,7 @@ async def test_retry_repeats_the_order_of_a_final_job(client: httpx.AsyncClient,
     assert answer.headers["location"] == f"/v1/jobs/{again.id}"
 
 
-async def test_history_pages_in_order(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+async def test_history_pages_in_order(client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds) -> None:
     seeds.node()
     job_id = seeds.job(admin)
     seeds.run(job_id)
@@ -256,7 +262,7 @@ async def test_history_pages_in_order(client: httpx.AsyncClient, admin: Person, 
     assert rest.json()["next_cursor"] is None
 
 
-async def test_queue_tells_place_and_reason(client: httpx.AsyncClient, admin: Person, seeds: Seeds) -> None:
+async def test_queue_tells_place_and_reason(client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds) -> None:
     seeds.node()
     first, second = seeds.job(admin), seeds.job(admin)
     seeds.describe(second, wait_reason="no_free_slot", message="both slots of node-1 are taken")
@@ -276,10 +282,10 @@ async def test_unknown_job_is_not_found(client: httpx.AsyncClient) -> None:
 
 
 async def test_queue_place_respects_use_and_says_what_would_help(
-    client: httpx.AsyncClient, admin: Person, seeds: Seeds
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
 ) -> None:
     seeds.node()
-    heavy, light = seeds.person("heavy", Role.STUDENT), seeds.person("light", Role.STUDENT)
+    heavy, light = seeds.user("heavy", Role.STUDENT), seeds.user("light", Role.STUDENT)
     older = seeds.job(heavy, gpus=1)
     newer = seeds.job(light, gpus=1)
     seeds.tell(older, "no_free_gpu", "every GPU is taken", used={heavy.id: 900.0, light.id: 1.0})

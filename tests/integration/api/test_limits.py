@@ -1,15 +1,15 @@
-"""What a person may do at most, refused with the reason and counted for nobody else."""
+"""What a user may do at most, refused with the reason and counted for nobody else."""
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
-from api.turns import asker
+from api.limits.turns import asker
 from gpulab.states import Role
 from models import User
 from models.settings import ApiSettings
-from tests.integration.api.seeds import ORDER, Person, Seeds, comes_to
+from tests.integration.api.seeds import ORDER, SeededUser, Seeds, comes_to
 
 
 @pytest.fixture
@@ -19,13 +19,13 @@ def settings(settings: ApiSettings) -> ApiSettings:
 
 
 async def submitted(
-    client: httpx.AsyncClient, person: Person, path: str = "/v1/jobs", **body: object
+    client: httpx.AsyncClient, user: SeededUser, path: str = "/v1/jobs", **body: object
 ) -> httpx.Response:
-    return await client.post(path, json=body or ORDER, headers=person.headers)
+    return await client.post(path, json=body or ORDER, headers=user.headers)
 
 
 async def test_queue_limit_refuses_what_would_be_one_too_many(client: httpx.AsyncClient, seeds: Seeds) -> None:
-    ada, bob = seeds.person("ada", Role.STUDENT), seeds.person("bob", Role.STUDENT)
+    ada, bob = seeds.user("ada", Role.STUDENT), seeds.user("bob", Role.STUDENT)
     assert [(await submitted(client, ada)).status_code for _ in range(2)] == [201, 201]
     refused = await submitted(client, ada)
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/queue-limit-reached")
@@ -37,7 +37,7 @@ async def test_queue_limit_refuses_what_would_be_one_too_many(client: httpx.Asyn
 
 
 async def test_same_submission_again_is_answered_in_spite_of_the_limit(client: httpx.AsyncClient, seeds: Seeds) -> None:
-    ada = seeds.person("ada", Role.STUDENT)
+    ada = seeds.user("ada", Role.STUDENT)
     headers = {**ada.headers, "Idempotency-Key": "k"}
     answers = [(await client.post("/v1/jobs", json=ORDER, headers=headers)).status_code for _ in range(2)]
     assert answers == [201, 200]
@@ -46,16 +46,16 @@ async def test_same_submission_again_is_answered_in_spite_of_the_limit(client: h
 
 
 async def test_who_keeps_too_many_bytes_submits_nothing_new(client: httpx.AsyncClient, seeds: Seeds) -> None:
-    ada = seeds.person("ada", Role.STUDENT)
+    ada = seeds.user("ada", Role.STUDENT)
     seeds.artifact(seeds.job(ada), "big.txt", "key", b"x" * 11, "digest")
     refused = await submitted(client, ada)
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/artifact-quota-reached")
 
 
 async def test_too_many_requests_are_told_when_to_come_back(
-    client: httpx.AsyncClient, admin: Person, seeds: Seeds
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
 ) -> None:
-    ada = seeds.person("ada", Role.STUDENT)
+    ada = seeds.user("ada", Role.STUDENT)
     answers = [await client.get("/v1/me", headers=ada.headers) for _ in range(51)]
     # The first answers of a process take so long to compute that they may count as several.
     assert {answer.status_code for answer in answers[:20]} == {200}
@@ -66,7 +66,7 @@ async def test_too_many_requests_are_told_when_to_come_back(
 
 
 async def test_the_class_high_is_for_staff(client: httpx.AsyncClient, seeds: Seeds) -> None:
-    ada, grace = seeds.person("ada", Role.STUDENT), seeds.person("grace", Role.INSTRUCTOR)
+    ada, grace = seeds.user("ada", Role.STUDENT), seeds.user("grace", Role.INSTRUCTOR)
     urgent = {**ORDER, "priority": "high"}
     for path in ("/v1/jobs", "/v1/jobs?dry_run=true"):
         refused = await submitted(client, ada, path, **urgent)
@@ -83,10 +83,10 @@ async def test_the_class_high_is_for_staff(client: httpx.AsyncClient, seeds: See
 async def test_one_users_slow_requests_leave_connections_to_others_and_say_who_is_busy(
     client: httpx.AsyncClient, app: FastAPI, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.pool.WAIT_SECONDS", 0.05)
-    ada, bob = seeds.person("ada", Role.STUDENT), seeds.person("bob", Role.STUDENT)
+    monkeypatch.setattr("api.sql.pool.WAIT_SECONDS", 0.05)
+    ada, bob = seeds.user("ada", Role.STUDENT), seeds.user("bob", Role.STUDENT)
     await client.get("/v1/me", headers=ada.headers)
-    pool = app.state.lab.database._pool
+    pool = app.state.app.database._pool
     asker.set(ada.id)
     async with pool.connection():
         refused = await client.get("/v1/jobs", headers=ada.headers)

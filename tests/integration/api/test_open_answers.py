@@ -13,15 +13,15 @@ from sqlalchemy import func
 from structlog.testing import capture_logs
 
 from api.__main__ import Server
-from api.context import Lab
-from api.services import files
-from api.stream_guard import Permit
-from api.turns import THE_LAB, asker
+from api.context import App
+from api.limits.turns import THE_LAB, asker
+from api.live.stream_guard import Permit
+from api.results import files
+from api.sharing import statements as sharing
 from gpulab.states import Audience, Role
 from models import User
 from models.settings import ApiSettings
-from models.statements import sharing
-from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.seeds import SeededUser, Seeds
 from tests.integration.api.study_calls import GRID, jobs_of, submitted
 from tests.integration.api.test_streams import held, opened
 
@@ -34,25 +34,25 @@ def settings(settings: ApiSettings) -> ApiSettings:
 
 
 @pytest.fixture
-def ada(seeds: Seeds) -> Person:
+def ada(seeds: Seeds) -> SeededUser:
     seeds.node()
-    return seeds.person("ada", Role.STUDENT)
+    return seeds.user("ada", Role.STUDENT)
 
 
 @pytest.fixture
-def bob(seeds: Seeds) -> Person:
-    return seeds.person("bob", Role.STUDENT)
+def bob(seeds: Seeds) -> SeededUser:
+    return seeds.user("bob", Role.STUDENT)
 
 
 @pytest.fixture
-async def alices(server: tuple[Server, str], ada: Person) -> AsyncIterator[httpx.AsyncClient]:
+async def alices(server: tuple[Server, str], ada: SeededUser) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=server[1], headers=ada.headers, timeout=20) as made:
         yield made
 
 
-def lab_of(server: tuple[Server, str]) -> Lab:
-    lab: Lab = server[0].app.state.lab
-    return lab
+def app_of(server: tuple[Server, str]) -> App:
+    app: App = server[0].app.state.app
+    return app
 
 
 def run(seeds: Seeds, *statements: Any) -> None:
@@ -62,7 +62,7 @@ def run(seeds: Seeds, *statements: Any) -> None:
 
 
 async def test_one_user_has_so_many_streams_and_held_requests_and_others_have_theirs(
-    server: tuple[Server, str], alices: httpx.AsyncClient, seeds: Seeds, ada: Person, bob: Person
+    server: tuple[Server, str], alices: httpx.AsyncClient, seeds: Seeds, ada: SeededUser, bob: SeededUser
 ) -> None:
     job_id = seeds.job(ada)
     async with AsyncExitStack() as open_now:
@@ -84,7 +84,7 @@ async def test_one_user_has_so_many_streams_and_held_requests_and_others_have_th
     assert (plain.status_code, answered.json()["state"]) == (200, "leased")
 
 
-async def test_places_come_back_when_streams_are_left(alices: httpx.AsyncClient, seeds: Seeds, ada: Person) -> None:
+async def test_places_come_back_when_streams_are_left(alices: httpx.AsyncClient, seeds: Seeds, ada: SeededUser) -> None:
     job_id = seeds.job(ada)
     for _ in range(3 * OF_USER):
         async with asyncio.timeout(15):
@@ -96,7 +96,7 @@ async def test_places_come_back_when_streams_are_left(alices: httpx.AsyncClient,
 
 @pytest.mark.parametrize("how", ["job", "study"])
 async def test_stream_ends_when_the_job_is_shared_no_longer(
-    alices: httpx.AsyncClient, seeds: Seeds, ada: Person, bob: Person, how: str
+    alices: httpx.AsyncClient, seeds: Seeds, ada: SeededUser, bob: SeededUser, how: str
 ) -> None:
     study = await submitted(alices, **GRID)
     job_id = jobs_of(seeds, study)[0] if how == "study" else seeds.job(ada)
@@ -115,7 +115,7 @@ async def test_stream_ends_when_the_job_is_shared_no_longer(
 
 
 async def test_stream_of_a_team_ends_when_the_owner_leaves_it(
-    alices: httpx.AsyncClient, seeds: Seeds, ada: Person, bob: Person
+    alices: httpx.AsyncClient, seeds: Seeds, ada: SeededUser, bob: SeededUser
 ) -> None:
     run(seeds, User.__table__.update().values(team="red"))
     job_id = seeds.job(ada)
@@ -128,7 +128,7 @@ async def test_stream_of_a_team_ends_when_the_owner_leaves_it(
 
 @pytest.mark.parametrize("change", ["revoked", "disabled", "promoted", "moved"])
 async def test_held_request_is_not_answered_to_who_may_not_read_any_longer(
-    server: tuple[Server, str], alices: httpx.AsyncClient, seeds: Seeds, ada: Person, change: str
+    server: tuple[Server, str], alices: httpx.AsyncClient, seeds: Seeds, ada: SeededUser, change: str
 ) -> None:
     job_id = seeds.job(ada)
     asking = asyncio.create_task(alices.get(f"/v1/jobs/{job_id}?wait=15"))
@@ -148,7 +148,7 @@ async def test_held_request_is_not_answered_to_who_may_not_read_any_longer(
 
 
 async def test_held_request_is_not_answered_when_the_job_is_shared_no_longer(
-    server: tuple[Server, str], alices: httpx.AsyncClient, seeds: Seeds, ada: Person, bob: Person
+    server: tuple[Server, str], alices: httpx.AsyncClient, seeds: Seeds, ada: SeededUser, bob: SeededUser
 ) -> None:
     study = await submitted(alices, **GRID)
     run(seeds, sharing.share_study(study.id, Audience.CLASS))
@@ -156,7 +156,7 @@ async def test_held_request_is_not_answered_when_the_job_is_shared_no_longer(
     paths = [f"/v1/studies/{study.id}?wait=15", f"/v1/studies/{study.id}/report?wait=15"]
     asking = [asyncio.create_task(alices.get(path, headers={**bob.headers, "If-None-Match": tag})) for path in paths]
     async with asyncio.timeout(15):
-        while lab_of(server).hub.streams < len(paths):  # noqa: ASYNC110 - the hub tells nobody
+        while app_of(server).hub.streams < len(paths):  # noqa: ASYNC110 - the hub tells nobody
             await asyncio.sleep(0.01)
     run(seeds, sharing.share_study(study.id, None))
     for job_id in jobs_of(seeds, study):
@@ -167,9 +167,9 @@ async def test_held_request_is_not_answered_when_the_job_is_shared_no_longer(
 
 
 async def test_revoked_stream_ends_while_requests_have_every_connection(
-    server: tuple[Server, str], alices: httpx.AsyncClient, seeds: Seeds, ada: Person, settings: ApiSettings
+    server: tuple[Server, str], alices: httpx.AsyncClient, seeds: Seeds, ada: SeededUser, settings: ApiSettings
 ) -> None:
-    pool = lab_of(server).database._pool
+    pool = app_of(server).database._pool
     async with opened(alices, "/v1/stream") as reader, AsyncExitStack() as taken:
         await reader.until("ready")
         everybody = asker.set(THE_LAB)
@@ -186,7 +186,7 @@ async def test_stream_ends_without_an_error_when_the_database_is_away(
     async def away(*_: object, **__: object) -> None:
         raise psycopg.OperationalError("the server went away")
 
-    monkeypatch.setattr(lab_of(server).database, "scalar", away)
+    monkeypatch.setattr(app_of(server).database, "scalar", away)
     with capture_logs() as lines:
         async with opened(alices, "/v1/stream") as reader:
             assert await reader.ended()
@@ -199,7 +199,7 @@ async def test_download_breaks_off_when_the_reader_may_not_read_any_longer(
     server: tuple[Server, str],
     alices: httpx.AsyncClient,
     seeds: Seeds,
-    ada: Person,
+    ada: SeededUser,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     go_on = asyncio.Event()
@@ -220,7 +220,7 @@ async def test_download_breaks_off_when_the_reader_may_not_read_any_longer(
         assert await anext(chunks) == b"x" * 10
         seeds.revoke(ada)
         async with asyncio.timeout(15):
-            permits = lab_of(server).stream_guard._readers
+            permits = app_of(server).stream_guard._readers
             while not any(isinstance(one, Permit) and one.closed for one in permits):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         go_on.set()

@@ -19,7 +19,7 @@ from api.app import create_app
 from gpulab.child_process import spawn, stop_process
 from models import User
 from models.settings import ApiSettings
-from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.seeds import SeededUser, Seeds
 from tests.lab import free_port, wait_until
 
 ANN = {"sub": "u1", "email": "Ann@Uni.example", "email_verified": True, "name": "Ann"}
@@ -42,13 +42,13 @@ HIDDEN = {
     "only_in_userinfo": ["email", "email_verified", "name", "groups", "realm_access"],
 }
 LOOKALIKE = {"sub": "lookalike", "email": "\N{KELVIN SIGN}im@uni.example", "email_verified": True}
-PEOPLE = [ANN, INA, EVE, LIAR, NAMELESS, SILENT, *UNPROVEN, HIDDEN, LOOKALIKE]
+USERS = [ANN, INA, EVE, LIAR, NAMELESS, SILENT, *UNPROVEN, HIDDEN, LOOKALIKE]
 
 
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
-    users = [part for user in PEOPLE for part in ("--user-claims", json.dumps(user))]
+    users = [part for user in USERS for part in ("--user-claims", json.dumps(user))]
     path: Path = tmp_path_factory.mktemp("provider") / "log"
     with path.open("ab") as log:
         command = [
@@ -130,7 +130,7 @@ async def test_first_visit_lets_a_student_of_the_university_in(browser: httpx.As
     again = await signed_in(browser, "u1")
     assert again.status_code == 303
     assert (await browser.get("/v1/me")).json()["id"] == me["id"]
-    admin = seeds.person("admin")
+    admin = seeds.user("admin")
     events = (await browser.get("/v1/audit", headers=admin.headers)).json()["items"]
     assert [event["action"] for event in events] == ["session.opened", "session.opened", "user.created"]
     assert events[0]["details"] == {"how": "openid"}
@@ -152,8 +152,8 @@ async def test_claim_makes_an_instructor_and_never_an_admin(browser: httpx.Async
     assert (await browser.get("/v1/me")).json()["role"] == "instructor"
 
 
-async def test_person_of_the_roster_is_found_by_the_address(browser: httpx.AsyncClient, seeds: Seeds) -> None:
-    admin = seeds.person("admin")
+async def test_user_of_the_roster_is_found_by_the_address(browser: httpx.AsyncClient, seeds: Seeds) -> None:
+    admin = seeds.user("admin")
     made = await browser.post(
         "/v1/users", json={"name": "Ann of the roster", "email": "ann@uni.example"}, headers=admin.headers
     )
@@ -165,25 +165,25 @@ async def test_person_of_the_roster_is_found_by_the_address(browser: httpx.Async
 async def test_strangers_and_unverified_addresses_are_refused(
     browser: httpx.AsyncClient, seeds: Seeds, sub: str
 ) -> None:
-    seeds.person("admin")
+    seeds.user("admin")
     answer = await signed_in(browser, sub)
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/openid-refused")
     assert (await browser.get("/v1/me")).status_code == 401
 
 
-async def added(browser: httpx.AsyncClient, admin: Person, email: str, role: str = "student") -> str:
+async def added(browser: httpx.AsyncClient, admin: SeededUser, email: str, role: str = "student") -> str:
     body = {"name": f"{role} of {email}", "email": email, "role": role}
     found: str = (await browser.post("/v1/users", json=body, headers=admin.headers)).json()["id"]
     return found
 
 
-@pytest.mark.parametrize("sub", ["silent", *(person["sub"] for person in UNPROVEN)])
+@pytest.mark.parametrize("sub", ["silent", *(user["sub"] for user in UNPROVEN)])
 @pytest.mark.parametrize("role", ["student", "instructor", "admin"])
 async def test_address_that_is_not_verified_finds_nobody(
     browser: httpx.AsyncClient, seeds: Seeds, sub: str, role: str
 ) -> None:
     email = "silent@uni.example" if sub == "silent" else "boss@uni.example"
-    await added(browser, seeds.person("admin"), email, role)
+    await added(browser, seeds.user("admin"), email, role)
     answer = await signed_in(browser, sub)
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/openid-refused")
     assert "email_verified" in answer.json()["detail"]
@@ -191,12 +191,12 @@ async def test_address_that_is_not_verified_finds_nobody(
 
 
 async def test_operator_may_do_without_the_claim_for_students_alone(with_openid: ApiSettings, seeds: Seeds) -> None:
-    admin = seeds.person("admin")
+    admin = seeds.user("admin")
     async with lab(with_openid.model_copy(update={"openid_email_verified_optional": True})) as browser:
         boss = await added(browser, admin, "silent@uni.example", "instructor")
         staff = await signed_in(browser, "silent")
         await browser.patch(f"/v1/users/{boss}", json={"role": "student"}, headers=admin.headers)
-        refused = [(await signed_in(browser, person["sub"])).status_code for person in UNPROVEN]
+        refused = [(await signed_in(browser, user["sub"])).status_code for user in UNPROVEN]
         student = await signed_in(browser, "silent")
         me = (await browser.get("/v1/me")).json()
     assert staff.status_code == 403
@@ -205,10 +205,10 @@ async def test_operator_may_do_without_the_claim_for_students_alone(with_openid:
     assert (student.status_code, me["id"]) == (303, boss)
 
 
-async def test_person_with_another_subject_keeps_the_address(
+async def test_user_with_another_subject_keeps_the_address(
     with_openid: ApiSettings, browser: httpx.AsyncClient, seeds: Seeds
 ) -> None:
-    admin = seeds.person("admin")
+    admin = seeds.user("admin")
     me = await added(browser, admin, "ann@uni.example")
     await signed_in(browser, "u1")
     with seeds.engine.begin() as connection:
@@ -250,13 +250,13 @@ async def test_scopes_are_the_operators_and_always_ask_for_an_id_token(with_open
 
 
 async def test_address_that_looks_like_another_is_nobodys(browser: httpx.AsyncClient, seeds: Seeds) -> None:
-    await added(browser, seeds.person("admin"), "kim@uni.example")
+    await added(browser, seeds.user("admin"), "kim@uni.example")
     answer = await signed_in(browser, "lookalike")
     assert (answer.status_code, "KELVIN SIGN" in answer.text) == (403, True)
 
 
-async def test_person_who_is_shut_out_stays_out(browser: httpx.AsyncClient, seeds: Seeds) -> None:
-    admin: Person = seeds.person("admin")
+async def test_user_who_is_shut_out_stays_out(browser: httpx.AsyncClient, seeds: Seeds) -> None:
+    admin: SeededUser = seeds.user("admin")
     await signed_in(browser, "u1")
     me = (await browser.get("/v1/me")).json()["id"]
     await browser.post(f"/v1/users/{me}/disable", headers=admin.headers)

@@ -14,7 +14,7 @@ from gpulab.states import JobState, Role
 from models import Job, Token
 from models.settings import ApiSettings
 from models.statements import allowances
-from tests.integration.api.seeds import ORDER, Person, Seeds
+from tests.integration.api.seeds import ORDER, SeededUser, Seeds
 from tests.integration.api.study_calls import GRID, finish, jobs_of, submitted
 
 LIMIT = 3
@@ -27,12 +27,12 @@ def settings(settings: ApiSettings) -> ApiSettings:
 
 
 @pytest.fixture
-def ada(seeds: Seeds) -> Person:
-    return seeds.person("ada", Role.STUDENT)
+def ada(seeds: Seeds) -> SeededUser:
+    return seeds.user("ada", Role.STUDENT)
 
 
 @pytest.fixture
-async def two(settings: ApiSettings, app: FastAPI, ada: Person) -> AsyncIterator[list[httpx.AsyncClient]]:
+async def two(settings: ApiSettings, app: FastAPI, ada: SeededUser) -> AsyncIterator[list[httpx.AsyncClient]]:
     """Ada at two API processes of the same lab."""
     other = create_app(settings)
     async with other.router.lifespan_context(other):
@@ -45,7 +45,7 @@ async def two(settings: ApiSettings, app: FastAPI, ada: Person) -> AsyncIterator
             await client.aclose()
 
 
-def queued(seeds: Seeds, owner: Person) -> int:
+def queued(seeds: Seeds, owner: SeededUser) -> int:
     with seeds.engine.begin() as connection:
         found = select(func.count()).where(Job.owner_id == owner.id, Job.state == JobState.QUEUED)
         return connection.execute(found).scalar_one()
@@ -58,7 +58,7 @@ async def at_once(
 
 
 async def test_submissions_at_once_pass_the_limit_nowhere(
-    two: list[httpx.AsyncClient], seeds: Seeds, ada: Person
+    two: list[httpx.AsyncClient], seeds: Seeds, ada: SeededUser
 ) -> None:
     answers = await at_once(two, lambda client, _: client.post("/v1/jobs", json=ORDER))
     refused = [answer for answer in answers if answer.status_code != 201]
@@ -69,7 +69,7 @@ async def test_submissions_at_once_pass_the_limit_nowhere(
 
 
 async def test_one_submission_sent_many_times_takes_one_place(
-    two: list[httpx.AsyncClient], seeds: Seeds, ada: Person
+    two: list[httpx.AsyncClient], seeds: Seeds, ada: SeededUser
 ) -> None:
     keyed = {"Idempotency-Key": "same"}
     answers = await at_once(
@@ -81,7 +81,9 @@ async def test_one_submission_sent_many_times_takes_one_place(
     assert len({answer.json()["id"] for answer in answers}) == LIMIT
 
 
-async def test_retries_at_once_pass_the_limit_nowhere(two: list[httpx.AsyncClient], seeds: Seeds, ada: Person) -> None:
+async def test_retries_at_once_pass_the_limit_nowhere(
+    two: list[httpx.AsyncClient], seeds: Seeds, ada: SeededUser
+) -> None:
     seeds.node()
     done = seeds.job(ada)
     finish(seeds, done)
@@ -92,7 +94,7 @@ async def test_retries_at_once_pass_the_limit_nowhere(two: list[httpx.AsyncClien
 
 
 async def test_studies_at_once_come_whole_or_not_at_all(
-    two: list[httpx.AsyncClient], seeds: Seeds, ada: Person
+    two: list[httpx.AsyncClient], seeds: Seeds, ada: SeededUser
 ) -> None:
     answers = await at_once(two, lambda client, number: client.post("/v1/studies", json={**GRID, "seeds": [number]}))
 
@@ -101,7 +103,9 @@ async def test_studies_at_once_come_whole_or_not_at_all(
     assert len((await two[0].get("/v1/studies")).json()["items"]) == 1
 
 
-async def test_retry_and_seeds_of_a_study_ask_for_room(two: list[httpx.AsyncClient], seeds: Seeds, ada: Person) -> None:
+async def test_retry_and_seeds_of_a_study_ask_for_room(
+    two: list[httpx.AsyncClient], seeds: Seeds, ada: SeededUser
+) -> None:
     seeds.node()
     study = await submitted(two[0], **GRID)
     for job_id in jobs_of(seeds, study):
@@ -117,7 +121,7 @@ async def test_retry_and_seeds_of_a_study_ask_for_room(two: list[httpx.AsyncClie
     assert (jobs_of(seeds, study), queued(seeds, ada)) == (before, LIMIT - 1)
 
 
-async def test_study_is_retried_at_once_only_once(two: list[httpx.AsyncClient], seeds: Seeds, ada: Person) -> None:
+async def test_study_is_retried_at_once_only_once(two: list[httpx.AsyncClient], seeds: Seeds, ada: SeededUser) -> None:
     seeds.node()
     study = await submitted(two[0], **GRID)
     for job_id in jobs_of(seeds, study):
@@ -129,7 +133,7 @@ async def test_study_is_retried_at_once_only_once(two: list[httpx.AsyncClient], 
 
 
 async def test_report_asks_for_room_and_a_students_is_not_urgent(
-    two: list[httpx.AsyncClient], seeds: Seeds, ada: Person
+    two: list[httpx.AsyncClient], seeds: Seeds, ada: SeededUser
 ) -> None:
     seeds.node()
     study = await submitted(two[0], **GRID)
@@ -146,7 +150,7 @@ async def test_report_asks_for_room_and_a_students_is_not_urgent(
 
 
 async def test_tokens_made_at_once_pass_the_limit_nowhere(
-    two: list[httpx.AsyncClient], seeds: Seeds, ada: Person
+    two: list[httpx.AsyncClient], seeds: Seeds, ada: SeededUser
 ) -> None:
     answers = await at_once(two, lambda client, number: client.post("/v1/tokens", json={"name": f"laptop {number}"}))
     with seeds.engine.begin() as connection:
@@ -157,7 +161,7 @@ async def test_tokens_made_at_once_pass_the_limit_nowhere(
 
 
 async def test_limit_is_the_owners_whatever_user_asks(
-    two: list[httpx.AsyncClient], client: httpx.AsyncClient, seeds: Seeds, ada: Person
+    two: list[httpx.AsyncClient], client: httpx.AsyncClient, seeds: Seeds, ada: SeededUser
 ) -> None:
     seeds.node()
     study = await submitted(two[0], **GRID)
@@ -173,12 +177,12 @@ async def test_limit_is_the_owners_whatever_user_asks(
 
 
 async def test_nobody_waits_for_a_user_whose_study_is_being_stored(
-    anonymous: httpx.AsyncClient, seeds: Seeds, ada: Person
+    anonymous: httpx.AsyncClient, seeds: Seeds, ada: SeededUser
 ) -> None:
-    bob = seeds.person("bob", Role.STUDENT)
+    bob = seeds.user("bob", Role.STUDENT)
 
-    async def submit(person: Person) -> httpx.Response:
-        return await anonymous.post("/v1/jobs", json=ORDER, headers=person.headers)
+    async def submit(user: SeededUser) -> httpx.Response:
+        return await anonymous.post("/v1/jobs", json=ORDER, headers=user.headers)
 
     with seeds.engine.begin() as storing:
         # As the transaction does that stores a study of Ada's, for as long as it takes.

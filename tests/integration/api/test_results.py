@@ -12,13 +12,13 @@ from gpulab.schemas import ArtifactPage, LogRead, MetricsRead, SamplesRead
 from models.estimate import Estimate
 from models.settings import ApiSettings
 from models.store import open_store
-from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.seeds import SeededUser, Seeds
 
 DATA = bytes(range(256)) * 40
 
 
 @pytest.fixture
-def job_id(seeds: Seeds, admin: Person) -> UUID:
+def job_id(seeds: Seeds, admin: SeededUser) -> UUID:
     seeds.node()
     made = seeds.job(admin)
     seeds.run(made)
@@ -145,7 +145,7 @@ async def test_samples_make_tracks_with_nulls_where_nothing_was_read(
 
 
 async def test_samples_hold_the_prediction_and_the_use_of_a_shared_gpu(
-    client: httpx.AsyncClient, seeds: Seeds, admin: Person
+    client: httpx.AsyncClient, seeds: Seeds, admin: SeededUser
 ) -> None:
     seeds.node()
     ours, neighbour = seeds.job(admin), seeds.job(admin)
@@ -163,7 +163,7 @@ async def test_samples_hold_the_prediction_and_the_use_of_a_shared_gpu(
 
 
 async def test_samples_of_a_job_that_has_not_predicted_itself_show_what_the_lab_predicted(
-    client: httpx.AsyncClient, seeds: Seeds, admin: Person
+    client: httpx.AsyncClient, seeds: Seeds, admin: SeededUser
 ) -> None:
     estimate_id = uuid4()
     prediction = {"peak_device": {"likely_bytes": 2**40}}

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from gpulab.schemas.roster import RosterImported, RosterRead
 from gpulab.states import Role
 from models import AuditEvent, Token, User
-from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.seeds import SeededUser, Seeds
 
 CLASS = "name,email,section,team\nAda,ada@example.org,A,red\nBo,Bo@Example.org,A,\nCy,cy@example.org,,\n"
 
@@ -73,8 +73,8 @@ async def test_same_table_again_changes_nothing(client: httpx.AsyncClient, seeds
 
 async def test_a_disabled_user_in_the_table_is_named(client: httpx.AsyncClient) -> None:
     await brought_in(client, CLASS)
-    people = (await client.get("/v1/users", params={"text": "Cy"})).json()["items"]
-    (cy,) = [person["id"] for person in people if person["email"] == "cy@example.org"]
+    users = (await client.get("/v1/users", params={"text": "Cy"})).json()["items"]
+    (cy,) = [user["id"] for user in users if user["email"] == "cy@example.org"]
     assert (await client.post(f"/v1/users/{cy}/disable")).is_success
     again = await brought_in(client, CLASS)
     assert again.notices == [
@@ -82,7 +82,7 @@ async def test_a_disabled_user_in_the_table_is_named(client: httpx.AsyncClient) 
     ]
 
 
-async def test_table_moves_people_and_names_who_is_missing(client: httpx.AsyncClient) -> None:
+async def test_table_moves_users_and_names_who_is_missing(client: httpx.AsyncClient) -> None:
     await brought_in(client, CLASS)
     moved = await brought_in(client, "\ufeffemail;name;team\nADA@example.org;Ada L.;blue\nbo@example.org;Bo;\n")
 
@@ -93,7 +93,7 @@ async def test_table_moves_people_and_names_who_is_missing(client: httpx.AsyncCl
     }
     roster = RosterRead.model_validate_json((await client.get("/v1/roster")).content)
     # The table has no sections, so they stay.
-    assert [(one.name, one.section, one.team) for one in roster.people] == [
+    assert [(one.name, one.section, one.team) for one in roster.users] == [
         ("Ada L.", "A", "blue"),
         ("Bo", "A", None),
         ("Cy", None, None),
@@ -103,7 +103,7 @@ async def test_table_moves_people_and_names_who_is_missing(client: httpx.AsyncCl
         ("A", None, 1),
         (None, None, 1),
     ]
-    assert len(RosterRead.model_validate_json((await client.get("/v1/roster?team=blue")).content).people) == 1
+    assert len(RosterRead.model_validate_json((await client.get("/v1/roster?team=blue")).content).users) == 1
 
 
 WRONG: dict[str, tuple[str, list[str]]] = {
@@ -171,7 +171,7 @@ async def test_namesakes_are_told_apart_by_their_addresses(client: httpx.AsyncCl
 async def test_jobs_of_namesakes_are_found_by_address_or_id(client: httpx.AsyncClient, seeds: Seeds) -> None:
     await brought_in(client, "name,email\nWei Wang,wei1@example.org\nWei Wang,wei2@example.org\n")
     first, second = (await client.get("/v1/users?text=wei")).json()["items"]
-    job = str(seeds.job(Person(UUID(first["id"]), "Wei Wang", "")))
+    job = str(seeds.job(SeededUser(UUID(first["id"]), "Wei Wang", "")))
 
     async def listed(owner: str) -> list[str]:
         return [one["id"] for one in (await client.get("/v1/jobs", params={"owner": owner})).json()["items"]]
@@ -202,7 +202,7 @@ async def test_token_table_is_for_spreadsheets(client: httpx.AsyncClient) -> Non
 
 
 async def test_instructors_bring_a_class_in(client: httpx.AsyncClient, seeds: Seeds) -> None:
-    ina: Person = seeds.person("ina", Role.INSTRUCTOR)
+    ina: SeededUser = seeds.user("ina", Role.INSTRUCTOR)
     answer = await client.post("/v1/roster", json={"csv": CLASS}, headers=ina.headers)
     assert answer.json()["created"] == 3
     event = (await client.get("/v1/audit?action=user.created&limit=1")).json()["items"][0]

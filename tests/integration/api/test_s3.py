@@ -63,8 +63,8 @@ def stored(settings: ApiSettings, s3: str, monkeypatch: pytest.MonkeyPatch) -> A
 async def test_file_is_kept_in_the_bucket_and_served_whole_in_ranges_and_safely(
     stored: ApiSettings, s3: str, seeds: Seeds, tmp_path: Path
 ) -> None:
-    person = seeds.person("admin")
-    job_id = seeds.job(person)
+    user = seeds.user("admin")
+    job_id = seeds.job(user)
     path = tmp_path / "plot.png"
     path.write_bytes(DATA)
     # As the shipper puts it: a path, sent in parts where it is large.
@@ -75,7 +75,7 @@ async def test_file_is_kept_in_the_bucket_and_served_whole_in_ranges_and_safely(
     files = f"/v1/jobs/{job_id}/artifacts"
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab", headers=person.headers) as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab", headers=user.headers) as client,
     ):
         whole = await client.get(f"{files}/plot.png")
         part = await client.get(f"{files}/plot.png", headers={"Range": "bytes=1000-1999"})

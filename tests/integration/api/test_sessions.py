@@ -7,20 +7,20 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from api.buckets import Buckets
-from api.sign_ins import SignIns
+from api.limits.buckets import Buckets
+from api.limits.sign_ins import SignIns
 from gpulab.states import Role
-from tests.integration.api.seeds import ORDER, Person, Seeds, comes_to
+from tests.integration.api.seeds import ORDER, SeededUser, Seeds, comes_to
 from tests.integration.api.test_streams import Reader
 
 
 @pytest.fixture
-def sam(seeds: Seeds) -> Person:
-    return seeds.person("sam", Role.STUDENT)
+def sam(seeds: Seeds) -> SeededUser:
+    return seeds.user("sam", Role.STUDENT)
 
 
 @pytest.fixture
-async def browser(anonymous: httpx.AsyncClient, sam: Person) -> httpx.AsyncClient:
+async def browser(anonymous: httpx.AsyncClient, sam: SeededUser) -> httpx.AsyncClient:
     """Signed in as Sam, by cookie alone."""
     answer = await anonymous.post("/v1/session", json={"token": sam.token})
     assert answer.status_code == 200, answer.text
@@ -31,7 +31,9 @@ def csrf(browser: httpx.AsyncClient) -> dict[str, str]:
     return {"X-CSRF-Token": browser.cookies["gpulab_csrf"]}
 
 
-async def test_signing_in_says_who_it_is_and_sets_careful_cookies(anonymous: httpx.AsyncClient, sam: Person) -> None:
+async def test_signing_in_says_who_it_is_and_sets_careful_cookies(
+    anonymous: httpx.AsyncClient, sam: SeededUser
+) -> None:
     answer = await anonymous.post("/v1/session", json={"token": sam.token})
 
     assert (answer.json()["name"], answer.json()["role"]) == ("sam", "student")
@@ -44,7 +46,7 @@ async def test_signing_in_says_who_it_is_and_sets_careful_cookies(anonymous: htt
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_cookies_are_secure_behind_tls(app: FastAPI, sam: Person) -> None:
+async def test_cookies_are_secure_behind_tls(app: FastAPI, sam: SeededUser) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://lab") as client:
         answer = await client.post("/v1/session", json={"token": sam.token})
     assert all("; secure" in line.lower() for line in answer.headers.get_list("set-cookie"))
@@ -63,12 +65,12 @@ async def test_cookie_reads_and_with_its_proof_writes(browser: httpx.AsyncClient
 
 async def test_cookie_of_another_session_proves_nothing(browser: httpx.AsyncClient, app: FastAPI, seeds: Seeds) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab") as other:
-        theirs = await other.post("/v1/session", json={"token": seeds.person("eve", Role.STUDENT).token})
+        theirs = await other.post("/v1/session", json={"token": seeds.user("eve", Role.STUDENT).token})
     refused = await browser.post("/v1/jobs", json=ORDER, headers={"X-CSRF-Token": theirs.json()["csrf"]})
     assert refused.status_code == 403
 
 
-async def test_cookie_opens_streams_and_files(browser: httpx.AsyncClient, sam: Person, seeds: Seeds) -> None:
+async def test_cookie_opens_streams_and_files(browser: httpx.AsyncClient, sam: SeededUser, seeds: Seeds) -> None:
     seeds.node()
     job_id = seeds.job(sam)
     seeds.run(job_id)
@@ -92,7 +94,7 @@ async def test_signing_out_ends_the_session(browser: httpx.AsyncClient) -> None:
 
 
 async def test_session_ends_with_the_token_that_opened_it(
-    browser: httpx.AsyncClient, client: httpx.AsyncClient, admin: Person, sam: Person
+    browser: httpx.AsyncClient, client: httpx.AsyncClient, admin: SeededUser, sam: SeededUser
 ) -> None:
     (token,) = (await client.get("/v1/tokens", params={"user_id": str(sam.id)})).json()["items"]
     assert (await client.delete(f"/v1/tokens/{token['id']}", headers=admin.headers)).status_code == 204
@@ -101,7 +103,7 @@ async def test_session_ends_with_the_token_that_opened_it(
 
 
 async def test_session_ends_in_time_and_with_its_owner(
-    browser: httpx.AsyncClient, admin: Person, sam: Person, seeds: Seeds
+    browser: httpx.AsyncClient, admin: SeededUser, sam: SeededUser, seeds: Seeds
 ) -> None:
     await browser.post(f"/v1/users/{sam.id}/disable", headers=admin.headers)
     assert (await browser.get("/v1/me")).status_code == 401
@@ -129,17 +131,17 @@ async def test_cookie_from_elsewhere_is_no_sign_in(anonymous: httpx.AsyncClient,
     assert answer.status_code == 401
 
 
-async def test_a_token_in_the_header_goes_before_the_cookie(browser: httpx.AsyncClient, admin: Person) -> None:
+async def test_a_token_in_the_header_goes_before_the_cookie(browser: httpx.AsyncClient, admin: SeededUser) -> None:
     assert (await browser.get("/v1/me", headers=admin.headers)).json()["name"] == "admin"
     assert (await browser.get("/v1/me", headers={"Authorization": "Bearer glab_wrong"})).status_code == 401
 
 
 async def test_who_keeps_failing_has_to_wait(
-    anonymous: httpx.AsyncClient, app: FastAPI, admin: Person, sam: Person
+    anonymous: httpx.AsyncClient, app: FastAPI, admin: SeededUser, sam: SeededUser
 ) -> None:
     now = 1000.0
     by_token, by_address = (Buckets(uuid4().hex, burst / 60, burst, clock=lambda: now) for burst in (3, 30))
-    app.state.lab.sign_ins.__init__(by_token, by_address)
+    app.state.app.sign_ins.__init__(by_token, by_address)
     assert (await anonymous.get("/v1/me", headers=sam.headers)).status_code == 200
     wrong = {"Authorization": f"Bearer {sam.token[:12]}wrong"}
     statuses = [(await anonymous.get("/v1/me", headers=wrong)).status_code for _ in range(4)]
@@ -156,19 +158,19 @@ async def test_who_keeps_failing_has_to_wait(
 
 
 async def test_wrong_tokens_from_an_address_shut_out_nobody_there(
-    anonymous: httpx.AsyncClient, app: FastAPI, seeds: Seeds, sam: Person
+    anonymous: httpx.AsyncClient, app: FastAPI, seeds: Seeds, sam: SeededUser
 ) -> None:
     by_token, by_address = (Buckets(uuid4().hex, 1e-6, burst) for burst in (50, 5))
-    app.state.lab.sign_ins.__init__(by_token, by_address)
-    ada = seeds.person("ada", Role.STUDENT)
-    gone = seeds.person("gone", Role.STUDENT)
+    app.state.app.sign_ins.__init__(by_token, by_address)
+    ada = seeds.user("ada", Role.STUDENT)
+    gone = seeds.user("gone", Role.STUDENT)
     seeds.revoke(gone)
     for number in range(20):
         answer = await anonymous.get("/v1/me", headers={"Authorization": f"Bearer glab_{number}"})
         assert answer.status_code == (401 if number < 5 else 429)
     # Neither was here before.
-    for person in (sam, ada):
-        assert (await anonymous.get("/v1/me", headers=person.headers)).json()["name"] == person.name
+    for user in (sam, ada):
+        assert (await anonymous.get("/v1/me", headers=user.headers)).json()["name"] == user.name
     assert (await anonymous.get("/v1/me", headers=gone.headers)).status_code == 429
 
 
@@ -176,31 +178,31 @@ async def test_requests_of_strangers_shut_out_no_session_at_their_address(
     browser: httpx.AsyncClient, app: FastAPI
 ) -> None:
     strangers = Buckets(uuid4().hex, 1e-6, 1)
-    app.state.lab.stranger_rate.__init__(strangers)
-    # As after any change of people: nobody is remembered.
-    app.state.lab.hub.people_changed()
+    app.state.app.stranger_rate.__init__(strangers)
+    # As after any change of users: nobody is remembered.
+    app.state.app.hub.users_changed()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab") as stranger:
         assert [(await stranger.get("/healthz")).status_code for _ in range(3)] == [200, 429, 429]
         cookies = dict(browser.cookies)
         assert (await browser.get("/v1/me")).json()["name"] == "sam"
-        app.state.lab.hub.people_changed()
+        app.state.app.hub.users_changed()
         stranger.cookies.update({name: f"{value}x" for name, value in cookies.items()})
         assert (await stranger.get("/v1/me")).status_code == 429
 
 
 async def test_newest_sessions_of_a_user_are_kept(
-    app: FastAPI, sam: Person, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, sam: SeededUser, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.services.sessions.MAX_SESSIONS", 3)
-    other = seeds.person("other", Role.STUDENT)
+    monkeypatch.setattr("api.sessions.service.MAX_SESSIONS", 3)
+    other = seeds.user("other", Role.STUDENT)
     browsers = [httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab") for _ in range(6)]
-    for browser, person in zip(browsers, [other, *[sam] * 5], strict=True):
-        assert (await browser.post("/v1/session", json={"token": person.token})).status_code == 200
+    for browser, user in zip(browsers, [other, *[sam] * 5], strict=True):
+        assert (await browser.post("/v1/session", json={"token": user.token})).status_code == 200
     assert [(await browser.get("/v1/me")).status_code for browser in browsers] == [200, 401, 401, 200, 200, 200]
 
 
 def test_memory_of_failures_is_bounded_and_addresses_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.buckets.KEYS", 50)
+    monkeypatch.setattr("api.limits.buckets.KEYS", 50)
     guard = SignIns(Buckets("t", 1, 2), Buckets("a", 1, 20))
     for number in range(1000):
         guard.failed(f"2001:db8::{number:x}", f"{number:09d}", known=False)

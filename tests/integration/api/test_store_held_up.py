@@ -1,16 +1,16 @@
-"""What people and Prometheus are told while the artifact store takes no files."""
+"""What users and Prometheus are told while the artifact store takes no files."""
 
 import httpx
 from fastapi import FastAPI
 
 from models.statements import queue, remarks
-from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.seeds import SeededUser, Seeds
 
 
 async def test_store_that_takes_no_files_is_named_to_those_who_wait_and_in_the_metrics(
-    app: FastAPI, client: httpx.AsyncClient, admin: Person, seeds: Seeds
+    app: FastAPI, client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
 ) -> None:
-    app.state.lab.metrics.seconds = 0
+    app.state.app.metrics.seconds = 0
     seeds.node()
     running, waiting = seeds.job(admin), seeds.job(admin)
     seeds.run(running)

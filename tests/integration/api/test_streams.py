@@ -17,7 +17,7 @@ from gpulab.states import Role
 from models import channels
 from models.settings import ApiSettings
 from tests.integration.api.conftest import serving
-from tests.integration.api.seeds import ORDER, Person, Seeds
+from tests.integration.api.seeds import ORDER, SeededUser, Seeds
 
 
 class Reader:
@@ -62,7 +62,7 @@ async def opened(
 
 
 @pytest.fixture
-def job_id(seeds: Seeds, admin: Person) -> UUID:
+def job_id(seeds: Seeds, admin: SeededUser) -> UUID:
     seeds.node()
     return seeds.job(admin)
 
@@ -70,7 +70,7 @@ def job_id(seeds: Seeds, admin: Person) -> UUID:
 async def held(server: Server, count: int) -> None:
     """Return once so many requests are held."""
     async with asyncio.timeout(15):
-        while server.app.state.lab.hub.held != count:  # noqa: ASYNC110 - the hub tells nobody
+        while server.app.state.app.hub.held != count:  # noqa: ASYNC110 - the hub tells nobody
             await asyncio.sleep(0.01)
 
 
@@ -170,7 +170,9 @@ async def test_stream_of_a_final_job_says_so_and_ends(remote: httpx.AsyncClient,
         assert await reader.ended()
 
 
-async def test_stream_of_all_jobs_resumes(remote: httpx.AsyncClient, admin: Person, seeds: Seeds, job_id: UUID) -> None:
+async def test_stream_of_all_jobs_resumes(
+    remote: httpx.AsyncClient, admin: SeededUser, seeds: Seeds, job_id: UUID
+) -> None:
     async with opened(remote, "/v1/stream") as reader:
         ready = await reader.until("ready")
     missed = seeds.job(admin)
@@ -191,9 +193,9 @@ async def test_submissions_are_heard_each_once(remote: httpx.AsyncClient) -> Non
 
 
 async def test_students_hear_of_their_own_jobs_only(
-    remote: httpx.AsyncClient, admin: Person, seeds: Seeds, job_id: UUID
+    remote: httpx.AsyncClient, admin: SeededUser, seeds: Seeds, job_id: UUID
 ) -> None:
-    sam = seeds.person("sam", Role.STUDENT)
+    sam = seeds.user("sam", Role.STUDENT)
     async with opened(remote, "/v1/stream", "1", **sam.headers) as reader:
         await reader.until("ready")
         seeds.job(admin)
@@ -219,7 +221,7 @@ async def test_streams_of_the_lab_are_limited(remote: httpx.AsyncClient, setting
 
 
 async def test_stopping_ends_streams_and_held_requests_at_once(
-    settings: ApiSettings, admin: Person, seeds: Seeds, job_id: UUID
+    settings: ApiSettings, admin: SeededUser, seeds: Seeds, job_id: UUID
 ) -> None:
     async with (
         httpx.AsyncClient(headers=admin.headers, timeout=30) as client,
@@ -238,7 +240,7 @@ async def test_stopping_ends_streams_and_held_requests_at_once(
 
 
 async def test_listener_comes_back_after_its_connection_broke(
-    server: tuple[Server, str], remote: httpx.AsyncClient, admin: Person, seeds: Seeds, database_url: str
+    server: tuple[Server, str], remote: httpx.AsyncClient, admin: SeededUser, seeds: Seeds, database_url: str
 ) -> None:
     async with opened(remote, "/v1/stream") as reader:
         await reader.until("ready")
@@ -257,7 +259,7 @@ async def test_listener_comes_back_after_its_connection_broke(
     assert (await remote.get(f"/v1/jobs/{job_id}")).status_code == 200
 
 
-async def test_raw_dot_segments_reach_no_file(server: tuple[Server, str], admin: Person, job_id: UUID) -> None:
+async def test_raw_dot_segments_reach_no_file(server: tuple[Server, str], admin: SeededUser, job_id: UUID) -> None:
     host, port = server[1].removeprefix("http://").split(":")
     for path in ("..", "../../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e"):
         reader, writer = await asyncio.open_connection(host, int(port))

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from api.services import study_reading
+from api.studies import reading as study_reading
 from gpulab.schemas import StudyPage, StudyRead, StudyReportRead
 from gpulab.states import Role
 from models import Job, JobEvent, Study
-from tests.integration.api.seeds import Person, Seeds
+from tests.integration.api.seeds import SeededUser, Seeds
 from tests.integration.api.study_calls import GRID, SEEDED, count, finish, jobs_of, read, submitted
 
 
@@ -124,7 +124,7 @@ async def test_runs_of_others_are_not_taken_over(client: httpx.AsyncClient, seed
     seeds.node()
     for job_id in jobs_of(seeds, await submitted(client)):
         finish(seeds, job_id, {"clean_loss": 1.0})
-    student = seeds.person("sam", Role.STUDENT)
+    student = seeds.user("sam", Role.STUDENT)
     answer = await client.post("/v1/studies", json=SEEDED, headers=student.headers)
 
     assert answer.json()["reused"] == 0
@@ -173,7 +173,7 @@ async def test_held_read_answers_when_a_run_changes(client: httpx.AsyncClient, s
 
 
 async def test_studies_are_their_owners(client: httpx.AsyncClient, seeds: Seeds) -> None:
-    ann, bob = (seeds.person(name, Role.STUDENT) for name in ("ann", "bob"))
+    ann, bob = (seeds.user(name, Role.STUDENT) for name in ("ann", "bob"))
     study = StudyRead.model_validate_json((await client.post("/v1/studies", json=SEEDED, headers=ann.headers)).content)
     address = f"/v1/studies/{study.id}"
     refused = [
@@ -201,7 +201,7 @@ async def test_pages_follow_each_other_newest_first(client: httpx.AsyncClient) -
 
 
 async def test_report_waits_for_the_runs_and_is_made_once(
-    client: httpx.AsyncClient, seeds: Seeds, admin: Person
+    client: httpx.AsyncClient, seeds: Seeds, admin: SeededUser
 ) -> None:
     seeds.node()
     study = await submitted(client, **GRID)
@@ -236,7 +236,7 @@ async def test_report_is_a_page_without_scripts_and_new_after_a_retry(
     rendering = UUID((await client.get(address)).json()["report_job_id"])
     page = b"<!doctype html><p>found</p>"
     seeds.artifact(rendering, "report.html", f"{rendering}/1/report.html", page, "ab" * 32)
-    await app.state.lab.store.put_async(f"{rendering}/1/report.html", page)
+    await app.state.app.store.put_async(f"{rendering}/1/report.html", page)
     finish(seeds, rendering, {"runs": 2})
     answer = await client.get(address)
     tagged = await client.get(address, headers={"If-None-Match": answer.headers["etag"]})

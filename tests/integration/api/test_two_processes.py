@@ -12,7 +12,7 @@ from api.__main__ import Server
 from gpulab.states import Role
 from models.settings import ApiSettings
 from tests.integration.api.conftest import serving
-from tests.integration.api.seeds import ORDER, Person, Seeds, comes_to
+from tests.integration.api.seeds import ORDER, SeededUser, Seeds, comes_to
 from tests.integration.api.test_streams import opened
 
 BURST, FAILURES = 20, 4
@@ -25,14 +25,14 @@ def settings(settings: ApiSettings) -> ApiSettings:
 
 
 @pytest.fixture
-def sam(seeds: Seeds) -> Person:
-    return seeds.person("sam", Role.STUDENT)
+def sam(seeds: Seeds) -> SeededUser:
+    return seeds.user("sam", Role.STUDENT)
 
 
 @pytest.fixture(autouse=True)
 def slow_machine_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests are counted here, one each; how much processor time one takes depends on what else the machine does."""
-    monkeypatch.setattr("api.request_rate.SECONDS_PER_REQUEST", float("inf"))
+    monkeypatch.setattr("api.limits.request_rate.SECONDS_PER_REQUEST", float("inf"))
 
 
 @pytest.fixture
@@ -52,20 +52,20 @@ async def both(servers: list[Server]) -> AsyncIterator[list[httpx.AsyncClient]]:
         ]
 
 
-async def me(client: httpx.AsyncClient, person: Person) -> httpx.Response:
-    return await client.get("/v1/me", headers=person.headers)
+async def me(client: httpx.AsyncClient, user: SeededUser) -> httpx.Response:
+    return await client.get("/v1/me", headers=user.headers)
 
 
 async def told(*servers: Server) -> None:
     """What happens a few times a second: each tells the others what it let through."""
     for server in servers:
-        sharing = server.app.state.lab.sharing
+        sharing = server.app.state.app.bucket_sync
         for buckets in sharing.kinds:
             await sharing.tell(buckets)
 
 
 async def test_what_was_asked_of_one_counts_at_the_other(
-    servers: list[Server], both: list[httpx.AsyncClient], sam: Person
+    servers: list[Server], both: list[httpx.AsyncClient], sam: SeededUser
 ) -> None:
     first, second = both
     assert [(await me(first, sam)).status_code for _ in range(BURST - 1)] == [200] * (BURST - 1)
@@ -77,7 +77,7 @@ async def test_what_was_asked_of_one_counts_at_the_other(
 
 
 async def test_failed_sign_ins_at_one_count_at_the_other(
-    servers: list[Server], both: list[httpx.AsyncClient], sam: Person
+    servers: list[Server], both: list[httpx.AsyncClient], sam: SeededUser
 ) -> None:
     first, second = both
     wrong = {"Authorization": f"Bearer {sam.token[:9]}wrong"}
@@ -90,7 +90,7 @@ async def test_failed_sign_ins_at_one_count_at_the_other(
     assert [(await me(client, sam)).status_code for client in both] == [200, 200]
 
 
-async def test_without_redis_each_counts_for_itself(settings: ApiSettings, sam: Person) -> None:
+async def test_without_redis_each_counts_for_itself(settings: ApiSettings, sam: SeededUser) -> None:
     away = settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"})
     async with serving(away) as (server, url), httpx.AsyncClient(base_url=url, timeout=20) as client:
         for _ in range(BURST):
@@ -100,12 +100,12 @@ async def test_without_redis_each_counts_for_itself(settings: ApiSettings, sam: 
 
 
 async def test_revoked_token_is_refused_by_both(
-    both: list[httpx.AsyncClient], servers: list[Server], admin: Person, sam: Person
+    both: list[httpx.AsyncClient], servers: list[Server], admin: SeededUser, sam: SeededUser
 ) -> None:
     first, second = both
     tokens = (await first.get("/v1/tokens", headers=sam.headers)).json()["items"]
     assert [(await me(client, sam)).status_code for client in both] == [200, 200]
-    assert all(server.app.state.lab.hub.hears_all for server in servers)
+    assert all(server.app.state.app.hub.hears_all for server in servers)
 
     revoked = await first.delete(f"/v1/tokens/{tokens[0]['id']}", headers=admin.headers)
 
@@ -115,12 +115,12 @@ async def test_revoked_token_is_refused_by_both(
 
 
 async def test_whoever_may_not_hear_of_changes_looks_up_every_token(
-    servers: list[Server], both: list[httpx.AsyncClient], sam: Person, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
+    servers: list[Server], both: list[httpx.AsyncClient], sam: SeededUser, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client, hub = both[0], servers[0].app.state.lab.hub
+    client, hub = both[0], servers[0].app.state.app.hub
     assert (await me(client, sam)).status_code == 200
     # As after a cut that the operating system has not noticed yet: the connection is there, and proves nothing.
-    monkeypatch.setattr("api.hub.TRUST_SECONDS", 0.0)
+    monkeypatch.setattr("api.live.hub.TRUST_SECONDS", 0.0)
     assert not hub.hears_all
     seeds.revoke(sam)
     assert (await me(client, sam)).status_code == 401
@@ -129,14 +129,14 @@ async def test_whoever_may_not_hear_of_changes_looks_up_every_token(
 async def test_lost_listener_turns_remembering_off(
     servers: list[Server],
     both: list[httpx.AsyncClient],
-    sam: Person,
+    sam: SeededUser,
     seeds: Seeds,
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    client, hub = both[0], servers[0].app.state.lab.hub
+    client, hub = both[0], servers[0].app.state.app.hub
     assert (await me(client, sam)).status_code == 200
-    monkeypatch.setattr("api.hub.RECONNECT_SECONDS", 60.0)
+    monkeypatch.setattr("api.live.hub.RECONNECT_SECONDS", 60.0)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -153,7 +153,7 @@ async def test_lost_listener_turns_remembering_off(
 
 @pytest.mark.parametrize("end", ["revoked", "shut out", "over", "another"])
 async def test_stream_ends_with_the_right_to_read_it(
-    both: list[httpx.AsyncClient], admin: Person, sam: Person, seeds: Seeds, end: str
+    both: list[httpx.AsyncClient], admin: SeededUser, sam: SeededUser, seeds: Seeds, end: str
 ) -> None:
     first, second = both
     seeds.node()

@@ -7,8 +7,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine
 
+from api.jobs import statements as jobs
+from api.users import statements as users
 from models.database import sync_engine
-from models.statements import jobs, leases, nodes, people
+from models.statements import leases, nodes
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def execute(engine: Engine) -> Callable[..., list[Any]]:
 
 @pytest.fixture
 def owner(execute: Callable[..., list[Any]]) -> UUID:
-    found: UUID = execute(people.ensure_user("someone", "student"))[0]["id"]
+    found: UUID = execute(users.ensure_user("someone", "student"))[0]["id"]
     return found
 
 

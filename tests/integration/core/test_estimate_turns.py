@@ -8,15 +8,17 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
+from api.jobs import statements as jobs
+from api.users import statements as users
 from models import Estimate
-from models.statements import estimate_turns, estimates, jobs, people
+from models.statements import estimate_turns, estimates
 
 Execute = Callable[..., list[Any]]
 T4 = {"T4/16": {"name": "T4", "total_bytes": 16}}
 
 
 def user(execute: Execute, name: str) -> UUID:
-    found: UUID = execute(people.ensure_user(name, "student"))[0]["id"]
+    found: UUID = execute(users.ensure_user(name, "student"))[0]["id"]
     return found
 
 

@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from api.jobs import statements as jobs
 from gpulab.states import FailureCause, JobState
 from models import Job, JobEvent, Lease
 from models.database import DatabaseAwayError, sync_engine
-from models.statements import jobs, leases, nodes, shipping
+from models.statements import leases, nodes, shipping
 from tests.lab import wait_until
 
 Execute = Callable[..., list[Any]]

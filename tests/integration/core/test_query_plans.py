@@ -1,4 +1,4 @@
-"""What queries read in a full lab: 100,000 queued jobs, as many that ended, 1,000 people. Rows count, not seconds."""
+"""What queries read in a full lab: 100,000 queued jobs, as many that ended, 1,000 users. Rows count, not seconds."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,12 +8,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, bindparam, func, select, text
 
-from api.database import Prepared
-from api.services.jobs import SEARCHED
+from api.assignments import statements as assignments
+from api.audit import statements as audit
+from api.jobs import statements as jobs
+from api.jobs.queue_position import place
+from api.jobs.service import SEARCHED
+from api.sql.database import Prepared
+from api.users import statements as users
 from models import Base, Job
 from models.database import sync_engine
-from models.statements import allowances, assignments, audit, jobs, people, queue, usage
-from models.statements.place import place
+from models.statements import allowances, queue, usage
 
 PAGE = 51
 DAY = 86_400.0
@@ -115,13 +119,13 @@ LISTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "jobs by an experiment that is none": (jobs.page, {"experiment": "none"}),
     "jobs by tag": (jobs.page, {"tag": "homework"}),
     "jobs shared": (jobs.page, {"shared_with_class": True, "shared_with_team": "team 3"}),
-    "people": (people.page, {}),
+    "users": (users.page, {}),
     "the audit since lately": (audit.page, {"since": LATELY}),
     "the audit until long ago": (audit.page, {"until": LONG_AGO}),
     "the audit of a day": (audit.page, {"since": LONG_AGO, "until": LONG_AGO + timedelta(days=1)}),
     "the audit of a day, further on": (audit.page, {"until": LATELY, "before_at": LONG_AGO, "before": 9}),
     "the audit by actor since long ago": (audit.page, {"since": LONG_AGO, "actor": "user:u5"}),
-    "people by role": (people.page, {"role": "student"}),
+    "users by role": (users.page, {"role": "student"}),
     "the audit": (audit.page, {}),
     "the audit by actor": (audit.page, {"actor": "user:u5"}),
     "the audit of nobody": (audit.page, {"actor": "user:nobody"}),
@@ -150,8 +154,8 @@ SINGLE: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = 
     "a job's newest event": (jobs.latest_event, ("job_id",), {}),
     "how many of theirs wait": (allowances.queue, ("owner_id",), {}),
     "what their files take": (allowances.artifact_bytes, ("owner_id",), {}),
-    "who holds a token": (people.bearers, (), {"digests": [b"x" * 32]}),
-    "who holds a session": (people.sessions, (), {"digests": [b"x" * 32]}),
+    "who holds a token": (users.bearers, (), {"digests": [b"x" * 32]}),
+    "who holds a session": (users.sessions, (), {"digests": [b"x" * 32]}),
 }
 
 
@@ -189,7 +193,7 @@ def test_class_is_looked_over_by_the_jobs_of_its_assignment(
 ) -> None:
     given = {"assignment_id": UUID(int=1), "experiments": experiments, "questions": questions, "limit": PAGE}
     read, plan = rows_read(full, assignments.overview, given)
-    # A run or two of each of 1,000 people, their studies, and the people.
+    # A run or two of each of 1,000 users, their studies, and the users.
     assert read <= 10_000, plan
 
 

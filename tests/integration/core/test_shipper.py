@@ -250,7 +250,7 @@ def test_file_past_its_owners_quota_is_refused_with_notice_and_nothing_else_is_l
 
 @pytest.fixture
 def other(setting: Setting, make_lease: Callable[..., tuple[UUID, UUID]], tmp_path: Path) -> Setting:
-    """Another running job of the same person."""
+    """Another running job of the same user."""
     return Setting(setting.engine, setting.execute, make_lease(), tmp_path / "other")
 
 

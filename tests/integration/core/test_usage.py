@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, func, insert, update
 
+from api.jobs.queue_position import place
 from models import Assignment, Gpu, Job, Lease, Study, StudyRun, User
 from models.settings import SchedulerSettings
 from models.statements import estimates, queue, usage
-from models.statements.place import place
 from scheduler.lab import Lab
 from scheduler.order import Queue, charge
 from scheduler.reading import Reader, policy_of
@@ -60,7 +60,7 @@ def test_use_decays_as_the_planner_has_it_and_hours_end_at_the_window(
     assert row["gib_hours"] == pytest.approx(8 * 0.5, rel=1e-2)
 
 
-def test_person_has_past_use_and_what_runs(
+def test_user_has_past_use_and_what_runs(
     execute: Execute,
     engine: Engine,
     make_job: Callable[..., UUID],
@@ -77,16 +77,16 @@ def test_person_has_past_use_and_what_runs(
     with engine.begin() as connection:
         seen = reader.look(connection)
     assert seen is not None
-    person = seen.people[owner]
+    user = seen.users[owner]
     running = 0.5 * 60  # its time limit is shorter than the foresight
-    assert person.used_seconds == pytest.approx(decayed(0.5, 7200, 3600, DAY) + running, rel=1e-3)
-    assert (person.running, person.limits.running) == (1, 5), "the lab's limit holds where the person has none"
-    assert (person.weight, person.limits.gpu_hours) == (2.0, 7.0)
+    assert user.used_seconds == pytest.approx(decayed(0.5, 7200, 3600, DAY) + running, rel=1e-3)
+    assert (user.running, user.limits.running) == (1, 5), "the lab's limit holds where the user has none"
+    assert (user.weight, user.limits.gpu_hours) == (2.0, 7.0)
     execute(update(Lease).where(Lease.token == token).values(released_at=func.now()))
     with engine.begin() as connection:
         again = reader.look(connection)
     assert again is not None
-    assert again.people[owner].used_seconds == pytest.approx(decayed(0.5, 7200, 3600, DAY), rel=0.05)
+    assert again.users[owner].used_seconds == pytest.approx(decayed(0.5, 7200, 3600, DAY), rel=0.05)
 
 
 def test_boost_is_for_students_with_a_deadline_near_and_no_success(
@@ -135,22 +135,22 @@ def test_place_is_the_one_in_the_planners_order(
 ) -> None:
     gpu = {"node": node, "name": "G", "healthy": True, "latest": {}, "memory_total_bytes": 16 * GIB}
     execute(insert(Gpu).values([{"uuid": f"G{n}", "index": n, **gpu} for n in range(2)]))
-    people = [execute(insert(User).values(name=f"p{n}", role="student").returning(User.id))[0]["id"] for n in range(3)]
+    users = [execute(insert(User).values(name=f"p{n}", role="student").returning(User.id))[0]["id"] for n in range(3)]
     for index in range(24):
         make_job(
-            owner_id=people[index % 7 % 3],
+            owner_id=users[index % 7 % 3],
             gpus=(None, 0, 1, 2)[index % 4],
             gpu_memory_bytes=(None, 4 * GIB, 10 * GIB)[index % 3],
             exclusive=index % 5 == 0,
             priority=("normal", "high", "low", "normal")[index // 6],
             time_limit_seconds=(60, 1000, 10_000)[index % 3],
         )
-    past(execute, make_job(owner_id=people[0]), began_ago=900, ended_ago=9, share=1.0, held_bytes=GIB)
+    past(execute, make_job(owner_id=users[0]), began_ago=900, ended_ago=9, share=1.0, held_bytes=GIB)
     policy = policy_of(settings, estimates=0)
     with engine.begin() as connection:
         seen = Reader(settings).look(connection)
         assert seen is not None
-        connection.execute(usage.keep_shares({p.id: (p.used_seconds, p.weight) for p in seen.people.values()}))
+        connection.execute(usage.keep_shares({p.id: (p.used_seconds, p.weight) for p in seen.users.values()}))
         if seen.counted:
             connection.execute(queue.count_bytes(seen.counted))
         lab = Lab(seen.rooms, seen.now, policy)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import psycopg
 from structlog.testing import capture_logs
 
-from api.announcer import Announcer
+from api.jobs.announcer import Announcer
 
 
 class Row(NamedTuple):

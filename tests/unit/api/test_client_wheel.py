@@ -11,7 +11,7 @@ import zipfile
 from email.parser import Parser
 from pathlib import Path
 
-from api import client_wheel
+from api.web import client_wheel
 from gpulab.version import VERSION, WHEEL
 
 ROOT = Path(__file__).parents[3]

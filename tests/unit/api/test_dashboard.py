@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api import dashboard
+from api.web import dashboard
 
 PAGE = {"Accept": "text/html,*/*"}
 

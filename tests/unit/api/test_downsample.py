@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.downsample import kept_indexes
+from api.results.downsample import kept_indexes
 
 VALUES = st.lists(st.floats() | st.none(), max_size=300)
 LIMITS = st.integers(min_value=2, max_value=120)

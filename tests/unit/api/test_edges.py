@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api import cursors, etag, strict_json
-from api.problems import InvalidCursor, InvalidRequest, MalformedBody, RangeNotSatisfiable, Refusal, shortened
-from api.services.files import Span, asked_span
+from api.http import cursors, etag, strict_json
+from api.http.problems import InvalidCursor, InvalidRequest, MalformedBody, RangeNotSatisfiable, Refusal, shortened
+from api.results.files import Span, asked_span
 
 JSON = st.recursive(
     st.none()
@@ -57,12 +57,12 @@ def test_cursor_leads_back_only_to_its_list_and_filters(kind: str, filters: dict
 @pytest.mark.parametrize("name", ["\ud800", "a\udfff", "\0"])
 def test_forged_name_that_the_database_cannot_read_is_refused(name: str) -> None:
     with pytest.raises(InvalidCursor):
-        cursors.decode_name(cursors.encode("people", {}, name), "people", {})
+        cursors.decode_name(cursors.encode("users", {}, name), "users", {})
 
 
 @pytest.mark.parametrize("name", ["Zoë", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\U0001f600"])
 def test_name_of_any_script_leads_on(name: str) -> None:
-    assert cursors.decode_name(cursors.encode("people", {}, name), "people", {}) == name
+    assert cursors.decode_name(cursors.encode("users", {}, name), "users", {}) == name
 
 
 @given(st.text(max_size=200))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.contract import document
+from api.print_openapi import document
 
 ROOT = Path(__file__).parents[3]
 TOOLS = ROOT / "dashboard" / "node_modules" / ".bin"

@@ -4,8 +4,8 @@ from uuid import uuid4
 
 from structlog.testing import capture_logs
 
-from api.hub import Hub
-from api.subscriptions import QUEUE_LIMIT, JobChanged, RecordsGrew, Resync, Topic
+from api.live.hub import Hub
+from api.live.subscriptions import QUEUE_LIMIT, JobChanged, RecordsGrew, Resync, Topic
 from gpulab.states import JobState
 from models import channels
 

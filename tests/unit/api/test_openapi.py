@@ -7,7 +7,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.app import create_app
-from api.openapi import PROBLEM_MEDIA_TYPE, PROBLEM_REFERENCE
+from api.http.openapi import PROBLEM_MEDIA_TYPE, PROBLEM_REFERENCE
 from models.settings import ApiSettings
 
 OPEN = {"get_health", "get_readiness", "get_metrics", "sign_in", "get_openid", "start_openid", "finish_openid"}

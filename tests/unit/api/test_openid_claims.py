@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from api import openid_claims
-from api.openid_claims import Address, Statement
-from api.problems import OpenIdRefused
+from api.http.problems import OpenIdRefused
+from api.sessions import openid_claims
+from api.sessions.openid_claims import Address, Statement
 from gpulab.states import Role
 
 TEACHERS = frozenset({"teachers", "CN=Staff,OU=Uni"})

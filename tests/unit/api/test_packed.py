@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from api import etag
+from api.http import etag
 
 LONG = b'{"items":[' + b",".join(b'{"state":"queued","number":%d}' % number for number in range(200)) + b"]}"
 SHORT = b'{"items":[]}'

@@ -1,10 +1,10 @@
-"""A person's requests: a burst, then so many a second, and nobody pays for another."""
+"""A user's requests: a burst, then so many a second, and nobody pays for another."""
 
 import pytest
 
-from api.buckets import Buckets
-from api.problems import TooManyRequests
-from api.request_rate import RequestRate
+from api.http.problems import TooManyRequests
+from api.limits.buckets import Buckets
+from api.limits.request_rate import RequestRate
 
 
 class Clock:
@@ -69,7 +69,7 @@ def test_what_could_not_be_told_is_told_later() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.buckets.KEYS", 50)
+    monkeypatch.setattr("api.limits.buckets.KEYS", 50)
     buckets = Buckets("requests", 1, 1, Clock())
     for number in range(1000):
         buckets.take(str(number))

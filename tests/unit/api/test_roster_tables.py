@@ -5,8 +5,9 @@ from textwrap import dedent
 
 import pytest
 
-from api.problems import InvalidRequest
-from api.services import roster_files, roster_tables
+from api.http.problems import InvalidRequest
+from api.roster import decoding as roster_files
+from api.roster import tables as roster_tables
 
 Found = list[tuple[str, str, str | None]]
 ADA = ("Ada Lovelace", "ada@example.org", None)
@@ -81,9 +82,9 @@ EXPORTS: dict[str, tuple[str, Found]] = {
 
 @pytest.mark.parametrize("export", EXPORTS)
 def test_exports_are_read_as_they_come(export: str) -> None:
-    text, people = EXPORTS[export]
+    text, users = EXPORTS[export]
     found = roster_tables.read(dedent(text))
-    assert [(line.name, line.email, line.section) for line in found.lines] == people
+    assert [(line.name, line.email, line.section) for line in found.lines] == users
 
 
 def test_what_was_passed_over_is_named() -> None:
@@ -109,7 +110,7 @@ WRONG = {
     "name,email\nAda,a@example.org\n\nBo,A@example.org\n": ("csv.4.email", ["line 2"]),
     "name,email\n\N{FULLWIDTH EQUALS SIGN}1+1,a@example.org\n": ("csv.2.name", ["formula"]),
     'name,email,n\nAda,a@example.org,\nBo,bo@example.org,"late\nCy,c@example.org,x\n': ("csv.3", ["none closes it"]),
-    "name,email,role\nIna,i@example.org,Teacher\n": ("csv", ["no person", "i@example.org (Teacher, line 2)"]),
+    "name,email,role\nIna,i@example.org,Teacher\n": ("csv", ["no user", "i@example.org (Teacher, line 2)"]),
     "name,email\n@SUM(1),a@example.org\n": ("csv.2.name", ["formula"]),
 }
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from api import rendering
+from api.http import rendering
 
 
 async def ask(fault: int) -> httpx.Response:

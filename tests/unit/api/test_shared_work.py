@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from api.problems import Busy
-from api.shared_work import Body, KeptBodies, SharedWork
+from api.http.problems import Busy
+from api.limits.shared_work import Body, KeptBodies, SharedWork
 
 
 class Counted:

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from api.subscriptions import EVERYTHING, RecordsGrew, Subscription, Subscriptions, Topic
+from api.live.subscriptions import EVERYTHING, RecordsGrew, Subscription, Subscriptions, Topic
 
 
 def added(found: Subscriptions, topic: Topic) -> Subscription:

@@ -6,8 +6,8 @@ from contextvars import copy_context
 
 import pytest
 
-from api.problems import Busy
-from api.turns import THE_LAB, HeavyWork, Turns, asker
+from api.http.problems import Busy
+from api.limits.turns import THE_LAB, HeavyWork, Turns, asker
 
 
 class Street:

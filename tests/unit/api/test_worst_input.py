@@ -9,15 +9,15 @@ import pytest
 from fastapi import Request
 from pydantic import ValidationError
 
-from api import cursors, etag, strict_json
-from api.problems import Refusal
-from api.services import roster_tables
-from api.services.files import asked_span
-from api.strict_request import LARGER_BODIES, StrictRequest
+from api.http import cursors, etag, strict_json
+from api.http.problems import Refusal
+from api.http.strict_request import LARGER_BODIES, StrictRequest
+from api.results.files import asked_span
+from api.roster import tables as roster_tables
 from experiments.studies.plan import PlanError, expand_grid
 from gpulab import names
 from gpulab.schemas import JobCreate
-from gpulab.schemas.people import UserCreate
+from gpulab.schemas.users import UserCreate
 
 SIZE = LARGER_BODIES["submit_job"]
 MAX_RATIO = 12

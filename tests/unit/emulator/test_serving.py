@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.services import experiments
+from api.experiments import service as experiments
 from emulator import loading
 from emulator.loading import RefusedError, serve
 from gpulab.schemas import JobCreate

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from gpulab.schemas.people import Moment, Time
+from gpulab.schemas.users import Moment, Time
 
 TIME: TypeAdapter[str] = TypeAdapter(Time)
 MOMENT = TypeAdapter(Moment)

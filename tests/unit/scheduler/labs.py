@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from gpulab.states import Priority
 from scheduler.room import GpuRoom, NodeRoom, Stay
-from scheduler.terms import Needs, Person, Plan, Policy, Waiting
+from scheduler.terms import Needs, Plan, Policy, User, Waiting
 
 GIB = 2**30
 PROMPT = Policy(patience_seconds=0)
 """Promises a start at once to the first job that does not fit."""
-SOMEBODY = Person(UUID(int=0))
+SOMEBODY = User(UUID(int=0))
 
 
 def job(number: int = 1, **given: object) -> Waiting:
@@ -43,16 +43,16 @@ def reason(made: Plan, number: int = 1) -> str:
     return made.waits[UUID(int=number)].reason
 
 
-PEOPLE = st.lists(st.tuples(st.floats(0, 1e5), st.sampled_from([0.5, 1.0, 2.0])), min_size=1, max_size=4).map(
-    lambda all_of_them: [Person(UUID(int=n), weight=w, used_seconds=u) for n, (u, w) in enumerate(all_of_them, 1)]
+USERS = st.lists(st.tuples(st.floats(0, 1e5), st.sampled_from([0.5, 1.0, 2.0])), min_size=1, max_size=4).map(
+    lambda all_of_them: [User(UUID(int=n), weight=w, used_seconds=u) for n, (u, w) in enumerate(all_of_them, 1)]
 )
 
 
 @st.composite
 def queues(draw: st.DrawFn, most: int = 25) -> list[Waiting]:
-    people = draw(PEOPLE)
+    users = draw(USERS)
     asked = st.tuples(
-        st.sampled_from(people),
+        st.sampled_from(users),
         st.sampled_from([None, 0, 1, 2]),
         st.none() | st.integers(1, 20 * GIB),
         st.booleans(),
@@ -60,7 +60,7 @@ def queues(draw: st.DrawFn, most: int = 25) -> list[Waiting]:
         st.sampled_from(Priority),
     )
     return [
-        job(n, person=who, gpus=g, gpu_memory_bytes=m, exclusive=e, time_limit_seconds=t, priority=p)
+        job(n, user=who, gpus=g, gpu_memory_bytes=m, exclusive=e, time_limit_seconds=t, priority=p)
         for n, (who, g, m, e, t, p) in enumerate(draw(st.lists(asked, max_size=most)), 1)
     ]
 

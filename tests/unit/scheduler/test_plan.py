@@ -8,7 +8,7 @@ import pytest
 from gpulab.states import Priority
 from scheduler.plan import plan
 from scheduler.room import GpuRoom, NodeRoom, Stay
-from scheduler.terms import Limits, Person, Policy
+from scheduler.terms import Limits, Policy, User
 from tests.unit.scheduler.labs import GIB, PROMPT, job, node, placed, reason, taken
 
 
@@ -24,48 +24,48 @@ def test_priority_comes_before_age() -> None:
 
 
 def test_who_used_less_goes_first_and_weight_divides_use() -> None:
-    heavy, light = Person(UUID(int=1), used_seconds=900), Person(UUID(int=2), used_seconds=100)
-    jobs = [job(1, person=heavy), job(2, person=light)]
+    heavy, light = User(UUID(int=1), used_seconds=900), User(UUID(int=2), used_seconds=100)
+    jobs = [job(1, user=heavy), job(2, user=light)]
     assert placed(plan(jobs, [node(slots=1)])) == [2]
     heavy.weight = 10.0
     assert placed(plan(jobs, [node(slots=1)])) == [1]
 
 
-def test_people_of_equal_use_take_turns_however_many_jobs_one_has() -> None:
-    many, one = Person(UUID(int=1)), Person(UUID(int=2))
-    jobs = [*(job(n, person=many) for n in range(1, 6)), job(6, person=one)]
+def test_users_of_equal_use_take_turns_however_many_jobs_one_has() -> None:
+    many, one = User(UUID(int=1)), User(UUID(int=2))
+    jobs = [*(job(n, user=many) for n in range(1, 6)), job(6, user=one)]
     assert placed(plan(jobs, [node(slots=3)])) == [1, 6, 2]
 
 
 def test_deadline_gives_a_boost_that_a_large_difference_of_use_outweighs() -> None:
-    near, other = Person(UUID(int=1), used_seconds=120, deadline_near=True), Person(UUID(int=2), used_seconds=100)
-    jobs = [job(1, person=other), job(2, person=near)]
+    near, other = User(UUID(int=1), used_seconds=120, deadline_near=True), User(UUID(int=2), used_seconds=100)
+    jobs = [job(1, user=other), job(2, user=near)]
     assert placed(plan(jobs, [node(slots=1)])) == [2]
     near.used_seconds = 1000
     assert placed(plan(jobs, [node(slots=1)])) == [1]
 
 
 def test_limit_of_running_jobs_counts_what_this_plan_starts() -> None:
-    limited = Person(UUID(int=1), running=1, limits=Limits(running=2))
-    made = plan([job(1, person=limited), job(2, person=limited), job(3)], [node(slots=3)])
+    limited = User(UUID(int=1), running=1, limits=Limits(running=2))
+    made = plan([job(1, user=limited), job(2, user=limited), job(3)], [node(slots=3)])
     assert placed(made) == [1, 3]
     assert reason(made, 2) == "limit_running"
     assert "may run 2 jobs at once" in made.waits[UUID(int=2)].message
     limited.limits = Limits(running=1)
-    assert "may run 1 job at once" in plan([job(2, person=limited)], [node(slots=1)]).waits[UUID(int=2)].message
+    assert "may run 1 job at once" in plan([job(2, user=limited)], [node(slots=1)]).waits[UUID(int=2)].message
     limited.limits = Limits(running=0)
-    assert "until staff raise" in plan([job(2, person=limited)], [node(slots=1)]).waits[UUID(int=2)].message
+    assert "until staff raise" in plan([job(2, user=limited)], [node(slots=1)]).waits[UUID(int=2)].message
 
 
 @pytest.mark.parametrize(
-    ("person", "slug"),
+    ("user", "slug"),
     [
-        (Person(UUID(int=1), gpu_hours=10, limits=Limits(gpu_hours=10)), "limit_gpu_hours"),
-        (Person(UUID(int=1), gib_hours=99, limits=Limits(gib_hours=64)), "limit_gib_hours"),
+        (User(UUID(int=1), gpu_hours=10, limits=Limits(gpu_hours=10)), "limit_gpu_hours"),
+        (User(UUID(int=1), gib_hours=99, limits=Limits(gib_hours=64)), "limit_gib_hours"),
     ],
 )
-def test_used_up_hours_keep_a_person_from_gpus_and_not_from_cpus(person: Person, slug: str) -> None:
-    made = plan([job(1, person=person, gpus=1), job(2, person=person)], [node(gpus=1)])
+def test_used_up_hours_keep_a_user_from_gpus_and_not_from_cpus(user: User, slug: str) -> None:
+    made = plan([job(1, user=user, gpus=1), job(2, user=user)], [node(gpus=1)])
     assert placed(made) == [2]
     assert reason(made, 1) == slug
 
@@ -133,12 +133,12 @@ def test_first_that_does_not_fit_holds_a_start_and_only_short_jobs_pass_it() -> 
 
 
 def test_who_waited_long_is_promised_a_start_though_a_younger_job_of_the_same_kind_is_ahead() -> None:
-    light, heavy = Person(UUID(int=1)), Person(UUID(int=2), used_seconds=100)
+    light, heavy = User(UUID(int=1)), User(UUID(int=2), used_seconds=100)
     needs = job(gpus=2).needs
     jobs = [
-        job(1, person=heavy, needs=needs, submitted_time=0),
-        job(2, person=light, needs=needs, submitted_time=90),
-        job(3, person=heavy, gpus=1, time_limit_seconds=9000, submitted_time=95),
+        job(1, user=heavy, needs=needs, submitted_time=0),
+        job(2, user=light, needs=needs, submitted_time=90),
+        job(3, user=heavy, gpus=1, time_limit_seconds=9000, submitted_time=95),
     ]
     made = plan(jobs, [taken(node(gpus=2), (0, 500.0, None))], now=100, policy=Policy(patience_seconds=60))
     assert made.starts == {UUID(int=1): 500.0}

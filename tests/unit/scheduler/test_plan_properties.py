@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gpulab.states import Priority
 from scheduler.plan import plan
 from scheduler.room import NodeRoom, Stay
-from scheduler.terms import Limits, Person, Policy, Waiting
+from scheduler.terms import Limits, Policy, User, Waiting
 from tests.unit.scheduler.labs import GIB, PROMPT, job, machines, node, placed, queues
 
 POLICIES = st.builds(
@@ -98,9 +98,9 @@ def test_order_is_respected_among_jobs_that_ask_for_the_same(jobs: list[Waiting]
     needs = jobs[0].needs if jobs else None
     same = [replace(each, needs=needs, time_limit_seconds=60.0) for each in jobs]
     made = plan(same, rooms)
-    lines: dict[tuple[Person, Priority], list[bool]] = defaultdict(list)
+    lines: dict[tuple[User, Priority], list[bool]] = defaultdict(list)
     for each in same:
-        lines[each.person, each.priority].append(each.id in made.waits)
+        lines[each.user, each.priority].append(each.id in made.waits)
     assert all(waits == sorted(waits) for waits in lines.values())
     waiting_classes = [list(Priority).index(each.priority) for each in same if each.id in made.waits]
     placed_classes = [list(Priority).index(each.priority) for each in same if each.id not in made.waits]
@@ -110,8 +110,8 @@ def test_order_is_respected_among_jobs_that_ask_for_the_same(jobs: list[Waiting]
 @given(queues(), machines(), st.integers(0, 3))
 def test_nobody_runs_more_than_their_limit(jobs: list[Waiting], rooms: list[NodeRoom], most: int) -> None:
     for each in jobs:
-        each.person.limits = Limits(running=most)
-    owners = {each.id: each.person.id for each in jobs}
+        each.user.limits = Limits(running=most)
+    owners = {each.id: each.user.id for each in jobs}
     made = plan(jobs, rooms)
     started = [owners[placement.job_id] for placement in made.placements]
     assert all(started.count(owner) <= most for owner in set(started))

@@ -14,7 +14,7 @@ from scheduler.limits import wait_of
 from scheduler.order import Line, charge
 from scheduler.plan import plan
 from scheduler.room import NodeRoom
-from scheduler.terms import Limits, Person, Placement, Policy, Wait, Waiting
+from scheduler.terms import Limits, Placement, Policy, User, Wait, Waiting
 from tests.unit.scheduler.labs import machines, queues
 
 NOW = 1000.0
@@ -37,16 +37,16 @@ class Plain:
         self.jobs, self.policy, self.lab = jobs, policy, Lab(rooms, NOW, policy)
         self.placements: list[Placement] = []
         self.starts: dict[UUID, float] = {}
-        self.started: dict[Person, int] = defaultdict(int)
+        self.started: dict[User, int] = defaultdict(int)
         self.blocked = False
         for priority in Priority:
             self.serve([job for job in jobs if job.priority is priority])
 
     def serve(self, jobs: list[Waiting]) -> None:
-        own: dict[Person, list[Waiting]] = defaultdict(list)
+        own: dict[User, list[Waiting]] = defaultdict(list)
         for job in jobs:
-            own[job.person].append(job)
-        lines = [Line(person, each, self.policy) for person, each in own.items()]
+            own[job.user].append(job)
+        lines = [Line(user, each, self.policy) for user, each in own.items()]
         while lines:
             line = min(lines, key=lambda each: (each.tag, each.jobs[0].submitted_time))
             job = line.jobs.pop(0)
@@ -57,13 +57,13 @@ class Plain:
 
     def look(self, job: Waiting) -> None:
         ask = self.lab.ask(job.needs)
-        limit = wait_of(job.person, self.started[job.person], uses_gpu=ask.count > 0)
+        limit = wait_of(job.user, self.started[job.user], uses_gpu=ask.count > 0)
         if ask.never or limit or self.blocked:
             return
         found = self.lab.place(ask, job)
         if isinstance(found, Placement):
             self.placements.append(found)
-            self.started[job.person] += 1
+            self.started[job.user] += 1
             return
         self.blocked = self.policy.blocking
         impatient = not self.policy.patience_seconds or NOW - job.submitted_time >= self.policy.patience_seconds
@@ -74,7 +74,7 @@ class Plain:
 
     def reason(self, job: Waiting, unpromised: Lab) -> str:
         ask = self.lab.ask(job.needs)
-        told = ask.never or wait_of(job.person, self.started[job.person], uses_gpu=ask.count > 0)
+        told = ask.never or wait_of(job.user, self.started[job.user], uses_gpu=ask.count > 0)
         if told:
             return told.reason
         if self.blocked:
@@ -94,7 +94,7 @@ def test_shortcuts_change_nothing(
     kinds = list({(each.needs.gpus, each.needs.gpu_memory_bytes): each.needs for each in jobs}.values())[:4]
     jobs = [replace(each, needs=kinds[each.id.int % len(kinds)], submitted_time=each.id.int * 40.0) for each in jobs]
     for each in jobs:
-        each.person.limits = limits[each.person.id.int - 1]
+        each.user.limits = limits[each.user.id.int - 1]
     plain = Plain(jobs, deepcopy(rooms), policy)
     made = plan(jobs, rooms, now=NOW, policy=policy)
     assert list(made.placements) == plain.placements

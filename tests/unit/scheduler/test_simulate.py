@@ -69,14 +69,14 @@ def test_arrivals_of_the_trace_ask_for_the_load(tmp_path: Path, load: float) -> 
     assert gaps[10] / gaps[0] == pytest.approx(21)
 
 
-def test_seeds_of_the_trace_share_no_task_and_equal_requests_are_one_persons(tmp_path: Path) -> None:
+def test_seeds_of_the_trace_share_no_task_and_equal_requests_are_one_users(tmp_path: Path) -> None:
     path = trace(tmp_path, *((1 + n % 2, 1000, LATE + n, 100 + n) for n in range(9)))
     stretches = [public_trace(path, seed, SMALL, tasks=3) for seed in range(4)]
     ran = [[task.seconds for task in stretch] for stretch in stretches]
     assert ran == [[100, 101, 102], [103, 104, 105], [106, 107, 108], [100, 101, 102]]
-    people = [task.job.person for task in stretches[0]]
-    assert people[0] is people[2]
-    assert people[0] is not people[1]
+    users = [task.job.user for task in stretches[0]]
+    assert users[0] is users[2]
+    assert users[0] is not users[1]
 
 
 def test_file_that_is_no_trace_is_refused_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

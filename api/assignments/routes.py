@@ -1,0 +1,192 @@
+"""Assignments: what is to be handed in, how the class stands, and what was handed in."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from api.assignments import reruns, service
+from api.auth.principal import Staff, ThePrincipal
+from api.context import TheApp
+from api.http.openapi import headers, problems
+from api.http.parameters import Cursor, Limit
+from api.http.problems import (
+    AlreadyTaken,
+    ArtifactQuotaReached,
+    AssignmentNotFound,
+    AssignmentOver,
+    BodyTooLarge,
+    Forbidden,
+    InvalidCursor,
+    InvalidRequest,
+    JobNotFinished,
+    MalformedBody,
+    QueueLimitReached,
+    SubmissionNotFound,
+    UnsupportedMediaType,
+)
+from api.http.rendering import json_response, readable
+from api.http.routing import LabRoute
+from gpulab.schemas import JobRead
+from gpulab.schemas.assignments import (
+    AssignmentCreate,
+    AssignmentPage,
+    AssignmentRead,
+    AssignmentUpdate,
+    ComparisonRead,
+    OverviewRead,
+    PinOrder,
+    SubmissionPage,
+    SubmissionRead,
+)
+
+router = APIRouter(prefix="/v1/assignments", tags=["assignments"], route_class=LabRoute)
+
+AssignmentId = Annotated[UUID, Path(description="The assignment's id.")]
+UserId = Annotated[UUID, Path(description="Who handed it in.")]
+BODY = (MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
+
+
+@router.get("", operation_id="list_assignments", response_model=AssignmentPage, responses=problems(InvalidCursor))
+async def list_assignments(request: Request, app: TheApp, cursor: Cursor = None, limit: Limit = 50) -> Response:
+    """Assignments, newest first."""
+    return readable(request, await service.page(app, cursor, limit))
+
+
+@router.post(
+    "",
+    operation_id="create_assignment",
+    status_code=201,
+    response_model=AssignmentRead,
+    responses={
+        201: {"headers": headers(Location="The assignment's address.")},
+        **problems(*BODY, Forbidden, AlreadyTaken),
+    },
+)
+async def create_assignment(app: TheApp, _: Staff, order: AssignmentCreate) -> Response:
+    """Set an assignment. For staff."""
+    made = await service.create(app, order)
+    return json_response(made, status=201, headers={"Location": f"/v1/assignments/{made.id}"})
+
+
+@router.get(
+    "/{assignment_id}",
+    operation_id="get_assignment",
+    response_model=AssignmentRead,
+    responses=problems(AssignmentNotFound),
+)
+async def get_assignment(request: Request, app: TheApp, assignment_id: AssignmentId) -> Response:
+    """One assignment."""
+    return readable(request, await service.get(app, assignment_id))
+
+
+@router.patch(
+    "/{assignment_id}",
+    operation_id="change_assignment",
+    response_model=AssignmentRead,
+    responses=problems(*BODY, Forbidden, AssignmentNotFound),
+)
+async def change_assignment(app: TheApp, _: Staff, assignment_id: AssignmentId, order: AssignmentUpdate) -> Response:
+    """Change the deadline, the description, what belongs to it or the tolerance. For staff."""
+    return json_response(await service.change(app, assignment_id, order))
+
+
+@router.get(
+    "/{assignment_id}/overview",
+    operation_id="get_assignment_overview",
+    response_model=OverviewRead,
+    responses=problems(Forbidden, AssignmentNotFound, InvalidCursor),
+)
+async def get_assignment_overview(
+    request: Request, app: TheApp, _: Staff, assignment_id: AssignmentId, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
+    """Who has a successful run, who is stuck and on what, who has none, and who handed something in. For staff.
+
+    Students come page by page, those first who are stuck; the counts are of the whole class.
+    """
+    return readable(request, await service.overview(app, assignment_id, cursor, limit))
+
+
+@router.post(
+    "/{assignment_id}/submission",
+    operation_id="pin_submission",
+    response_model=SubmissionRead,
+    responses=problems(*BODY, AssignmentNotFound, AssignmentOver, SubmissionNotFound),
+)
+async def pin_submission(
+    app: TheApp, principal: ThePrincipal, assignment_id: AssignmentId, order: PinOrder
+) -> Response:
+    """Hand in a run of yours that succeeded, in the place of the one before.
+
+    After the deadline a first one is taken as late, and one that was in time stays.
+    """
+    return json_response(await service.pin(app, principal, assignment_id, order))
+
+
+@router.get(
+    "/{assignment_id}/submission",
+    operation_id="get_submission",
+    response_model=SubmissionRead,
+    responses=problems(AssignmentNotFound, SubmissionNotFound),
+)
+async def get_submission(
+    request: Request, app: TheApp, principal: ThePrincipal, assignment_id: AssignmentId
+) -> Response:
+    """What you handed in."""
+    return readable(request, await service.submission(app, assignment_id, principal.id))
+
+
+@router.get(
+    "/{assignment_id}/submissions",
+    operation_id="list_submissions",
+    response_model=SubmissionPage,
+    responses=problems(Forbidden, AssignmentNotFound, InvalidCursor),
+)
+async def list_submissions(
+    request: Request, app: TheApp, _: Staff, assignment_id: AssignmentId, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
+    """What the class handed in, by name. For staff."""
+    return readable(request, await service.submissions(app, assignment_id, cursor, limit))
+
+
+@router.post(
+    "/{assignment_id}/submissions/{user_id}/rerun",
+    operation_id="rerun_submission",
+    status_code=201,
+    response_model=JobRead,
+    responses={
+        201: {"headers": headers(Location="The new job's address.")},
+        **problems(
+            Forbidden,
+            AssignmentNotFound,
+            SubmissionNotFound,
+            JobNotFinished,
+            QueueLimitReached,
+            ArtifactQuotaReached,
+        ),
+    },
+)
+async def rerun_submission(app: TheApp, principal: Staff, assignment_id: AssignmentId, user_id: UserId) -> Response:
+    """Run what was handed in again, with its spec and seed, as a job of yours whose `retry_of` it is. For staff."""
+    job = await reruns.rerun(app, principal, assignment_id, user_id)
+    return json_response(job, status=201, headers={"Location": f"/v1/jobs/{job.id}"})
+
+
+@router.get(
+    "/{assignment_id}/submissions/{user_id}/comparison",
+    operation_id="compare_submission",
+    response_model=ComparisonRead,
+    responses=problems(Forbidden, AssignmentNotFound, SubmissionNotFound),
+)
+async def compare_submission(
+    request: Request,
+    app: TheApp,
+    principal: Staff,
+    assignment_id: AssignmentId,
+    user_id: UserId,
+    tolerance: Annotated[
+        float | None, Query(ge=0, le=1, allow_inf_nan=False, description="Relative; else the assignment's.")
+    ] = None,
+) -> Response:
+    """The latest re-run beside what was handed in: every value of the result, seed and versions. For staff."""
+    return readable(request, await reruns.comparison(app, principal, assignment_id, user_id, tolerance))

@@ -1,0 +1,231 @@
+"""Assignments: what they are, how the class stands, what was handed in."""
+
+from typing import Any
+from uuid import UUID
+
+from api import deadlines
+from api.assignments import statements
+from api.auth.principal import Principal
+from api.context import App
+from api.experiments import service as catalogue
+from api.http import cursors
+from api.http.problems import (
+    AlreadyTaken,
+    AssignmentNotFound,
+    AssignmentOver,
+    InvalidRequest,
+    SubmissionNotFound,
+    shortened,
+)
+from api.sql.database import Row
+from experiments.studies.plan import PlanError, Scale
+from experiments.studies.templates import expand
+from gpulab.schemas import InvalidField
+from gpulab.schemas.assignments import (
+    AssignmentCreate,
+    AssignmentPage,
+    AssignmentRead,
+    AssignmentUpdate,
+    FailureRead,
+    OverviewRead,
+    PinOrder,
+    StandingRead,
+    SubmissionPage,
+    SubmissionRead,
+)
+from gpulab.states import JobState
+from models.assignment import Assignment
+
+NAMES = tuple(column.name for column in Assignment.__table__.columns)
+
+
+async def create(app: App, order: AssignmentCreate) -> AssignmentRead:
+    """Raises `InvalidRequest`, `AlreadyTaken`."""
+    values = order.model_dump() | {"deadline": await deadlines.deadline(app, "deadline", order.deadline)}
+    values["questions"] = _questions_of(values["templates"])
+    _check(values)
+    row = await app.database.row(statements.create(values))
+    if row is None:
+        field = InvalidField(path="name", message="another assignment is called so", value=shortened(order.name))
+        raise AlreadyTaken(f"{field.path}: {field.message}", errors=[field])
+    return _read(app, row)
+
+
+async def change(app: App, assignment_id: UUID, order: AssignmentUpdate) -> AssignmentRead:
+    """Raises `AssignmentNotFound`, `InvalidRequest`."""
+    row = await find(app, assignment_id)
+    given = order.model_dump(exclude_unset=True)
+    values = {name: value for name, value in given.items() if value is not None or name == "description"}
+    if not values:
+        return _read(app, row)
+    if "deadline" in values:
+        # One may end it early, but not before it began.
+        values["deadline"] = await deadlines.deadline(app, "deadline", values["deadline"], after=row.created_at)
+    if "templates" in values:
+        values["questions"] = _questions_of(values["templates"])
+    _check({**row._asdict(), **values})
+    changed = await app.database.row(statements.change(assignment_id, values))
+    return _read(app, changed)
+
+
+async def page(app: App, cursor: str | None, limit: int) -> AssignmentPage:
+    """One page, newest first. Raises `InvalidCursor`."""
+    before = None if cursor is None else cursors.decode_id(cursor, "assignments", {})
+    rows = await app.database.rows(statements.page, before=before, limit=limit + 1)
+    items = [_read(app, row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return AssignmentPage(
+        items=items, next_cursor=cursors.encode("assignments", {}, str(items[-1].id)) if more else None
+    )
+
+
+async def find(app: App, assignment_id: UUID) -> Row:
+    """Raises `AssignmentNotFound`."""
+    row = await app.database.row(statements.by_id, assignment_id=assignment_id)
+    if row is None:
+        raise AssignmentNotFound(f"no assignment has the id {assignment_id}")
+    return row
+
+
+async def get(app: App, assignment_id: UUID) -> AssignmentRead:
+    return _read(app, await find(app, assignment_id))
+
+
+async def overview(app: App, assignment_id: UUID, cursor: str | None, limit: int) -> OverviewRead:
+    """One page of how students stand, those first who are stuck. Raises `AssignmentNotFound`, `InvalidCursor`."""
+    row = await find(app, assignment_id)
+    filters = {"assignment": assignment_id}
+    after = None if cursor is None else cursors.decode_place(cursor, "overview", filters, statements.STANDINGS)
+    found = await app.database.rows(
+        statements.overview,
+        assignment_id=assignment_id,
+        experiments=row.experiments,
+        questions=row.questions,
+        limit=limit + 1,
+        after_place=after and statements.STANDINGS.index(after[0]),
+        after_name=after and after[1],
+    )
+    students = [_standing(one, row) for one in found[:limit] if one.id is not None]
+    last = students[-1] if len(found) > limit else None
+    return OverviewRead(
+        assignment=_read(app, row),
+        states=found[0].states or {},
+        submitted=found[0].submitted,
+        students=students,
+        next_cursor=last and cursors.encode("overview", filters, f"{last.state}/{last.name}"),
+    )
+
+
+async def pin(app: App, principal: Principal, assignment_id: UUID, order: PinOrder) -> SubmissionRead:
+    """Hand in a run of one's own that succeeded. Raises `AssignmentNotFound`, `InvalidRequest`, `AssignmentOver`."""
+    row = await find(app, assignment_id)
+    job = await app.database.row(
+        statements.belongs, job_id=order.job_id, experiments=row.experiments, questions=row.questions
+    )
+    if job is None or job.owner_id != principal.id:
+        raise _wrong_job(order.job_id, "no job of yours has this id")
+    if job.state != JobState.SUCCEEDED:
+        raise _wrong_job(order.job_id, f"the job is {job.state}; only one that succeeded can be handed in")
+    if not job.belongs:
+        raise _wrong_job(order.job_id, "the job is no work on this assignment")
+    if await app.database.row(statements.pin(assignment_id, principal.id, order.job_id)) is None:
+        deadline = deadlines.shown(row.deadline, app.settings.time_zone)
+        raise AssignmentOver(f"the deadline was {deadline}; what you handed in before it stays as it is")
+    return await submission(app, assignment_id, principal.id)
+
+
+async def submission(app: App, assignment_id: UUID, user_id: UUID) -> SubmissionRead:
+    """Raises `AssignmentNotFound`, `SubmissionNotFound`."""
+    row = await find(app, assignment_id)
+    found = await app.database.row(statements.submission, assignment_id=assignment_id, user_id=user_id)
+    if found is None:
+        raise SubmissionNotFound("nothing was handed in")
+    return _submission(found, row)
+
+
+async def submissions(app: App, assignment_id: UUID, cursor: str | None, limit: int) -> SubmissionPage:
+    """One page of what was handed in, by name. Raises `AssignmentNotFound`, `InvalidCursor`."""
+    row = await find(app, assignment_id)
+    filters = {"assignment": assignment_id}
+    after = None if cursor is None else cursors.decode_name(cursor, "submissions", filters)
+    found = await app.database.rows(
+        statements.submissions, assignment_id=assignment_id, limit=limit + 1, after_name=after
+    )
+    items = [_submission(one, row) for one in found[:limit]]
+    last = items[-1] if len(found) > limit else None
+    return SubmissionPage(items=items, next_cursor=last and cursors.encode("submissions", filters, last.user))
+
+
+def _questions_of(templates: list[str]) -> list[str]:
+    """Every question of the templates, in their order. Raises `InvalidRequest` for one that there is not."""
+    found: dict[str, None] = {}
+    for place, template in enumerate(templates):
+        try:
+            plan = expand(template, Scale.SMOKE)
+        except PlanError as error:
+            field = InvalidField(path=f"templates.{place}", message=error.errors[0].message, value=shortened(template))
+            raise InvalidRequest(f"{field.path}: {field.message}", errors=[field]) from None
+        found |= dict.fromkeys(plan.questions)
+    return list(found)
+
+
+def _check(values: dict[str, Any]) -> None:
+    known = sorted(entry.slug for entry in catalogue.page().items)
+    fields = [
+        InvalidField(
+            path=f"experiments.{place}", message="unknown experiment", limit={"enum": known}, value=shortened(slug)
+        )
+        for place, slug in enumerate(values["experiments"])
+        if slug not in known
+    ]
+    if not values["experiments"] and not values["templates"]:
+        fields = [InvalidField(path="templates", message="name at least one template or experiment")]
+    if fields:
+        raise InvalidRequest(f"{fields[0].path}: {fields[0].message}", errors=fields)
+
+
+def _wrong_job(job_id: UUID, message: str) -> InvalidRequest:
+    field = InvalidField(path="job_id", message=message, value=str(job_id))
+    return InvalidRequest(f"{field.path}: {field.message}", errors=[field])
+
+
+def _read(app: App, row: Row) -> AssignmentRead:
+    text = deadlines.shown(row.deadline, app.settings.time_zone)
+    return AssignmentRead(**{name: getattr(row, name) for name in NAMES}, deadline_text=text)
+
+
+def _submission(row: Row, assignment: Row) -> SubmissionRead:
+    names = ("assignment_id", "user_id", "user", "job_id", "pinned_at", "rerun_job_id")
+    return SubmissionRead(**{name: getattr(row, name) for name in names}, late=row.pinned_at > assignment.deadline)
+
+
+def _standing(row: Row, assignment: Row) -> StandingRead:
+    failure = row.last_failure and FailureRead(
+        job_id=row.last_failure,
+        experiment=row.experiment,
+        name=row.failure_name,
+        cause=row.cause,
+        message=row.message,
+        at=row.finished_at,
+    )
+    handed_in = row.job_id and SubmissionRead(
+        assignment_id=assignment.id,
+        user_id=row.id,
+        user=row.name,
+        job_id=row.job_id,
+        pinned_at=row.pinned_at,
+        rerun_job_id=row.rerun_job_id,
+        late=row.pinned_at > assignment.deadline,
+    )
+    return StandingRead(
+        user_id=row.id,
+        name=row.name,
+        section=row.section,
+        team=row.team,
+        state=row.state,
+        first_success_at=row.first_success_at,
+        last_run_at=row.last_run_at,
+        last_failure=failure,
+        submission=handed_in,
+        **{name: getattr(row, name) for name in statements.COUNTS},
+    )

@@ -1,0 +1,202 @@
+"""Assignments: what belongs to them, how the class stands, which runs were handed in."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CTE, Select, Update, Uuid, case, func, or_, select, true, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, array, insert
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+
+from gpulab.states import JobState, Role
+from models.assignment import Assignment, Submission
+from models.job import Job
+from models.study import Study, StudyRun
+from models.user import User
+
+COUNTS = ("runs", "succeeded", "failed", "unfinished")
+SUCCEEDED, FAILED = JobState.SUCCEEDED.value, JobState.FAILED.value
+
+
+def create(values: Mapping[str, Any]) -> ReturningInsert[Any]:
+    """No row where the name is taken."""
+    made = insert(Assignment).values(**values).on_conflict_do_nothing(index_elements=[Assignment.name])
+    return made.returning(*Assignment.__table__.columns)
+
+
+def change(assignment_id: UUID, values: Mapping[str, Any]) -> ReturningUpdate[Any]:
+    changed = update(Assignment).where(Assignment.id == assignment_id).values(**values)
+    return changed.returning(*Assignment.__table__.columns)
+
+
+def by_id(assignment_id: UUID) -> Select[*tuple[Any, ...]]:
+    return select(*Assignment.__table__.columns).where(Assignment.id == assignment_id)
+
+
+def page(*, limit: int, before: UUID | None = None) -> Select[*tuple[Any, ...]]:
+    """Newest first, at most `limit`, older than `before`."""
+    statement = select(*Assignment.__table__.columns).order_by(Assignment.id.desc()).limit(limit)
+    return statement if before is None else statement.where(Assignment.id < before)
+
+
+def belongs(job_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> Select[*tuple[Any, ...]]:
+    """Whose job it is, its state, and whether it is work on an assignment with these experiments and questions."""
+    for_question = (
+        select(StudyRun.study_id)
+        .where(StudyRun.job_id == Job.id, StudyRun.questions.overlap(questions))
+        .correlate(Job)
+        .exists()
+    )
+    belonging = or_(Job.experiment == func.any(experiments), for_question)
+    return select(Job.id, Job.owner_id, Job.state, belonging.label("belongs")).where(Job.id == job_id)
+
+
+STANDINGS = ("stuck", "working", "none", "succeeded")
+"""How somebody may stand, those first who need help."""
+
+
+def overview(
+    assignment_id: UUID,
+    experiments: Sequence[str],
+    questions: Sequence[str],
+    *,
+    limit: int,
+    after_place: int | None = None,
+    after_name: str | None = None,
+) -> Select[*tuple[Any, ...]]:
+    """How students who are let in stand: at most `limit`, by their state's `place` in `STANDINGS` and by name.
+
+    Each has their runs for it by state, the newest failure, and what they handed in. `states` counts the whole class,
+    `submitted` what all of it handed in; where nobody is left, one row holds these alone.
+    """
+    students = _students(assignment_id, experiments, questions)
+    counted = select(students.c.state, func.count().label("count")).group_by(students.c.state).subquery()
+    states = select(func.jsonb_object_agg(counted.c.state, counted.c.count)).scalar_subquery()
+    submitted = select(func.count(students.c.job_id)).scalar_subquery()
+    totals = select(states.label("states"), submitted.label("submitted")).subquery()
+    page = select(*students.c).order_by(students.c.place, students.c.name).limit(limit)
+    if after_place is not None:
+        page = page.where(tuple_(students.c.place, students.c.name) > tuple_(after_place, after_name))
+    found = page.subquery()
+    failure = Job.__table__.alias("failure")
+    return (
+        select(
+            *totals.c,
+            *found.c,
+            *(failure.c[name] for name in ("experiment", "cause", "message", "finished_at")),
+            failure.c.name.label("failure_name"),
+        )
+        .select_from(totals)
+        .outerjoin(found, true())
+        .outerjoin(failure, failure.c.id == found.c.last_failure)
+        .order_by(found.c.place, found.c.name)
+    )
+
+
+def _students(assignment_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> CTE:
+    work = _work(experiments, questions)
+    # Ids grow with time, and arrays have a maximum though single ids have none.
+    newest = func.max(array([work.c.id]), type_=ARRAY(Uuid))
+    found = (
+        select(
+            work.c.owner_id,
+            func.count().label("runs"),
+            func.count().filter(work.c.state == SUCCEEDED).label("succeeded"),
+            func.count().filter(work.c.state == FAILED).label("failed"),
+            func.count().filter(work.c.finished_at.is_(None)).label("unfinished"),
+            func.min(work.c.finished_at).filter(work.c.state == SUCCEEDED).label("first_success_at"),
+            func.max(work.c.submitted_at).label("last_run_at"),
+            newest.filter(work.c.state == FAILED)[1].label("last_failure"),
+        )
+        .group_by(work.c.owner_id)
+        .cte("found")
+    )
+    counts = [func.coalesce(found.c[name], 0) for name in COUNTS]
+    succeeded, failed, unfinished = (found.c[name] > 0 for name in ("succeeded", "failed", "unfinished"))
+    state = case((succeeded, "succeeded"), (failed, "stuck"), (unfinished, "working"), else_="none")
+    one = (
+        select(
+            *(User.id, User.name, User.section, User.team),
+            *(count.label(name) for count, name in zip(counts, COUNTS, strict=True)),
+            *(found.c.first_success_at, found.c.last_run_at, found.c.last_failure),
+            *(Submission.job_id, Submission.pinned_at, Submission.rerun_job_id),
+            state.label("state"),
+        )
+        .join_from(User, found, found.c.owner_id == User.id, isouter=True)
+        .outerjoin(Submission, (Submission.user_id == User.id) & (Submission.assignment_id == assignment_id))
+        .where(User.role == Role.STUDENT.value, User.disabled_at.is_(None))
+        .subquery()
+    )
+    place = case({name: place for place, name in enumerate(STANDINGS)}, value=one.c.state)
+    return select(*one.c, place.label("place")).cte("students")
+
+
+def _work(experiments: Sequence[str], questions: Sequence[str]) -> CTE:
+    """The jobs that are work on it, with whose they are; a run that is reused is its study's owner's too."""
+    columns = (Job.id, Job.state, Job.submitted_at, Job.finished_at)
+    by_experiment = Job.experiment == func.any(experiments)
+    alone = select(Job.owner_id, *columns).where(by_experiment)
+    planned = (
+        select(Study.owner_id, StudyRun.job_id)
+        .join_from(Study, StudyRun, StudyRun.study_id == Study.id)
+        .where(StudyRun.questions.overlap(questions))
+        .distinct()
+        .subquery()
+    )
+    in_studies = (
+        select(planned.c.owner_id, *columns)
+        .join_from(planned, Job, Job.id == planned.c.job_id)
+        .where(~(by_experiment & (Job.owner_id == planned.c.owner_id)))
+    )
+    return alone.union_all(in_studies).cte("work")
+
+
+SUBMISSION = (
+    Submission.assignment_id,
+    Submission.user_id,
+    User.name.label("user"),
+    Submission.job_id,
+    Submission.pinned_at,
+    Submission.rerun_job_id,
+)
+
+
+def submission(assignment_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
+    return (
+        select(*SUBMISSION)
+        .join(User, User.id == Submission.user_id)
+        .where(Submission.assignment_id == assignment_id, Submission.user_id == user_id)
+    )
+
+
+def submissions(assignment_id: UUID, *, limit: int, after_name: str | None = None) -> Select[*tuple[Any, ...]]:
+    """By name, at most `limit`."""
+    statement = (
+        select(*SUBMISSION)
+        .join(User, User.id == Submission.user_id)
+        .where(Submission.assignment_id == assignment_id)
+        .order_by(User.name)
+        .limit(limit)
+    )
+    return statement if after_name is None else statement.where(User.name > after_name)
+
+
+def pin(assignment_id: UUID, user_id: UUID, job_id: UUID) -> ReturningInsert[Any]:
+    """Hand a run in, in the place of the one before. No row: the deadline is over, and what is there was in time."""
+    deadline = select(Assignment.deadline).where(Assignment.id == assignment_id).scalar_subquery()
+    statement = insert(Submission).values(assignment_id=assignment_id, user_id=user_id, job_id=job_id)
+    rerun = case((Submission.job_id == job_id, Submission.rerun_job_id))
+    return statement.on_conflict_do_update(
+        index_elements=[Submission.assignment_id, Submission.user_id],
+        set_={"job_id": job_id, "pinned_at": func.now(), "rerun_job_id": rerun},
+        where=or_(func.now() <= deadline, Submission.pinned_at > deadline),
+    ).returning(Submission.job_id)
+
+
+def rerun(assignment_id: UUID, user_id: UUID, job_id: UUID, rerun_job_id: UUID) -> Update:
+    """Remember the re-run of a run that is still the one handed in."""
+    return (
+        update(Submission)
+        .where(Submission.assignment_id == assignment_id, Submission.user_id == user_id, Submission.job_id == job_id)
+        .values(rerun_job_id=rerun_job_id)
+    )

@@ -1,0 +1,233 @@
+"""Predictions of GPU memory: put as questions to the workers, held until they are answered, read."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from psycopg.types.json import Jsonb
+from sqlalchemy import bindparam
+
+from api.auth.principal import Principal
+from api.context import App
+from api.experiments import service as experiments
+from api.http.problems import EstimateNotFound, InvalidRequest
+from api.nodes.hardware import Hardware
+from api.sql.database import Prepared, Row
+from experiments.contract import Unpredicted
+from experiments.internal.memory_estimate.spec import GpuAsked
+from experiments.memory.contract import Workload
+from experiments.memory.devices import GPUS, models_called
+from experiments.memory.key import estimate_id, family_of
+from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState, InvalidField
+from models.estimate import Estimate
+from models.statements import estimates
+from models.statements.estimate_turns import take_over
+
+LOOK_SECONDS = 2.0
+"""A held request looks at its row this often, should a notice be lost."""
+PARAMETERS = {name: bindparam(f"asked_{name}", type_=Estimate.__table__.c[name].type) for name in estimates.QUESTION}
+ASK = Prepared(estimates.ask(PARAMETERS))
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a worker, and which GPUs the one who asks wants to hear of."""
+
+    workload: Workload
+    editable: tuple[str, ...]
+    software: str
+    app: tuple[GpuAsked, ...]
+    named: tuple[GpuAsked, ...] = ()
+
+    @property
+    def id(self) -> UUID:
+        return estimate_id(self.workload, self.editable, self.software)
+
+    @property
+    def keys(self) -> set[str]:
+        return {gpu.key for gpu in (*self.app, *self.named)}
+
+    def row(self, owner_id: UUID) -> dict[str, Any]:
+        """As `models.statements.estimates` takes it from the user who asks."""
+        return {
+            "id": self.id,
+            "owner_id": owner_id,
+            "family": family_of(self.workload.model),
+            "software": self.software,
+            "workload": self.workload.model_dump(mode="json"),
+            "editable": list(self.editable),
+            "wanted": {gpu.key: gpu.model_dump() for gpu in (*self.app, *self.named)},
+        }
+
+    def parameters(self, owner_id: UUID) -> dict[str, Any]:
+        """Values for `PARAMETERS`."""
+        return {
+            PARAMETERS[name].key: Jsonb(value, dumps=orjson.dumps) if isinstance(value, dict) else value
+            for name, value in self.row(owner_id).items()
+        }
+
+
+async def question(
+    app: App, workload: Workload | Unpredicted, fields: Sequence[str], gpus: Sequence[str] = ()
+) -> Question | None:
+    """The question about a workload, null where there is none; `fields` are those of the spec that it comes from.
+
+    Raises `InvalidRequest` where `gpus` names an unknown model.
+    """
+    if isinstance(workload, Unpredicted) and not gpus:
+        return None
+    hardware = await app.hardware.now()
+    named = _named(gpus, hardware)
+    if isinstance(workload, Unpredicted):
+        return None
+    editable = tuple(sorted(set(fields) & Workload.model_fields.keys()))
+    return Question(workload, editable, hardware.software, hardware.gpus, tuple(named))
+
+
+async def ask(app: App, principal: Principal, order: EstimateCreate, wait_seconds: float) -> EstimateRead:
+    """The prediction, held for while it is pending. Raises what `experiments.workload` does, and `InvalidRequest`."""
+    workload, fields = experiments.workload(order.experiment, order.spec)
+    found = await predicted(app, principal, workload, fields, order.gpus, wait_seconds=wait_seconds)
+    return found.model_copy(update={"experiment": order.experiment})
+
+
+async def predicted(
+    app: App,
+    principal: Principal,
+    workload: Workload | Unpredicted,
+    fields: Sequence[str],
+    gpus: Sequence[str] = (),
+    *,
+    wait_seconds: float,
+) -> EstimateRead:
+    """What is predicted of a workload, or why nothing is. Raises as `question`."""
+    asked = await question(app, workload, fields, gpus)
+    if asked is None:
+        assert isinstance(workload, Unpredicted)  # noqa: S101 - of anything else there is a question
+        return not_predicted(workload.reason)
+    return await answered(app, principal, asked, wait_seconds)
+
+
+async def answered(app: App, principal: Principal, asked: Question, wait_seconds: float) -> EstimateRead:
+    """Put the question unless it was answered before, and wait for the answer. Raises `TooManyEstimates`."""
+    row = await app.database.row(estimates.by_id, estimate_id=asked.id)
+    if row is not None and row.state == EstimateState.PENDING:
+        given = Jsonb([{"id": asked.id, "owner_id": principal.id}], dumps=orjson.dumps)
+        await app.database.execute(take_over, questions=given)
+    if row is None or row.state == EstimateState.FAILED or not asked.keys <= row.wanted.keys():
+        if not principal.is_admin:
+            await app.pending_estimates.note(principal.id, asked.id)
+        await app.database.row(ASK, **asked.parameters(principal.id))
+        row = None
+    return await _held(app, principal, asked.id, row, asked, wait_seconds)
+
+
+async def get(app: App, principal: Principal, identifier: UUID, wait_seconds: float) -> EstimateRead:
+    """Raises `EstimateNotFound`."""
+    row = await app.database.row(estimates.by_id, estimate_id=identifier)
+    if row is None:
+        raise EstimateNotFound(f"nobody asked for an estimate with the id {identifier}")
+    return await _held(app, principal, identifier, row, None, wait_seconds)
+
+
+async def _held(
+    app: App, principal: Principal, identifier: UUID, row: Row | None, asked: Question | None, wait_seconds: float
+) -> EstimateRead:
+    deadline = time.monotonic() + min(wait_seconds, app.settings.max_wait_seconds)
+    place = app.open_answers.taken(principal.id) if wait_seconds > 0 else contextlib.nullcontext()
+    with place, app.hub.estimate_heard_of(identifier) as heard:
+        while True:
+            row = row or await app.database.row(estimates.by_id, estimate_id=identifier)
+            assert row is not None  # noqa: S101 - it was asked for, and estimates are not deleted
+            found = _read(row, asked, await app.hardware.now())
+            left = deadline - time.monotonic()
+            if found.state is not EstimateState.PENDING or left <= 0 or app.hub.closing:
+                return found
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, LOOK_SECONDS)):
+                    await heard.wait()
+            heard.clear()
+            row = None
+
+
+def not_predicted(reason: str) -> EstimateRead:
+    nothing: dict[str, Any] = dict.fromkeys(EstimateRead.model_fields, None)
+    return EstimateRead(**nothing | {"gpus": [], "state": EstimateState.NOT_PREDICTED, "reason": reason})
+
+
+def _read(row: Row, asked: Question | None, hardware: Hardware) -> EstimateRead:
+    own = {gpu.key for gpu in hardware.gpus}
+    everybodys = sorted(key for key, gpu in row.wanted.items() if not gpu.get("outgrown"))
+    keys = everybodys if asked is None else list(dict.fromkeys(gpu.key for gpu in (*asked.app, *asked.named)))
+    state = EstimateState(row.state)
+    if state is EstimateState.PENDING and row.prediction is not None and all(key in row.fits for key in keys):
+        # Others asked for further GPUs.
+        state = EstimateState.READY
+    found = row.prediction if state is EstimateState.READY else None
+    return EstimateRead(
+        id=row.id,
+        state=state,
+        reason=row.reason,
+        experiment=None,
+        workload=row.workload,
+        software=row.software or None,
+        asked_at=row.asked_at,
+        gpus=[] if found is None else [_verdict(row.fits[key], key in own) for key in keys if key in row.fits],
+        peak_allocated_bytes=found and found["peak_allocated_bytes"],
+        peak_reserved_bytes=found and found["peak_reserved_bytes"],
+        peak_device_bytes=found and found["peak_device"],
+        peak_phase=found and found["peak_phase"],
+        parts=found and _parts(found["split"]),
+        computed_seconds=found and found["trace_seconds"],
+    )
+
+
+def _parts(split: dict[str, Any]) -> dict[str, Any]:
+    return {**split, "cuda_context": split["context"]}
+
+
+def _verdict(fit: dict[str, Any], in_lab: bool) -> dict[str, Any]:
+    edits = [{**edit, "peak_device_bytes": edit["peak_device"]} for edit in fit["edits"]]
+    models = models_called(fit["name"])
+    more = {"model": models[0] if len(models) == 1 else None, "in_lab": in_lab, "edits": edits}
+    return {**fit, **more, "peak_device_bytes": fit["peak_device"], "constants": _constants(fit.get("constants"))}
+
+
+def _constants(used: dict[str, Any] | None) -> dict[str, Any] | None:
+    if used is None:
+        return None
+    names = ("driver_version", "cuda_version", "torch_version", "measured_at")
+    measured = used["measured"] or {}
+    return {**used, "cuda_context": used["context"], **{name: measured.get(name) for name in names}}
+
+
+def _named(names: Sequence[str], hardware: Hardware) -> list[GpuAsked]:
+    """What is meant by each name: the lab's own GPUs, as measured, where it has such; else what is documented.
+
+    Raises `InvalidRequest` for a name that is neither a known model nor a device of the lab.
+    """
+    meant = [_meant(name, hardware) for name in names]
+    known = list(dict.fromkeys([*GPUS, *(gpu.name for gpu in hardware.gpus)]))
+    wrong = [
+        InvalidField(path=f"gpus.{place}", message="unknown GPU model", limit={"enum": known}, value=name)
+        for place, name in enumerate(names)
+        if not meant[place]
+    ]
+    if wrong:
+        raise InvalidRequest(f"{wrong[0].path}: no GPU model is called {wrong[0].value!r}", errors=wrong)
+    return [gpu for gpus in meant for gpu in gpus]
+
+
+def _meant(name: str, hardware: Hardware) -> list[GpuAsked]:
+    own = hardware.called(name)
+    covered = {model for gpu in own for model in models_called(gpu.name)}
+    rest = [GPUS[model] for model in models_called(name) if model not in covered]
+    return own + [GpuAsked(name=gpu.name, total_bytes=gpu.usable_bytes) for gpu in rest]

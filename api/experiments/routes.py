@@ -1,0 +1,34 @@
+"""The catalogue."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from api.experiments import service
+from api.http.openapi import problems
+from api.http.problems import ExperimentNotFound
+from api.http.rendering import readable
+from api.http.routing import LabRoute
+from gpulab.schemas import ExperimentDetail, ExperimentPage
+
+router = APIRouter(prefix="/v1/experiments", tags=["experiments"], route_class=LabRoute)
+
+
+@router.get("", operation_id="list_experiments", response_model=ExperimentPage)
+async def list_experiments(request: Request) -> Response:
+    """Every experiment, and the plug-ins that could not be loaded."""
+    return readable(request, service.page())
+
+
+@router.get(
+    "/{slug}",
+    operation_id="get_experiment",
+    response_model=ExperimentDetail,
+    responses=problems(ExperimentNotFound),
+)
+async def get_experiment(
+    request: Request,
+    slug: Annotated[str, Path(max_length=200, examples=["dropout-linear"])],
+) -> Response:
+    """One experiment: the JSON Schemas of its spec and its result, its metrics with units."""
+    return readable(request, service.detail(slug))

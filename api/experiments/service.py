@@ -1,0 +1,153 @@
+"""The catalogue, and what a submission becomes under it."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import orjson
+import structlog
+from pydantic import ValidationError
+
+from api.http.problems import ExperimentNotFound, InvalidRequest, InvalidSpec, UnknownExperiment, shortened
+from api.http.rendering import invalid_fields, summary
+from emulator import is_emulated
+from experiments.contract import Experiment, GpuUse, Unpredicted
+from experiments.memory.contract import Workload
+from experiments.registry import broken, experiments, runnable
+from experiments.studies import courses
+from gpulab.schemas import (
+    ExperimentDetail,
+    ExperimentPage,
+    ExperimentSummary,
+    InvalidField,
+    JobCreate,
+    MetricRead,
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A submission with everything that was left open filled in."""
+
+    spec: dict[str, Any]
+    workload: Workload | Unpredicted
+    fields: tuple[str, ...]
+    """Of the spec: what whoever submits can change."""
+    datasets: list[str]
+    time_limit_seconds: int
+    gpus: int | None
+    exclusive: bool
+
+
+@cache
+def page() -> ExperimentPage:
+    left_out = (*broken(), *courses.broken())
+    return ExperimentPage(
+        items=[ExperimentSummary(**_summary(experiment)) for experiment in experiments().values()],
+        broken=[{"entry_point": plugin.entry_point, "reason": plugin.reason} for plugin in left_out],
+    )
+
+
+@cache
+def detail(slug: str) -> ExperimentDetail:
+    """Raises `ExperimentNotFound`."""
+    experiment = runnable().get(slug)
+    if experiment is None:
+        raise ExperimentNotFound(f"no experiment is called {shortened(slug)!r}; see /v1/experiments")
+    return ExperimentDetail(
+        **_summary(experiment),
+        spec_schema=experiment.spec.model_json_schema(),
+        result_schema=experiment.result.model_json_schema(mode="serialization"),
+        metrics=[
+            MetricRead(name=m.name, unit=m.unit, direction=m.direction, description=m.description)
+            for m in experiment.metrics
+        ],
+        default_time_limit_seconds=experiment.default_time_limit_seconds,
+    )
+
+
+def plan(order: JobCreate, *, by_lab: bool = False) -> Plan:
+    """Check an order against its experiment; some only the lab itself may submit.
+
+    Raises `UnknownExperiment`, `InvalidSpec` or `InvalidRequest`.
+    """
+    experiment = _experiment(order.experiment, by_lab=by_lab)
+    spec = _spec(experiment, order.spec)
+    if experiment.gpu is GpuUse.NONE and (order.gpus or order.exclusive or order.gpu_memory_bytes):
+        raise _no_gpu(experiment, order)
+    if experiment.gpu is GpuUse.EXCLUSIVE and order.exclusive is False:
+        message = f"{experiment.slug} measures the device and takes it whole"
+        field = InvalidField(path="exclusive", message=message, limit={"const": True}, value=False)
+        raise InvalidRequest(f"exclusive: {message}", errors=[field])
+    return Plan(
+        spec=spec.model_dump(mode="json"),
+        workload=_workload(experiment, spec),
+        fields=tuple(experiment.spec.model_fields),
+        datasets=list(experiment.datasets(spec)),
+        time_limit_seconds=order.time_limit_seconds or experiment.default_time_limit_seconds,
+        gpus=_gpus(experiment.gpu, order.gpus),
+        exclusive=experiment.gpu is GpuUse.EXCLUSIVE if order.exclusive is None else order.exclusive,
+    )
+
+
+def _gpus(use: GpuUse, asked: int | None) -> int | None:
+    if use is GpuUse.NONE:
+        return 0
+    # An emulated GPU computes nothing: what is after values does better on the CPU, unless somebody asks for it.
+    return 0 if use is GpuUse.PREFERRED and asked is None and is_emulated() else asked
+
+
+def workload(slug: str, given: dict[str, Any]) -> tuple[Workload | Unpredicted, tuple[str, ...]]:
+    """What a run trains, or why that is not known, and the fields of its spec. Raises as `plan`."""
+    experiment = _experiment(slug, by_lab=False)
+    return _workload(experiment, _spec(experiment, given)), tuple(experiment.spec.model_fields)
+
+
+def _experiment(slug: str, *, by_lab: bool) -> Experiment[Any, Any]:
+    experiment = (runnable() if by_lab else experiments()).get(slug)
+    if experiment is None:
+        raise _unknown(slug)
+    return experiment
+
+
+def _workload(experiment: Experiment[Any, Any], spec: Any) -> Workload | Unpredicted:
+    try:
+        return experiment.workload_of(spec)
+    except Exception as error:  # noqa: BLE001 - a stranger's package may fail in any way; its jobs can still run
+        log.warning("workload.failed", experiment=experiment.slug, reason=repr(error))
+        return Unpredicted("its experiment could not say what it trains")
+
+
+def _spec(experiment: Experiment[Any, Any], given: dict[str, Any]) -> Any:
+    try:
+        # As JSON, so that strictness knows lists for tuples and words for enumerations.
+        return experiment.spec.model_validate_json(orjson.dumps(given), strict=True)
+    except ValidationError as error:
+        fields = invalid_fields(error.errors(include_url=False), prefix=["spec"])
+        raise InvalidSpec(summary(fields), errors=fields) from None
+
+
+def _summary(experiment: Experiment[Any, Any]) -> dict[str, Any]:
+    return {
+        "slug": experiment.slug,
+        "title": experiment.title,
+        "summary": experiment.summary,
+        "questions": list(courses.questions_with(experiment.slug)),
+        "gpu": experiment.gpu.value,
+    }
+
+
+def _unknown(slug: str) -> UnknownExperiment:
+    message = f"no experiment is called {slug!r}; see /v1/experiments"
+    known = list(experiments())
+    field = InvalidField(path="experiment", message=message, limit={"enum": known}, value=slug)
+    return UnknownExperiment(message, errors=[field])
+
+
+def _no_gpu(experiment: Experiment[Any, Any], order: JobCreate) -> InvalidRequest:
+    message = f"{experiment.slug} runs on the CPU and takes no GPU"
+    asked = {"gpus": order.gpus, "exclusive": order.exclusive, "gpu_memory_bytes": order.gpu_memory_bytes}
+    fields = [InvalidField(path=path, message=message, value=value) for path, value in asked.items() if value]
+    return InvalidRequest(f"{fields[0].path}: {message}", errors=fields)

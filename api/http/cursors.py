@@ -1,0 +1,73 @@
+"""Opaque cursors: where a list goes on, and which list it was."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from api.http.problems import InvalidCursor, shortened
+from gpulab.schemas import InvalidField
+
+
+def encode(kind: str, filters: Mapping[str, Any], position: str | int) -> str:
+    text = json.dumps([kind, _fingerprint(filters), position], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_id(cursor: str, kind: str, filters: Mapping[str, Any]) -> UUID:
+    """As `decode`, for lists whose position is an id."""
+    try:
+        return UUID(str(decode(cursor, kind, filters)))
+    except ValueError:
+        raise _invalid(cursor, "it was not given out by the lab") from None
+
+
+def decode_number(cursor: str, kind: str, filters: Mapping[str, Any]) -> int:
+    """As `decode`, for lists whose position is a number."""
+    position = decode(cursor, kind, filters)
+    if not isinstance(position, int) or not 0 <= position < 2**63:
+        raise _invalid(cursor, "it was not given out by the lab")
+    return position
+
+
+def decode_name(cursor: str, kind: str, filters: Mapping[str, Any]) -> str:
+    """As `decode`, for lists whose position is a name."""
+    position = decode(cursor, kind, filters)
+    # Half of a surrogate pair can be written in JSON, and is no character for the database.
+    if not isinstance(position, str) or "\0" in position or any("\ud800" <= one <= "\udfff" for one in position):
+        raise _invalid(cursor, "it was not given out by the lab")
+    return position
+
+
+def decode_place(cursor: str, kind: str, filters: Mapping[str, Any], groups: Sequence[str]) -> tuple[str, str]:
+    """As `decode`, for lists by group and name: their position is `group/name`."""
+    group, _, name = decode_name(cursor, kind, filters).partition("/")
+    if group not in groups:
+        raise _invalid(cursor, "it was not given out by the lab")
+    return group, name
+
+
+def decode(cursor: str, kind: str, filters: Mapping[str, Any]) -> str | int:
+    """The position. Raises `InvalidCursor` for one that this list with these filters did not give out."""
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        found_kind, fingerprint, position = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, TypeError, RecursionError):
+        raise _invalid(cursor, "it was not given out by the lab") from None
+    if found_kind != kind or not isinstance(position, str | int) or isinstance(position, bool):
+        raise _invalid(cursor, "it belongs to another list")
+    if fingerprint != _fingerprint(filters):
+        raise _invalid(cursor, "it belongs to other filters; keep them the same from page to page")
+    return position
+
+
+def _fingerprint(filters: Mapping[str, Any]) -> str:
+    return blake2b(json.dumps(filters, sort_keys=True, default=str).encode(), digest_size=6).hexdigest()
+
+
+def _invalid(cursor: str, message: str) -> InvalidCursor:
+    field = InvalidField(path="query.cursor", message=message, value=shortened(cursor))
+    return InvalidCursor(f"the cursor cannot be used: {message}", errors=[field])

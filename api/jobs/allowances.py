@@ -1,0 +1,41 @@
+"""What a user may submit: which class, how many jobs, whether there is room for files. Admins have no limits here."""
+
+from uuid import UUID
+
+from api.auth.principal import Principal
+from api.context import App
+from api.http.problems import ArtifactQuotaReached, InvalidRequest, QueueLimitReached
+from gpulab.schemas import InvalidField
+from gpulab.states import Priority
+from models.statements import allowances
+
+
+def check_priority(principal: Principal, priority: Priority) -> None:
+    """Raises `InvalidRequest` for a student's `high`: it goes before everybody and takes room from what runs."""
+    if priority is Priority.HIGH and not principal.is_staff:
+        message = "is for instructors and admins; students may ask for `normal` or `low`"
+        field = InvalidField(path="priority", message=f"`{priority}` {message}", value=priority.value)
+        raise InvalidRequest(f"{field.path}: {field.message}", errors=[field])
+
+
+def priority_of_copy(principal: Principal, priority: str) -> str:
+    """The class of a new job that repeats another's order."""
+    return priority if principal.is_staff or priority != Priority.HIGH else Priority.NORMAL.value
+
+
+async def check_quota(app: App, principal: Principal) -> None:
+    """Raises `ArtifactQuotaReached`."""
+    quota = app.settings.max_artifact_bytes
+    if quota is None or principal.is_admin:
+        return
+    held = await app.database.scalar(allowances.artifact_bytes, user_id=principal.id)
+    if held >= quota:
+        raise ArtifactQuotaReached(f"the files of your jobs take {held} bytes; you may keep {quota}")
+
+
+async def queue_is_full(app: App, owner_id: UUID, *, more: int = 1) -> QueueLimitReached:
+    """Why the queue of the owner took `more` jobs no longer."""
+    row = await app.database.row(allowances.queue, user_id=owner_id)
+    assert row is not None  # noqa: S101 - users are not deleted
+    limit = app.settings.max_queued if row.max_queued is None else row.max_queued
+    return QueueLimitReached(f"{row.queued} jobs wait and {more} more would join them; the limit is {limit}")

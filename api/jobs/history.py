@@ -1,0 +1,94 @@
+"""Why a job waits, and what happened to it."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from api.auth.principal import Principal
+from api.context import App
+from api.http import cursors
+from api.jobs import queue_position, statements
+from api.jobs.service import visible
+from api.jobs.start_sooner import BUSY, what_helps
+from api.sql.database import Row
+from gpulab.schemas import EstimateState, EventPage, EventRead, QueueRead
+from gpulab.states import JobState
+from gpulab.words import counted
+from models.statements import storing
+
+UNSEEN = "next_in_line"
+
+
+async def events(app: App, principal: Principal, job_id: UUID, cursor: str | None, limit: int) -> EventPage:
+    """Oldest first. Raises `InvalidCursor`."""
+    await visible(app, principal, job_id)
+    filters = {"job_id": str(job_id)}
+    after = 0 if cursor is None else cursors.decode_number(cursor, "events", filters)
+    rows = await app.database.rows(statements.events, job_id=job_id, after=after, limit=limit + 1)
+    items = [
+        EventRead(
+            id=row.id,
+            at=row.at,
+            type=row.type,
+            from_state=row.from_state,
+            to_state=row.to_state,
+            attempt=row.attempt,
+            actor=row.actor,
+            message=row.message,
+        )
+        for row in rows[:limit]
+    ]
+    more = len(rows) > limit
+    return EventPage(items=items, next_cursor=cursors.encode("events", filters, items[-1].id) if more else None)
+
+
+async def queue(app: App, principal: Principal, job_id: UUID) -> QueueRead:
+    job = await visible(app, principal, job_id)
+    state = JobState(job.state)
+    if state is not JobState.QUEUED:
+        return _waits_not(state)
+    row = await app.database.row(statements.waiting, job_id=job_id)
+    place = await app.database.row(
+        queue_position.place,
+        job_id=job_id,
+        foresight_seconds=app.settings.foresight_seconds,
+        silence_seconds=app.settings.lease_seconds,
+    )
+    if row is None or place is None:
+        # It started, or ended, between two looks.
+        return _waits_not(JobState((await visible(app, principal, job_id)).state))
+    held_up = await app.database.rows(storing.held_up) if row.wait_reason in BUSY else []
+    return _waits(row, place, held_up)
+
+
+def _waits(job: Row, place: Row, held_up: Sequence[Row]) -> QueueRead:
+    explanation = _explanation(job)
+    if held_up:
+        holding = f"{counted(len(held_up), 'running job')} may hold a place for that reason"
+        explanation = f"{explanation}; the artifact store does not take files, and {holding}: {held_up[0].message}"
+    return QueueRead(
+        state=JobState.QUEUED,
+        position=place.place,
+        reason=job.wait_reason or UNSEEN,
+        explanation=explanation,
+        estimated_start_at=job.estimated_start_at,
+        would_help=list(what_helps(job, own_ahead=place.own)),
+    )
+
+
+def _explanation(job: Row) -> str:
+    if job.wait_reason == "estimating" and job.estimate_state == EstimateState.PENDING:
+        if job.estimate_node is not None:
+            return f"its GPU memory is being predicted by the worker of {job.estimate_node}"
+        return "its GPU memory is to be predicted: it is a worker's turn, or the worker is still starting"
+    return job.message if job.wait_reason and job.message else "the scheduler looks at it next"
+
+
+def _waits_not(state: JobState) -> QueueRead:
+    return QueueRead(
+        state=state,
+        position=None,
+        reason="not_waiting",
+        explanation=f"the job is {state} and does not wait",
+        estimated_start_at=None,
+        would_help=[],
+    )

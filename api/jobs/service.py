@@ -1,0 +1,348 @@
+"""Jobs: submitting, reading, waiting, cancelling, trying again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from api.auth.principal import Principal
+from api.context import App
+from api.estimates import service as estimates
+from api.estimates.service import Question
+from api.experiments import service as experiments
+from api.http import cursors, etag
+from api.http.problems import IdempotencyKeyReused, JobAlreadyFinished, JobNotFinished, JobNotFound
+from api.jobs import statements
+from api.jobs.allowances import check_priority, check_quota, priority_of_copy, queue_is_full
+from api.sharing import service as sharing
+from api.sharing import statements as sharing_statements
+from api.sharing.service import check_may_change, may_read
+from api.sql.database import Row, Source
+from api.users import statements as users
+from gpulab.schemas import (
+    DryRunRead,
+    EstimateState,
+    JobCreate,
+    JobEstimateRead,
+    JobPage,
+    JobRead,
+    JobSummary,
+    ProgressRead,
+    ShareOrder,
+)
+from gpulab.states import FINAL_STATES, JobState
+from models.job import Job
+from models.statements import advice
+
+DRY_RUN_WAIT_SECONDS = 3.0
+"""How long a dry run is held for its estimate."""
+NOTHING_YET: Mapping[str, None] = dict.fromkeys(column.name for column in Job.__table__.columns)
+SEARCHED = 10_000
+"""Jobs that one page of a search for text looks through."""
+SAME_IN_SUMMARY = tuple(column.key for column in statements.SUMMARY if not column.key.startswith("progress_"))
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilters:
+    states: tuple[JobState, ...] = ()
+    experiment: str | None = None
+    owner: str | None = None
+    tag: str | None = None
+    text: str | None = None
+    study: UUID | None = None
+    shared: bool = False
+
+    def as_mapping(self) -> dict[str, Any]:
+        return {
+            "states": sorted(set(self.states)),
+            "experiment": self.experiment,
+            "owner": self.owner,
+            "tag": self.tag,
+            "text": self.text,
+            "study": self.study,
+            "shared": self.shared,
+        }
+
+
+async def submit(app: App, principal: Principal, order: JobCreate, key: str | None) -> tuple[JobRead, bool]:
+    """The job, and whether it is new.
+
+    Raises what `experiments.plan`, `check_priority` and `check_quota` do, `QueueLimitReached`, `IdempotencyKeyReused`.
+    """
+    check_priority(principal, order.priority)
+    plan = experiments.plan(order)
+    if app.settings.max_artifact_bytes is not None and not await _was_used(app, principal, key):
+        await check_quota(app, principal)
+    digest = None if key is None else _digest(order)
+    values = {
+        "owner_id": principal.id,
+        "idempotency_key": key,
+        "request_digest": digest,
+        "experiment": order.experiment,
+        "spec": plan.spec,
+        "seed": order.seed,
+        "name": order.name,
+        "tags": order.tags,
+        "priority": order.priority.value,
+        "time_limit_seconds": plan.time_limit_seconds,
+        "gpus": plan.gpus,
+        "gpu_memory_bytes": order.gpu_memory_bytes,
+        "exclusive": plan.exclusive,
+        "datasets": plan.datasets,
+    }
+    question = await estimates.question(app, plan.workload, plan.fields)
+    row = await insert(app, principal, values, "submitted", question)
+    if row is not None:
+        asked = None if question is None else question.id
+        return _fresh(values | {"estimate_id": asked}, row, principal), True
+    return await _first_under(app, principal, key, digest), False
+
+
+async def dry_run(app: App, principal: Principal, order: JobCreate) -> DryRunRead:
+    """What `submit` would store, and its estimate. Raises what `experiments.plan` and `check_priority` do."""
+    check_priority(principal, order.priority)
+    plan = experiments.plan(order)
+    estimate = await estimates.predicted(app, principal, plan.workload, plan.fields, wait_seconds=DRY_RUN_WAIT_SECONDS)
+    return DryRunRead(
+        experiment=order.experiment,
+        spec=plan.spec,
+        time_limit_seconds=plan.time_limit_seconds,
+        gpus=plan.gpus,
+        exclusive=plan.exclusive,
+        datasets=plan.datasets,
+        estimate=estimate.model_copy(update={"experiment": order.experiment}),
+    )
+
+
+async def page(app: App, principal: Principal, filters: JobFilters, cursor: str | None, limit: int) -> JobPage:
+    """One page, newest first. Students see their own jobs. Raises `InvalidCursor`.
+
+    A page of a search for text may be short, or empty, though more follow: each looks through `SEARCHED` jobs at most.
+    """
+    mapping = filters.as_mapping()
+    owner = {} if filters.owner is None else await _called(app, filters.owner)
+    if owner is None:
+        return JobPage(items=[], next_cursor=None)
+    listed = {
+        "before": None if cursor is None else cursors.decode_id(cursor, "jobs", mapping),
+        "owner_id": await _whose(app, principal, filters),
+        **(sharing.shared_with(principal) if filters.shared else {}),
+        **owner,
+        "states": [state.value for state in filters.states] or None,
+        "experiment": filters.experiment,
+        "tag": filters.tag,
+        "study": filters.study,
+    }
+    end = None if filters.text is None else await app.database.scalar(statements.last_of, number=SEARCHED, **listed)
+    rows = await app.database.rows(statements.page, limit=limit + 1, text=filters.text, down_to=end, **listed)
+    items = [JobSummary(**_summary(row._asdict())) for row in rows[:limit]]
+    last = items[-1].id if len(rows) > limit else end
+    return JobPage(items=items, next_cursor=None if last is None else cursors.encode("jobs", mapping, str(last)))
+
+
+async def _called(app: App, text: str) -> dict[str, Any] | None:
+    """Whose jobs are asked for by a name, an address or an id; None where nobody is called so."""
+    found = [row.id for row in await app.database.rows(users.called, text=text)]
+    if not found:
+        return None
+    # One owner's jobs are read by their index, newest first.
+    return {"owner": found[0]} if len(found) == 1 else {"namesakes": found}
+
+
+async def _whose(app: App, principal: Principal, filters: JobFilters) -> UUID | None:
+    """The owner that a list is narrowed to: students see their own, what was shared, and shared studies' runs."""
+    if principal.is_staff or filters.shared:
+        return None
+    if filters.study is not None and await sharing.is_shared_study(app, principal, filters.study):
+        return None
+    return principal.id
+
+
+async def visible(app: App, principal: Principal, job_id: UUID) -> Row:
+    """The job's standing. Raises `JobNotFound`, also for a job that the principal may not see."""
+    return await _visible(app, principal, job_id, statements.standing)
+
+
+async def _whole(app: App, principal: Principal, job_id: UUID) -> Row:
+    """Every column of the job. Raises as `visible`."""
+    return await _visible(app, principal, job_id, statements.by_id)
+
+
+async def _visible(app: App, principal: Principal, job_id: UUID, source: Source) -> Row:
+    row = await app.database.row(source, job_id=job_id)
+    if row is not None and may_read(principal, row):
+        return row
+    # Asked also where there is no such job: the time of the answer does not say whether there is.
+    shared = await sharing.in_shared_study(app, principal, job_id)
+    if row is None or not shared:
+        raise JobNotFound(f"no job of yours has the id {job_id}")
+    return row
+
+
+async def get(app: App, principal: Principal, job_id: UUID) -> JobRead:
+    return _read((await _whole(app, principal, job_id))._asdict())
+
+
+async def get_when_changed(
+    app: App, principal: Principal, job_id: UUID, wait_seconds: float, if_none_match: str | None
+) -> tuple[JobRead, str]:
+    """The job and its tag: at once when the client's tag is another one, else held until it changes or time is up.
+
+    Without a tag, it is held from what the job is now. A final job does not change and is never held.
+    """
+    row = await _whole(app, principal, job_id)
+    tag = _tag(row)
+    unchanged = if_none_match is None or etag.matches(if_none_match, tag)
+    if wait_seconds > 0 and unchanged and JobState(row.state) not in FINAL_STATES:
+        timeout_seconds = min(wait_seconds, app.settings.max_wait_seconds)
+        with app.open_answers.taken(principal.id):
+            await app.hub.wait_for_change(job_id, row.version, timeout_seconds)
+        row = await _whole(app, principal, job_id)
+    return _read(row._asdict()), _tag(row)
+
+
+def _tag(row: Row) -> str:
+    # An estimate is answered without a change of the job's own row.
+    return etag.of_job(row.id, row.version, *(() if row.estimate_state is None else (row.estimate_state,)))
+
+
+async def cancel(app: App, principal: Principal, job_id: UUID) -> JobRead:
+    """Ask for the job's end; asking again changes nothing. Raises `JobNotFound`, `Forbidden`, `JobAlreadyFinished`."""
+    check_may_change(principal, await visible(app, principal, job_id))
+    changed = await app.database.row(statements.cancel(job_id, actor=principal.actor))
+    job = await get(app, principal, job_id)
+    if changed is None and job.state in {JobState.SUCCEEDED, JobState.FAILED}:
+        raise JobAlreadyFinished(f"the job is {job.state}; there is nothing to cancel")
+    return job
+
+
+async def retry(app: App, principal: Principal, job_id: UUID) -> JobRead:
+    """A new job with the same order, linked to the first. Raises `JobNotFound`, `JobNotFinished`, and over limits."""
+    row = await _whole(app, principal, job_id)
+    if JobState(row.state) not in FINAL_STATES:
+        raise JobNotFinished(f"the job is {row.state}; only a final one can be tried again")
+    await check_quota(app, principal)
+    order = row._asdict()
+    values = {name: order[name] for name in statements.REPEATED}
+    values |= {"owner_id": principal.id, "retry_of": job_id, "priority": priority_of_copy(principal, row.priority)}
+    made = await insert(app, principal, values, f"retry of {job_id}")
+    if made is None:
+        raise await queue_is_full(app, principal.id)
+    return _fresh(values, made, principal)
+
+
+async def share(app: App, principal: Principal, job_id: UUID, order: ShareOrder) -> JobRead:
+    """Say who else may read the job. Raises `JobNotFound`, `Forbidden`, `InvalidRequest`."""
+    row = await visible(app, principal, job_id)
+    sharing.check_audience(principal, row, order)
+    await app.database.execute(sharing_statements.share_job(job_id, order.audience))
+    return await get(app, principal, job_id)
+
+
+async def insert(
+    app: App, principal: Principal, values: Mapping[str, Any], message: str, question: Question | None = None
+) -> Row | None:
+    """Store an order and send its notice. None where its owner used the idempotency key before, or has a full queue.
+
+    `question` is about its memory; it is put along with the order.
+    """
+    asked = {} if question is None else {"estimate_id": question.id}
+    order = {**values, **asked, "actor": principal.actor, "message": message}
+    limited = not principal.is_admin or values["owner_id"] != principal.id
+    row = await app.submission_batches.store(
+        order, None if question is None else question.row(order["owner_id"]), limited=limited
+    )
+    if row is not None:
+        app.announcer.announce(row)
+    return row
+
+
+async def _was_used(app: App, principal: Principal, key: str | None) -> bool:
+    if key is None:
+        return False
+    return await app.database.row(statements.by_idempotency_key, owner_id=principal.id, key=key) is not None
+
+
+async def _first_under(app: App, principal: Principal, key: str | None, digest: bytes | None) -> JobRead:
+    """The job that used the key. Raises `QueueLimitReached` where there is none: then the queue was full."""
+    row = key and await app.database.row(statements.by_idempotency_key, owner_id=principal.id, key=key)
+    if not row:
+        raise await queue_is_full(app, principal.id)
+    if row.request_digest != digest:
+        raise IdempotencyKeyReused(f"the key {key!r} belongs to job {row.id}, whose submission was another")
+    return _read(row._asdict())
+
+
+def _digest(order: JobCreate) -> bytes:
+    return sha256(orjson.dumps(order.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _fresh(values: Mapping[str, Any], row: Row, principal: Principal) -> JobRead:
+    """A job just submitted, without reading it back."""
+    return _read(
+        {
+            **NOTHING_YET,
+            "gpu_uuids": [],
+            **values,
+            "id": row.id,
+            "owner": principal.name,
+            "state": row.state,
+            "attempt": row.attempt,
+            "version": row.version,
+            "submitted_at": row.submitted_at,
+            "changed_at": row.submitted_at,
+            **{name: getattr(row, name, None) for name in statements.ESTIMATE_NAMES},
+        }
+    )
+
+
+def _read(row: Mapping[str, Any]) -> JobRead:
+    return JobRead(
+        **_summary(row),
+        spec=row["spec"],
+        result=row["result"],
+        failure=_failure(row),
+        device=row["device"],
+        gpus=row["gpus"],
+        exclusive=row["exclusive"],
+        datasets=row["datasets"],
+        time_limit_seconds=row["time_limit_seconds"],
+        cancel_requested_at=row["cancel_requested_at"],
+        retry_of=row["retry_of"],
+        shared_with=row["shared_with"],
+        owner_id=row["owner_id"],
+        versions=row["versions"],
+        estimate=_estimate(row),
+    )
+
+
+def _failure(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    failure: dict[str, Any] | None = row["failure"]
+    if failure is None or advice.KEY not in failure or row["estimate_state"] != EstimateState.FAILED:
+        return failure
+    never = dict.fromkeys(("edits", "predicted_peak_bytes"), "the prediction failed; see the job's estimate")
+    return failure | {"reasons": failure["reasons"] | never}
+
+
+def _estimate(row: Mapping[str, Any]) -> JobEstimateRead | None:
+    if row["estimate_id"] is None:
+        return None
+    state = EstimateState(row["estimate_state"] or EstimateState.PENDING)
+    if state is EstimateState.PENDING and row["estimate_peak"] is not None:
+        # It was asked about further GPUs, or for advice on a failure.
+        state = EstimateState.READY
+    return JobEstimateRead(
+        id=row["estimate_id"],
+        url=f"/v1/estimates/{row['estimate_id']}",
+        state=state,
+        peak_device_bytes=row["estimate_peak"],
+    )
+
+
+def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
+    fraction = row["progress_fraction"]
+    progress = None if fraction is None else ProgressRead(fraction=fraction, message=row["progress_message"] or "")
+    return {**{name: row[name] for name in SAME_IN_SUMMARY}, "progress": progress}

@@ -1,0 +1,388 @@
+"""Submitting, reading, listing, cancelling."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    column,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array, insert
+
+from api.sharing.statements import shared
+from gpulab.states import JobState
+from models.channels import CANCEL, JOBS
+from models.estimate import Estimate
+from models.event import JobEvent
+from models.job import Job
+from models.lease import Lease
+from models.statements.allowances import room
+from models.statements.estimate_turns import take_over
+from models.statements.estimates import ask_quietly
+from models.statements.transitions import OLD_STATE, announce
+from models.study import StudyRun
+from models.user import User
+
+LEASED, RUNNING, QUEUED, CANCELLED = (
+    state.value for state in (JobState.LEASED, JobState.RUNNING, JobState.QUEUED, JobState.CANCELLED)
+)
+
+
+REPEATED = (
+    "experiment",
+    "spec",
+    "seed",
+    "name",
+    "tags",
+    "priority",
+    "time_limit_seconds",
+    "gpus",
+    "gpu_memory_bytes",
+    "exclusive",
+    "datasets",
+    "estimate_id",
+)
+"""The columns that a job has in common with the one that repeats it."""
+ORDERED = ("owner_id", "idempotency_key", "request_digest", "retry_of", *REPEATED)
+"""The columns that whoever submits gives."""
+
+
+def submit(values: dict[str, Any], *, actor: str) -> Select[Any]:
+    """Insert one queued job and notify of it. No row: its owner has used the idempotency key before."""
+    orders = insert(Job).values(state=QUEUED, **values)
+    return announce(_queued(orders), event="job.submitted", actor=actor, message="submitted")
+
+
+def submit_many(
+    orders: ColumnElement[str], questions: ColumnElement[str], max_queued: ColumnElement[int]
+) -> Select[Any]:
+    """Insert a queued job for each order, and the questions about their memory that nobody put before; in silence.
+
+    `orders` is a JSON list of objects with the columns of `ORDERED`, an `ordinal`, and `actor` and `message` of the
+    event; `questions` is one as `estimates.ask_all` takes it; `max_queued` is the lab's limit of a user's jobs that
+    wait. A row for each job with its `ordinal`, and what is known of the answer about it; none for an order whose owner
+    has used the idempotency key before, or whose owner's queue is full.
+    """
+    given = _given(orders)
+    new = _new(given)
+    free = room(select(given.c.owner_id), max_queued)
+    # In one order, so that two who put the same keys never wait for each other.
+    sorted_orders = (
+        select(new.c.id, *(new.c[name] for name in ORDERED), literal(QUEUED, Text))
+        .join(free, free.c.user_id == new.c.owner_id)
+        .where(or_(free.c.free.is_(None), new.c.place <= free.c.free))
+        .order_by(new.c.owner_id, new.c.idempotency_key, new.c.ordinal)
+    )
+    changed = _queued(insert(Job).from_select(["id", *ORDERED, "state"], sorted_orders))
+    actor, message = (
+        select(given.c[name]).where(given.c.id == changed.c.id).scalar_subquery() for name in ("actor", "message")
+    )
+    known = (
+        column.where(Estimate.id == given.c.estimate_id).scalar_subquery().label(name)
+        for column, name in zip(_ESTIMATE, ESTIMATE_NAMES, strict=True)
+    )
+    return (
+        announce(changed, event="job.submitted", actor=actor, message=message, notify=False)
+        .join(given, given.c.id == changed.c.id)
+        .add_columns(given.c.ordinal, *known)
+        .add_cte(ask_quietly(questions).cte("asked"), take_over(questions).cte("taken_over"))
+    )
+
+
+def _given(orders: ColumnElement[str]) -> CTE:
+    """The rows of a JSON list of orders, each with the id of its job."""
+    columns = (column(name, Job.__table__.c[name].type) for name in ORDERED)
+    table = (
+        func.jsonb_to_recordset(cast(orders, JSONB))
+        .table_valued(
+            column("ordinal", Integer), column("actor", Text), column("message", Text), *columns, name="given_order"
+        )
+        .render_derived(with_types=True)
+    )
+    return select(*table.c, func.uuidv7().label("id")).cte("given")
+
+
+def _new(given: CTE) -> CTE:
+    """The orders that repeat none, neither a job nor an earlier order, each with its `place` among its owner's."""
+    key = given.c.idempotency_key
+    is_used = select(Job.id).where(Job.owner_id == given.c.owner_id, Job.idempotency_key == key).exists()
+    number = func.row_number().over(
+        partition_by=(given.c.owner_id, key, case((key.is_(None), given.c.ordinal))), order_by=given.c.ordinal
+    )
+    numbered = select(*given.c, number.label("number")).where(or_(key.is_(None), ~is_used)).cte("numbered")
+    place = func.row_number().over(partition_by=numbered.c.owner_id, order_by=numbered.c.ordinal)
+    return select(*numbered.c, place.label("place")).where(numbered.c.number == 1).cte("new")
+
+
+def submit_all(
+    orders: Select[Any], *, actor: str | ColumnElement[str], message: str | ColumnElement[str]
+) -> Select[Any]:
+    """Insert a queued job for each row of `orders`, whose columns are named as the jobs'; their notices follow."""
+    columns = orders.selected_columns
+    queued = insert(Job).from_select([*columns.keys(), "state"], orders.add_columns(literal(QUEUED, Text)))
+    return announce(_queued(queued), event="job.submitted", actor=actor, message=message, notify=False)
+
+
+def _queued(inserting: Any) -> CTE:
+    """Where the owner has used an idempotency key before, the job of then stays and no row comes back."""
+    changed: CTE = (
+        inserting.on_conflict_do_nothing(index_elements=[Job.owner_id, Job.idempotency_key])
+        .returning(
+            Job.id, Job.attempt, Job.version, Job.state, cast(null(), Text).label("from_state"), Job.submitted_at
+        )
+        .cte("changed")
+    )
+    return changed
+
+
+def tell(notices: Sequence[str]) -> Select[*tuple[Any, ...]]:
+    """Notify of changes that were committed without it. A notice need not survive a crash, so no flush is awaited."""
+    notice = func.unnest(cast(notices, ARRAY(Text))).column_valued("notice")
+    return select(func.set_config("synchronous_commit", "off", True), func.pg_notify(JOBS, notice))
+
+
+ESTIMATE_NAMES = ("estimate_state", "estimate_peak")
+_ESTIMATE = (select(Estimate.state), select(Estimate.prediction["peak_device"]))
+OWNER = User.name.label("owner")
+OWNER_TEAM = User.team.label("owner_team")
+SUMMARY = (
+    Job.id,
+    Job.experiment,
+    Job.name,
+    Job.tags,
+    OWNER,
+    Job.state,
+    Job.cause,
+    Job.message,
+    Job.priority,
+    Job.seed,
+    Job.study_id,
+    Job.attempt,
+    Job.progress_fraction,
+    Job.progress_message,
+    Job.node,
+    Job.gpu_uuids,
+    Job.gpu_memory_bytes,
+    Job.submitted_at,
+    Job.started_at,
+    Job.finished_at,
+    Job.changed_at,
+)
+"""What a list shows of a job: nothing that grows with its spec or its result."""
+
+
+def by_id(job_id: UUID) -> Select[*tuple[Any, ...]]:
+    """Every column of the job, its owner's name as `owner` and their team as `owner_team`, what is predicted."""
+    return select(*_whole_job()).join(User, User.id == Job.owner_id).where(Job.id == job_id)
+
+
+def standing(job_id: UUID) -> Select[*tuple[Any, ...]]:
+    """Whose job it is, who else may read it, and in which state: what reading a part of it needs to know."""
+    return (
+        select(Job.id, Job.owner_id, Job.state, Job.wait_reason, Job.message, Job.shared_with, OWNER_TEAM)
+        .join(User, User.id == Job.owner_id)
+        .where(Job.id == job_id)
+    )
+
+
+def by_idempotency_key(owner_id: UUID, key: str) -> Select[*tuple[Any, ...]]:
+    return (
+        select(*_whole_job())
+        .join(User, User.id == Job.owner_id)
+        .where(Job.owner_id == owner_id, Job.idempotency_key == key)
+    )
+
+
+def _whole_job() -> tuple[Any, ...]:
+    own = Estimate.id == Job.estimate_id
+    predicted = (
+        column.where(own).correlate(Job).scalar_subquery().label(name)
+        for column, name in zip(_ESTIMATE, ESTIMATE_NAMES, strict=True)
+    )
+    return (*Job.__table__.columns, OWNER, OWNER_TEAM, *predicted)
+
+
+def page(
+    *,
+    before: UUID | None = None,
+    limit: int,
+    down_to: UUID | None = None,
+    text: str | None = None,
+    **filters: Any,
+) -> Select[*tuple[Any, ...]]:
+    """The `SUMMARY` of each, newest first, at most `limit`, older than `before`, as `filters` say. Never counts.
+
+    `text` is looked for in every row, by no index: give it the bound `down_to`, from `last_of`.
+    """
+    conditions = _conditions(before=before, **filters)
+    if down_to is not None:
+        conditions.append(Job.id >= down_to)
+    if text is not None:
+        words = func.lower(text)
+        conditions.append(
+            or_(func.strpos(func.lower(Job.name), words) > 0, func.strpos(func.lower(Job.experiment), words) > 0)
+        )
+    return select(*SUMMARY).join(User, User.id == Job.owner_id).where(*conditions).order_by(Job.id.desc()).limit(limit)
+
+
+def last_of(number: int, *, before: UUID | None = None, **filters: Any) -> Select[UUID]:
+    """The last of so many jobs as `page` lists them with these filters; no row where there are fewer."""
+    listed = select(Job.id).where(*_conditions(before=before, **filters)).order_by(Job.id.desc())
+    if "shared_with_team" in filters:
+        listed = listed.join(User, User.id == Job.owner_id)
+    return listed.offset(number - 1).limit(1)
+
+
+def _conditions(
+    *,
+    before: UUID | None,
+    owner_id: UUID | None = None,
+    owner: UUID | None = None,
+    namesakes: Sequence[UUID] | None = None,
+    states: Sequence[str] | None = None,
+    experiment: str | None = None,
+    tag: str | None = None,
+    study: UUID | None = None,
+    shared_with_class: bool | None = None,
+    shared_with_team: str | None = None,
+) -> list[ColumnElement[bool]]:
+    """`owner_id` is whose jobs may be seen, `owner` whose are asked for, `namesakes` where several are called so.
+
+    With `shared_with_class`, only what is shared with the class, or with the team `shared_with_team`."""
+    conditions: list[ColumnElement[bool]] = []
+    if shared_with_class is not None:
+        conditions.append(shared(Job.shared_with, shared_with_team))
+    if before is not None:
+        conditions.append(Job.id < before)
+    if owner_id is not None:
+        conditions.append(Job.owner_id == owner_id)
+    if owner is not None:
+        conditions.append(Job.owner_id == owner)
+    if namesakes is not None:
+        conditions.append(Job.owner_id == func.any(namesakes))
+    if states is not None:
+        conditions.append(Job.state == func.any(states))
+    if experiment is not None:
+        conditions.append(Job.experiment == experiment)
+    if tag is not None:
+        conditions.append(Job.tags.contains(array([tag], type_=Text)))
+    if study is not None:
+        conditions.append(Job.id.in_(select(StudyRun.job_id).where(StudyRun.study_id == study)))
+    return conditions
+
+
+def cancel(job_id: UUID, *, actor: str) -> Select[Any]:
+    """End a job that no process has taken up; ask the worker of any other to end it. No row: it was final or asked."""
+    return _cancel(Job.id == job_id, Lease.job_id == job_id, actor)
+
+
+def cancel_all(job_ids: Sequence[UUID], *, actor: str) -> Select[Any]:
+    """As `cancel`, of many jobs at once; a row for each that was neither final nor asked."""
+    return _cancel(Job.id == func.any(job_ids), Lease.job_id == func.any(job_ids), actor)
+
+
+def _cancel(wanted: ColumnElement[bool], leased: ColumnElement[bool], actor: str) -> Select[Any]:
+    released = (
+        update(Lease)
+        .where(leased, Lease.released_at.is_(None), Lease.claimed_at.is_(None))
+        .values(released_at=func.now(), outcome=CANCELLED)
+        .returning(Lease.job_id)
+        .cte("released")
+    )
+    # Evaluated before the UPDATE: a row that had to be waited for is looked at anew, and cannot ask `released` then.
+    let_go = func.array(select(released.c.job_id).scalar_subquery())
+    idle = or_(Job.state == QUEUED, Job.id == func.any(let_go))
+    from_state = Job.state
+    changed = (
+        update(Job)
+        .where(wanted, Job.state.in_([QUEUED, LEASED, RUNNING]), Job.cancel_requested_at.is_(None))
+        .values(
+            state=case((idle, CANCELLED), else_=from_state),
+            finished_at=case((idle, func.now()), else_=null()),
+            cancel_requested_at=func.now(),
+            version=Job.version + 1,
+            changed_at=func.now(),
+        )
+        .returning(Job.id, Job.attempt, Job.version, Job.state, OLD_STATE)
+        .cte("changed")
+    )
+    statement = announce(changed, event="job.cancel_requested", actor=actor, message="asked to end")
+    return statement.add_columns(func.pg_notify(CANCEL, cast(changed.c.id, Text)))
+
+
+def events(job_id: UUID, *, after: int, limit: int) -> Select[JobEvent]:
+    return select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.id > after).order_by(JobEvent.id).limit(limit)
+
+
+def notices(
+    after: int, *, limit: int, job_id: UUID | None = None, owner_id: UUID | None = None
+) -> Select[*tuple[Any, ...]]:
+    """What a stream missed: job, event and state, of one job, of one owner's jobs or of all, and the version now."""
+    statement = (
+        select(JobEvent.job_id, JobEvent.id.label("event_id"), JobEvent.to_state, Job.version)
+        .join(Job, Job.id == JobEvent.job_id)
+        .where(JobEvent.id > after)
+    )
+    if job_id is not None:
+        statement = statement.where(JobEvent.job_id == job_id)
+    if owner_id is not None:
+        statement = statement.where(Job.owner_id == owner_id)
+    return statement.order_by(JobEvent.id).limit(limit)
+
+
+def latest_event(job_id: UUID | None = None) -> Select[int]:
+    """Id of the newest event, of one job or of all; 0 where there is none."""
+    statement = select(func.coalesce(func.max(JobEvent.id), 0))
+    return statement if job_id is None else statement.where(JobEvent.job_id == job_id)
+
+
+def owners(job_ids: Any) -> Select[*tuple[Any, ...]]:
+    return select(Job.id, Job.owner_id).where(Job.id == func.any(job_ids))
+
+
+def unfinished() -> Select[*tuple[Any, ...]]:
+    """How many jobs are in each state that is not final; final ones are too many to count."""
+    return (
+        select(Job.state, func.count().label("jobs"))
+        .where(or_(Job.state == QUEUED, Job.state.in_([LEASED, RUNNING])))
+        .group_by(Job.state)
+    )
+
+
+def versions(job_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    return select(Job.id, Job.version).where(Job.id == func.any(job_ids))
+
+
+def waiting(job_id: UUID) -> Select[*tuple[Any, ...]]:
+    """What a job asks for, what the scheduler last said of it, and how its prediction stands."""
+    at_work = and_(Estimate.token.is_not(None), Estimate.expires_at > func.now())
+    estimate = (Estimate.state.label("estimate_state"), case((at_work, Estimate.node)).label("estimate_node"))
+    return (
+        select(
+            Job.wait_reason,
+            Job.message,
+            Job.priority,
+            Job.gpus,
+            Job.gpu_memory_bytes,
+            Job.exclusive,
+            Job.time_limit_seconds,
+            Job.estimated_start_at,
+            *estimate,
+        )
+        .outerjoin(Estimate, Estimate.id == Job.estimate_id)
+        .where(Job.id == job_id, Job.state == QUEUED)
+    )

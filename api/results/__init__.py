@@ -1,0 +1,1 @@
+"""What runs recorded, printed and kept."""

@@ -1,1 +1,0 @@
-"""What the calls do: statements run, schemas built, errors raised."""

@@ -1,0 +1,49 @@
+"""Who may read, and who may change, what somebody ran."""
+
+from typing import Any
+from uuid import UUID
+
+from api.auth.principal import Principal
+from api.context import App
+from api.http.problems import Forbidden, InvalidRequest
+from api.sharing import statements
+from api.sql.database import Row
+from gpulab.schemas import InvalidField, ShareOrder
+from gpulab.states import Audience
+
+
+def may_read(principal: Principal, row: Row) -> bool:
+    """Staff, the owner, and whom the owner shared it with. `row` has `owner_id`, `owner_team` and `shared_with`."""
+    if principal.is_staff or row.owner_id == principal.id or row.shared_with == Audience.CLASS:
+        return True
+    return row.shared_with == Audience.TEAM and principal.team is not None and row.owner_team == principal.team
+
+
+def check_may_change(principal: Principal, row: Row) -> None:
+    """Staff and the owner. Raises `Forbidden` for who may only read it."""
+    if not (principal.is_staff or row.owner_id == principal.id):
+        raise Forbidden("it was shared with you to read; only its owner and staff may change it")
+
+
+def check_audience(principal: Principal, row: Row, order: ShareOrder) -> None:
+    """Raises `Forbidden`, and `InvalidRequest` where the owner has no team to share with."""
+    check_may_change(principal, row)
+    if order.audience is Audience.TEAM and row.owner_team is None:
+        field = InvalidField(path="audience", message="its owner is in no team", value="team")
+        raise InvalidRequest(f"{field.path}: {field.message}", errors=[field])
+
+
+def shared_with(principal: Principal) -> dict[str, Any]:
+    """What narrows a page to what was shared with the principal."""
+    return {"shared_with_class": True, "shared_with_team": principal.team}
+
+
+async def is_shared_study(app: App, principal: Principal, study_id: UUID) -> bool:
+    found = await app.database.row(statements.study_shared, study_id=study_id, team=principal.team)
+    return found is not None
+
+
+async def in_shared_study(app: App, principal: Principal, job_id: UUID) -> bool:
+    """Whether a study that the principal may read has this job among its runs, or as its report."""
+    found = await app.database.row(statements.study_of_job_shared, job_id=job_id, team=principal.team)
+    return found is not None

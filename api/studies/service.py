@@ -1,0 +1,218 @@
+"""Studies: submitting, reading, cancelling, trying again, adding seeds."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from psycopg.errors import DeadlockDetected
+from psycopg.types.json import Jsonb
+from sqlalchemy import func, select
+
+from api.auth.principal import Principal
+from api.context import App
+from api.estimates import service as estimates
+from api.http.problems import IdempotencyKeyReused, StudyChanged
+from api.jobs import statements as jobs
+from api.jobs.allowances import check_priority, check_quota, queue_is_full
+from api.sharing import service as sharing
+from api.sharing import statements as sharing_statements
+from api.sharing.service import check_may_change
+from api.sql.database import Row
+from api.studies import plans, statements
+from api.studies.reading import read, visible
+from experiments.studies.plan import StudyPlan
+from gpulab.schemas import (
+    SeedsAdd,
+    ShareOrder,
+    StudyCreate,
+)
+from models.statements import nodes
+from models.statements.estimate_turns import take_over
+from models.statements.estimates import ask_all
+
+TRIES = 5
+
+
+class Changed(NamedTuple):
+    """A study as it is after a change: its id, and the JSON of a `StudyRead`."""
+
+    id: UUID
+    content: bytes
+
+
+async def submit(app: App, principal: Principal, order: StudyCreate, key: str | None) -> tuple[Changed, bool]:
+    """The study, and whether it is new.
+
+    Raises `InvalidStudy`, what `experiments.plan`, `check_priority` and `check_quota` do, `QueueLimitReached`,
+    `IdempotencyKeyReused`.
+    """
+    check_priority(principal, order.priority)
+    definition = plans.define(order, await _datasets(app))
+    plan, runs = await app.heavy.run(plans.lay_out, definition)
+    await _ask(app, principal.id, runs)
+    if not order.fresh:
+        await _reuse(app, principal.id, runs)
+    if key is None or await app.database.row(statements.by_idempotency_key, owner_id=principal.id, key=key) is None:
+        await check_quota(app, principal)
+    digest = None if key is None else _digest(order)
+    study_id = await app.database.scalar(select(func.uuidv7()))
+    values = {
+        "id": study_id,
+        "owner_id": principal.id,
+        "idempotency_key": key,
+        "request_digest": digest,
+        "template": plan.template,
+        "scale": None if plan.scale is None else plan.scale.value,
+        "title": plan.title,
+        "name": order.name,
+        "definition": _json(_completed(definition, plan)),
+    }
+    creating = statements.create(values, _json(runs), max_queued=app.settings.max_queued, actor=principal.actor)
+    _announce(app, await app.database.rows_in_turn([principal.id], creating))
+    if await app.database.row(statements.by_id, study_id=study_id) is not None:
+        return await _changed(app, principal, study_id), True
+    first = key and await app.database.row(statements.by_idempotency_key, owner_id=principal.id, key=key)
+    if not first:
+        raise await queue_is_full(app, principal.id, more=_new(runs))
+    if first.request_digest != digest:
+        raise IdempotencyKeyReused(f"the key {key!r} belongs to study {first.id}, whose submission was another")
+    return await _changed(app, principal, first.id), False
+
+
+async def changeable(app: App, principal: Principal, study_id: UUID) -> Row:
+    """Raises `StudyNotFound`, and `Forbidden` for one that was only shared with the principal."""
+    row = await visible(app, principal, study_id)
+    check_may_change(principal, row)
+    return row
+
+
+async def cancel(app: App, principal: Principal, study_id: UUID) -> Changed:
+    """Ask for the end of every run that is not final; asking again changes nothing. Raises as `changeable`."""
+    await changeable(app, principal, study_id)
+    waiting = await app.database.rows(statements.unfinished, study_id=study_id)
+    if waiting:
+        await app.database.execute(statements.cancelled(study_id))
+        await _cancel(app, principal, [row.id for row in waiting])
+    return await _changed(app, principal, study_id)
+
+
+async def retry(app: App, principal: Principal, study_id: UUID) -> Changed:
+    """New jobs for the runs that failed or were cancelled, and a new report.
+
+    Raises as `changeable`, `QueueLimitReached`, `ArtifactQuotaReached`.
+    """
+    row = await changeable(app, principal, study_id)
+    await check_quota(app, principal)
+    retrying = statements.retry(study_id, row.owner_id, max_queued=app.settings.max_queued, actor=principal.actor)
+    made = await app.database.rows_in_turn([row.owner_id], retrying)
+    if not made and (left := await app.database.scalar(statements.failed, study_id=study_id)):
+        raise await queue_is_full(app, row.owner_id, more=left)
+    _announce(app, made)
+    return await _changed(app, principal, study_id)
+
+
+async def add_seeds(app: App, principal: Principal, study_id: UUID, order: SeedsAdd) -> Changed:
+    """Lay the study out again with more seeds; what it has of the new plan stays. Raises as `submit`."""
+    for _ in range(TRIES):
+        row = await changeable(app, principal, study_id)
+        seeds = list(dict.fromkeys([*row.definition["seeds"], *order.seeds]))
+        if seeds == row.definition["seeds"]:
+            break
+        if await _replan(app, principal, row, {**row.definition, "seeds": seeds}, fresh=order.fresh):
+            break
+    else:
+        raise StudyChanged(f"study {study_id} kept changing; try again")
+    return await _changed(app, principal, study_id)
+
+
+async def share(app: App, principal: Principal, study_id: UUID, order: ShareOrder) -> Changed:
+    """Say who else may read the study and its runs. Raises as `changeable`, and `InvalidRequest`."""
+    row = await visible(app, principal, study_id)
+    sharing.check_audience(principal, row, order)
+    await app.database.execute(sharing_statements.share_study(study_id, order.audience))
+    return await _changed(app, principal, study_id)
+
+
+async def _changed(app: App, principal: Principal, study_id: UUID) -> Changed:
+    body = await read(app, await visible(app, principal, study_id))
+    return Changed(study_id, body.content)
+
+
+async def _replan(app: App, principal: Principal, row: Row, definition: dict[str, Any], *, fresh: bool) -> bool:
+    """Whether the study was still the one in `row`."""
+    plan, runs = await app.heavy.run(plans.lay_out, definition)
+    await _ask(app, row.owner_id, runs)
+    if not fresh:
+        await _reuse(app, row.owner_id, runs)
+    for kept in await app.database.rows(statements.members, study_id=row.id, runs=_json(runs)):
+        runs[kept.position] |= {"job_id": kept.job_id, "reused": kept.reused}
+    await check_quota(app, principal)
+    given = (row, _json(_completed(definition, plan)), _json(runs), len(runs))
+    replanning = statements.replan(*given, max_queued=app.settings.max_queued, actor=principal.actor)
+    _announce(app, await app.database.rows_in_turn([row.owner_id], replanning))
+    now = await app.database.row(statements.by_id, study_id=row.id)
+    if now is not None and now.revision == row.revision:
+        raise await queue_is_full(app, row.owner_id, more=_new(runs))
+    if now is None or now.definition["seeds"] != definition["seeds"]:
+        return False
+    # Seeds that train together may now train in other company.
+    await _cancel(app, principal, [one.id for one in await app.database.rows(statements.orphans, study_id=row.id)])
+    return True
+
+
+def _new(runs: Sequence[dict[str, Any]]) -> int:
+    """How many jobs the study would add."""
+    return sum(run.get("job_id") is None for run in runs)
+
+
+async def _ask(app: App, owner_id: UUID, runs: list[dict[str, Any]]) -> None:
+    """Put the questions about the runs' memory, each once, and note on each run which is its own."""
+    asked = [await estimates.question(app, *run.pop("trains")) for run in runs]
+    for run, question in zip(runs, asked, strict=True):
+        run["estimate_id"] = None if question is None else str(question.id)
+    rows = {question.id: question.row(owner_id) for question in asked if question is not None}
+    if rows:
+        questions = _json(list(rows.values()))
+        await app.database.execute(ask_all, questions=questions)
+        await app.database.execute(take_over, questions=questions)
+
+
+async def _reuse(app: App, owner_id: UUID, runs: list[dict[str, Any]]) -> None:
+    for found in await app.database.rows(statements.reusable, owner_id=owner_id, runs=_json(runs)):
+        runs[found.position] |= {"job_id": found.job_id, "reused": True}
+
+
+async def _cancel(app: App, principal: Principal, job_ids: Sequence[UUID]) -> None:
+    for left in reversed(range(TRIES)):
+        try:
+            await app.database.rows(jobs.cancel_all, job_ids=job_ids, actor=principal.actor)
+        except DeadlockDetected:
+            # Many rows are locked in no particular order, and so do the workers that report of them.
+            if not left:
+                raise
+        else:
+            return
+
+
+async def _datasets(app: App) -> list[str]:
+    rows = await app.database.rows(nodes.overview(app.settings.lease_seconds))
+    return sorted({dataset for row in rows if not row.down for dataset in row.datasets})
+
+
+def _announce(app: App, made: Sequence[Row]) -> None:
+    for row in made:
+        app.announcer.announce(row)
+
+
+def _completed(definition: dict[str, Any], plan: StudyPlan) -> dict[str, Any]:
+    return {**definition, "questions": list(plan.questions), "notes": list(plan.notes)}
+
+
+def _json(value: Any) -> Jsonb:
+    return Jsonb(value, dumps=orjson.dumps)
+
+
+def _digest(order: StudyCreate) -> bytes:
+    return sha256(orjson.dumps(order.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).digest()

@@ -1,0 +1,70 @@
+"""Tokens: made, listed, revoked; by their owners, and by staff for those whom they manage."""
+
+from uuid import UUID
+
+from api.auth.principal import Principal
+from api.auth.token_secrets import digest_of, new_token, prefix_of
+from api.context import App
+from api.deadlines import check_in_future
+from api.http import cursors
+from api.http.problems import LastAdmin, TokenNotFound, TooManyTokens
+from api.sql.database import Row
+from api.tokens import statements
+from api.users import service as users
+from gpulab.schemas import TokenCreate, TokenCreated, TokenPage, TokenRead
+from gpulab.states import Role
+
+
+async def page(app: App, principal: Principal, user_id: UUID | None, cursor: str | None, limit: int) -> TokenPage:
+    """One user's tokens, newest first. Raises `UserNotFound`, `InvalidCursor`."""
+    whose = principal.id if user_id is None else user_id
+    await users.visible(app, principal, whose)
+    filters = {"user_id": str(whose)}
+    before = None if cursor is None else cursors.decode_id(cursor, "tokens", filters)
+    rows = await app.database.rows(statements.of, user_id=whose, before=before, limit=limit + 1)
+    items = [_read(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return TokenPage(items=items, next_cursor=cursors.encode("tokens", filters, str(items[-1].id)) if more else None)
+
+
+async def create(app: App, principal: Principal, order: TokenCreate) -> TokenCreated:
+    """A token of one's own, or of somebody whom one manages. Raises `UserNotFound`, `Forbidden`, `TooManyTokens`."""
+    whose = principal.id if order.user_id is None else order.user_id
+    user = await users.visible(app, principal, whose)
+    if whose != principal.id:
+        users.check_may_manage(principal, Role(user.role))
+    if order.expires_at is not None:
+        await check_in_future(app, "expires_at", order.expires_at)
+    token = new_token()
+    values = {
+        "name": order.name,
+        "digest": digest_of(token),
+        "prefix": prefix_of(token),
+        "expires_at": order.expires_at,
+    }
+    making = statements.make(whose, values, principal.origin, most=app.settings.max_tokens)
+    made = await app.database.rows_in_turn([whose], making)
+    if not made:
+        raise TooManyTokens(f"{user.name} has {app.settings.max_tokens} tokens that are good; revoke one first")
+    return TokenCreated(**_read(made[0]).model_dump(), token=token)
+
+
+async def revoke(app: App, principal: Principal, token_id: UUID) -> None:
+    """End it; again changes nothing. Raises `TokenNotFound`, `Forbidden`, `LastAdmin`."""
+    row = await app.database.row(statements.by_id, token_id=token_id)
+    if row is None or not (principal.is_staff or row.user_id == principal.id):
+        raise TokenNotFound(f"no token of yours has the id {token_id}")
+    if row.user_id != principal.id:
+        users.check_may_manage(principal, Role(row.role))
+    if row.revoked_at is not None:
+        return
+    done = await app.database.row(statements.revoke(token_id, principal.origin))
+    if done is not None:
+        return
+    again = await app.database.row(statements.by_id, token_id=token_id)
+    if again is not None and again.revoked_at is None:
+        raise LastAdmin("no admin could sign in without this token; make another one first")
+
+
+def _read(row: Row) -> TokenRead:
+    return TokenRead(**{column.name: getattr(row, column.name) for column in statements.COLUMNS})

@@ -1,0 +1,162 @@
+"""Users: who may change whom, and what is told of them."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func
+
+from api.audit.statements import Origin
+from api.auth.principal import Principal
+from api.auth.token_secrets import digest_of, new_token, prefix_of
+from api.context import App
+from api.deadlines import check_in_future
+from api.http import cursors
+from api.http.problems import AlreadyTaken, Forbidden, LastAdmin, UserNotFound, shortened
+from api.sql.database import Row
+from api.users import statements
+from gpulab.schemas import InvalidField, MeRead, UserCreate, UserCreated, UserPage, UserRead, UserUpdate
+from gpulab.states import Role
+
+FIRST_TOKEN = "first"  # noqa: S105 - its name
+ALLOWANCES = ("email", "section", "team", "weight", "max_running", "max_queued", "max_gpu_hours", "max_gib_hours")
+
+
+async def me(app: App, principal: Principal) -> MeRead:
+    return MeRead(**await facts_of(app, principal))
+
+
+async def facts_of(app: App, principal: Principal) -> dict[str, Any]:
+    """The fields of a `MeRead`."""
+    row = await app.database.row(statements.by_id, user_id=principal.id)
+    assert row is not None  # noqa: S101 - they are signed in, and users are not deleted
+    return {
+        "id": principal.id,
+        "name": principal.name,
+        "role": principal.role,
+        "token_name": principal.token_name,
+        "token_expires_at": principal.token_expires_at,
+        **{name: getattr(row, name) for name in ALLOWANCES},
+    }
+
+
+async def page(app: App, filters: dict[str, str | None], cursor: str | None, limit: int) -> UserPage:
+    """One page, newest first. Raises `InvalidCursor`."""
+    before = None if cursor is None else cursors.decode_id(cursor, "users", filters)
+    rows = await app.database.rows(statements.page, before=before, limit=limit + 1, **filters)
+    items = [read(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return UserPage(items=items, next_cursor=cursors.encode("users", filters, str(items[-1].id)) if more else None)
+
+
+async def get(app: App, principal: Principal, user_id: UUID) -> UserRead:
+    """Raises `UserNotFound`, also where a student asks for somebody else."""
+    return read(await visible(app, principal, user_id))
+
+
+async def visible(app: App, principal: Principal, user_id: UUID) -> Row:
+    """The user's row. Raises as `get`."""
+    allowed = principal.is_staff or principal.id == user_id
+    row = await app.database.row(statements.by_id, user_id=user_id) if allowed else None
+    if row is None:
+        raise UserNotFound(f"nobody that you may see has the id {user_id}")
+    return row
+
+
+def check_may_manage(principal: Principal, role: Role) -> None:
+    """Admins manage everybody, instructors manage students. Raises `Forbidden`."""
+    if not (principal.is_admin or (principal.is_staff and role is Role.STUDENT)):
+        raise Forbidden(f"as {principal.role} you may not manage somebody who is {role}")
+
+
+async def create(app: App, principal: Principal, order: UserCreate) -> UserCreated:
+    """A user with a first token. Raises `Forbidden`, `AlreadyTaken`."""
+    check_may_manage(principal, order.role)
+    if order.token_expires_at is not None:
+        await check_in_future(app, "token_expires_at", order.token_expires_at)
+    values = order.model_dump(exclude={"token_expires_at"}) | {"role": order.role.value}
+    row, token = await insert(app, values, order.token_expires_at, principal.origin)
+    return UserCreated(**read(row).model_dump(), token=token)
+
+
+async def insert(app: App, values: dict[str, Any], expires_at: Any, origin: Origin) -> tuple[Row, str]:
+    """The user's row and the token that nobody will see again. Raises `AlreadyTaken`."""
+    token = new_token()
+    first = {"name": FIRST_TOKEN, "digest": digest_of(token), "prefix": prefix_of(token), "expires_at": expires_at}
+    if values.get("email") is None:
+        await _refuse_taken_name(app, values["name"])
+    row = await app.database.row(statements.create(values, first, origin))
+    if row is None:
+        await _refuse_taken_email(app, values["email"])
+        raise AlreadyTaken("the address was taken and given up meanwhile; try again")
+    return row, token
+
+
+async def change(app: App, principal: Principal, user_id: UUID, order: UserUpdate) -> UserRead:
+    """Raises `UserNotFound`, `Forbidden`, `AlreadyTaken`, `LastAdmin`."""
+    row = await visible(app, principal, user_id)
+    check_may_manage(principal, Role(row.role))
+    values = order.model_dump(exclude_unset=True)
+    if values.pop("forget_sign_in", False):
+        values["openid_subject"] = None
+    for name in ("role", "weight"):
+        if values.get(name, ...) is None:
+            del values[name]
+    if "role" in values:
+        check_may_manage(principal, values["role"])
+        values["role"] = values["role"].value
+    if not values:
+        return read(row)
+    if (email := values.get("email")) is not None:
+        await _refuse_taken_email(app, email, but=user_id)
+    return await _change(app, principal, row, values, "user.changed")
+
+
+async def disable(app: App, principal: Principal, user_id: UUID) -> UserRead:
+    """Shut a user out; again changes nothing. Raises `UserNotFound`, `Forbidden`, `LastAdmin`."""
+    row = await visible(app, principal, user_id)
+    check_may_manage(principal, Role(row.role))
+    if row.disabled_at is not None:
+        return read(row)
+    return await _change(app, principal, row, {"disabled_at": func.now()}, "user.disabled")
+
+
+async def enable(app: App, principal: Principal, user_id: UUID) -> UserRead:
+    """Let a user in again. Raises `UserNotFound`, `Forbidden`."""
+    row = await visible(app, principal, user_id)
+    check_may_manage(principal, Role(row.role))
+    if row.disabled_at is None:
+        return read(row)
+    return await _change(app, principal, row, {"disabled_at": None}, "user.enabled")
+
+
+async def _change(app: App, principal: Principal, row: Row, values: dict[str, Any], action: str) -> UserRead:
+    # An instructor's right to change somebody ends in the moment that user stops being a student.
+    only = None if principal.is_admin else Role.STUDENT.value
+    changed = await app.database.row(statements.change(row.id, values, principal.origin, action=action, only=only))
+    if changed is None and only is not None:
+        raise Forbidden(f"{row.name} is no student any more")
+    if changed is None:
+        raise LastAdmin(f"{row.name} is the last admin who can sign in; make another one first")
+    return read(changed)
+
+
+async def _refuse_taken_email(app: App, email: str, but: UUID | None = None) -> None:
+    row = await app.database.row(statements.by_email, email=email)
+    if row is not None and row.id != but:
+        raise _taken("email", email, "somebody has it already")
+
+
+async def _refuse_taken_name(app: App, name: str) -> None:
+    """For somebody without an address: nothing would tell the two apart."""
+    if await app.database.rows(statements.by_name, name=name):
+        raise _taken("name", name, "somebody has it already; give an address, which tells the two apart")
+
+
+def _taken(field: str, value: str, message: str) -> AlreadyTaken:
+    return AlreadyTaken(
+        f"{field}: {message}", errors=[InvalidField(path=field, message=message, value=shortened(value))]
+    )
+
+
+def read(row: Row) -> UserRead:
+    return UserRead(**{column.name: getattr(row, column.name) for column in statements.COLUMNS})

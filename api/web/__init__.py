@@ -1,0 +1,1 @@
+"""What is served as files: the dashboard and the client."""
