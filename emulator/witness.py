@@ -288,10 +288,11 @@ class Witness:
         return next((f"{name} ({kind})" for name in names), kind)
 
 
-class AfterTorch(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Calls a function with torch as soon as the program has imported it."""
+class AfterImport(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Calls a function with a module as soon as the program has imported it."""
 
-    def __init__(self, then: Callable[[Any], None]) -> None:
+    def __init__(self, name: str, then: Callable[[Any], None]) -> None:
+        self.name = name
         self.then = then
         self.loader: Any = None
 
@@ -299,10 +300,10 @@ class AfterTorch(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         del path, target
-        if fullname != "torch":
+        if fullname != self.name:
             return None
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec("torch")
+        spec = importlib.util.find_spec(fullname)
         if spec is not None:
             self.loader, spec.loader = spec.loader, self
         return spec
@@ -324,7 +325,9 @@ class AfterTorch(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def main(path: str, steps: str, values: str, *program: str) -> int:
     report = Report(Path(path), int(steps))
     witnesses: list[Witness] = []
-    sys.meta_path.insert(0, AfterTorch(lambda torch: witnesses.append(Witness(torch, report, values == "ones"))))
+    sys.meta_path.insert(
+        0, AfterImport("torch", lambda torch: witnesses.append(Witness(torch, report, values == "ones")))
+    )
     how, reason, code = "exit", None, 0
     try:
         _run(program)

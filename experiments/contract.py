@@ -20,11 +20,8 @@ if TYPE_CHECKING:
     from experiments.memory.contract import Constants, Workload
 
 SPEC_FILE = "spec.json"
-RECORDS_FILE = "records.ndjson"
 SAMPLES_FILE = "samples.ndjson"
 OUTPUT_FILE = "output.log"
-ARTIFACTS_FOLDER = "artifacts"
-CHECKPOINTS_FOLDER = "checkpoints"
 DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EREMOTEIO})
 """A disk that is full, read-only or broken, its own or that of a server."""
 
@@ -96,6 +93,8 @@ class Experiment(Generic[S, R]):
     workload: Callable[[S], Any] | None = None
     """The training step that decides a spec's memory, a `memory.contract.Workload`; None where nothing is predicted."""
     default_time_limit_seconds: int = 3600
+    sandboxed: bool = False
+    """True for a student's own code: a worker runs it in a sandbox, by `python -m experiments.program_host`."""
 
     def workload_of(self, spec: S) -> "Workload | Unpredicted":
         """What a run with this spec trains, or why its GPU memory is not predicted."""

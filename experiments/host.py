@@ -6,7 +6,6 @@ server: `python -m experiments.host SPEC.yaml --out DIR`.
 
 import argparse
 import os
-import platform
 import random
 import resource
 import signal
@@ -18,7 +17,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,7 @@ from experiments.memory.devices import allocator_limit
 from experiments.registry import runnable
 from experiments.run_directory import RunDirectory
 from experiments.verdict import DisturbedError, ending_of, words_of
+from experiments.versions import versions
 from experiments.wire import RunOrder
 
 EXIT_OK = 0
@@ -147,12 +146,6 @@ def _print_traceback() -> None:
 
 
 @cache
-def versions() -> dict[str, str]:
-    """What a number must be quoted with."""
-    packages = {name: version(name) for name in ("torch", "torchvision", "numpy")}
-    return {"python": platform.python_version(), **packages}
-
-
 def _prepare(order: RunOrder, run: RunDirectory) -> None:
     """What the lab does before the experiment begins; raises `DisturbedError` where it fails."""
     try:

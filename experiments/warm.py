@@ -12,8 +12,8 @@ import numpy  # noqa: ICN001, F401 - loaded for its side effect
 import torch  # noqa: F401 - same
 import torchvision  # noqa: F401 - same
 
-from experiments.host import versions
 from experiments.registry import runnable
+from experiments.versions import versions
 
 HUGE_PAGE_BYTES = 2 * 2**20
 MADV_COLLAPSE = 25

@@ -17,13 +17,13 @@ from uuid import UUID
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from experiments.contract import RECORDS_FILE, SAMPLES_FILE, SPEC_FILE
+from experiments.contract import SAMPLES_FILE, SPEC_FILE
 from experiments.memory.contract import Constants
+from gpulab.run.files import RECORDS_FILE
+from gpulab.run.values import ARTIFACT_NAME, METRIC_NAME
 from gpulab.schemas.failures import OutOfMemoryRead
 from gpulab.states import FailureCause
 
-ARTIFACT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
-METRIC_NAME = r"[A-Za-z][A-Za-z0-9_./-]{0,99}"
 MAX_LINE_BYTES = 4 * 2**20
 """Of one record or sample; a longer line is passed over."""
 MAX_READ_BYTES = 8 * 2**20

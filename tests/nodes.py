@@ -14,8 +14,8 @@ from pathlib import Path
 import orjson
 
 from emulator.world import VARIABLE
-from experiments.contract import RECORDS_FILE
 from gpulab.child_process import die_with_parent
+from gpulab.run.files import RECORDS_FILE
 from models.logs import configure_logs
 from models.settings import NodeSettings
 from tests.fakes.nvml import FakeGpu, FakeNvml

@@ -12,10 +12,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from experiments.contract import ARTIFACTS_FOLDER
 from experiments.internal.memory_estimate.spec import GpuAsked
 from experiments.memory.devices import held_at_least
 from experiments.wire import Memory, Phase, RecordReader, clean_text, read_regular
+from gpulab.run.files import ARTIFACTS_FOLDER
 from gpulab.schemas.estimates import EditRead
 from gpulab.schemas.failures import OutOfMemoryRead, TensorRead, first_advice
 from models.statements import advice

@@ -16,8 +16,8 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 from sqlalchemy import Connection, Engine
 
-from experiments.contract import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER
 from experiments.wire import CheckpointFile, File
+from gpulab.run.files import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER
 from gpulab.states import Role
 from models.database import first_line
 from models.statements import allowances, series

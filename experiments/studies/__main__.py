@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.contract import ARTIFACTS_FOLDER
 from experiments.inventory import available_datasets
 from experiments.studies.local import Machine, carry_out
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import PlanError, RunPlan, Scale
 from experiments.studies.report_job import SLUG, report_spec
 from experiments.studies.templates import expand
+from gpulab.run.files import ARTIFACTS_FOLDER
 from gpulab.words import counted
 
 

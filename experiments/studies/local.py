@@ -13,12 +13,13 @@ from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from experiments.contract import OUTPUT_FILE, RECORDS_FILE, GpuUse
+from experiments.contract import OUTPUT_FILE, GpuUse
 from experiments.emulated import emulated_name
 from experiments.registry import runnable
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import RunPlan
 from experiments.wire import Disturbed, Ending, Failed, RecordReader, RunOrder, Started, Stopped, Succeeded
+from gpulab.run.files import RECORDS_FILE
 
 
 @dataclass(frozen=True, slots=True)

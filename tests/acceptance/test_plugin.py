@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.contract import RECORDS_FILE
+from gpulab.run.files import RECORDS_FILE
 from tests.lab import ROOT, Lab
 
 EXAMPLE = ROOT / "docs" / "example-experiment"

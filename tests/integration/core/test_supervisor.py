@@ -14,7 +14,7 @@ import pytest
 from obstore.store import LocalStore
 from sqlalchemy import Engine, select
 
-from experiments.contract import RECORDS_FILE
+from gpulab.run.files import RECORDS_FILE
 from gpulab.states import JobState
 from models import Artifact, Job, JobEvent, MetricChunk
 from models.settings import NodeSettings

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments.contract import RECORDS_FILE
 from experiments.studies.__main__ import main
 from experiments.studies.local import Machine, carry_out
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import expand_grid, plan_run
+from gpulab.run.files import RECORDS_FILE
 
 
 @pytest.fixture

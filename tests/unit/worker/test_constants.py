@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from experiments.contract import RECORDS_FILE
 from experiments.internal.gpu_constants.spec import CONTEXT, LIBRARIES, seen
 from experiments.memory.contract import Constants
+from gpulab.run.files import RECORDS_FILE
 from tests.fakes.nvml import GIB, FakeGpu, FakeNvml
 from worker.constants import NotMeasuredError, measure
 from worker.nvml import Nvml

@@ -1,0 +1,28 @@
+"""The process of a notebook's kernel: prepared as a script's process, then ipykernel. Started as a file by its path."""
+
+import os
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    # The folder of this file stands first, and would hide modules of the same names.
+    sys.path[0] = str(Path(__file__).parents[2])
+    from experiments.program_host.paths import stand_behind
+    from experiments.program_host.preparing import prepare
+    from experiments.run_directory import RunDirectory
+    from experiments.wire import RunOrder
+    from gpulab.run import stopping
+
+    folder = Path(os.environ["GPULAB_RUN_DIRECTORY"])
+    order = RunOrder.read(folder)
+    stopping.listen()
+    prepare(order, RunDirectory(folder, seed=order.seed, device=order.device, gpu_constants=order.gpu_constants))
+    from ipykernel.kernelapp import launch_new_instance
+
+    stand_behind(Path.cwd())
+    launch_new_instance()
+
+
+if __name__ == "__main__":
+    main()

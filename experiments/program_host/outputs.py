@@ -1,0 +1,91 @@
+"""Files that a program leaves below `outputs/` become artifacts."""
+
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.program_host.tensorboard import file_name
+from experiments.run_directory import RunDirectory
+
+FOLDER = "outputs"
+MAX_FILES = 500
+MAX_NAME_CHARACTERS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """By which a change of a file is seen."""
+
+    size_bytes: int
+    changed_ns: int
+
+
+class Outputs:
+    """Call `turn` now and then, and `finish` when the program has ended."""
+
+    def __init__(self, run: RunDirectory, folder: Path) -> None:
+        self._run = run
+        self._folder = folder / FOLDER
+        self._seen: dict[Path, _State] = {}
+        self._kept: dict[Path, _State] = {}
+        self._names: dict[str, Path] = {}
+        self._has_warned = False
+
+    def turn(self) -> None:
+        """Keep the files that did not change since the turn before: they are complete, most likely."""
+        found = self._look()
+        for path, state in found.items():
+            if self._seen.get(path) == state and self._kept.get(path) != state:
+                self._keep(path, state)
+        self._seen = found
+
+    def finish(self) -> None:
+        """Keep everything."""
+        for path, state in self._look().items():
+            if self._kept.get(path) != state:
+                self._keep(path, state)
+
+    def _look(self) -> dict[Path, _State]:
+        found: dict[Path, _State] = {}
+        for root, _, names in os.walk(self._folder):
+            for name in sorted(names):
+                path = Path(root, name)
+                status = path.lstat()
+                if not stat.S_ISREG(status.st_mode):
+                    continue
+                if len(found) >= MAX_FILES:
+                    self._warn()
+                    return found
+                found[path] = _State(status.st_size, status.st_mtime_ns)
+        return found
+
+    def _keep(self, path: Path, state: _State) -> None:
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return  # it is gone
+        with os.fdopen(file, "rb") as source, self._run.artifact(self._name(path)) as target, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+        self._kept[path] = state
+
+    def _name(self, path: Path) -> str:
+        """`plots/loss.png` becomes `plots-loss.png`, and another file that would be called so gets a number."""
+        relative = path.relative_to(self._folder)
+        stem, ending = (
+            file_name(str(relative.with_suffix(""))),
+            "".join(c for c in path.suffix if c.isalnum() or c == "."),
+        )
+        ending = ending[:20] if ending.isascii() else ""
+        stem = stem[: MAX_NAME_CHARACTERS - 30]
+        candidates = [f"{stem}{ending}", *(f"{stem}-{number}{ending}" for number in range(2, MAX_FILES + 2))]
+        for name in candidates:
+            if self._names.setdefault(name, path) == path:
+                return name
+        raise AssertionError("there are more names than files")
+
+    def _warn(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            self._run.record("warning", message=f"{FOLDER}/ has more than {MAX_FILES} files; the others are not kept")

@@ -1,0 +1,125 @@
+"""The process of a Python program: what `python FILE` would do, and a report of how it ended."""
+
+import atexit
+import json
+import os
+import runpy
+import signal
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from experiments.program_host.paths import stand_behind
+from experiments.program_host.preparing import prepare
+from experiments.run_directory import RunDirectory
+from experiments.verdict import ending_of
+from experiments.wire import RunOrder
+from gpulab.run import stopping
+
+if TYPE_CHECKING:
+    from experiments.program_host.script import Python
+
+HERE = str(Path(__file__).parent)
+
+
+def run_and_exit(python: "Python", report: int, order: RunOrder, run: RunDirectory) -> NoReturn:
+    """Body of the forked process. The report goes to the file descriptor, which its parent reads."""
+    status, error, has_stopped = 1, None, False
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+        stopping.listen()
+        prepare(order, run)
+        status, error = _run(python, order, run)
+        has_stopped = stopping.Stop.is_heard or (stopping.Stop.is_asked and status != 0)
+        _write(report, error, has_stopped=has_stopped)
+        status = _finish(status)
+    finally:
+        os._exit(status)
+
+
+def _run(python: "Python", order: RunOrder, run: RunDirectory) -> tuple[int, dict[str, Any] | None]:
+    """Exit status, and the fields of the last record where it failed."""
+    try:
+        _as_main(python)
+    except SystemExit as error:
+        return _exit(error)
+    except KeyboardInterrupt:
+        return SIGINT_STATUS, {"message": "interrupted"}
+    except BaseException as error:  # noqa: BLE001 - a program's own error of any kind is the answer
+        return 1, failure(error.with_traceback(without_host(error.__traceback__)), order, run)
+    return 0, None
+
+
+SIGINT_STATUS = 128 + signal.SIGINT
+
+
+def _as_main(python: "Python") -> None:
+    sys.argv = [python.name, *python.arguments]
+    if python.is_module:
+        stand_behind(Path.cwd())
+        runpy.run_module(python.name, run_name="__main__", alter_sys=True)
+    else:
+        stand_behind(Path(python.name).resolve().parent)
+        runpy.run_path(python.name, run_name="__main__")
+
+
+def _exit(error: SystemExit) -> tuple[int, dict[str, Any] | None]:
+    if error.code is None or error.code == 0:
+        return 0, None
+    if isinstance(error.code, int):
+        return error.code & 0xFF, {"message": f"the program ended with exit code {error.code}; see the log"}
+    print(error.code, file=sys.stderr)  # noqa: T201 - as Python does
+    return 1, {"message": f"the program ended: {error.code}"[:1000]}
+
+
+def failure(error: BaseException, order: RunOrder, run: RunDirectory) -> dict[str, Any]:
+    """The fields of the record of an error that is being handled; its traceback goes to the log."""
+    with suppress(OSError):
+        traceback.print_exception(error)
+    # Late, since a program that ends well needs no catalogue.
+    from experiments.registry import experiments
+
+    kind, fields = ending_of(error, order, run, experiments().get(order.experiment))
+    if kind != "error":  # a full disk is the program's own: the sandbox bounds it
+        fields |= {"cause": "error", "traceback": traceback.format_exc()[-20_000:]}
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        fields["message"] = missing_module(error.name)
+    return fields
+
+
+def missing_module(name: str) -> str:
+    """What to do where a program wants a module that the environment does not have."""
+    return (
+        f"No module named {name!r}. Send it with the program if it is yours; if it is a package, `gpulab environment` "
+        "shows what the lab has, and the lab's administrator can add it."
+    )
+
+
+def without_host(trace: TracebackType | None) -> TracebackType | None:
+    """Without the lines above the program's own, as Python alone would show it."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((HERE, "<frozen runpy")):
+        trace = trace.tb_next
+    return trace
+
+
+def _write(report: int, error: dict[str, Any] | None, *, has_stopped: bool) -> None:
+    said = {"error": error, "has_stopped": has_stopped, "message": ""}
+    os.pwrite(report, json.dumps(said).encode(), 0)
+
+
+def _finish(status: int) -> int:
+    """What the interpreter does at its end: wait for threads, call what was registered, write what is left."""
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except BaseException:  # noqa: BLE001 - the program's own code; the result stands
+        traceback.print_exc()
+        return status or 1
+    return status

@@ -1,0 +1,75 @@
+"""What every kind of program has around it: its order, its run, its folder, and how it ended."""
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.program_host.collecting import Collector
+from experiments.run_directory import RunDirectory
+from experiments.wire import RunOrder
+
+SIGNAL_STATUS = 128
+"""A shell's way to say by which signal a process ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended."""
+
+    status: int
+    """Its exit status; negative for the signal that ended it."""
+    error: dict[str, Any] | None = None
+    """The fields of the run's last record where it failed."""
+    has_stopped: bool = False
+    """Whether it ended because it was asked to."""
+    message: str = ""
+    value: dict[str, Any] | None = None
+    """What a notebook's last cell was worth, if that can be a result."""
+
+    @property
+    def exit_status(self) -> int:
+        return self.status if self.status >= 0 else SIGNAL_STATUS - self.status
+
+
+@dataclass(slots=True)
+class Session:
+    """One run of a program, seen from its host."""
+
+    order: RunOrder
+    run: RunDirectory
+    work: Path
+    collector: Collector
+    is_stopping: bool = False
+    pass_on: Callable[[int], None] = field(default=lambda _: None)
+    """Sends a signal to the program; set while there is one."""
+
+    def hear_signals(self) -> None:
+        """From now on SIGTERM and SIGINT go to the program."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop())
+
+    def stop(self) -> None:
+        self.is_stopping = True
+        self.pass_on(signal.SIGTERM)
+
+
+def died(status: int, what: str) -> dict[str, Any]:
+    """The last record of a program that did not say why it ended."""
+    if status >= 0:
+        return {"message": f"{what} ended with exit code {status}; see the log"}
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    hint = "; the usual reason is that the machine's memory did not suffice" if -status == signal.SIGKILL else ""
+    return {"message": f"{what} was ended by {name}{hint}; see the log"}
+
+
+def send(pid: int, number: int, *, group: bool = False) -> None:
+    """A signal to a process that may be gone."""
+    with suppress(ProcessLookupError):
+        (os.killpg if group else os.kill)(pid, number)

@@ -1,0 +1,110 @@
+"""Runs a program by its host in a plain process, without a sandbox or a lab."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.wire import RecordReader, RunOrder
+from gpulab.run.files import RECORDS_FILE
+
+ROOT = Path(__file__).parents[3]
+PROGRAM = "0" * 64
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """What a run left."""
+
+    status: int
+    output: str
+    folder: Path
+    records: list[dict[str, Any]]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [record for record in self.records if record["type"] == kind]
+
+    @property
+    def end(self) -> dict[str, Any]:
+        return self.records[-1]
+
+    @property
+    def artifacts(self) -> set[str]:
+        return {record["name"] for record in self.of("artifact")}
+
+    def series(self, name: str) -> list[tuple[int, float]]:
+        return [(each["step"], float(each["values"][name])) for each in self.of("metric") if name in each["values"]]
+
+
+class Place:
+    """The two folders that a sandbox shows to a program."""
+
+    def __init__(self, folder: Path) -> None:
+        self.run, self.work = folder / "run", folder / "work"
+        for each in (self.run, self.work):
+            each.mkdir(parents=True)
+
+    def write(self, files: Mapping[str, str]) -> None:
+        for name, text in files.items():
+            (self.work / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.work / name).write_text(text)
+
+    def order(self, experiment: str, spec: Mapping[str, Any], **fields: Any) -> None:
+        RunOrder(
+            experiment=experiment,
+            spec={"program": PROGRAM, **spec},
+            datasets_folder=self.run.parent / "data",
+            cache_folder=self.run / "cache",
+            **fields,
+        ).write(self.run)
+
+    def start(self, *options: str, **popen: Any) -> "subprocess.Popen[str]":
+        folders = ("--run-directory", str(self.run), "--work", str(self.work))
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return subprocess.Popen(
+            [sys.executable, "-m", "experiments.program_host", *folders, *options],
+            cwd=ROOT,
+            env=environment | {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"} | popen.pop("env", {}),
+            stdin=popen.pop("stdin", subprocess.DEVNULL),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **popen,
+        )
+
+    def result_of(self, process: "subprocess.Popen[str]") -> Hosted:
+        output, _ = process.communicate(timeout=100)
+        # Every line is one that the lab accepts.
+        found, _ = RecordReader(self.run).read(0)
+        assert [str(each) for each in found if type(each).__name__ == "Broken"] == []
+        lines = (self.run / RECORDS_FILE).read_text().splitlines() if (self.run / RECORDS_FILE).exists() else []
+        return Hosted(process.returncode, output, self.run, [json.loads(line) for line in lines])
+
+
+def run_script(folder: Path, files: Mapping[str, str], command: str = "python train.py", **given: Any) -> Hosted:
+    """Run a command of a program to its end; `given` are fields of the spec, and `seed` and `env`."""
+    place = Place(folder / "place")
+    place.write(files)
+    seed, env = given.pop("seed", 0), given.pop("env", {})
+    place.order("script", {"command": command.split(" "), **given}, seed=seed)
+    return place.result_of(place.start(env=env))
+
+
+@contextmanager
+def running(place: Place, *options: str, **popen: Any) -> Iterator["subprocess.Popen[str]"]:
+    """A host that is ended with the test."""
+    process = place.start(*options, start_new_session=True, **popen)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
