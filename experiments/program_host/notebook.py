@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -212,10 +213,10 @@ def _collecting(session: Session) -> Iterator[None]:
         while not over.wait(0.5):
             session.collector.turn()
 
-    thread = threading.Thread(target=collect, name="collector", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    with ThreadPoolExecutor(1, "collector") as pool:
+        collecting = pool.submit(collect)
+        try:
+            yield
+        finally:
+            over.set()
+    collecting.result()
