@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 from api.context import App
 from api.http.problems import InvalidRequest
 from api.tokens import statements as tokens
-from gpulab.schemas import InvalidField
 
 END_OF_DAY = time(23, 59, 59)
 DATE_LENGTH = len("2030-01-31")
@@ -28,7 +27,8 @@ async def check_in_future(app: App, path: str, moment: datetime, *, after: datet
     if moment <= least:
         given, earliest = (shown(one, app.settings.time_zone) for one in (moment, least))
         limit = {"gt": least.isoformat()}
-        raise _refused(path, f"{given} is over: it must be later than {earliest}", moment.isoformat(), limit)
+        message = f"{given} is over: it must be later than {earliest}"
+        raise InvalidRequest.of(path, message, limit=limit, value=moment.isoformat())
 
 
 def read(text: str, zone_name: str, path: str) -> datetime:
@@ -44,7 +44,7 @@ def read(text: str, zone_name: str, path: str) -> datetime:
         happens = "comes twice" if twice else "is skipped"
         offsets = " or ".join(one.isoformat() for one in (first, second))
         message = f"that hour {happens} in {zone_name}, where the clocks change; name the offset: {offsets}"
-        raise _refused(path, message, text)
+        raise InvalidRequest.of(path, message, value=text)
     return first.astimezone(UTC)
 
 
@@ -58,8 +58,3 @@ def shown(moment: datetime, zone_name: str) -> str:
 def _zone(name: str) -> tzinfo:
     # Known without the system's tables.
     return UTC if name == "UTC" else ZoneInfo(name)
-
-
-def _refused(path: str, message: str, text: str, limit: dict[str, str] | None = None) -> InvalidRequest:
-    field = InvalidField(path=path, message=message, limit=limit, value=text)
-    return InvalidRequest(f"{path}: {message}", errors=[field])

@@ -46,8 +46,7 @@ async def create(app: App, order: AssignmentCreate) -> AssignmentRead:
     _check(values)
     row = await app.database.row(statements.create(values))
     if row is None:
-        field = InvalidField(path="name", message="another assignment is called so", value=shortened(order.name))
-        raise AlreadyTaken(f"{field.path}: {field.message}", errors=[field])
+        raise AlreadyTaken.of("name", "another assignment has this name", value=order.name)
     return _read(app, row)
 
 
@@ -163,8 +162,7 @@ def _questions_of(templates: list[str]) -> list[str]:
         try:
             plan = expand(template, Scale.SMOKE)
         except PlanError as error:
-            field = InvalidField(path=f"templates.{place}", message=error.errors[0].message, value=shortened(template))
-            raise InvalidRequest(f"{field.path}: {field.message}", errors=[field]) from None
+            raise InvalidRequest.of(f"templates.{place}", error.errors[0].message, value=template) from None
         found |= dict.fromkeys(plan.questions)
     return list(found)
 
@@ -179,14 +177,13 @@ def _check(values: dict[str, Any]) -> None:
         if slug not in known
     ]
     if not values["experiments"] and not values["templates"]:
-        fields = [InvalidField(path="templates", message="name at least one template or experiment")]
+        raise InvalidRequest.of("templates", "name at least one template or experiment")
     if fields:
-        raise InvalidRequest(f"{fields[0].path}: {fields[0].message}", errors=fields)
+        raise InvalidRequest.of_fields(fields)
 
 
 def _wrong_job(job_id: UUID, message: str) -> InvalidRequest:
-    field = InvalidField(path="job_id", message=message, value=str(job_id))
-    return InvalidRequest(f"{field.path}: {field.message}", errors=[field])
+    return InvalidRequest.of("job_id", message, value=job_id)
 
 
 def _read(app: App, row: Row) -> AssignmentRead:

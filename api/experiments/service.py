@@ -9,7 +9,7 @@ import structlog
 from pydantic import ValidationError
 
 from api.http.problems import ExperimentNotFound, InvalidRequest, InvalidSpec, UnknownExperiment, shortened
-from api.http.rendering import invalid_fields, summary
+from api.http.rendering import invalid_fields
 from emulator import is_emulated
 from experiments.contract import Experiment, GpuUse, Unpredicted
 from experiments.memory.contract import Workload
@@ -79,8 +79,7 @@ def plan(order: JobCreate, *, by_lab: bool = False) -> Plan:
         raise _no_gpu(experiment, order)
     if experiment.gpu is GpuUse.EXCLUSIVE and order.exclusive is False:
         message = f"{experiment.slug} measures the device and takes it whole"
-        field = InvalidField(path="exclusive", message=message, limit={"const": True}, value=False)
-        raise InvalidRequest(f"exclusive: {message}", errors=[field])
+        raise InvalidRequest.of("exclusive", message, limit={"const": True}, value=False)
     return Plan(
         spec=spec.model_dump(mode="json"),
         workload=_workload(experiment, spec),
@@ -126,7 +125,7 @@ def _spec(experiment: Experiment[Any, Any], given: dict[str, Any]) -> Any:
         return experiment.spec.model_validate_json(orjson.dumps(given), strict=True)
     except ValidationError as error:
         fields = invalid_fields(error.errors(include_url=False), prefix=["spec"])
-        raise InvalidSpec(summary(fields), errors=fields) from None
+        raise InvalidSpec.of_fields(fields) from None
 
 
 def _summary(experiment: Experiment[Any, Any]) -> dict[str, Any]:
@@ -142,12 +141,11 @@ def _summary(experiment: Experiment[Any, Any]) -> dict[str, Any]:
 def _unknown(slug: str) -> UnknownExperiment:
     message = f"no experiment is called {slug!r}; see /v1/experiments"
     known = list(experiments())
-    field = InvalidField(path="experiment", message=message, limit={"enum": known}, value=slug)
-    return UnknownExperiment(message, errors=[field])
+    return UnknownExperiment.of("experiment", message, limit={"enum": known}, value=slug)
 
 
 def _no_gpu(experiment: Experiment[Any, Any], order: JobCreate) -> InvalidRequest:
     message = f"{experiment.slug} runs on the CPU and takes no GPU"
     asked = {"gpus": order.gpus, "exclusive": order.exclusive, "gpu_memory_bytes": order.gpu_memory_bytes}
     fields = [InvalidField(path=path, message=message, value=value) for path, value in asked.items() if value]
-    return InvalidRequest(f"{fields[0].path}: {message}", errors=fields)
+    return InvalidRequest.of_fields(fields)

@@ -76,11 +76,6 @@ def _invalid_field(error: Mapping[str, Any], prefix: Sequence[str]) -> InvalidFi
     )
 
 
-def summary(fields: Sequence[InvalidField]) -> str:
-    first = f"{fields[0].path}: {fields[0].message}"
-    return first if len(fields) == 1 else f"{first} (and {len(fields) - 1} more)"
-
-
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # noqa: S101 - what it was registered for
     log.info("request.refused", problem=error.slug, detail=error.detail)
@@ -90,7 +85,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - what it was registered for
     fields = invalid_fields(error.errors())
-    return await _refused(request, InvalidRequest(summary(fields), errors=fields))
+    return await _refused(request, InvalidRequest.of_fields(fields))
 
 
 async def _http(request: Request, error: Exception) -> Response:

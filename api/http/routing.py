@@ -110,7 +110,7 @@ def _without_values(handler: Handler, said: str) -> Handler:
         except MalformedBody:
             raise MalformedBody(f"the body is not acceptable JSON; {said}") from None
         except (InvalidRequest, RequestValidationError):
-            raise InvalidRequest(said, errors=[InvalidField(path="body", message=said)]) from None
+            raise InvalidRequest.of("body", said) from None
 
     return answered
 
@@ -142,7 +142,7 @@ def _refuse_unknown(request: Request, known: set[str]) -> None:
             InvalidField(path=f"query.{shortened(name)}", message="unknown parameter", limit=limit)
             for name in unknown[:20]
         ]
-        raise InvalidRequest(f"{fields[0].path}: unknown parameter", errors=fields)
+        raise InvalidRequest.of_fields(fields)
 
 
 def _has_body(request: Request) -> bool:

@@ -12,7 +12,6 @@ from itertools import accumulate
 from typing import Any, NoReturn
 
 from api.http.problems import InvalidRequest, MalformedBody, shortened
-from gpulab.schemas import InvalidField
 
 MAX_DEPTH = 32
 MAX_VALUES = 20_000
@@ -113,5 +112,4 @@ def _check_text(text: str, path: list[str | int]) -> None:
 def _refuse(path: list[str | int], message: str, limit: dict[str, Any] | None, value: object) -> NoReturn:
     where = ".".join(str(part)[:300] for part in path)
     shown = where.replace("\0", "\\u0000").encode("ascii", "backslashreplace").decode() or "body"
-    field = InvalidField(path=shown[:300], message=message, limit=limit, value=shortened(value))
-    raise InvalidRequest(f"{field.path}: {message}", errors=[field])
+    raise InvalidRequest.of(shown[:300], message, limit=limit, value=value)

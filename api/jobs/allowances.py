@@ -5,7 +5,6 @@ from uuid import UUID
 from api.auth.principal import Principal
 from api.context import App
 from api.http.problems import ArtifactQuotaReached, InvalidRequest, QueueLimitReached
-from gpulab.schemas import InvalidField
 from gpulab.states import Priority
 from models.statements import allowances
 
@@ -14,8 +13,7 @@ def check_priority(principal: Principal, priority: Priority) -> None:
     """Raises `InvalidRequest` for a student's `high`: it goes before everybody and takes room from what runs."""
     if priority is Priority.HIGH and not principal.is_staff:
         message = "is for instructors and admins; students may ask for `normal` or `low`"
-        field = InvalidField(path="priority", message=f"`{priority}` {message}", value=priority.value)
-        raise InvalidRequest(f"{field.path}: {field.message}", errors=[field])
+        raise InvalidRequest.of("priority", f"`{priority}` {message}", value=priority.value)
 
 
 def priority_of_copy(principal: Principal, priority: str) -> str:

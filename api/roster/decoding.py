@@ -5,7 +5,6 @@ import re
 from dataclasses import dataclass
 
 from api.http.problems import InvalidRequest
-from gpulab.schemas import InvalidField
 
 WAY_OUT = "save it as “CSV UTF-8” and try again"
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -71,4 +70,4 @@ def _sample(text: str) -> str:
 
 
 def _refused(message: str) -> InvalidRequest:
-    return InvalidRequest(f"file: {message}", errors=[InvalidField(path="file", message=message)])
+    return InvalidRequest.of("file", message)

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from api.auth.principal import Principal
 from api.auth.token_secrets import digest_of, new_token, prefix_of
 from api.context import App
-from api.http.problems import AlreadyTaken, InvalidRequest, shortened
+from api.http.problems import AlreadyTaken, InvalidRequest
 from api.roster import decoding, statements, tables
 from api.roster.decoding import Decoded
 from api.roster.tables import RosterLine
@@ -75,8 +75,7 @@ def _bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
-        field = InvalidField(path="file", message="is not Base64", value=shortened(text))
-        raise InvalidRequest("file: is not Base64", errors=[field]) from None
+        raise InvalidRequest.of("file", "is not Base64", value=text) from None
 
 
 def _check(lines: list[RosterLine], by_email: dict[str, Row]) -> None:
@@ -87,7 +86,7 @@ def _check(lines: list[RosterLine], by_email: dict[str, Row]) -> None:
             message = f"is the address of somebody who is {same.role}; remove the line"
             errors.append(InvalidField(path=f"csv.{line.line}.email", message=message, value=line.email))
     if errors:
-        raise tables.refuse(errors)
+        raise InvalidRequest.of_fields(errors)
 
 
 def _told_apart(rows: list[Row], everybody: Sequence[Row]) -> list[str]:

@@ -20,7 +20,6 @@ from gpulab.schemas.roster import MAX_ROSTER_ROWS
 from gpulab.schemas.users import Email, Group
 from gpulab.words import counted
 
-MOST_ERRORS = 100
 MAX_LINES = 2 * MAX_ROSTER_ROWS
 """Empty ones included."""
 MAX_NAMED = 20
@@ -95,17 +94,17 @@ class _Passed:
 def read(text: str) -> Roster:
     """The users of a table. Raises `InvalidRequest`, which names every wrong line and field."""
     if max(text.count("\n"), text.count("\r")) > MAX_LINES:
-        raise refuse([InvalidField(path="csv", message="too many lines", limit={"max": MAX_LINES})])
+        raise InvalidRequest.of("csv", "too many lines", limit={"max": MAX_LINES})
     numbered = ((line, cells) for line, cells in _rows(text) if any(cell.strip() for cell in cells))
     line, headings = next(numbered, (1, []))
     columns, errors = column_names.read(line, headings)
     if errors:
-        raise refuse(errors)
+        raise InvalidRequest.of_fields(errors)
     found: list[RosterLine] = []
     passed = _Passed()
     for line, cells in numbered:
         if len(found) + len(errors) >= MAX_ROSTER_ROWS:
-            raise refuse([InvalidField(path=f"csv.{line}", message="too many lines", limit={"max": MAX_ROSTER_ROWS})])
+            raise InvalidRequest.of(f"csv.{line}", "too many lines", limit={"max": MAX_ROSTER_ROWS})
         if passed.over(line, columns, cells):
             continue
         try:
@@ -114,17 +113,11 @@ def read(text: str) -> Roster:
             errors += wrong.errors
     errors += _repeated(found)
     if errors:
-        raise refuse(sorted(errors, key=lambda error: int(error.path.split(".")[1])))
+        raise InvalidRequest.of_fields(sorted(errors, key=lambda error: int(error.path.split(".")[1])))
     if not found:
         skipped = f"; lines not of a student: {_some(passed.nobody)}" if passed.nobody else ""
-        raise refuse([InvalidField(path="csv", message=f"the table has no user{skipped}")])
+        raise InvalidRequest.of("csv", f"the table has no user{skipped}")
     return Roster(found, list(passed.notices(columns)))
-
-
-def refuse(errors: list[InvalidField]) -> InvalidRequest:
-    """What is wrong, the first hundred of it."""
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return InvalidRequest(f"{errors[0].path}: {errors[0].message}{more}", errors=errors[:MOST_ERRORS])
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -139,12 +132,12 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
             is_last = table.line_num >= max(body.rstrip().count("\n"), body.rstrip().count("\r"))
             if is_last and table.line_num > start and body.count('"') % 2:
                 message = "a quotation mark opens in this line and none closes it; remove it, or close it"
-                raise refuse([InvalidField(path=f"csv.{start + skipped}", message=message)])
+                raise InvalidRequest.of(f"csv.{start + skipped}", message)
             yield start + skipped, cells
             start = table.line_num + 1
     except csv.Error as error:
         line = table.line_num + skipped
-        raise refuse([InvalidField(path=f"csv.{line}", message=f"not a table: {error}")]) from None
+        raise InvalidRequest.of(f"csv.{line}", f"not a table: {error}") from None
 
 
 def _delimiter(text: str) -> str:
@@ -157,18 +150,18 @@ def _line(line: int, columns: Columns, cells: Sequence[str], passed: _Passed) ->
     if any(cell.strip() for cell in cells[len(columns.headings) :]):
         message = f"the line has {len(cells)} cells; put a cell that has a comma in it in quotes"
         limit = {"cells": len(columns.headings)}
-        raise refuse([InvalidField(path=f"csv.{line}", message=message, limit=limit, value=len(cells))])
+        raise InvalidRequest.of(f"csv.{line}", message, limit=limit, value=len(cells))
     values: dict[str, Any] = {name: columns.value(cells, name) or None for name in ("email", "section", "team")}
     values["name"] = _name(columns, cells, passed)
     try:
         user = _User.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        raise refuse(
+        raise InvalidRequest.of_fields(
             [_mended(columns, wrong) for wrong in invalid_fields(error.errors(), ("csv", str(line)))]
         ) from None
     if user.name.startswith(SIGNS_OF_FORMULAS):
         message = "may not begin as a formula of a spreadsheet does"
-        raise refuse([InvalidField(path=f"csv.{line}.name", message=message, value=shortened(user.name))])
+        raise InvalidRequest.of(f"csv.{line}.name", message, value=shortened(user.name))
     return RosterLine(line, user.name, user.email, user.section, user.team, columns.given)
 
 

@@ -15,7 +15,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-from api.http.problems import OpenIdNotConfigured, OpenIdRefused, OpenIdUnavailable
+from api.http.problems import OpenidNotConfigured, OpenidRefused, OpenidUnavailable
 from api.sessions import openid_claims
 from api.sessions.openid_claims import Statement
 from models.settings import ApiSettings
@@ -58,7 +58,7 @@ class OpenId:
     async def begin(self, callback: str, then: str) -> tuple[str, str]:
         """Where to send the browser, and the cookie that it has to bring back.
 
-        Raises `OpenIdNotConfigured`, `OpenIdUnavailable`.
+        Raises `OpenidNotConfigured`, `OpenidUnavailable`.
         """
         app = await self._ready()
         made = await app.create_authorization_url(callback)
@@ -69,12 +69,12 @@ class OpenId:
     async def finish(self, visit: str | None, state: str, code: str) -> tuple[Statement, str]:
         """What the provider says of the user, and where the browser wanted to go.
 
-        Raises `OpenIdNotConfigured`, `OpenIdUnavailable`, `OpenIdRefused`.
+        Raises `OpenidNotConfigured`, `OpenidUnavailable`, `OpenidRefused`.
         """
         app = await self._ready()
         begun = self._opened(visit)
         if not hmac.compare_digest(begun["state"].encode(), state.encode(errors="surrogateescape")):
-            raise OpenIdRefused("the answer belongs to another sign-in; try again")
+            raise OpenidRefused("the answer belongs to another sign-in; try again")
         checks = {"iss": {"essential": True, "value": app.server_metadata["issuer"]}}
         checks["aud"] = {"essential": True, "value": self._client_id}
         try:
@@ -83,11 +83,11 @@ class OpenId:
             )
             claims = await app.parse_id_token(token, nonce=begun["nonce"], claims_options=checks)
             if claims is None:
-                raise OpenIdRefused("the provider sent no ID token")
+                raise OpenidRefused("the provider sent no ID token")
         except (OAuthError, JoseError, ValueError, KeyError) as error:
-            raise OpenIdRefused(f"the provider's answer cannot be accepted ({type(error).__name__})") from error
+            raise OpenidRefused(f"the provider's answer cannot be accepted ({type(error).__name__})") from error
         except (httpx2.HTTPError, RuntimeError) as error:
-            raise OpenIdUnavailable(f"the provider does not answer ({type(error).__name__})") from error
+            raise OpenidUnavailable(f"the provider does not answer ({type(error).__name__})") from error
         if openid_claims.is_complete(claims, self._role_claim) or "userinfo_endpoint" not in app.server_metadata:
             return Statement(dict(claims)), begun["then"]
         return await self._with_userinfo(app, token, dict(claims)), begun["then"]
@@ -105,23 +105,23 @@ class OpenId:
 
     def _opened(self, visit: str | None) -> dict[str, Any]:
         if not visit:
-            raise OpenIdRefused("the sign-in did not begin in this browser, or too long ago; try again")
+            raise OpenidRefused("the sign-in did not begin in this browser, or too long ago; try again")
         try:
             token = jwt.decode(visit, self._key, algorithms=[ALGORITHM])
             jwt.JWTClaimsRegistry(exp={"essential": True}).validate(token.claims)
         except (JoseError, ValueError):
-            raise OpenIdRefused("the sign-in began too long ago; try again") from None
+            raise OpenidRefused("the sign-in began too long ago; try again") from None
         return dict(token.claims)
 
     async def _ready(self) -> Any:
         if self._app is None:
-            raise OpenIdNotConfigured("this lab has no sign-in through a university; use a token")
+            raise OpenidNotConfigured("this lab has no sign-in through a university; use a token")
         try:
             metadata = await self._app.load_server_metadata()
         except (httpx2.HTTPError, ValueError) as error:
-            raise OpenIdUnavailable(f"the provider does not answer ({type(error).__name__})") from error
+            raise OpenidUnavailable(f"the provider does not answer ({type(error).__name__})") from error
         if metadata.get("issuer") != self.issuer:
-            raise OpenIdUnavailable(f"the provider calls itself another issuer than {self.issuer}")
+            raise OpenidUnavailable(f"the provider calls itself another issuer than {self.issuer}")
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
         metadata["id_token_signing_alg_values_supported"] = [name for name in offered if name in SIGNED_WITH]
         return self._app

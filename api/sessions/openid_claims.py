@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from api.http.problems import OpenIdRefused, shortened
+from api.http.problems import OpenidRefused, shortened
 from gpulab import names
 from gpulab.schemas.users import Email
 from gpulab.states import Role
@@ -59,10 +59,10 @@ class FoundRole:
 
 
 def subject(claims: Claims) -> str:
-    """Who it is to the provider. Raises `OpenIdRefused`."""
+    """Who it is to the provider. Raises `OpenidRefused`."""
     found = claims.get("sub")
     if not isinstance(found, str) or not 0 < len(found) <= MAX_SUBJECT_LENGTH:
-        raise OpenIdRefused(f"the provider names nobody: sub must be a string of 1 to {MAX_SUBJECT_LENGTH} characters")
+        raise OpenidRefused(f"the provider names nobody: sub must be a string of 1 to {MAX_SUBJECT_LENGTH} characters")
     return found
 
 
@@ -73,14 +73,14 @@ def is_complete(id_token: Claims, role_claim: str) -> bool:
 
 
 def address(statement: Statement, *, verification_optional: bool) -> Address:
-    """The user's address. Raises `OpenIdRefused` where there is none, or the provider has not verified it.
+    """The user's address. Raises `OpenidRefused` where there is none, or the provider has not verified it.
 
     With `verification_optional`, one about which the provider says nothing at all is taken as not verified.
     """
     source = next((source for source in statement.sources if source.get("email")), None)
     if source is None:
         why = f" ({statement.userinfo_failure})" if statement.userinfo_failure else ""
-        raise OpenIdRefused(f"the provider names no e-mail address of yours{why}")
+        raise OpenidRefused(f"the provider names no e-mail address of yours{why}")
     email = _checked_email(source["email"])
     verified = source.get("email_verified", _ABSENT)
     if verified is _ABSENT and statement.userinfo.get("email") == source["email"]:
@@ -92,17 +92,17 @@ def address(statement: Statement, *, verification_optional: bool) -> Address:
     raise unverified("nothing" if verified is _ABSENT else shortened(json.dumps(verified, default=str)))
 
 
-def unverified(said: object) -> OpenIdRefused:
+def unverified(said: object) -> OpenidRefused:
     """The refusal of an address of which the provider said something else than that it verified it."""
     message = f"the provider must say that it verified your e-mail address; of email_verified it says {said}, not true"
-    return OpenIdRefused(message)
+    return OpenidRefused(message)
 
 
 def _checked_email(found: Any) -> str:
     try:
         return _email.validate_python(found, strict=True)
     except ValidationError as error:
-        raise OpenIdRefused(f"the provider's e-mail address cannot be used: {error.errors()[0]['msg']}") from None
+        raise OpenidRefused(f"the provider's e-mail address cannot be used: {error.errors()[0]['msg']}") from None
 
 
 def display_name(statement: Statement, email: str, max_length: int) -> str:

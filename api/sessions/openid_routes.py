@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from api.context import TheApp
 from api.http.base_path import base_url, cookies_of
 from api.http.openapi import headers, problems
-from api.http.problems import InvalidRequest, OpenIdNotConfigured, OpenIdRefused, OpenIdUnavailable, Unavailable
+from api.http.problems import InvalidRequest, OpenidNotConfigured, OpenidRefused, OpenidUnavailable, Unavailable
 from api.http.rendering import json_response
 from api.http.routing import OpenRoute
 from api.sessions import openid_service, service
@@ -44,7 +44,7 @@ async def get_openid(request: Request, app: TheApp) -> Response:
     operation_id="start_openid",
     status_code=303,
     response_class=Response,
-    responses={303: REDIRECT, **problems(InvalidRequest, OpenIdNotConfigured, OpenIdUnavailable)},
+    responses={303: REDIRECT, **problems(InvalidRequest, OpenidNotConfigured, OpenidUnavailable)},
 )
 async def start_openid(
     request: Request,
@@ -68,14 +68,14 @@ async def start_openid(
     operation_id="finish_openid",
     status_code=303,
     response_class=Response,
-    responses={303: REDIRECT, **problems(InvalidRequest, OpenIdNotConfigured, OpenIdRefused, OpenIdUnavailable)},
+    responses={303: REDIRECT, **problems(InvalidRequest, OpenidNotConfigured, OpenidRefused, OpenidUnavailable)},
 )
 async def finish_openid(
     request: Request, app: TheApp, state: Text = None, code: Text = None, error: Text = None
 ) -> Response:
     """Where the provider sends the browser back to: opens a session and goes on."""
     if error is not None or not code or not state:
-        raise OpenIdRefused(f"the provider refused: {(error or 'it sent no code')[:200]}")
+        raise OpenidRefused(f"the provider refused: {(error or 'it sent no code')[:200]}")
     statement, then = await app.openid.finish(request.cookies.get(cookies_of(request).openid), state, code)
     principal = await openid_service.principal_of(app, request, statement)
     _, secret, ends = await service.open_session(app, principal, how="openid")

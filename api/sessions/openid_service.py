@@ -8,7 +8,7 @@ from fastapi import Request
 from api.audit import statements as audit
 from api.auth.principal import Principal, address_of, origin_of
 from api.context import App
-from api.http.problems import OpenIdRefused
+from api.http.problems import OpenidRefused
 from api.sessions import openid_claims
 from api.sessions.openid_claims import Address, FoundRole, Statement
 from api.sql.database import Row
@@ -24,11 +24,11 @@ log = structlog.get_logger()
 
 async def principal_of(app: App, request: Request, statement: Statement) -> Principal:
     """The user behind the statement: known by the provider's subject, else by the address, else new. Raises
-    `OpenIdRefused`.
+    `OpenidRefused`.
     """
     try:
         row = await _user(app, request, statement)
-    except OpenIdRefused as refused:
+    except OpenidRefused as refused:
         await app.database.execute(audit.note(origin_of(request), "session.refused", None, {"why": refused.detail}))
         raise
     return Principal(
@@ -53,7 +53,7 @@ async def _user(app: App, request: Request, statement: Statement) -> Row:
     if row is None:
         row = await _first_visit(app, request, statement, subject, found.role)
     if row.disabled_at is not None:
-        raise OpenIdRefused(SHUT_OUT)
+        raise OpenidRefused(SHUT_OUT)
     if found.role is Role.INSTRUCTOR and row.role == Role.STUDENT:
         changes = {"role": found.role.value}
         changed = users.change(row.id, changes, origin_of(request), action="user.changed", only=Role.STUDENT.value)
@@ -78,14 +78,14 @@ async def _first_visit(app: App, request: Request, statement: Statement, subject
     if known is not None:
         return await _link(app, request, known, address, subject)
     if address.email.rpartition("@")[2] not in domains(app.settings):
-        raise OpenIdRefused("nobody in this lab has your address; ask your instructors to add you to the roster")
+        raise OpenidRefused("nobody in this lab has your address; ask your instructors to add you to the roster")
     return await _admit(app, request, statement, address, subject, role)
 
 
 async def _link(app: App, request: Request, known: Row, address: Address, subject: str) -> Row:
     """Let the provider's subject be the user with the address from now on."""
     if known.disabled_at is not None:
-        raise OpenIdRefused(SHUT_OUT)
+        raise OpenidRefused(SHUT_OUT)
     if not address.verified and known.role != Role.STUDENT:
         # As for any address without the claim: who staff is, is nobody's business here.
         raise openid_claims.unverified("nothing")
@@ -93,7 +93,7 @@ async def _link(app: App, request: Request, known: Row, address: Address, subjec
     # A second request of the same browser may have been quicker.
     row = await app.database.row(linked) or await app.database.row(users.by_openid, subject=subject)
     if row is None:
-        raise OpenIdRefused(
+        raise OpenidRefused(
             "this address belongs to another account of the provider; ask your instructors to let the lab forget it"
         )
     return row
@@ -106,7 +106,7 @@ async def _admit(app: App, request: Request, statement: Statement, address: Addr
     # A second request of the same browser may have been quicker.
     row = row or await app.database.row(users.by_openid, subject=subject)
     if row is None:
-        raise OpenIdRefused("somebody came with your address in this moment; try again")
+        raise OpenidRefused("somebody came with your address in this moment; try again")
     return row
 
 

@@ -8,7 +8,7 @@ from api.context import App
 from api.http.problems import Forbidden, InvalidRequest
 from api.sharing import statements
 from api.sql.database import Row
-from gpulab.schemas import InvalidField, ShareOrder
+from gpulab.schemas import ShareOrder
 from gpulab.states import Audience
 
 
@@ -29,8 +29,7 @@ def check_audience(principal: Principal, row: Row, order: ShareOrder) -> None:
     """Raises `Forbidden`, and `InvalidRequest` where the owner has no team to share with."""
     check_may_change(principal, row)
     if order.audience is Audience.TEAM and row.owner_team is None:
-        field = InvalidField(path="audience", message="its owner is in no team", value="team")
-        raise InvalidRequest(f"{field.path}: {field.message}", errors=[field])
+        raise InvalidRequest.of("audience", "its owner is in no team", value="team")
 
 
 def shared_with(principal: Principal) -> dict[str, Any]:

@@ -106,7 +106,6 @@ def _invalid(errors: Sequence[WrongField]) -> InvalidStudy:
             message=error.message,
             value=shortened(error.value),
         )
-        for error in errors[:20]
+        for error in errors
     ]
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return InvalidStudy(f"{fields[0].path}: {fields[0].message}{more}", errors=fields)
+    return InvalidStudy.of_fields(fields)

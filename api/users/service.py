@@ -11,10 +11,10 @@ from api.auth.token_secrets import digest_of, new_token, prefix_of
 from api.context import App
 from api.deadlines import check_in_future
 from api.http import cursors
-from api.http.problems import AlreadyTaken, Forbidden, LastAdmin, UserNotFound, shortened
+from api.http.problems import AlreadyTaken, Forbidden, LastAdmin, UserNotFound
 from api.sql.database import Row
 from api.users import statements
-from gpulab.schemas import InvalidField, MeRead, UserCreate, UserCreated, UserPage, UserRead, UserUpdate
+from gpulab.schemas import MeRead, UserCreate, UserCreated, UserPage, UserRead, UserUpdate
 from gpulab.states import Role
 
 FIRST_TOKEN = "first"  # noqa: S105 - its name
@@ -143,19 +143,13 @@ async def _change(app: App, principal: Principal, row: Row, values: dict[str, An
 async def _refuse_taken_email(app: App, email: str, but: UUID | None = None) -> None:
     row = await app.database.row(statements.by_email, email=email)
     if row is not None and row.id != but:
-        raise _taken("email", email, "somebody has it already")
+        raise AlreadyTaken.of("email", "somebody has it already", value=email)
 
 
 async def _refuse_taken_name(app: App, name: str) -> None:
     """For somebody without an address: nothing would tell the two apart."""
     if await app.database.rows(statements.by_name, name=name):
-        raise _taken("name", name, "somebody has it already; give an address, which tells the two apart")
-
-
-def _taken(field: str, value: str, message: str) -> AlreadyTaken:
-    return AlreadyTaken(
-        f"{field}: {message}", errors=[InvalidField(path=field, message=message, value=shortened(value))]
-    )
+        raise AlreadyTaken.of("name", "somebody has it already; give an address, which tells the two apart", value=name)
 
 
 def read(row: Row) -> UserRead:
