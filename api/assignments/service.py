@@ -1,5 +1,7 @@
 """Assignments: what they are, how the class stands, what was handed in."""
 
+from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +10,7 @@ from api.assignments import statements
 from api.auth.principal import Principal
 from api.context import App
 from api.experiments import service as catalogue
-from api.http import cursors
+from api.http.cursors import decode_name, decode_place, paged
 from api.http.problems import (
     AlreadyTaken,
     AssignmentNotFound,
@@ -69,13 +71,12 @@ async def change(app: App, assignment_id: UUID, order: AssignmentUpdate) -> Assi
 
 async def page(app: App, cursor: str | None, limit: int) -> AssignmentPage:
     """One page, newest first. Raises `InvalidCursor`."""
-    before = None if cursor is None else cursors.decode_id(cursor, "assignments", {})
-    rows = await app.database.rows(statements.page, before=before, limit=limit + 1)
-    items = [_read(app, row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return AssignmentPage(
-        items=items, next_cursor=cursors.encode("assignments", {}, str(items[-1].id)) if more else None
-    )
+
+    def fetch(before: UUID | None, most: int) -> Awaitable[Sequence[Row]]:
+        return app.database.rows(statements.page, before=before, limit=most)
+
+    rows, next_cursor = await paged("assignments", {}, cursor, limit, fetch)
+    return AssignmentPage(items=[_read(app, row) for row in rows], next_cursor=next_cursor)
 
 
 async def find(app: App, assignment_id: UUID) -> Row:
@@ -94,24 +95,29 @@ async def overview(app: App, assignment_id: UUID, cursor: str | None, limit: int
     """One page of how students stand, those first who are stuck. Raises `AssignmentNotFound`, `InvalidCursor`."""
     row = await find(app, assignment_id)
     filters = {"assignment": assignment_id}
-    after = None if cursor is None else cursors.decode_place(cursor, "overview", filters, statements.STANDINGS)
-    found = await app.database.rows(
-        statements.overview,
-        assignment_id=assignment_id,
-        experiments=row.experiments,
-        questions=row.questions,
-        limit=limit + 1,
-        after_place=after and statements.STANDINGS.index(after[0]),
-        after_name=after and after[1],
+
+    def fetch(after: tuple[str, str] | None, most: int) -> Awaitable[Sequence[Row]]:
+        return app.database.rows(
+            statements.overview,
+            assignment_id=assignment_id,
+            experiments=row.experiments,
+            questions=row.questions,
+            limit=most,
+            after_place=after and statements.STANDINGS.index(after[0]),
+            after_name=after and after[1],
+        )
+
+    found, next_cursor = await paged(
+        *("overview", filters, cursor, limit, fetch),
+        decode=partial(decode_place, groups=statements.STANDINGS),
+        position=lambda one: f"{one.state}/{one.name}",
     )
-    students = [_standing(one, row) for one in found[:limit] if one.id is not None]
-    last = students[-1] if len(found) > limit else None
     return OverviewRead(
         assignment=_read(app, row),
         states=found[0].states or {},
         submitted=found[0].submitted,
-        students=students,
-        next_cursor=last and cursors.encode("overview", filters, f"{last.state}/{last.name}"),
+        students=[_standing(one, row) for one in found if one.id is not None],
+        next_cursor=next_cursor,
     )
 
 
@@ -146,13 +152,14 @@ async def submissions(app: App, assignment_id: UUID, cursor: str | None, limit: 
     """One page of what was handed in, by name. Raises `AssignmentNotFound`, `InvalidCursor`."""
     row = await find(app, assignment_id)
     filters = {"assignment": assignment_id}
-    after = None if cursor is None else cursors.decode_name(cursor, "submissions", filters)
-    found = await app.database.rows(
-        statements.submissions, assignment_id=assignment_id, limit=limit + 1, after_name=after
+
+    def fetch(after: str | None, most: int) -> Awaitable[Sequence[Row]]:
+        return app.database.rows(statements.submissions, assignment_id=assignment_id, limit=most, after_name=after)
+
+    found, next_cursor = await paged(
+        "submissions", filters, cursor, limit, fetch, decode=decode_name, position=lambda one: one.user
     )
-    items = [_submission(one, row) for one in found[:limit]]
-    last = items[-1] if len(found) > limit else None
-    return SubmissionPage(items=items, next_cursor=last and cursors.encode("submissions", filters, last.user))
+    return SubmissionPage(items=[_submission(one, row) for one in found], next_cursor=next_cursor)
 
 
 def _questions_of(templates: list[str]) -> list[str]:

@@ -1,12 +1,13 @@
 """Reading the audit."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from api.audit import statements
 from api.audit.recording import ACTIONS, FORMER_NAMES
 from api.context import App
-from api.http import cursors
+from api.http.cursors import decode_number, paged
 from api.sql.database import Row
 from gpulab.schemas import AuditEventRead, AuditPage
 from models.audit import AuditEvent
@@ -24,16 +25,19 @@ async def page(
 ) -> AuditPage:
     """One page, newest first. Raises `InvalidCursor`."""
     given: dict[str, Any] = {**filters, "since": since, "until": until}
-    before = None if cursor is None else cursors.decode_number(cursor, "audit", given)
-    dated = before is not None and (since is not None or until is not None)
-    before_at = await app.database.scalar(statements.time_of, event_id=before) if dated else None
     former = FORMER_NAMES.get(filters["action"] or "")
-    rows = await app.database.rows(
-        statements.page, before=before, before_at=before_at, limit=limit + 1, former_action=former, **given
+
+    async def fetch(before: int | None, most: int) -> Sequence[Row]:
+        dated = before is not None and (since is not None or until is not None)
+        before_at = await app.database.scalar(statements.time_of, event_id=before) if dated else None
+        return await app.database.rows(
+            statements.page, before=before, before_at=before_at, limit=most, former_action=former, **given
+        )
+
+    rows, next_cursor = await paged(
+        "audit", given, cursor, limit, fetch, decode=decode_number, position=lambda row: int(row.id)
     )
-    items = [_read(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return AuditPage(items=items, next_cursor=cursors.encode("audit", given, items[-1].id) if more else None)
+    return AuditPage(items=[_read(row) for row in rows], next_cursor=next_cursor)
 
 
 def _read(row: Row) -> AuditEventRead:

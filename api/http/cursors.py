@@ -1,15 +1,41 @@
-"""Opaque cursors: where a list goes on, and which list it was."""
+"""Lists in pages. A cursor is opaque: it says where the list goes on, and which list it was."""
 
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from api.http.problems import InvalidCursor, shortened
-from gpulab.schemas import InvalidField
+from api.http.problems import InvalidCursor
+
+Fetch = Callable[[Any, int], Awaitable[Sequence[Any]]]
+"""Given the position to go on from, or None, and a limit: the rows behind it."""
+
+
+def _id_of(row: Any) -> str:
+    return str(row.id)
+
+
+async def paged(
+    kind: str,
+    filters: Mapping[str, Any],
+    cursor: str | None,
+    limit: int,
+    fetch: Fetch,
+    *,
+    decode: Callable[[str, str, Mapping[str, Any]], Any] | None = None,
+    position: Callable[[Any], str | int] = _id_of,
+) -> tuple[Sequence[Any], str | None]:
+    """The rows of one page, and the cursor of the next one. Raises `InvalidCursor`.
+
+    `decode` reads the position of a row that `position` gives: an id where nothing else is said.
+    """
+    after = None if cursor is None else (decode or decode_id)(cursor, kind, filters)
+    rows = await fetch(after, limit + 1)
+    more = len(rows) > limit
+    return rows[:limit], encode(kind, filters, position(rows[limit - 1])) if more else None
 
 
 def encode(kind: str, filters: Mapping[str, Any], position: str | int) -> str:
@@ -69,5 +95,4 @@ def _fingerprint(filters: Mapping[str, Any]) -> str:
 
 
 def _invalid(cursor: str, message: str) -> InvalidCursor:
-    field = InvalidField(path="query.cursor", message=message, value=shortened(cursor))
-    return InvalidCursor(f"the cursor cannot be used: {message}", errors=[field])
+    return InvalidCursor.of("query.cursor", f"cannot be used: {message}", value=cursor)

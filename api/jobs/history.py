@@ -1,11 +1,11 @@
 """Why a job waits, and what happened to it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from uuid import UUID
 
 from api.auth.principal import Principal
 from api.context import App
-from api.http import cursors
+from api.http.cursors import decode_number, paged
 from api.jobs import queue_position, statements
 from api.jobs.service import visible
 from api.jobs.start_sooner import BUSY, what_helps
@@ -22,8 +22,13 @@ async def events(app: App, principal: Principal, job_id: UUID, cursor: str | Non
     """Oldest first. Raises `InvalidCursor`."""
     await visible(app, principal, job_id)
     filters = {"job_id": str(job_id)}
-    after = 0 if cursor is None else cursors.decode_number(cursor, "events", filters)
-    rows = await app.database.rows(statements.events, job_id=job_id, after=after, limit=limit + 1)
+
+    def fetch(after: int | None, most: int) -> Awaitable[Sequence[Row]]:
+        return app.database.rows(statements.events, job_id=job_id, after=after or 0, limit=most)
+
+    rows, next_cursor = await paged(
+        "events", filters, cursor, limit, fetch, decode=decode_number, position=lambda row: int(row.id)
+    )
     items = [
         EventRead(
             id=row.id,
@@ -35,10 +40,9 @@ async def events(app: App, principal: Principal, job_id: UUID, cursor: str | Non
             actor=row.actor,
             message=row.message,
         )
-        for row in rows[:limit]
+        for row in rows
     ]
-    more = len(rows) > limit
-    return EventPage(items=items, next_cursor=cursors.encode("events", filters, items[-1].id) if more else None)
+    return EventPage(items=items, next_cursor=next_cursor)
 
 
 async def queue(app: App, principal: Principal, job_id: UUID) -> QueueRead:

@@ -1,6 +1,6 @@
 """Jobs: submitting, reading, waiting, cancelling, trying again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -127,7 +127,6 @@ async def page(app: App, principal: Principal, filters: JobFilters, cursor: str 
     if owner is None:
         return JobPage(items=[], next_cursor=None)
     listed = {
-        "before": None if cursor is None else cursors.decode_id(cursor, "jobs", mapping),
         "owner_id": await _whose(app, principal, filters),
         **(sharing.shared_with(principal) if filters.shared else {}),
         **owner,
@@ -136,11 +135,19 @@ async def page(app: App, principal: Principal, filters: JobFilters, cursor: str 
         "tag": filters.tag,
         "study": filters.study,
     }
-    end = None if filters.text is None else await app.database.scalar(statements.last_of, number=SEARCHED, **listed)
-    rows = await app.database.rows(statements.page, limit=limit + 1, text=filters.text, down_to=end, **listed)
-    items = [JobSummary(**_summary(row._asdict())) for row in rows[:limit]]
-    last = items[-1].id if len(rows) > limit else end
-    return JobPage(items=items, next_cursor=None if last is None else cursors.encode("jobs", mapping, str(last)))
+    searched_to: UUID | None = None
+
+    async def fetch(before: UUID | None, most: int) -> Sequence[Row]:
+        nonlocal searched_to
+        behind = {"before": before, **listed}
+        if filters.text is not None:
+            searched_to = await app.database.scalar(statements.last_of, number=SEARCHED, **behind)
+        return await app.database.rows(statements.page, limit=most, text=filters.text, down_to=searched_to, **behind)
+
+    rows, next_cursor = await cursors.paged("jobs", mapping, cursor, limit, fetch)
+    if next_cursor is None and searched_to is not None:
+        next_cursor = cursors.encode("jobs", mapping, str(searched_to))
+    return JobPage(items=[JobSummary(**_summary(row._asdict())) for row in rows], next_cursor=next_cursor)
 
 
 async def _called(app: App, text: str) -> dict[str, Any] | None:

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 from uuid import UUID
 
 from api.auth.principal import Principal
 from api.context import App
-from api.http import cursors, etag
+from api.http import etag
+from api.http.cursors import paged
 from api.http.problems import StudyNotFound
 from api.limits.shared_work import Body
 from api.live.subscriptions import Topic
@@ -34,16 +35,18 @@ SAME_IN_SUMMARY = (
 async def page(app: App, principal: Principal, cursor: str | None, limit: int, *, shared: bool = False) -> StudyPage:
     """One page, newest first. Students see their own studies, or those `shared` with them. Raises `InvalidCursor`."""
     filters = {"shared": shared}
-    before = None if cursor is None else cursors.decode_id(cursor, "studies", filters)
     narrowed = sharing.shared_with(principal) if shared else {"owner_id": None if principal.is_staff else principal.id}
-    rows = await app.database.rows(statements.page, before=before, limit=limit + 1, **narrowed)
-    more, rows = len(rows) > limit, rows[:limit]
+
+    def fetch(before: UUID | None, most: int) -> Awaitable[Sequence[Row]]:
+        return app.database.rows(statements.page, before=before, limit=most, **narrowed)
+
+    rows, next_cursor = await paged("studies", filters, cursor, limit, fetch)
     counted = await app.database.rows(statements.counts, study_ids=[row.id for row in rows]) if rows else []
     of_study: defaultdict[UUID, list[Row]] = defaultdict(list)
     for row in counted:
         of_study[row.study_id].append(row)
     items = [StudySummary(**_summary(row, of_study[row.id])) for row in rows]
-    return StudyPage(items=items, next_cursor=cursors.encode("studies", filters, str(items[-1].id)) if more else None)
+    return StudyPage(items=items, next_cursor=next_cursor)
 
 
 async def visible(app: App, principal: Principal, study_id: UUID) -> Row:

@@ -1,12 +1,13 @@
 """Tokens: made, listed, revoked; by their owners, and by staff for those whom they manage."""
 
+from collections.abc import Awaitable, Sequence
 from uuid import UUID
 
 from api.auth.principal import Principal
 from api.auth.token_secrets import digest_of, new_token, prefix_of
 from api.context import App
 from api.deadlines import check_in_future
-from api.http import cursors
+from api.http.cursors import paged
 from api.http.problems import LastAdmin, TokenNotFound, TooManyTokens
 from api.sql.database import Row
 from api.tokens import statements
@@ -20,11 +21,12 @@ async def page(app: App, principal: Principal, user_id: UUID | None, cursor: str
     whose = principal.id if user_id is None else user_id
     await users.visible(app, principal, whose)
     filters = {"user_id": str(whose)}
-    before = None if cursor is None else cursors.decode_id(cursor, "tokens", filters)
-    rows = await app.database.rows(statements.of, user_id=whose, before=before, limit=limit + 1)
-    items = [_read(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return TokenPage(items=items, next_cursor=cursors.encode("tokens", filters, str(items[-1].id)) if more else None)
+
+    def fetch(before: UUID | None, most: int) -> Awaitable[Sequence[Row]]:
+        return app.database.rows(statements.of, user_id=whose, before=before, limit=most)
+
+    rows, next_cursor = await paged("tokens", filters, cursor, limit, fetch)
+    return TokenPage(items=[_read(row) for row in rows], next_cursor=next_cursor)
 
 
 async def create(app: App, principal: Principal, order: TokenCreate) -> TokenCreated:

@@ -1,5 +1,6 @@
 """Users: who may change whom, and what is told of them."""
 
+from collections.abc import Awaitable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from api.auth.principal import Principal
 from api.auth.token_secrets import digest_of, new_token, prefix_of
 from api.context import App
 from api.deadlines import check_in_future
-from api.http import cursors
+from api.http.cursors import paged
 from api.http.problems import AlreadyTaken, Forbidden, LastAdmin, UserNotFound
 from api.sql.database import Row
 from api.users import statements
@@ -41,11 +42,12 @@ async def facts_of(app: App, principal: Principal) -> dict[str, Any]:
 
 async def page(app: App, filters: dict[str, str | None], cursor: str | None, limit: int) -> UserPage:
     """One page, newest first. Raises `InvalidCursor`."""
-    before = None if cursor is None else cursors.decode_id(cursor, "users", filters)
-    rows = await app.database.rows(statements.page, before=before, limit=limit + 1, **filters)
-    items = [read(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return UserPage(items=items, next_cursor=cursors.encode("users", filters, str(items[-1].id)) if more else None)
+
+    def fetch(before: UUID | None, most: int) -> Awaitable[Sequence[Row]]:
+        return app.database.rows(statements.page, before=before, limit=most, **filters)
+
+    rows, next_cursor = await paged("users", filters, cursor, limit, fetch)
+    return UserPage(items=[read(row) for row in rows], next_cursor=next_cursor)
 
 
 async def get(app: App, principal: Principal, user_id: UUID) -> UserRead:
