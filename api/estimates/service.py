@@ -44,7 +44,7 @@ class Question:
     workload: Workload
     editable: tuple[str, ...]
     software: str
-    app: tuple[GpuAsked, ...]
+    lab: tuple[GpuAsked, ...]
     named: tuple[GpuAsked, ...] = ()
 
     @property
@@ -53,7 +53,7 @@ class Question:
 
     @property
     def keys(self) -> set[str]:
-        return {gpu.key for gpu in (*self.app, *self.named)}
+        return {gpu.key for gpu in (*self.lab, *self.named)}
 
     def row(self, owner_id: UUID) -> dict[str, Any]:
         """As `models.statements.estimates` takes it from the user who asks."""
@@ -64,7 +64,7 @@ class Question:
             "software": self.software,
             "workload": self.workload.model_dump(mode="json"),
             "editable": list(self.editable),
-            "wanted": {gpu.key: gpu.model_dump() for gpu in (*self.app, *self.named)},
+            "wanted": {gpu.key: gpu.model_dump() for gpu in (*self.lab, *self.named)},
         }
 
     def parameters(self, owner_id: UUID) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def not_predicted(reason: str) -> EstimateRead:
 def _read(row: Row, asked: Question | None, hardware: Hardware) -> EstimateRead:
     own = {gpu.key for gpu in hardware.gpus}
     everybodys = sorted(key for key, gpu in row.wanted.items() if not gpu.get("outgrown"))
-    keys = everybodys if asked is None else list(dict.fromkeys(gpu.key for gpu in (*asked.app, *asked.named)))
+    keys = everybodys if asked is None else list(dict.fromkeys(gpu.key for gpu in (*asked.lab, *asked.named)))
     state = EstimateState(row.state)
     if state is EstimateState.PENDING and row.prediction is not None and all(key in row.fits for key in keys):
         # Others asked for further GPUs.

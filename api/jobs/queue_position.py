@@ -17,16 +17,16 @@ def place(job_id: UUID, *, foresight_seconds: float, silence_seconds: float) -> 
     The order is that of `scheduler.order`: use and weight as the scheduler last weighed them, and for each job what
     the owner's earlier ones will take. No row where the job does not wait.
     """
-    app = _capacity(silence_seconds)
+    lab = _capacity(silence_seconds)
     mine = select(Job.priority, Job.owner_id).where(Job.id == job_id, Job.state == JobState.QUEUED).cte("mine")
-    cost = _share(app) * func.least(Job.time_limit_seconds, foresight_seconds)
+    cost = _share(lab) * func.least(Job.time_limit_seconds, foresight_seconds)
     before = func.coalesce(func.sum(cost).over(partition_by=Job.owner_id, order_by=Job.id, rows=(None, -1)), 0.0)
     tag = (func.coalesce(Usage.used_seconds, 0.0) + before) / func.coalesce(Usage.weight, 1.0)
     tagged = (
         select(Job.id, Job.owner_id, tag.label("tag"))
         .select_from(Job)
         .join(mine, mine.c.priority == Job.priority)
-        .join(app, literal(True))
+        .join(lab, literal(True))
         .outerjoin(Usage, Usage.user_id == Job.owner_id)
         .where(Job.state == JobState.QUEUED)
         .cte("tagged")
@@ -69,15 +69,15 @@ def _capacity(silence_seconds: float) -> CTE:
     )
 
 
-def _share(app: CTE) -> ColumnElement[float]:
+def _share(lab: CTE) -> ColumnElement[float]:
     """What part of the lab a job takes while it runs, of the bytes that the scheduler wrote down for it."""
-    of_slots = 1.0 / func.nullif(app.c.slots, 0)
+    of_slots = 1.0 / func.nullif(lab.c.slots, 0)
     part = func.least(
-        1.0, cast(func.coalesce(Job.counted_bytes, Job.gpu_memory_bytes), Float) / func.nullif(app.c.typical_bytes, 0)
+        1.0, cast(func.coalesce(Job.counted_bytes, Job.gpu_memory_bytes), Float) / func.nullif(lab.c.typical_bytes, 0)
     )
     of_gpus = func.coalesce(Job.gpus, 1) * case((Job.exclusive, 1.0), else_=func.coalesce(part, 1.0))
-    on_cpu = or_(Job.gpus == 0, Job.gpus.is_(None) & (app.c.gpus == 0))
-    share = case((on_cpu, of_slots), else_=of_gpus / func.nullif(app.c.gpus, 0))
+    on_cpu = or_(Job.gpus == 0, Job.gpus.is_(None) & (lab.c.gpus == 0))
+    share = case((on_cpu, of_slots), else_=of_gpus / func.nullif(lab.c.gpus, 0))
     return cast(func.coalesce(share, 0.0), Float(53))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.http.problems import OpenIdRefused
+from api.http.problems import OpenidRefused
 from api.sessions import openid_claims
 from api.sessions.openid_claims import Address, Statement
 from gpulab.states import Role
@@ -81,13 +81,13 @@ def test_address_is_verified_by_the_source_that_names_it(id_token: dict[str, Any
     ],
 )
 def test_address_that_nobody_verified_is_refused(id_token: dict[str, Any], userinfo: dict[str, Any]) -> None:
-    with pytest.raises(OpenIdRefused):
+    with pytest.raises(OpenidRefused):
         openid_claims.address(Statement(id_token, userinfo), verification_optional=False)
 
 
 @pytest.mark.parametrize("sub", [None, "", 5, True, ["u1"], "x" * 256])
 def test_subject_is_a_string_of_the_standard(sub: Any) -> None:
-    with pytest.raises(OpenIdRefused):
+    with pytest.raises(OpenidRefused):
         openid_claims.subject({"sub": sub})
 
 
