@@ -55,6 +55,7 @@ COPY migrations migrations
 COPY models models
 COPY sandbox sandbox
 COPY scheduler scheduler
+COPY server server
 COPY worker worker
 COPY --from=pages /dashboard/dist dashboard/dist
 COPY pyproject.toml README.md LICENSE ./

@@ -15,13 +15,13 @@ from api.app import create_app
 from api.http.base_path import ForwardedPrefix
 from api.http.protocol import guarded
 from api.log_buffer import LogBuffer
-from gpulab.open_files import file_limits
 from models import lab_process
 from models.database import DATABASE_AWAY
 from models.logs import configure_logs
 from models.outage import persist, refuse_shared_sessions
 from models.settings import ApiSettings
 from models.store import open_store
+from server.open_files import file_limits
 
 GRACE_SECONDS = 10
 FILES_OF_ITS_OWN = 100

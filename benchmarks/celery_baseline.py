@@ -11,7 +11,7 @@ from typing import Any
 import redis
 from celery import Celery
 
-from gpulab.embedded.redis import broker_url
+from server.embedded.redis import broker_url
 
 QUEUE, STAMPS = "baseline", "baseline:stamps"
 

@@ -14,11 +14,11 @@ from api.jobs import statements as jobs
 from api.users import statements as users
 from benchmarks.figures import Figure, median_figure
 from experiments.run_directory import RunDirectory
-from gpulab.embedded import EmbeddedPostgres
 from migrations.__main__ import upgrade
 from models.database import sync_engine
 from models.statements import leases, nodes
 from models.store import open_store
+from server.embedded import EmbeddedPostgres
 from worker.shipper import Shipper
 
 NAMES = ("train/loss", "train/accuracy", "learning_rate", "gradient_norm")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from scheduler.simulate.__main__ import interval, options, simulate
-from scheduler.simulate.plot import draw
+from benchmarks.simulate.__main__ import interval, options, simulate
+from benchmarks.simulate.plot import draw
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "simulation.json"

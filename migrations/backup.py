@@ -25,12 +25,12 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from pydantic_settings import SettingsConfigDict
 
-from gpulab.embedded import EmbeddedError, postgres_binaries
 from gpulab.version import VERSION
 from models.logs import configure_logs
 from models.outage import ONE_SHOT_SECONDS, persist
 from models.settings import DatabaseSettings
 from models.store import open_store
+from server.embedded import EmbeddedError, postgres_binaries
 
 FORMAT = 2
 MANIFEST = "manifest.json"

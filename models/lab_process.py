@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import structlog
 
-from gpulab.open_files import raise_file_limit
 from gpulab.proxies import spare_loopback
 from gpulab.threads import exit_status, report_with, watch_threads
 from models.database import DATABASE_AWAY, first_line
 from models.logs import report_death
+from server.open_files import raise_file_limit
 
 REFUSED = 2
 """Exit status of a process whose settings are at fault: another start would not help."""

@@ -12,10 +12,10 @@ from psycopg import errors
 from sqlalchemy import Engine
 from sqlalchemy.exc import ProgrammingError
 
-from gpulab.session_pooling import ADVICE, shares_sessions
 from models.database import DATABASE_AWAY, DatabaseAwayError, first_line, noticing_absence
 from models.lab_process import RefusedError
 from models.statements.readiness import schema_version
+from server.session_pooling import ADVICE, shares_sessions
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ SDIST = f"gpulab-{VERSION}.tar.gz"
 CONTEXT = f"gpulab-{VERSION}-images.tar.gz"
 BESIDE_THE_CONTEXT = ("Dockerfile", ".dockerignore", "docker-compose.yml", ".env.example", "ops")
 """What the images are built and run with, and what does not go into them."""
-NEVER = ("tests/", "benchmarks/", "api/", "worker/")
+NEVER = ("tests/", "benchmarks/", "api/", "server/", "worker/")
 
 
 class ReleaseError(Exception):

@@ -13,11 +13,11 @@ import pytest
 from alembic import command
 from sqlalchemy import create_engine
 
-from gpulab.child_process import tail
-from gpulab.embedded import EmbeddedPostgres, EmbeddedRedis
 from gpulab.proxies import spare_loopback
 from migrations.settings import config
 from models import Base
+from server.child_process import tail
+from server.embedded import EmbeddedPostgres, EmbeddedRedis
 from tests.lab import Lab
 
 _numbers = itertools.count(1)

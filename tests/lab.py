@@ -18,8 +18,8 @@ from typing import Any, Self, TypeVar
 import httpx
 import psycopg
 
-from gpulab.child_process import spawn, stop_process, tail
-from gpulab.embedded import EmbeddedPostgres, EmbeddedRedis
+from server.child_process import spawn, stop_process, tail
+from server.embedded import EmbeddedPostgres, EmbeddedRedis
 
 ROOT = Path(__file__).parent.parent
 PROBE = ROOT / "tests" / "probe"

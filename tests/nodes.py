@@ -14,10 +14,10 @@ from pathlib import Path
 import orjson
 
 from emulator.world import VARIABLE
-from gpulab.child_process import die_with_parent
 from gpulab.run.files import RECORDS_FILE
 from models.logs import configure_logs
 from models.settings import NodeSettings
+from server.child_process import die_with_parent
 from tests.fakes.nvml import FakeGpu, FakeNvml
 from worker import app
 from worker.zygote import End

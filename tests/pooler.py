@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gpulab.embedded import EmbeddedPostgres
+from server.embedded import EmbeddedPostgres
 
 READY = b"Z"
 

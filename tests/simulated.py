@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import psycopg
 
-from gpulab.child_process import spawn
+from server.child_process import spawn
 from tests.fakes.nvml import FakeNvml, build_library
 from tests.lab import ROOT, Lab, wait_until
 

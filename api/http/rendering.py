@@ -17,8 +17,8 @@ from starlette.types import Scope
 from api.http.etag import answer, of_body
 from api.http.long_answers import Whole
 from api.http.problems import STATUS_SLUGS, InvalidRequest, Refusal, Unavailable, shortened
-from gpulab.open_files import file_limits
 from gpulab.schemas import InvalidField, Problem
+from server.open_files import file_limits
 
 SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
 """Errors of a system that lacks files, memory or processes for the moment."""

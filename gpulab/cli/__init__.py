@@ -3,9 +3,8 @@
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -49,8 +48,8 @@ NAMED_GROUPS = {
     "roster": classes.roster,
     "assignments": classes.assignments,
 }
-EXTRA_COMMANDS = ("reproduce", "up", "doctor", "worker", "scheduler", "backup", "restore", "simulate")
-"""Commands that are plain functions in a module of their own name."""
+SERVER_COMMANDS = Path(__file__).parents[2] / "server" / "commands"
+"""Beside this package in a checkout and in an image; a student's installation has no such folder."""
 
 
 def assemble() -> typer.Typer:
@@ -68,9 +67,10 @@ def assemble() -> typer.Typer:
         app.registered_commands.extend(group.registered_commands)
     for name, group in NAMED_GROUPS.items():
         app.add_typer(group, name=name)
-    for name in EXTRA_COMMANDS:
-        if find_spec(f"gpulab.cli.{name}"):
-            command: Callable[..., object] = getattr(import_module(f"gpulab.cli.{name}"), name)
+    if SERVER_COMMANDS.is_dir():
+        from server.commands import COMMANDS
+
+        for name, command in COMMANDS.items():
             app.command(name)(command)
     return app
 

@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from gpulab import Client, JobState
-from gpulab.child_process import spawn, stop_process, tail
-from gpulab.embedded import EmbeddedPostgres, postgres_binaries, redis_binary
+from server.child_process import spawn, stop_process, tail
+from server.embedded import EmbeddedPostgres, postgres_binaries, redis_binary
 from tests.lab import free_port, serve_with_password
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
-from gpulab.child_process import spawn, stop_process
-from gpulab.embedded import EmbeddedPostgres, redis_binary
+from server.child_process import spawn, stop_process
+from server.embedded import EmbeddedPostgres, redis_binary
 from tests.lab import ROOT, Lab, free_port, processes_below, serve_with_password, wait_until
 
 STEPS = 8

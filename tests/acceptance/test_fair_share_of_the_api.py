@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gpulab.child_process import spawn
+from server.child_process import spawn
 from tests.abusers import ABUSERS, READY
 from tests.lab import ROOT, Lab, wait_until
 

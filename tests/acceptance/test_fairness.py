@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gpulab.embedded import EmbeddedRedis
+from server.embedded import EmbeddedRedis
 from tests.lab import Lab, wait_until
 
 STEPS = 6

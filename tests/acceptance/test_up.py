@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from gpulab import Client, Job, JobState
-from gpulab.embedded import EmbeddedPostgres, EmbeddedRedis
+from server.embedded import EmbeddedPostgres, EmbeddedRedis
 
 ROOT = Path(__file__).parents[2]
 QUICK = {

@@ -7,9 +7,9 @@ import httpx
 import psycopg
 from sqlalchemy import text
 
-from gpulab.embedded import EmbeddedPostgres
 from models.settings import ApiSettings
 from models.statements.readiness import LEADER_LOCK
+from server.embedded import EmbeddedPostgres
 from tests.conftest import new_database
 from tests.failover import end_sessions, read_only
 from tests.integration.api.seeds import Seeds, body

@@ -22,7 +22,6 @@ from api.limits.buckets import Buckets
 from api.limits.request_rate import RequestRate
 from api.users import statements as users
 from experiments.registry import experiments, runnable
-from gpulab.embedded import EmbeddedPostgres
 from gpulab.schemas import ExperimentDetail, ExperimentPage, MeRead, NodePage
 from gpulab.states import FailureCause, JobState, NodeFault, Role
 from migrations.settings import config
@@ -31,6 +30,7 @@ from models.settings import ApiSettings
 from models.statements import leases, node_health, node_tokens, queue
 from models.statements.readiness import LEADER_LOCK
 from scheduler import loop
+from server.embedded import EmbeddedPostgres
 from tests.integration.api.conftest import serving
 from tests.integration.api.seeds import SeededUser, Seeds
 

@@ -16,9 +16,9 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from api.app import create_app
-from gpulab.child_process import spawn, stop_process
 from models import User
 from models.settings import ApiSettings
+from server.child_process import spawn, stop_process
 from tests.integration.api.seeds import SeededUser, Seeds
 from tests.lab import free_port, wait_until
 

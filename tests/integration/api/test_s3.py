@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from api.app import create_app
-from gpulab.child_process import spawn, stop_process
 from models.settings import ApiSettings
 from models.store import open_store
+from server.child_process import spawn, stop_process
 from tests.integration.api.seeds import Seeds
 from tests.lab import free_port, wait_until
 

@@ -15,12 +15,12 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
-from gpulab.embedded import EmbeddedPostgres
 from gpulab.threads import VitalThread
 from models import Job, Node
 from models.database import DatabaseAwayError, listening_connection, sync_engine
 from models.settings import SchedulerSettings
 from scheduler.loop import Scheduler
+from server.embedded import EmbeddedPostgres
 from tests.failover import end_sessions, read_only
 from tests.lab import wait_until
 

@@ -7,13 +7,13 @@ import pytest
 import redis
 from sqlalchemy import text
 
-from gpulab.cli.up import _print_summary
-from gpulab.embedded import EmbeddedPostgres, EmbeddedRedis
-from gpulab.up import Ready
 from models.database import listening_connection, sync_engine
 from models.doorbell import celery_app
 from models.settings import SchedulerSettings
 from models.store import open_store
+from server.commands.up import _print_summary
+from server.embedded import EmbeddedPostgres, EmbeddedRedis
+from server.up import Ready
 
 ODD = ["a b", "it's $HOME & more", 'j%20k "q" #1?', "\\ü;"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gpulab.doctor import Examined, Status, examine
-from gpulab.embedded import EmbeddedPostgres
-from gpulab.session_pooling import shares_sessions
+from server.doctor import Examined, Status, examine
+from server.embedded import EmbeddedPostgres
+from server.session_pooling import shares_sessions
 from tests.integration.core.test_start_order import environment
 from tests.lab import ROOT
 from tests.pooler import transaction_pooler
@@ -41,7 +41,7 @@ def test_program_refuses_it_in_words(process: str, pooled_url: str, tmp_path: Pa
 
 def test_doctor_tells_it(pooled_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DATABASE_URL", pooled_url)
-    monkeypatch.setattr("gpulab.doctor._probe", lambda *_: {"error": "not looked at"})
+    monkeypatch.setattr("server.doctor._probe", lambda *_: {"error": "not looked at"})
     found = {finding.check: finding for finding in examine(Examined(tmp_path, "127.0.0.1", 1))}
     assert found["sessions"].status is Status.FAIL
     assert "pool_mode = session" in (found["sessions"].mend or "")

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from gpulab.child_process import spawn, stop_process
-from gpulab.embedded import EmbeddedPostgres
+from server.child_process import spawn, stop_process
+from server.embedded import EmbeddedPostgres
 from tests.lab import ROOT, free_port, wait_until
 
 NOWHERE = "postgresql://gpulab@/gpulab?host=/nowhere"

@@ -9,7 +9,7 @@ from api.experiments import service as experiments
 from emulator import loading
 from emulator.loading import RefusedError, serve
 from gpulab.schemas import JobCreate
-from gpulab.up import Lab, LabOptions
+from server.up import LabOptions, LocalLab
 
 EXCLUSIVE, PREFERRED, NEVER = "model-memory", "train-classifier", "dropout-ridge"
 
@@ -42,5 +42,5 @@ def test_elsewhere_it_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyP
 
 
 def test_every_program_of_a_lab_that_emulates_hears_of_it(tmp_path: Path) -> None:
-    lab = Lab(LabOptions(tmp_path, emulate="T4,L4"), print)
+    lab = LocalLab(LabOptions(tmp_path, emulate="T4,L4"), print)
     assert lab._environment()["GPULAB_EMULATE"] == "T4,L4"

@@ -9,7 +9,7 @@ import pytest
 from gpulab import Client
 from gpulab.errors import ConfigurationError, GpulabError
 from gpulab.proxies import is_loopback, spare_loopback
-from gpulab.up import unready
+from server.up import unready
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

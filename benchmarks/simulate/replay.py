@@ -1,0 +1,141 @@
+"""Replays a workload: virtual time jumps from one arrival or end to the next, and `plan()` decides at each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from math import inf
+from uuid import UUID
+
+from benchmarks.simulate.workload import Machines, Task
+from scheduler.fit import Demand, fragmentation
+from scheduler.lab import Lab, demands_of
+from scheduler.plan import plan
+from scheduler.room import GpuRoom, NodeRoom, Stay
+from scheduler.terms import Placement, Policy, User
+from scheduler.use import aged, committed, decayed
+
+
+@dataclass(slots=True)
+class Run:
+    """What happened to one task."""
+
+    task: Task
+    started: float
+    placement: Placement
+
+    @property
+    def ended(self) -> float:
+        return self.started + self.task.seconds
+
+    @property
+    def waited(self) -> float:
+        return self.started - self.task.job.submitted_time
+
+
+@dataclass(slots=True)
+class History:
+    """A whole replay."""
+
+    runs: list[Run] = field(default_factory=list)
+    fragmented: float = 0.0
+    """Part of the lab that was free and of no use, times seconds, while jobs waited."""
+    contended_seconds: float = 0.0
+    """How long jobs waited at all."""
+
+
+class Replay:
+    """One policy over one workload. `tick_seconds` puts the events of so long into one call of the planner."""
+
+    def __init__(self, tasks: Sequence[Task], machines: Machines, policy: Policy, *, tick_seconds: float = 1.0) -> None:
+        self._tasks = tasks
+        self._machines = machines
+        self._policy = policy
+        self._tick_seconds = tick_seconds
+        self._by_id = {task.job.id: task for task in tasks}
+        self._running: dict[UUID, Run] = {}
+        self._ends: list[tuple[float, UUID]] = []
+        self._queue: dict[UUID, Task] = {}
+        self._past: dict[User, tuple[float, float]] = {}
+        self._turns: dict[User, int] = {}
+        self._history = History()
+        self._demands = self._measure_demands()
+
+    def run(self) -> History:
+        arrivals = iter(self._tasks)
+        arrival = next(arrivals, None)
+        now = 0.0
+        while arrival is not None or self._ends:
+            at = min(arrival.job.submitted_time if arrival else inf, self._ends[0][0] if self._ends else inf)
+            now = max(now, at) + self._tick_seconds
+            while self._ends and self._ends[0][0] <= now:
+                self._end(heappop(self._ends)[1])
+            while arrival is not None and arrival.job.submitted_time <= now:
+                self._queue[arrival.job.id] = arrival
+                arrival = next(arrivals, None)
+            if self._queue:
+                until = min(arrival.job.submitted_time if arrival else inf, self._ends[0][0] if self._ends else inf)
+                self._plan(now, max(now, until) if until < inf else now)
+        return self._history
+
+    def _end(self, job_id: UUID) -> None:
+        run = self._running.pop(job_id)
+        user = run.task.job.user
+        used, then = self._past.get(user, (0.0, run.ended))
+        more = decayed(run.placement.share, run.task.seconds, 0.0, self._policy.half_life_seconds)
+        self._past[user] = (aged(used, run.ended - then, self._policy.half_life_seconds) + more, run.ended)
+
+    def _plan(self, now: float, until: float) -> None:
+        self._weigh(now)
+        rooms = self._rooms(now)
+        made = plan([task.job for task in self._queue.values()], rooms, now=now, policy=self._policy)
+        for placement in made.placements:
+            task = self._queue.pop(placement.job_id)
+            run = Run(task, now, placement)
+            self._running[placement.job_id] = run
+            self._history.runs.append(run)
+            self._turns[task.job.user] = self._turns.get(task.job.user, 0) + 1
+            heappush(self._ends, (run.ended, placement.job_id))
+        if self._queue:
+            every = self._machines.every_gpu * self._machines.gpu_bytes
+            seconds = max(0.0, min(until, self._ends[0][0] if self._ends else until) - now) + self._tick_seconds
+            self._history.fragmented += fragmentation(rooms, self._demands) / every * seconds
+            self._history.contended_seconds += seconds
+
+    def _weigh(self, now: float) -> None:
+        users = {task.job.user for task in self._queue.values()}
+        for user in users:
+            used, then = self._past.get(user, (0.0, now))
+            user.used_seconds = aged(used, now - then, self._policy.half_life_seconds)
+            user.running = 0
+        for run in self._running.values():
+            job = run.task.job
+            job.user.running += 1
+            job.user.used_seconds += committed(
+                run.placement.share, now - run.started, job.time_limit_seconds, self._policy.foresight_seconds
+            )
+        if self._policy.order == "turns":
+            for user in users:
+                user.used_seconds = self._turns.get(user, 0)
+
+    def _rooms(self, now: float) -> list[NodeRoom]:
+        machines = self._machines
+        rooms = [
+            NodeRoom(
+                str(n), 0, frozenset(), gpus=[GpuRoom(f"{n}/{g}", machines.gpu_bytes) for g in range(machines.gpus)]
+            )
+            for n in range(machines.nodes)
+        ]
+        gpus = {gpu.uuid: gpu for room in rooms for gpu in room.gpus}
+        for run in self._running.values():
+            end = max(run.started + run.task.job.time_limit_seconds, now + 1)
+            for uuid in run.placement.gpu_uuids:
+                gpus[uuid].take(Stay(run.started, end, run.placement.reserved_bytes))
+        return rooms
+
+    def _measure_demands(self) -> Sequence[Demand]:
+        lab = Lab(self._rooms(0.0), 0.0, self._policy)
+        counts: dict[int, int] = {}
+        for task in self._tasks:
+            counts[id(task.job.needs)] = counts.get(id(task.job.needs), 0) + 1
+        kinds = {id(task.job.needs): task.job.needs for task in self._tasks}
+        return demands_of((lab.ask(needs), counts[key]) for key, needs in kinds.items())

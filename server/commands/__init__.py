@@ -1,0 +1,21 @@
+"""The commands of `gpulab` that need the server's side. `gpulab.cli` adds them if this folder is installed."""
+
+from collections.abc import Callable
+
+from server.commands.backup import backup
+from server.commands.doctor import doctor
+from server.commands.reproduce import reproduce
+from server.commands.restore import restore
+from server.commands.scheduler import scheduler
+from server.commands.up import up
+from server.commands.worker import worker
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "reproduce": reproduce,
+    "up": up,
+    "doctor": doctor,
+    "worker": worker,
+    "scheduler": scheduler,
+    "backup": backup,
+    "restore": restore,
+}

@@ -1,0 +1,232 @@
+"""`gpulab reproduce`: the homework, or some of its questions, with a report that tells right from wrong."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gpulab.cli.failures import ExitCode
+from gpulab.cli.lab import RETRY_SECONDS, AsJson, TokenFile, Url
+from gpulab.errors import ConfigurationError, LabUnreachable
+from gpulab.states import JobState
+from gpulab.words import counted
+
+if TYPE_CHECKING:
+    from gpulab.client import Client, Study
+
+TOO_SMALL = "too_small"
+WORDS = {
+    "agrees": ("✓ agrees", "green"),
+    "sheet_is_wrong": ("✎ sheet is wrong", "yellow"),
+    "differs": ("✗ differs", "red"),
+    "undecided": ("? undecided", "cyan"),
+    "too_small": ("· too small here", "dim"),
+    "not_measured": ("○ not measured", "dim"),
+}
+
+
+def reproduce(
+    scale: Annotated[str, typer.Option(help="smoke: seconds a question; cpu: minutes; full: the homework's sizes.")] = (
+        "smoke"
+    ),
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="A question or a part, such as 4b or 1; repeatable.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, max=200, help="How many seeds: 0, 1, 2, ...", show_default="the scale's own")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run anew what succeeded before.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the report; made if missing.")] = Path("reproduction"),
+    show_page: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
+    own: Annotated[bool, typer.Option("--own", help="Bring a lab of its own up, also where one answers.")] = False,
+    data: Annotated[Path, typer.Option(help="Folder of the lab of its own; finished runs in it are reused.")] = Path(
+        ".lab/reproduce"
+    ),
+    datasets: Annotated[
+        Path | None, typer.Option(help="Folder of data sets for the lab of its own.", show_default=False)
+    ] = None,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="CPU jobs at once in the lab of its own.", show_default="one a core")
+    ] = None,
+    emulate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CARDS", help="GPUs that the lab of its own pretends to have, as T4: memory.", show_default=False
+        ),
+    ] = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Reproduce the homework, or some questions of it, and write the report. Exits with 0 when every run succeeded.
+
+    Uses the lab that --url or the environment names, or the one on this machine; where none answers and none is named,
+    it brings a lab of its own up for as long as this takes.
+    """
+    with _lab(url, token_file, own, data, datasets, slots, emulate) as (client, folder):
+        study = client.submit_study(
+            f"course/{'+'.join(only) if only else 'all'}",
+            scale=scale,
+            seeds=None if seeds is None else list(range(seeds)),
+            fresh=fresh,
+        )
+        _follow(study, as_json=as_json)
+        paths = study.report(out)
+        findings = json.loads((out / "findings.json").read_text(encoding="utf-8"))
+        if as_json:
+            _print_json(study, out, paths, findings)
+        else:
+            _print_findings(findings)
+            _print_too_small(findings)
+            _print_end(study, out, paths, folder)
+    if show_page:
+        typer.launch(str(out / "report.html"))
+    if study.state != "succeeded":
+        raise typer.Exit(ExitCode.JOB_FAILED)
+
+
+@contextmanager
+def _lab(
+    url: str | None,
+    token_file: Path | None,
+    own: bool,
+    data: Path,
+    datasets: Path | None,
+    slots: int | None,
+    emulate: str | None,
+) -> "Iterator[tuple[Client, Path | None]]":
+    """A client of the lab, and the folder of the lab where it is our own."""
+    from gpulab.client import Client
+
+    if own and url is not None:
+        raise ConfigurationError("--own brings a lab up; it takes no --url")
+    if not own and _answers(url, token_file):
+        with Client(url, token_file=token_file, retry_seconds=RETRY_SECONDS) as client:
+            yield client, None
+        return
+    from server.own_lab import own_lab
+
+    typer.echo("Bringing a lab up.", err=True)
+    with (
+        own_lab(data, datasets=datasets, slots=slots, emulate=emulate) as lab,
+        Client(lab.url, token_file=lab.token_file, retry_seconds=RETRY_SECONDS) as client,
+    ):
+        yield client, data
+
+
+def _answers(url: str | None, token_file: Path | None) -> bool:
+    """Whether there is a lab; a lab that was named and does not answer is an error."""
+    from gpulab.client import Client
+
+    named = url is not None or "GPULAB_URL" in os.environ
+    with Client(url, token_file=token_file, retry_seconds=RETRY_SECONDS if named else 0.0) as client:
+        try:
+            client.me()
+        except LabUnreachable:
+            if named:
+                raise
+            return False
+    return True
+
+
+def _follow(study: "Study", *, as_json: bool) -> None:
+    if as_json:
+        study.wait()
+        return
+    from gpulab.cli.progress import follow_study
+
+    typer.echo(f"{study.title}: {counted(study.data.runs, 'run')}, {study.data.reused} of them done before.", err=True)
+    follow_study(study)
+
+
+def _print_json(study: "Study", out: Path, paths: list[Path], findings: dict[str, Any]) -> None:
+    comparisons = [
+        {"question": question["question"], **comparison}
+        for question in findings["questions"]
+        for comparison in question["comparisons"]
+    ]
+    facts = {
+        "study_id": str(study.id),
+        "state": study.state,
+        "runs": study.data.runs,
+        "states": {state.value: count for state, count in study.data.states.items()},
+        "folder": str(out),
+        "files": [path.name for path in paths],
+        "verdicts": findings["verdicts"],
+        "comparisons": comparisons,
+    }
+    print(json.dumps(facts, ensure_ascii=False))
+
+
+def _print_findings(findings: dict[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from gpulab.cli.tables import PIPE_WIDTH, console, printable
+
+    screen = console()
+    if not screen.is_terminal:
+        screen.width = min(PIPE_WIDTH, 160)
+    table = Table(title="The sheet's value, the correct one and ours")
+    for column in ("", "quantity", "the sheet", "correct", "ours", "verdict"):
+        table.add_column(column)
+    for question in findings["questions"]:
+        judged = [one for one in question["comparisons"] if one["verdict"] != TOO_SMALL]
+        for place, one in enumerate(judged):
+            words, style = WORDS.get(one["verdict"], (one["verdict"], ""))
+            digits = one.get("digits", 5)
+            cells = [one["quantity"], *(shown(one[name], digits) for name in ("sheet", "correct", "ours"))]
+            table.add_row(
+                Text(question["question"] if place == 0 else ""),
+                *(Text(printable(cell)) for cell in cells),
+                Text(words, style=style),
+            )
+    screen.print(table)
+
+
+def _print_too_small(findings: dict[str, Any]) -> None:
+    """What larger runs would tell; said apart, since these runs tell nothing of it."""
+    rows = [
+        (one["least"]["scale"] if one["least"] and one["verdict"] == TOO_SMALL else None, question["question"])
+        for question in findings["questions"]
+        for one in question["comparisons"]
+    ]
+    for scale in sorted({scale for scale, _ in rows if scale and scale != findings["scale"]}):
+        questions = list(dict.fromkeys(name for least, name in rows if least == scale))
+        count = counted(sum(least == scale for least, _ in rows), "comparison")
+        print(f"Too small here: {count} of questions {', '.join(questions)} need larger runs.")
+        print(f"To judge them: gpulab reproduce --scale {scale}")
+
+
+def shown(value: Any, digits: int = 5) -> str:
+    """A value of a comparison in a few characters; an interval as its mean and half its width."""
+    match value:
+        case None:
+            return "–"
+        case {"mean": mean, "low": low, "high": high}:
+            half = "" if low is None or high is None or low == high else f" ± {(high - low) / 2:.2g}"
+            return f"{mean:.{digits}g}{half}"
+        case bool() | str():
+            return str(value)
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:.{digits}g}"
+    return json.dumps(value)
+
+
+def _print_end(study: "Study", out: Path, paths: list[Path], folder: Path | None) -> None:
+    succeeded = study.data.states.get(JobState.SUCCEEDED, 0)
+    pictures = sum(path.suffix == ".png" for path in paths)
+    print(f"{succeeded} of {study.data.runs} runs succeeded.")
+    print(f"The report: {out / 'report.html'} (also report.md, findings.json and {pictures} pictures)")
+    if folder is None:
+        print(f"The study: gpulab study show {study.id}")
+    else:
+        again = f"gpulab up --data {quote(str(folder))}"
+        print(f"The lab's data: {folder}/. Bring this lab up again, with all its jobs: {again}")

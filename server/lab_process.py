@@ -1,0 +1,31 @@
+"""Starting one process of the server from the command line, once everything that it needs is named."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from typing import NoReturn
+
+from server.up import CHECKOUT
+
+SHARED = {
+    "DATABASE_URL": "the lab's PostgreSQL, such as postgresql://gpulab:PASSWORD@central:5432/gpulab",
+    "REDIS_URL": "the lab's Redis, such as redis://:PASSWORD@central:6379/0",
+    "GPULAB_ARTIFACTS_URL": "where files of runs go, such as s3://lab/artifacts or file:///srv/shared/artifacts",
+}
+"""What every process needs and nobody can guess."""
+
+
+class LabProcessError(RuntimeError):
+    """The process cannot be started; the message says what is missing."""
+
+
+def become(module: str, settings: Mapping[str, str]) -> NoReturn:
+    """Replace this process by a process of the server. Raises `LabProcessError`."""
+    env = {**os.environ, **settings}
+    if missing := [f"  {name}  {words}" for name, words in SHARED.items() if not env.get(name)]:
+        raise LabProcessError("set in the environment:\n" + "\n".join(missing))
+    if importlib.util.find_spec(module) is None and not (CHECKOUT / module).is_dir():
+        raise LabProcessError(f"{module} is not installed: it runs from a checkout, pip install -e '.[worker]' there")
+    os.chdir(CHECKOUT)
+    os.execve(sys.executable, [sys.executable, "-m", module], env)  # noqa: S606 - ours, and no shell

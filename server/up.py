@@ -1,0 +1,241 @@
+"""`gpulab up`: a whole lab on one machine. Starts every process, keeps it alive, stops all of it in order.
+
+Everything lives in one folder: `postgres/` and `redis/` (unless DATABASE_URL or REDIS_URL name servers of your own),
+`artifacts/`, `runs/`, `cache/`, `datasets/`, `logs/<process>.log`, and `admin.token`.
+"""
+
+import importlib.util
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpulab.proxies import spare_loopback
+from server.child_process import FolderInUseError, FolderLock
+from server.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, postgres_binaries, redis_binary
+from server.supervision import (
+    ChildKeepsDyingError,
+    Keeper,
+    LabProcess,
+    SignalPipe,
+    Stopped,
+    Supervised,
+    rotate,
+    run_once,
+)
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PRIVATE = 0o700
+READY_SECONDS = 120.0
+MIGRATION_SECONDS = 300.0
+_NEEDED = ("api", "scheduler", "worker", "migrations", "fastapi", "celery", "sqlalchemy", "psycopg", "torch")
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound to
+
+
+class LabError(RuntimeError):
+    """The lab cannot come up or stay up; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class LabOptions:
+    folder: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    """0 takes a free one."""
+    slots: int | None = None
+    """CPU jobs at once; the worker's own default where absent."""
+    datasets: Path | None = None
+    emulate: str | None = None
+    """Cards that this machine pretends to have, as `T4,T4`."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """How to reach the lab that is now up."""
+
+    url: str
+    token_file: Path
+    folder: Path
+    seconds: float
+    """From the start of the command to the first good answer of `/readyz`."""
+
+
+class LocalLab:
+    def __init__(self, options: LabOptions, say: Callable[[str], None]) -> None:
+        self.folder = options.folder.absolute()
+        self.logs = self.folder / "logs"
+        self.token_file = self.folder / "admin.token"
+        self._options = options
+        self._say = say
+        self._keepers: list[Keeper] = []
+
+    def run(self, on_ready: Callable[[Ready], None]) -> None:
+        """Bring the lab up, report it, and stay until a signal asks for the end. Raises `LabError`."""
+        started = time.monotonic()
+        os.umask(0o077)
+        self._make_folder()
+        lock = FolderLock(self.folder / "lab.lock")
+        with SignalPipe() as signals:
+            try:
+                self._take(lock)
+                self._start(signals)
+                self._await_ready(signals)
+                on_ready(Ready(self.url, self.token_file, self.folder, time.monotonic() - started))
+                while True:
+                    self._tend(signals, 1.0)
+            except Stopped:
+                self._say("Stopping.")
+            except (EmbeddedError, ChildKeepsDyingError, FolderInUseError) as error:
+                raise LabError(str(error)) from error
+            finally:
+                self._stop()
+                lock.release()
+
+    @property
+    def url(self) -> str:
+        host = _WILDCARDS.get(self._options.host, self._options.host)
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name in ("logs", "artifacts", "runs", "cache", "datasets"):
+                (self.folder / name).mkdir(exist_ok=True)
+                # PostgreSQL's account may pass through the lab's own folder, and so may everybody.
+                (self.folder / name).chmod(PRIVATE)
+            probe = self.folder / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise LabError(f"{self.folder} cannot be written: {error.strerror}. Choose another with --data") from error
+
+    def _take(self, lock: FolderLock) -> None:
+        try:
+            lock.acquire()
+        except FolderInUseError as error:
+            raise LabError(
+                f"another lab is running on {self.folder} (pid {error.pid}): stop it, or choose another --data"
+            ) from None
+        self._port = free_port(self._options.host, self._options.port)
+        _require_lab_processes()
+
+    def _start(self, signals: SignalPipe) -> None:
+        env = self._environment()
+        self._start_servers(env)
+        self._once("migrations", env, signals, MIGRATION_SECONDS, "migrations")
+        self._once("admin", env, signals, 60.0, "api.admin", "--token-file", str(self.token_file))
+        worker_grace_seconds = float(env.get("GPULAB_STOP_GRACE_SECONDS", "10")) + 10
+        self._keep("scheduler", self._lab_process("scheduler", env, "scheduler"))
+        self._keep("worker", self._lab_process("worker", env, "worker", grace_seconds=worker_grace_seconds))
+        address = ("--host", self._options.host, "--port", str(self._port))
+        self._keep("api", self._lab_process("api", env, "api", *address, grace_seconds=15.0))
+
+    def _start_servers(self, env: dict[str, str]) -> None:
+        if "DATABASE_URL" not in env:
+            postgres = EmbeddedPostgres(self.folder / "postgres", log_path=self._log("postgres"))
+            self._keep("postgres", postgres)
+            env["DATABASE_URL"] = postgres.url
+        if "REDIS_URL" not in env:
+            redis = EmbeddedRedis(self.folder / "redis", log_path=self._log("redis"))
+            self._keep("redis", redis)
+            env["REDIS_URL"] = redis.url
+
+    def _environment(self) -> dict[str, str]:
+        """Ours, with this lab's folders where nothing else is set; options win over both."""
+        env = dict(os.environ)
+        datasets = self._options.datasets
+        env.setdefault("GPULAB_ARTIFACTS_URL", (self.folder / "artifacts").as_uri())
+        env.setdefault("GPULAB_RUNS_FOLDER", str(self.folder / "runs"))
+        env.setdefault("GPULAB_CACHE_FOLDER", str(self.folder / "cache"))
+        env.setdefault("GPULAB_DATASETS_FOLDER", str(self.folder / "datasets"))
+        if datasets is not None:
+            env["GPULAB_DATASETS_FOLDER"] = str(datasets.absolute())
+        if self._options.slots is not None:
+            env["GPULAB_SLOTS"] = str(self._options.slots)
+        if self._options.emulate is not None:
+            env["GPULAB_EMULATE"] = self._options.emulate
+        env["PYTHONUNBUFFERED"] = "1"
+        spare_loopback(env)
+        return env
+
+    def _lab_process(
+        self, name: str, env: dict[str, str], module: str, *args: str, grace_seconds: float = 5.0
+    ) -> LabProcess:
+        return LabProcess([sys.executable, "-m", module, *args], self._log(name), env, CHECKOUT, grace_seconds)
+
+    def _once(self, name: str, env: dict[str, str], signals: SignalPipe, timeout_seconds: float, *args: str) -> None:
+        run_once(name, self._lab_process(name, env, *args), signals, timeout_seconds)
+
+    def _log(self, name: str) -> Path:
+        path = self.logs / f"{name}.log"
+        rotate(path)
+        return path
+
+    def _keep(self, name: str, child: Supervised) -> None:
+        self._say(f"Starting {name}")
+        child.start()
+        self._keepers.append(Keeper(name, child, self._say))
+
+    def _tend(self, signals: SignalPipe, seconds: float) -> None:
+        signals.wait(seconds)
+        for keeper in self._keepers:
+            keeper.tend(time.monotonic())
+
+    def _await_ready(self, signals: SignalPipe) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while (reason := unready(self.url)) is not None:
+            if time.monotonic() > deadline:
+                raise LabError(f"not ready after {READY_SECONDS:.0f} s ({reason}); logs are in {self.logs}")
+            self._tend(signals, 0.1)
+        for keeper in self._keepers:
+            keeper.settled = True
+
+    def _stop(self) -> None:
+        # The last started uses those before it, so it goes first.
+        for keeper in reversed(self._keepers):
+            keeper.child.stop()
+        self._keepers.clear()
+
+
+def unready(url: str) -> str | None:
+    """Why the lab at `url` cannot take work yet, or None when `/readyz` answers 200."""
+    try:
+        # It is this machine's, whatever proxy the environment names.
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}/readyz", timeout=5) as answer:
+            return None if answer.status == 200 else f"/readyz answers {answer.status}"
+    except urllib.error.HTTPError as error:
+        with error:
+            return f"/readyz answers {error.code}: {error.read(500).decode(errors='replace')}"
+    except OSError as error:
+        return str(error)
+
+
+def free_port(host: str, port: int) -> int:
+    """`port` if it can be listened on, a free one for 0. Raises `LabError` where it is taken."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise LabError(
+            f"cannot listen on {host} port {port} ({error.strerror}): choose another with --port or --host"
+        ) from error
+
+
+def _require_lab_processes() -> None:
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None and not (CHECKOUT / name).is_dir()]
+    if missing:
+        raise LabError(
+            f"not installed: {', '.join(missing)}. In a checkout of the project: pip install -e '.[embedded]'"
+        )
+    if "DATABASE_URL" not in os.environ:
+        postgres_binaries()
+    if "REDIS_URL" not in os.environ:
+        redis_binary()

@@ -1,0 +1,35 @@
+"""The lab's folder: closed to everybody else, whether or not it was there before."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from server.child_process import FolderLock
+from server.up import LabError, LabOptions, LocalLab
+
+FOLDERS = ("logs", "artifacts", "runs", "cache", "datasets")
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_folders_are_private(tmp_path: Path, was_there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "lab"
+    if was_there:
+        for name in FOLDERS:
+            (folder / name).mkdir(parents=True, mode=0o755)
+            (folder / name).chmod(0o755)
+    masks: list[int] = []
+    monkeypatch.setattr("os.umask", masks.append)
+    # Another lab on the folder ends this one early.
+    folder.mkdir(exist_ok=True)
+    lock = FolderLock(folder / "lab.lock")
+    lock.acquire()
+    try:
+        with pytest.raises(LabError, match="another lab"):
+            LocalLab(LabOptions(folder), lambda _: None).run(lambda _: None)
+    finally:
+        lock.release()
+    assert {stat.S_IMODE((folder / name).stat().st_mode) for name in FOLDERS} == {0o700}
+    assert masks == [0o077]
+    assert os.access(folder, os.W_OK)
