@@ -19,6 +19,7 @@ from models.database import sync_engine
 from models.statements import leases, nodes
 from models.store import open_store
 from server.embedded import EmbeddedPostgres
+from worker.run_folder import RunFolder
 from worker.shipper import Shipper
 
 NAMES = ("train/loss", "train/accuracy", "learning_rate", "gradient_norm")
@@ -71,7 +72,15 @@ def shipped(engine: Engine, folder: Path, points: int, names: tuple[str, ...]) -
     job_id, token = claimed(engine)
     store = open_store((folder / "store").as_uri())
     shipper = Shipper(
-        engine, store, folder, token, job_id, 1, actor="node:n1", log_limit_bytes=2**20, max_artifact_bytes=None
+        engine,
+        store,
+        RunFolder(folder),
+        token,
+        job_id,
+        1,
+        actor="node:n1",
+        log_limit_bytes=2**20,
+        max_artifact_bytes=None,
     )
     start = time.perf_counter()
     while shipper.turn():

@@ -8,7 +8,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
@@ -261,12 +261,17 @@ _RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator
 _SAMPLE: TypeAdapter[Sample] = TypeAdapter(Sample)
 
 
+Refuse = Callable[[T, int, int], str | None]
+"""Why a record counts for nothing, by its offset and size in bytes; None where it counts."""
+
+
 class LineReader(Generic[T]):
     """Reads whole lines of a file that somebody else writes."""
 
-    def __init__(self, path: Path, adapter: TypeAdapter[T]) -> None:
+    def __init__(self, path: Path, adapter: TypeAdapter[T], refuse: Refuse[T] | None = None) -> None:
         self._path = path
         self._adapter = adapter
+        self._refuse = refuse
 
     def read(self, offset: int, *, max_lines: int | None = None) -> tuple[list[T | Broken], int]:
         """What lies behind `offset`, and where to go on; half a line waits for its other half."""
@@ -294,7 +299,9 @@ class LineReader(Generic[T]):
         reason = f"longer than {MAX_LINE_BYTES} bytes"
         if len(line) <= MAX_LINE_BYTES:
             try:
-                return self._adapter.validate_python(_json(line))
+                record = self._adapter.validate_python(_json(line))
+                if self._refuse is None or (reason := self._refuse(record, offset, len(line)) or "") == "":
+                    return record
             except ValidationError as error:
                 reason = _reason(error)
             except (ValueError, RecursionError):
@@ -305,8 +312,8 @@ class LineReader(Generic[T]):
 class RecordReader(LineReader[Record]):
     """Of `records.ndjson` in a run directory."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder / RECORDS_FILE, _RECORD)
+    def __init__(self, folder: Path, refuse: Refuse[Record] | None = None) -> None:
+        super().__init__(folder / RECORDS_FILE, _RECORD, refuse)
 
     def ending(self) -> Ending | None:
         """How the run said that it ended; null where it said nothing."""

@@ -24,6 +24,8 @@ class FailureCause(StrEnum):
     CANNOT_FIT = "cannot_fit"
     IDLE = "idle"
     """It held a GPU and did not use it."""
+    LIMIT_EXCEEDED = "limit_exceeded"
+    """A program took more processes, time, disk or output than one may."""
 
 
 STATE_WORDS: MappingProxyType[JobState, str] = MappingProxyType(

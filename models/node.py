@@ -26,6 +26,8 @@ class Node(Base):
     """What it could not read of its folder of data sets, and why."""
     versions: Mapped[dict[str, Any]]
     gpu_reason: Mapped[str | None]
+    refused_experiments: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """Experiments that it cannot run, and why: those of students' own code, where it has no sandbox."""
     worker_id: Mapped[str | None]
     """The worker that serves it, as `HOST:FOLDER#DIGEST`; another one takes over only from one that is silent."""
     started_at: Mapped[datetime]

@@ -179,6 +179,20 @@ class NodeSettings(Settings):
     host_memory_bytes: int | None = Field(default=None, ge=0)
     """Host memory limit of all processes of one job; 0 means no limit. Null means two fifths of the machine, or
     four fifths on a node with one slot."""
+    program_processes: int = Field(default=512, ge=0)
+    """Processes and threads of one run of a student's program; 0 means no limit, here and in the next five."""
+    program_cpu_seconds: float = Field(default=0.0, ge=0)
+    """Processor time of all its processes together."""
+    program_disk_bytes: int = Field(default=10 * 2**30, ge=0)
+    """What it may write into its folder."""
+    program_files: int = Field(default=100_000, ge=1)
+    """Files and folders that it may make."""
+    program_output_bytes: int = Field(default=64 * 2**20, ge=0)
+    """What it may print."""
+    program_records_bytes: int = Field(default=256 * 2**20, ge=0)
+    """Metrics and other records."""
+    program_tmp_bytes: int = Field(default=2**30, ge=2**20)
+    """Size of its /tmp, which lies in memory."""
     store_patience_seconds: float = Field(default=600.0, ge=0)
     """How long a finished job waits for the artifact store to accept its files."""
     keep_samples_days: float = Field(default=90.0, ge=0)

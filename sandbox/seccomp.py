@@ -19,6 +19,11 @@ SOCKET_FAMILIES = (1, 2, 10, 16)
 """Unix, IPv4, IPv6 and netlink. Others, such as vsock, leave the network namespace or are seldom looked after."""
 PERSONALITIES = (0x0, 0xFFFFFFFF)
 """The usual one, and the question which one it is."""
+PRCTL_OPTIONS = (
+    1, 2, 3, 7, 15, 16, 21, 22, 23, 25, 26, 29, 30, 33, 34, 36, 37, 38, 39, 40, 41, 42, 47, 50, 51, 52, 53, 63, 64,
+    0x53564D41, 0x59616D61,
+)  # fmt: skip
+"""Absent is PR_SET_DUMPABLE, by which a process hides its files from its owner's eyes, and what needs privileges."""
 
 
 class SeccompError(Exception):
@@ -65,6 +70,8 @@ def _fill(rules: "_Rules") -> None:
     rules.add(ACT_ALLOW, "clone", _Compare(0, CMP_MASKED_EQ, NEW_NAMESPACES, 0))
     for family in SOCKET_FAMILIES:
         rules.add(ACT_ALLOW, "socket", _Compare(0, CMP_MASKED_EQ, 0xFFFFFFFF, family))
+    for option in PRCTL_OPTIONS:
+        rules.add(ACT_ALLOW, "prctl", _Compare(0, CMP_MASKED_EQ, 0xFFFFFFFF, option))
     for persona in PERSONALITIES:
         rules.add(ACT_ALLOW, "personality", _Compare(0, CMP_MASKED_EQ, 0xFFFFFFFF, persona))
 

@@ -15,6 +15,7 @@ NO_FREE_GPU = Wait("no_free_gpu", "every GPU that could run it is taken; it star
 RESERVED = Wait(
     "reserved_for_another", "there is room, but a job ahead of it needs it before this one's time limit would end"
 )
+MAX_WORDS = 500
 BLOCKED = Wait("behind_another", "the job ahead of it waits, and nothing may pass")
 
 
@@ -62,12 +63,12 @@ class Lab:
         self._gpus = sum(len(node.gpus) for node in nodes)
         self._typical_bytes = sum(sizes) / len(sizes) if sizes else 1.0
         self._slots = sum(node.slots for node in nodes)
-        self._sites: dict[tuple[frozenset[str], int | None], tuple[int, _Site]] = {}
+        self._sites: dict[tuple[frozenset[str], int | None, str | None], tuple[int, _Site]] = {}
         self._open = [(node, free) for node in self._usable if (free := [gpu for gpu in node.gpus if not gpu.whole])]
         """Where there is room at all: in a busy lab a small part, and the only one worth a look."""
 
     def ask(self, needs: Needs) -> Ask:
-        key = needs.datasets, needs.gpus
+        key = needs.datasets, needs.gpus, needs.experiment
         if key not in self._sites:
             self._sites[key] = self._site(*key)
         count, site = self._sites[key]
@@ -88,12 +89,15 @@ class Lab:
             hopeless_from=inf if never is None else 0.0,
         )
 
-    def _site(self, datasets: frozenset[str], gpus: int | None) -> tuple[int, _Site]:
+    def _site(self, datasets: frozenset[str], gpus: int | None, experiment: str | None) -> tuple[int, _Site]:
         """How many GPUs that is, and the nodes that could run it were they empty, or why there is none."""
-        equipped = [node for node in self._usable if datasets <= node.datasets]
+        willing = [node for node in self._usable if experiment not in node.refuses]
+        equipped = [node for node in willing if datasets <= node.datasets]
         count = gpus if gpus is not None else int(any(node.gpus for node in equipped or self._usable))
         if not self._usable:
             return count, _Site(never=Wait("no_node", "no node of the lab is up and taking jobs"))
+        if not willing:
+            return count, _Site(never=self._refused(experiment or ""))
         if not equipped:
             return count, _Site(never=self._missing(datasets))
         nodes = [node for node in equipped if len(node.gpus) >= count]
@@ -202,6 +206,10 @@ class Lab:
             return 1 / self._slots if self._slots else 0.0
         part = 1.0 if needed_bytes is None else min(1.0, needed_bytes / self._typical_bytes)
         return count * part / self._gpus if self._gpus else 0.0
+
+    def _refused(self, experiment: str) -> Wait:
+        reasons = ", ".join(f"{node.name}: {node.refuses[experiment]}" for node in self._usable)
+        return Wait("no_sandbox", f"no node can run {experiment} ({reasons})"[:MAX_WORDS])
 
     def _missing(self, datasets: frozenset[str]) -> Wait:
         names = ", ".join(sorted(datasets - frozenset().union(*(node.datasets for node in self._usable))))

@@ -90,7 +90,7 @@ class Reader:
         users = self._users(waiting, self._used(connection, moment), leases)
         rooms = self._rooms(connection, leases, now)
         sorted_out = self._reservations.of(connection, rows, rooms, now)
-        jobs = _waiting(sorted_out.rows, users, sorted_out.reserved)
+        jobs = _waiting(sorted_out.rows, users, sorted_out.reserved, rooms)
         return Seen(
             now=now,
             jobs=jobs,
@@ -164,7 +164,9 @@ class Reader:
 
     def _rooms(self, connection: Connection, leases: Iterable[Any], now: float) -> list[NodeRoom]:
         rooms = {
-            node.name: NodeRoom(node.name, node.slots, frozenset(node.datasets), _closed(node))
+            node.name: NodeRoom(
+                node.name, node.slots, frozenset(node.datasets), _closed(node), node.refused_experiments
+            )
             for node in connection.execute(nodes.alive(self._settings.lease_seconds))
         }
         gpus: dict[str, GpuRoom] = {}
@@ -187,13 +189,16 @@ class Reader:
 class _Shapes:
     """One object for each kind of need, so that the planner tries it once."""
 
+    refused: frozenset[str]
+    """Experiments that some node cannot run."""
     known: dict[tuple[Any, ...], Needs] = field(default_factory=dict)
 
     def of(self, row: Any, gpu_memory_bytes: int | None) -> Needs:
-        key = (row.gpus, gpu_memory_bytes, row.exclusive, *row.datasets)
+        experiment = row.experiment if row.experiment in self.refused else None
+        key = (row.gpus, gpu_memory_bytes, row.exclusive, experiment, *row.datasets)
         found = self.known.get(key)
         if found is None:
-            found = Needs(row.gpus, gpu_memory_bytes, row.exclusive, frozenset(row.datasets))
+            found = Needs(row.gpus, gpu_memory_bytes, row.exclusive, frozenset(row.datasets), experiment)
             self.known[key] = found
         return found
 
@@ -224,8 +229,10 @@ def resumable(leases: Iterable[Any]) -> list[Running]:
     ]
 
 
-def _waiting(rows: Iterable[Any], users: dict[UUID, User], reserved: Mapping[UUID, int]) -> list[Waiting]:
-    shapes = _Shapes()
+def _waiting(
+    rows: Iterable[Any], users: dict[UUID, User], reserved: Mapping[UUID, int], rooms: Iterable[NodeRoom]
+) -> list[Waiting]:
+    shapes = _Shapes(frozenset(name for room in rooms for name in room.refuses))
     return [
         Waiting(
             row.id,

@@ -88,6 +88,8 @@ class NodeRoom:
     slots: int
     datasets: frozenset[str]
     draining: bool = False
+    refuses: Mapping[str, str] = field(default_factory=dict)
+    """Experiments that it cannot run, and why."""
     gpus: list[GpuRoom] = field(default_factory=list)
     slot_ends: list[float] = field(default_factory=list)
     """When each job on the CPU side ends at the latest."""

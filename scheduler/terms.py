@@ -46,6 +46,8 @@ class Needs:
     """On each GPU; null takes whole GPUs."""
     exclusive: bool = False
     datasets: frozenset[str] = frozenset()
+    experiment: str | None = None
+    """Null for one that every node runs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,6 +29,7 @@ _EXTRAS = {
     "server": ("alembic", "celery", "fastapi", "obstore", "psycopg", "redis", "sqlalchemy", "structlog", "uvicorn"),
     "worker": ("matplotlib", "numpy", "PIL", "psutil", "pynvml", "sklearn", "torch", "torchvision"),
 }
+_SANDBOX_SECONDS = 60.0
 
 
 class Status(StrEnum):
@@ -59,7 +60,8 @@ def examine(what: Examined) -> Iterator[Finding]:
     """Every finding in turn, each as soon as it is known. A check that breaks is itself a finding."""
     checks: tuple[tuple[str, Callable[[Examined], Iterator[Finding]]], ...] = (
         ("python", _python), ("packages", _packages), ("pynvml", _pynvml), ("servers", _servers), ("folder", _folder),
-        ("open files", _open_files), ("port", _port), ("gpu", _gpu), ("torch", _torch), ("postgresql", _postgres),
+        ("open files", _open_files), ("port", _port), ("gpu", _gpu), ("torch", _torch),
+        ("sandbox", _sandbox), ("postgresql", _postgres),
         ("redis", _redis), ("clock", _clock),
     )  # fmt: skip
     for name, check in checks:
@@ -192,6 +194,21 @@ def _torch(_: Examined) -> Iterator[Finding]:
         yield Finding("torch", Status.OK, f"{answer['version']}, sees {', '.join(answer['gpus'])}")
     else:
         yield Finding("torch", Status.OK, f"{answer['version']}, CPU only (built for CUDA {answer['built_for']})")
+
+
+def _sandbox(_: Examined) -> Iterator[Finding]:
+    """Without it the node runs no code of users."""
+    answer = _probe("sandbox", _SANDBOX_SECONDS)
+    if "error" in answer:
+        return
+    if answer["reason"] is not None:
+        yield Finding("sandbox", Status.WARN, f"runs no programs of users: {answer['reason']}", answer["mend"])
+        return
+    as_root = "run workers under an account of their own: a program that breaks out of its sandbox is then not root"
+    yield Finding(
+        "sandbox", Status.WARN if answer["as_root"] else Status.OK,
+        "works, as root" if answer["as_root"] else "works", as_root if answer["as_root"] else None,
+    )  # fmt: skip
 
 
 def _probe(module: str, timeout_seconds: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from gpulab.run.files import ARTIFACTS_FOLDER
 from gpulab.schemas.estimates import EditRead
 from gpulab.schemas.failures import OutOfMemoryRead, TensorRead, first_advice
 from models.statements import advice
+from worker.run_folder import RunFolder
 from worker.sampler import Breach
 
 MIB = 2**20
@@ -32,10 +33,11 @@ NO_ESTIMATE = "nothing was predicted for this job"
 ENDED = "the watchdog ended it while it asked for nothing"
 
 
-def of_breach(breach: Breach, folder: Path) -> OutOfMemoryRead:
+def of_breach(breach: Breach, folder: RunFolder) -> OutOfMemoryRead:
     """What is known of a run that outgrew its reservation, from the sampler and from what it had recorded."""
-    phase, memory = _last_records(folder)
-    tensors = _blocks(folder / ARTIFACTS_FOLDER / SNAPSHOT)
+    phase, memory = _last_records(folder.written_by_run)
+    # What a student's program calls a snapshot is not worth the parsing.
+    tensors = None if folder.is_sandboxed else _blocks(folder.path / ARTIFACTS_FOLDER / SNAPSHOT)
     allocated, reserved = (memory.get(name) for name in ("allocated_bytes", "reserved_bytes"))
     values: dict[str, Any] = {
         "phase": phase,

@@ -5,7 +5,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
-from shutil import rmtree
 from threading import Event
 from typing import Any
 from uuid import UUID
@@ -25,7 +24,9 @@ from worker.attempt import StopReason
 from worker.constants import GpuConstants
 from worker.datasets import DatasetWatch
 from worker.identity import worker_id
+from worker.launching import refused_experiments
 from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
+from worker.run_folder import found_folder
 from worker.sampler import Sampler
 from worker.supervisor import Supervisor
 
@@ -115,6 +116,7 @@ class Agent:
             "skipped_datasets": found.skipped,
             "versions": {name: version(name) for name in ("torch", "torchvision", "celery")},
             "gpu_reason": self._nvml.reason if isinstance(self._nvml, NvmlAbsent) else None,
+            "refused_experiments": refused_experiments(),
             "token_id": token_id,
         }
         gpus = self._read_gpus()
@@ -152,7 +154,7 @@ class Agent:
         for folder in self._settings.runs_folder.iterdir():
             if folder.is_dir():
                 # Its lease expired before we came: whatever it holds is void.
-                rmtree(folder, ignore_errors=True)
+                found_folder(folder).remove()
 
     def _run(self) -> None:
         while not self._stop.is_set():

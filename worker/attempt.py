@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from worker.host_memory import HostBreach
+from worker.program_watch import ProgramBreach
+from worker.run_folder import RunFolder
 from worker.sampler import Breach
 
 
@@ -23,7 +24,7 @@ class StopReason(StrEnum):
     TIME_LIMIT = "time_limit"
     CANCEL = "cancel"
     BREACH = "breach"
-    """It holds more GPU memory than it reserved, or more of the machine's than a job may."""
+    """It took more than it may: of its GPU, of the machine, or of what a program is allowed."""
     REVOKED = "revoked"
     """The lease is gone: end at once, say nothing."""
 
@@ -47,10 +48,10 @@ class Claimed:
 class Attempt:
     """One running attempt. `stop` may be called from any thread; everything else belongs to the supervising one."""
 
-    def __init__(self, claimed: Claimed, folder: Path) -> None:
+    def __init__(self, claimed: Claimed, folder: RunFolder) -> None:
         self.claimed = claimed
         self.folder = folder
-        self.breach: Breach | HostBreach | None = None
+        self.breach: Breach | HostBreach | ProgramBreach | None = None
         """What the watchdog saw, where it stopped the job."""
         self.deadline = math.inf
         """When its time limit is reached, by the monotonic clock."""

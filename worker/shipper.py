@@ -8,7 +8,6 @@ says so, and everything else of the run is kept. Files that the store does not t
 """
 
 import time
-from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,13 +17,14 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import DataError, IntegrityError
 
 from experiments import wire
-from experiments.contract import OUTPUT_FILE
 from experiments.wire import Broken, RecordReader, SampleReader
 from models.channels import DATA
 from models.series import LogChunk, Phase, SampleChunk
 from models.statements import remarks, series, shipping
 from models.statements.storing import FILES_STORED, FILES_WAIT
 from worker.batch import Batch
+from worker.program_records import ProgramRecords
+from worker.run_folder import RunFolder
 from worker.uploads import Files, Uploaded, Uploads
 
 MAX_OUTPUT_BYTES = 4 * 2**20
@@ -59,7 +59,7 @@ class Shipper:
         self,
         engine: Engine,
         store: ObjectStore,
-        folder: Path,
+        folder: RunFolder,
         token: UUID,
         job_id: UUID,
         attempt: int,
@@ -70,17 +70,21 @@ class Shipper:
         shipped: Offsets | None = None,
     ) -> None:
         self._engine = engine
-        self._folder = folder
+        self._output = folder.output
         self._token = token
         self._job_id = job_id
         self._attempt = attempt
         self._actor = actor
         self._log_limit_bytes = log_limit_bytes
         self._max_artifact_bytes = max_artifact_bytes
-        self._uploads = Uploads(engine, store, folder, job_id, attempt, max_bytes=max_artifact_bytes)
+        written = folder.written_by_run
+        self._uploads = Uploads(
+            engine, store, written, job_id, attempt, max_bytes=max_artifact_bytes, is_checked=folder.is_sandboxed
+        )
         self._refused: set[str] = set()
         """Files that their owner was told of."""
-        self._records, self._samples = RecordReader(folder), SampleReader(folder)
+        refuse = ProgramRecords().refuse if folder.is_sandboxed else None
+        self._records, self._samples = RecordReader(written, refuse), SampleReader(folder.path)
         self._offsets = shipped
         self._waiting = Files()
         self.retry_at = 0.0
@@ -166,7 +170,7 @@ class Shipper:
         max_lines = 1 if self._careful else None
         records, records_end = self._records.read(before.records, max_lines=max_lines)
         samples, samples_end = self._samples.read(before.samples, max_lines=max_lines)
-        output = wire.read_regular(self._folder / OUTPUT_FILE, before.output, MAX_OUTPUT_BYTES)
+        output = wire.read_regular(self._output, before.output, MAX_OUTPUT_BYTES)
         if before.records in self._spoilt:
             records = [Broken(before.records, "the database cannot store it", "") for _ in records]
             samples = []

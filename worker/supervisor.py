@@ -4,11 +4,8 @@ One thread of the Celery pool runs `Supervisor.run`: a short transaction to clai
 watches the clock and the orders with no session open, then a short transaction for the verdict.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from shutil import rmtree
 from threading import Event
 from uuid import UUID
 
@@ -17,8 +14,8 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 from sqlalchemy import Engine
 
-from experiments.wire import RecordReader, RunOrder
-from gpulab.states import JobState
+from experiments.wire import Ending, RecordReader, Succeeded
+from gpulab.states import FailureCause, JobState
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
 from models.statements import leases, remarks
@@ -26,12 +23,17 @@ from worker import advice, idle
 from worker.attempt import Attempt, Claimed, StopReason
 from worker.conclusion import Conclusion
 from worker.constants import GpuConstants
-from worker.host_memory import HostBreach, limit_of_job, memory_of_machine, oom_kills
-from worker.resume import bring_back
+from worker.host_memory import HostBreach, oom_kills
+from worker.launching import Launcher, is_sandboxed
+from worker.program_process import ProgramProcess
+from worker.program_records import ProgramRecords
+from worker.program_watch import ProgramBreach, ProgramLimits, ProgramWatch
+from worker.programs import ProgramError
+from worker.run_folder import RunFolder, found_folder, run_folder
 from worker.sampler import Breach, Sampler, Watched
 from worker.shipper import NOTHING, LeaseGoneError, Offsets, Shipper
 from worker.verdict import Finish, Lose, Outgrown, Requeue, Verdict, judge
-from worker.zygote import JobProcess, NotStartedError, Zygote
+from worker.zygote import End, JobProcess, NotStartedError, Zygote
 
 RETRY_SECONDS = 1.0
 AWAY = (*DATABASE_AWAY, StoreError)
@@ -63,11 +65,10 @@ class Supervisor:
         self._store = store
         self._zygote = zygote
         self._sampler = sampler
-        self._constants = constants
         self._actor = f"node:{settings.node}"
         self._conclusion = Conclusion(settings, engine)
-        limit = limit_of_job(settings.host_memory_bytes, settings.slots, memory_of_machine())
-        self._host_limit_bytes = limit or None
+        self._launcher = Launcher(settings, engine, store, zygote, constants)
+        self._programs = ProgramWatch(ProgramLimits.of(settings))
         self._leaving = Event()
         self.attempts: dict[UUID, Attempt] = {}
 
@@ -91,13 +92,13 @@ class Supervisor:
 
     def recover(self, job_id: UUID, token: UUID, attempt: int) -> None:
         """Ship what a killed worker left in a run directory, and give the verdict it could not give."""
-        folder = run_folder(self._settings.runs_folder, job_id, attempt)
+        folder = found_folder(run_folder(self._settings.runs_folder, job_id, attempt).path)
         with structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=attempt, node=self._settings.node):
             shipper = self._shipper(folder, token, job_id, attempt)
             try:
                 ship_all(shipper)
                 log.info("leftover.shipped", files_lost=shipper.waiting)
-                verdict = judge(RecordReader(folder).ending(), None, files_lost=self._files_lost(token, shipper))
+                verdict = judge(_ending(folder, None), None, files_lost=self._files_lost(token, shipper))
                 self._persist(lambda: self._conclusion.write(token, verdict))
             except LeaseGoneError:
                 log.info("leftover.void")
@@ -108,7 +109,7 @@ class Supervisor:
                 # One directory that cannot be dealt with must not keep the node from starting.
                 log.exception("leftover.failed")
                 self._give_up(token, error)
-            rmtree(folder, ignore_errors=True)
+            folder.remove()
 
     def _claim(self, job_id: UUID, token: UUID) -> Claimed | None:
         statement = leases.claim(job_id, token, actor=self._actor, lease_seconds=self._settings.lease_seconds)
@@ -123,7 +124,9 @@ class Supervisor:
         return Claimed(job_id=job_id, token=token, **{name: row[name] for name in names})
 
     def _see_through(self, claimed: Claimed) -> None:
-        folder = run_folder(self._settings.runs_folder, claimed.job_id, claimed.attempt)
+        sandboxed = is_sandboxed(claimed.experiment)
+        runs = self._settings.runs_folder
+        folder = run_folder(runs, claimed.job_id, claimed.attempt, is_sandboxed=sandboxed)
         attempt = Attempt(claimed, folder)
         shipper = self._shipper(folder, claimed.token, claimed.job_id, claimed.attempt, shipped=NOTHING)
         self.attempts[claimed.token] = attempt
@@ -144,12 +147,15 @@ class Supervisor:
             self._give_up(claimed.token, error)
         finally:
             del self.attempts[claimed.token]
-        rmtree(folder, ignore_errors=True)
+        folder.remove()
 
     def _carried_out(self, attempt: Attempt, shipper: Shipper) -> Verdict:
         """Run it, and ship what it leaves."""
         kills = oom_kills()
-        process = self._started(attempt)
+        try:
+            process = self._started(attempt)
+        except ProgramError as error:
+            return Finish(JobState.FAILED, str(error), FailureCause.ERROR)
         if process is None:
             return judge(None, None, attempt.stop_reason) if attempt.stop_reason else Requeue(attempt.trouble)
         log.info("job.started", pid=process.pid)
@@ -158,6 +164,7 @@ class Supervisor:
             self._follow(attempt, process, shipper)
         finally:
             self._sampler.unwatch(str(attempt.claimed.job_id))
+            self._programs.unwatch(process.pid)
             process.kill()
         end = process.end
         if end is not None and end.status is None:
@@ -165,13 +172,14 @@ class Supervisor:
         self._persist(lambda: ship_all(shipper), attempt)
         self._await_store(attempt, shipper)
         return judge(
-            RecordReader(attempt.folder).ending(),
+            _ending(attempt.folder, end),
             end,
             attempt.stop_reason,
             outgrown=_outgrown(attempt),
             out_of_host_memory=oom_kills() > kills,
             gpu_fault=self._gpu_fault(attempt.claimed.gpu_uuids),
             had_neighbours=attempt.claimed.reserved_bytes is not None,
+            is_contained=attempt.folder.is_sandboxed,
             idle_minutes=self._settings.idle_minutes,
             files_lost=self._files_lost(attempt.claimed.token, shipper),
         )
@@ -213,15 +221,14 @@ class Supervisor:
             # Without a heartbeat from here on the lease expires, and another attempt follows.
             log.warning("lease.left_to_expire", reason=first_line(why))
 
-    def _started(self, attempt: Attempt) -> JobProcess | None:
+    def _started(self, attempt: Attempt) -> JobProcess | ProgramProcess | None:
         """Its process. What the machine refuses now it may give in a moment; null where it was stopped meanwhile, or
-        refused it for too long, and then nothing of it ran.
+        refused it for too long, and then nothing of it ran. Raises `ProgramError`: it can run nowhere.
         """
         deadline = time.monotonic() + START_SECONDS
         while attempt.stop_reason is None:
             try:
-                self._prepare(attempt.claimed, attempt.folder)
-                return self._zygote.start(attempt.folder, ",".join(attempt.claimed.gpu_uuids))
+                return self._launcher.start(attempt.claimed, attempt.folder)
             except (NotStartedError, OSError, *AWAY) as error:
                 words = f"its process could not be started: {first_line(error)}"
                 if words != attempt.trouble:
@@ -234,56 +241,36 @@ class Supervisor:
             raise LeaseGoneError
         return None
 
-    def _prepare(self, claimed: Claimed, folder: Path) -> None:
-        """Write the order and bring back the checkpoint of the attempt before."""
-        rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        if claimed.attempt > 1:
-            bring_back(self._engine, self._store, folder, claimed.token, claimed.job_id)
-        settings = self._settings
-        RunOrder(
-            job_id=claimed.job_id,
-            attempt=claimed.attempt,
-            experiment=claimed.experiment,
-            spec=claimed.spec,
-            seed=claimed.seed,
-            device=claimed.device,
-            threads=settings.threads_per_job or max(1, (os.cpu_count() or 1) // max(1, settings.slots)),
-            datasets_folder=settings.datasets_folder,
-            cache_folder=settings.cache_folder,
-            gpu_memory_bytes=claimed.reserved_bytes,
-            host_memory_bytes=self._host_limit_bytes,
-            gpu_constants=self._constants.of(claimed.gpu_uuids[0]).constants if claimed.gpu_uuids else None,
-        ).write(folder)
-
-    def _watch(self, attempt: Attempt, process: JobProcess) -> None:
+    def _watch(self, attempt: Attempt, process: JobProcess | ProgramProcess) -> None:
         def breached(breach: Breach) -> None:
             log.warning("reservation.broken", gpu=breach.gpu_uuid, used_bytes=breach.process_used_bytes)
             attempt.breach = breach
             attempt.stop(StopReason.BREACH)
 
-        def host_breached(breach: HostBreach) -> None:
-            log.warning("host_memory.exceeded", used_bytes=breach.used_bytes, limit_bytes=breach.limit_bytes)
+        def ended_for(breach: HostBreach | ProgramBreach) -> None:
+            log.warning("limit.exceeded", job_id=str(attempt.claimed.job_id), reason=str(breach))
             attempt.breach = attempt.breach or breach
             attempt.stop(StopReason.BREACH)
             # It would go on to take what the machine has left.
             process.kill()
 
         claimed = attempt.claimed
+        if attempt.folder.is_sandboxed:
+            self._programs.watch(process.pid, attempt.folder, ended_for)
         self._sampler.watch(
             Watched(
                 job_id=str(claimed.job_id),
-                folder=attempt.folder,
+                folder=attempt.folder.path,
                 pid=process.pid,
                 gpu_uuids=tuple(claimed.gpu_uuids),
                 reserved_bytes=claimed.reserved_bytes,
                 on_breach=breached,
-                host_limit_bytes=self._host_limit_bytes,
-                on_host_breach=host_breached,
+                host_limit_bytes=self._launcher.memory_bytes,
+                on_host_breach=ended_for,
             )
         )
 
-    def _follow(self, attempt: Attempt, process: JobProcess, shipper: Shipper) -> None:
+    def _follow(self, attempt: Attempt, process: JobProcess | ProgramProcess, shipper: Shipper) -> None:
         """Until the process ends: ship, enforce the clock, stop it where that is asked."""
         attempt.deadline = time.monotonic() + attempt.claimed.time_limit_seconds
         idleness = idle.IdleWatch(percent=self._settings.idle_percent, seconds=self._settings.idle_minutes * 60)
@@ -356,7 +343,7 @@ class Supervisor:
                     raise LeaseGoneError from error
 
     def _shipper(
-        self, folder: Path, token: UUID, job_id: UUID, attempt: int, *, shipped: Offsets | None = None
+        self, folder: RunFolder, token: UUID, job_id: UUID, attempt: int, *, shipped: Offsets | None = None
     ) -> Shipper:
         return Shipper(
             self._engine,
@@ -378,17 +365,25 @@ def ship_all(shipper: Shipper) -> None:
         pass
 
 
+def _ending(folder: RunFolder, end: End | None) -> Ending | None:
+    """How the run said that it ended. A program can write any record itself: its result counts where its host, which
+    writes it last, then ended well.
+    """
+    refuse = ProgramRecords().refuse if folder.is_sandboxed else None
+    ending = RecordReader(folder.written_by_run, refuse).ending()
+    if folder.is_sandboxed and isinstance(ending, Succeeded) and end is not None and end.status != 0:
+        return None
+    return ending
+
+
 def _outgrown(attempt: Attempt) -> Outgrown | None:
     breach = attempt.breach
     if breach is None:
         return None
+    if isinstance(breach, ProgramBreach):
+        return Outgrown(str(breach), cause=breach.cause)
     if isinstance(breach, HostBreach):
         return Outgrown(str(breach))
     held, reserved = (f"{size / 2**30:.2f} GiB" for size in (breach.process_used_bytes, breach.reserved_bytes))
     words = f"it held {held} of GPU memory and had reserved {reserved}: the lab ended it for its neighbours' sake"
     return Outgrown(words, advice.of_breach(breach, attempt.folder).model_dump(mode="json"))
-
-
-def run_folder(runs: Path, job_id: UUID, attempt: int) -> Path:
-    """Where an attempt lives while it runs."""
-    return runs / f"{job_id}-{attempt}"

@@ -4,10 +4,11 @@ A key belongs to one attempt, so that only its shipper ever names it. Whatever w
 whatever a newer file replaced, leaves the store again.
 """
 
-from collections.abc import Callable
+import hashlib
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,9 @@ from gpulab.run.files import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER
 from gpulab.states import Role
 from models.database import first_line
 from models.statements import allowances, series
+from worker.beneath import RefusedFileError, plain_file
+
+PIECE_BYTES = 4 * 2**20
 
 log = structlog.get_logger()
 
@@ -76,10 +80,20 @@ class Uploaded:
 
 
 class Uploads:
-    """`max_bytes`: what all files of the job's owner may take together; null for no limit."""
+    """`max_bytes`: what all files of the job's owner may take together; null for no limit. `is_checked`: whether a file
+    must have the digest that its record names, since a student's program can write any record.
+    """
 
     def __init__(
-        self, engine: Engine, store: ObjectStore, folder: Path, job_id: UUID, attempt: int, *, max_bytes: int | None
+        self,
+        engine: Engine,
+        store: ObjectStore,
+        folder: Path,
+        job_id: UUID,
+        attempt: int,
+        *,
+        max_bytes: int | None,
+        is_checked: bool = False,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -87,6 +101,7 @@ class Uploads:
         self._job_id = job_id
         self._attempt = attempt
         self._max_bytes = max_bytes
+        self._is_checked = is_checked
         self._loose: set[str] = set()
         """Keys whose bytes may be in the store for nothing."""
 
@@ -189,24 +204,42 @@ class Uploads:
 
     def _put(self, record: File | CheckpointFile) -> str | None:
         """Copy a file to the store; null when it was replaced meanwhile, since a later record names the newer one."""
-        path = self._folder / _folder(record) / record.name
         key = self.key(record)
         try:
-            found = path.lstat()
-            # The run may have put anything in its place.
-            if not S_ISREG(found.st_mode) or found.st_size != record.size_bytes:
-                return None
-            path.open("rb").close()
-        except OSError as error:
+            with plain_file(self._folder, _folder(record), record.name) as file:
+                if os.fstat(file).st_size != record.size_bytes:
+                    return None
+                self._loose.add(key)
+                content = _Content(file, record.size_bytes)
+                # A store takes a small file in one request, and a sequence in three.
+                self._store.put(key, b"".join(content) if record.size_bytes <= PIECE_BYTES else iter(content))
+        except (OSError, RefusedFileError) as error:
             log.info("file.replaced", name=record.name, reason=str(error))
             return None
-        self._loose.add(key)
-        try:
-            self._store.put(key, path)
-        except FileNotFoundError:
-            log.info("file.replaced", name=record.name)
+        if self._is_checked and content.sha256 != record.sha256:
+            log.info("file.replaced", name=record.name, reason="its content is not what its record says")
             return None
         return key
+
+
+class _Content:
+    """The bytes of a file in pieces, no more than there were at first, and their digest when all were taken."""
+
+    def __init__(self, file: int, size_bytes: int) -> None:
+        self._file = file
+        self._size_bytes = size_bytes
+        self._digest = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        at = 0
+        while at < self._size_bytes and (piece := os.pread(self._file, min(PIECE_BYTES, self._size_bytes - at), at)):
+            self._digest.update(piece)
+            at += len(piece)
+            yield piece
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
 
 
 def _folder(record: File | CheckpointFile) -> str:

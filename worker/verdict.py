@@ -18,7 +18,6 @@ OUTSIDE_SIGNALS = frozenset(
     {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPWR, signal.SIGSTOP}
 )
 """What a person or the system sends. Every other signal is what a program does to itself."""
-OUTGROWN = FailureCause.OUT_OF_MEMORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,12 @@ Verdict = Finish | Requeue | Lose
 
 @dataclass(frozen=True, slots=True)
 class Outgrown:
-    """A job that was ended because it took more memory than it may."""
+    """A job that was ended because it took more than it may."""
 
     message: str
     failure: dict[str, Any] | None = None
     """For a GPU's memory, what is known of it."""
+    cause: FailureCause = FailureCause.OUT_OF_MEMORY
 
 
 def judge(
@@ -69,13 +69,14 @@ def judge(
     out_of_host_memory: bool = False,
     gpu_fault: str = "",
     had_neighbours: bool = True,
+    is_contained: bool = False,
     idle_minutes: float = 0.0,
     files_lost: str = "",
 ) -> Verdict:
     """`ending`: what the run said last. `end`: how its process ended; null where its worker was killed and saw nothing.
     `out_of_host_memory`: whether the kernel ended processes for want of memory meanwhile. `gpu_fault`: what is wrong
-    with a GPU that it had, in words. `had_neighbours`: whether it may have shared a GPU. `files_lost`: what the store
-    did not take, in words.
+    with a GPU that it had, in words. `had_neighbours`: whether it may have shared a GPU. `is_contained`: whether it ran
+    in a sandbox, which no signal from outside reaches. `files_lost`: what the store did not take, in words.
     """
     match ending, stop:
         case Succeeded(), StopReason.CANCEL if files_lost:
@@ -91,7 +92,7 @@ def judge(
             words = f"it left its GPUs unused for {idle_minutes:g} minutes and was stopped"
             return _failed(FailureCause.IDLE, words)
     if outgrown is not None:
-        return _failed(OUTGROWN, outgrown.message, outgrown.failure)
+        return _failed(outgrown.cause, outgrown.message, outgrown.failure)
     match ending, stop:
         case Failed(), _:
             return _own_failure(ending, gpu_fault, had_neighbours=had_neighbours)
@@ -102,8 +103,8 @@ def judge(
         case Disturbed(), _:
             return Lose(f"the machine failed: {ending.message}")
         case Stopped(), _:
-            return _stopped_unseen(end)
-    return Lose(gpu_fault) if gpu_fault else _by_process(end, out_of_host_memory=out_of_host_memory)
+            return _stopped_unseen(end, is_contained=is_contained)
+    return _by_process(end, gpu_fault, out_of_host_memory=out_of_host_memory, is_contained=is_contained)
 
 
 def _own_failure(failed: Failed, gpu_fault: str, *, had_neighbours: bool) -> Verdict:
@@ -116,15 +117,19 @@ def _own_failure(failed: Failed, gpu_fault: str, *, had_neighbours: bool) -> Ver
     return _failed(failed.cause, failed.message, failed.failure)
 
 
-def _stopped_unseen(end: End | None) -> Verdict:
+def _stopped_unseen(end: End | None, *, is_contained: bool) -> Verdict:
     """It stopped as it was asked to, and this worker asked for nothing."""
+    if is_contained:
+        return _failed(FailureCause.ERROR, "it stopped although the lab had not asked it to")
     if end is None:
         return Requeue("its worker stopped it and was killed")
     return Lose("it was asked to stop by somebody outside of the lab")
 
 
-def _by_process(end: End | None, *, out_of_host_memory: bool) -> Verdict:
+def _by_process(end: End | None, gpu_fault: str, *, out_of_host_memory: bool, is_contained: bool) -> Verdict:
     """Of a run that did not come to say how it ended."""
+    if gpu_fault:
+        return Lose(gpu_fault)
     if end is None:
         return Lose("its worker was killed")
     if end.words:
@@ -137,7 +142,7 @@ def _by_process(end: End | None, *, out_of_host_memory: bool) -> Verdict:
     if -end.status == signal.SIGKILL and out_of_host_memory:
         return Lose("the kernel ended its process, since the machine was out of memory")
     name = _signal_name(-end.status)
-    if -end.status in OUTSIDE_SIGNALS:
+    if -end.status in OUTSIDE_SIGNALS and not is_contained:
         return Lose(f"its process was ended from outside by {name}")
     return _failed(FailureCause.ERROR, f"the process crashed with {name}; see the log")
 

@@ -8,6 +8,7 @@ from gpulab.words import counted
 BUSY = {"no_free_gpu", "reserved_for_another", "no_free_slot"}
 HELP = {
     "no_node": ["a node that is up: staff can see why none is, at /v1/nodes"],
+    "no_sandbox": ["staff setting up a sandbox on a node: `gpulab doctor` says how"],
     "dataset_missing": ["staff adding the data set to a node, or another data set in the spec"],
     "no_gpu": ["asking for fewer GPUs: all of a job's GPUs are on one node"],
     "cannot_fit": ["asking for less GPU memory: a smaller batch or model, or a lower `gpu_memory_bytes`"],

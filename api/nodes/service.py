@@ -109,7 +109,7 @@ def _gpu(row: Mapping[str, Any], reserved: Mapping[str, int], whole: set[str]) -
 
 def _node(row: Mapping[str, Any], slots_used: int, gpus: list[GpuRead]) -> NodeRead:
     names = ("name", "slots", "datasets", "skipped_datasets", "versions", "gpu_reason", "heartbeat_at")
-    more = ("fault", "fault_at", "fault_until", "clock_skew_seconds")
+    more = ("refused_experiments", "fault", "fault_at", "fault_until", "clock_skew_seconds")
     reasons = [words for words in (row["reason"], row["fault_message"]) if words]
     return NodeRead(
         **{name: row[name] for name in (*names, *more)},

@@ -136,7 +136,8 @@ def _describe(node: "NodeRead") -> str:
 
 
 def _skipped(node: "NodeRead") -> list[str]:
-    return [f"  data set {name} skipped: {reason}" for name, reason in sorted(node.skipped_datasets.items())]
+    skipped = [f"  data set {name} skipped: {reason}" for name, reason in sorted(node.skipped_datasets.items())]
+    return [*skipped, *(f"  runs no {name}: {reason}" for name, reason in sorted(node.refused_experiments.items()))]
 
 
 def _gpu_row(gpu: "GpuRead") -> list[str | None]:

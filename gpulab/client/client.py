@@ -20,8 +20,6 @@ from gpulab.client.transport.connection import resolve
 from gpulab.client.transport.http import READ_TIMEOUT_SECONDS, Http, path_of
 from gpulab.schemas import (
     AccuracyRead,
-    CoursePage,
-    CourseRead,
     DryRunRead,
     EstimateRead,
     EstimateState,
@@ -203,10 +201,6 @@ class Client:
     def studies(self, *, limit: int | None = None) -> Iterator[Study]:
         """Studies, newest first, at most `limit`; fetched page by page while you iterate."""
         return (Study(self._http, summary) for summary in self._http.items(StudyPage, path_of("studies"), limit))
-
-    def courses(self) -> list[CourseRead]:
-        """The installed courses, with the templates of their studies."""
-        return self._http.get(CoursePage, path_of("courses")).items
 
     def experiments(self) -> list[ExperimentSummary]:
         """The catalogue."""

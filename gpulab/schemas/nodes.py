@@ -67,6 +67,8 @@ class NodeRead(Outgoing):
     gpus: list[GpuRead]
     gpu_reason: str | None
     """Why there are no GPUs, where there are none."""
+    refused_experiments: dict[str, str] = Field(default_factory=dict)
+    """Experiments that it cannot run, and why: those of users' own code, where it has no sandbox."""
     heartbeat_at: datetime
 
 

@@ -19,6 +19,7 @@ def waiting() -> Select[*tuple[Any, ...]]:
         select(
             Job.id,
             Job.owner_id,
+            Job.experiment,
             Job.priority,
             Job.gpus,
             Job.gpu_memory_bytes,

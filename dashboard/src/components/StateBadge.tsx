@@ -27,6 +27,7 @@ export const CAUSE_WORDS: Record<FailureCause, string> = {
   gpu_fault: "GPU fault",
   cannot_fit: "cannot fit",
   idle: "idle GPU",
+  limit_exceeded: "limit exceeded",
 };
 
 /** Plain, since tables have many. */

@@ -77,6 +77,12 @@ function Machine({ node }: { node: NodeRead }) {
                 .join("; ") || "none",
             ],
             [
+              "Cannot run",
+              Object.entries(node.refused_experiments ?? {})
+                .map(([name, reason]) => `${name}: ${reason}`)
+                .join("; ") || "nothing: it runs every experiment",
+            ],
+            [
               "Software",
               Object.entries(node.versions)
                 .map(([name, version]) => `${name} ${version}`)

@@ -20,6 +20,7 @@ from models import Artifact, Checkpoint, JobEvent, LogChunk, MetricChunk, Phase,
 from models.statements import leases, series
 from tests.lab import wait_until
 from worker.resume import bring_back
+from worker.run_folder import RunFolder
 from worker.shipper import LeaseGoneError, Shipper
 from worker.supervisor import AWAY
 
@@ -57,7 +58,7 @@ class Setting:
         return Shipper(
             self.engine,
             self.store,
-            self.folder,
+            RunFolder(self.folder),
             self.token,
             self.job_id,
             1,

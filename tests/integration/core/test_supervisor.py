@@ -23,8 +23,9 @@ from tests.lab import wait_until
 from worker import supervisor
 from worker.attempt import Attempt, StopReason
 from worker.host_memory import HostBreach
+from worker.run_folder import run_folder
 from worker.shipper import Shipper
-from worker.supervisor import Supervisor, run_folder
+from worker.supervisor import Supervisor
 from worker.zygote import End, NotStartedError
 
 Execute = Callable[..., list[Any]]
@@ -304,9 +305,9 @@ def test_store_is_tried_once_more_after_a_run_that_used_up_its_time(
 def test_next_worker_stores_the_files_that_waited(node: Node, make_lease: Callable[..., Any]) -> None:
     job_id, token = make_lease()
     folder = run_folder(node.settings.runs_folder, job_id, 1)
-    folder.mkdir(parents=True)
+    folder.make()
     node.zygote.content = ARTIFACT + RESULT
-    node.zygote.start(folder, "")
+    node.zygote.start(folder.path, "")
     node.break_store()
     shipper = node.supervisor._shipper(folder, token, job_id, 1)
     supervisor.ship_all(shipper)

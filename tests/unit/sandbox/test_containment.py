@@ -170,6 +170,19 @@ def test_no_namespace_can_be_made(box, flag) -> None:
     assert refused(ended.output, "clone")
 
 
+def test_no_process_hides_from_the_watch(box) -> None:
+    ended = box().run(
+        TRY
+        + """
+attempt("not-dumpable", lambda: call(157, 4, 0, 0, 0, 0))
+attempt("high-bits", lambda: call(157, ctypes.c_long(1 << 32 | 4), 0, 0, 0, 0))
+assert libc.prctl(15, b"a-name", 0, 0, 0) == 0
+"""
+    )
+    assert ended.status == 0
+    assert refused(ended.output, "not-dumpable", "high-bits")
+
+
 def test_nobody_inside_becomes_root(box) -> None:
     ended = (
         box()

@@ -17,7 +17,11 @@ SOMEBODY = User(UUID(int=0))
 
 def job(number: int = 1, **given: object) -> Waiting:
     """A job of the CPU; `gpus`, `gpu_memory_bytes`, `exclusive` and `datasets` change what it needs."""
-    wants = {name: given.pop(name) for name in ("gpus", "gpu_memory_bytes", "exclusive", "datasets") if name in given}
+    wants = {
+        name: given.pop(name)
+        for name in ("gpus", "gpu_memory_bytes", "exclusive", "datasets", "experiment")
+        if name in given
+    }
     needs = Needs(**{"gpus": 0, **wants})  # type: ignore[arg-type]
     base = Waiting(UUID(int=number), SOMEBODY, needs, time_limit_seconds=60.0, submitted_time=float(number))
     return replace(base, **given)  # type: ignore[arg-type]

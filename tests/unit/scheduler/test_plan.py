@@ -75,6 +75,20 @@ def test_no_node_and_draining_nodes_give_no_room() -> None:
     assert reason(plan([job()], [node(draining=True)])) == "no_node"
 
 
+def test_what_no_node_can_run_waits_with_the_reasons() -> None:
+    refusing = node("a", refuses={"script": "bubblewrap is not installed"})
+    made = plan([job(1, experiment="script"), job(2)], [refusing])
+    assert placed(made) == [2]
+    assert reason(made) == "no_sandbox"
+    assert "a: bubblewrap is not installed" in made.waits[UUID(int=1)].message
+
+
+def test_what_some_nodes_cannot_run_goes_to_another() -> None:
+    refusing = node("a", slots=5, refuses={"script": "no sandbox"})
+    assert plan([job(experiment="script")], [refusing, node("b")]).placements[0].node == "b"
+    assert reason(plan([job(experiment="script")], [refusing, node("b", draining=True)])) == "no_sandbox"
+
+
 def test_missing_data_set_is_named() -> None:
     made = plan([job(datasets=frozenset({"cifar10", "digits"}))], [node()])
     assert reason(made) == "dataset_missing"

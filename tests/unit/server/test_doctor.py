@@ -14,7 +14,11 @@ from server.commands.doctor import doctor
 from server.doctor import Examined, Finding, Status, examine
 from server.embedded import EmbeddedPostgres, EmbeddedRedis
 
-PROBES = {"torch": {"version": "2.14.1", "built_for": "13.0", "gpus": []}, "nvml": {"absent": "no driver"}}
+PROBES = {
+    "torch": {"version": "2.14.1", "built_for": "13.0", "gpus": []},
+    "nvml": {"absent": "no driver"},
+    "sandbox": {"reason": None, "mend": None, "as_root": False},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +26,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without servers of its own, whose probes answer at once."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.delenv("REDIS_URL", raising=False)
-    monkeypatch.setattr(server.doctor, "_probe", lambda module, _: PROBES["torch" if "torch" in module else "nvml"])
+    monkeypatch.setattr(
+        server.doctor, "_probe", lambda module, _: next(PROBES[name] for name in PROBES if name in module)
+    )
 
 
 @pytest.fixture
@@ -78,6 +84,19 @@ def test_taken_port_fails(what: Examined) -> None:
 def test_folder_that_is_a_file_fails(what: Examined) -> None:
     what.folder.write_text("")
     assert find(what, "folder").status is Status.FAIL
+
+
+def test_sandbox_that_cannot_be_made_says_how_to_mend_it(what: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = {"reason": "bubblewrap is not installed", "mend": "install it", "as_root": False}
+    monkeypatch.setitem(PROBES, "sandbox", absent)
+    found = find(what, "sandbox")
+    assert (found.status, found.mend) == (Status.WARN, "install it")
+    assert "bubblewrap is not installed" in found.found
+
+
+def test_sandboxes_that_would_run_as_root_are_named(what: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PROBES, "sandbox", {"reason": None, "mend": None, "as_root": True})
+    assert "an account of their own" in (find(what, "sandbox").mend or "")
 
 
 def test_old_pynvml_that_shadows_the_new_one_fails(what: Examined, monkeypatch: pytest.MonkeyPatch) -> None:

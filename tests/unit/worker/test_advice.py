@@ -8,6 +8,7 @@ import pytest
 from experiments.memory.snapshot import AT_THE_PEAK
 from experiments.run_directory import RunDirectory
 from worker.advice import SNAPSHOT, of_breach
+from worker.run_folder import RunFolder
 from worker.sampler import Breach
 
 MIB = 2**20
@@ -25,7 +26,7 @@ def test_run_that_outgrew_its_reservation_is_told_what_was_known_of_it(tmp_path:
     with run.artifact(AT_THE_PEAK) as path:
         path.write_text(json.dumps({"moment": "peak", "blocks": blocks}))
     run.close()
-    found = of_breach(BREACH, tmp_path)
+    found = of_breach(BREACH, RunFolder(tmp_path))
 
     assert (found.ended_by, found.device, found.phase, found.inside_reservation) == (
         "watchdog",
@@ -46,6 +47,6 @@ def test_run_that_outgrew_its_reservation_is_told_what_was_known_of_it(tmp_path:
 @pytest.mark.parametrize("records", ["", '{"time":1,"type":"phase","name":"forw'])
 def test_every_null_has_its_reason(tmp_path: Path, records: str) -> None:
     (tmp_path / "records.ndjson").write_text(records)
-    found = of_breach(BREACH, tmp_path)
+    found = of_breach(BREACH, RunFolder(tmp_path))
     nulls = {name for name, value in found.model_dump().items() if value in (None, [])}
     assert nulls == found.reasons.keys()

@@ -67,7 +67,6 @@ function endOfDay(moment: Date): Date {
 
 function Form({ before, done }: { before?: AssignmentRead; done: (assignment: AssignmentRead) => void }) {
   const { data: catalogue } = useQuery(queries.experiments);
-  const { data: courses } = useQuery(queries.courses);
   const [name, setName] = useState(before?.name ?? "");
   const [deadline, setDeadline] = useState(
     local(before ? new Date(before.deadline) : endOfDay(new Date(Date.now() + WEEK_MILLISECONDS))),
@@ -133,7 +132,7 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
         label="Questions"
         description="Runs that answer them are work on it"
         placeholder={templates.length === 0 ? "Choose questions" : ""}
-        data={templateChoices(courses?.items ?? [])}
+        data={templateChoices(catalogue?.items ?? [])}
         value={templates}
         onChange={setTemplates}
         searchable

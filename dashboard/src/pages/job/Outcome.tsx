@@ -23,6 +23,8 @@ const HELP: Partial<Record<FailureCause, string>> = {
   lost: "The machine or the process vanished more often than the lab tries again. It is no fault of the run; run it again.",
   gpu_fault: "The GPU failed beneath it. It is no fault of the run; run it again, and tell whoever keeps the machines.",
   idle: "It held a GPU and did not use it for longer than the lab allows. Run on the CPU what needs no GPU.",
+  limit_exceeded:
+    "It took more processes, processor time, disk or output than a program may. The message names the limit; staff can raise it.",
   cannot_fit:
     "No GPU of the lab has the memory that this run is predicted to need. A smaller batch size or model would fit.",
 };

@@ -1,1 +1,0 @@
-"""Courses: the templates of installed packages."""

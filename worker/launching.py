@@ -1,0 +1,82 @@
+"""Brings an attempt to life: its folder, its order, and its process, forked from the zygote or in a sandbox."""
+
+import os
+from pathlib import Path
+
+from obstore.store import ObjectStore
+from sqlalchemy import Engine
+
+from experiments.registry import experiments
+from experiments.wire import RunOrder
+from models.settings import NodeSettings
+from sandbox import capability
+from worker.attempt import Claimed
+from worker.constants import GpuConstants
+from worker.host_memory import limit_of_job, memory_of_machine
+from worker.program_process import ProgramProcess, ProgramSandbox
+from worker.programs import Programs
+from worker.resume import bring_back
+from worker.run_folder import RunFolder
+from worker.zygote import JobProcess, Zygote
+
+CACHE_INSIDE = Path("/tmp/cache")  # noqa: S108 - of a sandbox
+
+
+class Launcher:
+    """Of one node."""
+
+    def __init__(
+        self, settings: NodeSettings, engine: Engine, store: ObjectStore, zygote: Zygote, constants: GpuConstants
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._store = store
+        self._zygote = zygote
+        self._constants = constants
+        self._sandbox = ProgramSandbox(settings)
+        self._programs = Programs(settings.cache_folder / "programs", store)
+        self.memory_bytes = limit_of_job(settings.host_memory_bytes, settings.slots, memory_of_machine()) or None
+        """What the processes of one job may hold of this machine's memory; null for no limit."""
+
+    def start(self, claimed: Claimed, folder: RunFolder) -> JobProcess | ProgramProcess:
+        """Its process. Raises `ProgramError` where no try can succeed, and `NotStartedError`, `OSError` and errors of
+        the database or the store where another may.
+        """
+        folder.make()
+        if claimed.attempt > 1:
+            bring_back(self._engine, self._store, folder.written_by_run, claimed.token, claimed.job_id)
+        order = self._order(claimed, folder)
+        order.write(folder.written_by_run)
+        if not folder.is_sandboxed:
+            return self._zygote.start(folder.path, ",".join(claimed.gpu_uuids))
+        self._programs.copy(str(claimed.spec["program"]), folder.work)
+        return self._sandbox.start(folder, claimed.gpu_uuids, self.memory_bytes)
+
+    def _order(self, claimed: Claimed, folder: RunFolder) -> RunOrder:
+        settings = self._settings
+        return RunOrder(
+            job_id=claimed.job_id,
+            attempt=claimed.attempt,
+            experiment=claimed.experiment,
+            spec=claimed.spec,
+            seed=claimed.seed,
+            device=claimed.device,
+            threads=settings.threads_per_job or max(1, (os.cpu_count() or 1) // max(1, settings.slots)),
+            datasets_folder=Path(self._sandbox.data) if folder.is_sandboxed else settings.datasets_folder,
+            cache_folder=CACHE_INSIDE if folder.is_sandboxed else settings.cache_folder,
+            gpu_memory_bytes=claimed.reserved_bytes,
+            host_memory_bytes=self.memory_bytes,
+            gpu_constants=self._constants.of(claimed.gpu_uuids[0]).constants if claimed.gpu_uuids else None,
+        )
+
+
+def refused_experiments() -> dict[str, str]:
+    """What this machine cannot run, and why."""
+    reason = capability()
+    return {} if reason is None else dict.fromkeys(filter(is_sandboxed, experiments()), reason)
+
+
+def is_sandboxed(slug: str) -> bool:
+    """Whether the experiment runs a student's own code."""
+    experiment = experiments().get(slug)
+    return experiment is not None and experiment.sandboxed

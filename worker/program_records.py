@@ -1,0 +1,79 @@
+"""What the records of a student's program may say, and how much of it. The program can write any line by itself.
+
+Only the lab says what was predicted, what was used, and that a machine failed.
+"""
+
+from typing import TypeVar
+
+from experiments.wire import (
+    CheckpointFile,
+    Disturbed,
+    Failed,
+    File,
+    Memory,
+    Metric,
+    Phase,
+    Predicted,
+    Record,
+    Started,
+    Warned,
+)
+from gpulab.states import FailureCause
+
+MAX_RECORD_BYTES = 2**20
+MAX_FILES = 1000
+MAX_METRICS = 500
+MAX_PHASES = 10_000
+MAX_WARNINGS = 20
+MAX_LEVELS = 16
+MAX_VERSIONS = 100
+OWN_CAUSES = frozenset({FailureCause.ERROR, FailureCause.OUT_OF_MEMORY, FailureCause.DIVERGED, FailureCause.CANNOT_FIT})
+
+T = TypeVar("T")
+
+
+class ProgramRecords:
+    """Judges the lines of one attempt. The same line may come again and counts once."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._metrics: set[str] = set()
+        self._phases: set[int] = set()
+        self._warnings: set[int] = set()
+
+    def refuse(self, record: Record, offset: int, size_bytes: int) -> str | None:
+        """Why a line counts for nothing; None where it is kept."""
+        if size_bytes > MAX_RECORD_BYTES:
+            return f"a record of a program may take {MAX_RECORD_BYTES} bytes"
+        return self._of_the_lab(record) or self._too_many(record, offset)
+
+    def _of_the_lab(self, record: Record) -> str | None:
+        match record:
+            case Predicted() | Disturbed():
+                return "only the lab says this, and no program"
+            case Failed() if record.cause not in OWN_CAUSES:
+                return f"only the lab says that a run failed by {record.cause}"
+        return None
+
+    def _too_many(self, record: Record, offset: int) -> str | None:
+        match record:
+            case File() | CheckpointFile():
+                return _added(self._files, {record.name}, MAX_FILES, "files")
+            case Metric():
+                return _added(self._metrics, set(record.values), MAX_METRICS, "metrics")
+            case Phase():
+                return _added(self._phases, {offset}, MAX_PHASES, "phases")
+            case Warned():
+                return _added(self._warnings, {offset}, MAX_WARNINGS, "warnings")
+            case Memory() if len(record.levels()) > MAX_LEVELS:
+                return f"a reading may have {MAX_LEVELS} levels"
+            case Started() if len(record.versions) > MAX_VERSIONS:
+                return f"a program may name {MAX_VERSIONS} versions"
+        return None
+
+
+def _added(known: set[T], more: set[T], limit: int, what: str) -> str | None:
+    if len(known | more) > limit:
+        return f"a program may have {limit} {what}"
+    known |= more
+    return None
