@@ -15,7 +15,6 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -145,7 +144,6 @@ def _print_traceback() -> None:
         traceback.print_exc()
 
 
-@cache
 def _prepare(order: RunOrder, run: RunDirectory) -> None:
     """What the lab does before the experiment begins; raises `DisturbedError` where it fails."""
     try:
