@@ -36,6 +36,7 @@ from api.live.hub import Hub
 from api.live.stream_guard import StreamGuard
 from api.nodes import routes as nodes
 from api.nodes.hardware import KnownHardware
+from api.programs import routes as programs
 from api.results import routes as results
 from api.roster import routes as roster
 from api.sessions import openid_routes
@@ -115,6 +116,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         estimates,
         experiments,
         studies,
+        programs,
         users,
         tokens,
         sessions,

@@ -6,6 +6,7 @@ client can work it out before it sends anything.
 
 import hashlib
 import io
+import math
 import tarfile
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -84,13 +85,21 @@ def identity(files: Iterable[ProgramFile]) -> str:
 
 def canonical_tar(given: Program) -> bytes:
     """The one archive in which a program is stored: regular files, mode 0644, no time, no owner."""
+    return tar_with_offsets(given)[0]
+
+
+def tar_with_offsets(given: Program) -> tuple[bytes, dict[str, int]]:
+    """The archive, and where in it the content of each file begins."""
     buffer = io.BytesIO()
+    offsets = {}
     with tarfile.TarFile(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path, data in given.contents.items():
             member = tarfile.TarInfo(path)
             member.size, member.mode = len(data), 0o644
             archive.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
+            blocks = math.ceil(len(data) / tarfile.BLOCKSIZE)
+            offsets[path] = buffer.tell() - blocks * tarfile.BLOCKSIZE
+    return buffer.getvalue(), offsets
 
 
 class Collector:

@@ -125,9 +125,10 @@ def _program(name: str) -> str:
 
 
 def _keys(connection: psycopg.Connection[Any]) -> Iterator[tuple[str, str | None]]:
-    """Key and SHA-256 of every file that a row names; a checkpoint's sum was not kept."""
+    """Key and SHA-256 of every file that a row names; of a checkpoint and a program's archive no sum was kept."""
     query = (
-        "SELECT key, max(sha256) FROM (SELECT key, sha256 FROM artifacts UNION ALL SELECT key, NULL FROM checkpoints)"
+        "SELECT key, max(sha256) FROM (SELECT key, sha256 FROM artifacts UNION ALL SELECT key, NULL FROM checkpoints"
+        " UNION ALL SELECT 'programs/' || sha256 || '.tar', NULL FROM programs)"
     )
     return iter(connection.execute(f"{query} AS named GROUP BY key ORDER BY key").fetchall())
 

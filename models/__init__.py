@@ -9,6 +9,7 @@ from models.event import JobEvent
 from models.job import Job
 from models.lease import Lease
 from models.node import Gpu, Node, NodeEvent, NodeToken
+from models.program import Program, ProgramUpload
 from models.series import LogChunk, MetricChunk, Phase, SampleChunk
 from models.study import Study, StudyRun
 from models.usage import Usage
@@ -33,6 +34,8 @@ __all__ = [
     "NodeEvent",
     "NodeToken",
     "Phase",
+    "Program",
+    "ProgramUpload",
     "SampleChunk",
     "Study",
     "StudyRun",

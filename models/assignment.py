@@ -1,6 +1,7 @@
 """Assignments, and the runs that users hand in for them."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
@@ -25,6 +26,12 @@ class Assignment(Base):
     """Experiments whose every run is work on it."""
     tolerance: Mapped[float]
     """Relative; how far a number of a re-run may lie from the pinned one."""
+    starter: Mapped[dict[str, Any] | None]
+    """The program from which students begin: `experiment` and `spec` of a job that runs it."""
+    hidden_check: Mapped[dict[str, Any] | None]
+    """The hidden check that runs after a hand-in: `max_points`, `time_limit_seconds` and `spec` of its job."""
+    points_released_at: Mapped[datetime | None]
+    """When students began to see their points; null while they do not."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -39,3 +46,5 @@ class Submission(Base):
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
     pinned_at: Mapped[datetime] = mapped_column(server_default=func.now())
     rerun_job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
+    check_job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
+    """The hidden check of the run that was handed in; its result has the points."""

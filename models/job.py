@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gpulab.states import FailureCause, JobState
 from models.base import Base
+from models.program import RAN_BY
 
 
 def _one_of(column: str, values: list[str]) -> str:
@@ -34,6 +35,7 @@ class Job(Base):
         Index("ix_jobs_tags", "tags", postgresql_using="gin"),
         Index("ix_jobs_reusable", "owner_id", "experiment", "seed", postgresql_where=text("state = 'succeeded'")),
         Index("ix_jobs_study_id", "study_id", postgresql_where=text("study_id IS NOT NULL")),
+        Index("ix_jobs_program_sha256", "program_sha256", postgresql_where=text("program_sha256 IS NOT NULL")),
         Index("ix_jobs_shared", "id", postgresql_where=text("shared_with IS NOT NULL")),
     )
 
@@ -45,6 +47,12 @@ class Job(Base):
 
     experiment: Mapped[str]
     spec: Mapped[dict[str, Any]]
+    program_sha256: Mapped[str | None] = mapped_column(
+        # Of every job, whichever statement inserts it. The key keeps the program for as long as the job is there.
+        ForeignKey("programs.sha256"),
+        Computed(f"CASE WHEN {_one_of('experiment', list(RAN_BY))} THEN spec ->> 'program' END", persisted=True),
+    )
+    """The program that it runs; null for an experiment of the catalogue."""
     seed: Mapped[int] = mapped_column(BigInteger)
     name: Mapped[str | None]
     tags: Mapped[list[str]]

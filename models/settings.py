@@ -96,6 +96,10 @@ class ApiSettings(Settings):
     """How long a browser stays signed in; never longer than the token it signed in with."""
     failed_sign_ins_per_minute: int = Field(default=20, ge=1)
     """Burst and per-minute limit per token prefix; more gets 429. The limit per address is ten times this."""
+    max_program_bytes: int = Field(default=10_000_000, ge=1, le=2**30)
+    """Maximum size of all files of a program."""
+    max_program_files: int = Field(default=500, ge=1, le=100_000)
+    """Maximum files of a program."""
     max_tokens: int = 50
     """Maximum valid tokens of one user."""
     root_path: Annotated[str, Field(pattern=f"^({ROOT_PATH})?$"), BeforeValidator(_above_pages)] = ""
@@ -200,6 +204,8 @@ class NodeSettings(Settings):
     keep_logs_days: float = Field(default=180.0, ge=0)
     keep_checkpoints_days: float = Field(default=7.0, ge=0)
     keep_artifacts_days: float = Field(default=365.0, ge=0)
+    keep_programs_days: float = Field(default=90.0, ge=0)
+    """Days after a program was last sent, if no job and no assignment uses it; 0 keeps it."""
     idle_percent: float = 1.0
     """Utilisation below which a GPU counts as unused."""
     idle_minutes: float = Field(default=30.0, ge=0)

@@ -11,6 +11,7 @@ class Rule(Enum):
     JOB_CHANGE = "changes a job: not found for strangers, forbidden to mere readers"
     STUDY = "is part of a study, as a job's"
     STUDY_CHANGE = "changes a study, as a job's"
+    PROGRAM = "is a program, or part of one: not found for who may not read it"
     USER = "is about one user: not found for other students"
     STAFF = "is for instructors and admins"
     ADMIN = "is for admins"
@@ -51,6 +52,12 @@ RULES = {
     "stream_job": Rule.JOB,
     "cancel_job": Rule.JOB_CHANGE,
     "share_job": Rule.JOB_CHANGE,
+    "upload_program": Rule.OWN,
+    "list_programs": Rule.OWN,
+    "get_program": Rule.PROGRAM,
+    "get_program_archive": Rule.PROGRAM,
+    "get_program_file": Rule.PROGRAM,
+    "compare_programs": Rule.PROGRAM,
     "submit_study": Rule.OWN,
     "list_studies": Rule.OWN,
     "get_study": Rule.STUDY,

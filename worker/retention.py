@@ -10,6 +10,7 @@ from obstore.store import ObjectStore
 from sqlalchemy import Connection, Engine
 
 from models.database import first_line
+from models.program import store_key
 from models.settings import NodeSettings
 from models.statements import retention
 
@@ -29,7 +30,7 @@ class Retention:
         self._actor = f"node:{settings.node}"
 
     def sweep(self) -> dict[str, int]:
-        """Carry the policy out; returns what was deleted: jobs of `samples` and `logs`, files of the others."""
+        """Carry the policy out; returns how many jobs, files or programs something was deleted of."""
         kept = self._settings
         return {
             "samples": self._rows(retention.drop_samples, kept.keep_samples_days, "samples"),
@@ -40,6 +41,7 @@ class Retention:
             "artifacts": self._files(
                 retention.old_artifacts, retention.forget_artifact, kept.keep_artifacts_days, "files"
             ),
+            "programs": self._programs(kept.keep_programs_days),
         }
 
     def _rows(self, drop: Callable[..., Any], days: float, what: str) -> int:
@@ -71,6 +73,19 @@ class Retention:
             every += len(gone)
             if not gone:
                 break
+        return every
+
+    def _programs(self, days: float) -> int:
+        every = 0
+        while days:
+            with self._engine.begin() as connection:
+                sha256 = connection.execute(retention.drop_program(days)).scalar()
+                if sha256 is None:
+                    break
+                if not self._delete(store_key(sha256)):
+                    connection.rollback()
+                    break
+            every += 1
         return every
 
     def _delete(self, key: str) -> bool:

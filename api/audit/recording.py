@@ -28,6 +28,7 @@ ACTIONS = {
     "undrain_node": "node.undrained",
     "make_node_token": "node.token_made",
     "revoke_node_tokens": "node.token_revoked",
+    "upload_program": "program.uploaded",
     "create_assignment": "assignment.created",
     "change_assignment": "assignment.changed",
     "pin_submission": "submission.pinned",

@@ -31,6 +31,7 @@ TAGS = [
     {"name": "experiments", "description": "The catalogue: what can be run, with which parameters."},
     {"name": "estimates", "description": "The GPU memory that a run will take, before it runs."},
     {"name": "jobs", "description": "Submitting, following, cancelling."},
+    {"name": "programs", "description": "Your own code: files that never change, named by their content."},
     {"name": "studies", "description": "Many runs that answer one question: compared, and reported on."},
     {"name": "results", "description": "What runs recorded, printed and kept."},
     {"name": "streams", "description": "Server-sent events: notices that something changed."},

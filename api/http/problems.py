@@ -72,7 +72,7 @@ class InternalError(Refusal):
 
 class MalformedBody(Refusal):
     status = 400
-    title = "The body is not acceptable JSON"
+    title = "The body cannot be read"
 
 
 class ClientVersion(Refusal):
@@ -121,6 +121,14 @@ class ExperimentNotFound(NotFound):
 
 class StudyNotFound(NotFound):
     title = "There is no such study"
+
+
+class ProgramNotFound(NotFound):
+    title = "There is no such program"
+
+
+class ProgramFileNotFound(NotFound):
+    title = "The program has no such file"
 
 
 class EstimateNotFound(NotFound):
@@ -217,7 +225,7 @@ class BodyTooLarge(Refusal):
 
 class UnsupportedMediaType(Refusal):
     status = 415
-    title = "The body must be JSON"
+    title = "The media type of the body is not supported"
 
 
 class RangeNotSatisfiable(Refusal):
@@ -236,6 +244,10 @@ class UnknownExperiment(InvalidRequest):
 
 class InvalidSpec(InvalidRequest):
     title = "The spec is not valid"
+
+
+class InvalidProgram(InvalidRequest):
+    title = "The files cannot be a program"
 
 
 class InvalidStudy(InvalidRequest):

@@ -21,14 +21,15 @@ def priority_of_copy(principal: Principal, priority: str) -> str:
     return priority if principal.is_staff or priority != Priority.HIGH else Priority.NORMAL.value
 
 
-async def check_quota(app: App, principal: Principal) -> None:
-    """Raises `ArtifactQuotaReached`."""
+async def check_quota(app: App, principal: Principal, *, more_bytes: int = 0) -> None:
+    """Whether there is room for `more_bytes`, or for any at all. Raises `ArtifactQuotaReached`."""
     quota = app.settings.max_artifact_bytes
     if quota is None or principal.is_admin:
         return
-    held = await app.database.scalar(allowances.artifact_bytes, user_id=principal.id)
-    if held >= quota:
-        raise ArtifactQuotaReached(f"the files of your jobs take {held} bytes; you may keep {quota}")
+    held = await app.database.scalar(allowances.stored_bytes, user_id=principal.id)
+    if held + more_bytes > quota or held >= quota:
+        more = f", and these {more_bytes} more" if more_bytes else ""
+        raise ArtifactQuotaReached(f"the files of your jobs and programs take {held} bytes{more}; you may keep {quota}")
 
 
 async def queue_is_full(app: App, owner_id: UUID, *, more: int = 1) -> QueueLimitReached:

@@ -17,6 +17,7 @@ from api.http import cursors, etag
 from api.http.problems import IdempotencyKeyReused, JobAlreadyFinished, JobNotFinished, JobNotFound
 from api.jobs import statements
 from api.jobs.allowances import check_priority, check_quota, priority_of_copy, queue_is_full
+from api.programs.access import check_runs
 from api.sharing import service as sharing
 from api.sharing import statements as sharing_statements
 from api.sharing.service import check_may_change, may_read
@@ -35,6 +36,7 @@ from gpulab.schemas import (
 )
 from gpulab.states import FINAL_STATES, JobState
 from models.job import Job
+from models.program import RAN_BY
 from models.statements import advice
 
 DRY_RUN_WAIT_SECONDS = 3.0
@@ -70,10 +72,12 @@ class JobFilters:
 async def submit(app: App, principal: Principal, order: JobCreate, key: str | None) -> tuple[JobRead, bool]:
     """The job, and whether it is new.
 
-    Raises what `experiments.plan`, `check_priority` and `check_quota` do, `QueueLimitReached`, `IdempotencyKeyReused`.
+    Raises what `experiments.plan`, `check_runs`, `check_priority` and `check_quota` do, `QueueLimitReached`,
+    `IdempotencyKeyReused`.
     """
     check_priority(principal, order.priority)
     plan = experiments.plan(order)
+    await check_runs(app, principal, [(order.experiment, plan.spec)])
     if app.settings.max_artifact_bytes is not None and not await _was_used(app, principal, key):
         await check_quota(app, principal)
     digest = None if key is None else _digest(order)
@@ -97,14 +101,15 @@ async def submit(app: App, principal: Principal, order: JobCreate, key: str | No
     row = await insert(app, principal, values, "submitted", question)
     if row is not None:
         asked = None if question is None else question.id
-        return _fresh(values | {"estimate_id": asked}, row, principal), True
+        return await _stored(app, principal, values | {"estimate_id": asked}, row), True
     return await _first_under(app, principal, key, digest), False
 
 
 async def dry_run(app: App, principal: Principal, order: JobCreate) -> DryRunRead:
-    """What `submit` would store, and its estimate. Raises what `experiments.plan` and `check_priority` do."""
+    """What `submit` would store, and its estimate. Raises as `submit`."""
     check_priority(principal, order.priority)
     plan = experiments.plan(order)
+    await check_runs(app, principal, [(order.experiment, plan.spec)])
     estimate = await estimates.predicted(app, principal, plan.workload, plan.fields, wait_seconds=DRY_RUN_WAIT_SECONDS)
     return DryRunRead(
         experiment=order.experiment,
@@ -238,7 +243,7 @@ async def retry(app: App, principal: Principal, job_id: UUID) -> JobRead:
     made = await insert(app, principal, values, f"retry of {job_id}")
     if made is None:
         raise await queue_is_full(app, principal.id)
-    return _fresh(values, made, principal)
+    return await _stored(app, principal, values, made)
 
 
 async def share(app: App, principal: Principal, job_id: UUID, order: ShareOrder) -> JobRead:
@@ -287,6 +292,11 @@ def _digest(order: JobCreate) -> bytes:
     return sha256(orjson.dumps(order.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).digest()
 
 
+async def _stored(app: App, principal: Principal, values: Mapping[str, Any], row: Row) -> JobRead:
+    """A job just submitted. It is read back only where it runs a program, of which the lab knows more."""
+    return await get(app, principal, row.id) if values["experiment"] in RAN_BY else _fresh(values, row, principal)
+
+
 def _fresh(values: Mapping[str, Any], row: Row, principal: Principal) -> JobRead:
     """A job just submitted, without reading it back."""
     return _read(
@@ -321,6 +331,7 @@ def _read(row: Mapping[str, Any]) -> JobRead:
         retry_of=row["retry_of"],
         shared_with=row["shared_with"],
         owner_id=row["owner_id"],
+        program=row.get("program"),
         versions=row["versions"],
         estimate=_estimate(row),
     )

@@ -30,6 +30,7 @@ from models.estimate import Estimate
 from models.event import JobEvent
 from models.job import Job
 from models.lease import Lease
+from models.program import Program, ProgramUpload
 from models.statements.allowances import room
 from models.statements.estimate_turns import take_over
 from models.statements.estimates import ask_quietly
@@ -213,7 +214,17 @@ def _whole_job() -> tuple[Any, ...]:
         column.where(own).correlate(Job).scalar_subquery().label(name)
         for column, name in zip(_ESTIMATE, ESTIMATE_NAMES, strict=True)
     )
-    return (*Job.__table__.columns, OWNER, OWNER_TEAM, *predicted)
+    return (*Job.__table__.columns, OWNER, OWNER_TEAM, *predicted, _program())
+
+
+def _program() -> Any:
+    """The job's program as a `ProgramBrief`, with what its owner said when they sent it; null where it has none."""
+    sent = (ProgramUpload.sha256 == Program.sha256) & (ProgramUpload.user_id == Job.owner_id)
+    columns: list[ColumnElement[Any]] = [Program.__table__.c[name] for name in ("sha256", "size_bytes", "file_count")]
+    columns += [ProgramUpload.__table__.c[name] for name in ("name", "git_commit", "git_dirty")]
+    pairs = [part for column in columns for part in (column.key, column)]
+    found = select(func.jsonb_build_object(*pairs)).join_from(Program, ProgramUpload, sent, isouter=True)
+    return found.where(Program.sha256 == Job.program_sha256).correlate(Job).scalar_subquery().label("program")
 
 
 def page(

@@ -122,7 +122,7 @@ async def download(app: App, principal: Principal, request: Request, job_id: UUI
     if row is None:
         raise ArtifactNotFound(f"job {job_id} has no artifact called {shortened(name)!r}")
     tag = f'"{row.sha256}"'
-    headers = {**SAFE_HEADERS, "ETag": tag, "Content-Disposition": _disposition(row.name)}
+    headers = {**SAFE_HEADERS, "ETag": tag, "Content-Disposition": disposition(row.name)}
     if etag.matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     span = asked_span(request.headers.get("range"), request.headers.get("if-range"), tag, row.size_bytes)
@@ -188,6 +188,6 @@ async def _chunks(stream: Any) -> AsyncIterator[bytes]:
         yield bytes(chunk)
 
 
-def _disposition(name: str) -> str:
+def disposition(name: str) -> str:
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "file"
     return f'attachment; filename="{safe[:200]}"'

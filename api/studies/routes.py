@@ -19,6 +19,7 @@ from api.http.problems import (
     Forbidden,
     IdempotencyKeyReused,
     InvalidCursor,
+    InvalidProgram,
     InvalidRequest,
     InvalidSpec,
     InvalidStudy,
@@ -66,7 +67,15 @@ FILES = {
     responses={
         200: {"model": StudyRead, "description": "The first study under the key."},
         201: {"headers": headers(Location="The study's address.")},
-        **problems(*BODY, IdempotencyKeyReused, QueueLimitReached, ArtifactQuotaReached, InvalidStudy, InvalidSpec),
+        **problems(
+            *BODY,
+            IdempotencyKeyReused,
+            QueueLimitReached,
+            ArtifactQuotaReached,
+            InvalidStudy,
+            InvalidProgram,
+            InvalidSpec,
+        ),
     },
 )
 async def submit_study(

@@ -16,6 +16,7 @@ from api.estimates import service as estimates
 from api.http.problems import IdempotencyKeyReused, StudyChanged
 from api.jobs import statements as jobs
 from api.jobs.allowances import check_priority, check_quota, queue_is_full
+from api.programs.access import check_runs
 from api.sharing import service as sharing
 from api.sharing import statements as sharing_statements
 from api.sharing.service import check_may_change
@@ -45,12 +46,13 @@ class Changed(NamedTuple):
 async def submit(app: App, principal: Principal, order: StudyCreate, key: str | None) -> tuple[Changed, bool]:
     """The study, and whether it is new.
 
-    Raises `InvalidStudy`, what `experiments.plan`, `check_priority` and `check_quota` do, `QueueLimitReached`,
-    `IdempotencyKeyReused`.
+    Raises `InvalidStudy`, what `experiments.plan`, `check_runs`, `check_priority` and `check_quota` do,
+    `QueueLimitReached`, `IdempotencyKeyReused`.
     """
     check_priority(principal, order.priority)
     definition = plans.define(order, await _datasets(app))
     plan, runs = await app.heavy.run(plans.lay_out, definition)
+    await check_runs(app, principal, [(run["experiment"], run["spec"]) for run in runs])
     await _ask(app, principal.id, runs)
     if not order.fresh:
         await _reuse(app, principal.id, runs)

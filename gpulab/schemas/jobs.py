@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from gpulab.schemas.base import Incoming, Int64, JsonObject, Line, Outgoing, Seed, Tag
 from gpulab.schemas.estimates import EstimateRead, JobEstimateRead
 from gpulab.schemas.failures import OutOfMemoryRead
+from gpulab.schemas.programs import ProgramBrief
 from gpulab.states import Audience, FailureCause, JobState, Priority
 
 MAX_TIME_LIMIT_SECONDS = 7 * 24 * 3600
@@ -104,6 +105,8 @@ class JobRead(JobSummary):
     """Its predicted GPU memory; null where nothing is predicted, of which `POST /v1/estimates` says why."""
     shared_with: Audience | None = None
     """Who besides its owner and staff may read it."""
+    program: ProgramBrief | None = None
+    """The program that it runs; null for an experiment of the catalogue."""
     owner_id: UUID | None = None
     """The owner's id; several users may have their name."""
 

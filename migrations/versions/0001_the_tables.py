@@ -36,6 +36,9 @@ def upgrade() -> None:
     sa.Column('questions', postgresql.ARRAY(sa.Text()), nullable=False),
     sa.Column('experiments', postgresql.ARRAY(sa.Text()), nullable=False),
     sa.Column('tolerance', sa.Float(precision=53), nullable=False),
+    sa.Column('starter', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+    sa.Column('hidden_check', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+    sa.Column('points_released_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.CheckConstraint('tolerance >= 0', name=op.f('ck_assignments_tolerance_not_negative')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_assignments')),
@@ -78,6 +81,15 @@ def upgrade() -> None:
     sa.UniqueConstraint('digest', name=op.f('uq_node_tokens_digest'))
     )
     op.create_index('ix_node_tokens_node', 'node_tokens', ['node'], unique=False)
+    op.create_table('programs',
+    sa.Column('sha256', sa.Text(), nullable=False),
+    sa.Column('size_bytes', sa.BigInteger(), nullable=False),
+    sa.Column('file_count', sa.Integer(), nullable=False),
+    sa.Column('manifest', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name=op.f('ck_programs_sha256_is_hex')),
+    sa.PrimaryKeyConstraint('sha256', name=op.f('pk_programs'))
+    )
     op.create_table('users',
     sa.Column('id', sa.Uuid(), server_default=sa.text('uuidv7()'), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
@@ -155,6 +167,21 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['token_id'], ['node_tokens.id'], name=op.f('fk_nodes_token_id_node_tokens')),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_nodes'))
     )
+    op.create_table('program_uploads',
+    sa.Column('id', sa.Uuid(), server_default=sa.text('uuidv7()'), nullable=False),
+    sa.Column('user_id', sa.Uuid(), nullable=False),
+    sa.Column('sha256', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=True),
+    sa.Column('git_commit', sa.Text(), nullable=True),
+    sa.Column('git_dirty', sa.Boolean(), nullable=True),
+    sa.Column('uploaded_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.ForeignKeyConstraint(['sha256'], ['programs.sha256'], name=op.f('fk_program_uploads_sha256_programs')),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_program_uploads_user_id_users')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_program_uploads'))
+    )
+    op.create_index('ix_program_uploads_sha256', 'program_uploads', ['sha256'], unique=False)
+    op.create_index('ix_program_uploads_user_id_id', 'program_uploads', ['user_id', 'id'], unique=False)
+    op.create_index('uq_program_uploads_user_id_sha256', 'program_uploads', ['user_id', 'sha256'], unique=True)
     op.create_table('shares',
     sa.Column('user_id', sa.Uuid(), nullable=False),
     sa.Column('used_seconds', sa.Float(precision=53), nullable=False),
@@ -219,6 +246,7 @@ def upgrade() -> None:
     sa.Column('request_digest', sa.LargeBinary(), nullable=True),
     sa.Column('experiment', sa.Text(), nullable=False),
     sa.Column('spec', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('program_sha256', sa.Text(), sa.Computed("CASE WHEN experiment IN ('script', 'notebook', 'program-check') THEN spec ->> 'program' END", persisted=True), nullable=True),
     sa.Column('seed', sa.BigInteger(), nullable=False),
     sa.Column('name', sa.Text(), nullable=True),
     sa.Column('tags', postgresql.ARRAY(sa.Text()), nullable=False),
@@ -260,12 +288,14 @@ def upgrade() -> None:
     sa.CheckConstraint("state IN ('queued', 'leased', 'running', 'succeeded', 'failed', 'cancelled')", name=op.f('ck_jobs_state_known')),
     sa.ForeignKeyConstraint(['estimate_id'], ['estimates.id'], name=op.f('fk_jobs_estimate_id_estimates')),
     sa.ForeignKeyConstraint(['owner_id'], ['users.id'], name=op.f('fk_jobs_owner_id_users')),
+    sa.ForeignKeyConstraint(['program_sha256'], ['programs.sha256'], name=op.f('fk_jobs_program_sha256_programs')),
     sa.ForeignKeyConstraint(['retry_of'], ['jobs.id'], name=op.f('fk_jobs_retry_of_jobs')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_jobs'))
     )
     op.create_index('ix_jobs_active', 'jobs', ['id'], unique=False, postgresql_where=sa.text("state IN ('leased', 'running')"))
     op.create_index('ix_jobs_experiment_id', 'jobs', ['experiment', 'id'], unique=False)
     op.create_index('ix_jobs_owner_id_id', 'jobs', ['owner_id', 'id'], unique=False)
+    op.create_index('ix_jobs_program_sha256', 'jobs', ['program_sha256'], unique=False, postgresql_where=sa.text('program_sha256 IS NOT NULL'))
     op.create_index('ix_jobs_queued', 'jobs', ['id'], unique=False, postgresql_where=sa.text("state = 'queued'"))
     op.create_index('ix_jobs_queued_owner_id', 'jobs', ['owner_id'], unique=False, postgresql_where=sa.text("state = 'queued'"))
     op.create_index('ix_jobs_reusable', 'jobs', ['owner_id', 'experiment', 'seed'], unique=False, postgresql_where=sa.text("state = 'succeeded'"))
@@ -430,7 +460,9 @@ def upgrade() -> None:
     sa.Column('job_id', sa.Uuid(), nullable=False),
     sa.Column('pinned_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('rerun_job_id', sa.Uuid(), nullable=True),
+    sa.Column('check_job_id', sa.Uuid(), nullable=True),
     sa.ForeignKeyConstraint(['assignment_id'], ['assignments.id'], name=op.f('fk_submissions_assignment_id_assignments')),
+    sa.ForeignKeyConstraint(['check_job_id'], ['jobs.id'], name=op.f('fk_submissions_check_job_id_jobs')),
     sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_submissions_job_id_jobs')),
     sa.ForeignKeyConstraint(['rerun_job_id'], ['jobs.id'], name=op.f('fk_submissions_rerun_job_id_jobs')),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_submissions_user_id_users')),
@@ -484,9 +516,11 @@ def downgrade() -> None:
     op.drop_table('browser_sessions')
     op.drop_table('tokens')
     op.drop_table('shares')
+    op.drop_table('program_uploads')
     op.drop_table('nodes')
     op.drop_table('estimates')
     op.drop_table('users')
+    op.drop_table('programs')
     op.drop_table('node_tokens')
     op.drop_table('node_events')
     op.drop_table('audit_events')

@@ -27,6 +27,7 @@ from sqlalchemy.orm import aliased
 from gpulab.states import JobState, Role
 from models.artifact import Artifact
 from models.job import Job
+from models.program import Program, ProgramUpload
 from models.user import User
 
 ONE_AT_A_TIME = 0x67706C6162
@@ -79,10 +80,10 @@ def queue(user_id: UUID) -> Select[*tuple[Any, ...]]:
     return select(waiting.scalar_subquery().label("queued"), User.max_queued).where(User.id == user_id)
 
 
-def artifact_bytes(user_id: UUID) -> Select[int]:
-    """What the files of their jobs take."""
-    taken = cast(func.coalesce(func.sum(Artifact.size_bytes), 0), BigInteger)
-    return select(taken).join(Job, Job.id == Artifact.job_id).where(Job.owner_id == user_id)
+def stored_bytes(user_id: UUID) -> Select[int]:
+    """What the files of their jobs take, and the programs that they sent."""
+    files = select(_sum(Artifact.size_bytes)).join(Job, Job.id == Artifact.job_id).where(Job.owner_id == user_id)
+    return select(cast(files.scalar_subquery() + _program_bytes(user_id), BigInteger))
 
 
 def lock_owner(job_id: UUID) -> Select[UUID]:
@@ -92,9 +93,9 @@ def lock_owner(job_id: UUID) -> Select[UUID]:
 
 
 def of_owner(job_id: UUID) -> Select[str, int, dict[str, int] | None]:
-    """Of a job's owner: the role, `taken` bytes of all their files, and `sizes` of this job's by name."""
+    """Of a job's owner: the role, `taken` bytes of all their files and programs, and `sizes` of this job's by name."""
     job = aliased(Job)
-    taken = cast(func.coalesce(func.sum(Artifact.size_bytes), 0), BigInteger)
+    taken = cast(_sum(Artifact.size_bytes) + _program_bytes(User.id), BigInteger)
     sizes = func.jsonb_object_agg(Artifact.name, Artifact.size_bytes, type_=JSONB).filter(Artifact.job_id == job_id)
     return (
         select(User.role, taken.label("taken"), sizes.label("sizes"))
@@ -102,5 +103,14 @@ def of_owner(job_id: UUID) -> Select[str, int, dict[str, int] | None]:
         .outerjoin(Job, Job.owner_id == User.id)
         .outerjoin(Artifact, Artifact.job_id == Job.id)
         .where(job.id == job_id)
-        .group_by(User.role)
+        .group_by(User.id)
     )
+
+
+def _program_bytes(user_id: Any) -> ColumnElement[int]:
+    sent = select(_sum(Program.size_bytes)).join_from(Program, ProgramUpload)
+    return sent.where(ProgramUpload.user_id == user_id).correlate(User).scalar_subquery()
+
+
+def _sum(sizes: Any) -> ColumnElement[int]:
+    return func.coalesce(func.sum(sizes), 0)

@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, Delete, Select, Text, delete, func, insert
 from sqlalchemy.sql.dml import Insert
 
 from models.artifact import Artifact, Checkpoint
-from models.assignment import Submission
+from models.assignment import Assignment, Submission
 from models.event import JobEvent
 from models.job import Job
+from models.program import Program, ProgramUpload
 from models.series import LogChunk, SampleChunk
 
 RETAIN_LOCK = 7_010_005
@@ -55,6 +56,32 @@ def forget_artifact(job_id: UUID, name: str) -> Delete:
 
 def forget_checkpoint(job_id: UUID, name: str) -> Delete:
     return delete(Checkpoint).where(Checkpoint.job_id == job_id, Checkpoint.name == name)
+
+
+def drop_program(days: float) -> Select[str]:
+    """Delete one program that nothing uses and that nobody sent lately, and what is known of who sent it.
+
+    Returns it. Whoever sends it at the same time waits for the end of this transaction: delete its files before that.
+    """
+    recent = func.now() - timedelta(days=days)
+    named = (Assignment.starter["spec"]["program"].astext, Assignment.hidden_check["spec"]["program"].astext)
+    used = (
+        select(Job.id).where(Job.program_sha256 == Program.sha256).exists(),
+        select(ProgramUpload.id)
+        .where(ProgramUpload.sha256 == Program.sha256, ProgramUpload.uploaded_at >= recent)
+        .exists(),
+        *(select(Assignment.id).where(name == Program.sha256).exists() for name in named),
+    )
+    found = (
+        select(Program.sha256)
+        .where(Program.created_at < recent, *(~condition for condition in used))
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .cte("found")
+    )
+    sent = delete(ProgramUpload).where(ProgramUpload.sha256 == found.c.sha256).returning(ProgramUpload.id).cte("sent")
+    dropped = delete(Program).where(Program.sha256 == found.c.sha256).returning(Program.sha256).cte("dropped")
+    return select(dropped.c.sha256).add_cte(sent)
 
 
 def remember(job_ids: list[UUID], *, actor: str, message: str) -> Insert:

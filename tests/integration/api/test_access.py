@@ -27,12 +27,14 @@ BODIES: dict[str, Any] = {
     "create_assignment": {"name": "More", "deadline": "2999-01-01T00:00:00Z", "experiments": ["dropout-linear"]},
     "change_assignment": {"tolerance": 0.5},
 }
+FILES = {"upload_program": {"files": ("own.py", b"1")}}
 ENDLESS = {"stream_jobs"}
 LISTS = (
     "list_assignments",
     "get_assignment",
     "list_jobs",
     "list_studies",
+    "list_programs",
     "list_tokens",
     "list_nodes",
     "list_gpus",
@@ -50,6 +52,7 @@ class World:
     job_id: UUID
     study_id: UUID
     assignment_id: UUID
+    program: str
 
     async def call(self, operation: str, who: str | None) -> httpx.Response:
         method, path = self.operations[operation]
@@ -60,11 +63,16 @@ class World:
             token_id=uuid4(),
             assignment_id=self.assignment_id,
             estimate_id=uuid4(),
+            sha256=self.program,
+            other_sha256=self.program,
+            path="olga.py",
             name="kept.txt" if "artifacts" in path else "node-1",
             slug="dropout-linear",
         )
         headers = {} if who is None else self.users[who].headers
-        return await self.client.request(method, path, headers=headers, json=self.body(operation))
+        files = FILES.get(operation)
+        sent = {"json": self.body(operation)} if files is None else {"files": files}
+        return await self.client.request(method, path, headers=headers, **sent)
 
     def body(self, operation: str) -> Any:
         return {"job_id": str(self.job_id)} if operation == "pin_submission" else BODIES.get(operation)
@@ -96,12 +104,22 @@ async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: SeededUser, s
     assert pinned.status_code == 200, pinned.text
     again = await anonymous.post(f"{base}/submissions/{users['olga'].id}/rerun", headers=admin.headers)
     assert again.status_code == 201, again.text
+    sent = await anonymous.post("/v1/programs", files={"files": ("olga.py", b"1")}, headers=users["olga"].headers)
+    assert sent.status_code == 201, sent.text
     operations = {
         operation["operationId"]: (method.upper(), path)
         for path, methods in app.openapi()["paths"].items()
         for method, operation in methods.items()
     }
-    return World(anonymous, operations, users, job_id, UUID(study.json()["id"]), UUID(assignment.json()["id"]))
+    return World(
+        anonymous,
+        operations,
+        users,
+        job_id,
+        UUID(study.json()["id"]),
+        UUID(assignment.json()["id"]),
+        sent.json()["sha256"],
+    )
 
 
 def refused(statuses: dict[str, int], *expected: int) -> None:
@@ -119,7 +137,7 @@ async def test_nobody_gets_in_without_signing_in(world: World) -> None:
         refused(await world.of(rule, None), 401)
 
 
-@pytest.mark.parametrize("rule", [Rule.JOB, Rule.JOB_CHANGE, Rule.STUDY, Rule.STUDY_CHANGE, Rule.USER])
+@pytest.mark.parametrize("rule", [Rule.JOB, Rule.JOB_CHANGE, Rule.STUDY, Rule.STUDY_CHANGE, Rule.PROGRAM, Rule.USER])
 async def test_what_is_of_others_is_not_found_by_a_student(world: World, seeds: Seeds, rule: Rule) -> None:
     before = seeds.state_of_everything()
     refused(await world.of(rule, "sam"), 404)
@@ -127,7 +145,7 @@ async def test_what_is_of_others_is_not_found_by_a_student(world: World, seeds: 
 
 
 @pytest.mark.parametrize("who", ["olga", "ina", "admin"])
-@pytest.mark.parametrize("rule", [Rule.JOB, Rule.JOB_CHANGE, Rule.STUDY, Rule.STUDY_CHANGE, Rule.USER])
+@pytest.mark.parametrize("rule", [Rule.JOB, Rule.JOB_CHANGE, Rule.STUDY, Rule.STUDY_CHANGE, Rule.PROGRAM, Rule.USER])
 async def test_owner_and_staff_find_it(world: World, rule: Rule, who: str) -> None:
     let_in(await world.of(rule, who))
 

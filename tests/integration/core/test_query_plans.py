@@ -153,7 +153,7 @@ SINGLE: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = 
     "the newest event": (jobs.latest_event, (), {}),
     "a job's newest event": (jobs.latest_event, ("job_id",), {}),
     "how many of theirs wait": (allowances.queue, ("owner_id",), {}),
-    "what their files take": (allowances.artifact_bytes, ("owner_id",), {}),
+    "what their files take": (allowances.stored_bytes, ("owner_id",), {}),
     "who holds a token": (users.bearers, (), {"digests": [b"x" * 32]}),
     "who holds a session": (users.sessions, (), {"digests": [b"x" * 32]}),
 }
@@ -162,7 +162,7 @@ SINGLE: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = 
 @pytest.mark.parametrize("name", SINGLE)
 def test_question_about_one_thing_reads_what_belongs_to_it(full: Engine, mine: dict[str, Any], name: str) -> None:
     source, own, more = SINGLE[name]
-    named = {"owner_id": "user_id"} if source in {allowances.queue, allowances.artifact_bytes} else {}
+    named = {"owner_id": "user_id"} if source in {allowances.queue, allowances.stored_bytes} else {}
     given = {**{named.get(key, key): mine[key] for key in own}, **more}
     read, plan = rows_read(full, source, given)
     assert read <= 300, plan

@@ -11,6 +11,7 @@ from obstore.store import LocalStore
 from sqlalchemy import Engine, func, insert, select, update
 
 from models import Artifact, Assignment, Checkpoint, Job, JobEvent, LogChunk, SampleChunk, Submission
+from models.program import Program, ProgramUpload, store_key
 from models.settings import NodeSettings
 from worker.retention import Retention
 
@@ -62,7 +63,7 @@ def test_each_thing_goes_after_its_own_time(
     ages = (1, 30, 100, 200, 400)
     jobs = [ended(execute, store, make_job(), days_ago=days) for days in ages]
     swept = retention.sweep()
-    assert swept == {"samples": 3, "logs": 2, "checkpoints": 4, "artifacts": 1}
+    assert swept == {"samples": 3, "logs": 2, "checkpoints": 4, "artifacts": 1, "programs": 0}
     assert [len(left(execute, job)) for job in jobs] == [4, 3, 2, 1, 0]
     keys = {entry["path"] for page in store.list() for entry in page}
     assert f"{jobs[4]}-a" not in keys
@@ -96,3 +97,26 @@ def test_file_that_cannot_be_deleted_keeps_no_other(
     assert retention.sweep()["artifacts"] == 1
     assert left(execute, stuck) == ["artifacts"]
     assert left(execute, other) == []
+
+
+def test_program_goes_when_nothing_uses_it_and_nobody_sent_it_lately(
+    execute: Execute, make_job: Callable[..., UUID], store: LocalStore, retention: Retention
+) -> None:
+    old, young = (func.now() - timedelta(days=days) for days in (100, 80))
+    job = make_job()
+    owner = execute(select(Job.owner_id).where(Job.id == job))[0]["owner_id"]
+    names = {name: digit * 64 for name, digit in zip(("unused", "sent", "new", "ran", "begins"), "12345", strict=True)}
+    for name, sha256 in names.items():
+        created = young if name == "new" else old
+        execute(insert(Program).values(sha256=sha256, size_bytes=1, file_count=1, manifest=[], created_at=created))
+        sent_at = young if name == "sent" else old
+        execute(insert(ProgramUpload).values(user_id=owner, sha256=sha256, uploaded_at=sent_at))
+        store.put(store_key(sha256), b"x")
+    execute(update(Job).where(Job.id == job).values(experiment="script", spec={"program": names["ran"]}))
+    starter = {"experiment": "script", "spec": {"program": names["begins"]}}
+    lists = {"templates": [], "questions": [], "experiments": []}
+    execute(insert(Assignment).values(name="One", deadline=func.now(), tolerance=0.0, starter=starter, **lists))
+    assert retention.sweep()["programs"] == 1
+    kept = sorted(set(names.values()) - {names["unused"]})
+    assert sorted(row["sha256"] for row in execute(select(Program.sha256))) == kept
+    assert sorted(entry["path"] for page in store.list() for entry in page) == [store_key(one) for one in kept]

@@ -46,7 +46,7 @@ def test_its_metadata_is_that_of_the_project() -> None:
     found = Parser().parsestr(archive.read(f"gpulab-{VERSION}.dist-info/METADATA").decode())
     assert (found["Name"], found["Version"], found["License-Expression"]) == ("gpulab", VERSION, "MIT")
     needed = {re.match(r"[a-z]+", line)[0] for line in found.get_all("Requires-Dist")}  # type: ignore[index] # each begins with a name
-    assert needed == {"httpx", "pydantic", "pyyaml", "rich", "typer"}
+    assert needed == {"httpx", "pathspec", "pydantic", "pyyaml", "rich", "typer"}
 
 
 def test_what_was_installed_from_it_runs(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Programs of users: sent, stored once, read, compared."""
