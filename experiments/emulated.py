@@ -2,19 +2,14 @@
 time is left out, with the reason."""
 
 import os
-import re
 from typing import Any
 
 from emulator import is_emulated
 from emulator.cards import cards
 from emulator.loading import CARDS_VARIABLE
+from gpulab.run.values import OF_VALUES_OR_TIME
 
 REASON = "the GPU was emulated: it has memory, and no losses, accuracies, times, power or energy"
-OF_VALUES_OR_TIME = re.compile(
-    r"(^|_)(loss|accuracy|accuracies|confusion|best_epoch|seconds|per_second|watts|joules)(_|$)"
-)
-
-
 CONTEXT_IS_A_GUESS = "the size of its CUDA context is a guess until a card is measured"
 
 

@@ -16,8 +16,9 @@ MAX_SHARE = 0.05
 class Collector:
     """`turn` may be called at any time and mostly does nothing; `finish` once, when the program has ended."""
 
-    def __init__(self, run: RunDirectory, work: Path) -> None:
-        self._parts = (EventFiles(run, work), Outputs(run, work))
+    def __init__(self, run: RunDirectory, work: Path, start: Path) -> None:
+        """`start`: the folder in which the program starts, which has its `outputs/`."""
+        self._parts = (EventFiles(run, work), Outputs(run, start))
         self._run = run
         self._due = 0.0
 

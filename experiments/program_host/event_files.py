@@ -47,25 +47,36 @@ class Image:
 def read_records(data: bytes) -> tuple[list[bytes], int]:
     """The whole records at the beginning of `data`, and how many bytes they take; half a record waits for its rest.
 
-    Raises `EventFileError` for a record that is too long or whose checksum is wrong.
+    Raises `EventFileError` if the first record is too long or its checksum is wrong.
     """
     found: list[bytes] = []
     at = 0
-    while len(data) - at >= HEADER.size:
-        length, length_crc = HEADER.unpack_from(data, at)
-        if masked_crc(data[at : at + 8]) != length_crc:
-            raise EventFileError("the checksum of a record's length is wrong")
-        if length > MAX_RECORD_BYTES:
-            raise EventFileError(f"a record has {length} bytes; the limit is {MAX_RECORD_BYTES}")
-        end = at + HEADER.size + length
-        if len(data) < end + FOOTER.size:
-            break
-        record = data[at + HEADER.size : end]
-        if masked_crc(record) != FOOTER.unpack_from(data, end)[0]:
-            raise EventFileError("the checksum of a record is wrong")
-        found.append(record)
-        at = end + FOOTER.size
+    try:
+        while (record := _record_at(data, at)) is not None:
+            found.append(record)
+            at += HEADER.size + len(record) + FOOTER.size
+    except EventFileError:
+        if not found:
+            raise
     return found, at
+
+
+def _record_at(data: bytes, at: int) -> bytes | None:
+    """None where a part of it is missing."""
+    if len(data) - at < HEADER.size:
+        return None
+    length, length_crc = HEADER.unpack_from(data, at)
+    if masked_crc(data[at : at + 8]) != length_crc:
+        raise EventFileError("the checksum of a record's length is wrong")
+    if length > MAX_RECORD_BYTES:
+        raise EventFileError(f"a record has {length} bytes; the limit is {MAX_RECORD_BYTES}")
+    end = at + HEADER.size + length
+    if len(data) < end + FOOTER.size:
+        return None
+    record = data[at + HEADER.size : end]
+    if masked_crc(record) != FOOTER.unpack_from(data, end)[0]:
+        raise EventFileError("the checksum of a record is wrong")
+    return record
 
 
 def values_of(record: bytes) -> Iterator[Scalar | Image]:

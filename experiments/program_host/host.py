@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from experiments.catalog.notebook import spec as notebook
 from experiments.catalog.script import spec as script
 from experiments.contract import SPEC_FILE
+from experiments.emulated import REASON, without_values
 from experiments.program_host.collecting import Collector
 from experiments.program_host.session import Ended, Session
 from experiments.run_directory import RunDirectory
@@ -36,10 +37,13 @@ def execute(folder: Path, work: Path, environment: dict[str, str]) -> int:
     except (OSError, ValidationError) as error:
         print(f"{folder / SPEC_FILE}: {words_of(error)}", file=sys.stderr)  # noqa: T201 - there is nowhere else
         return FAILED
-    session = Session(order, run, work, Collector(run, work))
+    start = (work / str(order.spec.get("notebook", "."))).parent if "notebook" in order.spec else work
+    session = Session(order, run, work, Collector(run, work, start))
     try:
         session.hear_signals()
         os.environ.update(_environment(order, folder) | environment)
+        if run.is_emulated:
+            os.environ["GPULAB_VALUES_UNKNOWN"] = "1"
         os.chdir(work)
         run.record("started", pid=os.getpid(), device=order.device, versions=versions())
         ended = _run(session)
@@ -87,7 +91,9 @@ def _conclude(ended: Ended, run: RunDirectory) -> None:
     elif ended.error is not None:
         run.record("error", **ended.error)
     else:
-        run.record("result", value=_result(run.folder) or ended.value or {})
+        value = _result(run.folder) or {}
+        known = without_values(value) if run.is_emulated else value
+        run.record("result", value=known if known == value else known | {"not_known": REASON})
 
 
 def _result(folder: Path) -> dict[str, Any] | None:

@@ -16,12 +16,15 @@ def main() -> None:
 
     folder = Path(os.environ["GPULAB_RUN_DIRECTORY"])
     order = RunOrder.read(folder)
-    stopping.listen()
-    prepare(order, RunDirectory(folder, seed=order.seed, device=order.device, gpu_constants=order.gpu_constants))
-    from ipykernel.kernelapp import launch_new_instance
+    from ipykernel.kernelapp import IPKernelApp
 
+    kernel = IPKernelApp.instance()
+    kernel.initialize()  # type: ignore[no-untyped-call]
+    stopping.listen()
+    # After the kernel's own start, which draws random numbers.
+    prepare(order, RunDirectory(folder, seed=order.seed, device=order.device, gpu_constants=order.gpu_constants))
     stand_behind(Path.cwd())
-    launch_new_instance()
+    kernel.start()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from typing import Any
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import KernelManager
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -138,7 +139,7 @@ class _Cells:
                 return self._ended(Ended(1, {"message": f"the notebook's kernel did not start: {error}; see the log"}))
             finally:
                 # What the kernel writes as it ends, such as the last of an event file, is collected after this.
-                manager.shutdown_kernel()
+                run_sync(manager.shutdown_kernel)()
 
     def _each(self, client: _Client) -> Ended:
         self._session.pass_on = lambda number: _signal(client, number)
@@ -175,9 +176,11 @@ class _Cells:
         self._notebook.cells.pop()
 
 
-def _kernel_manager(sockets: Path) -> KernelManager:
+def _kernel_manager(sockets: Path) -> AsyncKernelManager:
     """A kernel that talks over sockets in a folder of its own: in the sandbox there is no network."""
-    manager = KernelManager(transport="ipc", ip=str(sockets / "s"), connection_file=str(sockets / "connection.json"))
+    manager = AsyncKernelManager(
+        transport="ipc", ip=str(sockets / "s"), connection_file=str(sockets / "connection.json")
+    )
     manager._kernel_spec = KernelSpec(
         argv=[sys.executable, str(KERNEL), "-f", "{connection_file}"], display_name="Python", language="python"
     )

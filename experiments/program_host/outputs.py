@@ -49,6 +49,8 @@ class Outputs:
 
     def _look(self) -> dict[Path, _State]:
         found: dict[Path, _State] = {}
+        if self._folder.is_symlink():
+            return found
         for root, _, names in os.walk(self._folder):
             for name in sorted(names):
                 path = Path(root, name)

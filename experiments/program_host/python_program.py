@@ -1,6 +1,7 @@
 """The process of a Python program: what `python FILE` would do, and a report of how it ended."""
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -113,10 +114,14 @@ def _write(report: int, error: dict[str, Any] | None, *, has_stopped: bool) -> N
 
 
 def _finish(status: int) -> int:
-    """What the interpreter does at its end: wait for threads, call what was registered, write what is left."""
+    """What the interpreter does at its end: wait for threads, call what was registered, write what is left.
+
+    Files that the program left open are written as its module goes.
+    """
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
+        gc.collect()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
     except BaseException:  # noqa: BLE001 - the program's own code; the result stands

@@ -27,8 +27,6 @@ class Ended:
     has_stopped: bool = False
     """Whether it ended because it was asked to."""
     message: str = ""
-    value: dict[str, Any] | None = None
-    """What a notebook's last cell was worth, if that can be a result."""
 
     @property
     def exit_status(self) -> int:

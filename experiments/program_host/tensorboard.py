@@ -21,6 +21,8 @@ READ_BYTES = 32 * 2**20
 MAX_IMAGES_OF_TAG = 20
 MAX_IMAGES = 200
 IMAGE_TYPES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg", b"GIF8": "gif"}
+TIMESTAMP = re.compile(r"\d+(\.\d+)?")
+"""How `add_hparams` calls a folder."""
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 NOT_IN_SERIES = re.compile(r"[^A-Za-z0-9_./-]+")
 
@@ -54,7 +56,8 @@ class EventFiles:
 
     def _files(self) -> list[Path]:
         found = [Path(entry.path) for entry in _walk(self._folder) if MARK in entry.name]
-        fresh = sorted(path for path in found if path not in self._offsets)
+        # Its name has the time of its making, and a writer's own folder lies above those that it makes in it.
+        fresh = sorted((path for path in found if path not in self._offsets), key=lambda p: (len(p.parts), p.name))
         for path in fresh[: MAX_FILES - len(self._offsets)]:
             self._offsets[path] = 0
         return list(self._offsets)
@@ -88,10 +91,9 @@ class EventFiles:
         """Writers in several folders, as `add_scalars` makes them, keep their series apart by the folder's name."""
         folder = path.parent
         self._main = self._main or folder
-        if folder == self._main:
-            return ""
-        origin = self._main if folder.is_relative_to(self._main) else self._main.parent
-        return f"{os.path.relpath(folder, origin).replace('../', '')}/"
+        near = next((place for place in (self._main, self._main.parent) if folder.is_relative_to(place)), self._folder)
+        parts = [part for part in folder.relative_to(near).parts if not TIMESTAMP.fullmatch(part)]
+        return "".join(f"{part}/" for part in parts)
 
     def _scalar(self, tag: str, scalar: Scalar) -> None:
         try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 from gpulab.run import stopping
 from gpulab.run.files import RESULT_FILE, RunFiles, whole_file
 from gpulab.run.home import HomeRun
-from gpulab.run.values import Scalar, check_result
+from gpulab.run.values import OF_VALUES_OR_TIME, Scalar, check_result
 
 if TYPE_CHECKING:
     seed: int
@@ -46,6 +46,13 @@ __all__ = [
 
 class _LabRun(RunFiles):
     """A run of a lab."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._is_emulated = bool(os.environ.get("GPULAB_VALUES_UNKNOWN"))
+
+    def _is_kept(self, name: str) -> bool:
+        return not (self._is_emulated and OF_VALUES_OR_TIME.search(name))
 
     def result(self, values: Mapping[str, Any]) -> None:
         with whole_file(self.folder / RESULT_FILE) as path:

@@ -12,6 +12,10 @@ MAX_RESULT_FIELDS = 200
 MAX_NAME_CHARACTERS = 100
 MAX_TEXT_CHARACTERS = 1000
 MAX_STEP = 2**63 - 1
+OF_VALUES_OR_TIME = re.compile(
+    r"(^|_)(loss|accuracy|accuracies|confusion|best_epoch|seconds|per_second|watts|joules)(_|$)"
+)
+"""Names of quantities that an emulated GPU cannot know: it has memory, and computes nothing."""
 _ARTIFACT = re.compile(ARTIFACT_NAME)
 _METRIC = re.compile(METRIC_NAME)
 

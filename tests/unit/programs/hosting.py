@@ -68,7 +68,7 @@ class Place:
         folders = ("--run-directory", str(self.run), "--work", str(self.work))
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return subprocess.Popen(
-            [sys.executable, "-m", "experiments.program_host", *folders, *options],
+            [*popen.pop("before", []), sys.executable, "-m", "experiments.program_host", *folders, *options],
             cwd=ROOT,
             env=environment | {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"} | popen.pop("env", {}),
             stdin=popen.pop("stdin", subprocess.DEVNULL),
@@ -79,7 +79,11 @@ class Place:
         )
 
     def result_of(self, process: "subprocess.Popen[str]") -> Hosted:
-        output, _ = process.communicate(timeout=100)
+        try:
+            output, _ = process.communicate(timeout=100)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, _ = process.communicate()
         # Every line is one that the lab accepts.
         found, _ = RecordReader(self.run).read(0)
         assert [str(each) for each in found if type(each).__name__ == "Broken"] == []
