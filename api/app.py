@@ -10,6 +10,8 @@ from api.assignments import routes as assignments
 from api.audit import routes as audit
 from api.auth.credentials import Credentials
 from api.context import App
+from api.courses import routes as courses
+from api.courses import service as installed_courses
 from api.estimates import routes as estimates
 from api.estimates.pending import PendingEstimates
 from api.experiments import routes as experiments
@@ -73,6 +75,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Read now, so that a broken catalogue keeps the process from starting, and no request waits for it.
         catalogue.page()
+        installed_courses.page()
         held = _open(settings, telemetry)
         app.state.app = held
         parts = (held.hub, held.stream_guard, held.bucket_sync)
@@ -115,6 +118,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         streams,
         estimates,
         experiments,
+        courses,
         studies,
         programs,
         users,

@@ -14,7 +14,12 @@ from experiments.registry import experiments
 LINK = re.compile(r"(?P<bang>!?)\[(?P<text>[^\]\n]*)\]\((?P<target>[^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 MARKER = re.compile(r"^<!-- not run: .*? -->\n", re.MULTILINE | re.DOTALL)
-AT_ROOT = {"ARCHITECTURE.md": "architecture.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+OUTSIDE_DOCS = {
+    "ARCHITECTURE.md": "architecture.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "homework/README.md": "homework.md",
+}
 IMAGES = "docs/images"
 TOUR = "docs/notebooks/tour.ipynb"
 EXPERIMENTS = ("experiments/catalog", "homework/experiments")
@@ -43,7 +48,7 @@ def assemble(root: Path, out: Path) -> None:
 
 def site_places(root: Path) -> dict[str, str]:
     """From a page's path in the repository to its path in the site."""
-    found = {source: place for source, place in AT_ROOT.items() if (root / source).exists()}
+    found = {source: place for source, place in OUTSIDE_DOCS.items() if (root / source).exists()}
     for page in sorted((root / "docs").rglob("*.md")):
         source = page.relative_to(root).as_posix()
         place = page.relative_to(root / "docs").as_posix()

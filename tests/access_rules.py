@@ -27,6 +27,7 @@ RULES = {
     "finish_openid": Rule.OPEN,
     "list_experiments": Rule.EVERYONE,
     "get_experiment": Rule.EVERYONE,
+    "list_courses": Rule.EVERYONE,
     "ask_estimate": Rule.EVERYONE,
     "get_estimate": Rule.EVERYONE,
     "get_estimate_accuracy": Rule.EVERYONE,

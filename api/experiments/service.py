@@ -43,10 +43,9 @@ class Plan:
 
 @cache
 def page() -> ExperimentPage:
-    left_out = (*broken(), *courses.broken())
     return ExperimentPage(
         items=[ExperimentSummary(**_summary(experiment)) for experiment in experiments().values()],
-        broken=[{"entry_point": plugin.entry_point, "reason": plugin.reason} for plugin in left_out],
+        broken=[{"entry_point": plugin.entry_point, "reason": plugin.reason} for plugin in broken()],
     )
 
 

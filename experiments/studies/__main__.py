@@ -1,4 +1,4 @@
-"""`python -m experiments.studies`: reproduce questions of the homework on this machine, without a server."""
+"""`python -m experiments.studies TEMPLATE`: answer questions of an installed course on this machine, without a lab."""
 
 import argparse
 import shutil
@@ -20,7 +20,7 @@ from gpulab.words import counted
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a template and write `report.html`, `report.md` and `findings.json` into `--out`."""
     parser = argparse.ArgumentParser(prog="python -m experiments.studies", description=main.__doc__)
-    parser.add_argument("--only", default="all", help="a question or a part: 1b, 4, all")
+    parser.add_argument("template", help="a question, a part or all of a course: course/1b, course/4, course/all")
     parser.add_argument("--scale", type=Scale, choices=list(Scale), default=Scale.SMOKE)
     parser.add_argument("--seeds", type=int, nargs="+", help="seeds; the scale's own when left out")
     parser.add_argument("--out", type=Path, required=True, help="folder for runs and report; finished runs are kept")
@@ -29,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slots", type=int, default=2, help="runs at once")
     chosen = parser.parse_args(arguments)
     try:
-        plan = expand(f"course/{chosen.only}", chosen.scale, chosen.seeds, available_datasets(chosen.datasets))
+        plan = expand(chosen.template, chosen.scale, chosen.seeds, available_datasets(chosen.datasets))
     except PlanError as error:
-        parser.exit(2, f"{chosen.only}: {error}\n")
+        parser.exit(2, f"{chosen.template}: {error}\n")
     machine = Machine((chosen.out / "runs").resolve(), chosen.datasets.resolve(), chosen.slots, device=chosen.device)
     started = time.perf_counter()
     outcomes = carry_out(plan.runs, machine, _tell)

@@ -62,16 +62,23 @@ def expand(
     if chosen is None:
         raise PlanError(WrongField(("template",), _unknown(), template))
     chosen_seeds = check_seeds(list(SEEDS[scale]) if seeds is None else seeds)
-    setting = Setting(scale, datasets)
+    try:
+        return _plan(template, chosen, Setting(scale, datasets), chosen_seeds)
+    except Exception as error:  # a stranger's course may fail in any way
+        message = f"the course failed to plan its runs: {type(error).__name__}: {error}"
+        raise PlanError(WrongField(("template",), message, template)) from error
+
+
+def _plan(template: str, chosen: Template, setting: Setting, seeds: Sequence[int]) -> StudyPlan:
     runs = [
         run
         for question in chosen.questions
         for need in question.needs(setting)
-        for run in _runs(need, chosen_seeds, chosen.course.template(question.slug))
+        for run in _runs(need, seeds, chosen.course.template(question.slug))
     ]
     return StudyPlan(
         template=template,
-        scale=scale,
+        scale=setting.scale,
         title=chosen.title,
         questions=tuple(chosen.course.template(question.slug) for question in chosen.questions),
         runs=merge(runs),

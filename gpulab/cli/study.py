@@ -54,6 +54,22 @@ def submit(
         _show_line(lab, study)
 
 
+@lab_command(app)
+def templates(lab: Lab) -> None:
+    """List the templates of the installed courses."""
+    from gpulab.cli.tables import print_table
+
+    found = lab.client.courses()
+    if lab.as_json:
+        print_json(found)
+        return
+    if not found:
+        print("No course is installed in this lab.")
+        return
+    rows = [template for course in found for template in (course.whole, *course.parts, *course.questions)]
+    print_table(["TEMPLATE", "TITLE"], ([row.template, row.title] for row in rows))
+
+
 @lab_command(app, "list")
 def list_studies(lab: Lab, limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20) -> None:
     """List studies."""

@@ -20,6 +20,8 @@ from gpulab.client.transport.connection import resolve
 from gpulab.client.transport.http import READ_TIMEOUT_SECONDS, Http, path_of
 from gpulab.schemas import (
     AccuracyRead,
+    CoursePage,
+    CourseRead,
     DryRunRead,
     EstimateRead,
     EstimateState,
@@ -201,6 +203,10 @@ class Client:
     def studies(self, *, limit: int | None = None) -> Iterator[Study]:
         """Studies, newest first, at most `limit`; fetched page by page while you iterate."""
         return (Study(self._http, summary) for summary in self._http.items(StudyPage, path_of("studies"), limit))
+
+    def courses(self) -> list[CourseRead]:
+        """The installed courses, with the templates of their studies."""
+        return self._http.get(CoursePage, path_of("courses")).items
 
     def experiments(self) -> list[ExperimentSummary]:
         """The catalogue."""

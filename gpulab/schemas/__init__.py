@@ -1,6 +1,7 @@
 """What travels over HTTP, shared by the server and the client. Times are RFC 3339 UTC, memory is bytes."""
 
 from gpulab.schemas.audit import AuditEventRead, AuditPage
+from gpulab.schemas.courses import CoursePage, CourseRead, TemplateRead
 from gpulab.schemas.estimates import (
     AccuracyPoint,
     AccuracyRead,
@@ -86,6 +87,8 @@ __all__ = [
     "BytesInterval",
     "CellRead",
     "ConstantsRead",
+    "CoursePage",
+    "CourseRead",
     "DrainOrder",
     "DryRunRead",
     "EditRead",
@@ -141,6 +144,7 @@ __all__ = [
     "StudyRead",
     "StudyReportRead",
     "StudySummary",
+    "TemplateRead",
     "TensorRead",
     "TokenCreate",
     "TokenCreated",

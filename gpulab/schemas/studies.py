@@ -17,7 +17,7 @@ StudyState = Literal["running", "succeeded", "failed", "cancelled"]
 
 
 class StudyCreate(Incoming):
-    """A template of the course at a scale, or a grid over the fields of one experiment."""
+    """A template of an installed course at a scale, or a grid over the fields of one experiment."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -34,9 +34,9 @@ class StudyCreate(Incoming):
     )
 
     template: Line | None = None
-    """`course/1a` to `course/5c`, a part such as `course/4`, or `course/all`."""
+    """A question, a part or all of a course: `course/1b`, `course/4`, `course/all`. `GET /v1/courses` lists them."""
     scale: Line | None = None
-    """How large a template is asked: `smoke` (seconds), `cpu` (minutes on two cores), `full` (the homework's sizes)."""
+    """How large a template is asked: `smoke` (seconds), `cpu` (minutes on two cores), `full` (the course's sizes)."""
     experiment: Line | None = None
     """Slug of the experiment of a grid."""
     base: JsonObject = Field(default_factory=dict)
@@ -100,9 +100,10 @@ class CellRead(Outgoing):
 
 
 class QuestionProgressRead(Outgoing):
-    """How far the runs of one question of the course are; a run may serve several."""
+    """How far the runs of one question are. Several questions can use the same run."""
 
     question: str
+    """Its template: `course/1b`."""
     title: str
     runs: int
     final: int

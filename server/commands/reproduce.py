@@ -1,4 +1,4 @@
-"""`gpulab reproduce`: the homework, or some of its questions, with a report that tells right from wrong."""
+"""`gpulab reproduce`: a course such as the homework, or some of its questions, with a report that compares answers."""
 
 import json
 import os
@@ -31,9 +31,12 @@ WORDS = {
 
 
 def reproduce(
-    scale: Annotated[str, typer.Option(help="smoke: seconds a question; cpu: minutes; full: the homework's sizes.")] = (
-        "smoke"
-    ),
+    scale: Annotated[
+        str, typer.Option(help="smoke: seconds for each question; cpu: minutes; full: the course's own sizes.")
+    ] = "smoke",
+    course: Annotated[
+        str | None, typer.Option(help="Which course, if several are installed.", show_default=False)
+    ] = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", help="A question or a part, such as 4b or 1; repeatable.")
     ] = None,
@@ -63,14 +66,14 @@ def reproduce(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Reproduce the homework, or some questions of it, and write the report. Exits with 0 when every run succeeded.
+    """Answer the questions of an installed course, such as the homework, and write the report.
 
-    Uses the lab that --url or the environment names, or the one on this machine; where none answers and none is named,
-    it brings a lab of its own up for as long as this takes.
+    Uses the lab that --url or the environment names, or the one on this machine. If none is named and none answers, it
+    starts a temporary lab. Exits with 0 if every run succeeded.
     """
     with _lab(url, token_file, own, data, datasets, slots, emulate) as (client, folder):
         study = client.submit_study(
-            f"course/{'+'.join(only) if only else 'all'}",
+            f"{_chosen_course(client, course)}/{'+'.join(only) if only else 'all'}",
             scale=scale,
             seeds=None if seeds is None else list(range(seeds)),
             fresh=fresh,
@@ -88,6 +91,18 @@ def reproduce(
         typer.launch(str(out / "report.html"))
     if study.state != "succeeded":
         raise typer.Exit(ExitCode.JOB_FAILED)
+
+
+def _chosen_course(client: "Client", slug: str | None) -> str:
+    """The course to answer. Raises ConfigurationError if that is not clear."""
+    installed = [course.slug for course in client.courses()]
+    if not installed:
+        raise ConfigurationError("no course is installed in this lab (see docs/adding-an-experiment.md)")
+    if slug is None and len(installed) > 1:
+        raise ConfigurationError(f"choose a course with --course: {', '.join(installed)}")
+    if slug is not None and slug not in installed:
+        raise ConfigurationError(f"no course {slug!r} is installed in this lab; there are: {', '.join(installed)}")
+    return slug or installed[0]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""An experiment in a package of its own: built, installed and run, alone and in a lab, beside one that is broken."""
+"""A package with an experiment and a course: installed and run, alone and in a lab without the homework."""
 
 import json
 import math
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpulab.run.files import RECORDS_FILE
+from gpulab.version import VERSION
 from tests.lab import ROOT, Lab
 
 EXAMPLE = ROOT / "docs" / "example-experiment"
@@ -21,7 +22,7 @@ BROKEN = {
         "taken",
         "gpulab_taken.spec:EXPERIMENT",
         """from dataclasses import replace
-from homework.experiments.dropout_linear.spec import EXPERIMENT as THEIRS
+from experiments.catalog.train_classifier.spec import EXPERIMENT as THEIRS
 EXPERIMENT = replace(THEIRS, title="mine now")
 """,
     ),
@@ -48,7 +49,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _program("-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(wheel), cwd=folder)
     for package, (name, value, code) in BROKEN.items():
         _install(target, package, f"[gpulab.experiments]\n{name} = {value}\n", code)
+    _without_homework(target)
     return target
+
+
+def _without_homework(target: Path) -> None:
+    """Of several packages with a name the first on the path counts: this gpulab has no entry points."""
+    information = target / f"gpulab-{VERSION}.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: gpulab\nVersion: {VERSION}\n")
 
 
 def _install(target: Path, package: str, entry_points: str, code: str) -> None:
@@ -74,14 +83,15 @@ def test_registry_has_the_plugin_and_names_the_broken_ones(site: Path, tmp_path:
     program = (
         "import json; from experiments.registry import broken, experiments\n"
         "print('\\n' + json.dumps([list(experiments()), {b.entry_point: b.reason for b in broken()},"
-        " experiments()['dropout-linear'].title]))"
+        " experiments()['train-classifier'].title]))"
     )
     slugs, broken, title = json.loads(_program("-c", program, cwd=tmp_path, site=site).splitlines()[-1])
-    assert {"darts", "dropout-linear", "edge-bands"} <= set(slugs)
+    assert {"darts", "train-classifier"} <= set(slugs)
+    assert "dropout-linear" not in slugs
     assert broken.keys() == {"missing", "nothing", "taken"}
     assert "a_module_that_nobody_has" in broken["missing"]
     assert "not an Experiment" in broken["nothing"]
-    assert "dropout-linear" in broken["taken"]
+    assert "train-classifier" in broken["taken"]
     assert title != "mine now"
 
 
@@ -117,5 +127,26 @@ def test_lab_starts_beside_broken_plugins_and_names_them(plugin_lab: Lab) -> Non
     listing = plugin_lab.client.get("/v1/experiments").json()
     assert {entry["entry_point"] for entry in listing["broken"]} == {"missing", "nothing", "taken"}
     assert "darts" in {entry["slug"] for entry in listing["items"]}
-    job = plugin_lab.wait_for(plugin_lab.submit("dropout-linear", {"method": "closed_form"}), "succeeded")
-    assert job["result"]["weights"] == pytest.approx([110 / 101, 11 / 101])
+    refused = plugin_lab.client.post("/v1/jobs", json={"experiment": "dropout-linear", "spec": {}})
+    assert refused.json()["type"].endswith("/unknown-experiment")
+
+
+def test_course_of_a_plugin_is_reproduced_by_a_lab_without_the_homework(plugin_lab: Lab, tmp_path: Path) -> None:
+    (course,) = plugin_lab.client.get("/v1/courses").json()["items"]
+    assert (course["slug"], [one["template"] for one in course["questions"]]) == ("pi", ["pi/1a"])
+    refused = plugin_lab.client.post("/v1/studies", json={"template": "course/1a"}).json()
+    assert "known: pi/all, pi/1, pi/1a" in refused["errors"][0]["message"]
+    environment = {**os.environ, "GPULAB_URL": plugin_lab.url, "GPULAB_TOKEN": plugin_lab.token}
+    command = [sys.executable, "-m", "gpulab", "reproduce", "--json", "--out", str(tmp_path / "report")]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (comparison,) = json.loads(done.stdout)["comparisons"]
+    assert (comparison["question"], comparison["verdict"]) == ("1a", "agrees")
+    assert comparison["ours"]["n"] == 2
+    assert (tmp_path / "report" / "estimates.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_course_of_a_plugin_is_answered_without_a_lab(site: Path, tmp_path: Path) -> None:
+    _program("-m", "experiments.studies", "pi/1", "--scale", "smoke", "--out", "study", cwd=tmp_path, site=site)
+    findings = json.loads((tmp_path / "study" / "findings.json").read_text())
+    assert (findings["title"], findings["verdicts"]["agrees"]) == ("1. Random numbers", 1)

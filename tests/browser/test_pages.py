@@ -54,7 +54,7 @@ VIEWS = [
     View("study-grid", lambda ids: f"/studies/{ids['grid']}", "Resumed from"),
     View("study-report", lambda ids: f"/studies/{ids['study']}?tab=report", "Open alone", report="sheet is wrong"),
     View("study-seeds", lambda ids: f"/studies/{ids['grid']}", "How many more", click=("Add seeds",)),
-    View("study-new", lambda _: "/studies/new", "From the homework"),
+    View("study-new", lambda _: "/studies/new", "From a course"),
     View("study-new-grid", lambda _: "/studies/new?kind=grid&experiment=train-classifier", "The same in every run"),
     View("predictions", lambda _: "/predictions", "Median error", charts=1),
     View("job-snapshot", lambda ids: f"/jobs/{ids['out_of_memory']}?tab=memory", "Where it lay"),

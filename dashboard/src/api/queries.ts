@@ -128,6 +128,12 @@ export const experiments = queryOptions({
   staleTime: Infinity,
 });
 
+export const courses = queryOptions({
+  queryKey: ["courses"],
+  queryFn: ({ signal }) => data(api.GET("/v1/courses", { signal })),
+  staleTime: Infinity,
+});
+
 export const experiment = (slug: string) =>
   queryOptions({
     queryKey: ["experiments", slug],

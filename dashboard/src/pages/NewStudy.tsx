@@ -1,4 +1,4 @@
-/** A new study: a question of the homework, or a grid of one's own. */
+/** A new study: a question of a course, or your own grid. */
 
 import { Breadcrumbs, Card, Select, Stack, Tabs, Text, TextInput, Title } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
@@ -40,7 +40,7 @@ export function NewStudy() {
         keepMounted={false}
       >
         <Tabs.List mb="md">
-          <Tabs.Tab value="course">From the homework</Tabs.Tab>
+          <Tabs.Tab value="course">From a course</Tabs.Tab>
           <Tabs.Tab value="grid">A grid of your own</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="course">
@@ -57,12 +57,12 @@ export function NewStudy() {
 const SCALES = [
   { value: "smoke", label: "Smoke: seconds, shows that it works" },
   { value: "cpu", label: "CPU: minutes, enough for the findings" },
-  { value: "full", label: "Full: the homework\u2019s own sizes, hours" },
+  { value: "full", label: "Full: the course\u2019s own sizes, hours" },
 ];
 
 function FromTemplate() {
   const navigate = useNavigate();
-  const { data: catalogue } = useQuery(queries.experiments);
+  const { data: courses } = useQuery(queries.courses);
   const [template, setTemplate] = useState<string | null>(null);
   const [scale, setScale] = useState<string | null>("smoke");
   const [name, setName] = useState("");
@@ -73,13 +73,16 @@ function FromTemplate() {
     },
     onSuccess: (study) => navigate({ to: "/studies/$id", params: { id: study.id } }),
   });
+  if (courses?.items.length === 0) {
+    return <Text c="dimmed">No course is installed in this lab.</Text>;
+  }
   return (
     <Card maw="36rem">
       <Ask action="Start" busy={send.isPending} ready={template !== null} error={send.error} send={() => send.mutate()}>
         <Select
           label="Question"
           placeholder="Choose one"
-          data={templateChoices(catalogue?.items ?? [])}
+          data={templateChoices(courses?.items ?? [])}
           value={template}
           onChange={setTemplate}
           searchable

@@ -81,6 +81,7 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
     assert found == {
         "GET /v1/experiments",
         "GET /v1/experiments/{slug}",
+        "GET /v1/courses",
         "POST /v1/jobs",
         "GET /v1/jobs",
         f"GET {job}",

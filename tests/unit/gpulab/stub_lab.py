@@ -160,6 +160,7 @@ class StubLab:
         self.series: list[dict[str, Any]] = []
         self.usage: list[dict[str, Any]] = []
         self.nodes: list[dict[str, Any]] = [NODE]
+        self.courses: list[dict[str, Any]] = []
         self.role = "student"
         self.places: dict[UUID, int] = {}
         self.explanation = "All slots are taken."
@@ -191,8 +192,9 @@ class StubLab:
                 return httpx.Response(200, json={"items": [EXPERIMENT], "broken": []})
             case "GET", ["experiments", "echo"]:
                 return httpx.Response(200, json=DETAIL)
-            case "GET", ["nodes"]:
-                return httpx.Response(200, json={"items": self.nodes})
+            case "GET", ["nodes" | "courses" as kind]:
+                items = {"nodes": self.nodes, "courses": self.courses}[kind]
+                return httpx.Response(200, json={"items": items, "broken": []})
             case "POST", ["nodes", _, "drain"]:
                 return httpx.Response(200, json=self.nodes[0] | {"state": "draining"})
             case "GET", ["me"]:

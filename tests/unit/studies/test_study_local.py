@@ -52,7 +52,7 @@ def test_diverged_run_is_an_outcome_with_its_cause(machine: Machine) -> None:
 
 
 def test_program_writes_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--only", "1a", "--scale", "smoke", "--out", str(tmp_path)]) == 0
+    assert main(["course/1a", "--scale", "smoke", "--out", str(tmp_path)]) == 0
     assert json.loads((tmp_path / "findings.json").read_text())["verdicts"] == {
         "agrees": 2,
         "sheet_is_wrong": 1,
@@ -68,6 +68,6 @@ def test_program_writes_the_report(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_unknown_question_is_refused_with_those_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["--only", "9", "--out", str(tmp_path)])
+        main(["course/9", "--out", str(tmp_path)])
     assert ended.value.code == 2
     assert "course/1a" in capsys.readouterr().err

@@ -67,6 +67,7 @@ function endOfDay(moment: Date): Date {
 
 function Form({ before, done }: { before?: AssignmentRead; done: (assignment: AssignmentRead) => void }) {
   const { data: catalogue } = useQuery(queries.experiments);
+  const { data: courses } = useQuery(queries.courses);
   const [name, setName] = useState(before?.name ?? "");
   const [deadline, setDeadline] = useState(
     local(before ? new Date(before.deadline) : endOfDay(new Date(Date.now() + WEEK_MILLISECONDS))),
@@ -132,7 +133,7 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
         label="Questions"
         description="Runs that answer them are work on it"
         placeholder={templates.length === 0 ? "Choose questions" : ""}
-        data={templateChoices(catalogue?.items ?? [])}
+        data={templateChoices(courses?.items ?? [])}
         value={templates}
         onChange={setTemplates}
         searchable

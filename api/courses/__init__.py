@@ -1,0 +1,1 @@
+"""Courses: the templates of installed packages."""
