@@ -8,45 +8,34 @@ from pathlib import Path
 
 import typer
 
-from gpulab.cli import (
-    artifacts,
-    classes,
-    ending,
-    estimate,
-    experiments,
-    jobs,
-    local,
-    logs,
-    nodes,
-    study,
-    submit,
-    top,
-    users,
-    watch,
-)
+from gpulab.cli import estimate, experiments
 from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
+from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, watch
+from gpulab.cli.nodes import nodes, top
+from gpulab.cli.studies import commands as studies
+from gpulab.cli.users import assignments, roster, tokens, users
 from gpulab.errors import GpulabError
 from gpulab.version import VERSION
 
 GROUPS = (
     submit.app,
     estimate.app,
-    jobs.app,
+    status.app,
     ending.app,
     watch.app,
     logs.app,
     artifacts.app,
     experiments.app,
     top.app,
-    local.app,
+    run.app,
 )
 NAMED_GROUPS = {
-    "study": study.app,
+    "study": studies.app,
     "nodes": nodes.app,
     "users": users.app,
-    "tokens": users.tokens,
-    "roster": classes.roster,
-    "assignments": classes.assignments,
+    "tokens": tokens.app,
+    "roster": roster.app,
+    "assignments": assignments.app,
 }
 SERVER_COMMANDS = Path(__file__).parents[2] / "server" / "commands"
 """Beside this package in a checkout and in an image; a student's installation has no such folder."""

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import typer
 
 from gpulab.cli.failures import as_failure, report_on
-from gpulab.cli.lab import Lab, print_json
+from gpulab.cli.session import Session, print_json
 from gpulab.errors import GpulabError, LabUnreachable
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ class Outcomes(Generic[T]):
             raise typer.Exit(max(failure["exit_code"] for failure in self.failed.values()))
 
 
-def attempt(lab: Lab, names: Iterable[str], act: Callable[[str], T], line: Callable[[T], str]) -> Outcomes[T]:
+def attempt(session: Session, names: Iterable[str], act: Callable[[str], T], line: Callable[[T], str]) -> Outcomes[T]:
     """Act on each name once and print its line. Once the lab is away, the rest is not tried."""
     outcomes: Outcomes[T] = Outcomes()
     away: LabUnreachable | None = None
@@ -37,20 +37,24 @@ def attempt(lab: Lab, names: Iterable[str], act: Callable[[str], T], line: Calla
             done = outcomes.done[name] = act(name)
         except (GpulabError, OSError) as error:
             away = away or (error if isinstance(error, LabUnreachable) else None)
-            outcomes.failed[name] = report_on(name, as_failure(error), as_json=lab.as_json)
+            outcomes.failed[name] = report_on(name, as_failure(error), as_json=session.as_json)
         else:
-            if not lab.as_json:
+            if not session.as_json:
                 print(line(done), flush=True)
     return outcomes
 
 
 def each(
-    lab: Lab, names: Iterable[str], act: Callable[[str], T], line: Callable[[T], str], as_json: Callable[[T], Any]
+    session: Session,
+    names: Iterable[str],
+    act: Callable[[str], T],
+    line: Callable[[T], str],
+    as_json: Callable[[T], Any],
 ) -> None:
     """The same; with `--json` one list, in the order of the names, and then the exit code."""
     names = list(dict.fromkeys(names))
-    outcomes = attempt(lab, names, act, line)
-    if lab.as_json:
+    outcomes = attempt(session, names, act, line)
+    if session.as_json:
         items: list[Any] = [outcomes.failed.get(name) or as_json(outcomes.done[name]) for name in names]
         print_json(items)
     outcomes.finish()

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpulab.cli.failures import BadInput
-from gpulab.cli.lab import Lab, lab_command, print_json
-from gpulab.cli.orders import read_order
+from gpulab.cli.session import Session, print_json, session_command
+from gpulab.cli.specs.submission import read_submission
 
 if TYPE_CHECKING:
     from gpulab.schemas import AccuracyRead, BytesInterval, ConstantsRead, EstimateRead, GpuVerdict
@@ -16,9 +16,9 @@ app = typer.Typer()
 STEP = frozenset({"zero_grad", "forward", "backward", "step"})
 
 
-@lab_command(app)
+@session_command(app)
 def estimate(
-    lab: Lab,
+    session: Session,
     experiment: Annotated[
         str | None,
         typer.Argument(metavar="EXPERIMENT|SPEC.yaml", help="An experiment's slug, or a file that names one."),
@@ -34,14 +34,14 @@ def estimate(
 ) -> None:
     """Predict the GPU memory of a run, split by cause, and whether it fits."""
     if accuracy:
-        _show_accuracy(lab, lab.client.estimate_accuracy())
+        _show_accuracy(session, session.client.estimate_accuracy())
         return
     if experiment is None:
         raise BadInput("name an experiment, or give --accuracy")
-    order = read_order(experiment, spec, parameters or [])
-    with order.named():
-        found = lab.client.estimate(order.fields["experiment"], order.fields["spec"], gpus=gpus or ())
-    if lab.as_json:
+    submission = read_submission(experiment, spec, parameters or [])
+    with submission.named():
+        found = session.client.estimate(submission.fields["experiment"], submission.fields["spec"], gpus=gpus or ())
+    if session.as_json:
         print_json(found)
     else:
         show(found)
@@ -106,10 +106,10 @@ def _source(constants: "ConstantsRead") -> str:
     return f"measured by a node with {software}"
 
 
-def _show_accuracy(lab: Lab, found: "AccuracyRead") -> None:
+def _show_accuracy(session: Session, found: "AccuracyRead") -> None:
     from gpulab.cli.tables import print_table
 
-    if lab.as_json:
+    if session.as_json:
         print_json(found)
     elif not found.items:
         print("no run on a GPU has been measured yet")

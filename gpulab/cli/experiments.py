@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gpulab.cli.lab import Lab, lab_command, print_json
+from gpulab.cli.session import Session, print_json, session_command
 
 if TYPE_CHECKING:
     from gpulab.schemas import ExperimentDetail
@@ -25,27 +25,28 @@ BOUNDS = {
 }
 
 
-@lab_command(app)
+@session_command(app)
 def experiments(
-    lab: Lab, slug: Annotated[str | None, typer.Argument(help="One experiment, with the fields of its spec.")] = None
+    session: Session,
+    slug: Annotated[str | None, typer.Argument(help="One experiment, with the fields of its spec.")] = None,
 ) -> None:
     """List the catalogue, or show one experiment."""
     from gpulab.cli.tables import print_table
 
     if slug is not None:
-        _show_one(lab, lab.client.experiment(slug))
+        _show_one(session, session.client.experiment(slug))
         return
-    found = lab.client.experiments()
-    if lab.as_json:
+    found = session.client.experiments()
+    if session.as_json:
         print_json(found)
     else:
         print_table(["EXPERIMENT", "GPU", "TITLE"], ([entry.slug, entry.gpu, entry.title] for entry in found))
 
 
-def _show_one(lab: Lab, found: "ExperimentDetail") -> None:
+def _show_one(session: Session, found: "ExperimentDetail") -> None:
     from gpulab.cli.tables import print_table
 
-    if lab.as_json:
+    if session.as_json:
         print_json(found)
         return
     print(f"{found.slug}: {found.title}\n{found.summary}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gpulab.cli.failures import ExitCode
-from gpulab.cli.lab import RETRY_SECONDS, AsJson, TokenFile, Url
+from gpulab.cli.session import RETRY_SECONDS, AsJson, TokenFile, Url
 from gpulab.errors import ConfigurationError, LabUnreachable
 from gpulab.states import JobState
 from gpulab.words import counted
@@ -153,7 +153,7 @@ def _follow(study: "Study", *, as_json: bool) -> None:
     if as_json:
         study.wait()
         return
-    from gpulab.cli.progress import follow_study
+    from gpulab.cli.studies.progress import follow_study
 
     typer.echo(f"{study.title}: {counted(study.data.runs, 'run')}, {study.data.reused} of them done before.", err=True)
     follow_study(study)

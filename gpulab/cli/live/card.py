@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from gpulab.cli.curves import braille_curve
+from gpulab.cli.live.curves import braille_curve
 from gpulab.cli.tables import STATE_STYLES, ago, duration, printable, roughly
 from gpulab.client.series import Metrics, floats
 from gpulab.schemas import JobRead, JobSummary, QueueRead, SeriesRead

@@ -123,7 +123,7 @@ def test_refusal_as_json_carries_the_problem_on_stderr(run: Callable[..., Ran]) 
 
 
 def test_unreachable_lab_exits_4(run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpulab.cli.lab.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("gpulab.cli.session.RETRY_SECONDS", 0.0)
     ran = run("status", "--url", "http://127.0.0.1:1")
     assert (ran.code, ran.out) == (4, "")
     assert ran.err.startswith("gpulab: no lab answers at http://127.0.0.1:1: ")

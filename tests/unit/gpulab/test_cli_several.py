@@ -46,7 +46,7 @@ def test_a_lab_that_went_away_is_asked_once(
     stub: StubLab,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gpulab.cli.lab.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("gpulab.cli.session.RETRY_SECONDS", 0.0)
     jobs = [str(stub.add().id) for _ in range(3)]
     monkeypatch.setenv("GPULAB_URL", "http://127.0.0.1:1")
     ran = run("cancel", *jobs)
@@ -70,7 +70,7 @@ def test_cancel_chooses_among_ones_own_jobs_that_have_not_ended(
     stub.add(name="c", study_id=study)
     stub.add(name="over", state="succeeded", tags=["x"], study_id=study)
     stub.add(name="another's", owner="bob", tags=["x"])
-    monkeypatch.setattr("gpulab.cli.lab.Lab.study", lambda _lab, text: SimpleNamespace(id=text))
+    monkeypatch.setattr("gpulab.cli.session.Session.study", lambda _lab, text: SimpleNamespace(id=text))
     ran = run("cancel", *(option.format(study=study) for option in options))
     assert (ran.code, ran.err) == (0, "")
     assert {job.name for job in stub.jobs.values() if job.state == "cancelled"} == expected
@@ -176,7 +176,7 @@ def test_a_broken_line_leaves_what_came_to_be_continued(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gpulab.cli.lab.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("gpulab.cli.session.RETRY_SECONDS", 0.0)
     job = stub.add(state="succeeded")
     stub.files = {"model.ckpt": b"x" * 100}
     stub.faults.extend(

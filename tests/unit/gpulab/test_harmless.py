@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gpulab.cli.harmless import RESET, HarmlessText
+from gpulab.cli.jobs.harmless import RESET, HarmlessText
 from tests.unit.gpulab.stub_lab import TOKEN, StubLab
 from tests.unit.gpulab.terminal import Terminal
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gpulab.cli.estimate import phase_in_words, show
-from gpulab.cli.out_of_memory import print_failure
+from gpulab.cli.jobs.out_of_memory import print_failure
 from gpulab.errors import explain
 from gpulab.schemas import EstimateRead, OutOfMemoryRead, Problem
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gpulab.cli.failures import BadInput
-from gpulab.cli.spec_files import MAX_FILE_BYTES, read_mapping
+from gpulab.cli.specs.spec_files import MAX_FILE_BYTES, read_mapping
 from gpulab.schemas import JobCreate, StudyCreate
 from tests.unit.gpulab.command import Ran
 from tests.unit.gpulab.stub_lab import StubLab

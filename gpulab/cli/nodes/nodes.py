@@ -9,7 +9,7 @@ import typer
 
 from gpulab.cli.failures import BadInput
 from gpulab.cli.files import private_file
-from gpulab.cli.lab import Lab, lab_command, print_json, with_lab
+from gpulab.cli.session import Session, print_json, session_command, with_session
 from gpulab.words import counted
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ LOOK_SECONDS = 2.0
 NodeName = Annotated[str, typer.Argument(metavar="NODE", help="Name of a node.")]
 
 
-def nodes(lab: Lab, context: typer.Context) -> None:
+def nodes(session: Session, context: typer.Context) -> None:
     """The machines: what they have, what is taken, how they are. Without a command, all of them."""
     if context.invoked_subcommand is not None:
         return
     from gpulab.cli.tables import print_table
 
-    found = lab.client.nodes()
-    if lab.as_json:
+    found = session.client.nodes()
+    if session.as_json:
         print_json(found)
         return
     if not found:
@@ -40,19 +40,19 @@ def nodes(lab: Lab, context: typer.Context) -> None:
             print_table(["  GPU", "MODEL", "RESERVED", "USED", "LOAD", "UUID", "NOTE"], map(_gpu_row, node.gpus))
 
 
-app.callback(invoke_without_command=True)(with_lab(nodes))
+app.callback(invoke_without_command=True)(with_session(nodes))
 
 
-@lab_command(app)
-def show(lab: Lab, name: NodeName) -> None:
+@session_command(app)
+def show(session: Session, name: NodeName) -> None:
     """Show one machine in full: versions, data sets, clock, faults, and what happened to it."""
     from gpulab.cli.tables import print_table
 
-    found = next((node for node in lab.client.nodes() if node.name == name), None)
+    found = next((node for node in session.client.nodes() if node.name == name), None)
     if found is None:
         raise BadInput(f"no node is called {name!r}; `gpulab nodes` lists them")
-    events = lab.client.node_events(name)
-    if lab.as_json:
+    events = session.client.node_events(name)
+    if session.as_json:
         print_json(
             {"node": found.model_dump(mode="json"), "events": [event.model_dump(mode="json") for event in events]}
         )
@@ -72,44 +72,44 @@ def show(lab: Lab, name: NodeName) -> None:
         print_table(["  TIME", "EVENT", "BY", "MESSAGE"], rows)
 
 
-@lab_command(app)
+@session_command(app)
 def drain(
-    lab: Lab,
+    session: Session,
     name: NodeName,
     reason: Annotated[str | None, typer.Option(help="Why, for people who wonder.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when nothing runs there any more.")] = False,
 ) -> None:
     """Start no further job on a machine; those that run go on. For admins."""
-    node = lab.client.drain_node(name, reason)
+    node = session.client.drain_node(name, reason)
     while wait and _is_busy(node):
         time.sleep(LOOK_SECONDS)
-        node = next(found for found in lab.client.nodes() if found.name == name)
-    _show_change(lab, node)
+        node = next(found for found in session.client.nodes() if found.name == name)
+    _show_change(session, node)
 
 
-@lab_command(app)
-def undrain(lab: Lab, name: NodeName) -> None:
+@session_command(app)
+def undrain(session: Session, name: NodeName) -> None:
     """Take a machine into service as it is now, also when the lab had set it aside. For admins."""
-    _show_change(lab, lab.client.undrain_node(name))
+    _show_change(session, session.client.undrain_node(name))
 
 
-@lab_command(app)
+@session_command(app)
 def token(
-    lab: Lab,
+    session: Session,
     name: NodeName,
     to: Annotated[Path | None, typer.Option(help="Write it into this new file, readable by you alone.")] = None,
     revoke: Annotated[bool, typer.Option("--revoke", help="Refuse every token of the node instead.")] = False,
 ) -> None:
     """Make a token that admits a machine, for GPULAB_NODE_TOKEN there; it is shown once. For admins."""
     if revoke:
-        done = lab.client.revoke_node_tokens(name)
-        print_json(done) if lab.as_json else print(f"{counted(done.revoked, 'token')} of {name} revoked")
+        done = session.client.revoke_node_tokens(name)
+        print_json(done) if session.as_json else print(f"{counted(done.revoked, 'token')} of {name} revoked")
         return
     with nullcontext() if to is None else private_file(to) as file:
-        made = lab.client.make_node_token(name)
+        made = session.client.make_node_token(name)
         if file is not None:
             file.write(made.token + "\n")
-    if lab.as_json:
+    if session.as_json:
         print_json(made)
     elif to is None:
         print(made.token)
@@ -119,8 +119,8 @@ def _is_busy(node: "NodeRead") -> bool:
     return node.slots_used > 0 or any(gpu.memory_reserved_bytes > 0 for gpu in node.gpus)
 
 
-def _show_change(lab: Lab, node: "NodeRead") -> None:
-    print_json(node) if lab.as_json else print(_describe(node))
+def _show_change(session: Session, node: "NodeRead") -> None:
+    print_json(node) if session.as_json else print(_describe(node))
 
 
 def _describe(node: "NodeRead") -> str:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpulab.cli.lab import Lab, lab_command, print_json
-from gpulab.cli.orders import Order, read_order, seconds
+from gpulab.cli.session import Session, print_json, session_command
+from gpulab.cli.specs.submission import Submission, read_submission, seconds
 from gpulab.states import STATE_WORDS
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@lab_command(app)
+@session_command(app)
 def submit(
-    lab: Lab,
+    session: Session,
     experiment: Annotated[
         str,
         typer.Argument(
@@ -42,7 +42,7 @@ def submit(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate only; queue nothing.")] = False,
 ) -> None:
     """Queue one run of an experiment."""
-    order = read_order(experiment, spec, parameters or [])
+    submission = read_submission(experiment, spec, parameters or [])
     chosen = {
         "seed": seed,
         "name": name,
@@ -52,28 +52,28 @@ def submit(
         "gpus": gpus,
         "exclusive": exclusive,
     }
-    order.fields |= {option: value for option, value in chosen.items() if value is not None}
+    submission.fields |= {option: value for option, value in chosen.items() if value is not None}
     if dry_run:
-        _show_dry_run(lab, order)
+        _show_dry_run(session, submission)
         return
-    with order.named():
-        job = lab.client.submit(**order.fields, idempotency_key=key)
+    with submission.named():
+        job = session.client.submit(**submission.fields, idempotency_key=key)
     if wait:
-        from gpulab.cli.watch import follow_to_end
+        from gpulab.cli.jobs.watch import follow_to_end
 
-        follow_to_end(lab, job, each_change=False)
-    elif lab.as_json:
+        follow_to_end(session, job, each_change=False)
+    elif session.as_json:
         print_json(job.data)
     else:
         print(f"{job.id}  {job.experiment} {STATE_WORDS[job.state]}")
 
 
-def _show_dry_run(lab: Lab, order: Order) -> None:
+def _show_dry_run(session: Session, submission: Submission) -> None:
     from gpulab.cli.tables import print_facts
 
-    with order.named():
-        found = lab.client.dry_run(**order.fields)
-    if lab.as_json:
+    with submission.named():
+        found = session.client.dry_run(**submission.fields)
+    if session.as_json:
         print_json(found)
         return
     print_facts(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpulab.cli.each import attempt
-from gpulab.cli.lab import JobId, Lab, lab_command, print_json
+from gpulab.cli.session import JobId, Session, print_json, session_command
 
 if TYPE_CHECKING:
     from gpulab.client import Job
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@lab_command(app)
+@session_command(app)
 def get(
-    lab: Lab,
+    session: Session,
     job: JobId,
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Which; without it, all.")] = None,
     to: Annotated[Path, typer.Option(help="Folder to put them in; made if missing.")] = Path(),
     listing: Annotated[bool, typer.Option("--list", help="Only list them.")] = False,
 ) -> None:
     """Fetch the files that a run kept; each is checked against its SHA-256."""
-    found = lab.job(job)
+    found = session.job(job)
     artifacts = found.artifacts()
     if listing:
-        _list(lab, artifacts)
+        _list(session, artifacts)
         return
     sizes = {artifact.name: artifact.size_bytes for artifact in artifacts}
-    outcomes = attempt(lab, names or sizes, lambda name: _fetch(lab, found, name, to, sizes.get(name)), str)
-    if lab.as_json:
+    outcomes = attempt(session, names or sizes, lambda name: _fetch(session, found, name, to, sizes.get(name)), str)
+    if session.as_json:
         files = [str(path) for path in outcomes.done.values()]
         print_json({"job_id": str(found.id), "files": files, "failed": list(outcomes.failed.values())})
     elif not sizes:
@@ -39,8 +39,8 @@ def get(
     outcomes.finish()
 
 
-def _fetch(lab: Lab, job: "Job", name: str, to: Path, size_bytes: int | None) -> Path:
-    if lab.as_json:
+def _fetch(session: Session, job: "Job", name: str, to: Path, size_bytes: int | None) -> Path:
+    if session.as_json:
         return job.download(name, to)
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -52,10 +52,10 @@ def _fetch(lab: Lab, job: "Job", name: str, to: Path, size_bytes: int | None) ->
         return job.download(name, to, on_progress=lambda done: progress.update(task, completed=done))
 
 
-def _list(lab: Lab, artifacts: "list[ArtifactRead]") -> None:
+def _list(session: Session, artifacts: "list[ArtifactRead]") -> None:
     from gpulab.cli.tables import byte_size, print_table
 
-    if lab.as_json:
+    if session.as_json:
         print_json(artifacts)
         return
     print_table(

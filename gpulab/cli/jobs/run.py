@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from gpulab.cli.failures import BadInput, ExitCode
-from gpulab.cli.lab import AsJson, print_json
-from gpulab.cli.orders import read_order
+from gpulab.cli.session import AsJson, print_json
+from gpulab.cli.specs.submission import read_submission
 
 app = typer.Typer()
 
@@ -42,12 +42,12 @@ def run(
     """Run one experiment here, without a lab; exit 1 unless it succeeds."""
     if not local:
         raise BadInput("`gpulab run` needs --local; to run in the lab use `gpulab submit`")
-    order = read_order(target, spec, parameters or []).fields
+    submission = read_submission(target, spec, parameters or []).fields
     if seed is not None:
-        order["seed"] = seed
+        submission["seed"] = seed
     _need_the_experiments()
-    folder = out or Path("runs") / f"{order['experiment']}-{datetime.now():%Y%m%d-%H%M%S}"  # noqa: DTZ005 - people's time
-    verdict = _carry_out(order, folder, datasets, as_json=as_json)
+    folder = out or Path("runs") / f"{submission['experiment']}-{datetime.now():%Y%m%d-%H%M%S}"  # noqa: DTZ005 - people's time
+    verdict = _carry_out(submission, folder, datasets, as_json=as_json)
     if as_json:
         print_json(verdict)
     else:
@@ -87,7 +87,7 @@ def _need_the_experiments() -> None:
         )
 
 
-def _carry_out(order: dict[str, Any], folder: Path, datasets: Path, *, as_json: bool) -> dict[str, Any]:
+def _carry_out(submission: dict[str, Any], folder: Path, datasets: Path, *, as_json: bool) -> dict[str, Any]:
     verdict: dict[str, Any] = {"state": "failed", "cause": "lost", "message": "the process left no verdict"}
 
     def take(record: dict[str, Any]) -> None:
@@ -101,9 +101,9 @@ def _carry_out(order: dict[str, Any], folder: Path, datasets: Path, *, as_json: 
             case "progress" if not as_json:
                 show(record)
 
-    with tempfile.TemporaryDirectory() as temporary, _progress(order["experiment"]) as show:
+    with tempfile.TemporaryDirectory() as temporary, _progress(submission["experiment"]) as show:
         spec_file = Path(temporary) / "spec.json"
-        kept = {key: order[key] for key in ("experiment", "spec", "seed") if key in order}
+        kept = {key: submission[key] for key in ("experiment", "spec", "seed") if key in submission}
         spec_file.write_text(json.dumps(kept), encoding="utf-8")
         command = [sys.executable, "-m", "experiments.host", str(spec_file), "--out", str(folder)]
         command += ["--datasets", str(datasets)]
@@ -111,7 +111,7 @@ def _carry_out(order: dict[str, Any], folder: Path, datasets: Path, *, as_json: 
     if exit_code == ExitCode.USAGE:
         raise BadInput(" ".join(output.replace(f"{spec_file}: ", "").split()))
     (folder / "output.log").write_text(output, encoding="utf-8")
-    return {"experiment": order["experiment"], **verdict, "out": str(folder)}
+    return {"experiment": submission["experiment"], **verdict, "out": str(folder)}
 
 
 def _follow(command: list[str], tail: RecordTail, take: Callable[[dict[str, Any]], None]) -> tuple[int, str]:
@@ -164,7 +164,7 @@ def _progress(title: str) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 
 def _print_verdict(verdict: dict[str, Any]) -> None:
-    from gpulab.cli.out_of_memory import print_failure
+    from gpulab.cli.jobs.out_of_memory import print_failure
     from gpulab.cli.tables import print_facts, shortened
     from gpulab.schemas import OutOfMemoryRead
 

@@ -39,7 +39,7 @@ StudyId = Annotated[str, typer.Argument(metavar="STUDY", help=f"Id of a study; {
 _COMMON = {"url": (Url, None), "token_file": (TokenFile, None), "as_json": (AsJson, False)}
 
 
-class Lab:
+class Session:
     """The lab as one command sees it."""
 
     def __init__(self, url: str | None, token_file: Path | None, as_json: bool) -> None:
@@ -84,24 +84,24 @@ class Lab:
         raise BadInput("you have no jobs yet")
 
 
-def lab_command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def session_command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a command whose function gets a `Lab` first; adds --url, --token-file and --json to its options."""
 
     def register(body: Callable[..., None]) -> Callable[..., None]:
-        app.command(name)(with_lab(body))
+        app.command(name)(with_session(body))
         return body
 
     return register
 
 
-def with_lab(body: Callable[..., None]) -> Callable[..., None]:
+def with_session(body: Callable[..., None]) -> Callable[..., None]:
     """A function that typer takes for a command: makes the `Lab` that `body` gets first, out of the common options."""
 
     @functools.wraps(body)
     def command(**values: Any) -> None:
         common = {option: values.pop(option) for option in _COMMON}
-        with closing(Lab(**common)) as lab:
-            body(lab, **values)
+        with closing(Session(**common)) as session:
+            body(session, **values)
 
     own = list(inspect.signature(body).parameters.values())[1:]
     added = [

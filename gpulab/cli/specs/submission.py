@@ -13,7 +13,7 @@ from gpulab.cli.failures import BadInput
 from gpulab.errors import InvalidRequest, explain
 
 if TYPE_CHECKING:
-    from gpulab.cli.spec_files import SpecFile
+    from gpulab.cli.specs.spec_files import SpecFile
 
 STANDARD_INPUT = "-"
 SPEC_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -21,7 +21,7 @@ SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(slots=True)
-class Order:
+class Submission:
     """What is to be sent, and where in a file each part of it stands."""
 
     fields: dict[str, Any]
@@ -59,16 +59,18 @@ def is_file(target: str) -> bool:
     )
 
 
-def read_order(target: str, spec: str | None, parameters: list[str]) -> Order:
+def read_submission(target: str, spec: str | None, parameters: list[str]) -> Submission:
     """The submission that a slug or a file, a spec and `-p` options describe. Raises BadInput."""
-    order = _read_order_file(Path(target)) if is_file(target) else Order({"experiment": target, "spec": {}})
+    submission = (
+        _read_submission_file(Path(target)) if is_file(target) else Submission({"experiment": target, "spec": {}})
+    )
     if spec is not None:
-        order.fields["spec"] = _read_spec(spec, order)
+        submission.fields["spec"] = _read_spec(spec, submission)
     for parameter in parameters:
         key, value = read_parameter(parameter)
-        _put(order.fields["spec"], key.split("."), value)
-        order.typed.add(f"spec.{key}")
-    return order
+        _put(submission.fields["spec"], key.split("."), value)
+        submission.typed.add(f"spec.{key}")
+    return submission
 
 
 def read_parameter(text: str) -> tuple[str, Any]:
@@ -90,24 +92,24 @@ def seconds(text: str) -> int:
     return int(match[1]) * SECONDS[match[2]]
 
 
-def _read_order_file(path: Path) -> Order:
-    from gpulab.cli.spec_files import read_mapping
+def _read_submission_file(path: Path) -> Submission:
+    from gpulab.cli.specs.spec_files import read_mapping
     from gpulab.schemas import JobCreate
 
     found = read_mapping(path, JobCreate)
     if "experiment" not in found.content:
         raise BadInput(f"{found.name} must name its experiment: `experiment: SLUG`")
-    return Order({**found.content, "spec": found.content.get("spec") or {}}, [("", found)])
+    return Submission({**found.content, "spec": found.content.get("spec") or {}}, [("", found)])
 
 
-def _read_spec(text: str, order: Order) -> dict[str, Any]:
-    from gpulab.cli.spec_files import parse_json, read_mapping
+def _read_spec(text: str, submission: Submission) -> dict[str, Any]:
+    from gpulab.cli.specs.spec_files import parse_json, read_mapping
 
     if not text.lstrip().startswith("{"):
         found = read_mapping(Path(text))
-        order.files.append(("spec.", found))
+        submission.files.append(("spec.", found))
         return found.content
-    order.typed.add("spec")
+    submission.typed.add("spec")
     try:
         spec: dict[str, Any] = parse_json(text)
     except (ValueError, RecursionError) as error:

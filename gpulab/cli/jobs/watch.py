@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from gpulab.cli.failures import ExitCode
-from gpulab.cli.lab import JobId, Lab, lab_command, print_json
+from gpulab.cli.session import JobId, Session, print_json, session_command
 from gpulab.states import STATE_WORDS, JobState, why_words
 
 if TYPE_CHECKING:
@@ -23,17 +23,17 @@ PATIENCE_SECONDS = 120.0
 CURVE_POINTS = 400
 
 
-@lab_command(app)
-def watch(lab: Lab, job: JobId) -> None:
+@session_command(app)
+def watch(session: Session, job: JobId) -> None:
     """Follow a job to its end; exit 1 unless it succeeds. With --json one object a change, the last one final."""
-    follow_to_end(lab, lab.job(job), each_change=True)
+    follow_to_end(session, session.job(job), each_change=True)
 
 
-def follow_to_end(lab: Lab, job: "Job", *, each_change: bool) -> None:
+def follow_to_end(session: Session, job: "Job", *, each_change: bool) -> None:
     """Show the job until it is final, then leave with its exit code."""
     from gpulab.cli.tables import console
 
-    if lab.as_json:
+    if session.as_json:
         job.wait(on_change=lambda seen: print_json(seen.data) if each_change else None)
         if not each_change:
             print_json(job.data)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpulab.cli.failures import ExitCode
-from gpulab.cli.lab import Lab, StudyId, lab_command, print_json
-from gpulab.cli.orders import Order, is_file
+from gpulab.cli.session import Session, StudyId, print_json, session_command
+from gpulab.cli.specs.submission import Submission, is_file
 
 if TYPE_CHECKING:
     from gpulab.client import Study
@@ -18,9 +18,9 @@ app = typer.Typer(help="Studies: many runs that answer one question.", no_args_i
 SeedCount = Annotated[int | None, typer.Option("--seeds", min=1, max=200, help="How many seeds: 0, 1, 2, ...")]
 
 
-@lab_command(app)
+@session_command(app)
 def submit(
-    lab: Lab,
+    session: Session,
     target: Annotated[
         str, typer.Argument(metavar="TEMPLATE|GRID.yaml", help="course/1b, course/4, course/all, or a file.")
     ],
@@ -37,7 +37,7 @@ def submit(
     ] = False,
 ) -> None:
     """Queue every run of a course template, or of a grid in a file."""
-    order = _read_order(target)
+    submission = _read_submission(target)
     chosen = {
         "scale": scale,
         "seeds": None if seeds is None else list(range(seeds)),
@@ -45,22 +45,22 @@ def submit(
         "name": name,
         "priority": priority,
     }
-    order.fields |= {option: value for option, value in chosen.items() if value is not None}
-    with order.named():
-        study = lab.client.submit_study(**order.fields, idempotency_key=key)
+    submission.fields |= {option: value for option, value in chosen.items() if value is not None}
+    with submission.named():
+        study = session.client.submit_study(**submission.fields, idempotency_key=key)
     if wait:
-        _follow(lab, study)
+        _follow(session, study)
     else:
-        _show_line(lab, study)
+        _show_line(session, study)
 
 
-@lab_command(app)
-def templates(lab: Lab) -> None:
+@session_command(app)
+def templates(session: Session) -> None:
     """List the templates of the installed courses."""
     from gpulab.cli.tables import print_table
 
-    found = lab.client.courses()
-    if lab.as_json:
+    found = session.client.courses()
+    if session.as_json:
         print_json(found)
         return
     if not found:
@@ -70,13 +70,15 @@ def templates(lab: Lab) -> None:
     print_table(["TEMPLATE", "TITLE"], ([row.template, row.title] for row in rows))
 
 
-@lab_command(app, "list")
-def list_studies(lab: Lab, limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20) -> None:
+@session_command(app, "list")
+def list_studies(
+    session: Session, limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20
+) -> None:
     """List studies."""
     from gpulab.cli.tables import ago, print_table
 
-    found = [study.data for study in lab.client.studies(limit=limit)]
-    if lab.as_json:
+    found = [study.data for study in session.client.studies(limit=limit)]
+    if session.as_json:
         print_json(found)
         return
     rows = [
@@ -86,37 +88,37 @@ def list_studies(lab: Lab, limit: Annotated[int, typer.Option(min=1, help="How m
     print_table(["STUDY", "STATE", "DONE", "RUNS", "AGE", "TITLE"], rows)
 
 
-@lab_command(app)
-def show(lab: Lab, study: StudyId) -> None:
+@session_command(app)
+def show(session: Session, study: StudyId) -> None:
     """Show a study: its runs by state, and the comparison of what they found."""
-    found = lab.study(study)
-    if lab.as_json:
+    found = session.study(study)
+    if session.as_json:
         print_json(found.data)
     else:
         _print_study(found)
 
 
-@lab_command(app)
-def watch(lab: Lab, study: StudyId) -> None:
+@session_command(app)
+def watch(session: Session, study: StudyId) -> None:
     """Follow a study until every run is final; exit 1 unless all succeed."""
-    _follow(lab, lab.study(study))
+    _follow(session, session.study(study))
 
 
-@lab_command(app)
-def cancel(lab: Lab, study: StudyId) -> None:
+@session_command(app)
+def cancel(session: Session, study: StudyId) -> None:
     """Ask the lab to end every run that is not final."""
-    _show_line(lab, lab.study(study).cancel())
+    _show_line(session, session.study(study).cancel())
 
 
-@lab_command(app)
-def retry(lab: Lab, study: StudyId) -> None:
+@session_command(app)
+def retry(session: Session, study: StudyId) -> None:
     """Put new jobs in the place of runs that failed or were cancelled."""
-    _show_line(lab, lab.study(study).retry())
+    _show_line(session, session.study(study).retry())
 
 
-@lab_command(app)
+@session_command(app)
 def seeds(
-    lab: Lab,
+    session: Session,
     study: StudyId,
     seed: Annotated[list[int], typer.Argument(metavar="SEED...", help="Seeds to add.")],
     fresh: Annotated[
@@ -124,20 +126,20 @@ def seeds(
     ] = False,
 ) -> None:
     """Add seeds; runs that are there stay."""
-    _show_line(lab, lab.study(study).add_seeds(seed, fresh=fresh))
+    _show_line(session, session.study(study).add_seeds(seed, fresh=fresh))
 
 
-@lab_command(app)
+@session_command(app)
 def report(
-    lab: Lab,
+    session: Session,
     study: StudyId,
     to: Annotated[Path, typer.Option(help="Folder to put it in; made if missing.")] = Path("report"),
     form: Annotated[str | None, typer.Option("--format", help="One file alone: html, md or json.")] = None,
     show_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Fetch the report once every run is final: the page, Markdown, findings and pictures."""
-    paths = lab.study(study).report(to, form)
-    if lab.as_json:
+    paths = session.study(study).report(to, form)
+    if session.as_json:
         print_json({"files": [str(path) for path in paths]})
     else:
         for path in paths:
@@ -146,22 +148,22 @@ def report(
         typer.launch(str(page))
 
 
-def _read_order(target: str) -> Order:
-    from gpulab.cli.spec_files import read_mapping
+def _read_submission(target: str) -> Submission:
+    from gpulab.cli.specs.spec_files import read_mapping
     from gpulab.schemas import StudyCreate
 
     if not is_file(target):
-        return Order({"template": target})
+        return Submission({"template": target})
     found = read_mapping(Path(target), StudyCreate)
-    return Order(found.content, [("", found)])
+    return Submission(found.content, [("", found)])
 
 
-def _follow(lab: Lab, study: "Study") -> None:
-    if lab.as_json:
+def _follow(session: Session, study: "Study") -> None:
+    if session.as_json:
         study.wait()
         print_json(study.data)
     else:
-        from gpulab.cli.progress import follow_study
+        from gpulab.cli.studies.progress import follow_study
 
         follow_study(study)
         _print_study(study)
@@ -169,10 +171,10 @@ def _follow(lab: Lab, study: "Study") -> None:
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 
-def _show_line(lab: Lab, study: "Study") -> None:
+def _show_line(session: Session, study: "Study") -> None:
     from gpulab.cli.tables import tally
 
-    if lab.as_json:
+    if session.as_json:
         print_json(study.data)
         return
     print(f"{study.id}  {tally(study.data.states)}, {study.data.reused} of them reused")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpulab.cli.lab import RETRY_SECONDS, Lab, lab_command, print_json
+from gpulab.cli.session import RETRY_SECONDS, Session, print_json, session_command
 from gpulab.words import counted
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ REDRAW_SECONDS = 1.0
 HELP = "q quit  ↑↓ scroll"
 
 
-@lab_command(app)
+@session_command(app)
 def top(
-    lab: Lab,
+    session: Session,
     interval: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between two looks.")] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Print one frame and leave.")] = False,
 ) -> None:
@@ -35,10 +35,10 @@ def top(
     from gpulab.cli.live.overview import Feed, Looker
     from gpulab.cli.tables import console
 
-    looker = Looker(lab.client)
+    looker = Looker(session.client)
     first = looker.look(patience_seconds=RETRY_SECONDS)
     out = console()
-    if lab.as_json:
+    if session.as_json:
         print_json(first)
     elif once or not out.is_terminal:
         _print_frame(out, first)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpulab.cli.lab import JobId, Lab, lab_command, print_json
+from gpulab.cli.session import JobId, Session, print_json, session_command
 from gpulab.states import CAUSE_WORDS, STATE_WORDS
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@lab_command(app)
+@session_command(app)
 def status(
-    lab: Lab,
+    session: Session,
     job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="One job in full; without it, a list.")] = None,
     state: Annotated[
         list[str] | None, typer.Option(help="Only jobs in this state, as the list names it; repeatable.")
@@ -30,12 +30,14 @@ def status(
 ) -> None:
     """List jobs, or show one."""
     if job is not None:
-        _show_one(lab, lab.job(job))
+        _show_one(session, session.job(job))
         return
     wanted = [{STATE_WORDS[known]: known.value for known in STATE_WORDS}.get(word, word) for word in state or []]
-    found = lab.client.jobs(state=wanted or None, experiment=experiment, owner=owner, tag=tag, text=text, limit=limit)
+    found = session.client.jobs(
+        state=wanted or None, experiment=experiment, owner=owner, tag=tag, text=text, limit=limit
+    )
     summaries = [listed.data for listed in found]
-    if lab.as_json:
+    if session.as_json:
         print_json(summaries)
     elif summaries:
         _print_list(summaries)
@@ -43,13 +45,13 @@ def status(
         print("no jobs")
 
 
-@lab_command(app)
-def queue(lab: Lab, job: JobId) -> None:
+@session_command(app)
+def queue(session: Session, job: JobId) -> None:
     """Say why a job waits, its place, and what would help."""
     from gpulab.cli.tables import print_facts
 
-    found = lab.job(job).queue()
-    if lab.as_json:
+    found = session.job(job).queue()
+    if session.as_json:
         print_json(found)
         return
     print(found.explanation)
@@ -85,13 +87,13 @@ def _print_list(jobs: "list[JobSummary]") -> None:
     )
 
 
-def _show_one(lab: Lab, job: "Job") -> None:
-    from gpulab.cli.out_of_memory import print_failure
+def _show_one(session: Session, job: "Job") -> None:
+    from gpulab.cli.jobs.out_of_memory import print_failure
+    from gpulab.cli.jobs.usage import usage_facts
     from gpulab.cli.tables import byte_size, duration, print_facts, shortened
-    from gpulab.cli.usage import usage_facts
 
     data = job._loaded()
-    if lab.as_json:
+    if session.as_json:
         print_json(data)
         return
     reserved = None if data.gpu_memory_bytes is None else byte_size(data.gpu_memory_bytes)

@@ -6,23 +6,23 @@ from typing import Annotated
 
 import typer
 
-from gpulab.cli.harmless import HarmlessText
-from gpulab.cli.lab import JobId, Lab, lab_command, print_json
+from gpulab.cli.jobs.harmless import HarmlessText
+from gpulab.cli.session import JobId, Session, print_json, session_command
 
 app = typer.Typer()
 
 
-@lab_command(app)
+@session_command(app)
 def logs(
-    lab: Lab,
+    session: Session,
     job: JobId,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job is final.")] = False,
     offset: Annotated[int, typer.Option(help="Byte to start from; -2000 means the last 2000.")] = 0,
     raw: Annotated[bool, typer.Option("--raw", help="Every code as it was printed, also on a terminal.")] = False,
 ) -> None:
     """Print what a run printed; a terminal gets colours, but no other codes. With --json one object a piece."""
-    pieces = lab.job(job).logs(follow, offset=offset)
-    if lab.as_json:
+    pieces = session.job(job).logs(follow, offset=offset)
+    if session.as_json:
         for text in pieces:
             print_json({"text": text})
     elif raw or not sys.stdout.isatty():

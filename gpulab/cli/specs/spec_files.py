@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import yaml
 
 from gpulab.cli.failures import BadInput
-from gpulab.cli.orders import STANDARD_INPUT
+from gpulab.cli.specs.submission import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -1,0 +1,1 @@
+"""Commands for machines, and the view of the whole lab."""

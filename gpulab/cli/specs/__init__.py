@@ -1,0 +1,1 @@
+"""What is to be submitted, read from files and options."""

@@ -1,0 +1,180 @@
+"""`gpulab assignments ...`: what a class is to hand in."""
+
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from gpulab.cli.failures import BadInput, ExitCode
+from gpulab.cli.session import JobId, Session, print_json, session_command
+from gpulab.cli.users.naming import User, find_user
+from gpulab.states import STATE_WORDS
+from gpulab.words import counted
+
+if TYPE_CHECKING:
+    from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, StandingRead
+
+app = typer.Typer(help="What is to be handed in, and how the class stands.", no_args_is_help=True)
+
+AssignmentName = Annotated[str, typer.Argument(metavar="ASSIGNMENT", help="Its name or id.")]
+
+
+@session_command(app, "list")
+def list_assignments(session: Session) -> None:
+    """List assignments."""
+    from gpulab.cli.tables import print_table
+
+    found = list(session.client.people.assignments())
+    if session.as_json:
+        print_json(found)
+        return
+    rows = [
+        [one.name, one.deadline_text or str(one.deadline), ", ".join((*one.templates, *one.experiments))]
+        for one in found
+    ]
+    print_table(["ASSIGNMENT", "DEADLINE", "BELONGING"], rows)
+
+
+@session_command(app)
+def create(
+    session: Session,
+    name: Annotated[str, typer.Argument(help="What it is called; unique.")],
+    deadline: Annotated[str, typer.Option(help="A date, to its end, or 2030-01-31T18:00; in the lab's time zone.")],
+    template: Annotated[list[str] | None, typer.Option(help="A study template, such as course/1b; repeatable.")] = None,
+    experiment: Annotated[list[str] | None, typer.Option(help="An experiment; repeatable.")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="Relative; for re-runs.")] = None,
+) -> None:
+    """Set an assignment. For staff."""
+    made = session.client.people.create_assignment(
+        name, deadline, templates=template or (), experiments=experiment or (), tolerance=tolerance
+    )
+    if session.as_json:
+        print_json(made)
+    else:
+        print(f"{made.id}  {made.name}, until {made.deadline_text}")
+
+
+@session_command(app)
+def overview(session: Session, assignment: AssignmentName) -> None:
+    """Show who has a successful run, who is stuck and on what, who has none. For staff."""
+    from gpulab.cli.tables import print_table
+
+    found = session.client.people.overview(_assignment(session, assignment).id)
+    if session.as_json:
+        print_json(found)
+        return
+    states = ", ".join(f"{count} {state}" for state, count in found.states.items())
+    print(f"{found.assignment.name}: {states}; {found.submitted} handed in")
+    print_table(
+        ["NAME", "SECTION", "TEAM", "STATE", "RUNS", "HANDED IN", "STUCK ON"],
+        (_standing(one) for one in found.students),
+    )
+
+
+@session_command(app)
+def pin(session: Session, assignment: AssignmentName, job: JobId) -> None:
+    """Hand in a run of yours that succeeded."""
+    done = session.client.people.pin(_assignment(session, assignment).id, session.job(job).id)
+    if session.as_json:
+        print_json(done)
+    else:
+        print(f"{done.job_id}  handed in{' late' if done.late else ''}")
+
+
+@session_command(app)
+def submissions(session: Session, assignment: AssignmentName) -> None:
+    """Show what the class handed in. For staff."""
+    from gpulab.cli.tables import print_table
+
+    found = list(session.client.people.submissions(_assignment(session, assignment).id))
+    if session.as_json:
+        print_json(found)
+        return
+    rows = [
+        [
+            one.user,
+            str(one.job_id),
+            f"{one.pinned_at:%Y-%m-%d %H:%M}",
+            "late" if one.late else "",
+            str(one.rerun_job_id or ""),
+        ]
+        for one in found
+    ]
+    print_table(["NAME", "JOB", "WHEN (UTC)", "", "RUN AGAIN"], rows)
+
+
+@session_command(app)
+def rerun(session: Session, assignment: AssignmentName, person: User) -> None:
+    """Run again what somebody handed in, with its spec and seed. For staff."""
+    job = session.client.people.rerun(_assignment(session, assignment).id, find_user(session, person).id)
+    if session.as_json:
+        print_json(job)
+    else:
+        print(f"{job.id}  {job.experiment} {STATE_WORDS[job.state]}")
+
+
+@session_command(app)
+def compare(
+    session: Session,
+    assignment: AssignmentName,
+    person: User,
+    tolerance: Annotated[float | None, typer.Option(help="Relative; else the assignment's.")] = None,
+) -> None:
+    """Hold the re-run against what was handed in; exit 1 unless they are the same. For staff."""
+    found = session.client.people.comparison(
+        _assignment(session, assignment).id, find_user(session, person).id, tolerance=tolerance
+    )
+    if session.as_json:
+        print_json(found)
+    else:
+        _print_comparison(found)
+    if found.verdict != "same":
+        raise typer.Exit(ExitCode.JOB_FAILED)
+
+
+def _assignment(session: Session, text: str) -> "AssignmentRead":
+    """The assignment named on the command line. Raises BadInput where there is none."""
+    try:
+        wanted: UUID | str = UUID(text)
+    except ValueError:
+        wanted = text
+    for one in session.client.people.assignments():
+        if wanted in (one.id, one.name):
+            return one
+    raise BadInput(f"no assignment is called {text!r}; see `gpulab assignments list`")
+
+
+def _standing(one: "StandingRead") -> list[str | None]:
+    handed_in = "" if one.submission is None else "late" if one.submission.late else "yes"
+    failure = one.last_failure
+    stuck = (
+        "" if failure is None or one.state != "stuck" else f"{failure.experiment}: {failure.message or failure.cause}"
+    )
+    return [one.name, one.section, one.team, one.state, f"{one.succeeded}/{one.runs}", handed_in, stuck]
+
+
+def _print_comparison(found: "ComparisonRead") -> None:
+    from gpulab.cli.tables import print_facts, print_table
+
+    print_facts(
+        [
+            ("verdict", found.verdict),
+            ("handed in", found.pinned_job_id),
+            ("run again", f"{found.again_job_id} ({found.again_state})"),
+            ("seed", found.seed),
+            ("compared", f"{counted(found.compared, 'value')} within {found.tolerance:g}"),
+            *((f"version of {one.name}", f"{one.pinned} → {one.again}") for one in found.versions),
+        ]
+    )
+    if found.differences:
+        rows = [
+            [
+                one.path,
+                str(one.pinned),
+                str(one.again),
+                "" if one.relative is None else f"{one.relative:.2g}",
+                "" if one.judged else "not judged",
+            ]
+            for one in found.differences
+        ]
+        print_table(["VALUE", "HANDED IN", "AGAIN", "RELATIVE", ""], rows)

@@ -1,0 +1,92 @@
+"""`gpulab roster ...`: the class as a table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpulab.cli.failures import BadInput
+from gpulab.cli.files import private_file
+from gpulab.cli.session import Session, print_json, session_command
+
+if TYPE_CHECKING:
+    from gpulab.schemas.roster import RosterImported
+
+app = typer.Typer(help="The class: sections, teams, and letting everybody in. For staff.", no_args_is_help=True)
+
+TABLE_HELP = "Columns name, email, section, team; or an export of Canvas, Moodle, Gradescope or GitHub Classroom."
+MAX_CHANGES_SHOWN = 40
+
+
+@session_command(app)
+def show(
+    session: Session,
+    section: Annotated[str | None, typer.Option(help="Only this section.")] = None,
+    team: Annotated[str | None, typer.Option(help="Only this team.")] = None,
+) -> None:
+    """Show the class by section, team and name."""
+    from gpulab.cli.tables import print_table
+
+    found = session.client.people.roster(section=section, team=team)
+    if session.as_json:
+        print_json(found)
+        return
+    print_table(
+        ["SECTION", "TEAM", "NAME", "EMAIL"], ([one.section, one.team, one.name, one.email] for one in found.users)
+    )
+
+
+@session_command(app, "import")
+def import_roster(
+    session: Session,
+    table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help=TABLE_HELP)],
+    tokens: Annotated[Path | None, typer.Option(help="New file for the tokens of who is let in.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+) -> None:
+    """Let a class in from a table, or bring it up to date: all of it, or nothing where a line is wrong."""
+    content = table.read_bytes()
+    if dry_run:
+        _tell(session, session.client.people.import_roster(content, dry_run=True))
+        return
+    if tokens is None:
+        raise BadInput("name a new file for the tokens with --tokens: they are shown once; or try --dry-run first")
+    # Made before anybody is let in: a token that cannot be kept would be lost.
+    with private_file(tokens) as file:
+        done = session.client.people.import_roster(content)
+        try:
+            file.write(done.tokens_csv or "")
+            file.flush()
+        except OSError as error:
+            print(done.tokens_csv)
+            raise BadInput(f"{tokens}: {error.strerror}; the tokens stand above and nowhere else, keep them") from None
+    _tell(session, done.model_copy(update={"tokens_csv": str(tokens) if done.tokens_csv else None}))
+
+
+def _tell(session: Session, done: "RosterImported") -> None:
+    from gpulab.cli.tables import print_table, printable
+
+    if session.as_json:
+        print_json(done)
+        return
+    would = "would be " if done.dry_run else ""
+    print(f"{done.created} {would}let in, {done.changed} {would}changed, {done.kept} as they were")
+    changed = [row for row in done.rows if row.action != "keep"]
+    rows = [
+        [
+            str(row.line),
+            row.action,
+            row.name,
+            ", ".join(f"{one.field}: {one.before or '-'} → {one.after or '-'}" for one in row.changes),
+        ]
+        for row in changed[:MAX_CHANGES_SHOWN]
+    ]
+    if rows:
+        print_table(["LINE", "", "NAME", "WHAT"], rows)
+    if len(changed) > MAX_CHANGES_SHOWN:
+        print(f"and {len(changed) - MAX_CHANGES_SHOWN} more")
+    for notice in done.notices:
+        print(f"note: {printable(notice)}")
+    if done.missing:
+        print(f"in the lab and not in the table: {', '.join(done.missing)}")
+    if done.tokens_csv:
+        print(f"tokens: {done.tokens_csv}")
