@@ -50,7 +50,7 @@ def execute(folder: Path, work: Path, environment: dict[str, str]) -> int:
         session.collector.finish()
         _conclude(ended, run)
     except Exception as error:
-        run.record("disturbed", message=words_of(error))
+        run.record("error", message=f"the program's host failed: {words_of(error)}")
         raise
     finally:
         run.close()

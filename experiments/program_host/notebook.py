@@ -155,7 +155,7 @@ class _Cells:
             except CellTimeoutError:
                 seconds = self._spec.cell_timeout_seconds
                 message = f"cell {done + 1} of {len(self._code)} took longer than {seconds} seconds"
-                return self._ended(Ended(1, {"message": message, "cause": "time_limit"}))
+                return self._ended(Ended(1, {"message": message}))
             except DeadKernelError:
                 message = f"the kernel died in cell {done + 1} of {len(self._code)}; see the log"
                 return self._ended(Ended(1, {"message": message}))

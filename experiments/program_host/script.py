@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,15 +77,15 @@ def _no_such_file(name: str) -> str:
 
 
 def _run_python(python: Python, what: str, session: Session) -> Ended:
-    report = os.memfd_create("report")
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    pid = os.fork()
-    if pid == 0:
-        python_program.run_and_exit(python, report, session.order, session.run)
-    session.pass_on = lambda number: send(pid, number)
-    status = _wait(pid, session)
-    said = _read(report)
+    with tempfile.TemporaryFile() as report:
+        pid = os.fork()
+        if pid == 0:
+            python_program.run_and_exit(python, report.fileno(), session.order, session.run)
+        session.pass_on = lambda number: send(pid, number)
+        status = _wait(pid, session)
+        said = _read(report.fileno())
     if said is None:
         return Ended(status, died(status, what) if status else None, has_stopped=session.is_stopping and status != 0)
     return Ended(status, said["error"], said["has_stopped"], said["message"])
@@ -124,7 +125,6 @@ def _wait(pid: int, session: Session) -> int:
 def _read(report: int) -> dict[str, Any] | None:
     """What the process said of its end; it may have written anything."""
     data = os.pread(report, MAX_REPORT_BYTES, 0)
-    os.close(report)
     with suppress(ValueError):
         said = json.loads(data)
         if isinstance(said, dict) and said.keys() == {"error", "has_stopped", "message"}:
