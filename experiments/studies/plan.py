@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import JsonValue, ValidationError
 
@@ -177,19 +177,45 @@ def expand_grid(
 def _check_axes(entry: Experiment[Any, Any], base: Mapping[str, Any], grid: Mapping[str, Sequence[JsonValue]]) -> None:
     wrong: list[WrongField] = []
     for name, values in grid.items():
-        if name not in entry.spec.model_fields:
+        if not _is_axis(entry, name):
             fields = ", ".join(entry.spec.model_fields)
             wrong.append(WrongField(("grid", name), f"{entry.slug} has no such field; it has: {fields}", name))
         elif isinstance(values, str) or not isinstance(values, Sequence) or not values:
             wrong.append(WrongField(("grid", name), "a list with at least one value", None))
         elif len(values) > MAX_RUNS:
             wrong.append(WrongField(("grid", name), f"at most {MAX_RUNS} values, not {len(values)}", len(values)))
-        elif name in base:
+        elif _is_given(name, base):
             wrong.append(WrongField(("grid", name), "stands in base too; say it once", None))
+        elif name.partition(".")[0] in grid.keys() - {name}:
+            wrong.append(WrongField(("grid", name), "the whole field is in the grid too; say it once", None))
         else:
             wrong += _named_twice(name, values)
     if wrong:
         raise PlanError(*wrong)
+
+
+def _is_axis(entry: Experiment[Any, Any], name: str) -> bool:
+    """A field, or `field.name` for one entry of a field that holds values by name, as `parameters.lr` of a program."""
+    field, dot, key = name.partition(".")
+    found = entry.spec.model_fields.get(field)
+    return found is not None and (not dot or (bool(key) and get_origin(found.annotation) is dict))
+
+
+def _is_given(name: str, base: Mapping[str, Any]) -> bool:
+    field, dot, key = name.partition(".")
+    given = base.get(field)
+    return field in base and (not dot or (isinstance(given, Mapping) and key in given))
+
+
+def _with_cell(base: Mapping[str, Any], cell: Mapping[str, JsonValue]) -> dict[str, Any]:
+    spec = dict(base)
+    for name, value in cell.items():
+        field, dot, key = name.partition(".")
+        if not dot:
+            spec[field] = value
+        elif isinstance(given := spec.get(field, {}), Mapping):
+            spec[field] = {**given, key: value}
+    return spec
 
 
 def _named_twice(name: str, values: Sequence[JsonValue]) -> Iterator[WrongField]:
@@ -209,7 +235,7 @@ def _checked_cell(
     grid: Mapping[str, Sequence[JsonValue]],
 ) -> dict[str, Any]:
     try:
-        return _complete(entry, {**base, **cell})
+        return _complete(entry, _with_cell(base, cell))
     except ValidationError as error:
         wrong = [
             WrongField(_where(problem["loc"], cell, grid), problem["msg"], _short(problem["input"]))
@@ -224,9 +250,10 @@ def _where(
     """The path in the request of a path in the spec; what concerns several fields concerns the grid as a whole."""
     if not location:
         return ("grid",)
-    name = str(location[0])
-    if name in grid:
-        return ("grid", name, list(grid[name]).index(cell[name]), *location[1:])
+    for length in (1, 2):
+        name = ".".join(str(part) for part in location[:length])
+        if name in grid:
+            return ("grid", name, list(grid[name]).index(cell[name]), *location[length:])
     return ("base", *location)
 
 

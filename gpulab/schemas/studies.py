@@ -42,7 +42,7 @@ class StudyCreate(Incoming):
     base: JsonObject = Field(default_factory=dict)
     """Fields of the spec that all runs of a grid share."""
     grid: Annotated[dict[str, list[JsonValue]], Field(max_length=MAX_GRID_FIELDS)] = Field(default_factory=dict)
-    """Fields of the spec with the values to combine."""
+    """Fields of the spec with the values to combine. A dot names one entry: `parameters.lr` of a script."""
     seeds: Seeds | None = None
     """Seeds of every combination; a template has its own for each scale, a grid has 0."""
     fresh: bool = False

@@ -97,3 +97,36 @@ def test_seeds_train_together_in_blocks_that_later_seeds_leave_alone() -> None:
     assert seed_blocks(range(10)) == [(0, 5), (5, 5)]
     assert seed_blocks([7, 3, 4, 5, 11]) == [(3, 2), (5, 1), (7, 1), (11, 1)]
     assert set(seed_blocks(range(5))) < set(seed_blocks(range(7)))
+
+
+SCRIPT = {"program": "a" * 64, "command": ["python", "train.py"], "parameters": {"epochs": 3}}
+
+
+def test_grid_over_parameters_of_a_program() -> None:
+    grid = {"parameters.lr": [0.1, 0.01], "parameters.deep": [True, False]}
+    plan = expand_grid("script", SCRIPT, grid, [0, 1])
+    assert len(plan.runs) == 8
+    assert plan.runs[0].cell == {"parameters.lr": 0.1, "parameters.deep": True}
+    assert plan.runs[-1].spec["parameters"] == {"epochs": 3, "lr": 0.01, "deep": False}
+    notebook = {"program": "a" * 64, "notebook": "a.ipynb"}
+    assert len(expand_grid("notebook", notebook, {"parameters.rate": [1, 2, 3]}, [0]).runs) == 3
+
+
+@pytest.mark.parametrize(
+    ("grid", "path", "words"),
+    [
+        ({"parameters.epochs": [1, 2]}, ("grid", "parameters.epochs"), "stands in base too"),
+        ({"parameters.a b": [1]}, ("grid", "parameters.a b", 0), "String should match pattern"),
+        ({"parameters.lr": [0.1, [2]]}, ("grid", "parameters.lr", 1), "Input should be"),
+        ({"command.x": ["a"]}, ("grid", "command.x"), "no such field"),
+        ({"parameters.": [1]}, ("grid", "parameters."), "no such field"),
+        ({"parameters.lr": [1], "parameters": [{}]}, ("grid", "parameters.lr"), "the whole field is in the grid too"),
+    ],
+)
+def test_mistake_in_a_grid_over_parameters_is_named(
+    grid: dict[str, list[object]], path: tuple[str | int, ...], words: str
+) -> None:
+    with pytest.raises(PlanError) as caught:
+        expand_grid("script", SCRIPT, grid, [0])  # type: ignore[arg-type]
+    found = {error.path[: len(path)]: error.message for error in caught.value.errors}
+    assert words in found[path]
