@@ -1,11 +1,11 @@
 /**
- * The reader's language. Some browsers name none that is one ("C", as their system does), and everything that makes a
- * formatter of it then fails; libraries do so while they load. So this module comes before all others.
+ * The reader's language. Some browsers report a language that does not exist, such as "C". Every formatter for it fails,
+ * and libraries create some while they load, so this module comes before all others.
  */
 
 const FALLBACK = "en";
 
-/** `de_DE.UTF-8` as `de-DE`; null where no language is named. */
+/** `de_DE.UTF-8` as `de-DE`; null if it is no language. */
 function valid(tag: string): string | null {
   try {
     return Intl.getCanonicalLocales(tag.replace(/[.@].*$/, "").replaceAll("_", "-"))[0] ?? null;

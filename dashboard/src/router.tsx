@@ -1,4 +1,4 @@
-/** Every address of the dashboard, with what its query may hold. Pages are loaded when they are first opened. */
+/** Every address of the dashboard, with the fields of its query. A page is loaded when it is first opened. */
 
 import type { QueryClient } from "@tanstack/react-query";
 import {
@@ -14,18 +14,16 @@ import { base } from "./api/base";
 import type { JobFilters } from "./api/queries";
 import { signedIn } from "./api/session";
 import { STATES } from "./api/states";
-import { NotThere, PageFailed, Waiting } from "./components/Feedback";
-import { Shell } from "./components/Shell";
+import { PageFailed, Waiting } from "./components/Feedback";
+import { NoSuchPage } from "./components/NotFound";
+import { Shell } from "./shell/Shell";
 import { fields, listOf, oneOf, strings, text } from "./search";
+import { CLASS_TABS, JOB_TABS, STUDY_TABS, type ClassTab, type JobTab, type StudyTab } from "./tabs";
 
-export const JOB_TABS = ["overview", "memory", "output", "files", "history", "spec"] as const;
-export type JobTab = (typeof JOB_TABS)[number];
-export const STUDY_TABS = ["questions", "report"] as const;
-export type StudyTab = (typeof STUDY_TABS)[number];
-export const CLASS_TABS = ["assignments", "audit"] as const;
-export type ClassTab = (typeof CLASS_TABS)[number];
-
-const root = createRootRouteWithContext<{ queries: QueryClient }>()({ component: Outlet, notFoundComponent: NotThere });
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({
+  component: Outlet,
+  notFoundComponent: NoSuchPage,
+});
 
 const signIn = createRoute({
   getParentRoute: () => root,

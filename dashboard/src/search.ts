@@ -1,4 +1,4 @@
-/** Reading the query of an address: whatever somebody typed there, a page gets what it expects or nothing. */
+/** Reads the query of an address: a page gets a value that it expects, or nothing. */
 
 export function text(given: unknown): string | undefined {
   if (typeof given === "string" && given !== "") return given;

@@ -55,19 +55,19 @@ def test_job_is_submitted_and_cancelled_by_keys(page: Page, scene: Scene) -> Non
 
 def test_runs_are_chosen_and_compared_by_keys(page: Page) -> None:
     page.goto("/jobs?text=bands")
-    for name in ("Choose bands, more", "Choose bands, few"):
+    for name in ("Select bands, more", "Select bands, few"):
         box = page.get_by_role("checkbox", name=re.compile(name)).last
         go_to(page, box)
         page.keyboard.press("Space")
         expect(box).to_be_checked()
     go_to(page, page.get_by_role("link", name="Compare 2"), key="Shift+Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Where they differ")).to_be_visible()
+    expect(page.get_by_role("heading", name="Differences")).to_be_visible()
 
 
 @pytest.mark.parametrize(
     ("address", "button"),
-    [("/nodes", "Drain"), ("/class", "Let somebody in"), ("/account", "New token"), ("/jobs/{done}", "Hand in")],
+    [("/nodes", "Drain"), ("/class", "Add user"), ("/account", "New token"), ("/jobs/{done}", "Hand in")],
 )
 def test_dialog_keeps_the_keys_to_itself_and_gives_them_back(
     page: Page, scene: Scene, address: str, button: str

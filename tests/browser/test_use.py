@@ -17,7 +17,7 @@ def test_token_is_refused_in_words_and_taken_when_it_is_good(open_context: Opene
     expect(page).to_have_url(re.compile("/sign-in"))
     page.get_by_label("Token", exact=True).fill("glab_wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_contain_text("does not know this token")
+    expect(page.get_by_role("alert")).to_contain_text("token is not valid")
     page.get_by_label("Token", exact=True).fill(scene.token)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="bands, few images")).to_be_visible()
@@ -57,8 +57,8 @@ def test_jobs_are_sorted_by_a_column(page: Page) -> None:
 
 def test_chosen_jobs_are_compared(page: Page) -> None:
     page.goto("/jobs?text=bands")
-    page.get_by_role("checkbox", name=re.compile("Choose bands, few")).check()
-    page.get_by_role("checkbox", name=re.compile("Choose bands, more")).check()
+    page.get_by_role("checkbox", name=re.compile("Select bands, few")).check()
+    page.get_by_role("checkbox", name=re.compile("Select bands, more")).check()
     page.get_by_role("link", name="Compare 2").click()
     row = page.get_by_role("row", name=re.compile("^Images per class"))
     expect(row).to_contain_text("20")
@@ -77,7 +77,7 @@ def test_chart_zooms_and_shows_all_again(page: Page, scene: Scene) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 50, steps=4)
     page.mouse.up()
-    everything = page.get_by_role("button", name=re.compile("^Show all of"))
+    everything = page.get_by_role("button", name=re.compile("^Reset zoom of"))
     expect(everything).to_be_visible()
     everything.click()
     expect(everything).to_have_count(0)
@@ -87,7 +87,7 @@ def test_pages_are_reached_and_used_with_the_keyboard(page: Page) -> None:
     page.goto("/")
     expect(page.get_by_role("heading", name="Lab", level=1)).to_be_visible()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.get_by_role("link", name="Jobs", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
@@ -113,11 +113,11 @@ def test_form_is_checked_judged_and_submitted(page: Page) -> None:
     expect(page.get_by_text("A torchvision classification model with random weights.")).to_be_visible()
     expect(page.get_by_text("likely peak on the device")).to_be_visible()
     batch.fill("0")
-    expect(page.get_by_text("One thing to mend")).to_be_visible()
-    expect(page.get_by_text(re.compile("greater than or equal to 1")).first).to_be_visible()
+    expect(page.get_by_text("1 field to correct")).to_be_visible()
+    expect(page.get_by_text("Batch size must be at least 1.").first).to_be_visible()
     expect(page.get_by_role("button", name="Submit")).to_be_disabled()
     batch.fill("16")
-    expect(page.get_by_text("One thing to mend")).to_have_count(0)
+    expect(page.get_by_text("1 field to correct")).to_have_count(0)
     page.get_by_label("Epochs", exact=True).fill("1")
     page.get_by_label("Name", exact=True).fill("from the form")
     page.get_by_role("button", name="Submit").click()
@@ -139,26 +139,26 @@ def test_job_is_run_again_with_changes(page: Page, scene: Scene) -> None:
 def test_study_shows_its_report_where_it_can_run_nothing(page: Page, scene: Scene) -> None:
     page.goto(f"/studies/{scene.ids['study']}")
     page.get_by_role("tab", name="Report").click()
-    frame = page.frame_locator("iframe[title='Report of the study']")
+    frame = page.frame_locator("iframe[title='Study report']")
     expect(frame.get_by_role("heading", level=1)).to_be_visible(timeout=30_000)
-    assert page.locator("iframe[title='Report of the study']").get_attribute("sandbox") == ""
+    assert page.locator("iframe[title='Study report']").get_attribute("sandbox") == ""
 
 
-def test_machine_is_drained_and_taken_into_use_again(page: Page) -> None:
+def test_machine_is_drained_and_returned_to_service(page: Page) -> None:
     page.goto("/nodes")
     page.get_by_role("button", name="Drain").click()
     page.get_by_label("Reason").fill("a new fan")
     page.get_by_role("dialog").get_by_role("button", name="Drain").click()
     expect(page.get_by_text("a new fan").first).to_be_visible()
-    page.get_by_role("button", name="Take into use again").click()
+    page.get_by_role("button", name="Return to service").click()
     expect(page.get_by_role("button", name="Drain")).to_be_visible()
 
 
-def test_somebody_is_let_in_and_sees_no_pages_of_staff(page: Page, open_context: Opener) -> None:
+def test_added_user_signs_in_and_sees_no_pages_of_staff(page: Page, open_context: Opener) -> None:
     page.goto("/class")
-    page.get_by_role("button", name="Let somebody in").click()
+    page.get_by_role("button", name="Add user").click()
     page.get_by_role("dialog").get_by_label("Name").fill("robin")
-    page.get_by_role("button", name="Let in", exact=True).click()
+    page.get_by_role("button", name="Add", exact=True).click()
     token = page.get_by_role("dialog").get_by_text(re.compile("^glab_")).inner_text().strip()
     theirs = open_context(signed_in=False).new_page()
     theirs.goto("/sign-in")

@@ -24,7 +24,7 @@ def test_everything_works_below_a_path(browser: Browser, scene: Scene) -> None:
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="bands, few images")).to_be_visible()
         expect(page).to_have_url(f"{address}/jobs/{scene.ids['trained']}?tab=files")
-        link = page.get_by_role("link", name=re.compile("^Save ")).first
+        link = page.get_by_role("link", name=re.compile("^Download ")).first
         assert context.request.get(str(link.get_attribute("href")).replace(PREFIX, address, 1)).ok
         page.get_by_role("link", name="Account").or_(page.get_by_role("button", name="admin")).first.click()
         assert {cookie["path"] for cookie in context.cookies()} == {PREFIX}

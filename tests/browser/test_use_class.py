@@ -28,14 +28,14 @@ def test_class_is_imported_after_a_look_at_what_would_change(page: Page) -> None
     page.goto("/class")
     page.get_by_role("button", name="Import a class").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Or paste it here").fill(
+    dialog.get_by_label("Or paste the table").fill(
         "name,email,section\nChen Wei,chen@example.org,B\nFatima Zahra,fatima@example.org,B\n"
     )
-    dialog.get_by_role("button", name="Show what would change").click()
+    dialog.get_by_role("button", name="Preview changes").click()
     expect(dialog.get_by_role("row", name=re.compile("Chen Wei"))).to_contain_text("section: A → B")
-    expect(dialog.get_by_role("row", name=re.compile("Fatima Zahra"))).to_contain_text("is let in")
-    expect(dialog.get_by_text("Nothing happens to them")).to_contain_text("Bo Lindqvist")
-    assert page.request.get("/v1/users?text=fatima").json()["items"] == [], "looking lets nobody in"
+    expect(dialog.get_by_role("row", name=re.compile("Fatima Zahra"))).to_contain_text("added, with a token")
+    expect(dialog.get_by_text("They stay as they are")).to_contain_text("Bo Lindqvist")
+    assert page.request.get("/v1/users?text=fatima").json()["items"] == [], "a preview adds nobody"
     dialog.get_by_role("button", name="Import 2").click()
     with page.expect_download() as saved:
         dialog.get_by_role("button", name="Save tokens.csv").click()
@@ -53,8 +53,8 @@ def test_file_of_any_encoding_is_read_by_the_lab(page: Page, tmp_path: Path) -> 
     table = tmp_path / "class.csv"
     table.write_bytes("Surname;First name;Email address;Department\nNúñez;José;jose@example.org;EE\n".encode("cp1252"))
     dialog.locator("input[type=file]").set_input_files(table)
-    dialog.get_by_role("button", name="Show what would change").click()
-    expect(dialog.get_by_role("row", name=re.compile("José Núñez"))).to_contain_text("is let in")
+    dialog.get_by_role("button", name="Preview changes").click()
+    expect(dialog.get_by_role("row", name=re.compile("José Núñez"))).to_contain_text("added, with a token")
     expect(dialog.get_by_text("Windows-1252")).to_be_visible()
     expect(dialog.get_by_text("Ignored 1 column: Department.")).to_be_visible()
 
@@ -63,8 +63,8 @@ def test_mistake_in_the_table_is_named_with_its_line(page: Page) -> None:
     page.goto("/class")
     page.get_by_role("button", name="Import a class").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Or paste it here").fill("name,email\nNobody,not an address\n")
-    dialog.get_by_role("button", name="Show what would change").click()
+    dialog.get_by_label("Or paste the table").fill("name,email\nNobody,not an address\n")
+    dialog.get_by_role("button", name="Preview changes").click()
     expect(dialog.get_by_role("alert")).to_contain_text("2")
 
 
@@ -77,22 +77,22 @@ def test_assignment_is_set_and_changed(page: Page, scene: Scene) -> None:
     dialog.get_by_role("combobox", name="Questions").fill("Inductive bias")
     page.get_by_role("option", name="4. Inductive bias").click()
     page.keyboard.press("Escape")
-    dialog.get_by_role("button", name="Set it").click()
-    expect(page.get_by_text(re.compile("Until 31 Jan 2030, 23:59.* on course/4"))).to_be_visible()
-    page.get_by_role("button", name="Change", exact=True).click()
+    dialog.get_by_role("button", name="Create").click()
+    expect(page.get_by_text(re.compile("Due 31 Jan 2030, 23:59.* course/4"))).to_be_visible()
+    page.get_by_role("button", name="Edit", exact=True).click()
     dialog.get_by_label("Deadline").fill("2030-02-28T12:00")
     dialog.get_by_role("button", name="Save").click()
-    expect(page.get_by_text(re.compile("Until 28 Feb 2030, 12:00"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Due 28 Feb 2030, 12:00"))).to_be_visible()
     made = next(item for item in scene.client.get("/v1/assignments").json()["items"] if item["name"] == "Homework 2")
     assert made["deadline"] == "2030-02-28T11:00:00Z", "typed in Berlin, kept as an instant"
 
 
 def test_limits_of_somebody_are_changed(page: Page) -> None:
-    page.goto("/class?tab=people")
-    page.get_by_role("button", name="What to do with Diego Ruiz").click()
-    page.get_by_role("menuitem", name="Change").click()
+    page.goto("/class")
+    page.get_by_role("button", name="Actions for Diego Ruiz").click()
+    page.get_by_role("menuitem", name="Edit").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Jobs at once").fill("3")
+    dialog.get_by_label("Running jobs").fill("3")
     dialog.get_by_role("button", name="Save").click()
     expect(
         page.get_by_role("row", name=re.compile("Diego Ruiz")).get_by_role("cell", name="3", exact=True)
@@ -109,7 +109,7 @@ def test_run_is_handed_in_in_the_place_of_the_one_before(student: Page, scene: S
     dialog = student.get_by_role("dialog")
     dialog.get_by_role("combobox", name="Assignment").click()
     student.get_by_role("option", name="Homework 1").click()
-    expect(dialog.get_by_text("this run takes its place")).to_be_visible()
+    expect(dialog.get_by_text("This run will replace it")).to_be_visible()
     dialog.get_by_role("button", name="Hand in").click()
     expect(student.get_by_role("alert").filter(has_text=re.compile(r"Handed in\."))).to_be_visible()
     kept = student.request.get(f"/v1/assignments/{scene.ids['assignment']}/submission").json()
@@ -119,12 +119,12 @@ def test_run_is_handed_in_in_the_place_of_the_one_before(student: Page, scene: S
 def test_run_is_shared_with_the_team_and_taken_back(student: Page, scene: Scene, open_context: Opener) -> None:
     student.goto(f"/jobs/{scene.ids['handed_in']}")
     student.get_by_role("button", name="Share").click()
-    student.get_by_role("menuitem", name="The team").click()
-    shared = student.get_by_role("button", name="Shared: the team")
+    student.get_by_role("menuitem", name="Team").click()
+    shared = student.get_by_role("button", name="Shared: team")
     expect(shared).to_be_visible()
     assert scene.job(scene.ids["handed_in"])["shared_with"] == "team"
     shared.click()
-    student.get_by_role("menuitem", name="Nobody but staff").click()
+    student.get_by_role("menuitem", name="Only you and staff").click()
     expect(student.get_by_role("button", name="Share", exact=True)).to_be_visible()
     assert scene.job(scene.ids["handed_in"])["shared_with"] is None
 
@@ -135,14 +135,14 @@ def test_token_is_made_shown_once_used_and_revoked(student: Page, open_context: 
     student.get_by_role("menuitem", name="Account and tokens").click()
     student.get_by_role("button", name="New token").click()
     dialog = student.get_by_role("dialog")
-    dialog.get_by_label("What for").fill("laptop")
-    dialog.get_by_role("button", name="Make it").click()
+    dialog.get_by_label("Name").fill("laptop")
+    dialog.get_by_role("button", name="Create").click()
     token = dialog.get_by_text(re.compile("^glab_")).inner_text().strip()
-    dialog.get_by_role("button", name="I have it").click()
+    dialog.get_by_role("button", name="Done").click()
     expect(student.get_by_text(token)).to_have_count(0)
     laptop = open_context(signed_in=False).request
     assert laptop.get("/v1/me", headers={"Authorization": f"Bearer {token}"}).json()["name"] == "Ada Okafor"
     student.get_by_role("button", name="Revoke laptop").click()
-    dialog.get_by_role("button", name="Revoke it").click()
+    dialog.get_by_role("button", name="Revoke", exact=True).click()
     expect(student.get_by_role("row", name=re.compile("laptop"))).to_contain_text("Revoked")
     assert laptop.get("/v1/me", headers={"Authorization": f"Bearer {token}"}).status == 401

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.scene import Scene
 
 
-def test_grid_tells_its_runs_and_memory_before_it_starts(page: Page, scene: Scene) -> None:
+def test_grid_shows_its_runs_and_memory_before_it_starts(page: Page, scene: Scene) -> None:
     page.goto("/studies/new?kind=grid&experiment=probe-gpu")
     first = page.get_by_role("group", name="Field 1")
     first.get_by_role("combobox", name="Field").fill("Batch size")
@@ -15,12 +15,12 @@ def test_grid_tells_its_runs_and_memory_before_it_starts(page: Page, scene: Scen
     values = first.get_by_role("combobox", name="Values")
     values.press_sequentially("8,0,")
     runs = page.get_by_role("region", name="Runs")
-    expect(runs.get_by_text(re.compile("batch_size: .*greater than or equal to 1"))).to_be_visible()
+    expect(runs.get_by_text(re.compile("Batch size must be at least 1"))).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("^Start"))).to_be_disabled()
     values.press("Backspace")
     values.press_sequentially("16,")
     page.get_by_label("Seeds").fill("3")
-    expect(runs.get_by_text("2 of batch size, 3 seeds each")).to_be_visible()
+    expect(runs.get_by_text("2 of batch size × 3 seeds")).to_be_visible()
     expect(runs.get_by_role("row", name=re.compile("^16 .*(MiB|GiB)"))).to_be_visible()
     page.get_by_label("Name", exact=True).fill("two batches")
     with scene.drained():
@@ -31,7 +31,7 @@ def test_grid_tells_its_runs_and_memory_before_it_starts(page: Page, scene: Scen
         assert [cell["cell"]["batch_size"] for cell in study["comparison"]] == [8, 16]
         page.get_by_role("button", name="Cancel").click()
         expect(page.get_by_text("Cancelled").first).to_be_visible()
-    expect(page.get_by_role("button", name="Run what failed again")).to_be_visible()
+    expect(page.get_by_role("button", name="Run failed again")).to_be_visible()
 
 
 def test_seeds_are_added_to_a_study(page: Page, scene: Scene) -> None:
@@ -40,9 +40,9 @@ def test_seeds_are_added_to_a_study(page: Page, scene: Scene) -> None:
     expect(page.get_by_role("columnheader")).to_have_text(["Steps", "Total", "Resumed from", "Runs"])
     page.get_by_role("button", name="Add seeds").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("How many more").fill("1")
-    expect(dialog.get_by_text("Seed 6 for 2 combinations: up to 2 runs more")).to_be_visible()
-    dialog.get_by_role("button", name="Add them").click()
+    dialog.get_by_label("Number of seeds").fill("1")
+    expect(dialog.get_by_text("Seed 6 for 2 combinations: up to 2 more runs")).to_be_visible()
+    dialog.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text("n 7").first).to_be_visible(timeout=30_000)
     study = scene.client.get(f"/v1/studies/{scene.ids['grid']}").json()
     assert study["seeds"] == [0, 1, 2, 3, 4, 5, 6]
@@ -52,6 +52,6 @@ def test_seeds_are_added_to_a_study(page: Page, scene: Scene) -> None:
 def test_study_is_shared_with_the_class(page: Page, scene: Scene) -> None:
     page.goto(f"/studies/{scene.ids['study']}")
     page.get_by_role("button", name="Share").click()
-    page.get_by_role("menuitem", name="The class").click()
-    expect(page.get_by_role("button", name="Shared: the class")).to_be_visible()
+    page.get_by_role("menuitem", name="Class").click()
+    expect(page.get_by_role("button", name="Shared: class")).to_be_visible()
     assert scene.client.get(f"/v1/studies/{scene.ids['study']}").json()["shared_with"] == "class"

@@ -31,10 +31,12 @@ def test_nothing_runs_without_a_lease() -> None:
 
 
 def test_dashboard_uses_the_words_of_the_terminal() -> None:
-    looks = (Path(__file__).parents[2] / "dashboard/src/components/StateBadge.tsx").read_text()
-    states = re.findall(r'^  (\w+): \{ .*word: "(\w+)" \},$', looks, re.MULTILINE)
-    assert dict(states) == {state: word.capitalize() for state, word in STATE_WORDS.items()}
-    assert dict(re.findall(r'^  (\w+): "([\w ]+)",$', looks, re.MULTILINE)) == CAUSE_WORDS
+    words = (Path(__file__).parents[2] / "dashboard/src/api/states.ts").read_text()
+    states, causes = (
+        dict(re.findall(r'^  (\w+): "([\w ]+)",$', table, re.MULTILINE)) for table in words.split("CAUSE_WORDS")
+    )
+    assert states == {state: word.capitalize() for state, word in STATE_WORDS.items()}
+    assert causes == CAUSE_WORDS
 
 
 class Life(RuleBasedStateMachine):

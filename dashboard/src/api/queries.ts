@@ -1,4 +1,4 @@
-/** What the pages read, one entry a resource. Keys begin with the resource, so that a notice can name what changed. */
+/** What the pages read, one query per resource. Keys begin with the resource, so that a notice can name what changed. */
 
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 
@@ -77,7 +77,7 @@ export const artifacts = (id: string) =>
     queryFn: ({ signal }) => data(api.GET("/v1/jobs/{job_id}/artifacts", { params: { path: { job_id: id } }, signal })),
   });
 
-/** Series that grow: what is on the screen already is not read again. */
+/** Growing series: only new points are read. */
 export const metrics = (id: string, points: number, names?: string[]) =>
   queryOptions({
     queryKey: ["records", id, "metrics", points, names],
@@ -91,7 +91,7 @@ export const metrics = (id: string, points: number, names?: string[]) =>
       return before ? followed(before, newer) : newer;
     },
     placeholderData: keepPreviousData,
-    // What did not change is the same object already.
+    // Unchanged data is the same object already.
     structuralSharing: false,
   });
 
@@ -108,7 +108,7 @@ export const samples = (id: string, points: number) =>
     placeholderData: keepPreviousData,
   });
 
-/** The peak that was predicted for a run; it does not change. */
+/** The predicted peak of a run; it does not change. */
 export const predictedPeak = (id: string) =>
   queryOptions({
     queryKey: ["predicted", id],
@@ -160,7 +160,7 @@ export const assignments = queryOptions({
   queryFn: ({ signal }) => data(api.GET("/v1/assignments", { params: { query: { limit: 50 } }, signal })),
 });
 
-/** How far off the lab's predictions of memory were. */
+/** The error of the lab's memory predictions. */
 export const accuracy = queryOptions({
   queryKey: ["accuracy"],
   queryFn: ({ signal }) => data(api.GET("/v1/estimates/accuracy", { signal })),
@@ -178,7 +178,7 @@ export const tokens = queryOptions({
 });
 
 /** The text of a small file. */
-export const words = (id: string, name: string, sha256: string) =>
+export const artifactText = (id: string, name: string, sha256: string) =>
   queryOptions({
     queryKey: ["artifact", id, name, sha256],
     queryFn: async ({ signal }) => (await file(artifactPath(id, name), signal)).text(),

@@ -1,8 +1,30 @@
-/** The states of a job, in the order in which it passes them. */
+/** The states of a job, in order, and the causes of a failure, with their words. The terminal uses the same words. */
 
-import type { JobState } from "./schema";
+import type { FailureCause, JobState } from "./schema";
 
 export const UNFINISHED = ["queued", "leased", "running"] as const satisfies JobState[];
 const ENDED = ["succeeded", "failed", "cancelled"] as const satisfies JobState[];
 export const STATES = [...UNFINISHED, ...ENDED] as const;
 export const FINAL: ReadonlySet<string> = new Set<JobState>(ENDED);
+
+export const STATE_WORDS: Record<JobState, string> = {
+  queued: "Queued",
+  leased: "Starting",
+  running: "Running",
+  succeeded: "Succeeded",
+  failed: "Failed",
+  cancelled: "Cancelled",
+};
+
+/** As part of a line. */
+export const CAUSE_WORDS: Record<FailureCause, string> = {
+  out_of_memory: "out of memory",
+  diverged: "diverged",
+  error: "error",
+  time_limit: "time limit",
+  lost: "lost",
+  gpu_fault: "GPU fault",
+  cannot_fit: "cannot fit",
+  idle: "idle GPU",
+  limit_exceeded: "limit exceeded",
+};

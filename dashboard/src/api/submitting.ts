@@ -1,16 +1,16 @@
-/** Asking what an order would become, what memory it needs, and placing it. */
+/** Checks a job before it is submitted, predicts its memory, and submits it. */
 
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 
 import { api, data, Refused } from "./client";
 import type { EstimateRead, InvalidField, JobCreate, JobRead } from "./schema";
 
-/** What the API fills in may be left out. */
+/** Fields that the API fills in are optional. */
 export type Order = Pick<JobCreate, "experiment"> & Partial<JobCreate>;
 
 const ESTIMATE_WAIT_SECONDS = 10;
 
-/** What is wrong with an order; nothing when it would be accepted. */
+/** The errors of a job; none if the lab would accept it. */
 export const dryRun = (order: Order) =>
   queryOptions({
     queryKey: ["dry-run", order],
@@ -45,7 +45,7 @@ export const estimateOf = (experiment: string, spec: Record<string, unknown>) =>
     placeholderData: keepPreviousData,
   });
 
-/** Places the order; asked twice, it is placed once. */
+/** Submits the job. A repeated request submits it only once. */
 export function submit(order: Order): Promise<JobRead> {
   const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
     "",

@@ -1,4 +1,4 @@
-/** How curves are looked at; remembered for the next page. */
+/** How curves are drawn; remembered in the browser. */
 
 import { Group, SegmentedControl, Slider, Switch, Text } from "@mantine/core";
 import { useLocalStorage } from "@mantine/hooks";
@@ -6,7 +6,7 @@ import { useLocalStorage } from "@mantine/hooks";
 export interface CurveSettings {
   axis: "step" | "time";
   log: boolean;
-  /** Share of the past in each point, 0 to 0.99. */
+  /** Weight of the past in each point, 0 to 0.99. */
   smoothing: number;
 }
 
@@ -29,7 +29,7 @@ export function CurveControls({
   change: (change: Partial<CurveSettings>) => void;
 }) {
   return (
-    <Group gap="lg" role="group" aria-label="How curves are drawn">
+    <Group gap="lg" role="group" aria-label="Chart settings">
       <SegmentedControl
         size="xs"
         aria-label="Horizontal axis"
@@ -64,7 +64,7 @@ export function CurveControls({
         </Text>
       </Group>
       <Text size="xs" c="dimmed" visibleFrom="md">
-        Drag across a chart to zoom, double-click to see all.
+        Drag to zoom, double-click to reset.
       </Text>
     </Group>
   );

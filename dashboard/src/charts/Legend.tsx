@@ -1,18 +1,18 @@
-/** What the curves are and how much they say under the pointer. It alone is drawn anew while the pointer moves. */
+/** The names of the curves, and their values under the pointer. Only this is rendered again when the pointer moves. */
 
 import { useEffect, useState, type RefObject } from "react";
 import type uPlot from "uplot";
 
-/** Called with the index of the point under the pointer; null when it left. */
+/** Called with the index of the point under the pointer, or null outside the chart. */
 export type Pointed = (index: number | null) => void;
 
 export interface Entry {
   label: string;
   color: string;
   dashed: boolean;
-  /** Marks, with no line between them. */
+  /** Points without a line. */
   points: boolean;
-  /** Of the data. */
+  /** Column of the data. */
   column: number;
 }
 

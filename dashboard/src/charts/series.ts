@@ -1,4 +1,4 @@
-/** Curves as data: what a chart draws, and the few computations on it. */
+/** Curves as data, and the few computations on them. */
 
 import uPlot from "uplot";
 
@@ -7,12 +7,12 @@ export interface Curve {
   xs: number[];
   /** Null where there is no reading; a gap, never zero. */
   ys: (number | null)[];
-  /** Drawn thin and pale beneath its smoothed twin, and left out of the legend and of exports. */
+  /** A thin, pale line below its smoothed twin; not in the legend or in exports. */
   faint?: boolean;
-  /** Which of the colours; curves that belong together share one. */
+  /** Index of its colour; related curves share one. */
   color?: number;
   dash?: number[];
-  /** A mark at each point and no line. */
+  /** Points without a line. */
   points?: boolean;
 }
 
@@ -32,7 +32,7 @@ export function smoothed(ys: readonly (number | null)[], weight: number): (numbe
   });
 }
 
-/** The curve with its points in the order of x; a chart needs them so. */
+/** The curve with its points in the order of x, as a chart needs them. */
 function ordered(curve: Curve): Curve {
   let sorted = true;
   for (let i = 1; i < curve.xs.length && sorted; i++) sorted = curve.xs[i - 1]! <= curve.xs[i]!;
@@ -41,7 +41,7 @@ function ordered(curve: Curve): Curve {
   return { ...curve, xs: order.map((i) => curve.xs[i]!), ys: order.map((i) => curve.ys[i]!) };
 }
 
-/** All curves on one axis: x, then a column a curve. */
+/** All curves on one axis: x, then one column per curve. */
 export function aligned(curves: readonly Curve[]): uPlot.AlignedData {
   const tables = curves.map(ordered);
   const first = tables[0];
@@ -59,7 +59,7 @@ export function csvOf(xLabel: string, curves: readonly Curve[]): Blob {
   ]);
 }
 
-/** A table as spreadsheets take it: marked as UTF-8 where that matters, and no text that would be run as a formula. */
+/** A CSV file for spreadsheets: with a UTF-8 mark if needed, and no text that would run as a formula. */
 export function spreadsheet(rows: readonly (readonly (string | number | null)[])[]): Blob {
   const lines = rows.map((cells) =>
     cells.map((cell) => (typeof cell === "string" ? quoted(cell) : cell === null ? "" : String(cell))).join(","),
@@ -81,4 +81,31 @@ export function saveAs(name: string, content: Blob): void {
   link.download = name;
   link.click();
   window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** A logarithmic axis has no place for zero and below; such points leave a gap. */
+export function positive(curve: Curve): Curve {
+  return { ...curve, ys: curve.ys.map((y) => (y !== null && y > 0 ? y : null)) };
+}
+
+const MAX_DESCRIBED = 8;
+
+/** The chart in words, for a screen reader: where each curve starts and ends, its minimum and maximum. */
+export function described(
+  title: string,
+  xLabel: string,
+  curves: readonly Curve[],
+  formatY: (y: number) => string,
+): string {
+  const lines = curves
+    .filter((curve) => !curve.faint)
+    .slice(0, MAX_DESCRIBED)
+    .map((curve) => {
+      const ys = curve.ys.filter((y) => y !== null);
+      if (ys.length === 0) return `${curve.label}: no data`;
+      const low = ys.reduce((a, b) => Math.min(a, b));
+      const high = ys.reduce((a, b) => Math.max(a, b));
+      return `${curve.label} from ${formatY(ys[0]!)} to ${formatY(ys.at(-1)!)}, minimum ${formatY(low)}, maximum ${formatY(high)}`;
+    });
+  return `Chart of ${title} against ${xLabel}. ${lines.join(". ")}`;
 }

@@ -1,4 +1,4 @@
-/** Asking for a few fields, or showing something once, above the page. */
+/** A dialog that asks for a few fields, or shows something once. */
 
 import { Button, Code, CopyButton, Group, Modal, Stack, Text } from "@mantine/core";
 import { Check, Copy } from "lucide-react";
@@ -23,7 +23,7 @@ export function Dialog({ title, opened, close, size = "md", children }: DialogPr
 }
 
 interface AskProps {
-  /** What the button says. */
+  /** The label of the button. */
   action: string;
   busy: boolean;
   ready?: boolean;
@@ -32,7 +32,7 @@ interface AskProps {
   children: ReactNode;
 }
 
-/** The fields of a dialog with the button that sends them; what the lab refuses is said beside it. */
+/** The fields of a dialog with the button that sends them; an error of the lab is shown beside it. */
 export function Ask({ action, busy, ready = true, error = null, send, children }: AskProps) {
   return (
     <form
@@ -52,17 +52,17 @@ export function Ask({ action, busy, ready = true, error = null, send, children }
   );
 }
 
-/** A token. The lab keeps only its hash, so that nobody sees it again. */
-export function ShownOnce({ token, whose, done }: { token: string; whose: string; done: () => void }) {
+/** A new token. The lab keeps only its hash, so it is shown once. */
+export function ShownOnce({ token, of, done }: { token: string; of: string; done: () => void }) {
   return (
     <Stack>
-      <Text size="sm">This is {whose}. It is shown now and never again.</Text>
+      <Text size="sm">The token of {of}. Copy it now: it is not shown again.</Text>
       <Code block className="break">
         {token}
       </Code>
       <Text size="xs" c="dimmed">
-        It signs in here, and in the terminal: put it into <code>~/.config/gpulab/token</code> or the variable{" "}
-        <code>GPULAB_TOKEN</code>.
+        Use it to sign in here. For the terminal, put it into <code>~/.config/gpulab/token</code> or the environment
+        variable <code>GPULAB_TOKEN</code>.
       </Text>
       <Group gap="xs" justify="flex-end">
         <CopyButton value={token}>
@@ -76,7 +76,7 @@ export function ShownOnce({ token, whose, done }: { token: string; whose: string
             </Button>
           )}
         </CopyButton>
-        <Button onClick={done}>I have it</Button>
+        <Button onClick={done}>Done</Button>
       </Group>
     </Stack>
   );

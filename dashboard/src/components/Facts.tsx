@@ -34,7 +34,7 @@ function propertiesOf(schema: Schema): Record<string, { description?: string }> 
   return (schema?.["properties"] ?? {}) as Record<string, { description?: string }>;
 }
 
-/** The object with its fields in the order of their schema; a database does not keep the order. */
+/** The object with its fields in the order of the schema; a database does not keep it. */
 export function inOrder(given: Record<string, unknown>, schema: Schema): Record<string, unknown> {
   const known = Object.keys(propertiesOf(schema)).filter((name) => name in given);
   return Object.fromEntries(
@@ -42,7 +42,7 @@ export function inOrder(given: Record<string, unknown>, schema: Schema): Record<
   );
 }
 
-/** The fields of an object as a table of two columns; what a field means is its schema's sentence. */
+/** The fields of an object as a table of two columns. A tooltip shows the description of a field. */
 export function Fields({ of, label, schema }: { of: Record<string, unknown>; label: string; schema?: Schema }) {
   const about = propertiesOf(schema);
   return (

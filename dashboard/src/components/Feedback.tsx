@@ -1,11 +1,12 @@
-/** What stands where something is still to come, is empty, or failed: always with what to do next. */
+/** Loading, empty and failed: what a page shows in place of data, with the next step. */
 
-import { Alert, Button, Center, Code, List, Loader, Stack, Text, Title } from "@mantine/core";
-import { CircleAlert, Compass, Inbox } from "lucide-react";
+import { Alert, Button, Center, List, Loader, Stack, Text } from "@mantine/core";
+import { CircleAlert, Inbox } from "lucide-react";
 import type { ReactNode } from "react";
 
 import { Refused, Unreachable } from "../api/client";
-import { AnchorLink } from "./Links";
+import { invalidText } from "../api/invalid";
+import { NotFound } from "./NotFound";
 
 export function Waiting() {
   return (
@@ -31,13 +32,13 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 
 export function Failure({ error, again }: { error: unknown; again?: () => void }) {
   const problem = error instanceof Refused ? error.problem : null;
-  const title = problem?.title ?? (error instanceof Unreachable ? "The lab does not answer" : "This did not work");
+  const title = problem?.title ?? (error instanceof Unreachable ? "The lab does not answer" : "Something went wrong");
   return (
     <Alert color="red" variant="light" icon={<CircleAlert aria-hidden />} title={title} role="alert">
       <Stack gap="xs" align="flex-start">
         <Text size="sm" className="break">
           {error instanceof Unreachable
-            ? "Is the lab running, and is this device on its network? The page tries again by itself."
+            ? "Check that the lab is running and that this device is on its network. The page tries again automatically."
             : error instanceof Error
               ? error.message
               : String(error)}
@@ -45,9 +46,7 @@ export function Failure({ error, again }: { error: unknown; again?: () => void }
         {problem?.errors && problem.errors.length > 1 && (
           <List size="sm">
             {problem.errors.map((entry) => (
-              <List.Item key={entry.path}>
-                <Code>{entry.path}</Code> {entry.message}
-              </List.Item>
+              <List.Item key={entry.path}>{invalidText(entry)}</List.Item>
             ))}
           </List>
         )}
@@ -69,19 +68,7 @@ export function PageFailed({ error, reset }: { error: unknown; reset: () => void
   );
 }
 
-export function NotThere() {
-  return (
-    <Stack align="center" justify="center" mih="70vh" p="md" gap="xs" ta="center">
-      <Compass size={36} aria-hidden opacity={0.6} />
-      <Title order={1} size="h3">
-        There is no such page
-      </Title>
-      <AnchorLink to="/">Go to the lab</AnchorLink>
-    </Stack>
-  );
-}
-
-/** A query's answer, or what stands in its place. What was shown stays when a later reading fails. */
+/** The data of a query, or its loading or failed state. Data stays on the page when a later request fails. */
 export function Answer<T>({
   query,
   children,
@@ -90,6 +77,9 @@ export function Answer<T>({
   children: (data: T) => ReactNode;
 }) {
   if (query.data !== undefined) return <>{children(query.data)}</>;
+  if (query.error instanceof Refused && query.error.problem.status === 404) {
+    return <NotFound title="Not found">{query.error.message}</NotFound>;
+  }
   if (query.error) return <Failure error={query.error} again={() => void query.refetch()} />;
   return <Waiting />;
 }

@@ -1,4 +1,4 @@
-/** Lines to paste into a terminal. */
+/** Commands to paste into a terminal. */
 
 import { ActionIcon, Code, CopyButton, Group } from "@mantine/core";
 import { Check, Copy } from "lucide-react";

@@ -1,4 +1,4 @@
-/** The library's links and buttons that know the dashboard's addresses. */
+/** The library's links and buttons, for the dashboard's addresses. */
 
 import { Anchor, Button, NavLink, type AnchorProps, type ButtonProps, type NavLinkProps } from "@mantine/core";
 import { createLink } from "@tanstack/react-router";

@@ -1,16 +1,16 @@
-/** How much of something is taken: a bar, and the same in words. */
+/** How much of something is in use: a bar, and the same in words. */
 
 import "./meter.css";
 
 import { Text } from "@mantine/core";
 import { useEffect, useState } from "react";
 
-/** Words of a meter, and the part of its bar that they tell of. */
+/** Words of a meter, and the part of its bar that they describe. */
 type MeterWords = readonly [words: string, part?: "used" | "reserved" | "predicted"];
 
 interface MeterProps {
   label: string;
-  /** Null where it is not known. */
+  /** Null if unknown. */
   total: number | null;
   used: number | null;
   reserved?: number;
@@ -38,7 +38,7 @@ export function Meter({ label, total, used, reserved = 0, predicted = null, text
         />
         {predicted !== null && <div className="predicted" style={{ left: `${share(predicted)}%` }} />}
       </div>
-      <Text size="xs" c="dimmed" className="numbers told" aria-hidden>
+      <Text size="xs" c="dimmed" className="numbers words" aria-hidden>
         {text.map(([words, part]) => (
           <span key={words}>
             {part !== undefined && <span className={`key ${part}`} />}
@@ -53,23 +53,23 @@ export function Meter({ label, total, used, reserved = 0, predicted = null, text
 const TRAIL = 60;
 const trails = new Map<string, (number | null)[]>();
 
-/** The readings of one source since the page was opened, the newest last. */
+/** The readings of one source since the page was opened, newest last. */
 export function useTrail(key: string, reading: number | null, now: number): readonly (number | null)[] {
   const [trail, setTrail] = useState(() => trails.get(key) ?? []);
   useEffect(() => {
     const longer = [...(trails.get(key) ?? []), reading].slice(-TRAIL);
     trails.set(key, longer);
     setTrail(longer);
-    // A tick is a reading, also when its value is the last one's.
+    // Each tick is a reading, even with an unchanged value.
   }, [key, reading, now]);
   return trail;
 }
 
-export function Spark({ values, most }: { values: readonly (number | null)[]; most: number }) {
+export function Spark({ values, max }: { values: readonly (number | null)[]; max: number }) {
   const points = values.flatMap((value, i) =>
-    value === null ? [] : [`${(i + TRAIL - values.length).toFixed(0)},${(16 - (15 * value) / most).toFixed(1)}`],
+    value === null ? [] : [`${(i + TRAIL - values.length).toFixed(0)},${(16 - (15 * value) / max).toFixed(1)}`],
   );
-  // One reading is no line, and the ground alone looks like nothing being done.
+  // One reading makes no line, and an empty chart looks idle.
   if (points.length < 2) return null;
   return (
     <svg width={TRAIL} height={17} viewBox={`0 0 ${TRAIL} 17`} aria-hidden className="spark">

@@ -1,4 +1,4 @@
-/** Who else may read a run or a study: nobody, one's team, or the class. */
+/** Who else can read a run or a study: only staff, the team, or the class. */
 
 import { Button, Menu } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -8,10 +8,10 @@ import * as queries from "../api/queries";
 import type { Audience } from "../api/schema";
 import { useAction } from "./useAction";
 
-const CHOICES: { audience: Audience | null; label: string; said: string }[] = [
-  { audience: null, label: "Nobody but staff", said: "Only its owner and staff see it now." },
-  { audience: "team", label: "The team", said: "The team may read it now." },
-  { audience: "class", label: "The class", said: "The class may read it now." },
+const CHOICES: { audience: Audience | null; label: string; done: string }[] = [
+  { audience: null, label: "Only you and staff", done: "Only the owner and staff can read it now." },
+  { audience: "team", label: "Team", done: "The team can read it now." },
+  { audience: "class", label: "Class", done: "The class can read it now." },
 ];
 
 interface ShareProps {
@@ -26,9 +26,9 @@ export function Share({ owner, audience, share }: ShareProps) {
   const send = useAction(
     async (choice: (typeof CHOICES)[number]) => {
       await share(choice.audience);
-      return choice.said;
+      return choice.done;
     },
-    (said) => said,
+    (message) => message,
   );
   if (me === undefined || (me.id !== owner && me.role === "student")) return null;
   const shared = CHOICES.find((choice) => choice.audience === audience) ?? CHOICES[0]!;
@@ -40,7 +40,7 @@ export function Share({ owner, audience, share }: ShareProps) {
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Label>Who may read it</Menu.Label>
+        <Menu.Label>Who can read it</Menu.Label>
         {CHOICES.map((choice) => {
           const now = choice.audience === audience;
           return (

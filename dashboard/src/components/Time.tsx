@@ -1,11 +1,11 @@
-/** Moments in the reader's own zone: roughly on the page, exactly on hover and for a screen reader. */
+/** Times in the reader's zone: relative on the page, exact on hover and for a screen reader. */
 
 import { Tooltip } from "@mantine/core";
 import { useEffect, useState } from "react";
 
 import { ago, fullTime, NOTHING } from "../format";
 
-/** The time now, in milliseconds, looked at again every so often. */
+/** The current time in milliseconds, updated at an interval. */
 export function useNow(everyMilliseconds: number): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {

@@ -1,9 +1,9 @@
-/** Oneself: what the lab grants, and the tokens that let one in. */
+/** The signed-in user: limits and tokens. */
 
-import { Anchor, Badge, Button, Card, Group, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { Anchor, Button, Card, Group, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
-import { CircleCheck, CircleX, Clock, Plus, type LucideIcon } from "lucide-react";
+import { Plus } from "lucide-react";
 import { useState } from "react";
 
 import { address, installLine, labAddress } from "../api/base";
@@ -14,6 +14,7 @@ import { Ask, Dialog, ShownOnce } from "../components/Dialog";
 import { Facts } from "../components/Facts";
 import { Answer, Empty } from "../components/Feedback";
 import { Lines } from "../components/Lines";
+import { State, TOKEN, type Look } from "../components/State";
 import { Ago, useNow } from "../components/Time";
 import { useAction } from "../components/useAction";
 import { fullTime, NOTHING, number } from "../format";
@@ -25,15 +26,15 @@ export function Account() {
       <Title order={1} size="h2">
         Your account
       </Title>
-      <Answer query={me}>{(person) => <Granted me={person} />}</Answer>
+      <Answer query={me}>{(person) => <Limits me={person} />}</Answer>
       <Tokens />
       <Terminal />
     </Stack>
   );
 }
 
-function Granted({ me }: { me: MeRead }) {
-  const limit = (most: number | null | undefined, otherwise: string) => (most == null ? otherwise : number(most));
+function Limits({ me }: { me: MeRead }) {
+  const limit = (max: number | null | undefined, otherwise: string) => (max == null ? otherwise : number(max));
   return (
     <Card>
       <Facts
@@ -41,14 +42,14 @@ function Granted({ me }: { me: MeRead }) {
         facts={[
           ["Name", me.name],
           ["Role", me.role],
-          ["Address", me.email ?? NOTHING],
+          ["Email", me.email ?? NOTHING],
           ["Section, team", [me.section, me.team].filter(Boolean).join(", ") || NOTHING],
-          ["Share beside others", number(me.weight)],
-          ["Jobs at once", limit(me.max_running, "the lab\u2019s limit")],
-          ["Jobs waiting", limit(me.max_queued, "the lab\u2019s limit")],
+          ["Share", number(me.weight)],
+          ["Running jobs", limit(me.max_running, "lab default")],
+          ["Queued jobs", limit(me.max_queued, "lab default")],
           ["GPU hours", limit(me.max_gpu_hours, "no limit")],
           ["GiB hours", limit(me.max_gib_hours, "no limit")],
-          ["This session ends", me.token_expires_at === null ? "with the browser" : fullTime(me.token_expires_at)],
+          ["Session ends", me.token_expires_at === null ? "when you close the browser" : fullTime(me.token_expires_at)],
         ]}
       />
     </Card>
@@ -66,7 +67,7 @@ function Tokens() {
             Tokens
           </Title>
           <Text size="sm" c="dimmed">
-            One for each place you work from, so that one that is lost can be ended alone.
+            Use one token per device, so that you can revoke a lost one alone.
           </Text>
         </div>
         <NewToken />
@@ -74,20 +75,18 @@ function Tokens() {
       <Answer query={query}>
         {({ items }) =>
           items.length === 0 ? (
-            <Empty title="You have no token">
-              You signed in another way. A token lets a terminal or a notebook in.
-            </Empty>
+            <Empty title="No tokens yet">A terminal or a notebook needs a token.</Empty>
           ) : (
             <Table.ScrollContainer minWidth={340}>
               <Table verticalSpacing={8} horizontalSpacing="md">
                 <Table.Thead>
                   <Table.Tr>
-                    <Table.Th>What for</Table.Th>
-                    <Table.Th visibleFrom="sm">Begins with</Table.Th>
-                    <Table.Th visibleFrom="sm">Made</Table.Th>
+                    <Table.Th>Name</Table.Th>
+                    <Table.Th visibleFrom="sm">Prefix</Table.Th>
+                    <Table.Th visibleFrom="sm">Created</Table.Th>
                     <Table.Th>State</Table.Th>
                     <Table.Th>
-                      <span className="visually-hidden">What to do</span>
+                      <span className="visually-hidden">Actions</span>
                     </Table.Th>
                   </Table.Tr>
                 </Table.Thead>
@@ -117,19 +116,17 @@ function Terminal() {
           <Anchor underline="always" href={address("/client")}>
             the client of this lab
           </Anchor>
-          , say where the lab is, and put a token into <code>~/.config/gpulab/token</code>.
+          , set its address, and put a token into <code>~/.config/gpulab/token</code>.
         </Text>
-        <Lines text={`${installLine}\nexport GPULAB_URL=${labAddress}`} label="Copy these lines" />
+        <Lines text={`${installLine}\nexport GPULAB_URL=${labAddress}`} label="Copy the commands" />
       </Stack>
     </Card>
   );
 }
 
-function stateOf(token: TokenRead, now: number): { color: string; icon: LucideIcon; word: string } {
-  if (token.revoked_at !== null) return { color: "gray", icon: CircleX, word: "Revoked" };
-  if (token.expires_at !== null && Date.parse(token.expires_at) < now)
-    return { color: "orange", icon: Clock, word: "Expired" };
-  return { color: "teal", icon: CircleCheck, word: "Valid" };
+function lookOf(token: TokenRead, now: number): Look {
+  if (token.revoked_at !== null) return TOKEN.revoked;
+  return token.expires_at !== null && Date.parse(token.expires_at) < now ? TOKEN.expired : TOKEN.valid;
 }
 
 function Token({ token, now }: { token: TokenRead; now: number }) {
@@ -138,11 +135,11 @@ function Token({ token, now }: { token: TokenRead; now: number }) {
     () => done(api.DELETE("/v1/tokens/{token_id}", { params: { path: { token_id: token.id } } })),
     () => {
       close();
-      return `The token ${token.name} lets nobody in any more.`;
+      return `Revoked ${token.name}.`;
     },
     true,
   );
-  const state = stateOf(token, now);
+  const look = lookOf(token, now);
   return (
     <Table.Tr>
       <Table.Td className="break">
@@ -151,7 +148,7 @@ function Token({ token, now }: { token: TokenRead; now: number }) {
         </Text>
         {token.expires_at !== null && token.revoked_at === null && (
           <Text size="xs" c="dimmed">
-            until {fullTime(token.expires_at)}
+            expires {fullTime(token.expires_at)}
           </Text>
         )}
       </Table.Td>
@@ -162,28 +159,19 @@ function Token({ token, now }: { token: TokenRead; now: number }) {
         <Ago moment={token.created_at} now={now} />
       </Table.Td>
       <Table.Td>
-        <Badge
-          color={state.color}
-          variant="light"
-          tt="none"
-          size="sm"
-          className={`state state-${state.color}`}
-          leftSection={<state.icon size={13} aria-hidden />}
-        >
-          {state.word}
-        </Badge>
+        <State look={look} size="sm" />
       </Table.Td>
       <Table.Td ta="right">
-        {state.word === "Valid" && (
+        {look === TOKEN.valid && (
           <Button size="compact-sm" variant="default" aria-label={`Revoke ${token.name}`} onClick={open}>
             Revoke
           </Button>
         )}
         <Dialog title={`Revoke ${token.name}?`} opened={opened} close={close}>
-          <Ask action="Revoke it" busy={revoke.isPending} error={revoke.error} send={() => revoke.mutate(undefined)}>
+          <Ask action="Revoke" busy={revoke.isPending} error={revoke.error} send={() => revoke.mutate(undefined)}>
             <Text size="sm">
-              Whatever uses this token is shut out at once, and every session that was opened with it ends, this one too
-              if it was. Jobs go on.
+              Programs with this token lose access immediately. Every browser session that was opened with it ends,
+              possibly this one. Jobs continue.
             </Text>
           </Ask>
         </Dialog>
@@ -224,14 +212,14 @@ function NewToken() {
       <Dialog title="New token" opened={opened} close={finish}>
         {token === null ? (
           <Ask
-            action="Make it"
+            action="Create"
             busy={send.isPending}
             ready={name.trim() !== ""}
             error={send.error}
             send={() => send.mutate(undefined)}
           >
             <TextInput
-              label="What for"
+              label="Name"
               placeholder="laptop"
               required
               withAsterisk={false}
@@ -240,15 +228,15 @@ function NewToken() {
               data-autofocus
             />
             <TextInput
-              label="Until the end of"
-              description="Empty: for good"
+              label="Last day"
+              description="Empty: never expires"
               type="date"
               value={until}
               onChange={(event) => setUntil(event.currentTarget.value)}
             />
           </Ask>
         ) : (
-          <ShownOnce token={token} whose={`the token ${name.trim()}`} done={finish} />
+          <ShownOnce token={token} of={name.trim()} done={finish} />
         )}
       </Dialog>
     </>

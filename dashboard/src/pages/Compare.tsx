@@ -1,29 +1,44 @@
-/** Several runs in one picture: any metric of theirs, and where their specs differ. */
+/** Several runs side by side: any metric in one chart, and what differs in their specs and results. */
 
-import { Card, CopyButton, Button, Group, MultiSelect, Select, Stack, Table, Text, Title } from "@mantine/core";
+import {
+  Card,
+  CopyButton,
+  Button,
+  Group,
+  MultiSelect,
+  Select,
+  Stack,
+  Table,
+  Text,
+  Title,
+  Switch,
+  useComputedColorScheme,
+} from "@mantine/core";
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Check, Link as LinkIcon } from "lucide-react";
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 
 import * as queries from "../api/queries";
 import type { JobRead, MetricsRead, SamplesRead } from "../api/schema";
 import { Chart } from "../charts/Chart";
-import { CurveControls, useCurveSettings, type CurveSettings } from "../charts/CurveControls";
-import { saveAs, smoothed, spreadsheet, type Curve } from "../charts/series";
+import { CurveControls, useCurveSettings } from "../charts/CurveControls";
+import { axisOf, curvesOf } from "../charts/metrics";
+import { saveAs, spreadsheet, type Curve } from "../charts/series";
 import { Empty, Failure, Waiting } from "../components/Feedback";
 import { jobName, shortId } from "../components/JobLink";
 import { AnchorLink } from "../components/Links";
-import { StateBadge } from "../components/StateBadge";
-import { bytes, duration, number, value, words } from "../format";
+import { JobBadge } from "../components/State";
+import { bytes, number, value, words } from "../format";
+import { SERIES_COLORS } from "../theme";
 import { differing, numbersOf, peakOf, tableOf } from "./compare/fields";
 
 const POINTS = 2000;
-const MOST = 20;
+const MAX_RUNS = 20;
 
 export function Compare() {
   const { jobs: asked = [] } = useSearch({ from: "/inside/compare" });
-  const ids = asked.slice(0, MOST);
+  const ids = asked.slice(0, MAX_RUNS);
   const jobs = useQueries({ queries: ids.map((id) => queries.job(id)) });
   const found = jobs.flatMap((query) => query.data ?? []);
   const failed = jobs.find((query) => query.error);
@@ -41,7 +56,7 @@ export function Compare() {
               onClick={copy}
               leftSection={copied ? <Check size={15} aria-hidden /> : <LinkIcon size={15} aria-hidden />}
             >
-              {copied ? "Copied" : "Copy a link to this"}
+              {copied ? "Copied" : "Copy link"}
             </Button>
           )}
         </CopyButton>
@@ -50,8 +65,8 @@ export function Compare() {
       {failed && <Failure error={failed.error} />}
       {ids.length === 0 ? (
         <Card>
-          <Empty title="Nothing is chosen yet">
-            Choose runs above, or tick them among the{" "}
+          <Empty title="No runs selected">
+            Select runs above, or in the list of{" "}
             <AnchorLink to="/jobs" size="sm" underline="always">
               jobs
             </AnchorLink>
@@ -75,7 +90,7 @@ function Chooser({ ids, found }: { ids: string[]; found: JobRead[] }) {
   return (
     <MultiSelect
       label="Runs"
-      placeholder={ids.length === 0 ? "Choose runs" : ""}
+      placeholder={ids.length === 0 ? "Select runs" : ""}
       data={[...known.values()].map((job) => ({ value: job.id, label: `${jobName(job)} ${shortId(job.id)}` }))}
       value={ids}
       onChange={(chosen) =>
@@ -84,11 +99,11 @@ function Chooser({ ids, found }: { ids: string[]; found: JobRead[] }) {
           replace: true,
         })
       }
-      maxValues={MOST}
+      maxValues={MAX_RUNS}
       searchable
       hidePickedOptions
       limit={50}
-      nothingFoundMessage="No run is like this"
+      nothingFoundMessage="No run matches"
     />
   );
 }
@@ -113,11 +128,11 @@ function Comparison({ jobs }: { jobs: JobRead[] }) {
   );
 }
 
-/** What tells each run from the others, as short as it can be said. */
+/** The shortest labels that distinguish the runs. */
 function labelsOf(jobs: JobRead[], different: string[]): string[] {
-  const told = different.filter((name) => name !== "name").slice(0, 2);
+  const shown = different.filter((name) => name !== "name").slice(0, 2);
   return jobs.map((job) => {
-    const parts = told.map((name) => `${words(name).toLowerCase()} ${value(tableOf(job)[name])}`);
+    const parts = shown.map((name) => `${words(name).toLowerCase()} ${value(tableOf(job)[name])}`);
     const base = job.name ?? (parts.length > 0 ? "" : job.experiment);
     return [base, parts.join(", ")].filter(Boolean).join(": ") + ` (${shortId(job.id).slice(-4)})`;
   });
@@ -130,15 +145,19 @@ function Overlay({ jobs, read, labels }: { jobs: JobRead[]; read: (MetricsRead |
   const names = [...new Set(read.flatMap((one) => one?.names ?? []))];
   const name = metric !== undefined && names.includes(metric) ? metric : names[0];
   const curves = useMemo(
-    () => (name === undefined ? [] : jobs.flatMap((_, i) => curvesOf(read[i], name, labels[i]!, i, settings))),
+    () =>
+      name === undefined
+        ? []
+        : jobs.flatMap((_, i) => {
+            const series = read[i]?.series.find((one) => one.name === name);
+            return series === undefined ? [] : curvesOf(series, labels[i]!, i, settings);
+          }),
     [jobs, read, labels, name, settings],
   );
   if (name === undefined) {
     return (
       <Card>
-        <Empty title="These runs have no curves">
-          Runs that record metrics as they go can be laid over each other here.
-        </Empty>
+        <Empty title="No curves">These runs recorded no metrics.</Empty>
       </Card>
     );
   }
@@ -158,69 +177,57 @@ function Overlay({ jobs, read, labels }: { jobs: JobRead[]; read: (MetricsRead |
           />
           <CurveControls settings={settings} change={change} />
         </Group>
-        <Chart
-          title={words(name)}
-          curves={curves}
-          xLabel={settings.axis === "step" ? "step" : "time"}
-          formatX={settings.axis === "step" ? number : duration}
-          clock={settings.axis === "time"}
-          log={settings.log}
-          height={360}
-        />
+        <Chart title={words(name)} curves={curves} {...axisOf(settings)} log={settings.log} height={360} />
       </Stack>
     </Card>
   );
 }
 
-function curvesOf(
-  read: MetricsRead | undefined,
-  name: string,
-  label: string,
-  color: number,
-  settings: CurveSettings,
-): Curve[] {
-  const series = read?.series.find((one) => one.name === name);
-  if (series === undefined) return [];
-  const began = series.times[0] ?? 0;
-  const xs = settings.axis === "step" ? series.steps : series.times.map((time) => time - began);
-  const main = { label, xs, ys: smoothed(series.values, settings.smoothing), color };
-  return settings.smoothing > 0
-    ? [{ label: `${label}, as recorded`, xs, ys: series.values, color, faint: true }, main]
-    : [main];
-}
-
-function Differences({
-  jobs,
-  different,
-  sampled,
-}: {
+interface DifferencesProps {
   jobs: JobRead[];
   different: string[];
   sampled: (SamplesRead | undefined)[];
-}) {
-  const results = [...new Set(jobs.flatMap((job) => Object.keys(numbersOf(job.result))))].slice(0, 12);
-  const rows: [string, string[]][] = [
-    ...different.map((name): [string, string[]] => [words(name), jobs.map((job) => value(tableOf(job)[name]))]),
-    ["Peak memory measured", sampled.map((samples) => bytes(peakOf(samples)))],
+}
+
+const MAX_RESULTS = 24;
+
+function Differences({ jobs, different, sampled }: DifferencesProps) {
+  const [all, setAll] = useState(false);
+  const results = [...new Set(jobs.flatMap((job) => Object.keys(numbersOf(job.result))))].slice(0, MAX_RESULTS);
+  const specs = all ? [...new Set(jobs.flatMap((job) => Object.keys(tableOf(job))))] : different;
+  const measured: [string, string[]][] = [
+    ["Measured peak memory", sampled.map((samples) => bytes(peakOf(samples)))],
     ...results.map((name): [string, string[]] => [
       words(name),
       jobs.map((job) => number(numbersOf(job.result)[name], 5)),
     ]),
   ];
+  const rows: [string, string[]][] = [
+    ...specs.map((name): [string, string[]] => [words(name), jobs.map((job) => value(tableOf(job)[name]))]),
+    ...measured.filter(([, cells]) => all || new Set(cells).size > 1),
+  ];
   const table = [["field", ...jobs.map((job) => job.id)], ...rows.map(([name, cells]) => [name, ...cells])];
   return (
     <Card component="section" aria-labelledby="differences">
-      <Group justify="space-between" mb="xs">
+      <Group justify="space-between" mb="xs" gap="xs">
         <Title order={2} size="h4" id="differences">
-          Where they differ, and what came of it
+          Differences
         </Title>
-        <Button size="compact-sm" variant="default" onClick={() => saveAs("comparison.csv", spreadsheet(table))}>
-          Save as CSV
-        </Button>
+        <Group gap="md">
+          <Switch
+            size="sm"
+            label="Show equal fields"
+            checked={all}
+            onChange={(event) => setAll(event.currentTarget.checked)}
+          />
+          <Button size="compact-sm" variant="default" onClick={() => saveAs("comparison.csv", spreadsheet(table))}>
+            Save as CSV
+          </Button>
+        </Group>
       </Group>
       {different.length === 0 && (
         <Text size="sm" c="dimmed">
-          They have the same spec and seed.
+          These runs have the same spec and seed.
         </Text>
       )}
       <Table.ScrollContainer minWidth={100 + 115 * jobs.length}>
@@ -228,14 +235,9 @@ function Differences({
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Field</Table.Th>
-              {jobs.map((job) => (
+              {jobs.map((job, i) => (
                 <Table.Th key={job.id}>
-                  <AnchorLink to="/jobs/$id" params={{ id: job.id }} size="sm">
-                    {jobName(job)} {shortId(job.id).slice(-4)}
-                  </AnchorLink>
-                  <div>
-                    <StateBadge state={job.state} cause={job.cause} size="xs" />
-                  </div>
+                  <RunHead job={job} color={i} />
                 </Table.Th>
               ))}
             </Table.Tr>
@@ -260,7 +262,23 @@ function Differences({
   );
 }
 
-/** A number of the results against a number of the specs that differs, such as memory against batch size. */
+/** The run with the colour of its curve. */
+function RunHead({ job, color }: { job: JobRead; color: number }) {
+  const colors = SERIES_COLORS[useComputedColorScheme("light")];
+  return (
+    <>
+      <Group gap={6} wrap="nowrap">
+        <span className="hue" style={{ background: colors[color % colors.length] }} aria-hidden />
+        <AnchorLink to="/jobs/$id" params={{ id: job.id }} size="sm">
+          {jobName(job)} {shortId(job.id).slice(-4)}
+        </AnchorLink>
+      </Group>
+      <JobBadge state={job.state} cause={job.cause} size="xs" />
+    </>
+  );
+}
+
+/** A result against a varied field of the spec, such as memory against batch size. */
 function Against({
   jobs,
   sampled,
@@ -290,7 +308,7 @@ function Against({
       <Stack gap="sm">
         <Group gap="sm">
           <Select
-            label="Of the results"
+            label="Result"
             data={ys.map((name) => ({ value: name, label: words(name) }))}
             value={y}
             onChange={pick("y")}
@@ -298,7 +316,7 @@ function Against({
             searchable
           />
           <Select
-            label="Against, of the specs"
+            label="Against"
             data={xs.map((name) => ({ value: name, label: words(name) }))}
             value={x}
             onChange={pick("x")}

@@ -1,4 +1,4 @@
-/** One run: how far it is, what it recorded, printed and kept, and what became of it. */
+/** One run: progress, outcome, metrics, output and files. */
 
 import { Breadcrumbs, Stack, Tabs, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -9,20 +9,19 @@ import * as queries from "../api/queries";
 import { Answer } from "../components/Feedback";
 import { jobName } from "../components/JobLink";
 import { AnchorLink } from "../components/Links";
-import type { JobTab } from "../router";
-import { Curves } from "./job/Curves";
+import type { JobTab } from "../tabs";
 import { Files } from "./job/Files";
 import { Header } from "./job/Header";
 import { History } from "./job/History";
 import { Memory } from "./job/Memory";
 import { Output } from "./job/Output";
 import { Outcome } from "./job/Outcome";
-import { Results } from "./job/Results";
+import { Overview } from "./job/Overview";
 import { Spec } from "./job/Spec";
 
 const TABS: Record<JobTab, string> = {
   overview: "Overview",
-  memory: "Memory and use",
+  memory: "Memory and utilisation",
   output: "Output",
   files: "Files",
   history: "History",
@@ -36,7 +35,7 @@ export function Job() {
   const query = useQuery(queries.job(id));
   const strip = useRef<HTMLDivElement>(null);
   const there = query.data !== undefined;
-  // On a phone not all tabs are in sight; the chosen one shall be.
+  // A phone does not show all tabs: scroll to the selected one.
   useEffect(() => {
     const chosen = strip.current?.querySelector<HTMLElement>("[data-active]");
     if (chosen)
@@ -73,10 +72,7 @@ export function Job() {
               </Tabs.List>
             </div>
             <Tabs.Panel value="overview">
-              <Stack>
-                <Curves job={job} />
-                <Results job={job} />
-              </Stack>
+              <Overview job={job} />
             </Tabs.Panel>
             <Tabs.Panel value="memory">
               <Memory job={job} />

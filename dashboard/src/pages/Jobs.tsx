@@ -1,4 +1,4 @@
-/** All runs one may see: filter, search, sort, and choose some to compare. */
+/** All runs that the user can see: filter, search, sort, and select runs to compare. */
 
 import "./jobs.css";
 
@@ -34,12 +34,12 @@ import * as queries from "../api/queries";
 import type { JobState, JobSummary } from "../api/schema";
 import { Answer, Empty } from "../components/Feedback";
 import { AnchorLink, ButtonLink } from "../components/Links";
-import { STATE_WORDS } from "../components/StateBadge";
+import { STATE_WORDS } from "../api/states";
 import { counted } from "../format";
-import { Rows, took } from "./jobs/Rows";
+import { durationOf, Rows } from "./jobs/Rows";
 
 const column = createColumnHelper<JobSummary>();
-const SORTS = { changed: "Changed last", name: "Name", state: "State", owner: "Whose", took: "Took" } as const;
+const SORTS = { changed: "Updated", name: "Name", state: "State", owner: "Owner", took: "Duration" } as const;
 
 export function Jobs() {
   const filters = useSearch({ from: "/inside/jobs" });
@@ -57,19 +57,20 @@ export function Jobs() {
           rows.length === 0 ? (
             <Card>
               {query.hasNextPage ? (
-                <Empty title="None of the newest jobs is like this">
+                <Empty title="No job matches so far">
                   <Button
                     variant="default"
                     size="sm"
                     onClick={() => void query.fetchNextPage()}
                     loading={query.isFetchingNextPage}
                   >
-                    Look further back
+                    Search older jobs
                   </Button>
                 </Empty>
               ) : filtered ? (
-                <Empty title="No job is like this">
-                  <AnchorLink to="/jobs" search={{}}>
+                <Empty title="No job matches">
+                  Search looks at names and experiments.{" "}
+                  <AnchorLink to="/jobs" search={{}} size="sm" underline="always">
                     Show all jobs
                   </AnchorLink>
                 </Empty>
@@ -155,7 +156,7 @@ function JobTable({ rows, more, busy }: { rows: JobSummary[]; more: (() => void)
       column.accessor((job) => job.name ?? job.experiment, { id: "name", header: SORTS.name, sortingFn: "text" }),
       column.accessor("state", { id: "state", header: SORTS.state }),
       column.accessor("owner", { id: "owner", header: SORTS.owner, sortingFn: "text" }),
-      column.accessor((job) => took(job, Date.now()) ?? undefined, {
+      column.accessor((job) => durationOf(job, Date.now()) ?? undefined, {
         id: "took",
         header: SORTS.took,
         sortUndefined: "last",
@@ -180,12 +181,16 @@ function JobTable({ rows, more, busy }: { rows: JobSummary[]; more: (() => void)
     <Card padding={0} style={{ overflow: "visible" }}>
       <Group justify="space-between" p="xs" pl="md" gap="xs" className="above">
         <Text size="sm" c="dimmed" aria-live="polite">
-          {chosen.length > 0 ? `${chosen.length} chosen` : counted(rows.length, more ? "newest job" : "job")}
+          {chosen.length > 0
+            ? `${chosen.length} selected`
+            : more
+              ? `Newest ${counted(rows.length, "job")}`
+              : counted(rows.length, "job")}
         </Text>
         <Group gap="xs">
           {chosen.length > 0 && (
             <Button size="xs" variant="subtle" color="gray" onClick={() => setSelected({})}>
-              Choose none
+              Clear selection
             </Button>
           )}
           <CompareButton chosen={chosen} />
@@ -197,7 +202,7 @@ function JobTable({ rows, more, busy }: { rows: JobSummary[]; more: (() => void)
             <div role="columnheader">
               <Checkbox
                 size="sm"
-                aria-label="Choose all jobs that are shown"
+                aria-label="Select all shown jobs"
                 checked={table.getIsAllRowsSelected()}
                 indeterminate={table.getIsSomeRowsSelected()}
                 onChange={table.getToggleAllRowsSelectedHandler()}
@@ -244,7 +249,7 @@ function CompareButton({ chosen }: { chosen: string[] }) {
       {label}
     </ButtonLink>
   ) : (
-    <Button size="xs" variant="default" leftSection={icon} disabled title="Choose two jobs or more">
+    <Button size="xs" variant="default" leftSection={icon} disabled title="Select at least two jobs">
       {label}
     </Button>
   );

@@ -1,8 +1,8 @@
-/** What the machines do now, who runs what, and why the rest waits. */
+/** The machines now, the jobs on them, and why other jobs wait. */
 
 import { Badge, Card, Group, SimpleGrid, Stack, Table, Text, Title, Tooltip } from "@mantine/core";
 import { useQueries, useQuery } from "@tanstack/react-query";
-import { CircleAlert, Cpu } from "lucide-react";
+import { Cpu } from "lucide-react";
 
 import * as queries from "../api/queries";
 import type { GpuRead, JobSummary, NodeRead } from "../api/schema";
@@ -10,13 +10,13 @@ import { Answer, Empty } from "../components/Feedback";
 import { JobLink } from "../components/JobLink";
 import { AnchorLink } from "../components/Links";
 import { Meter, Spark, useTrail } from "../components/Meter";
-import { NodeState } from "../components/NodeState";
-import { StateBadge } from "../components/StateBadge";
+import { JobBadge, NodeBadge, State, UNHEALTHY } from "../components/State";
+
 import { Ago, useNow } from "../components/Time";
 import { ago, bytes, duration, percent, secondsBetween } from "../format";
 
-/** So many waiting jobs are asked for their place and reason; queues may be long. */
-const LOOKED_AT = 40;
+/** Queued jobs whose place and reason are shown; a queue may be long. */
+const MAX_EXPLAINED = 40;
 
 export function Lab() {
   const nodes = useQuery(queries.nodes);
@@ -35,13 +35,13 @@ export function Lab() {
             <Summary
               nodes={items}
               running={active.length}
-              waiting={`${waiting.length}${unfinished.data?.next_cursor ? " or more" : ""}`}
+              waiting={`${waiting.length}${unfinished.data?.next_cursor ? "+" : ""}`}
             />
             {items.length === 0 ? (
               <Card>
                 <Empty title="No machine has reported yet">
-                  Start a worker: <code>python -m worker</code> on each GPU machine. <code>gpulab up</code> starts one
-                  here.
+                  Start a worker on each GPU machine: <code>python -m worker</code>. <code>gpulab up</code> starts one
+                  on this machine.
                 </Empty>
               </Card>
             ) : (
@@ -63,11 +63,11 @@ function Summary({ nodes, running, waiting }: { nodes: NodeRead[]; running: numb
   const slots = nodes.filter((node) => node.state === "up");
   const facts: [string, string, string][] = [
     gpus.length > 0
-      ? ["GPUs in use", `${taken} of ${gpus.length}`, "by memory reserved"]
-      : ["CPU slots in use", `${sum(slots, "slots_used")} of ${sum(slots, "slots")}`, "this lab has no GPU"],
-    ["Running", String(running), "jobs you may see"],
-    ["Waiting", waiting, "jobs you may see"],
-    ["Machines up", `${slots.length} of ${nodes.length}`, nodes.length === 1 ? nodes[0]!.name : "heard of lately"],
+      ? ["GPUs in use", `${taken} of ${gpus.length}`, "with reserved memory"]
+      : ["CPU slots in use", `${sum(slots, "slots_used")} of ${sum(slots, "slots")}`, "no GPU in this lab"],
+    ["Running", String(running), "your jobs"],
+    ["Queued", waiting, "your jobs"],
+    ["Machines up", `${slots.length} of ${nodes.length}`, nodes.length === 1 ? nodes[0]!.name : "known to the lab"],
   ];
   return (
     <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
@@ -102,7 +102,7 @@ function NodeCard({ node, jobs }: { node: NodeRead; jobs: JobSummary[] }) {
           <Title order={2} size="h4">
             {node.name}
           </Title>
-          <NodeState state={node.state} />
+          <NodeBadge state={node.state} />
           {node.reason && (
             <Text size="sm" c="dimmed">
               {node.reason}
@@ -110,7 +110,7 @@ function NodeCard({ node, jobs }: { node: NodeRead; jobs: JobSummary[] }) {
           )}
         </Group>
         <Text size="sm" c="dimmed" className="numbers">
-          heard {ago(node.heartbeat_at, now)}
+          last heartbeat {ago(node.heartbeat_at, now)}
         </Text>
       </Group>
       <Stack gap="sm">
@@ -135,7 +135,7 @@ function NodeCard({ node, jobs }: { node: NodeRead; jobs: JobSummary[] }) {
             used={node.slots_used}
             text={[[`${node.slots_used} of ${node.slots} slots in use`]]}
           />
-          <Occupants jobs={onCpu} now={now} idle="no job" />
+          <Occupants jobs={onCpu} now={now} idle="no jobs" />
         </div>
       </Stack>
     </Card>
@@ -167,17 +167,7 @@ function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobSummary[]; now: number
               {gpu.name}
             </Text>
           </Tooltip>
-          {!gpu.healthy && (
-            <Badge
-              color="red"
-              variant="light"
-              tt="none"
-              className="state state-red"
-              leftSection={<CircleAlert size={13} aria-hidden />}
-            >
-              Not well
-            </Badge>
-          )}
+          {!gpu.healthy && <State look={UNHEALTHY} />}
         </Group>
         <Group gap="md" className="numbers">
           <Reading
@@ -185,7 +175,7 @@ function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobSummary[]; now: number
             value={busy === null ? percent(busy) : `${percent(busy)} busy`}
             reason={reasons["utilization_percent"]}
           >
-            <Spark values={trail} most={100} />
+            <Spark values={trail} max={100} />
           </Reading>
           <Reading
             name="Power"
@@ -201,7 +191,7 @@ function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobSummary[]; now: number
       </Group>
       {!gpu.healthy && (
         <Text size="sm" className="break">
-          {gpu.reason ?? "The driver gives no reason."}
+          {gpu.reason ?? "The driver gave no reason."}
         </Text>
       )}
       <Meter
@@ -212,18 +202,14 @@ function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobSummary[]; now: number
         predicted={predicted}
         text={[
           used === null
-            ? [`use unknown (${reasons["device_used_bytes"] ?? "not read yet"})`]
+            ? [`use unknown (${reasons["device_used_bytes"] ?? "no reading yet"})`]
             : [`${bytes(used)} used`, "used"],
           [`${bytes(gpu.memory_reserved_bytes)} reserved`, "reserved"],
           ...(predicted === null ? [] : [[`${bytes(predicted)} predicted`, "predicted"] as const]),
           [`of ${bytes(total)}`],
         ]}
       />
-      <Occupants
-        jobs={jobs}
-        now={now}
-        idle={gpu.memory_reserved_bytes > 0 ? "reserved for a job you may not see" : "free"}
-      />
+      <Occupants jobs={jobs} now={now} idle={gpu.memory_reserved_bytes > 0 ? "another student's job" : "free"} />
     </div>
   );
 }
@@ -245,7 +231,7 @@ function Reading({
   children?: React.ReactNode;
 }) {
   return (
-    <Tooltip label={reason ? `${name}: not known (${reason})` : name}>
+    <Tooltip label={reason ? `${name}: unknown (${reason})` : name}>
       <Group gap={6} wrap="nowrap">
         {children}
         <Text size="sm" component="span">
@@ -269,7 +255,7 @@ function Occupants({ jobs, now, idle }: { jobs: JobSummary[]; now: number; idle:
     <Stack gap={2}>
       {jobs.map((job) => (
         <div key={job.id} className="occupant numbers">
-          <StateBadge state={job.state} size="sm" />
+          <JobBadge state={job.state} size="sm" />
           <div className="clip who">
             <JobLink job={job} />{" "}
             <Text span size="sm" c="dimmed">
@@ -289,7 +275,7 @@ function Occupants({ jobs, now, idle }: { jobs: JobSummary[]; now: number; idle:
 function Waiting({ jobs }: { jobs: JobSummary[] }) {
   const now = useNow(5000);
   const places = useQueries({
-    queries: jobs.slice(0, LOOKED_AT).map((job) => ({ ...queries.queue(job.id), staleTime: 5000 })),
+    queries: jobs.slice(0, MAX_EXPLAINED).map((job) => ({ ...queries.queue(job.id), staleTime: 5000 })),
     combine: (results) => new Map(results.map((result, i) => [jobs[i]?.id, result.data])),
   });
   const inOrder = [...jobs].sort((a, b) => (places.get(a.id)?.position ?? 1e9) - (places.get(b.id)?.position ?? 1e9));
@@ -299,8 +285,8 @@ function Waiting({ jobs }: { jobs: JobSummary[] }) {
         Waiting
       </Title>
       {jobs.length === 0 ? (
-        <Empty title="Nothing waits">
-          A job that is submitted now starts at once.{" "}
+        <Empty title="The queue is empty">
+          A job that you submit now starts immediately.{" "}
           <AnchorLink to="/jobs" size="sm" underline="always">
             See all jobs
           </AnchorLink>
@@ -310,17 +296,17 @@ function Waiting({ jobs }: { jobs: JobSummary[] }) {
           <Table verticalSpacing={6} className="flush">
             <Table.Thead>
               <Table.Tr>
-                <Table.Th w={52}>Place</Table.Th>
+                <Table.Th w={72}>Position</Table.Th>
                 <Table.Th miw="8rem">Job</Table.Th>
-                <Table.Th visibleFrom="sm">Whose</Table.Th>
-                <Table.Th visibleFrom="sm">Why it waits</Table.Th>
-                <Table.Th visibleFrom="sm">Since</Table.Th>
+                <Table.Th visibleFrom="sm">Owner</Table.Th>
+                <Table.Th visibleFrom="sm">Reason</Table.Th>
+                <Table.Th visibleFrom="sm">Submitted</Table.Th>
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
               {inOrder.map((job) => {
                 const place = places.get(job.id);
-                const why = place?.explanation ?? job.message ?? "the scheduler looks at it next";
+                const why = place?.explanation ?? job.message ?? "waiting for the scheduler";
                 return (
                   <Table.Tr key={job.id}>
                     <Table.Td className="numbers">{place?.position ?? "–"}</Table.Td>

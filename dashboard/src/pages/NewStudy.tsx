@@ -41,7 +41,7 @@ export function NewStudy() {
       >
         <Tabs.List mb="md">
           <Tabs.Tab value="course">From a course</Tabs.Tab>
-          <Tabs.Tab value="grid">A grid of your own</Tabs.Tab>
+          <Tabs.Tab value="grid">Your own grid</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="course">
           <FromTemplate />
@@ -55,9 +55,9 @@ export function NewStudy() {
 }
 
 const SCALES = [
-  { value: "smoke", label: "Smoke: seconds, shows that it works" },
-  { value: "cpu", label: "CPU: minutes, enough for the findings" },
-  { value: "full", label: "Full: the course\u2019s own sizes, hours" },
+  { value: "smoke", label: "Smoke: seconds, only checks that it works" },
+  { value: "cpu", label: "CPU: minutes, enough to see the result" },
+  { value: "full", label: "Full: hours, the sizes of the course" },
 ];
 
 function FromTemplate() {
@@ -92,12 +92,12 @@ function FromTemplate() {
         <Select label="Scale" data={SCALES} value={scale} onChange={setScale} allowDeselect={false} />
         <TextInput
           label="Name"
-          description="For people; may stay empty"
+          description="Optional; a name you will recognise"
           value={name}
           onChange={(event) => setName(event.currentTarget.value)}
         />
         <Text size="xs" c="dimmed">
-          Runs of yours that are done already are taken over.
+          Your finished runs with the same spec are reused.
         </Text>
       </Ask>
     </Card>

@@ -1,4 +1,4 @@
-/** The machines, for staff: health, versions, data, and taking one out of use. */
+/** The machines, for staff: health, software and data, with a way to drain one. */
 
 import { Button, Card, Group, Stack, Text, TextInput, Timeline, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
@@ -11,7 +11,7 @@ import type { NodeRead } from "../api/schema";
 import { Ask, Dialog } from "../components/Dialog";
 import { Facts } from "../components/Facts";
 import { Answer, Empty, Failure } from "../components/Feedback";
-import { NodeState } from "../components/NodeState";
+import { NodeBadge } from "../components/State";
 import { Ago, useNow } from "../components/Time";
 import { useAction } from "../components/useAction";
 import { bytes, eventName, fullTime } from "../format";
@@ -28,7 +28,7 @@ export function Nodes() {
           items.length === 0 ? (
             <Card>
               <Empty title="No machine has reported yet">
-                Start a worker on one: <code>python -m worker</code>
+                Start a worker on a machine: <code>python -m worker</code>
               </Empty>
             </Card>
           ) : (
@@ -42,7 +42,7 @@ export function Nodes() {
 
 function Machine({ node }: { node: NodeRead }) {
   const now = useNow(1000);
-  const sick = node.gpus.filter((gpu) => !gpu.healthy);
+  const unhealthy = node.gpus.filter((gpu) => !gpu.healthy);
   return (
     <Card component="section" aria-label={`Machine ${node.name}`}>
       <Stack gap="sm">
@@ -51,7 +51,7 @@ function Machine({ node }: { node: NodeRead }) {
             <Title order={2} size="h4">
               {node.name}
             </Title>
-            <NodeState state={node.state} />
+            <NodeBadge state={node.state} />
             {node.reason && (
               <Text size="sm" c="dimmed">
                 {node.reason}
@@ -62,12 +62,14 @@ function Machine({ node }: { node: NodeRead }) {
         </Group>
         <Facts
           facts={[
-            ["Heard", <Ago key="heard" moment={node.heartbeat_at} now={now} />],
+            ["Last heartbeat", <Ago key="heartbeat" moment={node.heartbeat_at} now={now} />],
             ["CPU slots", `${node.slots_used} of ${node.slots} in use`],
-            ["GPUs", node.gpus.length > 0 ? String(node.gpus.length) : `none: ${node.gpu_reason ?? "no reason given"}`],
+            ["GPUs", node.gpus.length > 0 ? String(node.gpus.length) : `none: ${node.gpu_reason ?? "unknown reason"}`],
             [
-              "GPUs not well",
-              sick.length === 0 ? "none" : sick.map((gpu) => `${gpu.index}: ${gpu.reason ?? "unknown"}`).join("; "),
+              "Unhealthy GPUs",
+              unhealthy.length === 0
+                ? "none"
+                : unhealthy.map((gpu) => `${gpu.index}: ${gpu.reason ?? "unknown"}`).join("; "),
             ],
             ["Data sets", node.datasets.join(", ") || "none"],
             [
@@ -86,7 +88,7 @@ function Machine({ node }: { node: NodeRead }) {
               "Software",
               Object.entries(node.versions)
                 .map(([name, version]) => `${name} ${version}`)
-                .join(", ") || "not told",
+                .join(", ") || "unknown",
             ],
           ]}
           columns={{ base: 2, lg: 3 }}
@@ -104,26 +106,26 @@ function Machine({ node }: { node: NodeRead }) {
             </Text>
           </Text>
         ))}
-        <Happened node={node} />
+        <Events node={node} />
       </Stack>
     </Card>
   );
 }
 
-const LATEST = 3;
+const SHOWN = 3;
 
-/** What happened to the machine, newest first; the older on demand. */
-function Happened({ node }: { node: NodeRead }) {
+/** Events of the machine, newest first; older ones on demand. */
+function Events({ node }: { node: NodeRead }) {
   const query = useQuery({ ...queries.nodeEvents(node.name), refetchInterval: 10_000 });
   const [all, showAll] = useState(false);
   const items = query.data?.items ?? [];
   if (items.length === 0)
     return query.error ? <Failure error={query.error} again={() => void query.refetch()} /> : null;
-  const shown = all ? items : items.slice(0, LATEST);
+  const shown = all ? items : items.slice(0, SHOWN);
   return (
     <div className="device">
       <Title order={3} size="h6">
-        What happened to it
+        Events
       </Title>
       <Timeline bulletSize={12} lineWidth={2} aria-label={`History of ${node.name}`}>
         {shown.map((event) => (
@@ -139,7 +141,7 @@ function Happened({ node }: { node: NodeRead }) {
           </Timeline.Item>
         ))}
       </Timeline>
-      {items.length > LATEST && (
+      {items.length > SHOWN && (
         <Button
           size="compact-xs"
           variant="default"
@@ -147,7 +149,7 @@ function Happened({ node }: { node: NodeRead }) {
           aria-expanded={all}
           onClick={() => showAll(!all)}
         >
-          {all ? "Only the latest" : `All ${items.length}`}
+          {all ? "Show fewer" : `Show all ${items.length}`}
         </Button>
       )}
     </div>
@@ -163,19 +165,19 @@ function Drain({ node }: { node: NodeRead }) {
     () => data(api.POST("/v1/nodes/{name}/drain", { params: { path }, body: { reason: reason.trim() || null } })),
     () => {
       close();
-      return `No further job starts on ${node.name}.`;
+      return `Draining ${node.name}: no new jobs start on it.`;
     },
     true,
   );
   const undrain = useAction(
     () => data(api.POST("/v1/nodes/{name}/undrain", { params: { path } })),
-    () => `Jobs may start on ${node.name} again.`,
+    () => `${node.name} accepts jobs again.`,
   );
   if (me?.role !== "admin") return null;
   if (node.state === "draining" || node.state === "set_aside") {
     return (
       <Button size="xs" variant="default" loading={undrain.isPending} onClick={() => undrain.mutate(undefined)}>
-        Take into use again
+        Return to service
       </Button>
     );
   }
@@ -186,10 +188,10 @@ function Drain({ node }: { node: NodeRead }) {
       </Button>
       <Dialog title={`Drain ${node.name}`} opened={opened} close={close}>
         <Ask action="Drain" busy={drain.isPending} error={drain.error} send={() => drain.mutate(undefined)}>
-          <Text size="sm">No further job starts on it; those that run go on to their end.</Text>
+          <Text size="sm">No new jobs start on this machine. Running jobs continue to their end.</Text>
           <TextInput
             label="Reason"
-            description="For people who wonder"
+            description="Shown to users"
             value={reason}
             onChange={(event) => setReason(event.currentTarget.value)}
             data-autofocus

@@ -1,4 +1,4 @@
-/** How well the lab predicts GPU memory: its own error over its own runs, and the margin that follows. */
+/** How well the lab predicts GPU memory: the error over its own runs, and the margin that follows. */
 
 import { Card, Stack, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -21,20 +21,20 @@ export function Predictions() {
           Predictions
         </Title>
         <Text size="sm" c="dimmed" maw="48rem">
-          Every run on a GPU was predicted first and measured then. What the two differ by is the lab&rsquo;s own error,
-          and sets how much is reserved beyond the next prediction.
+          The lab predicts the peak GPU memory of each run, then measures it. The difference is the lab&rsquo;s error.
+          It sets the margin that is reserved on top of the next prediction.
         </Text>
       </div>
       <Answer query={query}>
         {({ items }) =>
           items.length === 0 ? (
             <Card>
-              <Empty title="No run was both predicted and measured yet">
+              <Empty title="No run has a prediction and a measurement yet">
                 Train something on a GPU:{" "}
                 <AnchorLink to="/submit" search={{ experiment: "train-classifier" }} size="sm" underline="always">
                   submit a classifier
                 </AnchorLink>
-                . Without a GPU there is nothing to measure.
+                . Without a GPU, there is nothing to measure.
               </Empty>
             </Card>
           ) : (
@@ -58,8 +58,8 @@ function OverTime({ rows }: { rows: AccuracyRow[] }) {
   if (curves.length === 0) {
     return (
       <Card>
-        <Empty title="No run has a measured peak of the device yet">
-          The driver did not tell what the runs used; the allocator&rsquo;s own readings are below.
+        <Empty title="No measured device peak yet">
+          The driver did not report the memory of these runs. The allocator&rsquo;s readings are in the table.
         </Empty>
       </Card>
     );
@@ -67,7 +67,7 @@ function OverTime({ rows }: { rows: AccuracyRow[] }) {
   return (
     <Card>
       <Chart
-        title="Error of the predicted peak, % of it"
+        title="Error of the predicted peak (%)"
         curves={curves}
         xLabel="time"
         formatX={(x) => shortTime(new Date(1000 * x), !long)}
@@ -75,7 +75,7 @@ function OverTime({ rows }: { rows: AccuracyRow[] }) {
         height={300}
       />
       <Text size="xs" c="dimmed" mt={4}>
-        A mark is a run. Above zero it took more than was predicted, below less.
+        Each point is a run. Above zero, it needed more than predicted.
       </Text>
     </Card>
   );
@@ -108,7 +108,7 @@ function Rows({ rows }: { rows: AccuracyRow[] }) {
               <Table.Th>Runs</Table.Th>
               <Table.Th>Median error</Table.Th>
               <Table.Th visibleFrom="sm">95th percentile</Table.Th>
-              <Table.Th visibleFrom="md">Of the allocator&rsquo;s peak</Table.Th>
+              <Table.Th visibleFrom="md">Median error of the allocator&rsquo;s peak</Table.Th>
               <Table.Th>Margin</Table.Th>
             </Table.Tr>
           </Table.Thead>

@@ -40,7 +40,9 @@ export function SignIn() {
     } catch (error) {
       const unknown = error instanceof Refused && error.problem.status === 401;
       setRefusal(
-        unknown ? "The lab does not know this token. It may have expired; ask for another." : (error as Error).message,
+        unknown
+          ? "This token is not valid. It may have expired: ask your instructor for a new one."
+          : (error as Error).message,
       );
     } finally {
       setBusy(false);
@@ -59,8 +61,8 @@ export function SignIn() {
               </Title>
             </Group>
             <Text size="sm" c="dimmed">
-              Paste the token that your instructor gave you. If you started the lab, your token is in the file{" "}
-              <Code>admin.token</Code> of its folder.
+              gpulab runs your GPU experiments on the machines of your class. Sign in with the token from your
+              instructor. If you started this lab, the token is in the file <Code>admin.token</Code> of its folder.
             </Text>
             <PasswordInput
               label="Token"
@@ -81,7 +83,7 @@ export function SignIn() {
               Sign in
             </Button>
             <Text size="xs" c="dimmed">
-              This browser keeps a session, not the token.
+              The browser stores a session, not the token.
             </Text>
             <Divider />
             <Text size="sm">
@@ -91,7 +93,7 @@ export function SignIn() {
               </Anchor>
               :
             </Text>
-            <Lines text={installLine} label="Copy the line that installs the client" />
+            <Lines text={installLine} label="Copy the command" />
           </Stack>
         </form>
       </Card>

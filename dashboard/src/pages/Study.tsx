@@ -1,4 +1,4 @@
-/** One study: its questions, what its runs say so far, and its report. */
+/** One study: its runs compared, its questions, and its report. */
 
 import { Alert, Breadcrumbs, Button, Card, Group, List, Progress, Stack, Tabs, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -15,9 +15,10 @@ import { Share } from "../components/Share";
 import { Ago, useNow } from "../components/Time";
 import { useAction } from "../components/useAction";
 import { percent } from "../format";
-import { STUDY_TABS } from "../router";
+
 import { oneOf } from "../search";
-import { StudyState } from "./Studies";
+import { STUDY_TABS } from "../tabs";
+import { State, STUDY } from "../components/State";
 import { AddSeeds } from "./study/AddSeeds";
 import { Comparison } from "./study/Comparison";
 import { Report } from "./study/Report";
@@ -80,11 +81,11 @@ function Head({ study }: { study: StudyRead }) {
   const at = { params: { path: { study_id: study.id } } };
   const cancel = useAction(
     () => data(api.POST("/v1/studies/{study_id}/cancel", at)),
-    () => "Its runs were asked to stop.",
+    () => "Stopping the runs of this study.",
   );
   const retry = useAction(
     () => data(api.POST("/v1/studies/{study_id}/retry", at)),
-    () => "What had failed runs again.",
+    () => "The failed runs were submitted again.",
   );
   const jobs = study.comparison.flatMap((cell) => cell.job_ids);
   return (
@@ -95,7 +96,7 @@ function Head({ study }: { study: StudyRead }) {
             <Title order={1} size="h2" className="break">
               {study.name ?? study.title}
             </Title>
-            <StudyState study={study} size="lg" />
+            <State look={STUDY[study.state]} size="lg" />
           </Group>
           {study.name !== null && (
             <Text size="sm" c="dimmed">
@@ -140,7 +141,7 @@ function Head({ study }: { study: StudyRead }) {
               loading={retry.isPending}
               onClick={() => retry.mutate(undefined)}
             >
-              Run what failed again
+              Run failed again
             </Button>
           )}
         </Group>
@@ -150,11 +151,11 @@ function Head({ study }: { study: StudyRead }) {
       )}
       <Facts
         facts={[
-          ["Begun", <Ago key="begun" moment={study.created_at} now={now} />],
-          ["Whose", study.owner],
-          ["Template", study.template ?? "a grid"],
-          ["Scale", study.scale ?? "its own"],
-          ["Runs", `${study.runs}${study.reused > 0 ? `, ${study.reused} taken over` : ""}`],
+          ["Created", <Ago key="created" moment={study.created_at} now={now} />],
+          ["Owner", study.owner],
+          ["Template", study.template ?? "grid"],
+          ["Scale", study.scale ?? "custom"],
+          ["Runs", `${study.runs}${study.reused > 0 ? `, ${study.reused} reused` : ""}`],
           ["Seeds", study.seeds.join(", ") || "none"],
         ]}
       />
@@ -177,7 +178,7 @@ function Questions({ study }: { study: StudyRead }) {
                 </Text>
                 <Text size="sm" c="dimmed" className="numbers" style={{ whiteSpace: "nowrap" }}>
                   {question.final} of {question.runs} done
-                  {failed > 0 && `, ${failed} without a result`}
+                  {failed > 0 && `, ${failed} failed`}
                 </Text>
               </Group>
               <Progress value={share} mt={4} aria-label={`${question.question}: ${percent(share)}`} />

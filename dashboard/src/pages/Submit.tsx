@@ -1,38 +1,31 @@
-/** A new job: the experiment's form, checked and judged by the lab as one types. */
+/** A new job: the experiment's form. The lab checks it and predicts its memory while the user types. */
 
 import "./submit/submit.css";
 
-import {
-  Alert,
-  Button,
-  Card,
-  NumberInput,
-  Select,
-  SimpleGrid,
-  Stack,
-  TagsInput,
-  Text,
-  TextInput,
-  Title,
-} from "@mantine/core";
-import { useDebouncedValue } from "@mantine/hooks";
+import { Alert, Button, Card, Collapse, Divider, Select, Stack, Text, Title, UnstyledButton } from "@mantine/core";
+import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
 import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { CircleAlert, Send } from "lucide-react";
-import { useEffect, useState } from "react";
+import { ChevronDown, ChevronRight, CircleAlert, Send } from "lucide-react";
+import { useEffect, useMemo, useState } from "react";
 
 import { Refused } from "../api/client";
-import { wholeOf } from "../api/exact";
+import { writeJson } from "../api/exact";
+import { invalidText } from "../api/invalid";
 import * as queries from "../api/queries";
+import type { ExperimentDetail, InvalidField, JobRead } from "../api/schema";
 import { dryRun, estimateOf, submit, type Order } from "../api/submitting";
-import type { ExperimentDetail, JobRead } from "../api/schema";
 import { Answer, Empty, Failure } from "../components/Feedback";
-import { integer } from "../format";
+import { State } from "../components/State";
+import { counted } from "../format";
+import { foldedOf } from "./submit/basics";
 import { Estimate } from "./submit/Estimate";
-import { filled } from "./submit/schema";
+import { Options, optionsOf, type JobOptions } from "./submit/Options";
+import { fieldOf, filled, propertiesOf } from "./submit/schema";
 import { SpecForm } from "./submit/SpecForm";
+import { verdictOf, type Verdict } from "./submit/verdict";
 
-const GIB = 2 ** 30;
+type Spec = Record<string, unknown>;
 
 export function Submit() {
   const { experiment: chosen, from, change } = useSearch({ from: "/inside/submit" });
@@ -49,7 +42,7 @@ export function Submit() {
         {({ items }) => (
           <Select
             label="Experiment"
-            placeholder="Choose what to run"
+            placeholder="Choose an experiment"
             data={items.map((entry) => ({ value: entry.slug, label: `${entry.title} (${entry.slug})` }))}
             value={slug ?? null}
             onChange={(experiment) => void navigate({ search: { experiment: experiment ?? undefined }, replace: true })}
@@ -63,7 +56,7 @@ export function Submit() {
         <Answer query={first}>{() => null}</Answer>
       ) : slug === undefined ? (
         <Card>
-          <Empty title="Choose an experiment">Its form appears here, filled with defaults that work.</Empty>
+          <Empty title="Choose an experiment">Its form opens here, filled with defaults that work.</Empty>
         </Card>
       ) : (
         <ForExperiment
@@ -77,34 +70,35 @@ export function Submit() {
   );
 }
 
-type Prefilled = { again: JobRead | undefined; change: Record<string, unknown> | undefined };
+type Prefilled = { again: JobRead | undefined; change: Spec | undefined };
 
 function ForExperiment({ slug, ...prefilled }: { slug: string } & Prefilled) {
   const query = useQuery(queries.experiment(slug));
-  return <Answer query={query}>{(experiment) => <Order experiment={experiment} {...prefilled} />}</Answer>;
+  return <Answer query={query}>{(experiment) => <OrderForm experiment={experiment} {...prefilled} />}</Answer>;
 }
 
-function Order({ experiment, again, change: edit }: { experiment: ExperimentDetail } & Prefilled) {
+function OrderForm({ experiment, again, change }: { experiment: ExperimentDetail } & Prefilled) {
   const navigate = useNavigate();
-  const [spec, setSpec] = useState<Record<string, unknown>>({ ...again?.spec, ...edit });
-  const { data: me } = useQuery(queries.me);
-  const [around, setAround] = useState<Omit<Order, "experiment" | "spec">>(again ? aroundOf(again) : {});
-  const order: Order = { experiment: experiment.slug, spec: filled(spec), ...around };
+  const [spec, setSpec] = useState<Spec>({ ...again?.spec, ...change });
+  const [options, setOptions] = useState<JobOptions>(again ? optionsOf(again) : {});
+  const order: Order = { experiment: experiment.slug, spec: filled(spec), ...options };
   const [settled] = useDebouncedValue(order, 250);
   const check = useQuery({ ...dryRun(settled), placeholderData: keepPreviousData });
-  const good = check.data?.errors.length === 0;
-  const estimate = useQuery({ ...estimateOf(experiment.slug, settled.spec ?? {}), enabled: good && check.isSuccess });
+  const valid = check.data?.errors.length === 0;
+  const estimate = useQuery({
+    ...estimateOf(experiment.slug, settled.spec ?? {}),
+    enabled: valid && check.isSuccess,
+  });
   const send = useMutation({
     mutationFn: () => submit(order),
     onSuccess: (job) => navigate({ to: "/jobs/$id", params: { id: job.id } }),
   });
   const problems = check.data?.errors ?? [];
-  const elsewhere = problems.filter((field) => !field.path.startsWith("spec."));
-  const change = (name: keyof typeof around) => (entry: unknown) =>
-    setAround((before) => ({ ...before, [name]: entry === "" || entry === null ? undefined : entry }));
-  // An error that the reader has mended meanwhile is no news.
+  // The error of an earlier attempt goes away with the next change.
   const { reset } = send;
   useEffect(reset, [settled, reset]);
+  const batchSize = settled.spec?.["batch_size"] ?? fieldOf(experiment.spec_schema, "batch_size").default;
+  const verdict = valid ? verdictOf(estimate.data, batchSize) : null;
   return (
     <form
       className="submit"
@@ -114,110 +108,135 @@ function Order({ experiment, again, change: edit }: { experiment: ExperimentDeta
       }}
     >
       <Stack gap="md">
-        <Card>
-          <SpecForm experiment={experiment} spec={spec} change={setSpec} problems={problems} />
-        </Card>
-        <Card component="section" aria-labelledby="around">
-          <Title order={2} size="h4" id="around" mb="sm">
-            Around it
+        <SpecCard
+          experiment={experiment}
+          spec={spec}
+          change={(part) => setSpec((before) => ({ ...before, ...part }))}
+          problems={problems}
+          kept={again?.spec}
+        />
+        <Card component="section" aria-labelledby="options">
+          <Title order={2} size="h4" id="options" mb="sm">
+            Job options
           </Title>
-          <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="md">
-            <TextInput
-              label="Name"
-              description="For people"
-              value={around.name ?? ""}
-              onChange={(event) => change("name")(event.currentTarget.value)}
-            />
-            <NumberInput
-              label="Seed"
-              description="Of every random number"
-              min={0}
-              allowDecimal={false}
-              value={around.seed ?? 0}
-              onChange={(entry: unknown) => change("seed")(wholeOf(entry) ?? entry)}
-            />
-            <TagsInput
-              label="Tags"
-              description="To find it again"
-              value={around.tags ?? []}
-              onChange={change("tags")}
-            />
-            <Select
-              label="Priority"
-              description="Class in the queue"
-              data={me === undefined || me.role === "student" ? ["normal", "low"] : ["high", "normal", "low"]}
-              value={around.priority ?? "normal"}
-              onChange={change("priority")}
-              allowDeselect={false}
-            />
-            <NumberInput
-              label="Time limit (s)"
-              description={`Usually ${integer(experiment.default_time_limit_seconds)}`}
-              min={1}
-              allowDecimal={false}
-              value={around.time_limit_seconds ?? ""}
-              onChange={change("time_limit_seconds")}
-            />
-            {experiment.gpu !== "none" && (
-              <NumberInput
-                label="GPU memory (GiB)"
-                description="Empty: as predicted, or all"
-                min={0}
-                value={around.gpu_memory_bytes ? around.gpu_memory_bytes / GIB : ""}
-                onChange={(entry) => change("gpu_memory_bytes")(entry === "" ? "" : Math.round(Number(entry) * GIB))}
-              />
-            )}
-          </SimpleGrid>
+          <Options experiment={experiment} options={options} change={setOptions} />
         </Card>
       </Stack>
-      <Stack gap="md" className="beside">
+      <div className="beside">
+        <Card className="decision" component="section" aria-label="Submit">
+          <Stack gap="xs">
+            <div aria-live="polite">
+              {problems.length > 0 ? (
+                <Problems problems={problems} />
+              ) : (
+                <VerdictLine verdict={verdict} stale={estimate.isPlaceholderData} />
+              )}
+            </div>
+            {check.error !== null && <Failure error={check.error} again={() => void check.refetch()} />}
+            {send.error !== null && (!(send.error instanceof Refused) || problems.length === 0) && (
+              <Failure error={send.error} />
+            )}
+            <Button
+              type="submit"
+              size="md"
+              color={verdict?.fits === false ? "orange" : undefined}
+              leftSection={<Send size={18} aria-hidden />}
+              loading={send.isPending}
+              disabled={problems.length > 0}
+            >
+              {verdict?.fits === false ? "Submit anyway" : "Submit"}
+            </Button>
+          </Stack>
+        </Card>
         <Estimate
           estimate={estimate.data}
           stale={estimate.isPlaceholderData}
-          error={good ? estimate.error : check.isSuccess ? MEND_FIRST : null}
-          apply={(changes) => setSpec({ ...spec, ...changes })}
+          error={valid ? estimate.error : check.isSuccess ? CORRECT_FIRST : null}
+          apply={(edit) => setSpec({ ...spec, ...edit })}
         />
-        <div aria-live="polite">
-          {problems.length > 0 && (
-            <Alert
-              color="red"
-              variant="light"
-              icon={<CircleAlert aria-hidden />}
-              title={problems.length === 1 ? "One thing to mend" : `${problems.length} things to mend`}
-            >
-              <Text size="sm" className="break">
-                {(elsewhere[0] ?? problems[0])!.path}: {(elsewhere[0] ?? problems[0])!.message}
-              </Text>
-            </Alert>
-          )}
-          {check.error !== null && <Failure error={check.error} again={() => void check.refetch()} />}
-          {send.error !== null && (!(send.error instanceof Refused) || problems.length === 0) && (
-            <Failure error={send.error} />
-          )}
-        </div>
-        <Button
-          type="submit"
-          size="md"
-          leftSection={<Send size={18} aria-hidden />}
-          loading={send.isPending}
-          disabled={problems.length > 0}
-        >
-          Submit
-        </Button>
-      </Stack>
+      </div>
     </form>
   );
 }
 
-const MEND_FIRST = new Error("The memory is predicted once the form is right.");
+const CORRECT_FIRST = new Error("Correct the form to see a prediction.");
 
-function aroundOf(job: JobRead): Omit<Order, "experiment" | "spec"> {
-  return {
-    name: job.name ?? undefined,
-    seed: job.seed,
-    tags: job.tags,
-    priority: job.priority,
-    time_limit_seconds: job.time_limit_seconds,
-    gpu_memory_bytes: job.gpu_memory_bytes ?? undefined,
-  };
+function Problems({ problems }: { problems: readonly InvalidField[] }) {
+  // Those of the spec are shown at their fields too.
+  const first = problems.find((field) => !field.path.startsWith("spec.")) ?? problems[0]!;
+  return (
+    <Alert
+      color="red"
+      variant="light"
+      icon={<CircleAlert aria-hidden />}
+      title={problems.length === 1 ? "1 field to correct" : `${problems.length} fields to correct`}
+    >
+      <Text size="sm" className="break">
+        {invalidText(first)}
+      </Text>
+    </Alert>
+  );
+}
+
+function VerdictLine({ verdict, stale }: { verdict: Verdict | null; stale: boolean }) {
+  if (verdict === null) return null;
+  return (
+    <div style={{ opacity: stale ? 0.6 : 1 }}>
+      <State look={verdict.look} />
+      <Text size="sm" mt={4} className="numbers">
+        {verdict.text}
+      </Text>
+    </div>
+  );
+}
+
+interface SpecCardProps {
+  experiment: ExperimentDetail;
+  spec: Spec;
+  change: (part: Spec) => void;
+  problems: readonly InvalidField[];
+  /** The spec of the run to repeat: its fields are not folded. */
+  kept: Spec | undefined;
+}
+
+function SpecCard({ experiment, spec, change, problems, kept }: SpecCardProps) {
+  const schema = experiment.spec_schema;
+  const fields = useMemo(() => Object.keys(propertiesOf(schema)), [schema]);
+  const invalid = problems.map((field) => field.path.split(".")[1] ?? "").join();
+  const folded = useMemo(() => foldedOf(fields, neededOf(schema, kept, invalid)), [fields, schema, kept, invalid]);
+  const basic = useMemo(() => fields.filter((field) => !folded.includes(field)), [fields, folded]);
+  const [opened, { toggle }] = useDisclosure();
+  // Each of the two forms is given the whole spec, and answers for its own fields.
+  const form = (shown: readonly string[]) => ({
+    experiment,
+    spec,
+    problems,
+    change: (whole: Spec) => change(Object.fromEntries(shown.map((field) => [field, whole[field]]))),
+  });
+  return (
+    <Card>
+      <SpecForm {...form(basic)} without={folded} />
+      {folded.length > 0 && (
+        <>
+          <Divider my="sm" />
+          <UnstyledButton onClick={toggle} aria-expanded={opened} className="fold">
+            {opened ? <ChevronDown size={16} aria-hidden /> : <ChevronRight size={16} aria-hidden />}
+            {opened ? "Fewer settings" : counted(folded.length, "more setting")}
+          </UnstyledButton>
+          <Collapse expanded={opened} mt="sm">
+            {opened && <SpecForm {...form(folded)} without={basic} />}
+          </Collapse>
+        </>
+      )}
+    </Card>
+  );
+}
+
+/** Fields that must be seen: invalid ones, and those of the run to repeat that differ from the default. */
+function neededOf(schema: Spec, kept: Spec | undefined, invalid: string): ReadonlySet<string> {
+  const changed = Object.entries(kept ?? {}).filter(([name, entry]) => {
+    const preset: unknown = fieldOf(schema, name).default;
+    return entry !== null && writeJson(entry) !== writeJson(preset);
+  });
+  return new Set([...changed.map(([name]) => name), ...invalid.split(",")]);
 }

@@ -1,4 +1,4 @@
-/** What the class is to hand in and until when: made, and changed. */
+/** Creates and edits an assignment: what the class hands in, and until when. */
 
 import { Button, MultiSelect, NumberInput, Text, Textarea, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
@@ -14,8 +14,8 @@ import { useAction } from "../../components/useAction";
 import { fullTime } from "../../format";
 import { templateChoices } from "../study/templates";
 
-/** What the lab takes where nothing is said. */
-const TOLERANCE = 1e-5;
+/** The lab's default. */
+const DEFAULT_TOLERANCE = 1e-5;
 const WEEK_MILLISECONDS = 7 * 24 * 3600 * 1000;
 
 export function NewAssignment({ made }: { made: (id: string) => void }) {
@@ -42,21 +42,21 @@ export function EditAssignment({ assignment }: { assignment: AssignmentRead }) {
   return (
     <>
       <Button size="sm" variant="default" leftSection={<Pencil size={16} aria-hidden />} onClick={open}>
-        Change
+        Edit
       </Button>
-      <Dialog title={`Change ${assignment.name}`} opened={opened} close={close}>
+      <Dialog title={`Edit ${assignment.name}`} opened={opened} close={close}>
         <Form before={assignment} done={close} />
       </Dialog>
     </>
   );
 }
 
-/** The moment as a field of the reader's zone takes it: `2030-01-31T23:59`. */
+/** The time as a date field takes it, in the reader's zone: `2030-01-31T23:59`. */
 function local(moment: Date): string {
   return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-/** As a request names it; of an hour that comes twice, as clocks change, the first. */
+/** As a request needs it. When clocks change, an hour comes twice; this is the first. */
 function instant(deadline: string): string {
   return new Date(deadline).toISOString();
 }
@@ -75,7 +75,7 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
   const [description, setDescription] = useState(before?.description ?? "");
   const [templates, setTemplates] = useState(before?.templates ?? []);
   const [experiments, setExperiments] = useState(before?.experiments ?? []);
-  const [tolerance, setTolerance] = useState<number | string>(before?.tolerance ?? TOLERANCE);
+  const [tolerance, setTolerance] = useState<number | string>(before?.tolerance ?? DEFAULT_TOLERANCE);
   const send = useAction(
     () => {
       const body = {
@@ -89,21 +89,21 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
         : data(
             api.PATCH("/v1/assignments/{assignment_id}", {
               params: { path: { assignment_id: before.id } },
-              // A deadline that nobody touched stays to the second, also one that is over.
+              // An unchanged deadline keeps its seconds, and may be in the past.
               body: deadline === local(new Date(before.deadline)) ? body : { deadline: instant(deadline), ...body },
             }),
           );
     },
     (assignment) => {
       done(assignment);
-      return before === undefined ? `${assignment.name} is set.` : `${assignment.name} is changed.`;
+      return before === undefined ? `Created ${assignment.name}.` : `Saved ${assignment.name}.`;
     },
     true,
   );
   const ready = name.trim() !== "" && deadline !== "" && tolerance !== "" && templates.length + experiments.length > 0;
   return (
     <Ask
-      action={before === undefined ? "Set it" : "Save"}
+      action={before === undefined ? "Create" : "Save"}
       busy={send.isPending}
       ready={ready}
       error={send.error}
@@ -122,16 +122,14 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
       )}
       <TextInput
         label="Deadline"
-        description={
-          deadline === "" ? "In your own time zone" : `In your own time zone: ${fullTime(instant(deadline))}`
-        }
+        description={deadline === "" ? "In your time zone" : `In your time zone: ${fullTime(instant(deadline))}`}
         type="datetime-local"
         value={deadline}
         onChange={(event) => setDeadline(event.currentTarget.value)}
       />
       <MultiSelect
         label="Questions"
-        description="Runs that answer them are work on it"
+        description="Runs that answer these questions count"
         placeholder={templates.length === 0 ? "Choose questions" : ""}
         data={templateChoices(courses?.items ?? [])}
         value={templates}
@@ -141,7 +139,7 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
       />
       <MultiSelect
         label="Experiments"
-        description="Of which every run is work on it"
+        description="All runs of these count"
         placeholder={experiments.length === 0 ? "Choose experiments" : ""}
         data={(catalogue?.items ?? []).map((entry) => ({ value: entry.slug, label: entry.title }))}
         value={experiments}
@@ -151,7 +149,7 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
       />
       <Textarea
         label="Description"
-        description="For the class; may stay empty"
+        description="Optional; the class sees it"
         autosize
         minRows={2}
         maxRows={8}
@@ -160,7 +158,7 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
       />
       <NumberInput
         label="Tolerance"
-        description="How far a number of a run by staff may lie from the one handed in, as a share of it"
+        description="Relative tolerance for re-runs"
         min={0}
         max={1}
         step={0.001}
@@ -169,7 +167,7 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
       />
       {!ready && (
         <Text size="xs" c="dimmed">
-          It needs a name, a deadline and at least one question or experiment.
+          Give it a name, a deadline and at least one question or experiment.
         </Text>
       )}
     </Ask>

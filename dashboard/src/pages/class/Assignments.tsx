@@ -1,18 +1,19 @@
-/** How the class stands with what it has to hand in: who is done, who is stuck and on what. */
+/** Assignments, with the status of each student: who is done, who is stuck and on what. */
 
-import { Badge, Button, Card, Center, Group, Select, Stack, Table, Text } from "@mantine/core";
+import { Card, Center, Group, Select, Stack, Text } from "@mantine/core";
 import { infiniteQueryOptions, useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { Circle, CircleCheck, CircleX, Hourglass, type LucideIcon } from "lucide-react";
 import { useState } from "react";
 
 import { api, data } from "../../api/client";
 import * as queries from "../../api/queries";
-import type { StandingRead } from "../../api/schema";
+import type { OverviewRead, StandingRead } from "../../api/schema";
+import { CAUSE_WORDS } from "../../api/states";
 import { Answer, Empty } from "../../components/Feedback";
 import { AnchorLink } from "../../components/Links";
-import { CAUSE_WORDS } from "../../components/StateBadge";
+import { PagedTable, type Column } from "../../components/PagedTable";
+import { State, STUDENT } from "../../components/State";
 import { Ago, useNow } from "../../components/Time";
-import { fullTime } from "../../format";
+import { counted, fullTime } from "../../format";
 import { EditAssignment, NewAssignment } from "./AssignmentForm";
 
 const overview = (id: string) =>
@@ -30,13 +31,6 @@ const overview = (id: string) =>
     refetchInterval: 10_000,
   });
 
-const LOOKS: Record<StandingRead["state"], { color: string; icon: LucideIcon; word: string }> = {
-  stuck: { color: "red", icon: CircleX, word: "Stuck" },
-  working: { color: "blue", icon: Hourglass, word: "Working" },
-  none: { color: "gray", icon: Circle, word: "Not begun" },
-  succeeded: { color: "teal", icon: CircleCheck, word: "Succeeded" },
-};
-
 export function Assignments() {
   const query = useQuery(queries.assignments);
   const [chosen, choose] = useState<string | null>(null);
@@ -46,8 +40,9 @@ export function Assignments() {
         const assignment = items.find((item) => item.id === chosen) ?? items[0];
         return assignment === undefined ? (
           <Card>
-            <Empty title="No assignment yet">
-              One says what the class is to hand in and until when; then this page shows who is done and who is stuck.
+            <Empty title="No assignments yet">
+              An assignment has a deadline and the questions or experiments that count. This page then shows who is done
+              and who is stuck.
               <Center mt="sm">
                 <NewAssignment made={choose} />
               </Center>
@@ -80,122 +75,87 @@ export function Assignments() {
 
 function Overview({ id }: { id: string }) {
   const query = useInfiniteQuery(overview(id));
+  const pages = query.data?.pages ?? [];
+  // A student whose status changed between two pages may be on both.
+  const students = new Map(pages.flatMap((page) => page.students).map((student) => [student.user_id, student]));
   return (
-    <Answer query={query}>
-      {({ pages }) => {
-        const [first] = pages;
-        if (first === undefined) return null;
-        const { assignment, submitted, states } = first;
-        // Somebody whose state changed between two pages may be on both.
-        const students = new Map(pages.flatMap((page) => page.students).map((student) => [student.user_id, student]));
-        const everybody = Object.values(states).reduce((sum, count) => sum + count, 0);
-        return (
-          <Stack gap="sm">
-            <Text size="sm" c="dimmed">
-              Until {fullTime(assignment.deadline)}
-              {assignment.deadline_text && ` (in the lab: ${assignment.deadline_text})`}, on{" "}
-              {[...assignment.templates, ...assignment.experiments].join(", ")}. {submitted} of {everybody} handed in
-              {states["stuck"] ? `, ${states["stuck"]} stuck` : ""}.
-            </Text>
-            {assignment.description !== null && <Text size="sm">{assignment.description}</Text>}
-            {everybody === 0 ? (
-              <Card>
-                <Empty title="The class has no students yet" />
-              </Card>
-            ) : (
-              <Standings students={[...students.values()]} />
-            )}
-            {query.hasNextPage && (
-              <Group justify="center">
-                <Button
-                  variant="default"
-                  size="sm"
-                  onClick={() => void query.fetchNextPage()}
-                  loading={query.isFetchingNextPage}
-                >
-                  Show more
-                </Button>
-              </Group>
-            )}
-          </Stack>
-        );
-      }}
-    </Answer>
+    <Stack gap="sm">
+      {pages[0] && <Summary overview={pages[0]} />}
+      <PagedTable
+        query={query}
+        rows={[...students.values()]}
+        keyOf={(student) => student.user_id}
+        columns={COLUMNS}
+        minWidth={300}
+        empty={<Empty title="No students yet">Add users or import a class on the tab Users.</Empty>}
+      />
+    </Stack>
   );
 }
 
-/** Those who are stuck come first, as the lab sends them. */
-function Standings({ students }: { students: StandingRead[] }) {
-  const now = useNow(10_000);
+function Summary({ overview: { assignment, submitted, states } }: { overview: OverviewRead }) {
+  const students = Object.values(states).reduce((sum, count) => sum + count, 0);
+  const stuck = states["stuck"] ?? 0;
   return (
-    <Card padding={0}>
-      <Table.ScrollContainer minWidth={300}>
-        <Table verticalSpacing={6} horizontalSpacing="md">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Student</Table.Th>
-              <Table.Th>Stands</Table.Th>
-              <Table.Th visibleFrom="sm">Runs</Table.Th>
-              <Table.Th visibleFrom="sm">Failed last on</Table.Th>
-              <Table.Th>Handed in</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {students.map((student) => {
-              const look = LOOKS[student.state];
-              return (
-                <Table.Tr key={student.user_id}>
-                  <Table.Td>
-                    <AnchorLink to="/jobs" search={{ owner: student.user_id }} size="sm" fw={550}>
-                      {student.name}
-                    </AnchorLink>
-                    <Text size="xs" c="dimmed">
-                      {[student.section, student.team].filter(Boolean).join(", ")}
-                    </Text>
-                  </Table.Td>
-                  <Table.Td>
-                    <Badge
-                      color={look.color}
-                      variant="light"
-                      tt="none"
-                      size="sm"
-                      className={`state state-${look.color}`}
-                      leftSection={<look.icon size={13} aria-hidden />}
-                    >
-                      {look.word}
-                    </Badge>
-                  </Table.Td>
-                  <Table.Td className="numbers" visibleFrom="sm">
-                    {student.runs === 0 ? "none" : `${student.succeeded} of ${student.runs} good`}
-                  </Table.Td>
-                  <Table.Td visibleFrom="sm">
-                    {student.last_failure && (
-                      <Group gap={6}>
-                        <AnchorLink to="/jobs/$id" params={{ id: student.last_failure.job_id }} size="sm">
-                          {CAUSE_WORDS[student.last_failure.cause]}
-                        </AnchorLink>
-                        <Text size="xs" c="dimmed">
-                          {student.last_failure.message}
-                        </Text>
-                      </Group>
-                    )}
-                  </Table.Td>
-                  <Table.Td>
-                    {student.submission ? (
-                      <AnchorLink to="/jobs/$id" params={{ id: student.submission.job_id }} size="sm">
-                        <Ago moment={student.submission.pinned_at} now={now} />
-                        {student.submission.late && ", late"}
-                      </AnchorLink>
-                    ) : (
-                      "not yet"
-                    )}
-                  </Table.Td>
-                </Table.Tr>
-              );
-            })}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
-    </Card>
+    <>
+      <Text size="sm" c="dimmed">
+        Due {fullTime(assignment.deadline)}
+        {assignment.deadline_text && ` (lab time: ${assignment.deadline_text})`}. Counts:{" "}
+        {[...assignment.templates, ...assignment.experiments].join(", ")}. {submitted} of {counted(students, "student")}{" "}
+        handed in{stuck > 0 && `, ${stuck} stuck`}.
+      </Text>
+      {assignment.description !== null && <Text size="sm">{assignment.description}</Text>}
+    </>
+  );
+}
+
+/** The lab sends students who are stuck first. */
+const COLUMNS: Column<StandingRead>[] = [
+  {
+    title: "Student",
+    cell: (student) => (
+      <>
+        <AnchorLink to="/jobs" search={{ owner: student.user_id }} size="sm" fw={550}>
+          {student.name}
+        </AnchorLink>
+        <Text size="xs" c="dimmed">
+          {[student.section, student.team].filter(Boolean).join(", ")}
+        </Text>
+      </>
+    ),
+  },
+  { title: "Status", cell: (student) => <State look={STUDENT[student.state]} size="sm" /> },
+  {
+    title: "Runs",
+    from: "sm",
+    className: "numbers",
+    cell: (student) => (student.runs === 0 ? "none" : `${student.succeeded} of ${student.runs} succeeded`),
+  },
+  { title: "Last failure", from: "sm", cell: (student) => <LastFailure student={student} /> },
+  { title: "Handed in", cell: (student) => <HandedIn student={student} /> },
+];
+
+function LastFailure({ student: { last_failure: failure } }: { student: StandingRead }) {
+  if (!failure) return null;
+  return (
+    <Group gap={6}>
+      <AnchorLink to="/jobs/$id" params={{ id: failure.job_id }} size="sm">
+        {CAUSE_WORDS[failure.cause]}
+      </AnchorLink>
+      <Text size="xs" c="dimmed">
+        {failure.message}
+      </Text>
+    </Group>
+  );
+}
+
+function HandedIn({ student: { submission } }: { student: StandingRead }) {
+  const now = useNow(10_000);
+  if (!submission) return "not yet";
+  return (
+    <AnchorLink to="/jobs/$id" params={{ id: submission.job_id }} size="sm">
+      <Ago moment={submission.pinned_at} now={now} />
+      {submission.late && ", late"}
+    </AnchorLink>
   );
 }

@@ -1,4 +1,4 @@
-/** A whole class from a table: what would change is shown first, and the tokens of who is new once. */
+/** Imports a class from a table: first a preview of the changes, then the tokens of new users, shown once. */
 
 import { Alert, Badge, Button, FileInput, Group, List, Stack, Table, Text, Textarea } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
@@ -14,7 +14,7 @@ import { NOTHING } from "../../format";
 
 const EXAMPLE = "name,email,section,team\nSam,sam@example.org,A,red";
 
-/** Typed in here, or the bytes of a file in Base64: the lab finds out in which encoding they are. */
+/** Typed text, or the bytes of a file in Base64: the lab detects their encoding. */
 type Roster = { csv: string } | { file: string };
 
 const EMPTY: Roster = { csv: "" };
@@ -49,15 +49,15 @@ function Steps({ close }: { close: () => void }) {
     () => null,
     true,
   );
-  const carry = useAction(
+  const apply = useAction(
     (table: Roster) => send(table, false),
     () => null,
     true,
   );
-  if (carry.data !== undefined) return <Imported done={carry.data} close={close} />;
+  if (apply.data !== undefined) return <Imported done={apply.data} close={close} />;
   if (look.data === undefined)
     return (
-      <TheTable
+      <TableForm
         roster={roster}
         setRoster={setRoster}
         busy={look.isPending}
@@ -70,13 +70,13 @@ function Steps({ close }: { close: () => void }) {
     <Ask
       action={changes === 0 ? "Nothing to import" : `Import ${changes}`}
       ready={changes > 0}
-      busy={carry.isPending}
-      error={carry.error}
-      send={() => carry.mutate(roster)}
+      busy={apply.isPending}
+      error={apply.error}
+      send={() => apply.mutate(roster)}
     >
-      <WouldChange plan={look.data} />
+      <Preview plan={look.data} />
       <Button variant="default" size="xs" style={{ alignSelf: "flex-start" }} onClick={look.reset}>
-        Back to the table
+        Back
       </Button>
     </Ask>
   );
@@ -90,14 +90,14 @@ interface TableProps {
   look: () => void;
 }
 
-function TheTable({ roster, setRoster, busy, error, look }: TableProps) {
+function TableForm({ roster, setRoster, busy, error, look }: TableProps) {
   const ready = "file" in roster || roster.csv.trim() !== "";
   return (
-    <Ask action="Show what would change" busy={busy} ready={ready} error={error} send={look}>
+    <Ask action="Preview changes" busy={busy} ready={ready} error={error} send={look}>
       <Text size="sm" c="dimmed">
-        A table with the columns <code>name</code> and <code>email</code>, and if you like <code>section</code> and{" "}
-        <code>team</code>; or an export of Canvas, Moodle, Gradescope or GitHub Classroom. Students whose address the
-        lab knows are updated; nobody is removed.
+        A table with the columns <code>name</code> and <code>email</code>, optionally <code>section</code> and{" "}
+        <code>team</code>; or an export of Canvas, Moodle, Gradescope or GitHub Classroom. A student with a known email
+        is updated. Nobody is removed.
       </Text>
       <FileInput
         label="File"
@@ -110,7 +110,7 @@ function TheTable({ roster, setRoster, busy, error, look }: TableProps) {
         }}
       />
       <Textarea
-        label="Or paste it here"
+        label="Or paste the table"
         placeholder={EXAMPLE}
         disabled={"file" in roster}
         value={"file" in roster ? "" : roster.csv}
@@ -123,8 +123,8 @@ function TheTable({ roster, setRoster, busy, error, look }: TableProps) {
   );
 }
 
-function WouldChange({ plan }: { plan: RosterImported }) {
-  const told = plan.rows.filter((row) => row.action !== "keep");
+function Preview({ plan }: { plan: RosterImported }) {
+  const changed = plan.rows.filter((row) => row.action !== "keep");
   return (
     <Stack gap="sm">
       <Group gap="xs" role="status">
@@ -135,10 +135,10 @@ function WouldChange({ plan }: { plan: RosterImported }) {
           {plan.changed} changed
         </Badge>
         <Badge variant="light" color="gray" tt="none" className="state state-gray">
-          {plan.kept} as they are
+          {plan.kept} unchanged
         </Badge>
       </Group>
-      {told.length > 0 && (
+      {changed.length > 0 && (
         <Table.ScrollContainer minWidth={260} maxHeight="45vh">
           <Table verticalSpacing={4} stickyHeader>
             <Table.Thead>
@@ -146,12 +146,12 @@ function WouldChange({ plan }: { plan: RosterImported }) {
                 <Table.Th visibleFrom="sm" w={60}>
                   Line
                 </Table.Th>
-                <Table.Th>Who</Table.Th>
-                <Table.Th>What happens</Table.Th>
+                <Table.Th>User</Table.Th>
+                <Table.Th>Change</Table.Th>
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
-              {told.map((row) => (
+              {changed.map((row) => (
                 <Table.Tr key={row.line}>
                   <Table.Td className="numbers" visibleFrom="sm">
                     {row.line}
@@ -179,11 +179,11 @@ function WouldChange({ plan }: { plan: RosterImported }) {
           color="gray"
           variant="light"
           icon={<TriangleAlert aria-hidden />}
-          title={`${plan.missing.length} in the lab and not in the table`}
+          title={`${plan.missing.length} in the lab but not in the table`}
         >
           <Text size="sm" className="break">
             {plan.missing.slice(0, 20).join(", ")}
-            {plan.missing.length > 20 && ", …"}. Nothing happens to them.
+            {plan.missing.length > 20 && ", …"}. They stay as they are.
           </Text>
         </Alert>
       )}
@@ -192,7 +192,7 @@ function WouldChange({ plan }: { plan: RosterImported }) {
 }
 
 function happens(row: RosterRow): React.ReactNode {
-  if (row.action === "create") return "is let in, with a token";
+  if (row.action === "create") return "added, with a token";
   return (
     <List size="sm">
       {row.changes.map((change) => (
@@ -211,7 +211,7 @@ function Imported({ done, close }: { done: RosterImported; close: () => void }) 
       <Group gap="xs" wrap="nowrap" align="flex-start">
         <CircleCheck aria-hidden size={20} style={{ flex: "none" }} />
         <Text size="sm">
-          {done.created} let in, {done.changed} brought up to date, {done.kept} as they were.
+          {done.created} added, {done.changed} updated, {done.kept} unchanged.
         </Text>
       </Group>
       {tokens !== null && (
@@ -220,11 +220,10 @@ function Imported({ done, close }: { done: RosterImported; close: () => void }) 
             color="orange"
             variant="light"
             icon={<TriangleAlert aria-hidden />}
-            title="Save the tokens before you close this"
+            title="Save the tokens before you close this dialog"
           >
             <Text size="sm">
-              The lab keeps only their hashes: nobody can show them again. The file has a line for each person, name,
-              address and token.
+              They are shown only now: the lab keeps hashes. The file has one line per user, with name, email and token.
             </Text>
           </Alert>
           <Button

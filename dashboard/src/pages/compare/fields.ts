@@ -1,9 +1,9 @@
-/** Jobs as flat tables, and where those differ. */
+/** Jobs as flat tables, and the fields that differ. */
 
 import { writeJson } from "../../api/exact";
 import type { JobRead, SamplesRead } from "../../api/schema";
 
-/** What was asked for: the spec's fields, the seed, and what the lab was told besides. */
+/** The spec's fields, the seed and the machine. */
 export function tableOf(job: JobRead): Record<string, unknown> {
   return {
     name: job.name,
@@ -15,14 +15,14 @@ export function tableOf(job: JobRead): Record<string, unknown> {
   };
 }
 
-/** Names of the fields that are not the same in all jobs, in the order of their specs. */
+/** Names of the fields that differ between the jobs, in the order of their specs. */
 export function differing(jobs: readonly JobRead[]): string[] {
   const tables = jobs.map(tableOf);
   const names = [...new Set(tables.flatMap((table) => Object.keys(table)))];
   return names.filter((name) => new Set(tables.map((table) => writeJson(table[name]))).size > 1);
 }
 
-/** The numbers at the top of a result. */
+/** The numbers at the top level of a result. */
 export function numbersOf(result: Record<string, unknown> | null): Record<string, number> {
   return Object.fromEntries(
     Object.entries(result ?? {}).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
@@ -31,7 +31,7 @@ export function numbersOf(result: Record<string, unknown> | null): Record<string
 
 const PEAKS = ["process_used_bytes", "reserved_bytes", "allocated_bytes", "rss_bytes"];
 
-/** The most memory the job was seen to have: on its GPU where that was measured, else of the host. Null if neither was. */
+/** The measured peak memory: of the GPU, else of the host, else null. */
 export function peakOf(samples: SamplesRead | undefined): number | null {
   for (const field of PEAKS) {
     const seen = samples?.tracks

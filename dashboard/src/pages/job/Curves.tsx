@@ -6,14 +6,14 @@ import { useMemo, useState } from "react";
 
 import * as queries from "../../api/queries";
 import type { JobRead, MetricRead, SeriesRead } from "../../api/schema";
+import { FINAL } from "../../api/states";
 import { Chart } from "../../charts/Chart";
 import { CurveControls, useCurveSettings, type CurveSettings } from "../../charts/CurveControls";
-import { smoothed, type Curve } from "../../charts/series";
+import { axisOf, curvesOf } from "../../charts/metrics";
 import { Answer, Empty } from "../../components/Feedback";
-import { counted, duration, number, words } from "../../format";
-import { FINAL } from "../../api/states";
+import { counted, words } from "../../format";
 
-/** Enough for a wide screen; a chart that is zoomed asks for everything. */
+/** Enough for a wide screen; a zoomed chart loads all points. */
 const ROUGH_POINTS = 2000;
 const ALL_POINTS = 1_000_000;
 
@@ -26,11 +26,7 @@ export function Curves({ job }: { job: JobRead }) {
     <Answer query={query}>
       {({ series }) =>
         series.length === 0 ? (
-          FINAL.has(job.state) ? null : (
-            <Card>
-              <Empty title="No curve yet">They appear here as soon as the run records its first number.</Empty>
-            </Card>
-          )
+          <NoCurves job={job} />
         ) : (
           <>
             <CurveControls settings={settings} change={change} />
@@ -53,6 +49,23 @@ export function Curves({ job }: { job: JobRead }) {
   );
 }
 
+/** A finished run shows its result or its output instead; only a run without any of them says so. */
+function NoCurves({ job }: { job: JobRead }) {
+  if (!FINAL.has(job.state)) {
+    return (
+      <Card>
+        <Empty title="No curves yet">They appear when the run records its first metric.</Empty>
+      </Card>
+    );
+  }
+  if (job.result !== null || job.state === "failed") return null;
+  return (
+    <Card>
+      <Empty title="No results">This run recorded no metrics and no result.</Empty>
+    </Card>
+  );
+}
+
 interface MetricChartProps {
   series: SeriesRead;
   about: MetricRead | undefined;
@@ -61,33 +74,21 @@ interface MetricChartProps {
 }
 
 function MetricChart({ series, about, settings, onZoom }: MetricChartProps) {
-  const { smoothing, log, axis } = settings;
-  const curves = useMemo(() => curvesOf(series, settings), [series, settings]);
-  const strange = Object.values(series.nonfinite).length;
+  const { smoothing, log } = settings;
+  const curves = useMemo(() => curvesOf(series, words(series.name), 0, settings), [series, settings]);
+  const skipped = Object.values(series.nonfinite).length;
   const unit = about && about.unit !== "1" ? ` (${about.unit})` : "";
+  const notes = [
+    about?.description,
+    smoothing > 0 ? "The pale line shows the recorded values" : undefined,
+    skipped > 0 ? `${counted(skipped, "value")} not finite, left out` : undefined,
+  ];
   return (
     <>
-      <Chart
-        title={words(series.name) + unit}
-        curves={curves}
-        xLabel={axis === "step" ? "step" : "time"}
-        formatX={axis === "step" ? number : duration}
-        clock={axis === "time"}
-        log={log}
-        onZoom={onZoom}
-      />
+      <Chart title={words(series.name) + unit} curves={curves} {...axisOf(settings)} log={log} onZoom={onZoom} />
       <Text size="xs" c="dimmed">
-        {about?.description}
-        {smoothing > 0 && ". The pale line is what was recorded"}
-        {strange > 0 && `. Left out as not finite: ${counted(strange, "point")}`}
+        {notes.filter((note) => note !== undefined && note !== "").join(". ")}
       </Text>
     </>
   );
-}
-
-function curvesOf(series: SeriesRead, { smoothing, axis }: CurveSettings): Curve[] {
-  const began = series.times[0] ?? 0;
-  const xs = axis === "step" ? series.steps : series.times.map((time) => time - began);
-  const main = { label: words(series.name), xs, ys: smoothed(series.values, smoothing), color: 0 };
-  return smoothing > 0 ? [{ label: "as recorded", xs, ys: series.values, color: 0, faint: true }, main] : [main];
 }

@@ -1,4 +1,4 @@
-/** What the run kept: pictures are shown, text is opened on demand, everything can be saved. */
+/** The files of a run: images are shown, text opens on demand, everything can be downloaded. */
 
 import { Button, Card, Code, Group, Image, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -11,8 +11,8 @@ import { Answer, Empty, Failure, Waiting } from "../../components/Feedback";
 import { byName, bytes, integer } from "../../format";
 import { FINAL } from "../../api/states";
 
-const MOST_PREVIEWED_BYTES = 2 * 2 ** 20;
-const SHOWN_CHARACTERS = 20_000;
+const MAX_PREVIEW_BYTES = 2 * 2 ** 20;
+const MAX_SHOWN_CHARACTERS = 20_000;
 
 export function Files({ job }: { job: JobRead }) {
   const query = useQuery(queries.artifacts(job.id));
@@ -21,14 +21,14 @@ export function Files({ job }: { job: JobRead }) {
       {({ items }) =>
         items.length === 0 ? (
           <Card>
-            <Empty title={FINAL.has(job.state) ? "The run kept no files" : "No files yet"}>
-              Pictures, tables and checkpoints appear here when the run writes them.
+            <Empty title={FINAL.has(job.state) ? "This run saved no files" : "No files yet"}>
+              Images, tables and checkpoints appear here when the run saves them.
             </Empty>
           </Card>
         ) : (
           <SimpleGrid cols={{ base: 1, md: 2 }}>
             {[...items]
-              .sort((a, b) => Number(picture(b)) - Number(picture(a)) || byName(a.name, b.name))
+              .sort((a, b) => Number(isImage(b)) - Number(isImage(a)) || byName(a.name, b.name))
               .map((artifact) => (
                 <FileCard key={artifact.name} job={job} artifact={artifact} />
               ))}
@@ -39,12 +39,12 @@ export function Files({ job }: { job: JobRead }) {
   );
 }
 
-function picture(artifact: ArtifactRead): boolean {
-  return artifact.media_type.startsWith("image/") && artifact.size_bytes <= MOST_PREVIEWED_BYTES;
+function isImage(artifact: ArtifactRead): boolean {
+  return artifact.media_type.startsWith("image/") && artifact.size_bytes <= MAX_PREVIEW_BYTES;
 }
 
-function readable(artifact: ArtifactRead): boolean {
-  return /^text\/|json|yaml|csv|markdown/.test(artifact.media_type) && artifact.size_bytes <= MOST_PREVIEWED_BYTES;
+function isText(artifact: ArtifactRead): boolean {
+  return /^text\/|json|yaml|csv|markdown/.test(artifact.media_type) && artifact.size_bytes <= MAX_PREVIEW_BYTES;
 }
 
 function FileCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
@@ -62,16 +62,16 @@ function FileCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
             </Text>
           </div>
           <Group gap={4} wrap="nowrap">
-            {readable(artifact) && (
+            {isText(artifact) && (
               <Button
                 size="compact-sm"
                 variant="subtle"
                 leftSection={<Eye size={15} aria-hidden />}
                 aria-expanded={open}
-                aria-label={`Look at ${artifact.name}`}
+                aria-label={`View ${artifact.name}`}
                 onClick={() => setOpen(!open)}
               >
-                {open ? "Close" : "Look"}
+                {open ? "Close" : "View"}
               </Button>
             )}
             <Button
@@ -81,24 +81,25 @@ function FileCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
               size="compact-sm"
               variant="default"
               leftSection={<Download size={15} aria-hidden />}
-              aria-label={`Save ${artifact.name}`}
+              aria-label={`Download ${artifact.name}`}
             >
-              Save
+              {" "}
+              Download
             </Button>
           </Group>
         </Group>
-        {picture(artifact) && <Picture job={job} artifact={artifact} />}
-        {open && <Words job={job} artifact={artifact} />}
+        {isImage(artifact) && <ImagePreview job={job} artifact={artifact} />}
+        {open && <TextPreview job={job} artifact={artifact} />}
       </Stack>
     </Card>
   );
 }
 
-function Picture({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
+function ImagePreview({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
   return (
     <Image
       src={`${queries.artifactPath(job.id, artifact.name)}#${artifact.sha256.slice(0, 8)}`}
-      alt={`Picture ${artifact.name} of the run`}
+      alt={`Image ${artifact.name}`}
       loading="lazy"
       radius="sm"
       bg="white"
@@ -108,8 +109,8 @@ function Picture({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
   );
 }
 
-function Words({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
-  const query = useQuery(queries.words(job.id, artifact.name, artifact.sha256));
+function TextPreview({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
+  const query = useQuery(queries.artifactText(job.id, artifact.name, artifact.sha256));
   const text = query.data;
   if (query.error) return <Failure error={query.error} again={() => void query.refetch()} />;
   if (text === undefined) return <Waiting />;
@@ -123,11 +124,11 @@ function Words({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
         role="region"
         aria-label={`Content of ${artifact.name}`}
       >
-        {text.slice(0, SHOWN_CHARACTERS)}
+        {text.slice(0, MAX_SHOWN_CHARACTERS)}
       </Code>
-      {text.length > SHOWN_CHARACTERS && (
+      {text.length > MAX_SHOWN_CHARACTERS && (
         <Text size="xs" c="dimmed">
-          The beginning. Save the file to see all {integer(text.length)} characters.
+          Only the beginning. Download the file to see all {integer(text.length)} characters.
         </Text>
       )}
     </>

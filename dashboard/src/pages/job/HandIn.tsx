@@ -1,14 +1,14 @@
-/** Handing in a run for an assignment, in the place of the one before. */
+/** Hands in a run for an assignment; it replaces the run before. */
 
 import { Alert, Button, Select, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { Send } from "lucide-react";
-import { useState } from "react";
+import { useState, type ReactNode } from "react";
 
 import { api, data, Refused } from "../../api/client";
 import * as queries from "../../api/queries";
-import type { AssignmentRead, JobRead, SubmissionRead } from "../../api/schema";
+import type { JobRead, SubmissionRead } from "../../api/schema";
 import { Ask, Dialog } from "../../components/Dialog";
 import { Empty, Waiting } from "../../components/Feedback";
 import { shortId } from "../../components/JobLink";
@@ -16,7 +16,7 @@ import { AnchorLink } from "../../components/Links";
 import { useAction } from "../../components/useAction";
 import { fullTime } from "../../format";
 
-/** What one has handed in; null for nothing yet. */
+/** The submission of the user, or null. */
 const handedIn = (id: string) =>
   queryOptions({
     queryKey: ["assignments", id, "submission"],
@@ -52,6 +52,8 @@ function Choose({ job, close }: { job: JobRead; close: () => void }) {
   const { data: found } = useQuery(queries.assignments);
   const [chosen, choose] = useState<string | null>(null);
   const assignment = found?.items.find((item) => item.id === chosen) ?? found?.items[0];
+  const { data: before } = useQuery({ ...handedIn(assignment?.id ?? ""), enabled: assignment !== undefined });
+  const over = assignment !== undefined && Date.parse(assignment.deadline) < Date.now();
   const send = useAction(
     (id: string) =>
       data(
@@ -69,10 +71,16 @@ function Choose({ job, close }: { job: JobRead; close: () => void }) {
   if (found === undefined) return <Waiting />;
   if (assignment === undefined)
     return (
-      <Empty title="There is no assignment yet">Your instructor makes one; then a run can be handed in here.</Empty>
+      <Empty title="No assignments yet">Your instructor creates assignments. Then you can hand in a run here.</Empty>
     );
   return (
-    <Ask action="Hand in" busy={send.isPending} error={send.error} send={() => send.mutate(assignment.id)}>
+    <Ask
+      action="Hand in"
+      busy={send.isPending}
+      ready={before?.job_id !== job.id}
+      error={send.error}
+      send={() => send.mutate(assignment.id)}
+    >
       <Select
         label="Assignment"
         data={found.items.map((item) => ({ value: item.id, label: item.name }))}
@@ -85,35 +93,38 @@ function Choose({ job, close }: { job: JobRead; close: () => void }) {
         data-autofocus
       />
       {assignment.description !== null && <Text size="sm">{assignment.description}</Text>}
-      <Standing assignment={assignment} job={job} />
+      <Text size="sm" c="dimmed">
+        {over ? "Was due" : "Due"} {fullTime(assignment.deadline)}.
+      </Text>
+      <Submitted before={before} job={job} over={over} />
     </Ask>
   );
 }
 
-function Standing({ assignment, job }: { assignment: AssignmentRead; job: JobRead }) {
-  const { data: before } = useQuery(handedIn(assignment.id));
-  const over = Date.parse(assignment.deadline) < Date.now();
+interface SubmittedProps {
+  before: SubmissionRead | null | undefined;
+  job: JobRead;
+  over: boolean;
+}
+
+function Submitted({ before, job, over }: SubmittedProps) {
+  if (!before) return null;
+  if (before.job_id === job.id) return <Notice>Handed in on {fullTime(before.pinned_at)}.</Notice>;
   return (
-    <>
-      <Text size="sm" c="dimmed">
-        {over ? "The deadline was" : "Until"} {fullTime(assignment.deadline)}.
-      </Text>
-      {before !== undefined && before !== null && (
-        <Alert color="gray" variant="light" p="xs">
-          {before.job_id === job.id ? (
-            "This run is what you have handed in."
-          ) : (
-            <>
-              You have handed in{" "}
-              <AnchorLink to="/jobs/$id" params={{ id: before.job_id }} size="sm" underline="always">
-                {shortId(before.job_id)}
-              </AnchorLink>{" "}
-              on {fullTime(before.pinned_at)}
-              {over ? "; after the deadline it stays." : "; this run takes its place."}
-            </>
-          )}
-        </Alert>
-      )}
-    </>
+    <Notice>
+      You handed in{" "}
+      <AnchorLink to="/jobs/$id" params={{ id: before.job_id }} size="sm" underline="always">
+        {shortId(before.job_id)}
+      </AnchorLink>{" "}
+      on {fullTime(before.pinned_at)}. {over ? "The deadline has passed, so it stays." : "This run will replace it."}
+    </Notice>
+  );
+}
+
+function Notice({ children }: { children: ReactNode }) {
+  return (
+    <Alert color="gray" variant="light" p="xs">
+      {children}
+    </Alert>
   );
 }

@@ -11,10 +11,10 @@ import { Facts } from "../../components/Facts";
 import { jobName, shortId } from "../../components/JobLink";
 import { AnchorLink, ButtonLink } from "../../components/Links";
 import { Share } from "../../components/Share";
-import { StateBadge } from "../../components/StateBadge";
+import { JobBadge } from "../../components/State";
 import { Ago, useNow } from "../../components/Time";
 import { useAction } from "../../components/useAction";
-import { bytes, duration, percent, secondsBetween } from "../../format";
+import { bytes, counted, duration, percent, secondsBetween } from "../../format";
 import { HandIn } from "./HandIn";
 import { FINAL } from "../../api/states";
 
@@ -24,25 +24,25 @@ export function Header({ job }: { job: JobRead }) {
   const title = catalogue?.items.find((entry) => entry.slug === job.experiment)?.title;
   const facts: [string, ReactNode][] = [
     ["Submitted", <Ago key="submitted" moment={job.submitted_at} now={now} />],
-    ["Whose", job.owner],
+    ["Owner", job.owner],
     [
-      job.state === "queued" ? "Waits for" : FINAL.has(job.state) ? "Took" : "Running for",
+      job.state === "queued" ? "Waiting for" : FINAL.has(job.state) ? "Duration" : "Running for",
       duration(secondsBetween(job.state === "queued" ? job.submitted_at : job.started_at, job.finished_at, now)),
     ],
     [
-      "Runs on",
+      "Machine",
       job.node === null
-        ? "not placed yet"
-        : `${job.node}, ${job.gpu_uuids.length > 0 ? `${job.gpu_uuids.length} GPU` : "CPU"}`,
+        ? "not assigned yet"
+        : `${job.node}, ${job.gpu_uuids.length > 0 ? counted(job.gpu_uuids.length, "GPU") : "CPU"}`,
     ],
     ["Seed", String(job.seed)],
     ["Attempt", job.attempt === 0 ? "none yet" : String(job.attempt)],
   ];
-  if (job.gpu_memory_bytes !== null) facts.push(["Reserved", `${bytes(job.gpu_memory_bytes)} a GPU`]);
+  if (job.gpu_memory_bytes !== null) facts.push(["Reserved", `${bytes(job.gpu_memory_bytes)} per GPU`]);
   if (job.priority !== "normal") facts.push(["Priority", job.priority]);
   if (job.retry_of !== null) {
     facts.push([
-      "Tried before as",
+      "Retry of",
       <AnchorLink key="retry" to="/jobs/$id" params={{ id: job.retry_of }} size="sm">
         {shortId(job.retry_of)}
       </AnchorLink>,
@@ -57,7 +57,7 @@ export function Header({ job }: { job: JobRead }) {
               {jobName(job)}
             </Title>
             <span aria-live="polite">
-              <StateBadge state={job.state} cause={job.cause} size="lg" />
+              <JobBadge state={job.state} cause={job.cause} size="lg" />
             </span>
           </Group>
           <Group gap={8} mt={2}>
@@ -97,7 +97,7 @@ function Actions({ job }: { job: JobRead }) {
   const at = { params: { path: { job_id: job.id } } };
   const cancel = useAction(
     () => data(api.POST("/v1/jobs/{job_id}/cancel", at)),
-    (after) => (after.state === "cancelled" ? "Cancelled." : "It was asked to stop, and may keep a checkpoint first."),
+    (after) => (after.state === "cancelled" ? "Cancelled." : "Stopping. The run may save a checkpoint first."),
   );
   const retry = useAction(
     () => data(api.POST("/v1/jobs/{job_id}/retry", at)),

@@ -1,4 +1,4 @@
-/** Everything that happened to the job, oldest first. */
+/** The events of a job, oldest first. */
 
 import { Card, Text, Timeline } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -6,7 +6,7 @@ import { useQuery } from "@tanstack/react-query";
 import * as queries from "../../api/queries";
 import type { JobRead } from "../../api/schema";
 import { Answer } from "../../components/Feedback";
-import { STATE_WORDS } from "../../components/StateBadge";
+import { STATE_WORDS } from "../../api/states";
 import { duration, eventName, fullTime } from "../../format";
 
 export function History({ job }: { job: JobRead }) {

@@ -1,4 +1,4 @@
-/** Memory and use over time: what the device, the process and the allocator say, with what was predicted. */
+/** Memory and utilisation over time: device, process and allocator, beside the prediction. */
 
 import { Card, List, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -6,7 +6,8 @@ import { useMemo } from "react";
 
 import * as queries from "../../api/queries";
 import type { JobRead, SamplesRead, SampleTrack, UsageRead } from "../../api/schema";
-import { Chart, type Mark } from "../../charts/Chart";
+import { Chart } from "../../charts/Chart";
+import type { Mark } from "../../charts/options";
 import type { Curve } from "../../charts/series";
 import { Facts } from "../../components/Facts";
 import { Answer, Empty } from "../../components/Feedback";
@@ -22,26 +23,26 @@ const DEVICE = {
   reserved_bytes: "Allocator, reserved",
   allocated_bytes: "Allocator, allocated",
 };
-const USE = { utilization_percent: "GPU", cpu_percent: "CPU (100 % is one core)" };
+const UTILISATION = { utilization_percent: "GPU", cpu_percent: "CPU (100 % is one core)" };
 const LABELS: Record<string, string> = {
   ...HOST,
   ...DEVICE,
-  utilization_percent: "GPU use",
-  cpu_percent: "CPU use",
+  utilization_percent: "GPU utilisation",
+  cpu_percent: "CPU utilisation",
   power_watts: "Power",
   energy_joules: "Energy",
   temperature_celsius: "Temperature",
 };
 const REASONS: Record<string, string> = {
-  not_supported: "this GPU does not have the reading",
-  no_process: "the driver listed no process of the job",
-  pid_unknown: "the driver names processes by numbers of another namespace",
+  not_supported: "this GPU does not support it",
+  no_process: "the driver lists no process of this job",
+  pid_unknown: "the driver reports process ids of another namespace",
   first_reading: "a rate needs two readings",
-  no_permission: "the driver gives it to other users only",
+  no_permission: "the driver allows it only for other users",
   gpu_lost: "the GPU was lost",
   no_readings: "fewer than two readings",
-  counter_reset: "the driver's counter began again",
-  implausible: "the driver gave a value that cannot be true",
+  counter_reset: "the driver's counter was reset",
+  implausible: "the driver reported an impossible value",
 };
 
 export function Memory({ job }: { job: JobRead }) {
@@ -52,10 +53,10 @@ export function Memory({ job }: { job: JobRead }) {
         {(samples) =>
           samples.tracks.every((track) => track.source === "prediction") ? (
             <Card>
-              <Empty title={FINAL.has(job.state) ? "Nothing was measured" : "Nothing is measured yet"}>
+              <Empty title={FINAL.has(job.state) ? "No measurements" : "No measurements yet"}>
                 {FINAL.has(job.state)
-                  ? "The run ended before the first reading. Readings are taken ten times a second."
-                  : "Readings appear when the run starts."}
+                  ? "The run ended before the first reading. The lab reads ten times per second."
+                  : "They appear when the run starts."}
               </Empty>
             </Card>
           ) : (
@@ -82,9 +83,9 @@ function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
         <Card>
           <Chart title="GPU memory" curves={view.device} {...common} formatY={bytes} binary fromZero height={300} />
           <Text size="xs" c="dimmed" mt={4}>
-            Device minus processes is the neighbours and the driver; processes minus reserved is the CUDA context;
-            reserved minus allocated is what the allocator keeps for later.
-            {samples.predicted_peak_bytes === null && " No peak was predicted for this run."}
+            Device minus processes: neighbours and driver. Processes minus reserved: CUDA context. Reserved minus
+            allocated: the allocator&rsquo;s cache.
+            {samples.predicted_peak_bytes === null && " This run has no prediction."}
           </Text>
         </Card>
       )}
@@ -93,7 +94,7 @@ function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
           <Chart title="Main memory" curves={view.host} {...common} formatY={bytes} binary fromZero />
           {job.gpu_uuids.length === 0 && (
             <Text size="xs" c="dimmed" mt={4}>
-              The run has no GPU, so there is no GPU memory to measure.
+              This run uses no GPU.
             </Text>
           )}
         </Card>
@@ -119,7 +120,7 @@ function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
       {missing.length > 0 && (
         <div>
           <Text size="sm" fw={600}>
-            Where readings are missing
+            Missing readings
           </Text>
           <List size="sm" c="dimmed">
             {missing.map(({ field, reason }, i) => (
@@ -147,10 +148,10 @@ function Usage({ usage }: { usage: UsageRead[] }) {
             facts={[
               ["Attempt", String(one.attempt)],
               [
-                "Energy of the board",
+                "Energy of the GPU",
                 one.energy_joules === null
                   ? unknown(one, "energy_joules")
-                  : `${number(one.energy_joules, 3)} J${one.shared ? ", the neighbours\u2019 too" : ""}`,
+                  : `${number(one.energy_joules, 3)} J${one.shared ? ", with neighbours" : ""}`,
               ],
               [
                 "Memory over time",
@@ -166,7 +167,7 @@ function Usage({ usage }: { usage: UsageRead[] }) {
 }
 
 function unknown(one: UsageRead, field: string): string {
-  const reason = one.reasons[field] ?? "no reason given";
+  const reason = one.reasons[field] ?? "unknown reason";
   return `not measured: ${REASONS[reason] ?? reason}`;
 }
 
@@ -190,12 +191,12 @@ function viewsOf(samples: SamplesRead, began: number) {
   return {
     device,
     host: pick(HOST, ["host"]),
-    use: pick(USE, ["gpu", "host"]),
+    use: pick(UTILISATION, ["gpu", "host"]),
     power: pick({ power_watts: "Board" }, ["gpu"]),
   };
 }
 
-/** The tracks that somebody measured; a prediction has no time of its own. */
+/** The measured tracks; a prediction has no times. */
 function measured(samples: SamplesRead): SampleTrack[] {
   return samples.tracks.filter((track) => track.source !== "prediction");
 }

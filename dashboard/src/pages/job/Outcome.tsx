@@ -1,4 +1,4 @@
-/** Why a job failed, or why it waits: what it means and what helps. */
+/** Why a job failed or waits, and what helps. */
 
 import { Alert, List, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -6,27 +6,25 @@ import { CircleX, Hourglass } from "lucide-react";
 
 import * as queries from "../../api/queries";
 import type { FailureCause, JobRead } from "../../api/schema";
-import { CAUSE_WORDS } from "../../components/StateBadge";
+import { CAUSE_WORDS } from "../../api/states";
 import { fullTime, sentence } from "../../format";
 import { OutOfMemory } from "./OutOfMemory";
 
-const HELP: Partial<Record<FailureCause, string>> = {
+const HELP: Record<FailureCause, string> = {
   out_of_memory:
-    "The run asked for more GPU memory than there was. A smaller batch size, smaller pictures or a lower precision need less; " +
-    "gradient accumulation gives the effect of a large batch in the memory of a small one.",
+    "The run needed more GPU memory than it could get. A smaller batch size, smaller images or a lower precision need less. " +
+    "Gradient accumulation gives the effect of a large batch with the memory of a small one.",
   diverged:
-    "A loss became infinite or not a number. A lower learning rate, a warm-up, or another precision usually helps; the curves " +
-    "show where it began.",
-  error:
-    "The program itself failed. The end of the output has the traceback; running the same again would fail in the same way.",
-  time_limit: "It was still running when its time was over. Give it a longer limit, or less to do.",
-  lost: "The machine or the process vanished more often than the lab tries again. It is no fault of the run; run it again.",
-  gpu_fault: "The GPU failed beneath it. It is no fault of the run; run it again, and tell whoever keeps the machines.",
-  idle: "It held a GPU and did not use it for longer than the lab allows. Run on the CPU what needs no GPU.",
+    "A loss became infinite or NaN. A lower learning rate, a warm-up or another precision usually helps. The curves show " +
+    "where it started.",
+  error: "The code of the run failed. The traceback is at the end of the output. The same run would fail again.",
+  time_limit: "The run reached its time limit. Set a longer limit, or make the run shorter.",
+  lost: "The machine or the process was lost too often. The run is not at fault: run it again.",
+  gpu_fault: "The GPU failed. The run is not at fault: run it again, and tell your instructor.",
+  idle: "The run reserved a GPU but did not use it. Run it on the CPU if it needs no GPU.",
   limit_exceeded:
-    "It took more processes, processor time, disk or output than a program may. The message names the limit; staff can raise it.",
-  cannot_fit:
-    "No GPU of the lab has the memory that this run is predicted to need. A smaller batch size or model would fit.",
+    "The program used more processes, CPU time, disk or output than a program may. The message names the limit. Staff can raise it.",
+  cannot_fit: "No GPU of the lab has enough memory for this run. A smaller batch size or model needs less.",
 };
 
 export function Outcome({ job }: { job: JobRead }) {
@@ -42,7 +40,7 @@ export function Outcome({ job }: { job: JobRead }) {
           )}
           <Text size="sm">{HELP[cause]}</Text>
         </Alert>
-        {job.failure !== null && <OutOfMemory job={job} failure={job.failure} />}
+        {(cause === "out_of_memory" || job.failure !== null) && <OutOfMemory job={job} />}
       </>
     );
   }
@@ -57,20 +55,26 @@ function Waits({ id }: { id: string }) {
       color="gray"
       variant="light"
       icon={<Hourglass aria-hidden />}
-      title={place.position === 1 ? "Next in line" : `Number ${place.position ?? "?"} in line`}
+      title={
+        place.position === null
+          ? "In the queue"
+          : place.position === 1
+            ? "Next in the queue"
+            : `Number ${place.position} in the queue`
+      }
     >
       <Text size="sm">{sentence(place.explanation)}</Text>
       {place.estimated_start_at !== null && (
-        <Text size="sm">Expected to start {fullTime(place.estimated_start_at)}.</Text>
+        <Text size="sm">Expected start: {fullTime(place.estimated_start_at)}.</Text>
       )}
       {place.would_help.length > 0 && (
         <>
           <Text size="sm" mt="xs">
-            What would help:
+            What helps:
           </Text>
           <List size="sm">
-            {place.would_help.map((words) => (
-              <List.Item key={words}>{words.replaceAll("`", "")}</List.Item>
+            {place.would_help.map((advice) => (
+              <List.Item key={advice}>{sentence(advice.replaceAll("`", ""))}</List.Item>
             ))}
           </List>
         </>

@@ -1,4 +1,4 @@
-/** What the run prints, followed to its end. */
+/** The output of a run, followed live. */
 
 import { Button, Checkbox, Group, Stack, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
@@ -13,25 +13,28 @@ import { bytes, integer } from "../../format";
 import { FINAL } from "../../api/states";
 import { shownLines } from "./terminal";
 
-const PIECE = 2 ** 18;
-const FIRST = -(2 ** 16);
-/** A longer line is cut: laying it out would hold up the page. */
+const CHUNK_BYTES = 2 ** 18;
+const START_OFFSET = -(2 ** 16);
+/** A longer line is cut: its layout would block the page. */
 const MAX_SHOWN_CHARACTERS = 2000;
 
 function read(id: string, offset: number, signal?: AbortSignal) {
   return data(
-    api.GET("/v1/jobs/{job_id}/logs", { params: { path: { job_id: id }, query: { offset, limit: PIECE } }, signal }),
+    api.GET("/v1/jobs/{job_id}/logs", {
+      params: { path: { job_id: id }, query: { offset, limit: CHUNK_BYTES } },
+      signal,
+    }),
   );
 }
 
-/** The last pieces of the output, growing; `whole` reads it from its first byte. */
+/** The end of the output, growing. With `whole`, all of it. */
 function useOutput(job: JobRead, whole: boolean) {
   const query = useInfiniteQuery({
     queryKey: ["output", job.id, whole],
     queryFn: ({ pageParam, signal }) => read(job.id, pageParam, signal),
-    initialPageParam: whole ? 0 : FIRST,
+    initialPageParam: whole ? 0 : START_OFFSET,
     getNextPageParam: (last) => (last.complete ? undefined : last.next_offset),
-    // Only the end grows: earlier pieces are never read again.
+    // Only the end grows: earlier chunks are never read again.
     staleTime: Infinity,
   });
   const { hasNextPage, isFetching, fetchNextPage, data: found } = query;
@@ -63,9 +66,7 @@ export function Output({ job }: { job: JobRead }) {
       {({ pages }) =>
         lines.length === 0 ? (
           <Empty
-            title={
-              FINAL.has(job.state) && pages.at(-1)?.complete ? "The run printed nothing" : "Nothing is printed yet"
-            }
+            title={FINAL.has(job.state) && pages.at(-1)?.complete ? "This run printed nothing" : "No output yet"}
           />
         ) : (
           <Stack gap="xs">
@@ -80,7 +81,7 @@ export function Output({ job }: { job: JobRead }) {
                 {start > 0 && (
                   <Group gap="xs">
                     <Text size="sm" c="dimmed">
-                      The first {bytes(start)} are not shown.
+                      The first {bytes(start)} are hidden.
                     </Text>
                     <Button size="compact-sm" variant="default" onClick={() => setWhole(true)}>
                       Show all
@@ -96,7 +97,7 @@ export function Output({ job }: { job: JobRead }) {
                     leftSection={<ArrowDownToLine size={15} aria-hidden />}
                     onClick={() => setFollowing(true)}
                   >
-                    To the end
+                    Jump to end
                   </Button>
                 )}
                 <Button
@@ -110,7 +111,8 @@ export function Output({ job }: { job: JobRead }) {
                     )
                   }
                 >
-                  Save
+                  {" "}
+                  Download
                 </Button>
               </Group>
             </Group>
@@ -134,7 +136,7 @@ export function Output({ job }: { job: JobRead }) {
   );
 }
 
-/** Lines as text; each one that is too long is an element of its own, with a way to see all of it. */
+/** Lines as text; a long line has a button that shows all of it. */
 function Lines({ lines }: { lines: readonly string[] }) {
   const groups: (string | { line: string; at: number })[] = [];
   let start = 0;

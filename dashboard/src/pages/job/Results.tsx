@@ -1,4 +1,4 @@
-/** What the run found. */
+/** The result of a run. */
 
 import { Card, Code, Spoiler, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -23,8 +23,8 @@ export function Results({ job }: { job: JobRead }) {
       {deep.length > 0 && (
         <Spoiler
           maxHeight={flat.length > 0 ? 0 : 260}
-          showLabel="Show lists and tables"
-          hideLabel="Hide lists and tables"
+          showLabel="Show all fields"
+          hideLabel="Show fewer fields"
           mt="sm"
           styles={{ control: { fontSize: "var(--mantine-font-size-sm)" } }}
         >
@@ -37,7 +37,7 @@ export function Results({ job }: { job: JobRead }) {
   );
 }
 
-/** More than fits in a line. */
+/** Too long for a line. */
 function composite(entry: unknown): boolean {
   return typeof entry === "object" && entry !== null && writeJson(entry).length > 60;
 }

@@ -1,4 +1,4 @@
-/** The allocator's snapshot of a run: who held the memory, and where it lay. */
+/** The allocator's snapshot of a run: what held the memory, and where it was. */
 
 import "./snapshot.css";
 
@@ -16,8 +16,8 @@ const NAMES: Record<string, string> = {
   "allocator-peak.json": "What held the memory at the peak",
   "allocator-out-of-memory.json": "What held the memory when it ran out",
 };
-const MOST_HOLDERS = 12;
-const MOST_SEGMENTS = 24;
+const MAX_HOLDERS = 12;
+const MAX_SEGMENTS = 24;
 
 export function Snapshots({ job }: { job: JobRead }) {
   const { data: found } = useQuery(queries.artifacts(job.id));
@@ -26,7 +26,7 @@ export function Snapshots({ job }: { job: JobRead }) {
 }
 
 function SnapshotCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
-  const query = useQuery(queries.words(job.id, artifact.name, artifact.sha256));
+  const query = useQuery(queries.artifactText(job.id, artifact.name, artifact.sha256));
   return (
     <Card component="section" aria-label={NAMES[artifact.name]}>
       <Title order={2} size="h4" mb={4}>
@@ -39,8 +39,7 @@ function SnapshotCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead 
 
 function Read({ text }: { text: string }) {
   const state = useMemo(() => parsedSnapshot(text), [text]);
-  if (state === null)
-    return <Text size="sm">This file is no snapshot that this page can read. It is among the files.</Text>;
+  if (state === null) return <Text size="sm">This page cannot read the snapshot. Download it on the tab Files.</Text>;
   return (
     <Stack gap="md">
       <Held state={state} />
@@ -51,35 +50,35 @@ function Read({ text }: { text: string }) {
 
 function Held({ state }: { state: State }) {
   const holders = useMemo(() => heldBy(state.live), [state]);
-  const shown = holders.slice(0, MOST_HOLDERS);
+  const shown = holders.slice(0, MAX_HOLDERS);
   const rest = state.allocatedBytes - shown.reduce((sum, holder) => sum + holder.bytes, 0);
   return (
     <>
       <Text size="sm" c="dimmed" className="numbers">
         {bytes(state.allocatedBytes)} held by tensors
-        {state.reservedBytes !== null && `, of ${bytes(state.reservedBytes)} that the allocator had from the device`}.
-        Who asked for it, innermost call first:
+        {state.reservedBytes !== null && `, of ${bytes(state.reservedBytes)} reserved by the allocator`}. By allocating
+        code, innermost call first:
       </Text>
       <ol className="holders numbers">
         {shown.map((holder) => (
-          <HolderRow key={holder.frames.join()} holder={holder} most={shown[0]!.bytes} />
+          <HolderRow key={holder.frames.join()} holder={holder} max={shown[0]!.bytes} />
         ))}
       </ol>
       {rest > 0 && (
         <Text size="xs" c="dimmed" className="numbers">
-          {bytes(rest)} more in smaller pieces.
+          {bytes(rest)} more in smaller allocations.
         </Text>
       )}
     </>
   );
 }
 
-function HolderRow({ holder, most }: { holder: Holder; most: number }) {
+function HolderRow({ holder, max }: { holder: Holder; max: number }) {
   const [first, ...callers] = holder.frames;
   return (
     <li>
       <div className="bar" aria-hidden>
-        <span style={{ width: `${(100 * holder.bytes) / most}%` }} />
+        <span style={{ width: `${(100 * holder.bytes) / max}%` }} />
       </div>
       <div className="size">
         {bytes(holder.bytes)}
@@ -89,7 +88,7 @@ function HolderRow({ holder, most }: { holder: Holder; most: number }) {
         </Text>
       </div>
       <div className="who">
-        <div className="mono break">{first ?? "not noted: it was asked for before the history began"}</div>
+        <div className="mono break">{first ?? "unknown: allocated before recording started"}</div>
         {callers.length > 0 && (
           <Text size="xs" c="dimmed" className="mono break">
             from {callers.join(", ")}
@@ -100,37 +99,37 @@ function HolderRow({ holder, most }: { holder: Holder; most: number }) {
   );
 }
 
-/** Each piece that the allocator has from the device, to scale, with what is held in it and what lies free between. */
+/** The allocator's segments, to scale, with used and free parts. */
 function Segments({ segments }: { segments: Segment[] }) {
   const sorted = [...segments].sort((a, b) => b.bytes - a.bytes);
-  const most = sorted[0]!.bytes;
+  const max = sorted[0]!.bytes;
   return (
     <div>
       <Group gap="md" mb={6}>
         <Text size="sm" fw={600}>
-          Where it lay
+          Memory layout
         </Text>
         <Text size="xs" c="dimmed" className="key">
-          <i className="live" aria-hidden /> held <i aria-hidden /> free: too small or split for what was asked
+          <i className="live" aria-hidden /> in use <i aria-hidden /> free, but split or too small for the request
         </Text>
       </Group>
       <ul className="segments" aria-label="Segments of the allocator">
-        {sorted.slice(0, MOST_SEGMENTS).map((segment, i) => (
+        {sorted.slice(0, MAX_SEGMENTS).map((segment, i) => (
           <li key={i}>
             <svg
               viewBox="0 0 1000 10"
               preserveAspectRatio="none"
               role="img"
-              aria-label={`${bytes(segment.bytes)}, ${bytes(segment.heldBytes)} held`}
+              aria-label={`${bytes(segment.bytes)}, ${bytes(segment.heldBytes)} in use`}
             >
-              <rect className="free" x={0} y={0} width={(1000 * segment.bytes) / most} height={10} />
+              <rect className="free" x={0} y={0} width={(1000 * segment.bytes) / max} height={10} />
               {segment.live.map((block) => (
                 <rect
                   key={block.offset}
                   className="live"
-                  x={(1000 * block.offset) / most}
+                  x={(1000 * block.offset) / max}
                   y={0}
-                  width={Math.max(1, (1000 * block.bytes) / most)}
+                  width={Math.max(1, (1000 * block.bytes) / max)}
                   height={10}
                 />
               ))}
@@ -141,9 +140,9 @@ function Segments({ segments }: { segments: Segment[] }) {
           </li>
         ))}
       </ul>
-      {sorted.length > MOST_SEGMENTS && (
+      {sorted.length > MAX_SEGMENTS && (
         <Text size="xs" c="dimmed">
-          The {MOST_SEGMENTS} largest of {sorted.length} segments.
+          The {MAX_SEGMENTS} largest of {sorted.length} segments.
         </Text>
       )}
     </div>

@@ -1,4 +1,4 @@
-/** What was asked for, with what the run ran on. */
+/** The spec and the options of a job, with the software that it ran on. */
 
 import { Button, Card, CopyButton, Group, SimpleGrid, Stack, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -39,10 +39,10 @@ export function Spec({ job }: { job: JobRead }) {
       </Card>
       <Card>
         <Title order={2} size="h4" mb="sm">
-          Around it
+          Job options
         </Title>
         <Fields
-          label="Around the spec"
+          label="Job options"
           of={{
             experiment: job.experiment,
             seed: job.seed,

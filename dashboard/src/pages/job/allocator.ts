@@ -1,4 +1,4 @@
-/** The allocator's state as the worker keeps it: `experiments/memory/snapshot.py` writes it, this reads it. */
+/** Reads the allocator's state as `experiments/memory/snapshot.py` writes it. */
 
 export interface Block {
   bytes: number;
@@ -13,7 +13,7 @@ export interface Segment {
 
 export interface Snapshot {
   allocatedBytes: number;
-  /** Null at the peak, which is worked out from the history and not from segments. */
+  /** Null at the peak, which comes from the history and not from segments. */
   reservedBytes: number | null;
   live: Block[];
   segments: Segment[];
@@ -39,7 +39,7 @@ interface Kept {
   segments?: { size_bytes: number; allocated_bytes: number; blocks: KeptBlock[] }[];
 }
 
-/** Null for what is no snapshot: whatever a run keeps under that name may be anything. */
+/** Null if it is no snapshot: a run may save any file under that name. */
 export function parsedSnapshot(text: string): Snapshot | null {
   let kept: Kept;
   try {
@@ -62,7 +62,7 @@ function segmentOf(kept: NonNullable<Kept["segments"]>[number]): Segment {
   return { bytes: kept.size_bytes, heldBytes: kept.allocated_bytes, live };
 }
 
-/** Blocks by who asked for them, the most bytes first. */
+/** Blocks by the code that allocated them, largest first. */
 export function heldBy(blocks: readonly Block[]): Holder[] {
   const found = new Map<string, Holder>();
   for (const { frames, bytes } of blocks) {

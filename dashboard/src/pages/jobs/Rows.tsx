@@ -1,6 +1,6 @@
 /**
- * The rows of the table of jobs, of which only those in sight are there. A thousand of them are scrolled through, so a row is
- * plain elements: a component of the library for each cell would take longer than a frame.
+ * The rows of the table of jobs. Only visible rows are rendered. A row is plain elements: with a component of the library
+ * per cell, scrolling through a thousand rows would take longer than a frame.
  */
 
 import { useNavigate } from "@tanstack/react-router";
@@ -11,28 +11,28 @@ import { memo, useCallback, useRef, type MouseEvent } from "react";
 import { address } from "../../api/base";
 import type { JobSummary } from "../../api/schema";
 import { jobName, shortId } from "../../components/JobLink";
-import { StateBadge } from "../../components/StateBadge";
+import { JobBadge } from "../../components/State";
 import { useNow } from "../../components/Time";
 import { ago, duration, fullTime, percent, secondsBetween } from "../../format";
 
-/** As `.jobs .row` has it. */
+/** As in `.jobs .row`. */
 const HEIGHT_PIXELS = 52;
 
-export function took(job: JobSummary, now: number): number | null {
+export function durationOf(job: JobSummary, now: number): number | null {
   return job.started_at === null ? null : secondsBetween(job.started_at, job.finished_at, now);
 }
 
 function about(job: JobSummary): string {
-  const told = job.state === "failed" || job.state === "queued" ? job.message : null;
-  return told ?? job.tags.map((tag) => `#${tag}`).join(" ");
+  const message = job.state === "failed" || job.state === "queued" ? job.message : null;
+  return message ?? job.tags.map((tag) => `#${tag}`).join(" ");
 }
 
-/** `selected` is in the rows too; it is named here since a row's object stays the same when it is chosen. */
+/** `selected` is a prop because a row's object stays the same when it is selected. */
 export function Rows({ rows, selected }: { rows: TableRow<JobSummary>[]; selected: RowSelectionState }) {
   const now = useNow(5000);
   const navigate = useNavigate();
   const list = useRef<HTMLDivElement>(null);
-  // A new function here would have every row measured anew at each frame.
+  // A new function would measure every row again at each frame.
   const getItemKey = useCallback((index: number) => rows[index]!.id, [rows]);
   const virtual = useWindowVirtualizer({
     count: rows.length,
@@ -76,7 +76,7 @@ interface RowProps {
   now: number;
 }
 
-/** Scrolling shows other rows; those that are there already stay as they are. */
+/** Scrolling adds rows; rendered rows stay as they are. */
 const Row = memo(
   PlainRow,
   (before, after) =>
@@ -90,7 +90,7 @@ function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
       <div role="cell">
         <input
           type="checkbox"
-          aria-label={`Choose ${name} ${shortId(job.id)}`}
+          aria-label={`Select ${name} ${shortId(job.id)}`}
           checked={chosen}
           onChange={(event) => choose(event.currentTarget.checked)}
         />
@@ -107,7 +107,7 @@ function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
         </div>
       </div>
       <div role="cell" className="state-cell">
-        <StateBadge state={job.state} cause={job.cause} size="sm" />
+        <JobBadge state={job.state} cause={job.cause} size="sm" />
         {job.state === "running" && job.progress && (
           <progress
             max={1}
@@ -120,7 +120,7 @@ function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
         {job.owner}
       </div>
       <div role="cell" className="took numbers">
-        {duration(took(job, now))}
+        {duration(durationOf(job, now))}
       </div>
       <div role="cell" className="changed numbers">
         <time dateTime={job.changed_at} title={fullTime(job.changed_at)}>

@@ -1,4 +1,4 @@
-/** More seeds for every combination of a study: narrower intervals for more runs. */
+/** Adds seeds to every combination of a study: more runs, narrower intervals. */
 
 import { Button, NumberInput, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
@@ -11,7 +11,7 @@ import { Ask, Dialog } from "../../components/Dialog";
 import { useAction } from "../../components/useAction";
 import { counted } from "../../format";
 
-const MOST_SEEDS = 200;
+const MAX_SEEDS = 200;
 
 export function AddSeeds({ study }: { study: StudyRead }) {
   const [opened, { open, close }] = useDisclosure();
@@ -27,11 +27,11 @@ export function AddSeeds({ study }: { study: StudyRead }) {
       ),
     (after) => {
       close();
-      return `${counted(after.runs - study.runs, "run")} more.`;
+      return `Added ${counted(after.runs - study.runs, "run")}.`;
     },
     true,
   );
-  const left = MOST_SEEDS - study.seeds.length;
+  const left = MAX_SEEDS - study.seeds.length;
   const runs = seeds.length * study.comparison.length;
   return (
     <>
@@ -46,14 +46,14 @@ export function AddSeeds({ study }: { study: StudyRead }) {
       </Button>
       <Dialog title="Add seeds" opened={opened} close={close}>
         <Ask
-          action="Add them"
+          action="Add"
           busy={send.isPending}
           ready={seeds.length > 0}
           error={send.error}
           send={() => send.mutate(undefined)}
         >
           <NumberInput
-            label="How many more"
+            label="Number of seeds"
             min={1}
             max={left}
             allowDecimal={false}
@@ -63,8 +63,8 @@ export function AddSeeds({ study }: { study: StudyRead }) {
           />
           <Text size="sm" c="dimmed">
             {seeds.length === 0
-              ? "At least one."
-              : `${seeds.length === 1 ? "Seed" : "Seeds"} ${seeds.length > 6 ? `${seeds[0]} to ${seeds.at(-1)}` : seeds.join(", ")} for ${counted(study.comparison.length, "combination")}: up to ${counted(runs, "run")} more. What you have run already is taken over.`}
+              ? "Enter at least 1."
+              : `${seeds.length === 1 ? "Seed" : "Seeds"} ${seeds.length > 6 ? `${seeds[0]} to ${seeds.at(-1)}` : seeds.join(", ")} for ${counted(study.comparison.length, "combination")}: up to ${counted(runs, "more run")}. Your finished runs are reused.`}
           </Text>
         </Ask>
       </Dialog>
@@ -75,7 +75,7 @@ export function AddSeeds({ study }: { study: StudyRead }) {
 /** The smallest seeds that the study does not have. */
 function unused(taken: readonly (number | bigint)[], count: number): number[] {
   const found: number[] = [];
-  for (let seed = 0; found.length < Math.min(count, MOST_SEEDS - taken.length); seed++)
+  for (let seed = 0; found.length < Math.min(count, MAX_SEEDS - taken.length); seed++)
     if (!taken.includes(seed)) found.push(seed);
   return found;
 }

@@ -1,4 +1,4 @@
-/** A row for each combination of the study, with the interval of each number over its runs. */
+/** A row for each combination of the study, with mean and interval of each number over its runs. */
 
 import { Card, MultiSelect, Stack, Table, Text } from "@mantine/core";
 import { useState } from "react";
@@ -13,7 +13,7 @@ const SHOWN = 4;
 
 export function Comparison({ study }: { study: StudyRead }) {
   const fields = [...new Set(study.comparison.flatMap((cell) => Object.keys(cell.fields)))];
-  const told = [...new Set(study.comparison.flatMap((cell) => Object.keys(cell.cell)))].filter(
+  const varied = [...new Set(study.comparison.flatMap((cell) => Object.keys(cell.cell)))].filter(
     (name) => name !== "experiment",
   );
   const several = new Set(study.comparison.map((cell) => cell.experiment)).size > 1;
@@ -22,14 +22,14 @@ export function Comparison({ study }: { study: StudyRead }) {
   if (study.comparison.length === 0) {
     return (
       <Card>
-        <Empty title="No run to compare yet" />
+        <Empty title="No runs to compare yet" />
       </Card>
     );
   }
   return (
     <Stack gap="sm">
       <MultiSelect
-        label="Numbers of the results"
+        label="Results"
         data={fields.map((name) => ({ value: name, label: words(name) }))}
         value={shown}
         onChange={choose}
@@ -38,7 +38,8 @@ export function Comparison({ study }: { study: StudyRead }) {
         maxValues={12}
       />
       <Text size="sm" c="dimmed">
-        Mean over the runs, ± half of Student&rsquo;s 95 % interval; below it least and greatest.
+        Mean ± half-width of the 95 % confidence interval (Student&rsquo;s t). Below: minimum to maximum, number of
+        runs.
       </Text>
       <Card padding={0}>
         <Table.ScrollContainer minWidth={280}>
@@ -46,7 +47,7 @@ export function Comparison({ study }: { study: StudyRead }) {
             <Table.Thead>
               <Table.Tr>
                 {several && <Table.Th>Experiment</Table.Th>}
-                {told.map((name) => (
+                {varied.map((name) => (
                   <Table.Th key={name}>{words(name)}</Table.Th>
                 ))}
                 {shown.map((name) => (
@@ -59,7 +60,7 @@ export function Comparison({ study }: { study: StudyRead }) {
               {study.comparison.map((cell, i) => (
                 <Table.Tr key={i}>
                   {several && <Table.Td>{cell.experiment}</Table.Td>}
-                  {told.map((name) => (
+                  {varied.map((name) => (
                     <Table.Td key={name} className="numbers">
                       {name in cell.cell ? value(cell.cell[name]) : NOTHING}
                     </Table.Td>
@@ -125,7 +126,7 @@ function Runs({ cell }: { cell: CellRead }) {
       </span>
       {named.length > 0 && (
         <Text size="xs" c="dimmed">
-          {named.map((run) => `seed ${run.seed} ${run.why}`).join("; ")}
+          {named.map((run) => `seed ${run.seed}: ${run.why}`).join("; ")}
         </Text>
       )}
     </>

@@ -1,4 +1,4 @@
-/** A grid of one's own: fields with the values to combine, seen as runs with their memory before it starts. */
+/** A study from a grid: fields with values to combine, and a preview of the runs and their memory. */
 
 import "../submit/submit.css";
 
@@ -33,7 +33,7 @@ import { SpecForm } from "../submit/SpecForm";
 import { asTyped, choicesOf, combinations, gridOf, type Axis, type Spec } from "./combining";
 import { Runs } from "./Runs";
 
-const MOST_SEEDS = 200;
+const MAX_SEEDS = 200;
 const NO_PROBLEMS: InvalidField[] = [];
 
 export function Grid() {
@@ -47,7 +47,7 @@ export function Grid() {
         {({ items }) => (
           <Select
             label="Experiment"
-            placeholder="Choose what to run"
+            placeholder="Choose an experiment"
             data={items.map((entry) => ({ value: entry.slug, label: `${entry.title} (${entry.slug})` }))}
             value={slug ?? null}
             onChange={(experiment) =>
@@ -62,7 +62,7 @@ export function Grid() {
       {slug === undefined ? (
         <Card>
           <Empty title="Choose an experiment">
-            Then say which of its fields take several values. Every combination runs once a seed.
+            Then choose the fields that vary and their values. Every combination runs once per seed.
           </Empty>
         </Card>
       ) : (
@@ -114,7 +114,7 @@ function GridForm({ experiment }: { experiment: ExperimentDetail }) {
         <Axes schema={schema} axes={axes} change={setAxes} />
         <Card component="section" aria-labelledby="shared">
           <Title order={2} size="h4" id="shared" mb="sm">
-            The same in every run
+            Same in every run
           </Title>
           <SpecForm
             experiment={experiment}
@@ -130,21 +130,21 @@ function GridForm({ experiment }: { experiment: ExperimentDetail }) {
           <Stack gap="sm">
             <NumberInput
               label="Seeds"
-              description="How often each combination runs: 0, 1, 2, …"
+              description="Runs per combination, with seeds 0, 1, 2, …"
               min={1}
-              max={MOST_SEEDS}
+              max={MAX_SEEDS}
               allowDecimal={false}
               value={seeds}
               onChange={setSeeds}
             />
             <TextInput
               label="Name"
-              description="For people; may stay empty"
+              description="Optional; a name you will recognise"
               value={name}
               onChange={(event) => setName(event.currentTarget.value)}
             />
             <Checkbox
-              label="Run anew what succeeded before"
+              label="Do not reuse finished runs"
               checked={fresh}
               onChange={(event) => setFresh(event.currentTarget.checked)}
             />
@@ -178,10 +178,10 @@ function Axes({ schema, axes, change }: AxesProps) {
   return (
     <Card component="section" aria-labelledby="axes">
       <Title order={2} size="h4" id="axes">
-        What differs
+        Fields that vary
       </Title>
       <Text size="sm" c="dimmed" mb="sm">
-        Every combination of these values is run. Press Enter or a comma after each value.
+        The study runs every combination of these values. Press Enter or comma after each value.
       </Text>
       <Stack gap="sm">
         {axes.map((axis, place) => (
@@ -201,7 +201,7 @@ function Axes({ schema, axes, change }: AxesProps) {
               variant="subtle"
               color="gray"
               size="lg"
-              aria-label={`Leave out ${axis.name === "" ? "this field" : words(axis.name).toLowerCase()}`}
+              aria-label={`Remove ${axis.name === "" ? "this field" : words(axis.name).toLowerCase()}`}
               disabled={axes.length === 1 && axis.name === ""}
               onClick={() =>
                 change(axes.length === 1 ? [{ name: "", values: [] }] : axes.filter((_, i) => i !== place))
@@ -218,7 +218,7 @@ function Axes({ schema, axes, change }: AxesProps) {
           leftSection={<Plus size={15} aria-hidden />}
           onClick={() => change([...axes, { name: "", values: [] }])}
         >
-          Another field
+          Add field
         </Button>
       </Stack>
     </Card>
@@ -248,11 +248,11 @@ function Values({
       <MultiSelect
         {...common}
         data={choices}
-        placeholder={axis.values.length === 0 ? "Choose some" : ""}
+        placeholder={axis.values.length === 0 ? "Choose values" : ""}
         hidePickedOptions
       />
     );
-  const preset = field.default === undefined || field.default === null ? "" : `such as ${asTyped(field.default)}`;
+  const preset = field.default === undefined || field.default === null ? "" : `e.g. ${asTyped(field.default)}`;
   return (
     <TagsInput
       {...common}

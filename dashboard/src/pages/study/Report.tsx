@@ -1,4 +1,4 @@
-/** The report as the lab renders it: a page that stands alone, shown where it can run nothing. */
+/** The report as the lab renders it: a page of its own, in a frame without scripts. */
 
 import { Button, Card, Group, Stack } from "@mantine/core";
 import { queryOptions, useQuery } from "@tanstack/react-query";
@@ -29,7 +29,9 @@ export function Report({ study }: { study: StudyRead }) {
   if (study.state === "running") {
     return (
       <Card>
-        <Empty title="The report comes when every run is over">The table of the runs fills up meanwhile.</Empty>
+        <Empty title="The report is written when all runs are finished">
+          Meanwhile, the table shows the finished runs.
+        </Empty>
       </Card>
     );
   }
@@ -50,7 +52,7 @@ export function Report({ study }: { study: StudyRead }) {
                 target="_blank"
                 rel="noreferrer"
               >
-                Open alone
+                Open in a new tab
               </Button>
               {(["html", "md", "json"] as const).map((format) => (
                 <Button
@@ -66,7 +68,7 @@ export function Report({ study }: { study: StudyRead }) {
                 </Button>
               ))}
             </Group>
-            <iframe title="Report of the study" className="report" sandbox="" srcDoc={page} />
+            <iframe title="Study report" className="report" sandbox="" srcDoc={page} />
           </Stack>
         )
       }

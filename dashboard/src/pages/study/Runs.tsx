@@ -1,35 +1,37 @@
-/** What a grid comes to: how many runs, and the memory that each combination is predicted to need. */
+/** The runs of a grid: how many, and the predicted memory of each combination. */
 
-import { Badge, Card, Group, Loader, Stack, Table, Text, Title } from "@mantine/core";
+import { Card, Loader, Stack, Table, Text, Title } from "@mantine/core";
 import { useQueries } from "@tanstack/react-query";
-import { CircleCheck, CircleX, Scissors } from "lucide-react";
+import { CircleX } from "lucide-react";
 import { useEffect, useState } from "react";
 
+import { invalidText } from "../../api/invalid";
 import { dryRun, estimateOf } from "../../api/submitting";
 import type { EstimateRead, ExperimentDetail, InvalidField } from "../../api/schema";
+import { FIT, State } from "../../components/State";
 import { bytes, counted, integer, value, words } from "../../format";
 import type { Spec } from "./combining";
 
-/** So many combinations are asked about; a larger grid is of the same kind. */
-const LOOKED_AT = 24;
-/** Held requests at once; a browser has few connections to one host. */
-const AT_ONCE = 2;
+/** Combinations that are checked and predicted; the rest of a larger grid is alike. */
+const MAX_CHECKED = 24;
+/** Requests in flight; a browser opens few connections to one host. */
+const BATCH_SIZE = 2;
 
 interface RunsProps {
   experiment: ExperimentDetail;
   grid: Record<string, unknown[]>;
   specs: Spec[];
   seeds: number;
-  /** The first thing that is wrong with a combination; null when nothing is. */
+  /** The first invalid field of any combination, or null. */
   onProblem: (problem: InvalidField | null) => void;
 }
 
 export function Runs({ experiment, grid, specs, seeds, onProblem }: RunsProps) {
-  const looked = specs.slice(0, LOOKED_AT);
+  const looked = specs.slice(0, MAX_CHECKED);
   const checks = useQueries({ queries: looked.map((spec) => dryRun({ experiment: experiment.slug, spec })) });
   const problem = checks.flatMap((check) => check.data?.errors ?? [])[0] ?? null;
   const good = checks.every((check) => check.data?.errors.length === 0);
-  const [asked, ask] = useState(AT_ONCE);
+  const [asked, ask] = useState(BATCH_SIZE);
   const estimates = useQueries({
     queries: looked.map((spec, i) => ({
       ...estimateOf(experiment.slug, spec),
@@ -38,9 +40,9 @@ export function Runs({ experiment, grid, specs, seeds, onProblem }: RunsProps) {
     })),
   });
   const answered = estimates.filter((one) => one.isFetched).length;
-  const told = problem === null ? null : JSON.stringify(problem);
-  useEffect(() => ask(answered + AT_ONCE), [answered]);
-  useEffect(() => onProblem(told === null ? null : (JSON.parse(told) as InvalidField)), [told, onProblem]);
+  const first = problem === null ? null : JSON.stringify(problem);
+  useEffect(() => ask(answered + BATCH_SIZE), [answered]);
+  useEffect(() => onProblem(first === null ? null : (JSON.parse(first) as InvalidField)), [first, onProblem]);
   const parts = Object.entries(grid).map(([name, values]) => `${values.length} of ${words(name).toLowerCase()}`);
   return (
     <Card component="section" aria-labelledby="runs">
@@ -53,22 +55,22 @@ export function Runs({ experiment, grid, specs, seeds, onProblem }: RunsProps) {
             {integer(specs.length * seeds)}
           </Text>
           <Text size="xs" c="dimmed">
-            {parts.length === 0 ? "no field differs yet" : parts.join(" × ")}
-            {`, ${counted(seeds, "seed")} each`}
+            {parts.length === 0 ? "no field varies yet" : parts.join(" × ")}
+            {` × ${counted(seeds, "seed")}`}
           </Text>
         </div>
         {problem !== null ? (
           <Text size="sm" className="break">
-            <CircleX size={14} aria-hidden /> {problem.path}: {problem.message}
+            <CircleX size={14} aria-hidden /> {invalidText(problem)}
           </Text>
         ) : (
           parts.length > 0 && (
             <Estimates specs={looked} fields={Object.keys(grid)} estimates={estimates.map((one) => one.data)} />
           )
         )}
-        {specs.length > LOOKED_AT && (
+        {specs.length > MAX_CHECKED && (
           <Text size="xs" c="dimmed">
-            The first {LOOKED_AT} combinations were looked at.
+            Only the first {MAX_CHECKED} combinations were checked.
           </Text>
         )}
       </Stack>
@@ -89,7 +91,7 @@ function Estimates({
   if (first !== undefined && first.peak_device_bytes === null && first.state !== "pending") {
     return (
       <Text size="sm" c="dimmed">
-        {first.reason ?? "No GPU memory is predicted for this experiment."}
+        {first.reason ?? "This experiment has no memory prediction."}
       </Text>
     );
   }
@@ -102,7 +104,7 @@ function Estimates({
               <Table.Th key={name}>{words(name)}</Table.Th>
             ))}
             <Table.Th>Likely peak</Table.Th>
-            <Table.Th>Fits</Table.Th>
+            <Table.Th>Verdict</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -117,7 +119,7 @@ function Estimates({
                 {estimates[i]?.peak_device_bytes ? (
                   bytes(estimates[i].peak_device_bytes.likely_bytes)
                 ) : estimates[i] === undefined ? (
-                  <Loader type="dots" size="xs" aria-label="Being predicted" />
+                  <Loader type="dots" size="xs" aria-label="Predicting" />
                 ) : (
                   "–"
                 )}
@@ -133,27 +135,10 @@ function Estimates({
   );
 }
 
-/** The best that any GPU of the lab can do for it. */
+/** Whether it fits on any GPU of the lab. */
 function Fits({ estimate }: { estimate: EstimateRead | undefined }) {
   const verdicts = estimate?.gpus.map((gpu) => gpu.verdict) ?? [];
   if (verdicts.length === 0) return null;
-  const look = verdicts.includes("fits")
-    ? { color: "teal", Icon: CircleCheck, word: "yes" }
-    : verdicts.includes("fits_up_to")
-      ? { color: "orange", Icon: Scissors, word: "smaller" }
-      : { color: "red", Icon: CircleX, word: "no" };
-  return (
-    <Group gap={4} wrap="nowrap">
-      <Badge
-        color={look.color}
-        variant="light"
-        tt="none"
-        size="sm"
-        className={`state state-${look.color}`}
-        leftSection={<look.Icon size={12} aria-hidden />}
-      >
-        {look.word}
-      </Badge>
-    </Group>
-  );
+  const best = (["fits", "fits_up_to", "cannot_fit"] as const).find((verdict) => verdicts.includes(verdict));
+  return <State look={FIT[best ?? "cannot_fit"]} size="sm" />;
 }

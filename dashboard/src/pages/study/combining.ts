@@ -12,12 +12,12 @@ export interface Axis {
 
 export type Spec = Record<string, unknown>;
 
-/** A value as somebody would type it; the inverse of `parsed`. */
+/** A value as a user types it; the inverse of `parsed`. */
 export function asTyped(given: unknown): string {
   return typeof given === "string" ? given : writeJson(given);
 }
 
-/** What was typed, as the field's type has it; what is no such thing stays text, and the lab says what is wrong with it. */
+/** The typed text as a value of the field's type. Other text stays text, and the lab reports the error. */
 function parsed(field: RJSFSchema, typed: string): unknown {
   const text = typed.trim();
   if (field.type === "integer" && /^-?[0-9]+$/.test(text)) return integerOf(text);
@@ -32,7 +32,7 @@ function parsed(field: RJSFSchema, typed: string): unknown {
   }
 }
 
-/** The values that can be chosen from, where there is a list of them. */
+/** The choices of a field that has a list of them. */
 export function choicesOf(field: RJSFSchema): string[] | null {
   if (field.type === "boolean") return ["true", "false"];
   if (field.const !== undefined) return [asTyped(field.const)];

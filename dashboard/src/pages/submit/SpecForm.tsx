@@ -1,4 +1,4 @@
-/** The form of an experiment's spec, made from its schema. */
+/** The form of an experiment's spec, generated from its schema. */
 
 import Form from "@rjsf/mantine";
 import { getDefaultRegistry } from "@rjsf/core";
@@ -14,13 +14,13 @@ interface SpecFormProps {
   spec: Record<string, unknown>;
   change: (spec: Record<string, unknown>) => void;
   problems: readonly InvalidField[];
-  /** Fields that are asked for elsewhere. */
+  /** Fields that another part of the page asks for. */
   without?: readonly string[];
 }
 
 const { NumberField } = getDefaultRegistry().fields;
 
-/** The library's own field makes every integer a number, and so rounds the large ones. */
+/** The library's own field turns every integer into a number, which rounds large ones. */
 function ExactNumberField(props: FieldProps) {
   const { schema, registry, onChange } = props as FieldProps<unknown>;
   const { StringField } = registry.fields;
@@ -33,7 +33,7 @@ function ExactNumberField(props: FieldProps) {
 const FIELDS = { NumberField: ExactNumberField };
 const NONE: readonly string[] = [];
 
-/** The library shows the sentence of every field but of those that are chosen from a list. */
+/** The library shows the description of every field except choices from a list. */
 function lookOf(schema: RJSFSchema): UiSchema {
   const chosen = Object.entries((schema.properties ?? {}) as Record<string, RJSFSchema>).filter(
     ([, field]) => field.enum !== undefined || field.$ref !== undefined,
@@ -54,7 +54,7 @@ export function SpecForm({ experiment, spec, change, problems, without = NONE }:
       key={experiment.slug}
       tagName="div"
       className="spec-form"
-      idPrefix="spec"
+      idPrefix={`spec-${without.length}`}
       schema={schema}
       uiSchema={look}
       validator={validator}

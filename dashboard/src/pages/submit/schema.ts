@@ -1,14 +1,15 @@
-/** Schemas as the form library likes them, and its validator's place, filled without code that is made at run time. */
+/** Schemas as the form library needs them, and a validator for it that compiles no code at run time. */
 
 import { Validator, type Schema } from "@cfworker/json-schema";
 import type { ErrorSchema, RJSFSchema, ValidatorType } from "@rjsf/utils";
 
+import { aboutField } from "../../api/invalid";
 import type { InvalidField } from "../../api/schema";
 import { words } from "../../format";
 
 /**
- * The lab itself checks what is typed, with every rule of the experiment; the form only asks which of several shapes a value
- * has. (The usual validator compiles schemas into functions, which the pages' policy rightly refuses.)
+ * The lab checks the input with every rule of the experiment. The form only asks which of several shapes a value has.
+ * The library's own validator compiles schemas into functions, which the content security policy forbids.
  */
 export const validator: ValidatorType = {
   validateFormData: () => ({ errors: [], errorSchema: {} }),
@@ -23,7 +24,7 @@ export const validator: ValidatorType = {
   },
 };
 
-/** The schema with readable titles, and with "a value or nothing" as a field that may stay empty. */
+/** The schema with readable titles. A field of "a value or null" becomes a field that may stay empty. */
 export function formSchema(given: Record<string, unknown>, without: readonly string[] = []): RJSFSchema {
   const properties = Object.entries(propertiesOf(given)).filter(([name]) => !without.includes(name));
   return {
@@ -43,7 +44,7 @@ export function propertiesOf(schema: Record<string, unknown>): Record<string, RJ
   return (schema["properties"] ?? {}) as Record<string, RJSFSchema>;
 }
 
-/** What a field is: its only shape, where it is "a value or nothing", and what it points at. */
+/** The schema of a field: the only shape of "a value or null", with its reference resolved. */
 export function fieldOf(schema: Record<string, unknown>, name: string): RJSFSchema {
   const field = simpler(propertiesOf(schema)[name] ?? {});
   const target = typeof field.$ref === "string" ? field.$ref.split("/").at(-1) : undefined;
@@ -51,7 +52,7 @@ export function fieldOf(schema: Record<string, unknown>, name: string): RJSFSche
   return target === undefined ? field : { ...shapes[target], ...field };
 }
 
-/** A sentence written for programs, for a form: its code marks go, and nothing is an empty field. */
+/** A description written for the API, in the form's words: no code marks, and null is an empty field. */
 function plain(sentence: string | undefined): string | undefined {
   return sentence?.replaceAll("`", "").replaceAll(/\bnull\b/g, "empty");
 }
@@ -65,22 +66,22 @@ function simpler(field: RJSFSchema): RJSFSchema {
   return { ...only, ...around, ...(preset === null ? {} : { default: preset }) };
 }
 
-/** Empty fields are left out, so that the lab fills in its defaults. */
+/** The spec without empty fields; the lab fills in its defaults. */
 export function filled(spec: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(spec).filter(([, entry]) => entry !== undefined && entry !== null && entry !== ""),
   );
 }
 
-/** The API's complaints about the spec, at their fields. */
+/** The API's errors in the spec, at their fields. */
 export function errorsOf(fields: readonly InvalidField[]): ErrorSchema {
   const found: ErrorSchema = {};
-  for (const { path, message } of fields) {
-    const [first, ...parts] = path.split(".");
+  for (const field of fields) {
+    const [first, ...parts] = field.path.split(".");
     if (first !== "spec") continue;
     let place = found as Record<string, ErrorSchema> & ErrorSchema;
     for (const part of parts) place = (place[part] ??= {}) as typeof place;
-    place.__errors = [...(place.__errors ?? []), message];
+    place.__errors = [...(place.__errors ?? []), aboutField(field)];
   }
   return found;
 }

@@ -1,4 +1,4 @@
-/** The frame of every page: where one can go, who is signed in, and whether the lab is being heard. */
+/** The frame of every page: navigation, the signed-in user, and a banner if the lab does not answer. */
 
 import {
   ActionIcon,
@@ -16,24 +16,8 @@ import {
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import {
-  FlaskConical,
-  GitCompareArrows,
-  KeyRound,
-  LayoutDashboard,
-  ListChecks,
-  LogOut,
-  Moon,
-  Plus,
-  Server,
-  Sun,
-  Target,
-  Unplug,
-  User,
-  Users,
-  type LucideIcon,
-} from "lucide-react";
-import { useEffect, useSyncExternalStore } from "react";
+import { KeyRound, Keyboard, LogOut, Moon, Search, Sun, Unplug, User } from "lucide-react";
+import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from "react";
 
 import { contactStore, follow } from "../api/live";
 import { address } from "../api/base";
@@ -41,26 +25,14 @@ import * as queries from "../api/queries";
 import { api } from "../api/client";
 import { forget } from "../api/session";
 import { ago } from "../format";
-import { PlaceLink } from "./Links";
-import { useNow } from "./Time";
+import { PlaceLink } from "../components/Links";
+import { useNow } from "../components/Time";
+import { placesFor } from "./places";
+import { useKeys, type Overlay } from "./useKeys";
 
-type Place = {
-  to: "/" | "/jobs" | "/submit" | "/studies" | "/compare" | "/predictions" | "/class" | "/nodes";
-  label: string;
-  icon: LucideIcon;
-  staff?: true;
-};
-
-const PLACES: Place[] = [
-  { to: "/", label: "Lab", icon: LayoutDashboard },
-  { to: "/jobs", label: "Jobs", icon: ListChecks },
-  { to: "/submit", label: "Submit", icon: Plus },
-  { to: "/studies", label: "Studies", icon: FlaskConical },
-  { to: "/compare", label: "Compare", icon: GitCompareArrows },
-  { to: "/predictions", label: "Predictions", icon: Target },
-  { to: "/class", label: "Class", icon: Users, staff: true },
-  { to: "/nodes", label: "Machines", icon: Server, staff: true },
-];
+// Most visits need neither.
+const Palette = lazy(() => import("./Palette"));
+const Keys = lazy(() => import("./Keys"));
 
 export function Shell() {
   const [opened, { toggle, close }] = useDisclosure();
@@ -68,6 +40,9 @@ export function Shell() {
   const pathname = useRouterState({ select: (state) => state.location.pathname });
   const { data: me } = useQuery(queries.me);
   const staff = me !== undefined && me.role !== "student";
+  const [overlay, show] = useState<Overlay>(null);
+  const hide = () => show(null);
+  useKeys(staff, show);
   useEffect(() => follow(client), [client]);
   useEffect(close, [pathname, close]);
   return (
@@ -77,7 +52,7 @@ export function Shell() {
       padding={{ base: "sm", sm: "lg" }}
     >
       <a className="skip" href="#main">
-        Skip to the page
+        Skip to content
       </a>
       <AppShell.Header px="md">
         <Group h="100%" justify="space-between" wrap="nowrap">
@@ -98,13 +73,24 @@ export function Shell() {
             </Link>
           </Group>
           <Group gap="xs" wrap="nowrap">
+            <Tooltip label="Search (Ctrl+K)">
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                size="lg"
+                onClick={() => show("palette")}
+                aria-label="Search everything"
+              >
+                <Search size={18} aria-hidden />
+              </ActionIcon>
+            </Tooltip>
             <ThemeSwitch />
-            <Person />
+            <UserMenu showKeys={() => show("keys")} />
           </Group>
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="xs" component="nav" aria-label="Pages">
-        {PLACES.filter((place) => !place.staff || staff).map(({ to, label, icon: Icon }) => {
+        {placesFor(staff).map(({ to, label, icon: Icon }) => {
           const active = to === "/" ? pathname === "/" : pathname.startsWith(to);
           return (
             <PlaceLink
@@ -120,21 +106,25 @@ export function Shell() {
         })}
       </AppShell.Navbar>
       <AppShell.Main id="main" tabIndex={-1} style={{ outline: "none" }}>
-        <Silence />
+        <Offline />
         <Outlet />
+        <Suspense>
+          {overlay === "palette" && <Palette staff={staff} close={hide} />}
+          {overlay === "keys" && <Keys staff={staff} close={hide} />}
+        </Suspense>
       </AppShell.Main>
     </AppShell>
   );
 }
 
-function Silence() {
+function Offline() {
   const contact = useSyncExternalStore(contactStore.subscribe, contactStore.get);
   const now = useNow(1000);
   if (contact.live) return null;
   return (
     <Alert color="orange" icon={<Unplug aria-hidden />} title="The lab does not answer" mb="md" role="alert">
-      It fell silent {ago(contact.since, now)}, and what you see is from before. Jobs that run go on; this page catches
-      up by itself as soon as the lab is back.
+      The last answer came {ago(contact.since, now)}, and this page shows the data from then. Running jobs continue. The
+      page updates when the lab is back.
     </Alert>
   );
 }
@@ -158,7 +148,7 @@ function ThemeSwitch() {
   );
 }
 
-function Person() {
+function UserMenu({ showKeys }: { showKeys: () => void }) {
   const { data } = useQuery(queries.me);
   return (
     <Menu position="bottom-end">
@@ -176,6 +166,9 @@ function Person() {
           renderRoot={(props) => <Link to="/account" {...props} />}
         >
           Account and tokens
+        </Menu.Item>
+        <Menu.Item leftSection={<Keyboard size={16} aria-hidden />} onClick={showKeys}>
+          Keyboard shortcuts
         </Menu.Item>
         <Menu.Item
           leftSection={<LogOut size={16} aria-hidden />}

@@ -1,4 +1,4 @@
-/** What somebody may take of the lab, and a further token for who lost theirs. */
+/** A user's limits, and a new token for a user who lost theirs. */
 
 import { NumberInput, Select, SimpleGrid, TextInput } from "@mantine/core";
 import { useState } from "react";
@@ -8,43 +8,43 @@ import type { UserRead, UserUpdate } from "../../api/schema";
 import { Ask, Dialog, ShownOnce } from "../../components/Dialog";
 import { useAction } from "../../components/useAction";
 
-interface PersonProps {
-  person: UserRead;
+interface UserProps {
+  user: UserRead;
   opened: boolean;
   close: () => void;
 }
 
 const LIMITS: [keyof UserUpdate & keyof UserRead, string, string][] = [
-  ["max_running", "Jobs at once", "Empty: the lab's limit"],
-  ["max_queued", "Jobs waiting", "Empty: the lab's limit"],
+  ["max_running", "Running jobs", "Empty: the lab's default"],
+  ["max_queued", "Queued jobs", "Empty: the lab's default"],
   ["max_gpu_hours", "GPU hours", "Empty: no limit"],
   ["max_gib_hours", "GiB hours", "Empty: no limit"],
 ];
 
-export function EditPerson({ person, opened, close }: PersonProps) {
+export function EditUser({ user, opened, close }: UserProps) {
   return (
-    <Dialog title={`Change ${person.name}`} opened={opened} close={close}>
-      <Fields person={person} close={close} />
+    <Dialog title={`Edit ${user.name}`} opened={opened} close={close}>
+      <Fields user={user} close={close} />
     </Dialog>
   );
 }
 
-function Fields({ person, close }: { person: UserRead; close: () => void }) {
+function Fields({ user, close }: { user: UserRead; close: () => void }) {
   const [change, setChange] = useState<Partial<UserUpdate>>({});
-  const now = { ...person, ...change };
+  const now = { ...user, ...change };
   const set = (name: keyof UserUpdate, entry: unknown) =>
     setChange((before) => ({ ...before, [name]: entry === "" ? null : entry }));
   const send = useAction(
     () =>
       data(
         api.PATCH("/v1/users/{user_id}", {
-          params: { path: { user_id: person.id } },
+          params: { path: { user_id: user.id } },
           body: { forget_sign_in: false, ...change },
         }),
       ),
     (after) => {
       close();
-      return `${after.name} is changed.`;
+      return `Saved ${after.name}.`;
     },
     true,
   );
@@ -65,7 +65,7 @@ function Fields({ person, close }: { person: UserRead; close: () => void }) {
           allowDeselect={false}
         />
         <TextInput
-          label="Address"
+          label="Email"
           type="email"
           value={now.email ?? ""}
           onChange={(event) => set("email", event.currentTarget.value)}
@@ -78,7 +78,7 @@ function Fields({ person, close }: { person: UserRead; close: () => void }) {
         <TextInput label="Team" value={now.team ?? ""} onChange={(event) => set("team", event.currentTarget.value)} />
         <NumberInput
           label="Share"
-          description="Of the lab, beside others' 1"
+          description="Relative share of the lab (default 1)"
           min={0}
           step={0.5}
           value={now.weight ?? 1}
@@ -99,10 +99,10 @@ function Fields({ person, close }: { person: UserRead; close: () => void }) {
   );
 }
 
-export function TokenFor({ person, opened, close }: PersonProps) {
+export function NewTokenFor({ user, opened, close }: UserProps) {
   const [name, setName] = useState("");
   const send = useAction(
-    (): Promise<{ token: string }> => data(api.POST("/v1/tokens", { body: { name: name.trim(), user_id: person.id } })),
+    (): Promise<{ token: string }> => data(api.POST("/v1/tokens", { body: { name: name.trim(), user_id: user.id } })),
     () => null,
     true,
   );
@@ -112,18 +112,18 @@ export function TokenFor({ person, opened, close }: PersonProps) {
     send.reset();
   }
   return (
-    <Dialog title={`A further token for ${person.name}`} opened={opened} close={finish}>
+    <Dialog title={`New token for ${user.name}`} opened={opened} close={finish}>
       {send.data === undefined ? (
         <Ask
-          action="Make it"
+          action="Create"
           busy={send.isPending}
           ready={name.trim() !== ""}
           error={send.error}
           send={() => send.mutate(undefined)}
         >
           <TextInput
-            label="What for"
-            placeholder="instead of a lost one"
+            label="Name"
+            placeholder="replacement"
             required
             withAsterisk={false}
             value={name}
@@ -132,7 +132,7 @@ export function TokenFor({ person, opened, close }: PersonProps) {
           />
         </Ask>
       ) : (
-        <ShownOnce token={send.data.token} whose={`a token of ${person.name}`} done={finish} />
+        <ShownOnce token={send.data.token} of={user.name} done={finish} />
       )}
     </Dialog>
   );

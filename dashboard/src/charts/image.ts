@@ -1,11 +1,11 @@
-/** A chart as a picture with its title and what its colours mean. */
+/** A chart as an image, with title and legend. */
 
 import type uPlot from "uplot";
 
 import type { Entry } from "./Legend";
 import { saveAs } from "./series";
 
-export function savePicture(
+export function saveImage(
   plot: uPlot,
   title: string,
   legend: readonly Entry[],

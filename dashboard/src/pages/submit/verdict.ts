@@ -1,0 +1,37 @@
+/** Whether a run fits on any GPU of the lab, in one sentence. */
+
+import type { EstimateRead, GpuVerdict } from "../../api/schema";
+import { FIT, fitLook, type Look } from "../../components/State";
+import { bytes, integer } from "../../format";
+
+export interface Verdict {
+  fits: boolean;
+  look: Look;
+  text: string;
+}
+
+/** The best verdict of the lab's GPUs comes first; of equal ones, the largest card. */
+function bestOf(gpus: readonly GpuVerdict[]): GpuVerdict | undefined {
+  const order = Object.keys(FIT);
+  return [...gpus].sort(
+    (a, b) => order.indexOf(a.verdict) - order.indexOf(b.verdict) || b.total_bytes - a.total_bytes,
+  )[0];
+}
+
+/** Null if there is no prediction, or no GPU to compare with. */
+export function verdictOf(estimate: EstimateRead | undefined, batchSize: unknown): Verdict | null {
+  const gpu = bestOf(estimate?.gpus ?? []);
+  if (!estimate?.peak_device_bytes || gpu === undefined) return null;
+  const needs = bytes(estimate.peak_device_bytes.likely_bytes);
+  const look = fitLook(gpu.verdict);
+  if (gpu.verdict === "fits") return { fits: true, look, text: `Fits: needs ${needs} of ${bytes(gpu.total_bytes)}.` };
+  if (gpu.verdict === "fits_up_to" && gpu.max_batch_size !== null) {
+    const subject = typeof batchSize === "number" ? integer(batchSize) : "this batch";
+    return {
+      fits: false,
+      look,
+      text: `Too large: ${subject} needs ${needs}. Batch ${integer(gpu.max_batch_size)} fits.`,
+    };
+  }
+  return { fits: false, look, text: `Cannot fit: needs ${needs} of ${bytes(gpu.total_bytes)}.` };
+}

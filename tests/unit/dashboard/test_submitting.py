@@ -1,0 +1,66 @@
+"""The form of a new job: which fields come first, and whether the run fits."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.dashboard.scripts import run_module
+
+GIB = 2**30
+
+
+def gpu(verdict: str, total_gib: int, max_batch_size: int | None = None) -> dict[str, Any]:
+    return {"verdict": verdict, "total_bytes": total_gib * GIB, "max_batch_size": max_batch_size}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "batch_size", "fits", "text"),
+    [
+        ([gpu("fits", 16), gpu("fits", 80)], 64, True, "Fits: needs 745 GiB of 80 GiB."),
+        (
+            [gpu("cannot_fit", 16), gpu("fits_up_to", 80, 433)],
+            4096,
+            False,
+            "Too large: 4,096 needs 745 GiB. Batch 433 fits.",
+        ),
+        ([gpu("fits_up_to", 80, 433)], None, False, "Too large: this batch needs 745 GiB. Batch 433 fits."),
+        ([gpu("cannot_fit", 80)], 4096, False, "Cannot fit: needs 745 GiB of 80 GiB."),
+        ([gpu("fits_up_to", 80, 9), gpu("fits", 141)], 64, True, "Fits: needs 745 GiB of 141 GiB."),
+    ],
+)
+def test_the_verdict_is_that_of_the_best_gpu(
+    gpus: list[dict[str, Any]], batch_size: int | None, fits: bool, text: str
+) -> None:
+    estimate = {"gpus": gpus, "peak_device_bytes": {"likely_bytes": 745 * GIB}}
+    body = "const { fits, text } = module.verdictOf(...given); return { fits, text };"
+    assert run_module("pages/submit/verdict.ts", body, [estimate, batch_size]) == {"fits": fits, "text": text}
+
+
+def test_without_a_prediction_or_a_gpu_there_is_no_verdict() -> None:
+    body = "return given.map((estimate) => module.verdictOf(estimate, 1));"
+    estimates = [
+        {"gpus": [gpu("fits", 80)], "peak_device_bytes": None},
+        {"gpus": [], "peak_device_bytes": {"likely_bytes": 1}},
+    ]
+    assert run_module("pages/submit/verdict.ts", body, estimates) == [None, None]
+
+
+def test_a_long_form_folds_what_is_neither_basic_nor_set() -> None:
+    fields = [
+        "dataset",
+        "model",
+        "epochs",
+        "batch_size",
+        "flip",
+        "crop_padding",
+        "normalize",
+        "patience",
+        "schedule",
+        "warmup",
+    ]
+    body = "return module.foldedOf(given[0], new Set(given[1]));"
+    folded = run_module("pages/submit/basics.ts", body, [fields, ["schedule", ""]])
+    assert folded == ["flip", "crop_padding", "normalize", "patience", "warmup"]
+    assert run_module("pages/submit/basics.ts", body, [fields[:9], []]) == [], "a short form is shown whole"
+    unknown = [f"field_{number}" for number in range(12)]
+    assert run_module("pages/submit/basics.ts", body, [unknown, []]) == unknown[8:], "the first ones of an unknown form"
