@@ -1,4 +1,4 @@
-/** Numbers, sizes and times as people read them, in the reader's language and zone. */
+/** Numbers, sizes and times in the reader's language and time zone. */
 
 import { writeJson } from "./api/exact";
 import { LOCALE } from "./locale";
@@ -36,7 +36,7 @@ export function counted(count: number, thing: string): string {
   return `${integer(count)} ${thing}${count === 1 ? "" : "s"}`;
 }
 
-/** The order in which people look for names. */
+/** Alphabetical order in the reader's language. */
 export const byName = new Intl.Collator(LOCALE).compare;
 
 export function percent(value: number | null | undefined): string {
@@ -83,7 +83,7 @@ const dayAndMinute = new Intl.DateTimeFormat(LOCALE, {
   minute: "2-digit",
 });
 
-/** A date in short, with its time where that matters. */
+/** A short date, optionally with its time. */
 export function shortTime(moment: Date, withTime: boolean): string {
   return (withTime ? dayAndMinute : day).format(moment);
 }
@@ -104,17 +104,17 @@ export function words(name: string): string {
   return upper.replaceAll(/\b(gpu|cpu|gpus|sd|ci)\b/gi, (word) => word.toUpperCase().replace("GPUS", "GPUs"));
 }
 
-/** What a program wrote as a part of a line, standing alone. */
+/** A part of a line as a sentence. */
 export function sentence(part: string): string {
   return part.charAt(0).toUpperCase() + part.slice(1) + (/[.!?]$/.test(part) ? "" : ".");
 }
 
-/** `node.set_aside` as `Set aside`: whose event it is, its page says. */
+/** `node.set_aside` as `Set aside`: the page shows whose event it is. */
 export function eventName(type: string): string {
   return words(type.slice(type.indexOf(".") + 1));
 }
 
-/** A value of a spec or a result in one line. */
+/** A value of a spec or a result on one line. */
 export function value(given: unknown): string {
   if (given === null || given === undefined) return NOTHING;
   if (typeof given === "number") return number(given, 6);

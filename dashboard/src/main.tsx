@@ -17,7 +17,7 @@ import { onSignedOut } from "./api/session";
 import { createTheRouter } from "./router";
 import { theme, variables } from "./theme";
 
-/** Two labs on one host, each below a path of its own, share the browser's store. */
+/** Two labs on one host, each below its own path, share the browser's storage. */
 const colorScheme = localStorageColorSchemeManager({ key: `gpulab${base}:color-scheme` });
 
 const queries = new QueryClient({
@@ -25,10 +25,10 @@ const queries = new QueryClient({
     queries: {
       staleTime: 2000,
       queryKeyHashFn: (key) => hashKey(JSON.parse(markedJson(key)) as readonly unknown[]),
-      // A refusal is an answer. Silence is asked again, more and more slowly; what is on the screen stays meanwhile.
+      // An error response is final. Without an answer, retry with growing delays; the page keeps its data meanwhile.
       retry: (failures, error) => !(error instanceof Refused && error.problem.status < 500) && failures < 3,
       retryDelay: (attempt) => Math.min(500 * 2 ** attempt, 5000),
-      // The lab is on this network; what the browser thinks of the internet does not matter.
+      // The lab is on this network: it does not matter whether the browser sees the internet.
       networkMode: "always",
     },
     mutations: { networkMode: "always" },

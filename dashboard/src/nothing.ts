@@ -1,2 +1,2 @@
-/** Stands for a package that a library names in its own tests alone. */
+/** Replaces a package that a library needs only in its own tests. */
 export default undefined;

@@ -13,7 +13,7 @@ const green: MantineColorsTuple = [
   "#035338",
 ];
 
-/** The library's greys are neutral; beside the dashboard's cool grounds they look brown. */
+/** The library's neutral greys look brown beside the dashboard's cool backgrounds. */
 const dark: MantineColorsTuple = [
   "#d3d9de",
   "#b6c0c8",
@@ -42,13 +42,13 @@ export const theme = createTheme({
   components: {
     Tooltip: { defaultProps: { withArrow: true, openDelay: 200, events: { hover: true, focus: true, touch: true } } },
     Modal: { styles: { title: { fontWeight: 650 } } },
-    // Its room for a scrollbar would stand empty below most tables.
+    // The space for a scrollbar would stay empty below most tables.
     TableScrollContainer: { defaultProps: { scrollAreaProps: { offsetScrollbars: false } } },
     Card: { defaultProps: { withBorder: true, padding: "md" } },
   },
 });
 
-/** Quiet text that is still read without effort, and a ground that cards stand out from. */
+/** Dimmed text that is still easy to read, and a background that cards stand out from. */
 export const variables: CSSVariablesResolver = () => ({
   variables: {},
   light: {
@@ -63,7 +63,7 @@ export const variables: CSSVariablesResolver = () => ({
   },
 });
 
-/** Told apart by people who see colours differently (after Okabe and Ito), with enough contrast on each ground. */
+/** Distinguishable with colour blindness (after Okabe and Ito), with enough contrast on each background. */
 export const SERIES_COLORS = {
   light: ["#0072b2", "#b84a00", "#007a5a", "#a3417e", "#7a6000", "#56409b", "#2f7f9e", "#8b1a1a"],
   dark: ["#56b4e9", "#f0944d", "#35c79a", "#e79bc8", "#e0c341", "#b3a2f2", "#8fd3ea", "#ff8a80"],

@@ -41,7 +41,7 @@ VIEWS = [
     View("job-memory", lambda ids: f"/jobs/{ids['running']}?tab=memory", "Device (NVML)", charts=3),
     View("job-waiting", lambda ids: f"/jobs/{ids['waiting_1']}", "in the queue"),
     View("job-failed", lambda ids: f"/jobs/{ids['failed']}?tab=output", "ValueError: the probe was told to fail"),
-    View("job-files", lambda ids: f"/jobs/{ids['trained']}?tab=files", "Save"),
+    View("job-files", lambda ids: f"/jobs/{ids['trained']}?tab=files", "Download"),
     View("job-history", lambda ids: f"/jobs/{ids['trained']}?tab=history", "Starting"),
     View("job-spec", lambda ids: f"/jobs/{ids['trained']}?tab=spec", "Images per class"),
     View("compare", lambda ids: f'/compare?jobs=["{ids["trained"]}","{ids["trained_more"]}"]', "Differences", 2),

@@ -1,21 +1,21 @@
-/** What the lab writes into the page: the path that it is below, the name of its cookie, and its client. */
+/** What the lab writes into the page: its base path, the name of its cookie, and its client. */
 
 function fact(name: string): string | null {
   return document.querySelector(`meta[name="gpulab-${name}"]`)?.getAttribute("content") ?? null;
 }
 
-/** In front of every path of this lab: empty, or such as `/gpulab`. */
+/** Prefix of every path of this lab: empty, or for example `/gpulab`. */
 export const base = fact("base") ?? "";
 
 export const csrfCookie = fact("csrf-cookie") ?? "gpulab_csrf";
 
-/** The address of something of this lab, as a link or a request needs it. */
+/** An address of this lab, for links and requests. */
 export function address(path: string): string {
   return base + path;
 }
 
-/** Where the lab is, as a terminal needs it. */
+/** The address of the lab, for a terminal. */
 export const labAddress = location.origin + base;
 
-/** The line that installs the lab's own client; the name alone could be anybody's on a public index. */
+/** Installs the client from the lab: on a public index, anybody could own the name. */
 export const installLine = `pip install ${labAddress}/client/${fact("wheel") ?? "gpulab.whl"}`;

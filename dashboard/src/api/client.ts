@@ -1,4 +1,4 @@
-/** The typed client. Paths, parameters and bodies are those of the API's contract; a mistake does not compile. */
+/** The typed client, from the API's contract. */
 
 import createClient from "openapi-fetch";
 
@@ -7,14 +7,14 @@ import { marked, settled, writeJson } from "./exact";
 import type { paths, Problem } from "./schema";
 import { csrf, forget } from "./session";
 
-/** A refusal of the API, with what it said. */
+/** An error response of the API. */
 export class Refused extends Error {
   constructor(readonly problem: Problem) {
     super(problem.detail);
   }
 }
 
-/** The lab did not answer at all. */
+/** The lab did not answer. */
 export class Unreachable extends Error {
   constructor() {
     super("The lab does not answer.");
@@ -35,10 +35,10 @@ async function authorized(input: Request): Promise<Response> {
   return response;
 }
 
-/** Answers with integers that numbers would round. */
+/** Responses with integers that JavaScript numbers would round. */
 const rounded = new WeakSet<Response>();
 
-/** What the lab answers, for a reader of JSON that rounds; `data` gives the integers back. */
+/** The response, safe for a JSON parser that rounds; `data` restores the integers. */
 async function exactly(input: Request): Promise<Response> {
   const response = await authorized(input);
   if (!response.headers.get("Content-Type")?.includes("json")) return response;
@@ -64,20 +64,20 @@ export const api = createClient<paths>({
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
-/** The data of an answer, or a `Refused`. */
+/** The data of a response, or a `Refused`. */
 export async function data<T>(asked: Promise<Answer<T>>): Promise<T> {
   const { data: found, error, response } = await asked;
   if (response.ok && found !== undefined) return (rounded.has(response) ? settled(found) : found) as T;
   throw new Refused(problemOf(error, response));
 }
 
-/** That something was done, where the answer has no content; or a `Refused`. */
+/** For a response without content; throws `Refused` on an error. */
 export async function done(asked: Promise<Answer<unknown>>): Promise<void> {
   const { error, response } = await asked;
   if (!response.ok) throw new Refused(problemOf(error, response));
 }
 
-/** A file of the API. */
+/** A file from the API. */
 export async function file(path: string, signal?: AbortSignal): Promise<Response> {
   const response = await authorized(new Request(new URL(path, location.origin), { signal: signal ?? null }));
   if (!response.ok) throw new Refused(problemOf(await response.json().catch(() => null), response));

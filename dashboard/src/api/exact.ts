@@ -1,26 +1,26 @@
-/** JSON whose integers keep every digit. Beyond 2^53 a JavaScript number rounds them, so there they are bigints. */
+/** JSON whose integers keep every digit. JavaScript numbers round integers beyond 2^53, so those become bigints. */
 
 import { EXACT_FIELDS } from "./exact-fields";
 
 const LONG = /[0-9]{16}/;
 const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/gs;
 const INTEGER = /^-?[0-9]+$/;
-// No text of the lab begins with it: its database cannot keep it.
+// No text of the lab starts with it: the database cannot store a null character.
 const MARK = "\u0000exact:";
 
-/** An integer as it was written: a number where that is the same. */
+/** An integer as written: a number if that is exact, else a bigint. */
 export function integerOf(written: string): number | bigint {
   const near = Number(written);
   return Number.isSafeInteger(near) ? near : BigInt(written);
 }
 
-/** What a field for integers holds, however it is held there; null where that is no integer. */
+/** The integer in a field, from text or bigint; null if it is none. */
 export function wholeOf(entry: unknown): number | bigint | null {
   if (typeof entry === "bigint") return integerOf(String(entry));
   return typeof entry === "string" && INTEGER.test(entry) ? integerOf(entry) : null;
 }
 
-/** The document with the integers that a number would round as marked texts, for a reader that knows numbers alone. */
+/** The document with large integers as marked text, for a parser that would round them. */
 export function marked(json: string): string {
   if (!LONG.test(json)) return json;
   return json.replaceAll(TOKENS, (token) =>
@@ -30,10 +30,7 @@ export function marked(json: string): string {
   );
 }
 
-/**
- * The value with its marked integers: bigints in the fields of the contract that may hold any, numbers elsewhere, as the
- * types say.
- */
+/** The value with its marked integers: bigints in fields that may hold any integer, numbers elsewhere. */
 export function settled(given: unknown, exact = false): unknown {
   if (typeof given === "string" && given.startsWith(MARK)) {
     const digits = given.slice(MARK.length);
@@ -50,7 +47,7 @@ export function readJson(text: string): unknown {
   return settled(JSON.parse(marked(text)), true);
 }
 
-/** JSON of the value with its bigints as marked texts, for a reader that knows no bigint. */
+/** JSON of the value with its bigints as marked text. */
 export function markedJson(given: unknown, indent?: number): string {
   const text = JSON.stringify(
     given,

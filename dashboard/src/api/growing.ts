@@ -1,13 +1,13 @@
-/** Series that are read piece by piece. */
+/** Series that are read in pieces. */
 
 import type { MetricsRead, SeriesRead } from "./schema";
 
-/** Whether so much was added that the lab had better thin all of it again. */
+/** Whether the series grew so much that the lab should thin it again. */
 export function grown(metrics: MetricsRead, points: number): boolean {
   return metrics.series.some((series) => series.steps.length > 2 * points);
 }
 
-/** What was read before and what was recorded since; the latter alone where it is whole. */
+/** The known points and the new ones; only the new ones if they are the whole series. */
 export function followed(before: MetricsRead, newer: MetricsRead): MetricsRead {
   if (newer.whole) return newer;
   if (newer.series.length === 0) return before;

@@ -1,7 +1,7 @@
 /**
- * Keeps what is on the screen true: one event stream says what changed, and the queries that show it read it again.
- * The tabs of a browser share the stream; a tab that nobody sees does not listen, and reads everything again when it is
- * seen. The stream comes back by itself; while it is away, `contact` says so and what is shown is what was last known.
+ * Keeps the page up to date: an event stream reports changes, and the affected queries read again. The tabs of a browser
+ * share the stream. A hidden tab does not listen, and reads everything again when it is shown. The stream reconnects
+ * automatically; meanwhile `contact` says so, and the page shows the last known data.
  */
 
 import type { QueryClient } from "@tanstack/react-query";
@@ -9,9 +9,9 @@ import type { QueryClient } from "@tanstack/react-query";
 import { address } from "./base";
 import { csrf, forget } from "./session";
 import { FINAL } from "./states";
-import { openStream, REPEAT_MILLISECONDS, type Listener, type Told, type Watching } from "./stream";
+import { openStream, REPEAT_MILLISECONDS, type Listener, type Notice, type Watching } from "./stream";
 
-/** Notices of a busy job come ten times a second; nobody reads charts that fast. */
+/** A busy job sends ten notices a second; nobody reads charts that fast. */
 const PAUSE_MILLISECONDS = 700;
 const HANGS_MILLISECONDS = 5_000;
 const ADDRESS = new URL(address("/v1/stream"), location.origin).href;
@@ -22,9 +22,9 @@ let contact: Contact = { live: true, since: new Date() };
 const watchers = new Set<() => void>();
 
 export const contactStore = {
-  subscribe: (tell: () => void) => {
-    watchers.add(tell);
-    return () => watchers.delete(tell);
+  subscribe: (send: () => void) => {
+    watchers.add(send);
+    return () => watchers.delete(send);
   },
   get: (): Contact => contact,
 };
@@ -32,21 +32,21 @@ export const contactStore = {
 function setLive(live: boolean): boolean {
   if (contact.live === live) return false;
   contact = { live, since: new Date() };
-  for (const tell of watchers) tell();
+  for (const send of watchers) send();
   return true;
 }
 
-/** Follow the lab until the returned function is called. */
+/** Follows the lab until the returned function is called. */
 export function follow(queries: QueryClient): () => void {
   const stale = new Map<string, readonly unknown[]>();
   let timer: number | undefined;
 
-  // One round at a time: where the lab is slower than its notices, reading again would cut off what is being read.
+  // One round at a time: if the lab is slower than its notices, another round would cancel the current one.
   async function refresh(): Promise<void> {
     const keys = [...stale.values()];
     stale.clear();
     const read = Promise.all(keys.map((queryKey) => queries.invalidateQueries({ queryKey })));
-    // One that hangs holds up the others no longer than this.
+    // A request that hangs delays the others only this long.
     await Promise.race([read, new Promise((done) => window.setTimeout(done, HANGS_MILLISECONDS))]);
     timer = undefined;
     if (stale.size > 0) mark();
@@ -58,17 +58,17 @@ export function follow(queries: QueryClient): () => void {
   function everything(): void {
     void queries.invalidateQueries({ predicate: (query) => query.queryKey[0] !== "artifact" });
   }
-  function hear(told: Told): void {
-    if (told.kind === "live") {
-      if (setLive(told.live) && told.live) everything();
-    } else if (told.kind === "signed out") {
-      if (told.session === csrf()) forget();
-    } else if (told.kind === "resync") everything();
+  function hear(notice: Notice): void {
+    if (notice.kind === "live") {
+      if (setLive(notice.live) && notice.live) everything();
+    } else if (notice.kind === "signed out") {
+      if (notice.session === csrf()) forget();
+    } else if (notice.kind === "resync") everything();
     else {
-      const notice = JSON.parse(told.data) as { job_id: string; state?: string };
-      mark(["job", notice.job_id]);
-      if (told.kind === "job") mark(["jobs"], ["studies"], ["nodes"]);
-      if (told.kind === "records" || FINAL.has(notice.state ?? "")) mark(["records", notice.job_id]);
+      const job = JSON.parse(notice.data) as { job_id: string; state?: string };
+      mark(["job", job.job_id]);
+      if (notice.kind === "job") mark(["jobs"], ["studies"], ["nodes"]);
+      if (notice.kind === "records" || FINAL.has(job.state ?? "")) mark(["records", job.job_id]);
     }
   }
 
@@ -79,7 +79,7 @@ export function follow(queries: QueryClient): () => void {
   };
 }
 
-/** Passes on what the lab tells while somebody sees this tab; calls `back` when it is seen again. */
+/** Passes on the lab's notices while this tab is visible; calls `back` when it becomes visible again. */
 function listenWhileSeen(hear: Listener, back: () => void): () => void {
   const say = connect(hear);
   const session = csrf();
@@ -90,7 +90,7 @@ function listenWhileSeen(hear: Listener, back: () => void): () => void {
     say(watching());
   }
   function changed(): void {
-    // Somebody else signed in, in another tab: nothing that this one shows is theirs.
+    // Another user signed in, in another tab: this page shows nothing of theirs.
     if (!document.hidden && csrf() !== null && csrf() !== session) location.reload();
     repeat();
     if (!document.hidden) back();
@@ -112,7 +112,7 @@ function listenWhileSeen(hear: Listener, back: () => void): () => void {
   };
 }
 
-/** Where to say whether this tab listens: to the worker of all tabs, or, in a browser without one, to a stream of its own. */
+/** Connects to the worker that all tabs share, or, in a browser without one, to a stream of its own. */
 function connect(hear: Listener): (watching: Watching) => void {
   let said: Watching = null;
   let say: ((watching: Watching) => void) | null = shared(hear, () => {
@@ -130,7 +130,7 @@ function shared(hear: Listener, failed: () => void): ((watching: Watching) => vo
   if (typeof SharedWorker === "undefined") return null;
   const worker = new SharedWorker(new URL("./stream-worker.ts", import.meta.url), { type: "module" });
   worker.onerror = failed;
-  worker.port.onmessage = ({ data }: MessageEvent<Told>) => hear(data);
+  worker.port.onmessage = ({ data }: MessageEvent<Notice>) => hear(data);
   return (watching) => worker.port.postMessage(watching);
 }
 

@@ -1,12 +1,12 @@
 /**
- * Who is signed in. The session itself is a cookie that no script reads; beside it lies a second one, whose value goes with
- * every change so that no other site can make one. That it is there is how this page knows that somebody signed in.
+ * Whether a user is signed in. Scripts cannot read the session cookie. A second cookie holds the CSRF token, which every
+ * change sends; its presence shows that a user is signed in.
  */
 
 import { base, csrfCookie } from "./base";
 
 const CSRF = `${csrfCookie}=`;
-/** Channels are the host's, as cookies are: another lab's sign-outs are none of this one's. */
+/** Named after the cookie: another lab on this host has its own sign-outs. */
 const others = new BroadcastChannel(`gpulab.session:${csrfCookie}`);
 const listeners = new Set<() => void>();
 
@@ -23,20 +23,20 @@ export function signedIn(): boolean {
   return csrf() !== null;
 }
 
-/** The session is over, here or at the lab. The browser's other tabs hear of it: they share it. */
+/** Ends the session here and in the browser's other tabs. */
 export function forget(): void {
   const secure = csrfCookie.startsWith("__Host-") ? "; secure" : "";
   document.cookie = `${CSRF}; path=${base || "/"}; max-age=0${secure}`;
   others.postMessage("signed out");
-  for (const tell of listeners) tell();
+  for (const notify of listeners) notify();
 }
 
 others.onmessage = () => {
-  for (const tell of listeners) tell();
+  for (const notify of listeners) notify();
 };
 
-/** Calls `tell` when the session ends; returns how to stop that. */
-export function onSignedOut(tell: () => void): () => void {
-  listeners.add(tell);
-  return () => listeners.delete(tell);
+/** Calls `notify` when the session ends, until the returned function is called. */
+export function onSignedOut(notify: () => void): () => void {
+  listeners.add(notify);
+  return () => listeners.delete(notify);
 }

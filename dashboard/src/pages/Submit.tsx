@@ -2,7 +2,19 @@
 
 import "./submit/submit.css";
 
-import { Alert, Button, Card, Collapse, Divider, Select, Stack, Text, Title, UnstyledButton } from "@mantine/core";
+import {
+  Alert,
+  Button,
+  Card,
+  Collapse,
+  Divider,
+  Group,
+  Select,
+  Stack,
+  Text,
+  Title,
+  UnstyledButton,
+} from "@mantine/core";
 import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
 import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -16,7 +28,6 @@ import * as queries from "../api/queries";
 import type { ExperimentDetail, InvalidField, JobRead } from "../api/schema";
 import { dryRun, estimateOf, submit, type Order } from "../api/submitting";
 import { Answer, Empty, Failure } from "../components/Feedback";
-import { State } from "../components/State";
 import { counted } from "../format";
 import { foldedOf } from "./submit/basics";
 import { Estimate } from "./submit/Estimate";
@@ -180,13 +191,14 @@ function Problems({ problems }: { problems: readonly InvalidField[] }) {
 
 function VerdictLine({ verdict, stale }: { verdict: Verdict | null; stale: boolean }) {
   if (verdict === null) return null;
+  const { color, icon: Icon } = verdict.look;
   return (
-    <div style={{ opacity: stale ? 0.6 : 1 }}>
-      <State look={verdict.look} />
-      <Text size="sm" mt={4} className="numbers">
+    <Group gap={8} wrap="nowrap" align="flex-start" opacity={stale ? 0.6 : 1}>
+      <Icon size={18} aria-hidden color={`var(--mantine-color-${color}-light-color)`} style={{ flex: "none" }} />
+      <Text size="sm" fw={600} lh={1.3} className="numbers">
         {verdict.text}
       </Text>
-    </div>
+    </Group>
   );
 }
 
