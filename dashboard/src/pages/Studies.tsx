@@ -62,7 +62,7 @@ export function Studies() {
         more="Show older studies"
         empty={
           <Empty title="No studies yet">
-            A study answers one question with many runs: a question of the homework, or{" "}
+            A study answers one question with many runs: a question of a course, or{" "}
             <AnchorLink to="/studies/new" search={{ kind: "grid" }} size="sm" underline="always">
               your own grid
             </AnchorLink>
