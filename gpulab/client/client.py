@@ -14,6 +14,7 @@ from gpulab.client import following
 from gpulab.client.events import Change
 from gpulab.client.job import Job
 from gpulab.client.people import People
+from gpulab.client.programs import Programs, local_run
 from gpulab.client.study import Study
 from gpulab.client.submission import given, key_header, plain_spec, submission
 from gpulab.client.transport.connection import resolve
@@ -67,6 +68,8 @@ class Client:
         self._http = Http(connection, retry_seconds, transport)
         self.people = People(self._http)
         """Users, tokens, the class and its assignments."""
+        self.programs = Programs(self._http)
+        """Your own code."""
 
     def submit(
         self,
@@ -102,6 +105,32 @@ class Client:
         body = submission(experiment, spec, options)
         answer = self._http.send("POST", path_of("jobs"), headers=key_header(body, idempotency_key), body=body)
         return Job(self._http, self._http.parse(JobRead, answer))
+
+    def run(
+        self,
+        target: str | Path,
+        *arguments: str,
+        command: Sequence[str] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        datasets: Sequence[str] = (),
+        **options: Any,
+    ) -> Job:
+        """Queue a run of your own code and return its job.
+
+        `target` is a script, a notebook, or a folder with the `command` that runs it. `arguments` follow the command;
+        `parameters` become `--name value` of a script and variables of a notebook. `options` are those of `submit`.
+        Files are sent only if the lab has them not. Raises ConfigurationError for what cannot be sent, InvalidRequest.
+        """
+        local = local_run(
+            target,
+            arguments,
+            limits=self.programs.limits(),
+            command=command,
+            parameters=parameters,
+            datasets=datasets,
+        )
+        sent = self.programs.send(local.program, name=local.name, git=local.git)
+        return self.submit(local.experiment, {"program": sent.sha256, **local.spec}, **options)
 
     def dry_run(self, experiment: str, spec: Mapping[str, Any] | BaseModel | None = None, **options: Any) -> DryRunRead:
         """Validate a submission without queueing it; takes the options of `submit`."""

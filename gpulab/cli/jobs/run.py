@@ -1,181 +1,153 @@
-"""`gpulab run SPEC.yaml --local`: one run on this machine, with no server."""
+"""`gpulab run`: your own code in the lab, or with --local an experiment on this machine."""
 
-import json
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
-from importlib.util import find_spec
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from gpulab.cli.failures import BadInput, ExitCode
-from gpulab.cli.session import AsJson, print_json
-from gpulab.cli.specs.submission import read_submission
+from gpulab.cli.failures import BadInput
+from gpulab.cli.session import Session, print_json, with_session
+from gpulab.cli.specs.submission import read_parameter, seconds
+from gpulab.states import STATE_WORDS
 
 app = typer.Typer()
 
-POLL_SECONDS = 0.1
-STOP_GRACE_SECONDS = 15.0
-NEEDED = ("experiments", "torch")
+SCRIPT = ".py"
+UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
-@app.command()
+class RunCommand(TyperCommand):
+    """What follows a script or a folder belongs to the program: its options are none of ours."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.allow_interspersed_args = False
+        values, _, _ = self.make_parser(ctx).parse_args(list(args))
+        ctx.allow_interspersed_args = not _takes_the_rest(str(values.get("target")))
+        return super().parse_args(ctx, args)
+
+
 def run(
+    session: Session,
     target: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT|SPEC.yaml", help="An experiment's slug, or a file that names one.")
+        str,
+        typer.Argument(
+            metavar="SCRIPT.py|NOTEBOOK.ipynb|FOLDER|EXPERIMENT",
+            help="What to run. An experiment, or a file that names one, needs --local.",
+        ),
     ],
-    spec: Annotated[str | None, typer.Option(help="The spec: a JSON object, or a YAML or JSON file.")] = None,
-    parameters: Annotated[
-        list[str] | None, typer.Option("-p", "--param", metavar="KEY=VALUE", help="One field of the spec; repeatable.")
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ARGUMENTS]...", help="Of the script; for a folder, the command after `--`."),
     ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--param", metavar="KEY=VALUE", help="A parameter, or a field of the spec; repeatable."),
+    ] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="A data set that the program reads; repeatable.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all randomness.", show_default="0")] = None,
-    local: Annotated[bool, typer.Option("--local", help="On this machine; `submit` is for the lab.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for the run; empty or new.")] = None,
-    datasets: Annotated[Path, typer.Option(help="Folder of data sets.")] = Path("datasets"),
-    as_json: AsJson = False,
+    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="A label to filter by; repeatable.")] = None,
+    priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default="normal")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Longest run: seconds, or 90s, 30m, 2h.")] = None,
+    gpus: Annotated[int | None, typer.Option(help="How many GPUs of one machine; 0 for the CPU.")] = None,
+    gpu_memory: Annotated[str | None, typer.Option(help="Memory to reserve on each GPU: 6GiB, 900MiB.")] = None,
+    exclusive: Annotated[bool | None, typer.Option(help="Take whole GPUs.", show_default=False)] = None,
+    follow: Annotated[
+        bool | None, typer.Option(help="Watch it to its end; exit 1 unless it succeeds.", show_default="in a terminal")
+    ] = None,
+    local: Annotated[bool, typer.Option("--local", help="Run an experiment on this machine, without a lab.")] = False,
+    spec: Annotated[str | None, typer.Option(help="With --local: the spec, as JSON or as a file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="With --local: folder for the run; empty or new.")] = None,
+    datasets: Annotated[Path, typer.Option(help="With --local: folder of data sets.")] = Path("datasets"),
 ) -> None:
-    """Run one experiment here, without a lab; exit 1 unless it succeeds."""
-    if not local:
-        raise BadInput("`gpulab run` needs --local; to run in the lab use `gpulab submit`")
-    submission = read_submission(target, spec, parameters or []).fields
-    if seed is not None:
-        submission["seed"] = seed
-    _need_the_experiments()
-    folder = out or Path("runs") / f"{submission['experiment']}-{datetime.now():%Y%m%d-%H%M%S}"  # noqa: DTZ005 - people's time
-    verdict = _carry_out(submission, folder, datasets, as_json=as_json)
-    if as_json:
-        print_json(verdict)
-    else:
-        _print_verdict(verdict)
-    if verdict["state"] != "succeeded":
-        raise typer.Exit(ExitCode.JOB_FAILED)
+    """Run a script, a notebook or a folder of yours in the lab.
 
+    The lab's options stand before the script or folder; what follows it belongs to your program.
+    """
+    from gpulab.client.programs.local import is_program
 
-class RecordTail:
-    """Reads the records appended to a run directory since it last looked."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-
-    def new(self) -> Iterator[dict[str, Any]]:
-        """The records completed since; a line still being written waits for its end."""
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            text = file.read()
-        whole = text[: text.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for line in whole.splitlines():
-            yield json.loads(line)
-
-
-def _need_the_experiments() -> None:
-    # The job is started with `python -m`, which also looks in the current folder.
-    here = Path.cwd()
-    missing = [name for name in NEEDED if not (find_spec(name) or (here / name / "__init__.py").exists())]
-    if missing:
-        raise BadInput(
-            f"run --local needs a checkout of gpulab with the worker extra (missing: {', '.join(missing)}): "
-            "in the checkout, `pip install -e .[worker]`; or use `gpulab submit`"
-        )
-
-
-def _carry_out(submission: dict[str, Any], folder: Path, datasets: Path, *, as_json: bool) -> dict[str, Any]:
-    verdict: dict[str, Any] = {"state": "failed", "cause": "lost", "message": "the process left no verdict"}
-
-    def take(record: dict[str, Any]) -> None:
-        match record["type"]:
-            case "result":
-                verdict.update(state="succeeded", cause=None, message=None, result=record["value"])
-            case "error":
-                verdict.update(cause=record["cause"], message=record["message"], failure=record.get("failure"))
-            case "stopped":
-                verdict.update(state="cancelled", cause=None, message=record["message"] or "stopped")
-            case "progress" if not as_json:
-                show(record)
-
-    with tempfile.TemporaryDirectory() as temporary, _progress(submission["experiment"]) as show:
-        spec_file = Path(temporary) / "spec.json"
-        kept = {key: submission[key] for key in ("experiment", "spec", "seed") if key in submission}
-        spec_file.write_text(json.dumps(kept), encoding="utf-8")
-        command = [sys.executable, "-m", "experiments.host", str(spec_file), "--out", str(folder)]
-        command += ["--datasets", str(datasets)]
-        exit_code, output = _follow(command, RecordTail(folder / "records.ndjson"), take)
-    if exit_code == ExitCode.USAGE:
-        raise BadInput(" ".join(output.replace(f"{spec_file}: ", "").split()))
-    (folder / "output.log").write_text(output, encoding="utf-8")
-    return {"experiment": submission["experiment"], **verdict, "out": str(folder)}
-
-
-def _follow(command: list[str], tail: RecordTail, take: Callable[[dict[str, Any]], None]) -> tuple[int, str]:
-    """Run the job's process to its end, handing over each record; returns its exit code and what it printed."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            while _is_running(process):
-                for record in tail.new():
-                    take(record)
-        except KeyboardInterrupt:
-            _end(process)
-            raise
-        for record in tail.new():
-            take(record)
-        output.seek(0)
-        return process.returncode, output.read()
-
-
-def _is_running(process: "subprocess.Popen[bytes]") -> bool:
-    try:
-        process.wait(POLL_SECONDS)
-    except subprocess.TimeoutExpired:
-        return True
-    return False
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Shows progress records on stderr: a bar on a terminal, a line each elsewhere."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True, highlight=False, markup=False)
-    if not console.is_terminal:
-        yield lambda record: print(f"{record['fraction']:4.0%} {record['message']}", file=sys.stderr)
+    if local:
+        _run_here(session, target, spec, parameters, seed, out, datasets)
         return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(title, total=1.0)
-        yield lambda record: bar.update(task, completed=record["fraction"], description=record["message"] or title)
-
-
-def _print_verdict(verdict: dict[str, Any]) -> None:
-    from gpulab.cli.jobs.out_of_memory import print_failure
-    from gpulab.cli.tables import print_facts, shortened
-    from gpulab.schemas import OutOfMemoryRead
-
-    why = ": ".join(part for part in (verdict["cause"], verdict["message"]) if part)
-    print_facts(
-        [
-            ("state", verdict["state"]),
-            ("message", why),
-            *((f"result.{field}", shortened(value)) for field, value in verdict.get("result", {}).items()),
-            ("folder", verdict["out"]),
-        ]
+    if not is_program(target):
+        raise BadInput(_no_program(target))
+    job = session.client.run(
+        target,
+        *_without_dashes(arguments or []),
+        parameters=dict(read_parameter(text) for text in parameters or []),
+        datasets=dataset or [],
+        **_chosen(
+            seed=seed,
+            name=name,
+            tags=tags or None,
+            priority=priority,
+            time_limit_seconds=None if time_limit is None else seconds(time_limit),
+            gpus=gpus,
+            gpu_memory_bytes=None if gpu_memory is None else byte_count(gpu_memory),
+            exclusive=exclusive,
+        ),
     )
-    if verdict.get("failure"):
-        print_failure(OutOfMemoryRead.model_validate(verdict["failure"]))
+    _show(session, job, follow)
+
+
+def byte_count(text: str) -> int:
+    """`6GiB`, `900 MB` or `1000000` in bytes. Raises BadInput."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?|\d{1,15})\s*([kmgt]i?)?b?", text.strip().lower())
+    if match is None:
+        raise BadInput(f"--gpu-memory {text!r} must look like 6GiB, 900MiB or 4GB")
+    return int(float(match[1]) * UNITS[match[2] or ""])
+
+
+def _takes_the_rest(target: str) -> bool:
+    return Path(target).suffix == SCRIPT or Path(target).is_dir()
+
+
+def _no_program(target: str) -> str:
+    if Path(target).suffix in {SCRIPT, ".ipynb"}:
+        return f"{target} does not exist"
+    return (
+        f"{target!r} is no script, notebook or folder. An experiment runs in the lab by `gpulab submit {target}`, "
+        f"and on this machine by `gpulab run {target} --local`"
+    )
+
+
+def _without_dashes(arguments: list[str]) -> list[str]:
+    return arguments[1:] if arguments[:1] == ["--"] else arguments
+
+
+def _chosen(**options: Any) -> dict[str, Any]:
+    return {option: value for option, value in options.items() if value is not None}
+
+
+def _show(session: Session, job: Any, follow: bool | None) -> None:
+    from gpulab.cli.tables import console
+
+    if not session.as_json:
+        print(f"{job.id}  {job.name or job.data.program.name} {STATE_WORDS[job.state]}", flush=True)
+    if follow if follow is not None else console().is_terminal and not session.as_json:
+        from gpulab.cli.jobs.watch import follow_to_end
+
+        follow_to_end(session, job, each_change=False)
+    elif session.as_json:
+        print_json(job.data)
+
+
+def _run_here(
+    session: Session,
+    target: str,
+    spec: str | None,
+    parameters: list[str] | None,
+    seed: int | None,
+    out: Path | None,
+    datasets: Path,
+) -> None:
+    from gpulab.cli.jobs.local import run_here
+
+    if _takes_the_rest(target):
+        raise BadInput(f"--local is for experiments; run {target} with Python itself")
+    run_here(target, spec, parameters or [], seed, out=out, datasets=datasets, as_json=session.as_json)
+
+
+app.command(cls=RunCommand)(with_session(run))

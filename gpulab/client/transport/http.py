@@ -69,18 +69,27 @@ class Http:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        form: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
         repeatable: bool = True,
         read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
         backoff: Backoff | None = None,
     ) -> httpx.Response:
         """An answer below 400; raises `Refused` for others.
 
-        While the lab is away, the request is sent again if that is safe. `repeatable` says that sending it twice does
-        no more than sending it once. Raises LabUnreachable.
+        A body is JSON, or a form with files. While the lab is away, the request is sent again if that is safe.
+        `repeatable` says that sending it twice does no more than sending it once. Raises LabUnreachable.
         """
         backoff = backoff or Backoff(self.retry_seconds)
         request = self._client.build_request(
-            method, path, params=_given(query), headers=headers, json=body, timeout=_timeout(read_timeout_seconds)
+            method,
+            path,
+            params=_given(query),
+            headers=headers,
+            json=body,
+            data=form,
+            files=files,
+            timeout=_timeout(read_timeout_seconds),
         )
         while True:
             try:

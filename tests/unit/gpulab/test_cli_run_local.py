@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpulab.cli import main
-from gpulab.cli.jobs.run import RecordTail
+from gpulab.cli.jobs.local import RecordTail
 
 HOST = """
 import json, pathlib, signal, sys, threading
@@ -98,7 +98,7 @@ def test_without_the_experiments_it_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gpulab.cli.jobs.run.find_spec", lambda _name: None)
+    monkeypatch.setattr("gpulab.cli.jobs.local.find_spec", lambda _name: None)
     assert main(["run", "echo", "--local"]) == 2
     assert "needs a checkout of gpulab with the worker extra (missing: experiments, torch)" in capsys.readouterr().err
 

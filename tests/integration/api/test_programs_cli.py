@@ -1,0 +1,128 @@
+"""`gpulab run` and `client.run` against the API at a real port: nothing runs here, the jobs are looked at."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from structlog.testing import capture_logs
+
+import gpulab
+from api.__main__ import Server
+from gpulab.cli import main
+from gpulab.client.programs import sending
+from gpulab.errors import ConfigurationError, InvalidRequest
+from gpulab.program_files import ProgramLimits, program
+from models.program import ProgramUpload
+from tests.integration.api.seeds import SeededUser, Seeds
+
+
+class Terminal:
+    def __init__(self, url: str, token: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.folder = folder / "home"
+        self.folder.mkdir()
+        file = folder / "token"
+        file.write_text(token)
+        self.common = ["--url", url, "--token-file", str(file)]
+
+    async def __call__(self, *words: str, codes: tuple[int, ...] = (0,)) -> str:
+        before = Path.cwd()
+        os.chdir(self.folder)
+        try:
+            found = await asyncio.to_thread(main, ["run", *self.common, *words])
+        finally:
+            os.chdir(before)
+        out, err = self._capsys.readouterr()
+        assert found in codes, err or out
+        return err if found else out
+
+    async def json(self, *words: str) -> Any:
+        return json.loads(await self("--json", "--no-follow", *words))
+
+
+@pytest.fixture
+def terminal(
+    server: tuple[Server, str], admin: SeededUser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Terminal]:
+    with capture_logs():
+        yield Terminal(server[1], admin.token, tmp_path, capsys)
+
+
+async def test_script_with_its_arguments_becomes_a_job(terminal: Terminal) -> None:
+    (terminal.folder / "train.py").write_text("print(1)\n")
+    options = ("--seed", "7", "--tag", "a", "--time-limit", "2m", "--gpu-memory", "1.5GiB")
+    job = await terminal.json(*options, "train.py", "--lr", "0.1", "--seed", "3")
+    assert (job["experiment"], job["spec"]["command"]) == ("script", ["python", "train.py"])
+    assert job["spec"]["arguments"] == ["--lr", "0.1", "--seed", "3"]
+    assert (job["seed"], job["tags"], job["time_limit_seconds"]) == (7, ["a"], 120)
+    assert job["gpu_memory_bytes"] == 1_610_612_736
+    sha = program([("train.py", b"print(1)\n")], ProgramLimits()).sha256
+    assert (job["program"]["sha256"], job["program"]["name"]) == (sha, "train.py")
+
+
+async def test_notebook_and_folder_become_jobs(terminal: Terminal) -> None:
+    notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (terminal.folder / "lesson.ipynb").write_text(json.dumps(notebook))
+    (terminal.folder / "src").mkdir()
+    (terminal.folder / "src" / "train.py").write_text("1\n")
+    (terminal.folder / ".gpulabignore").write_text("*.log\n")
+    (terminal.folder / "old.log").write_text("x")
+    job = await terminal.json("lesson.ipynb", "-p", "lr=0.1", "--param", "name=a b")
+    assert (job["experiment"], job["spec"]["notebook"]) == ("notebook", "lesson.ipynb")
+    assert job["spec"]["parameters"] == {"lr": 0.1, "name": "a b"}
+    job = await terminal.json(".", "--", "python", "src/train.py", "--lr", "0.1")
+    assert job["spec"]["command"] == ["python", "src/train.py", "--lr", "0.1"]
+    assert (job["program"]["name"], job["program"]["file_count"]) == ("home", 2)
+
+
+async def test_files_are_sent_only_once(terminal: Terminal, seeds: Seeds, monkeypatch: pytest.MonkeyPatch) -> None:
+    (terminal.folder / "train.py").write_text("print(1)\n")
+    await terminal.json("train.py")
+    monkeypatch.setattr(sending, "canonical_tar", None)
+    await terminal.json("train.py", "--lr", "0.1")
+    with seeds.engine.begin() as connection:
+        assert connection.execute(select(func.count()).select_from(ProgramUpload)).scalar_one() == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["absent.py"], "absent.py does not exist"),
+        (["dropout-linear"], "gpulab submit dropout-linear"),
+        ([".",], "name the command"),
+        ([".", "--", "python", "absent.py"], "the program has no file 'absent.py'; it has 'a.txt'"),
+        (["--gpu-memory", "much", "."], "must look like 6GiB"),
+    ],
+)  # fmt: skip
+async def test_what_cannot_run_is_said(terminal: Terminal, words: list[str], said: str) -> None:
+    (terminal.folder / "a.txt").write_text("1")
+    assert said in await terminal(*words, codes=(2, 3))
+
+
+async def test_client_runs_and_compares(terminal: Terminal, server: tuple[Server, str], admin: SeededUser) -> None:
+    script = terminal.folder / "train.py"
+
+    def calls() -> None:
+        with gpulab.Client(server[1], admin.token) as client:
+            script.write_text("one\n")
+            first = client.run(script, "--lr", "0.1", name="first").data.program
+            script.write_text("two\n")
+            second = client.run(terminal.folder, command=["python", "train.py"]).data.program
+            assert first is not None
+            assert second is not None
+            difference = client.programs.compare(first.sha256, second.sha256)
+            assert [file.path for file in difference.files] == ["train.py"]
+            assert [one.sha256 for one in client.programs.list()] == [second.sha256, first.sha256]
+            target = client.programs.download(first.sha256, terminal.folder / "copy")
+            assert (target / "train.py").read_text() == "one\n"
+            with pytest.raises(ConfigurationError, match="exists already"):
+                client.programs.download(first.sha256, target)
+            with pytest.raises(InvalidRequest, match="no program that you may read"):
+                client.submit("script", {"program": "0" * 64, "command": ["python", "a.py"]})
+
+    await asyncio.to_thread(calls)
