@@ -21,7 +21,7 @@ from api.http import etag
 from api.http.base_path import cookies_of
 from gpulab.version import WHEEL
 
-BUILT = Path(__file__).resolve().parents[1] / "dashboard" / "dist"
+BUILT = Path(__file__).resolve().parents[2] / "dashboard" / "dist"
 RESERVED = frozenset({"v1", "healthz", "readyz", "metrics", "openapi.json", "problems", "client"})
 """First parts of the API's own addresses; the dashboard has no page below them."""
 POLICY = (
