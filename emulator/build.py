@@ -39,7 +39,10 @@ def build(missing: Sequence[str] = ()) -> Path:
 
     NVML then lacks the functions named in `missing`, as an older driver would. Raises `BuildError`.
     """
-    place = _cache() / _version(missing)
+    version = _version(missing)
+    if _is_there(beside := HERE / ".cache" / version):
+        return beside
+    place = _cache() / version
     if _is_there(place):
         return place
     _check_machine()

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,20 @@ def _run(session: Session) -> Ended:
             from experiments.program_host.notebook import run as run_notebook
 
             return run_notebook(notebook.NotebookSpec.model_validate(session.order.spec), session)
-        case other:
-            return Ended(2, {"message": f"the experiment {other} is not a program"})
+        case slug:
+            return _run_other(slug, session)
+
+
+def _run_other(slug: str, session: Session) -> Ended:
+    """What the lab itself asks of a program."""
+    from experiments.registry import runnable
+
+    experiment = runnable().get(slug)
+    if experiment is None or not experiment.sandboxed:
+        return Ended(2, {"message": f"the experiment {slug} is not a program"})
+    module, _, name = experiment.run.partition(":")
+    ended: Ended = getattr(import_module(module), name)(experiment.spec.model_validate(session.order.spec), session)
+    return ended
 
 
 def _conclude(ended: Ended, run: RunDirectory) -> None:
@@ -91,7 +104,7 @@ def _conclude(ended: Ended, run: RunDirectory) -> None:
     elif ended.error is not None:
         run.record("error", **ended.error)
     else:
-        value = _result(run.folder) or {}
+        value = ended.value or _result(run.folder) or {}
         known = without_values(value) if run.is_emulated else value
         run.record("result", value=known if known == value else known | {"not_known": REASON})
 

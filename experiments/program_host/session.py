@@ -27,6 +27,8 @@ class Ended:
     has_stopped: bool = False
     """Whether it ended because it was asked to."""
     message: str = ""
+    value: dict[str, Any] | None = None
+    """The result, if it is not the program's own."""
 
     @property
     def exit_status(self) -> int:
