@@ -11,7 +11,7 @@ from tests.browser.conftest import FLAGS, SIZES, chromium
 from tests.lab import Lab
 
 RUNS, POINTS = 1000, 100_000
-PATIENCE_MILLISECONDS = 60_000
+TIMEOUT_MILLISECONDS = 60_000
 PAGES = RUNS // 100 + 1
 # Frames, and as the browser tells them, tasks over 50 ms and inputs with their time to the next paint.
 WATCH = """
@@ -31,7 +31,7 @@ PAINTED = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50
 def measure(*, quick: bool) -> list[Figure]:
     """A lab with a thousand runs, and one run with a curve of a hundred thousand points."""
     rounds = 2 if quick else 8
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    expect.set_options(timeout=TIMEOUT_MILLISECONDS)
     with running_lab() as lab, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         weights = [first_load(browser, lab) for _ in range(3)]
@@ -49,7 +49,7 @@ def measure(*, quick: bool) -> list[Figure]:
 def signed_in(browser: Browser, lab: Lab) -> BrowserContext:
     width, height = SIZES["desktop"]
     context = browser.new_context(base_url=lab.url, viewport={"width": width, "height": height})
-    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    context.set_default_timeout(TIMEOUT_MILLISECONDS)
     assert context.request.post("/v1/session", data={"token": lab.token}).ok
     return context
 

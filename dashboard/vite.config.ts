@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
-const LEAST_BYTES = 1024;
+const MIN_BYTES = 1024;
 
 /** Writes `x.br` and `x.gz` beside each file of text, so that the server compresses nothing while people wait. */
 function precompressed(): Plugin {
@@ -15,7 +15,7 @@ function precompressed(): Plugin {
       handler(_, bundle) {
         for (const [name, file] of Object.entries(bundle)) {
           const source = Buffer.from(file.type === "chunk" ? file.code : file.source);
-          if (!/\.(js|css|svg)$/.test(name) || source.length < LEAST_BYTES) continue;
+          if (!/\.(js|css|svg)$/.test(name) || source.length < MIN_BYTES) continue;
           const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } };
           this.emitFile({ type: "asset", fileName: `${name}.br`, source: brotliCompressSync(source, quality) });
           this.emitFile({ type: "asset", fileName: `${name}.gz`, source: gzipSync(source, { level: 9 }) });

@@ -35,7 +35,7 @@ from experiments.wire import clean_text
 MAX_PIXELS_BYTES = 16 * 2**30
 DIGITS_TRAIN = 1437
 CIFAR10_TRAIN = 50_000
-DECODED_AT_ONCE = 512
+DECODE_BATCH_SIZE = 512
 DECODING = 2
 """Counts the ways in which pictures were decoded so far: what an earlier one kept is not used."""
 MAX_NAMED = 5
@@ -220,11 +220,11 @@ def _decode(name: str, paths: list[Path], side: int, run: Run) -> NDArray[np.uin
     pixels = np.empty((len(paths), 3, side, side), np.uint8)
     refused: list[str] = []
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for start in range(0, len(paths), DECODED_AT_ONCE):
+        for start in range(0, len(paths), DECODE_BATCH_SIZE):
             if run.should_stop():
                 raise Stopped(f"asked to stop after {start} of {len(paths)} pictures were decoded")
             run.progress(0.0, f"decoding picture {start} of {len(paths)}, once for this node")
-            some = paths[start : start + DECODED_AT_ONCE]
+            some = paths[start : start + DECODE_BATCH_SIZE]
             for offset, picture in enumerate(pool.map(lambda path: _read_or_refuse(path, side), some)):
                 if isinstance(picture, str):
                     refused.append(picture)

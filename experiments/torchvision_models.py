@@ -86,7 +86,7 @@ ModelName = Literal[
 ]
 MODELS: tuple[str, ...] = get_args(ModelName)
 
-_SMALLEST_IMAGE = {
+_MIN_IMAGE_SIZE = {
     "alexnet": 63,
     "convnext": 32,
     "densenet": 29,
@@ -138,6 +138,6 @@ def check_image_size(model: str, image_size: int) -> None:
     multiple = _IMAGE_MULTIPLE.get(model, 1)
     if image_size % multiple:
         raise ValueError(f"image_size: {model} takes multiples of {multiple} pixels; it is {image_size}")
-    smallest = next((size for start, size in _SMALLEST_IMAGE.items() if model.startswith(start)), 1)
+    smallest = next((size for start, size in _MIN_IMAGE_SIZE.items() if model.startswith(start)), 1)
     if image_size < smallest:
         raise ValueError(f"image_size: {model} takes {smallest} pixels or more; it is {image_size}")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gpulab.schemas import InvalidField, Problem
 
-MOST_OPTIONS = 8
+MAX_OPTIONS = 8
 """A choice of more is told by those that are near to what was sent."""
 
 
@@ -153,7 +153,7 @@ def explain(problem: "Problem", place: "Callable[[str], str | None]" = lambda _p
 
 def _explain_field(error: "InvalidField") -> str:
     options = _options(error)
-    if len(options) > MOST_OPTIONS and isinstance(error.value, str):
+    if len(options) > MAX_OPTIONS and isinstance(error.value, str):
         known = f"{error.value!r} is none of the {len(options)} that are known"
         return f"{error.path}: {known}{_nearest(error.value, options)}"
     facts = [f"{name} {limit}" for name, limit in (error.limit or {}).items()]
@@ -173,4 +173,4 @@ def _nearest(value: str, options: list[str]) -> str:
     from difflib import get_close_matches
 
     found = get_close_matches(value, options, cutoff=0.5)
-    return f"; near it: {', '.join(found)}" if found else f", such as {', '.join(options[:MOST_OPTIONS])}"
+    return f"; near it: {', '.join(found)}" if found else f", such as {', '.join(options[:MAX_OPTIONS])}"

@@ -21,7 +21,7 @@ MAX_PATH_BYTES = 1000
 MAX_PART_BYTES = 255
 """What file systems take."""
 MAX_PARTS = 32
-LARGEST_NAMED = 5
+MAX_NAMED_FILES = 5
 
 
 class ProgramFilesError(ValueError):
@@ -173,7 +173,7 @@ def checked_path(path: str) -> str:
 
 def too_large(limits: ProgramLimits, sizes: Mapping[str, int]) -> ProgramFilesError:
     """The refusal for files that are too much together. It names the largest."""
-    largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:LARGEST_NAMED]
+    largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:MAX_NAMED_FILES]
     named = ", ".join(f"{path!r} ({size:,} bytes)" for path, size in largest)
     return ProgramFilesError(
         f"the program is larger than {limits.max_bytes:,} bytes; its largest files are {named}", path=largest[0][0]

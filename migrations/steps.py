@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateIndex, DropIndex
 
 LOCK_TIMEOUT_MILLISECONDS = 200
 """Less than PostgreSQL's deadlock_timeout (1 s): where two block each other, the migration gives up, nobody else."""
-PATIENCE_SECONDS = 240.0
+TIMEOUT_SECONDS = 240.0
 """With one statement."""
 PAUSE_SECONDS = 0.3
 """Between two attempts, so that who queued behind the first gets on."""
@@ -40,7 +40,7 @@ class OneByOne(PostgresqlImpl):
             self._drop_unfinished(str(construct.element.name))
         # Building or dropping an index beside the others blocks none of them, and waits for those older than itself.
         self._set_lock_timeout(0 if waits_for_all else LOCK_TIMEOUT_MILLISECONDS)
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             try:
                 return super()._exec(construct, *args, **kwargs)

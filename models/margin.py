@@ -4,7 +4,7 @@ A run's excess is measured / likely - 1, both of the device's peak. For a model 
 95th percentile of the excess of the last `RUNS` runs, n of them, and p the excess that the prediction itself allows
 for: high end / likely - 1 of its interval. Reserved is likely * (1 + margin) with
 
-    margin = max(LEAST, (n * q + PRIOR_RUNS * p) / (n + PRIOR_RUNS)):
+    margin = max(MIN_MARGIN, (n * q + PRIOR_RUNS * p) / (n + PRIOR_RUNS)):
 
 the interval's high end before the first run, what was seen after many, and a single odd run moves it by a twentieth.
 """
@@ -14,12 +14,12 @@ PRIOR_RUNS = 20
 RUNS = 200
 """The latest of a family on a GPU model that count."""
 QUANTILE = 0.95
-LEAST = 0.02
+MIN_MARGIN = 0.02
 """Never less, however well it went: below the resolution of a driver's reading in small runs."""
 
 
 def margin(prior: float, runs: int, excess: float | None) -> float:
     """The share of the likely peak to add. `excess` is q above, null without `runs`."""
     if excess is None:
-        return max(LEAST, prior)
-    return max(LEAST, (runs * excess + PRIOR_RUNS * prior) / (runs + PRIOR_RUNS))
+        return max(MIN_MARGIN, prior)
+    return max(MIN_MARGIN, (runs * excess + PRIOR_RUNS * prior) / (runs + PRIOR_RUNS))

@@ -113,6 +113,6 @@ def _gpu_faults(node: Any, gpu: Any, settings: SchedulerSettings) -> Iterator[tu
     if gpu.xid_at is not None:
         yield NodeFault.GPU_XID, f"GPU {gpu.index} ({gpu.uuid}) reported Xid {gpu.xid}", gpu.xid_at
     before, now = gpu.known_total_bytes, gpu.memory_total_bytes
-    if before is not None and now is not None and abs(now - before) > node_health.LEAST_CHANGE * before:
+    if before is not None and now is not None and abs(now - before) > node_health.MIN_CHANGE * before:
         words = f"GPU {gpu.index} ({gpu.uuid}) reports {now} bytes of memory and had {before}"
         yield NodeFault.GPU_CHANGED, words, node.now

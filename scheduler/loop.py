@@ -38,9 +38,9 @@ from scheduler.terms import Placement, Plan, Policy
 
 REST_SHARE = 9.0
 """A look at the queue is followed by so many times its own length before new submissions cause the next."""
-LONGEST_REST_SECONDS = 2.0
+MAX_REST_SECONDS = 2.0
 EXPLAINED_A_TICK = 5000
-GRANTED_AT_ONCE = 16
+GRANTS_BATCH_SIZE = 16
 """Leases in one transaction: the first of many jobs should not wait for the last."""
 MORE_TO_DO = frozenset({JobState.QUEUED, *ESTIMATE_STATES})
 ASKS = frozenset({JobState.QUEUED, PENDING})
@@ -110,7 +110,7 @@ class Scheduler:
             self.schedule(explain=ticking)
             self._outage.over()
             now = time.monotonic()
-            rest_until = now + min(REST_SHARE * (now - looking_from), LONGEST_REST_SECONDS)
+            rest_until = now + min(REST_SHARE * (now - looking_from), MAX_REST_SECONDS)
             news = self._await_news(connection, rest_until, next_tick)
 
     def _await_news(self, connection: psycopg.Connection[Any], rest_until: float, deadline: float) -> set[str]:
@@ -141,8 +141,8 @@ class Scheduler:
             for job_id, message in seen.refused:
                 connection.execute(queue.refuse(job_id, message))
         made = plan(seen.jobs, seen.rooms, now=seen.now, policy=policy)
-        for first in range(0, len(made.placements), GRANTED_AT_ONCE):
-            self._start(seen, made.placements[first : first + GRANTED_AT_ONCE])
+        for first in range(0, len(made.placements), GRANTS_BATCH_SIZE):
+            self._start(seen, made.placements[first : first + GRANTS_BATCH_SIZE])
         if self._settings.preemption:
             self._preempt(seen, made, policy)
         if explain:

@@ -25,8 +25,8 @@ from models.statements import estimates
 from worker import advice
 from worker.zygote import End, JobProcess, NotStartedError, Zygote
 
-AT_ONCE = 2
-LONGEST_SECONDS = 120.0
+MAX_CONCURRENT = 2
+MAX_SECONDS = 120.0
 LOOK_SECONDS = 0.2
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ class Estimator:
         self._engine = engine
         self._zygote = zygote
         self._leaving = Event()
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="estimator")
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT, thread_name_prefix="estimator")
 
     def clear_up(self) -> None:
         """Free what the worker before this one was at when it died."""
@@ -85,7 +85,7 @@ class Estimator:
             started = time.monotonic()
             process = self._start(folder, question)
             try:
-                late = estimates.fail(estimate_id, question.token, f"it took longer than {LONGEST_SECONDS:g} s")
+                late = estimates.fail(estimate_id, question.token, f"it took longer than {MAX_SECONDS:g} s")
                 finished = self._hold(process.wait, estimate_id, question.token, too_late=late)
             finally:
                 process.kill()
@@ -119,7 +119,7 @@ class Estimator:
 
         `too_late` is executed where it is not there after the longest time.
         """
-        deadline = time.monotonic() + LONGEST_SECONDS
+        deadline = time.monotonic() + MAX_SECONDS
         renew_at = time.monotonic() + self._settings.heartbeat_seconds
         while not wait(LOOK_SECONDS):
             now = time.monotonic()
@@ -127,7 +127,7 @@ class Estimator:
                 self._execute(estimates.release(estimate_id, token))
                 return False
             if now >= deadline:
-                log.warning("estimate.too_late", estimate_id=str(estimate_id), seconds=LONGEST_SECONDS)
+                log.warning("estimate.too_late", estimate_id=str(estimate_id), seconds=MAX_SECONDS)
                 self._execute(too_late)
                 return False
             if now >= renew_at:

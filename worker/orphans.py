@@ -16,7 +16,7 @@ import structlog
 
 MARKER = "GPULAB_ZYGOTE"
 """`FOLDER OF THE RUNS:ONE ZYGOTE`."""
-PATIENCE_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ def end_orphans(runs: Path) -> None:
 
 def end_marked(marker: str) -> None:
     """Kill the processes whose mark begins like this, and those that they start meanwhile."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while (found := list(marked(marker))) and time.monotonic() < deadline:
         for pid in found:
             log.warning("orphan.ended", pid=pid)

@@ -14,8 +14,8 @@ from models.program import store_key
 from models.settings import NodeSettings
 from models.statements import retention
 
-JOBS_AT_ONCE = 200
-FILES_AT_ONCE = 500
+JOBS_BATCH_SIZE = 200
+FILES_BATCH_SIZE = 500
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ class Retention:
             with self._engine.begin() as connection:
                 if not connection.execute(retention.alone()).scalar():
                     return every
-                jobs = list(connection.execute(drop(days, jobs=JOBS_AT_ONCE)).scalars())
+                jobs = list(connection.execute(drop(days, jobs=JOBS_BATCH_SIZE)).scalars())
                 self._remember(connection, jobs, what, days)
             every += len(jobs)
             if not jobs:
@@ -61,7 +61,7 @@ class Retention:
         every = 0
         while days:
             with self._engine.begin() as connection:
-                rows = connection.execute(old(days, limit=FILES_AT_ONCE)).all()
+                rows = connection.execute(old(days, limit=FILES_BATCH_SIZE)).all()
             if not rows:
                 break
             # The bytes first: bytes that no row names would stay for ever.

@@ -8,7 +8,7 @@ from gpulab.schemas.assignments import DifferenceRead, VersionRead
 
 OF_THE_MACHINE = ("_seconds", "_bytes", "_per_second", "_milliseconds", "_watts", "_joules", "_percent")
 """Endings of the names that measure the machine and not the result: told, never judged."""
-MOST_DIFFERENCES = 100
+MAX_DIFFERENCES = 100
 MISSING = object()
 
 
@@ -27,7 +27,7 @@ def compare(pinned: Any, again: Any, tolerance: float) -> tuple[list[DifferenceR
             )
     # What counts comes first where not everything can be told.
     differences.sort(key=lambda difference: not difference.judged)
-    return differences[:MOST_DIFFERENCES], judged
+    return differences[:MAX_DIFFERENCES], judged
 
 
 def differing_versions(pinned: Mapping[str, str] | None, again: Mapping[str, str] | None) -> list[VersionRead]:

@@ -12,7 +12,7 @@ from gpulab.schemas import JobRead
 from gpulab.schemas.assignments import ComparisonRead
 from gpulab.states import FINAL_STATES, JobState
 
-LONGEST_NAME = 200
+MAX_NAME_LENGTH = 200
 
 
 async def rerun(app: App, principal: Principal, assignment_id: UUID, user_id: UUID) -> JobRead:

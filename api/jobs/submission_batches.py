@@ -22,7 +22,7 @@ SUBMIT = Prepared(
         bindparam("orders", type_=Text), bindparam("questions", type_=Text), bindparam("max_queued", type_=Integer)
     )
 )
-AT_ONCE = 100
+BATCH_SIZE = 100
 """Orders of one statement at most."""
 
 
@@ -65,7 +65,7 @@ class SubmissionBatches:
     async def _store_all(self) -> None:
         asker.set(THE_LAB)
         while self._waiting:
-            batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+            batch, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
             await self._store(batch, wait=False)
 
     def _set_aside(self, batch: Sequence[_Waiting]) -> None:

@@ -22,7 +22,7 @@ from gpulab.threads import vital_task
 KEYS = 10_000
 """Buckets of one kind that a process remembers; those least used go first."""
 TELL_SECONDS = 0.2
-AT_ONCE = 500
+BATCH_SIZE = 500
 """Buckets that one call of the script looks at, during which Redis does nothing else."""
 TAKE = """
 local time = redis.call('TIME')
@@ -130,8 +130,8 @@ class BucketSync:
     async def tell(self, buckets: Buckets) -> None:
         """Tell what was taken, and learn what is left."""
         taken = list(buckets.untold().items())
-        for start in range(0, len(taken), AT_ONCE):
-            part = dict(taken[start : start + AT_ONCE])
+        for start in range(0, len(taken), BATCH_SIZE):
+            part = dict(taken[start : start + BATCH_SIZE])
             try:
                 buckets.learn(await self._told(buckets, part))
                 self._note(shared=True)

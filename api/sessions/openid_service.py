@@ -16,7 +16,7 @@ from api.users import statements as users
 from gpulab.states import Role
 from models.settings import ApiSettings
 
-LONGEST_NAME = 200
+MAX_NAME_LENGTH = 200
 SHUT_OUT = "you are shut out of this lab; ask your instructors"
 
 log = structlog.get_logger()
@@ -101,7 +101,7 @@ async def _link(app: App, request: Request, known: Row, address: Address, subjec
 
 async def _admit(app: App, request: Request, statement: Statement, address: Address, subject: str, role: Role) -> Row:
     values = {"email": address.email, "openid_subject": subject, "role": role.value}
-    name = openid_claims.display_name(statement, address.email, LONGEST_NAME)
+    name = openid_claims.display_name(statement, address.email, MAX_NAME_LENGTH)
     row = await app.database.row(users.admit({**values, "name": name}, origin_of(request)))
     # A second request of the same browser may have been quicker.
     row = row or await app.database.row(users.by_openid, subject=subject)

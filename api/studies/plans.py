@@ -14,7 +14,7 @@ from gpulab.states import Priority
 
 Definition = dict[str, Any]
 """What was asked, as JSON, with everything that was left open filled in: enough to lay the study out again."""
-LONGEST_NAME = 200
+MAX_NAME_LENGTH = 200
 
 
 def define(order: StudyCreate, datasets: Sequence[str]) -> Definition:
@@ -65,7 +65,7 @@ def _row(place: int, run: RunPlan, definition: Definition) -> dict[str, Any]:
         experiment=run.experiment,
         spec=run.spec,
         seed=run.seed,
-        name=names.cleaned(named[: 2 * LONGEST_NAME])[:LONGEST_NAME],
+        name=names.cleaned(named[: 2 * MAX_NAME_LENGTH])[:MAX_NAME_LENGTH],
         tags=list(run.questions[:MAX_TAGS]),
         priority=Priority(definition["priority"]),
     )

@@ -20,7 +20,7 @@ from gpulab.schemas import JobCreate, StudyReportRead
 from gpulab.states import FINAL_STATES, JobState, Priority
 from models.statements import nodes, series
 
-RESULTS_AT_ONCE = 50
+RESULTS_BATCH_SIZE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +129,8 @@ async def _outcomes(app: App, study_id: UUID) -> list[RunOutcome]:
     names = {gpu.uuid: gpu.name for gpu in await app.database.rows(nodes.gpus)}
     runs = await app.database.rows(statements.runs, study_id=study_id)
     results: dict[UUID, Any] = {}
-    for start in range(0, len(runs), RESULTS_AT_ONCE):
-        wanted = [run.id for run in runs[start : start + RESULTS_AT_ONCE]]
+    for start in range(0, len(runs), RESULTS_BATCH_SIZE):
+        wanted = [run.id for run in runs[start : start + RESULTS_BATCH_SIZE]]
         results |= {found.id: found.result for found in await app.database.rows(statements.results, job_ids=wanted)}
     return [reading.outcome(run, names).model_copy(update={"result": results[run.id]}) for run in runs]
 

@@ -110,7 +110,7 @@ def _waking_time(generator: random.Random) -> float:
             return 7 * DAY - before_deadline
 
 
-LONGEST_SECONDS = DAY
+MAX_SECONDS = DAY
 """Tasks of the trace that ran longer are cut: services, which would hold a small lab for months."""
 
 
@@ -132,7 +132,7 @@ def public_trace(path: Path, seed: int, machines: Machines, *, tasks: int = 500,
     users: dict[tuple[str, ...], User] = {}
     made, work = [], 0.0
     for row in rows[start : start + tasks]:
-        seconds = min(LONGEST_SECONDS, max(1.0, float(row["deletion_time"]) - float(row["scheduled_time"])))
+        seconds = min(MAX_SECONDS, max(1.0, float(row["deletion_time"]) - float(row["scheduled_time"])))
         count, part = min(int(row["num_gpu"]), machines.gpus), min(1.0, int(row["gpu_milli"]) / 1000)
         work += count * part * seconds
         asked = tuple(row[column] for column in REQUEST)

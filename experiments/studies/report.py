@@ -11,7 +11,7 @@ from experiments.studies.plan import Scale
 from experiments.studies.summary import CellSummary, compare
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
-MOST_SERIES_IN_WORDS = 8
+MAX_SERIES_IN_WORDS = 8
 
 
 class Glance(Finding):
@@ -127,7 +127,7 @@ def described(figure: FigureSpec) -> str:
 
 
 def _plot_in_words(plot: Plot) -> str:
-    named = [series for series in plot.series if series.label and series.y][:MOST_SERIES_IN_WORDS]
+    named = [series for series in plot.series if series.label and series.y][:MAX_SERIES_IN_WORDS]
     return f"{plot.title}. " + "; ".join(f"{series.label}: {_series_in_words(plot, series)}" for series in named) + "."
 
 

@@ -30,7 +30,7 @@ from experiments.training.rows import EPOCH_METRIC_NAMES, EpochRow
 CHECKPOINT_INTERVAL_SECONDS = 120.0
 """Long epochs are saved in between, so that a lost node costs minutes."""
 TELL_INTERVAL_SECONDS = 0.2
-LOSSES_AT_ONCE = {"cpu": 1, "cuda": 50}
+LOSSES_BATCH_SIZE = {"cpu": 1, "cuda": 50}
 """Reading a loss makes the host wait for a GPU, so they are read in groups."""
 PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -196,7 +196,7 @@ class Fit:
         progress.batch += 1
         progress.step += 1
         self._unread.append((loss, correct, count))
-        if len(self._unread) >= LOSSES_AT_ONCE[self._run.device]:
+        if len(self._unread) >= LOSSES_BATCH_SIZE[self._run.device]:
             self._read_losses()
         self._tell()
 

@@ -16,7 +16,7 @@ PIPE_WIDTH = 500
 GAP = 2
 NARROWEST_LAST = 24
 
-LONGEST_VALUE = 120
+MAX_VALUE_LENGTH = 120
 
 STATE_STYLES = {
     JobState.QUEUED: "dim",
@@ -68,7 +68,7 @@ def printable(text: str) -> str:
 def shortened(value: object) -> str:
     """A JSON value in one line, cut where it is long; `--json` has it whole."""
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}... ({len(text)} characters)"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}... ({len(text)} characters)"
 
 
 def styled(state: JobState) -> Text:

@@ -275,7 +275,7 @@ class Client:
         return self._http.get(MeRead, path_of("me"))
 
     def stream(
-        self, last_event_id: str | None = None, *, patience_seconds: float = following.PATIENCE_SECONDS
+        self, last_event_id: str | None = None, *, patience_seconds: float = following.TIMEOUT_SECONDS
     ) -> Iterator[Change]:
         """Notices of changes of every visible job, without end; a broken stream goes on where it broke.
 

@@ -17,7 +17,7 @@ from gpulab.schemas import LogRead
 
 M = TypeVar("M", bound=BaseModel)
 
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 """How long waiting and listening keep trying while the lab is away, such as during a restart."""
 LONG_POLL_SECONDS = 20.0
 LOG_PIECE_BYTES = 2**18
@@ -66,7 +66,7 @@ def hold(
 
 def read_logs(http: Http, job_id: UUID, follow: bool, offset: int) -> Iterator[str]:
     """Pieces of text from byte `offset` on; with `follow` until the job is final and its log is read to the end."""
-    backoff = Backoff(PATIENCE_SECONDS)
+    backoff = Backoff(TIMEOUT_SECONDS)
     while True:
         query = {"offset": offset, "limit": LOG_PIECE_BYTES}
         piece = http.parse(LogRead, http.send("GET", path_of("jobs", job_id, "logs"), query=query, backoff=backoff))

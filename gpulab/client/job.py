@@ -99,7 +99,7 @@ class Job:
         timeout: float | None = None,
         on_change: "Callable[[Job], object] | None" = None,
         *,
-        patience_seconds: float = following.PATIENCE_SECONDS,
+        patience_seconds: float = following.TIMEOUT_SECONDS,
     ) -> "Job":
         """Return when the job is final, `on_change` having been called for every version seen on the way.
 
@@ -162,7 +162,7 @@ class Job:
         return self._http.get(QueueRead, f"{self._path}/queue")
 
     def stream(
-        self, last_event_id: str | None = None, *, patience_seconds: float = following.PATIENCE_SECONDS
+        self, last_event_id: str | None = None, *, patience_seconds: float = following.TIMEOUT_SECONDS
     ) -> Iterator[Change]:
         """Notices of changes of this job."""
         return following.listen(self._http, f"{self._path}/stream", last_event_id, patience_seconds)
@@ -177,7 +177,7 @@ class Job:
         """Queue the same run again as a new job, linked to this one; returns the new job."""
         return Job(self._http, self._http.change(JobRead, "POST", f"{self._path}/retry"))
 
-    def live(self, timeout: float | None = None, *, patience_seconds: float = following.PATIENCE_SECONDS) -> None:
+    def live(self, timeout: float | None = None, *, patience_seconds: float = following.TIMEOUT_SECONDS) -> None:
         """Show the job's card in a notebook and keep it up to date until the job is final; elsewhere a line a change.
 
         Raises WaitTimeout after `timeout` seconds; the job goes on. A lab that is away is put up with for

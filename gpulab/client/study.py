@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from gpulab.client import reports
-from gpulab.client.following import PATIENCE_SECONDS, hold
+from gpulab.client.following import TIMEOUT_SECONDS, hold
 from gpulab.client.job import Job
 from gpulab.client.notebook import live
 from gpulab.client.transport.http import Http, Snapshot, path_of
@@ -85,7 +85,7 @@ class Study:
         timeout: float | None = None,
         on_change: "Callable[[Study], object] | None" = None,
         *,
-        patience_seconds: float = PATIENCE_SECONDS,
+        patience_seconds: float = TIMEOUT_SECONDS,
     ) -> "Study":
         """Return when every run is final, `on_change` having been called for every version seen on the way.
 
@@ -103,7 +103,7 @@ class Study:
                 on_change(self)
         return self
 
-    def live(self, timeout: float | None = None, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def live(self, timeout: float | None = None, *, patience_seconds: float = TIMEOUT_SECONDS) -> None:
         """Show the study in a notebook and keep it up to date until every run is final, at last with its pictures.
 
         Elsewhere it prints a line a change. Raises as `Job.live` does.
@@ -135,7 +135,7 @@ class Study:
         format: str | None = None,  # noqa: A002 - the interface calls it so
         *,
         timeout: float | None = None,
-        patience_seconds: float = PATIENCE_SECONDS,
+        patience_seconds: float = TIMEOUT_SECONDS,
     ) -> list[Path]:
         """Fetch the report into the folder `to`, once every run is final: the page, Markdown, findings and pictures.
 

@@ -11,7 +11,7 @@ from models.statements.nodes import alive
 
 SET_ASIDE = "node.set_aside"
 REFUSED = "node.refused"
-LEAST_CHANGE = 0.05
+MIN_CHANGE = 0.05
 """Of a GPU's memory, to count as another than it had: what the driver keeps for itself differs by its version."""
 
 
@@ -43,7 +43,7 @@ def suspicious_gpus() -> Select[*tuple[Any, ...]]:
             Gpu.unhealthy_at.is_not(None),
             Gpu.xid_at.is_not(None),
             Gpu.contested_at.is_not(None),
-            func.abs(Gpu.memory_total_bytes - Gpu.known_total_bytes) > LEAST_CHANGE * Gpu.known_total_bytes,
+            func.abs(Gpu.memory_total_bytes - Gpu.known_total_bytes) > MIN_CHANGE * Gpu.known_total_bytes,
         )
     )
 

@@ -26,7 +26,7 @@ FLAGS = [
         "disable-default-apps",
     )
 ]
-PATIENCE_MILLISECONDS = 15_000
+TIMEOUT_MILLISECONDS = 15_000
 """A page that shares two cores with a lab at work may need some seconds."""
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 
@@ -50,7 +50,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("needs Chromium: apt-get install chromium")
     if not (ROOT / "dashboard" / "dist" / "index.html").exists():
         pytest.skip("needs the built dashboard: make dashboard")
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    expect.set_options(timeout=TIMEOUT_MILLISECONDS)
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield made
@@ -88,7 +88,7 @@ def open_context(browser: Browser, scene: Scene) -> Iterator[Opener]:
             timezone_id="Europe/Berlin",
             locale="en-GB",
         )
-        context.set_default_timeout(PATIENCE_MILLISECONDS)
+        context.set_default_timeout(TIMEOUT_MILLISECONDS)
         if signed_in:
             answer = context.request.post("/v1/session", data={"token": scene.token})
             assert answer.ok, answer.text()

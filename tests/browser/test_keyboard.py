@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.scene import Scene
 
-MOST_STOPS = 80
+MAX_STOPS = 80
 STATES = """() => [...document.querySelectorAll("main .state")].map((badge) =>
     [badge.innerText.trim().split(":")[0], badge.querySelector("svg")?.innerHTML])"""
 METERS = """() => [...document.querySelectorAll("main [role=meter]")].map((meter) =>
@@ -105,12 +105,12 @@ def go_to(page: Page, target: Locator, *, key: str = "Tab") -> None:
     expect(target).to_be_enabled()
     target.scroll_into_view_if_needed()
     before = around(page, target)
-    for _ in range(MOST_STOPS):
+    for _ in range(MAX_STOPS):
         page.keyboard.press(key)
         if target.evaluate("(element) => element === document.activeElement"):
             assert around(page, target) != before, "the focus is not seen"
             return
-    raise AssertionError(f"{MOST_STOPS} times {key} did not lead to {target}")
+    raise AssertionError(f"{MAX_STOPS} times {key} did not lead to {target}")
 
 
 def around(page: Page, target: Locator) -> bytes:

@@ -12,12 +12,12 @@ from experiments.training.recipe import evaluation_batch_size
 from experiments.training.rows import EPOCH_METRICS, EpochRow
 
 LEARNING_RATE_PER_IMAGE = 2.5e-5
-LARGEST_LEARNING_RATE = 6.4e-3
+MAX_LEARNING_RATE = 6.4e-3
 
 
 def scheduled_learning_rate(batch_size: int) -> float:
     """The sheet's rate: 1e-4 at batch 4, linear in the batch size (Goyal et al., 2017), at most 6.4e-3."""
-    return min(LEARNING_RATE_PER_IMAGE * batch_size, LARGEST_LEARNING_RATE)
+    return min(LEARNING_RATE_PER_IMAGE * batch_size, MAX_LEARNING_RATE)
 
 
 class BatchSizeSpec(Spec):

@@ -25,7 +25,7 @@ from experiments.memory.step import STEPS, new_model
 from experiments.training.memory import NO_GPU
 from experiments.training.optimizers import build_optimizer
 
-MOST_REAL_STEPS = 8
+MAX_REAL_STEPS = 8
 LEARNING_RATE = 1e-3
 MARGINS = (0.8, 0.9, 1.0, 1.1, 1.25)
 """Batch sizes around the answer, for the picture."""
@@ -128,7 +128,7 @@ def confirm(takes: Takes, predicted: int) -> list[RealStep]:
     taken: list[RealStep] = []
     good, bad, size = 0, LARGEST_BATCH_SIZE + 1, predicted
     stride = max(1, predicted // 32)
-    while len(taken) < MOST_REAL_STEPS and good < size < bad:
+    while len(taken) < MAX_REAL_STEPS and good < size < bad:
         taken.append(takes(size))
         good, bad = (size, bad) if taken[-1].fits else (good, size)
         if good and bad <= LARGEST_BATCH_SIZE:

@@ -10,7 +10,7 @@ from experiments.catalog.train_classifier.spec import TrainClassifierResult, Tra
 from experiments.drawing import plain, plain_title
 
 COLORS = ("#0072b2", "#d55e00", "#009e73")
-LARGEST_LABELLED = 30
+MAX_LABELLED = 30
 
 
 def draw(spec: TrainClassifierSpec, result: TrainClassifierResult) -> Mapping[str, Figure]:
@@ -53,7 +53,7 @@ def _confusion(spec: TrainClassifierSpec, result: TrainClassifierResult) -> Figu
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    if classes <= LARGEST_LABELLED:
+    if classes <= MAX_LABELLED:
         names = [plain(name) for name in result.class_names]
         axes.set_xticks(range(classes), names, rotation=90)
         axes.set_yticks(range(classes), names)

@@ -14,7 +14,7 @@ from experiments.contract import Run
 from experiments.internal.gpu_constants.spec import (
     CONTEXT,
     LIBRARIES,
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     GpuConstantsResult,
     GpuConstantsSpec,
     seen,
@@ -43,10 +43,10 @@ def _hold(run: Run, stage: str) -> None:
     torch.cuda.synchronize()
     run.memory(allocated_bytes=torch.cuda.memory_allocated(), reserved_bytes=torch.cuda.memory_reserved())
     run.phase(stage)
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + TIMEOUT_SECONDS
     while not Path(seen(stage)).exists():
         if time.monotonic() > until:
-            raise RuntimeError(f"nobody looked within {PATIENCE_SECONDS:g} s")
+            raise RuntimeError(f"nobody looked within {TIMEOUT_SECONDS:g} s")
         time.sleep(0.01)
 
 

@@ -7,7 +7,7 @@ CONTEXT = "context"
 LIBRARIES = "libraries"
 STAGES = (CONTEXT, LIBRARIES)
 """Phases of the run. At each it holds still until the file `seen(stage)` appears in its folder."""
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 """For so long it holds."""
 
 

@@ -18,7 +18,7 @@ REASONS = {
     "gpu_lost": "the GPU was lost",
     "implausible": "the driver gave a value that cannot be true",
 }
-FEWEST_POINTS = 2
+MIN_POINTS = 2
 """Usage counts every sample, whatever the timeline beside it is thinned to."""
 
 
@@ -26,7 +26,7 @@ def usage_facts(job: "Job") -> Iterator[tuple[str, str]]:
     """Name and value of each reading of each attempt on each GPU; a missing one says why."""
     if job.data.attempt == 0:
         return
-    found = job.samples(max_points=FEWEST_POINTS).usage
+    found = job.samples(max_points=MIN_POINTS).usage
     for one in found:
         where = _where(one) if len(found) > 1 else ""
         shared = ", the neighbours' too" if one.shared else ""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 GLANCE_SECONDS = 0.5
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 CURVE_POINTS = 400
 
 
@@ -76,7 +76,7 @@ def _watch_live(job: "Job") -> None:
 def glances(job: "Job", read_keys: "ReadKeys") -> "Iterator[Glance]":
     """What there is to see of the job, about twice a second, the last time when it is final.
 
-    Raises KeyboardInterrupt for `q`, and what the lab said when it was away for `PATIENCE_SECONDS`.
+    Raises KeyboardInterrupt for `q`, and what the lab said when it was away for `TIMEOUT_SECONDS`.
     """
     from gpulab.cli.live.card import Glance
     from gpulab.cli.live.overview import PASSING
@@ -92,7 +92,7 @@ def glances(job: "Job", read_keys: "ReadKeys") -> "Iterator[Glance]":
             )
             last_answer_at = time.monotonic()
         except PASSING as away:
-            if time.monotonic() - last_answer_at > PATIENCE_SECONDS:
+            if time.monotonic() - last_answer_at > TIMEOUT_SECONDS:
                 raise
             glance = replace(glance, trouble=str(away))
         yield glance

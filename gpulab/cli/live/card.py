@@ -18,11 +18,11 @@ from gpulab.words import counted
 
 WIDEST_CELLS = 100
 CURVE_LINES = 4
-MOST_FACT_LINES = 3
+MAX_FACT_LINES = 3
 EDGE_CELLS = 10
 """Room for the greatest and the least value beside a curve."""
 FRAME_CELLS = 4
-LEAST_ELAPSED_SECONDS = 5.0
+MIN_ELAPSED_SECONDS = 5.0
 """Before that, a forecast is a guess."""
 
 
@@ -50,7 +50,7 @@ def card(seen: Glance, width: int, height: int) -> RenderableType:
         ),
         _bar(fraction, style, inner),
     ]
-    rows += [Text(line) for fact in _facts(seen) for line in wrap(fact, inner, max_lines=MOST_FACT_LINES)]
+    rows += [Text(line) for fact in _facts(seen) for line in wrap(fact, inner, max_lines=MAX_FACT_LINES)]
     if seen.trouble is not None:
         rows.append(Text(f"not answering: {printable(seen.trouble)}; trying again", style="bold red"))
     rows += _curves(seen.metrics, inner, height - len(rows) - FRAME_CELLS)
@@ -90,7 +90,7 @@ def _when(job: JobSummary | JobRead) -> str:
     if isinstance(job, JobRead):
         words += f" of at most {duration(timedelta(seconds=job.time_limit_seconds))}"
     fraction = job.progress.fraction if job.progress else 0.0
-    if 0 < fraction < 1 and elapsed.total_seconds() >= LEAST_ELAPSED_SECONDS:
+    if 0 < fraction < 1 and elapsed.total_seconds() >= MIN_ELAPSED_SECONDS:
         words += f", about {duration(elapsed * (1 / fraction - 1))} to go"
     return words
 

@@ -35,7 +35,7 @@ NAMES = {
 }
 KEY = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Za-z])?|.", re.DOTALL)
 """One key: an escape sequence as a whole, or a character."""
-LONGEST_READ = 1024
+MAX_READ_BYTES = 1024
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def _read(file: int, seconds: float) -> list[str]:
     ready, _, _ = select.select([file], [], [], seconds)
     if not ready:
         return []
-    typed = os.read(file, LONGEST_READ)
+    typed = os.read(file, MAX_READ_BYTES)
     # A terminal that was closed reads as empty for ever.
     return named(typed.decode(errors="replace")) if typed else ["quit"]
 

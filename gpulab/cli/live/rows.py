@@ -17,7 +17,7 @@ WHOLE_ID_CELLS = 130
 END_OF_ID = 8
 NARROW_CELLS = 60
 REASON_INDENT = " " * 4
-MOST_REASON_LINES = 3
+MAX_REASON_LINES = 3
 
 
 def clipped(line: Text, width: int) -> Text:
@@ -115,7 +115,7 @@ def _waiting_row(waiting: WaitingJob, now: datetime, width: int) -> Iterator[Tex
     )
     if width < NARROW_CELLS or len(left) + len(why) + len(right) + 4 > width:
         yield spread(left, right, width)
-        for line in wrap(why, max(width - len(REASON_INDENT), 10), max_lines=MOST_REASON_LINES, placeholder=" …"):
+        for line in wrap(why, max(width - len(REASON_INDENT), 10), max_lines=MAX_REASON_LINES, placeholder=" …"):
             yield Text(REASON_INDENT + line, style="dim")
         return
     yield spread(left.append(f"  {why}", style="dim"), right, width)

@@ -12,7 +12,7 @@ from homework.experiments.edge_bands.data import Split, draw_images
 from homework.experiments.edge_bands.spec import EdgeBandsResult, EdgeBandsSpec, ReplicaResult
 
 COLUMNS = 10
-MOST_KERNEL_ROWS = 6
+MAX_KERNEL_ROWS = 6
 BETWEEN = "#cfe0f2"
 """Of the gaps between images: no grey, so that a white band at the border still ends where it ends."""
 TRAIN_COLOUR, VALIDATION_COLOUR = "#1f77b4", "#d95f02"
@@ -28,7 +28,7 @@ def draw(spec: EdgeBandsSpec, result: EdgeBandsResult) -> Mapping[str, Figure]:
     if spec.domain_shift:
         figures["images_validation"] = draw_grid(spec, seed, "validation", "Validation images")
     if result.replicas[0].kernels_after is not None:
-        figures["kernels"] = draw_kernels(spec, result.replicas[:MOST_KERNEL_ROWS])
+        figures["kernels"] = draw_kernels(spec, result.replicas[:MAX_KERNEL_ROWS])
     figures["curves"] = draw_curves(spec, result)
     figures["confusion"] = draw_confusion(spec, result)
     return figures

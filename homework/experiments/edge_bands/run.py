@@ -8,7 +8,7 @@ import torch
 from experiments.contract import Run
 from homework.experiments.edge_bands.data import draw_images
 from homework.experiments.edge_bands.models import StackedNetwork, stacked_network
-from homework.experiments.edge_bands.spec import MOST_KERNELS, EdgeBandsResult, EdgeBandsSpec, ReplicaResult
+from homework.experiments.edge_bands.spec import MAX_KERNELS, EdgeBandsResult, EdgeBandsSpec, ReplicaResult
 from homework.experiments.edge_bands.training import PreparedSet, Progress, dead_features, predict, train
 
 DECIMALS = 6
@@ -95,7 +95,7 @@ def _curves(progress: Progress, replica: int) -> dict[str, object]:
 def _kernels(network: StackedNetwork, replicas: int) -> list[list[list[list[float]]] | None]:
     """The first convolution's kernels of the first few replicas, and None for the others."""
     kernels = network.kernels()
-    kept = [] if kernels is None else kernels.detach()[:MOST_KERNELS].double().round(decimals=DECIMALS).tolist()
+    kept = [] if kernels is None else kernels.detach()[:MAX_KERNELS].double().round(decimals=DECIMALS).tolist()
     return kept + [None] * (replicas - len(kept))
 
 

@@ -11,12 +11,12 @@ IMAGE_SIZE = 28
 CLASS_NAMES = ("horizontal", "vertical", "none", "diagonal", "both")
 CHANNELS = 3
 HIDDEN_UNITS = (50, 10)
-LARGEST_KERNEL = 27
+MAX_KERNEL_SIZE = 27
 """Reflection can add at most 13 pixels to the 14 x 14 maps of the second convolution."""
-MOST_IMAGES_A_STEP = 2048
-MOST_IMAGES = 50_000
+MAX_IMAGES_PER_STEP = 2048
+MAX_IMAGES = 50_000
 """Of all replicas and both sets: they are held in memory at once."""
-MOST_KERNELS = 8
+MAX_KERNELS = 8
 """Replicas whose kernels a result keeps."""
 
 
@@ -29,7 +29,7 @@ class EdgeBandsSpec(Spec):
     """`exact` bands always lie inside the image; `original` repeats the oldest code, which leaves some empty."""
     classes: Literal[3, 5] = 3
     """Horizontal, vertical, none; with 5 also a diagonal band and two crossing bands."""
-    kernel_size: int = Field(default=7, ge=3, le=LARGEST_KERNEL)
+    kernel_size: int = Field(default=7, ge=3, le=MAX_KERNEL_SIZE)
     """Side of both convolutions' kernels in pixels, odd."""
     pooling: Literal["max", "average"] = "max"
     """How 2 x 2 pixels become one between the convolutions."""
@@ -60,13 +60,13 @@ class EdgeBandsSpec(Spec):
             raise ValueError(f"kernel_size must be odd, so that the kernel has a centre: got {self.kernel_size}")
         if self.domain_shift and self.classes != len(CLASS_NAMES[:3]):
             raise ValueError(f"domain_shift is defined for classes = 3: got {self.classes}")
-        if self.replicas * self.batch_size > MOST_IMAGES_A_STEP:
+        if self.replicas * self.batch_size > MAX_IMAGES_PER_STEP:
             raise ValueError(
-                f"replicas * batch_size must be at most {MOST_IMAGES_A_STEP}: got {self.replicas * self.batch_size}"
+                f"replicas * batch_size must be at most {MAX_IMAGES_PER_STEP}: got {self.replicas * self.batch_size}"
             )
-        if self.images > MOST_IMAGES:
+        if self.images > MAX_IMAGES:
             raise ValueError(
-                f"replicas * classes * (images_per_class + validation_images_per_class) must be at most {MOST_IMAGES}: "
+                f"replicas * classes * (images_per_class + validation_images_per_class) must be at most {MAX_IMAGES}: "
                 f"got {self.images}"
             )
         return self

@@ -17,7 +17,7 @@ from homework.experiments.edge_bands.models import StackedNetwork
 from homework.experiments.edge_bands.spec import EdgeBandsSpec
 
 CHECKPOINT_INTERVAL_SECONDS = 20.0
-IMAGES_AT_ONCE = 512
+IMAGES_BATCH_SIZE = 512
 """Of all replicas together, when nothing is learned: enough for speed, little memory."""
 
 
@@ -127,7 +127,7 @@ def dead_features(network: StackedNetwork, data: PreparedSet) -> Tensor:
 
 
 def _parts(inputs: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(inputs, max(1, IMAGES_AT_ONCE // len(inputs)), dim=1)
+    return torch.split(inputs, max(1, IMAGES_BATCH_SIZE // len(inputs)), dim=1)
 
 
 def _orders(seeds: Sequence[int], epoch: int, data: PreparedSet) -> Tensor:

@@ -18,7 +18,7 @@ from tests.integration.api.seeds import ORDER, SeededUser, Seeds
 from tests.integration.api.study_calls import GRID, finish, jobs_of, submitted
 
 LIMIT = 3
-AT_ONCE = 24
+CONCURRENT = 24
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def queued(seeds: Seeds, owner: SeededUser) -> int:
 async def at_once(
     clients: list[httpx.AsyncClient], call: Callable[[httpx.AsyncClient, int], Awaitable[httpx.Response]]
 ) -> list[httpx.Response]:
-    return await asyncio.gather(*(call(clients[number % 2], number) for number in range(AT_ONCE)))
+    return await asyncio.gather(*(call(clients[number % 2], number) for number in range(CONCURRENT)))
 
 
 async def test_submissions_at_once_pass_the_limit_nowhere(
@@ -65,7 +65,7 @@ async def test_submissions_at_once_pass_the_limit_nowhere(
 
     assert queued(seeds, ada) == LIMIT
     assert {answer.json()["type"] for answer in refused} == {"/problems/queue-limit-reached"}
-    assert len(refused) == AT_ONCE - LIMIT
+    assert len(refused) == CONCURRENT - LIMIT
 
 
 async def test_one_submission_sent_many_times_takes_one_place(
@@ -128,7 +128,7 @@ async def test_study_is_retried_at_once_only_once(two: list[httpx.AsyncClient], 
         finish(seeds, job_id)
     answers = await at_once(two, lambda client, _: client.post(f"/v1/studies/{study.id}/retry"))
 
-    assert [answer.status_code for answer in answers] == [200] * AT_ONCE
+    assert [answer.status_code for answer in answers] == [200] * CONCURRENT
     assert queued(seeds, ada) == 2
 
 

@@ -68,7 +68,7 @@ def test_process_that_was_killed_counts(answered: Any) -> None:
 def test_time_that_runs_out_counts_only_once_the_process_runs(
     answered: Any, monkeypatch: pytest.MonkeyPatch, warm: bool
 ) -> None:
-    monkeypatch.setattr(estimator, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(estimator, "MAX_SECONDS", 0.0)
     row = answered(await_warm=lambda _: warm, start=ended(None))
     assert row["state"] == ("failed" if warm else "pending")
     assert warm or row["attempts"] == 0

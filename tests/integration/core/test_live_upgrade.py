@@ -13,7 +13,7 @@ from migrations import steps
 from migrations.__main__ import upgrade
 from tests.migrating import differences, step_back, version_of
 
-LONGEST_WAIT = "2s"
+MAX_WAIT = "2s"
 """That anybody may wait for a lock; docs/operating.md states it."""
 
 Session = psycopg.Connection[Any]
@@ -129,7 +129,7 @@ class Processes:
     def _go_on(self, number: int, part: Callable[[Session], None]) -> None:
         try:
             with psycopg.connect(self._url, autocommit=True, prepare_threshold=0) as session:
-                session.execute(f"SET lock_timeout = '{LONGEST_WAIT}'")
+                session.execute(f"SET lock_timeout = '{MAX_WAIT}'")
                 while not self._stop.is_set():
                     part(session)
                     self.rounds[number] += 1

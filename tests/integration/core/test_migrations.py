@@ -106,7 +106,7 @@ def test_migration_that_never_gets_its_lock_gives_up_and_says_so(
 ) -> None:
     step_back(connection, monkeypatch)
     monkeypatch.setattr(steps, "LOCK_TIMEOUT_MILLISECONDS", 10)
-    monkeypatch.setattr(steps, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(steps, "TIMEOUT_SECONDS", 0.0)
     with psycopg.connect(empty_database_url) as reader:
         reader.execute("SELECT count(*) FROM jobs")
         with pytest.raises(OperationalError, match="lock timeout"):

@@ -11,10 +11,10 @@ from sqlalchemy import Engine, func, select
 from models import Lease
 from models.settings import SchedulerSettings
 from models.statements import nodes
-from scheduler.loop import GRANTED_AT_ONCE, Scheduler
+from scheduler.loop import GRANTS_BATCH_SIZE, Scheduler
 
 Execute = Callable[..., list[Any]]
-MANY = 3 * GRANTED_AT_ONCE
+MANY = 3 * GRANTS_BATCH_SIZE
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_first_of_many_is_rung_for_before_the_last_is_leased(
     monkeypatch.setattr(scheduler, "_ring", ring)
     scheduler.schedule(explain=False)
     assert {job_id for job_id, _ in rung} == jobs
-    assert rung[0][1] == GRANTED_AT_ONCE
+    assert rung[0][1] == GRANTS_BATCH_SIZE
     assert rung[-1][1] == MANY
     scheduler.schedule(explain=True)
     assert len(rung) == MANY, "nothing is leased twice"

@@ -97,7 +97,7 @@ def test_real_steps_close_in_on_the_truth_and_are_bounded(true_size: int, predic
 
     steps = confirm(takes, predicted)
     assert tried[0] == predicted
-    assert len(tried) == len(set(tried)) <= module.MOST_REAL_STEPS
+    assert len(tried) == len(set(tried)) <= module.MAX_REAL_STEPS
     fitted = [step.batch_size for step in steps if step.fits]
     assert true_size - max(fitted) <= 2
 

@@ -14,7 +14,7 @@ from typing import Self
 
 import pyte
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 LAUNCH = """
 import fcntl, runpy, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -87,8 +87,8 @@ class Terminal:
             return shows(seen) or self._closed
 
         with self._news:
-            self._news.wait_for(look, PATIENCE_SECONDS)
-        assert shows(seen), f"{wanted!r} is not on the screen after {PATIENCE_SECONDS} s, or its end:\n{seen}"
+            self._news.wait_for(look, TIMEOUT_SECONDS)
+        assert shows(seen), f"{wanted!r} is not on the screen after {TIMEOUT_SECONDS} s, or its end:\n{seen}"
         return seen
 
     def type(self, keys: str) -> None:
@@ -102,7 +102,7 @@ class Terminal:
 
     def wait(self) -> int:
         """The program's exit code."""
-        return self.process.wait(PATIENCE_SECONDS)
+        return self.process.wait(TIMEOUT_SECONDS)
 
     def is_as_before(self) -> bool:
         """Whether the terminal was left as it was found."""
