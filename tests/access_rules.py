@@ -90,5 +90,7 @@ RULES = {
     "list_submissions": Rule.STAFF,
     "rerun_submission": Rule.STAFF,
     "compare_submission": Rule.STAFF,
+    "check_submission": Rule.STAFF,
+    "get_grades": Rule.STAFF,
     "list_audit_events": Rule.STAFF,
 }

@@ -2,11 +2,13 @@
 
 import os
 from pathlib import Path
+from uuid import UUID
 
 from obstore.store import ObjectStore
 from sqlalchemy import Engine
 
-from experiments.registry import experiments
+from experiments.internal.program_check.spec import SLUG as PROGRAM_CHECK
+from experiments.registry import runnable
 from experiments.wire import RunOrder
 from models.settings import NodeSettings
 from sandbox import capability
@@ -17,6 +19,7 @@ from worker.program_process import ProgramProcess, ProgramSandbox
 from worker.programs import Programs
 from worker.resume import bring_back
 from worker.run_folder import RunFolder
+from worker.submission import place_submission
 from worker.zygote import JobProcess, Zygote
 
 CACHE_INSIDE = Path("/tmp/cache")  # noqa: S108 - of a sandbox
@@ -50,6 +53,8 @@ class Launcher:
         if not folder.is_sandboxed:
             return self._zygote.start(folder.path, ",".join(claimed.gpu_uuids))
         self._programs.copy(str(claimed.spec["program"]), folder.work)
+        if claimed.experiment == PROGRAM_CHECK:
+            place_submission(self._engine, self._store, UUID(claimed.spec["submission"]), folder.work)
         return self._sandbox.start(folder, claimed.gpu_uuids, self.memory_bytes)
 
     def _order(self, claimed: Claimed, folder: RunFolder) -> RunOrder:
@@ -73,10 +78,10 @@ class Launcher:
 def refused_experiments() -> dict[str, str]:
     """What this machine cannot run, and why."""
     reason = capability()
-    return {} if reason is None else dict.fromkeys(filter(is_sandboxed, experiments()), reason)
+    return {} if reason is None else dict.fromkeys(filter(is_sandboxed, runnable()), reason)
 
 
 def is_sandboxed(slug: str) -> bool:
     """Whether the experiment runs a student's own code."""
-    experiment = experiments().get(slug)
+    experiment = runnable().get(slug)
     return experiment is not None and experiment.sandboxed

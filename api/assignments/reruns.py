@@ -20,7 +20,7 @@ async def rerun(app: App, principal: Principal, assignment_id: UUID, user_id: UU
 
     Raises `AssignmentNotFound`, `SubmissionNotFound`.
     """
-    pinned = await service.submission(app, assignment_id, user_id)
+    pinned = await service.submission(app, principal, assignment_id, user_id)
     made = await jobs.retry(app, principal, pinned.job_id)
     await app.database.execute(statements.rerun(assignment_id, user_id, pinned.job_id, made.id))
     return made
@@ -31,7 +31,7 @@ async def comparison(
 ) -> ComparisonRead:
     """The re-run beside the run handed in. Raises `AssignmentNotFound`, `SubmissionNotFound`."""
     assignment = await service.get(app, assignment_id)
-    submission = await service.submission(app, assignment_id, user_id)
+    submission = await service.submission(app, principal, assignment_id, user_id)
     if submission.rerun_job_id is None:
         raise SubmissionNotFound("what was handed in has not been run again yet")
     pinned = await jobs.get(app, principal, submission.job_id)

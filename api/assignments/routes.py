@@ -25,7 +25,7 @@ from api.http.problems import (
     SubmissionNotFound,
     UnsupportedMediaType,
 )
-from api.http.rendering import json_response, readable
+from api.http.rendering import csv_response, json_response, readable
 from api.http.routing import LabRoute
 from gpulab.schemas import JobRead
 from gpulab.schemas.assignments import (
@@ -63,9 +63,9 @@ async def list_assignments(request: Request, app: TheApp, cursor: Cursor = None,
         **problems(*BODY, Forbidden, AlreadyTaken),
     },
 )
-async def create_assignment(app: TheApp, _: Staff, order: AssignmentCreate) -> Response:
+async def create_assignment(app: TheApp, principal: Staff, order: AssignmentCreate) -> Response:
     """Set an assignment. For staff."""
-    made = await service.create(app, order)
+    made = await service.create(app, principal, order)
     return json_response(made, status=201, headers={"Location": f"/v1/assignments/{made.id}"})
 
 
@@ -86,9 +86,11 @@ async def get_assignment(request: Request, app: TheApp, assignment_id: Assignmen
     response_model=AssignmentRead,
     responses=problems(*BODY, Forbidden, AssignmentNotFound),
 )
-async def change_assignment(app: TheApp, _: Staff, assignment_id: AssignmentId, order: AssignmentUpdate) -> Response:
-    """Change the deadline, the description, what belongs to it or the tolerance. For staff."""
-    return json_response(await service.change(app, assignment_id, order))
+async def change_assignment(
+    app: TheApp, principal: Staff, assignment_id: AssignmentId, order: AssignmentUpdate
+) -> Response:
+    """Change the deadline, what belongs to it, its programs, or whether students see their points. For staff."""
+    return json_response(await service.change(app, principal, assignment_id, order))
 
 
 @router.get(
@@ -133,7 +135,7 @@ async def get_submission(
     request: Request, app: TheApp, principal: ThePrincipal, assignment_id: AssignmentId
 ) -> Response:
     """What you handed in."""
-    return readable(request, await service.submission(app, assignment_id, principal.id))
+    return readable(request, await service.submission(app, principal, assignment_id, principal.id))
 
 
 @router.get(
@@ -190,3 +192,28 @@ async def compare_submission(
 ) -> Response:
     """The latest re-run beside what was handed in: every value of the result, seed and versions. For staff."""
     return readable(request, await reruns.comparison(app, principal, assignment_id, user_id, tolerance))
+
+
+@router.post(
+    "/{assignment_id}/submissions/{user_id}/check",
+    operation_id="check_submission",
+    response_model=SubmissionRead,
+    responses=problems(Forbidden, InvalidRequest, AssignmentNotFound, SubmissionNotFound),
+)
+async def check_submission(app: TheApp, principal: Staff, assignment_id: AssignmentId, user_id: UserId) -> Response:
+    """Run the hidden check of what was handed in again, as the assignment has it now. For staff."""
+    return json_response(await service.check_again(app, principal, assignment_id, user_id))
+
+
+@router.get(
+    "/{assignment_id}/grades",
+    operation_id="get_grades",
+    response_class=Response,
+    responses={
+        200: {"description": "The table.", "content": {"text/csv": {"schema": {"type": "string"}}}},
+        **problems(Forbidden, AssignmentNotFound),
+    },
+)
+async def get_grades(request: Request, app: TheApp, _: Staff, assignment_id: AssignmentId) -> Response:
+    """The class as CSV: who handed what in, when, and the points that the hidden check gave. For staff."""
+    return csv_response(request, await service.grades(app, assignment_id))

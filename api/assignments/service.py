@@ -5,8 +5,10 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import func
+
 from api import deadlines
-from api.assignments import statements
+from api.assignments import programs, statements
 from api.auth.principal import Principal
 from api.context import App
 from api.experiments import service as catalogue
@@ -39,11 +41,13 @@ from gpulab.states import JobState
 from models.assignment import Assignment
 
 NAMES = tuple(column.name for column in Assignment.__table__.columns)
+CAN_BE_NULL = frozenset({"description", "starter", "hidden_check"})
 
 
-async def create(app: App, order: AssignmentCreate) -> AssignmentRead:
+async def create(app: App, principal: Principal, order: AssignmentCreate) -> AssignmentRead:
     """Raises `InvalidRequest`, `AlreadyTaken`."""
     values = order.model_dump() | {"deadline": await deadlines.deadline(app, "deadline", order.deadline)}
+    values |= await programs.checked_values(app, principal, order.starter, order.hidden_check)
     values["questions"] = _questions_of(values["templates"])
     _check(values)
     row = await app.database.row(statements.create(values))
@@ -52,11 +56,14 @@ async def create(app: App, order: AssignmentCreate) -> AssignmentRead:
     return _read(app, row)
 
 
-async def change(app: App, assignment_id: UUID, order: AssignmentUpdate) -> AssignmentRead:
+async def change(app: App, principal: Principal, assignment_id: UUID, order: AssignmentUpdate) -> AssignmentRead:
     """Raises `AssignmentNotFound`, `InvalidRequest`."""
     row = await find(app, assignment_id)
     given = order.model_dump(exclude_unset=True)
-    values = {name: value for name, value in given.items() if value is not None or name == "description"}
+    values = {name: value for name, value in given.items() if value is not None or name in CAN_BE_NULL}
+    values |= await programs.checked_values(app, principal, order.starter, order.hidden_check)
+    if (released := values.pop("points_released", None)) is not None:
+        values["points_released_at"] = func.coalesce(Assignment.points_released_at, func.now()) if released else None
     if not values:
         return _read(app, row)
     if "deadline" in values:
@@ -136,16 +143,38 @@ async def pin(app: App, principal: Principal, assignment_id: UUID, order: PinOrd
     if await app.database.row(statements.pin(assignment_id, principal.id, order.job_id)) is None:
         deadline = deadlines.shown(row.deadline, app.settings.time_zone)
         raise AssignmentOver(f"the deadline was {deadline}; what you handed in before it stays as it is")
-    return await submission(app, assignment_id, principal.id)
+    found = await _submitted(app, assignment_id, principal.id)
+    if row.hidden_check is not None and found.check_job_id is None:
+        await programs.check_hand_in(app, principal, row, principal.id, order.job_id)
+    return await submission(app, principal, assignment_id, principal.id)
 
 
-async def submission(app: App, assignment_id: UUID, user_id: UUID) -> SubmissionRead:
+async def submission(app: App, principal: Principal, assignment_id: UUID, user_id: UUID) -> SubmissionRead:
     """Raises `AssignmentNotFound`, `SubmissionNotFound`."""
     row = await find(app, assignment_id)
+    return _submission(await _submitted(app, assignment_id, user_id), row, for_staff=principal.is_staff)
+
+
+async def check_again(app: App, principal: Principal, assignment_id: UUID, user_id: UUID) -> SubmissionRead:
+    """Run the hidden check of a hand-in again. Raises `AssignmentNotFound`, `SubmissionNotFound`, `InvalidRequest`."""
+    row = await find(app, assignment_id)
+    if row.hidden_check is None:
+        raise InvalidRequest.of("assignment_id", "the assignment has no hidden check", value=assignment_id)
+    found = await _submitted(app, assignment_id, user_id)
+    await programs.check_hand_in(app, principal, row, user_id, found.job_id)
+    return await submission(app, principal, assignment_id, user_id)
+
+
+async def grades(app: App, assignment_id: UUID) -> bytes:
+    """The grade table as CSV. Raises `AssignmentNotFound`."""
+    return await programs.grades(app, await find(app, assignment_id))
+
+
+async def _submitted(app: App, assignment_id: UUID, user_id: UUID) -> Row:
     found = await app.database.row(statements.submission, assignment_id=assignment_id, user_id=user_id)
     if found is None:
         raise SubmissionNotFound("nothing was handed in")
-    return _submission(found, row)
+    return found
 
 
 async def submissions(app: App, assignment_id: UUID, cursor: str | None, limit: int) -> SubmissionPage:
@@ -159,7 +188,7 @@ async def submissions(app: App, assignment_id: UUID, cursor: str | None, limit: 
     found, next_cursor = await paged(
         "submissions", filters, cursor, limit, fetch, decode=decode_name, position=lambda one: one.user
     )
-    return SubmissionPage(items=[_submission(one, row) for one in found], next_cursor=next_cursor)
+    return SubmissionPage(items=[_submission(one, row, for_staff=True) for one in found], next_cursor=next_cursor)
 
 
 def _questions_of(templates: list[str]) -> list[str]:
@@ -195,12 +224,17 @@ def _wrong_job(job_id: UUID, message: str) -> InvalidRequest:
 
 def _read(app: App, row: Row) -> AssignmentRead:
     text = deadlines.shown(row.deadline, app.settings.time_zone)
-    return AssignmentRead(**{name: getattr(row, name) for name in NAMES}, deadline_text=text)
+    max_points = row.hidden_check and row.hidden_check["max_points"]
+    return AssignmentRead(**{name: getattr(row, name) for name in NAMES}, deadline_text=text, max_points=max_points)
 
 
-def _submission(row: Row, assignment: Row) -> SubmissionRead:
+def _submission(row: Row, assignment: Row, *, for_staff: bool) -> SubmissionRead:
     names = ("assignment_id", "user_id", "user", "job_id", "pinned_at", "rerun_job_id")
-    return SubmissionRead(**{name: getattr(row, name) for name in names}, late=row.pinned_at > assignment.deadline)
+    return SubmissionRead(
+        **{name: getattr(row, name) for name in names},
+        late=row.pinned_at > assignment.deadline,
+        check=programs.check_read(row, assignment, for_staff=for_staff),
+    )
 
 
 def _standing(row: Row, assignment: Row) -> StandingRead:

@@ -151,6 +151,13 @@ def _work(experiments: Sequence[str], questions: Sequence[str]) -> CTE:
     return alone.union_all(in_studies).cte("work")
 
 
+CHECK = Job.__table__.alias("check_job")
+CHECKED = (
+    Submission.check_job_id,
+    CHECK.c.state.label("check_state"),
+    CHECK.c.result.label("check_result"),
+    CHECK.c.message.label("check_message"),
+)
 SUBMISSION = (
     Submission.assignment_id,
     Submission.user_id,
@@ -158,13 +165,15 @@ SUBMISSION = (
     Submission.job_id,
     Submission.pinned_at,
     Submission.rerun_job_id,
+    *CHECKED,
 )
 
 
 def submission(assignment_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
     return (
         select(*SUBMISSION)
-        .join(User, User.id == Submission.user_id)
+        .join_from(Submission, User, User.id == Submission.user_id)
+        .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
         .where(Submission.assignment_id == assignment_id, Submission.user_id == user_id)
     )
 
@@ -173,7 +182,8 @@ def submissions(assignment_id: UUID, *, limit: int, after_name: str | None = Non
     """By name, at most `limit`."""
     statement = (
         select(*SUBMISSION)
-        .join(User, User.id == Submission.user_id)
+        .join_from(Submission, User, User.id == Submission.user_id)
+        .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
         .where(Submission.assignment_id == assignment_id)
         .order_by(User.name)
         .limit(limit)
@@ -185,10 +195,12 @@ def pin(assignment_id: UUID, user_id: UUID, job_id: UUID) -> ReturningInsert[Any
     """Hand a run in, in the place of the one before. No row: the deadline is over, and what is there was in time."""
     deadline = select(Assignment.deadline).where(Assignment.id == assignment_id).scalar_subquery()
     statement = insert(Submission).values(assignment_id=assignment_id, user_id=user_id, job_id=job_id)
-    rerun = case((Submission.job_id == job_id, Submission.rerun_job_id))
+    rerun, check = (
+        case((Submission.job_id == job_id, column)) for column in (Submission.rerun_job_id, Submission.check_job_id)
+    )
     return statement.on_conflict_do_update(
         index_elements=[Submission.assignment_id, Submission.user_id],
-        set_={"job_id": job_id, "pinned_at": func.now(), "rerun_job_id": rerun},
+        set_={"job_id": job_id, "pinned_at": func.now(), "rerun_job_id": rerun, "check_job_id": check},
         where=or_(func.now() <= deadline, Submission.pinned_at > deadline),
     ).returning(Submission.job_id)
 
@@ -199,4 +211,29 @@ def rerun(assignment_id: UUID, user_id: UUID, job_id: UUID, rerun_job_id: UUID) 
         update(Submission)
         .where(Submission.assignment_id == assignment_id, Submission.user_id == user_id, Submission.job_id == job_id)
         .values(rerun_job_id=rerun_job_id)
+    )
+
+
+def checked(assignment_id: UUID, user_id: UUID, job_id: UUID, check_job_id: UUID) -> Update:
+    """Remember the check of a run that is still the one handed in."""
+    return (
+        update(Submission)
+        .where(Submission.assignment_id == assignment_id, Submission.user_id == user_id, Submission.job_id == job_id)
+        .values(check_job_id=check_job_id)
+    )
+
+
+def grades(assignment_id: UUID) -> Select[*tuple[Any, ...]]:
+    """Every student who is let in, by name, with what they handed in and how its check stands."""
+    return (
+        select(User.name, User.email, User.section, User.team, Submission.job_id, Submission.pinned_at, *CHECKED)
+        .join_from(
+            User,
+            Submission,
+            (Submission.user_id == User.id) & (Submission.assignment_id == assignment_id),
+            isouter=True,
+        )
+        .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
+        .where(User.role == Role.STUDENT.value, User.disabled_at.is_(None))
+        .order_by(User.name)
     )

@@ -33,6 +33,7 @@ ACTIONS = {
     "change_assignment": "assignment.changed",
     "pin_submission": "submission.pinned",
     "rerun_submission": "submission.rerun",
+    "check_submission": "submission.checked",
 }
 """By the operation's id."""
 

@@ -64,9 +64,9 @@ def matches(header: str | None, etag: str) -> bool:
     return "*" in given or etag.removeprefix("W/") in given
 
 
-def answer(request: Request, body: bytes, etag: str) -> Response:
+def answer(request: Request, body: bytes, etag: str, media_type: str | None = None) -> Response:
     """The body with its tag, or 304. The tag is weak: it stands for the plain and the compressed bytes alike."""
     headers = {"ETag": f"W/{etag}", "Cache-Control": PRIVATE, "Vary": VARY}
     if matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    return Packed(body, headers=headers)
+    return Packed(body, headers=headers, media_type=media_type)

@@ -39,6 +39,11 @@ def readable(request: Request, body: BaseModel | bytes, *, etag: str | None = No
     return answer(request, content, etag or of_body(content))
 
 
+def csv_response(request: Request, body: bytes) -> Response:
+    """A table for a spreadsheet: its ETag, or 304 when the client has it already."""
+    return answer(request, body, of_body(body), media_type="text/csv; charset=utf-8")
+
+
 def problem_response(error: Refusal, scope: Scope) -> Response:
     return _response(error.problem(_instance(scope)), error.headers)
 

@@ -17,6 +17,7 @@ from experiments.catalog.notebook import spec as notebook
 from experiments.catalog.script import spec as script
 from experiments.contract import SPEC_FILE
 from experiments.emulated import REASON, without_values
+from experiments.internal.program_check import spec as program_check
 from experiments.program_host.collecting import Collector
 from experiments.program_host.session import Ended, Session
 from experiments.run_directory import RunDirectory
@@ -77,6 +78,10 @@ def _run(session: Session) -> Ended:
             from experiments.program_host.script import run as run_script
 
             return run_script(script.ScriptSpec.model_validate(session.order.spec), session)
+        case program_check.SLUG:
+            from experiments.program_host.script import run as run_script
+
+            return run_script(program_check.ProgramCheckSpec.model_validate(session.order.spec), session)
         case notebook.SLUG:
             from experiments.program_host.notebook import run as run_notebook
 

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -11,9 +12,8 @@ from gpulab.cli import estimate, experiments
 from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
 from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, watch
 from gpulab.cli.nodes import nodes, top
-from gpulab.cli.server_side import server_commands
 from gpulab.cli.studies import commands as studies
-from gpulab.cli.users import assignments, roster, tokens, users
+from gpulab.cli.users import grading, roster, tokens, users
 from gpulab.errors import GpulabError
 from gpulab.version import VERSION
 
@@ -35,8 +35,10 @@ NAMED_GROUPS = {
     "users": users.app,
     "tokens": tokens.app,
     "roster": roster.app,
-    "assignments": assignments.app,
+    "assignments": grading.app,
 }
+SERVER_COMMANDS = Path(__file__).parents[2] / "server" / "commands"
+"""Beside this package in a checkout and in an image; a student's installation has no such folder."""
 
 
 def assemble() -> typer.Typer:
@@ -54,8 +56,11 @@ def assemble() -> typer.Typer:
         app.registered_commands.extend(group.registered_commands)
     for name, group in NAMED_GROUPS.items():
         app.add_typer(group, name=name)
-    for name, command in server_commands().items():
-        app.command(name)(command)
+    if SERVER_COMMANDS.is_dir():
+        from server.commands import COMMANDS
+
+        for name, command in COMMANDS.items():
+            app.command(name)(command)
     return app
 
 

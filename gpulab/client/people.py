@@ -155,6 +155,19 @@ class People:
         )
         return self._http.change(AssignmentRead, "POST", path_of("assignments"), body)
 
+    def change_assignment(self, assignment_id: UUID | str, **fields: Any) -> AssignmentRead:
+        """Change fields of an assignment, as `PATCH /v1/assignments/{id}` takes them. For staff."""
+        return self._http.change(AssignmentRead, "PATCH", path_of("assignments", assignment_id), fields)
+
+    def check(self, assignment_id: UUID | str, user_id: UUID | str) -> SubmissionRead:
+        """Run the hidden check of a student's submission again. For staff."""
+        path = path_of("assignments", assignment_id, "submissions", user_id, "check")
+        return self._http.change(SubmissionRead, "POST", path)
+
+    def grades(self, assignment_id: UUID | str) -> str:
+        """The grade table of an assignment, as CSV. For staff."""
+        return self._http.send("GET", path_of("assignments", assignment_id, "grades")).content.decode()
+
     def overview(self, assignment_id: UUID | str) -> OverviewRead:
         """Where each student of the class stands; those who are stuck come first. For staff."""
 

@@ -1,12 +1,12 @@
 """Assignments on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
-from gpulab.schemas.base import Incoming, Int64, Line, Outgoing
+from gpulab.schemas.base import Incoming, Int64, JsonObject, Line, Outgoing
 from gpulab.schemas.users import AnId, Time
 from gpulab.states import FailureCause, JobState
 
@@ -14,6 +14,36 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
 Names = Annotated[list[Line], Field(max_length=50)]
 Tolerance = Annotated[float, Field(ge=0, le=1)]
 DEFAULT_TOLERANCE = 1e-5
+
+
+class StarterOrder(Incoming):
+    """The program from which students begin, as a job that runs it. They can read it, download it and run it."""
+
+    experiment: Literal["script", "notebook"]
+    spec: JsonObject
+    """Of the job: its program, its command or notebook, its parameters."""
+
+
+class CheckOrder(Incoming):
+    """A program of yours that looks at what a student handed in, and says points. Students never see it."""
+
+    spec: JsonObject
+    """Its program and its command, as of the experiment `script`."""
+    max_points: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+    time_limit_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
+
+
+class CheckRead(Outgoing):
+    """How the check of a hand-in stands."""
+
+    state: Literal["waiting", "done", "failed"]
+    """`failed`: it did not end well, or said no points between 0 and the maximum."""
+    points: float | None
+    max_points: float
+    words: str | None
+    """What the check says about the work, or why it failed."""
+    job_id: UUID | None
+    """The check's job; null for students."""
 
 
 class AssignmentCreate(Incoming):
@@ -34,16 +64,29 @@ class AssignmentCreate(Incoming):
     """Experiments of which every run is work on it."""
     tolerance: Tolerance = DEFAULT_TOLERANCE
     """Relative; how far a number of a re-run may lie from the one handed in."""
+    starter: StarterOrder | None = None
+    """The program from which students begin."""
+    hidden_check: CheckOrder | None = None
+    """The check that runs after each hand-in."""
 
 
 class AssignmentUpdate(Incoming):
-    """What to change; what is left out stays, and so does what is null (but for `description`)."""
+    """What to change; what is left out stays. Null takes a description, a starter or a check away."""
 
     deadline: Time | None = None
     description: Text | None = None
     templates: Names | None = None
     experiments: Names | None = None
     tolerance: Tolerance | None = None
+    starter: StarterOrder | None = None
+    hidden_check: CheckOrder | None = None
+    points_released: bool | None = None
+    """Whether students see their points and what the check says."""
+
+
+class StarterRead(Outgoing):
+    experiment: str
+    spec: dict[str, Any]
 
 
 class AssignmentRead(Outgoing):
@@ -58,6 +101,12 @@ class AssignmentRead(Outgoing):
     """The questions of the templates."""
     experiments: list[str]
     tolerance: float
+    starter: StarterRead | None = None
+    """The program from which students begin: a job that runs it."""
+    max_points: float | None = None
+    """Of the hidden check; null where there is none."""
+    points_released_at: datetime | None = None
+    """Since when students see their points; null while they do not."""
     created_at: datetime
 
 
@@ -84,6 +133,8 @@ class SubmissionRead(Outgoing):
     """Whether it was pinned after the deadline."""
     rerun_job_id: UUID | None
     """The latest re-run by staff."""
+    check: CheckRead | None = None
+    """The hidden check. Students see it once points are released."""
 
 
 class SubmissionPage(Outgoing):

@@ -114,6 +114,11 @@ def artifacts(job_id: UUID) -> Select[Artifact]:
     return select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.name)
 
 
+def artifact_keys(job_id: UUID) -> Select[str, str]:
+    """Name and key of each file."""
+    return select(Artifact.name, Artifact.key).where(Artifact.job_id == job_id).order_by(Artifact.name)
+
+
 def artifact(job_id: UUID, name: str) -> Select[Artifact]:
     return select(Artifact).where(Artifact.job_id == job_id, Artifact.name == name)
 

@@ -75,7 +75,7 @@ def run(
         raise BadInput(_no_program(target))
     job = session.client.run(
         target,
-        *_without_dashes(arguments or []),
+        *without_dashes(arguments or []),
         parameters=dict(read_parameter(text) for text in parameters or []),
         datasets=dataset or [],
         **_chosen(
@@ -113,7 +113,8 @@ def _no_program(target: str) -> str:
     )
 
 
-def _without_dashes(arguments: list[str]) -> list[str]:
+def without_dashes(arguments: list[str]) -> list[str]:
+    """The command that follows `--`, or the arguments as they are."""
     return arguments[1:] if arguments[:1] == ["--"] else arguments
 
 

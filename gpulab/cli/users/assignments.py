@@ -59,7 +59,7 @@ def overview(session: Session, assignment: AssignmentName) -> None:
     """Show who has a successful run, who is stuck and on what, who has none. For staff."""
     from gpulab.cli.tables import print_table
 
-    found = session.client.people.overview(_assignment(session, assignment).id)
+    found = session.client.people.overview(find_assignment(session, assignment).id)
     if session.as_json:
         print_json(found)
         return
@@ -74,7 +74,7 @@ def overview(session: Session, assignment: AssignmentName) -> None:
 @session_command(app)
 def pin(session: Session, assignment: AssignmentName, job: JobId) -> None:
     """Hand in a run of yours that succeeded."""
-    done = session.client.people.pin(_assignment(session, assignment).id, session.job(job).id)
+    done = session.client.people.pin(find_assignment(session, assignment).id, session.job(job).id)
     if session.as_json:
         print_json(done)
     else:
@@ -86,7 +86,7 @@ def submissions(session: Session, assignment: AssignmentName) -> None:
     """Show what the class handed in. For staff."""
     from gpulab.cli.tables import print_table
 
-    found = list(session.client.people.submissions(_assignment(session, assignment).id))
+    found = list(session.client.people.submissions(find_assignment(session, assignment).id))
     if session.as_json:
         print_json(found)
         return
@@ -106,7 +106,7 @@ def submissions(session: Session, assignment: AssignmentName) -> None:
 @session_command(app)
 def rerun(session: Session, assignment: AssignmentName, person: User) -> None:
     """Run again what somebody handed in, with its spec and seed. For staff."""
-    job = session.client.people.rerun(_assignment(session, assignment).id, find_user(session, person).id)
+    job = session.client.people.rerun(find_assignment(session, assignment).id, find_user(session, person).id)
     if session.as_json:
         print_json(job)
     else:
@@ -122,7 +122,7 @@ def compare(
 ) -> None:
     """Hold the re-run against what was handed in; exit 1 unless they are the same. For staff."""
     found = session.client.people.comparison(
-        _assignment(session, assignment).id, find_user(session, person).id, tolerance=tolerance
+        find_assignment(session, assignment).id, find_user(session, person).id, tolerance=tolerance
     )
     if session.as_json:
         print_json(found)
@@ -132,7 +132,7 @@ def compare(
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 
-def _assignment(session: Session, text: str) -> "AssignmentRead":
+def find_assignment(session: Session, text: str) -> "AssignmentRead":
     """The assignment named on the command line. Raises BadInput where there is none."""
     try:
         wanted: UUID | str = UUID(text)

@@ -17,6 +17,7 @@ from gpulab.cli import main
 from gpulab.client.programs import sending
 from gpulab.errors import ConfigurationError, InvalidRequest
 from gpulab.program_files import ProgramLimits, program
+from gpulab.states import Role
 from models.program import ProgramUpload
 from tests.integration.api.seeds import SeededUser, Seeds
 
@@ -30,11 +31,12 @@ class Terminal:
         file.write_text(token)
         self.common = ["--url", url, "--token-file", str(file)]
 
-    async def __call__(self, *words: str, codes: tuple[int, ...] = (0,)) -> str:
+    async def __call__(self, *words: str, codes: tuple[int, ...] = (0,), group: str = "run") -> str:
         before = Path.cwd()
         os.chdir(self.folder)
         try:
-            found = await asyncio.to_thread(main, ["run", *self.common, *words])
+            command = [group, *self.common, *words] if group == "run" else [group, words[0], *self.common, *words[1:]]
+            found = await asyncio.to_thread(main, command)
         finally:
             os.chdir(before)
         out, err = self._capsys.readouterr()
@@ -126,3 +128,27 @@ async def test_client_runs_and_compares(terminal: Terminal, server: tuple[Server
                 client.submit("script", {"program": "0" * 64, "command": ["python", "a.py"]})
 
     await asyncio.to_thread(calls)
+
+
+async def test_assignment_gets_a_starter_and_a_check(terminal: Terminal, seeds: Seeds) -> None:
+    for name in ("start", "check"):
+        (terminal.folder / name).mkdir()
+        (terminal.folder / name / f"{name}.py").write_text("print(1)\n")
+    seeds.user("olga", Role.STUDENT)
+    words = ("create", "Own code", "--deadline", "2999-01-01", "--experiment", "script")
+    await terminal(*words, group="assignments")
+    await terminal("set-starter", "Own code", "start", "--", "python", "start.py", "--lr", "1", group="assignments")
+    checked = await terminal(
+        *("set-check", "--points", "5", "--time-limit", "2m", "Own code", "check", "--", "python", "check.py"),
+        group="assignments",
+    )
+    assert "5 points at most" in checked
+    said = await terminal("starter", "Own code", "--out", "mine", group="assignments")
+    assert "gpulab run mine -- python start.py --lr 1" in said
+    assert (terminal.folder / "mine" / "start.py").read_text() == "print(1)\n"
+    assert "released" in await terminal("release", "Own code", group="assignments")
+    assert "hidden" in await terminal("release", "Own code", "--withdraw", group="assignments")
+    await terminal("grades", "Own code", "--out", "grades.csv", group="assignments")
+    assert (terminal.folder / "grades.csv").read_text().splitlines()[1].startswith("olga,")
+    notebook = await terminal("set-check", "Own code", "absent.ipynb", group="assignments", codes=(2,))
+    assert "does not exist" in notebook

@@ -128,6 +128,8 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
         *(f"{method} {assignment}/submission" for method in ("GET", "POST")),
         *(f"GET {assignment}/{part}" for part in ("overview", "submissions")),
         f"POST {assignment}/submissions/{{user_id}}/rerun",
+        f"POST {assignment}/submissions/{{user_id}}/check",
+        f"GET {assignment}/grades",
         f"GET {assignment}/submissions/{{user_id}}/comparison",
         "GET /healthz",
         "GET /readyz",

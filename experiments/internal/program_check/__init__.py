@@ -1,0 +1,1 @@
+"""The hidden check of an assignment."""
