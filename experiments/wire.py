@@ -265,20 +265,32 @@ Refuse = Callable[[T, int, int], str | None]
 """Why a record counts for nothing, by its offset and size in bytes; None where it counts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Distrust(Generic[T]):
+    """What a reader does with a file that its writer may fill with anything."""
+
+    refuse: Refuse[T]
+    max_bytes: int
+    """Beyond, nothing is read."""
+    max_broken: int
+    """After as many lines that are no record, nothing is read any more."""
+
+
 class LineReader(Generic[T]):
     """Reads whole lines of a file that somebody else writes."""
 
-    def __init__(self, path: Path, adapter: TypeAdapter[T], refuse: Refuse[T] | None = None) -> None:
+    def __init__(self, path: Path, adapter: TypeAdapter[T], distrust: Distrust[T] | None = None) -> None:
         self._path = path
         self._adapter = adapter
-        self._refuse = refuse
+        self._distrust = distrust
+        self._broken: set[int] = set()
 
     def read(self, offset: int, *, max_lines: int | None = None) -> tuple[list[T | Broken], int]:
         """What lies behind `offset`, and where to go on; half a line waits for its other half."""
         found: list[T | Broken] = []
         at = offset
-        for line in _whole_lines(read_regular(self._path, offset, MAX_READ_BYTES)):
-            if max_lines is not None and len(found) >= max_lines:
+        for line in self._lines(offset):
+            if (max_lines is not None and len(found) >= max_lines) or self._gave_up():
                 break
             if line.strip():
                 found.append(self._parsed(line, at))
@@ -288,32 +300,46 @@ class LineReader(Generic[T]):
     def every(self, *words: bytes) -> Iterator[T]:
         """All that can be read, from the start; with `words`, only of lines that hold one of them."""
         at = 0
-        while lines := list(_whole_lines(read_regular(self._path, at, MAX_READ_BYTES))):
+        while not self._gave_up() and (lines := list(self._lines(at))):
             for line in lines:
+                if self._gave_up():
+                    return
                 wanted = not words or any(word in line for word in words)
                 if wanted and not isinstance(record := self._parsed(line, at), Broken):
                     yield record
                 at += len(line)
+
+    def _lines(self, offset: int) -> Iterator[bytes]:
+        left = MAX_READ_BYTES if self._distrust is None else self._distrust.max_bytes - offset
+        return _whole_lines(read_regular(self._path, offset, min(MAX_READ_BYTES, left))) if left > 0 else iter(())
+
+    def _gave_up(self) -> bool:
+        return self._distrust is not None and len(self._broken) >= self._distrust.max_broken
 
     def _parsed(self, line: bytes, offset: int) -> T | Broken:
         reason = f"longer than {MAX_LINE_BYTES} bytes"
         if len(line) <= MAX_LINE_BYTES:
             try:
                 record = self._adapter.validate_python(_json(line))
-                if self._refuse is None or (reason := self._refuse(record, offset, len(line)) or "") == "":
+                if self._distrust is None:
                     return record
+                if (refused := self._distrust.refuse(record, offset, len(line))) is None:
+                    return record
+                reason = refused
             except ValidationError as error:
                 reason = _reason(error)
             except (ValueError, RecursionError):
                 reason = "not JSON"
+        if self._distrust is not None:
+            self._broken.add(offset)
         return Broken(offset, reason, printable(line.strip()))
 
 
 class RecordReader(LineReader[Record]):
     """Of `records.ndjson` in a run directory."""
 
-    def __init__(self, folder: Path, refuse: Refuse[Record] | None = None) -> None:
-        super().__init__(folder / RECORDS_FILE, _RECORD, refuse)
+    def __init__(self, folder: Path, distrust: Distrust[Record] | None = None) -> None:
+        super().__init__(folder / RECORDS_FILE, _RECORD, distrust)
 
     def ending(self) -> Ending | None:
         """How the run said that it ended; null where it said nothing."""

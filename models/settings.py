@@ -193,7 +193,7 @@ class NodeSettings(Settings):
     """Files and folders that it may make."""
     program_output_bytes: int = Field(default=64 * 2**20, ge=0)
     """What it may print."""
-    program_records_bytes: int = Field(default=256 * 2**20, ge=0)
+    program_records_bytes: int = Field(default=64 * 2**20, ge=0)
     """Metrics and other records."""
     program_tmp_bytes: int = Field(default=2**30, ge=2**20)
     """Size of its /tmp, which lies in memory."""

@@ -6,7 +6,9 @@ Only the lab says what was predicted, what was used, and that a machine failed.
 from typing import TypeVar
 
 from experiments.wire import (
+    MAX_INTEGER,
     CheckpointFile,
+    Distrust,
     Disturbed,
     Failed,
     File,
@@ -26,10 +28,17 @@ MAX_METRICS = 500
 MAX_PHASES = 10_000
 MAX_WARNINGS = 20
 MAX_LEVELS = 16
+MAX_BROKEN = 1000
+"""Lines that count for nothing; after them, no line does."""
 MAX_VERSIONS = 100
 OWN_CAUSES = frozenset({FailureCause.ERROR, FailureCause.OUT_OF_MEMORY, FailureCause.DIVERGED, FailureCause.CANNOT_FIT})
 
 T = TypeVar("T")
+
+
+def distrust(max_bytes: int) -> Distrust[Record]:
+    """How the records of one attempt are read; 0 bytes is no limit."""
+    return Distrust(ProgramRecords().refuse, max_bytes or MAX_INTEGER, MAX_BROKEN)
 
 
 class ProgramRecords:

@@ -23,7 +23,7 @@ from models.series import LogChunk, Phase, SampleChunk
 from models.statements import remarks, series, shipping
 from models.statements.storing import FILES_STORED, FILES_WAIT
 from worker.batch import Batch
-from worker.program_records import ProgramRecords
+from worker.program_records import distrust
 from worker.run_folder import RunFolder
 from worker.uploads import Files, Uploaded, Uploads
 
@@ -52,7 +52,8 @@ NOTHING = Offsets(0, 0, 0)
 class Shipper:
     """Ships one attempt's directory. Call `turn` until it returns False after the process has ended.
 
-    `shipped` is how far that was done before: `NOTHING` for an attempt that begins; by default the database is asked.
+    `max_record_bytes`: what a student's program may record; 0 is no limit. `shipped` is how far that was done before:
+    `NOTHING` for an attempt that begins; by default the database is asked.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Shipper:
         actor: str,
         log_limit_bytes: int,
         max_artifact_bytes: int | None,
+        max_record_bytes: int = 0,
         shipped: Offsets | None = None,
     ) -> None:
         self._engine = engine
@@ -83,8 +85,8 @@ class Shipper:
         )
         self._refused: set[str] = set()
         """Files that their owner was told of."""
-        refuse = ProgramRecords().refuse if folder.is_sandboxed else None
-        self._records, self._samples = RecordReader(written, refuse), SampleReader(folder.path)
+        self._records = RecordReader(written, distrust(max_record_bytes) if folder.is_sandboxed else None)
+        self._samples = SampleReader(folder.path)
         self._offsets = shipped
         self._waiting = Files()
         self.retry_at = 0.0

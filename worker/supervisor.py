@@ -26,7 +26,7 @@ from worker.constants import GpuConstants
 from worker.host_memory import HostBreach, oom_kills
 from worker.launching import Launcher, is_sandboxed
 from worker.program_process import ProgramProcess
-from worker.program_records import ProgramRecords
+from worker.program_records import distrust
 from worker.program_watch import ProgramBreach, ProgramLimits, ProgramWatch
 from worker.programs import ProgramError
 from worker.run_folder import RunFolder, found_folder, run_folder
@@ -38,6 +38,8 @@ from worker.zygote import End, JobProcess, NotStartedError, Zygote
 RETRY_SECONDS = 1.0
 AWAY = (*DATABASE_AWAY, StoreError)
 """The database or the object store can't be reached now; what was to be written is safe in the directory."""
+KILL_SECONDS = 5.0
+"""A process that was killed is gone in milliseconds, unless it hangs in the kernel."""
 START_SECONDS = 60.0
 """How long a node tries to start a process before it gives the job back."""
 
@@ -98,7 +100,7 @@ class Supervisor:
             try:
                 ship_all(shipper)
                 log.info("leftover.shipped", files_lost=shipper.waiting)
-                verdict = judge(_ending(folder, None), None, files_lost=self._files_lost(token, shipper))
+                verdict = judge(self._ending(folder, None), None, files_lost=self._files_lost(token, shipper))
                 self._persist(lambda: self._conclusion.write(token, verdict))
             except LeaseGoneError:
                 log.info("leftover.void")
@@ -166,13 +168,14 @@ class Supervisor:
             self._sampler.unwatch(str(attempt.claimed.job_id))
             self._programs.unwatch(process.pid)
             process.kill()
+            process.wait(KILL_SECONDS)
         end = process.end
         if end is not None and end.status is None:
             self._zygote.warm()
         self._persist(lambda: ship_all(shipper), attempt)
         self._await_store(attempt, shipper)
         return judge(
-            _ending(attempt.folder, end),
+            self._ending(attempt.folder, end),
             end,
             attempt.stop_reason,
             outgrown=_outgrown(attempt),
@@ -183,6 +186,16 @@ class Supervisor:
             idle_minutes=self._settings.idle_minutes,
             files_lost=self._files_lost(attempt.claimed.token, shipper),
         )
+
+    def _ending(self, folder: RunFolder, end: End | None) -> Ending | None:
+        """How the run said that it ended. A program can write any record itself: its result counts where its host,
+        which writes it last, then ended well.
+        """
+        if not folder.is_sandboxed:
+            return RecordReader(folder.written_by_run).ending()
+        ending = RecordReader(folder.written_by_run, distrust(self._settings.program_records_bytes)).ending()
+        failed_later = isinstance(ending, Succeeded) and end is not None and end.status != 0
+        return None if failed_later else ending
 
     def _gpu_fault(self, gpu_uuids: Sequence[str]) -> str:
         """What is wrong with GPUs that the job had, in words. The lab learns it before the verdict."""
@@ -355,6 +368,7 @@ class Supervisor:
             actor=self._actor,
             log_limit_bytes=self._settings.log_limit_bytes,
             max_artifact_bytes=self._settings.max_artifact_bytes,
+            max_record_bytes=self._settings.program_records_bytes,
             shipped=shipped,
         )
 
@@ -363,17 +377,6 @@ def ship_all(shipper: Shipper) -> None:
     """Until nothing is left that can be shipped now."""
     while shipper.turn():
         pass
-
-
-def _ending(folder: RunFolder, end: End | None) -> Ending | None:
-    """How the run said that it ended. A program can write any record itself: its result counts where its host, which
-    writes it last, then ended well.
-    """
-    refuse = ProgramRecords().refuse if folder.is_sandboxed else None
-    ending = RecordReader(folder.written_by_run, refuse).ending()
-    if folder.is_sandboxed and isinstance(ending, Succeeded) and end is not None and end.status != 0:
-        return None
-    return ending
 
 
 def _outgrown(attempt: Attempt) -> Outgrown | None:

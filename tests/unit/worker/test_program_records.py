@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from experiments.wire import Broken, Failed, RecordReader
-from worker.program_records import MAX_FILES, MAX_METRICS, MAX_WARNINGS, ProgramRecords
+from worker.program_records import MAX_BROKEN, MAX_FILES, MAX_METRICS, MAX_WARNINGS, distrust
 
 
 def lines(folder: Path, *records: dict[str, Any]) -> list[Any]:
     text = "".join(json.dumps({"time": 1.0} | record) + "\n" for record in records)
     (folder / "records.ndjson").write_text(text)
-    return RecordReader(folder, ProgramRecords().refuse).read(0)[0]
+    return RecordReader(folder, distrust(0)).read(0)[0]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_its_own_failure_is_its_own_to_tell(tmp_path: Path, cause: str) -> None:
 
 def test_an_ending_that_it_may_not_claim_is_no_ending(tmp_path: Path) -> None:
     lines(tmp_path, {"type": "disturbed", "message": "again, please"})
-    assert RecordReader(tmp_path, ProgramRecords().refuse).ending() is None
+    assert RecordReader(tmp_path, distrust(0)).ending() is None
     assert RecordReader(tmp_path).ending() is not None, "a job of the catalogue may"
 
 
@@ -63,6 +63,25 @@ def test_a_line_that_is_read_again_counts_once(tmp_path: Path) -> None:
     """The shipper reads a part again when the database was away."""
     records = [{"type": "warning", "message": str(number), "time": 1} for number in range(MAX_WARNINGS)]
     lines(tmp_path, *records)
-    reader = RecordReader(tmp_path, ProgramRecords().refuse)
+    reader = RecordReader(tmp_path, distrust(0))
     for _ in range(3):
         assert not any(isinstance(each, Broken) for each in reader.read(0)[0])
+
+
+def test_flood_of_lines_that_are_no_records_is_not_read_to_its_end(tmp_path: Path) -> None:
+    metric = b'{"time":1,"type":"metric","step":1,"values":{"loss":1}}\n'
+    (tmp_path / "records.ndjson").write_bytes(metric + b"{}\n" * 200_000 + metric)
+    reader = RecordReader(tmp_path, distrust(0))
+    found, at = reader.read(0)
+    assert len(found) == 1 + MAX_BROKEN
+    assert reader.read(at) == ([], at)
+    assert len(list(RecordReader(tmp_path, distrust(0)).every())) == 1
+
+
+def test_nothing_beyond_the_limit_is_read(tmp_path: Path) -> None:
+    line = b'{"time":1,"type":"metric","step":1,"values":{"loss":1}}\n'
+    (tmp_path / "records.ndjson").write_bytes(line * 10)
+    reader = RecordReader(tmp_path, distrust(5 * len(line) + 3))
+    found, at = reader.read(0)
+    assert len(found) == 5
+    assert reader.read(at) == ([], at)
