@@ -183,6 +183,8 @@ class NodeSettings(Settings):
     host_memory_bytes: int | None = Field(default=None, ge=0)
     """Host memory limit of all processes of one job; 0 means no limit. Null means two fifths of the machine, or
     four fifths on a node with one slot."""
+    program_spare: bool = True
+    """Whether a sandbox with torch loaded waits for the next program."""
     program_processes: int = Field(default=512, ge=0)
     """Processes and threads of one run of a student's program; 0 means no limit, here and in the next five."""
     program_cpu_seconds: float = Field(default=0.0, ge=0)

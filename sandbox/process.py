@@ -92,31 +92,34 @@ def launch(
     *,
     output: int,
     stdin: int = subprocess.DEVNULL,
+    pass_fds: Sequence[int] = (),
     mark: Mapping[str, str] | None = None,
 ) -> SandboxProcess:
     """Start a program. Raises `LaunchError`: nothing of it runs.
 
-    The sandbox ends with the *thread* that calls this. `output` is a descriptor for all that it prints. `mark` is shown
-    in the environment of bubblewrap itself, so that others can find what a killed parent left.
+    The sandbox ends with the *thread* that calls this. `output` is a descriptor for all that it prints; `pass_fds` stay
+    open inside. `mark` is shown in the environment of bubblewrap itself, so that others can find what a killed parent
+    left.
     """
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
         raise LaunchError("bubblewrap is not installed")
     with ExitStack() as stack:
         try:
-            return _launched(stack, [bubblewrap], policy, argv, environment, output, stdin, dict(mark or {}))
+            return _launched(stack, bubblewrap, policy, argv, environment, output, stdin, pass_fds, dict(mark or {}))
         except (OSError, SeccompError) as error:
             raise LaunchError(str(error)) from error
 
 
 def _launched(
     stack: ExitStack,
-    bubblewrap: list[str],
+    bubblewrap: str,
     policy: SandboxPolicy,
     argv: Sequence[str],
     environment: Mapping[str, str],
     output: int,
     stdin: int,
+    pass_fds: Sequence[int],
     mark: dict[str, str],
 ) -> SandboxProcess:
     data = {path: _file_of(stack, text.encode()) for path, text in MADE_UP.items()}
@@ -128,14 +131,14 @@ def _launched(
     held, releases = _pipe(stack)
     given = ["--args", str(options), "--info-fd", str(tells.fileno()), "--block-fd", str(held.fileno())]
     monitor = subprocess.Popen(
-        [*bubblewrap, *given, "--", *argv],
+        [bubblewrap, *given, "--", *argv],
         stdin=stdin,
         stdout=output,
         stderr=output,
         env=mark,
         cwd="/",
         start_new_session=True,
-        pass_fds=(*data.values(), rules, options, tells.fileno(), held.fileno()),
+        pass_fds=(*pass_fds, *data.values(), rules, options, tells.fileno(), held.fileno()),
     )
     tells.close()
     try:

@@ -83,6 +83,8 @@ class Lab:
             "GPULAB_DATASETS_FOLDER": str(self.folder / "datasets"),
             "GPULAB_CACHE_FOLDER": str(self.folder / "cache"),
             "GPULAB_SLOTS": "2",
+            # It loads torch once more, beside whatever a test measures.
+            "GPULAB_PROGRAM_SPARE": "false",
             "GPULAB_LEASE_SECONDS": "3",
             "GPULAB_HEARTBEAT_SECONDS": "0.5",
             "GPULAB_TICK_SECONDS": "0.2",

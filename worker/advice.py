@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from experiments.internal.memory_estimate.spec import GpuAsked
 from experiments.memory.devices import held_at_least
-from experiments.wire import Memory, Phase, RecordReader, clean_text, read_regular
+from experiments.record_reader import RecordReader, read_regular
+from experiments.wire import Memory, Phase, clean_text
 from gpulab.run.files import ARTIFACTS_FOLDER
 from gpulab.schemas.estimates import EditRead
 from gpulab.schemas.failures import OutOfMemoryRead, TensorRead, first_advice

@@ -52,8 +52,8 @@ class Worker:
             _make_folder(folder)
         self._lock = _lock_folder(settings.runs_folder)
         self._nvml = Nvml.open()
-        gpus = len(self._nvml.gpus()) if isinstance(self._nvml, Nvml) else 0
-        self._threads = settings.slots + THREADS_PER_GPU * gpus
+        self._gpus = self._nvml.gpus() if isinstance(self._nvml, Nvml) else []
+        self._threads = settings.slots + THREADS_PER_GPU * len(self._gpus)
         self._sampler = Sampler(self._nvml, hz=settings.sample_hz)
         self._engine = engine = sync_engine(settings.sqlalchemy_url, silent_seconds=SILENT_SECONDS)
         store = persist(lambda: open_store(settings.artifacts_url), event="store.away", away=(OSError,))
@@ -92,6 +92,7 @@ class Worker:
             optimization="fair",
         )
         worker.start()
+        self._supervisor.launcher.stop()
         self._agent.stop()
         self._sampler.stop()
         status: int = worker.exitcode or 0
@@ -104,6 +105,7 @@ class Worker:
             self._sampler.start()
             persist(self._agent.join)
             self._agent.start()
+            self._supervisor.launcher.keep_spare([gpu.uuid for gpu in self._gpus])
             log.info("worker.ready", node=self._settings.node, threads=self._threads)
 
     def _leave(self, **_: Any) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments import wire
-from experiments.wire import Broken, Record, Sample
+from experiments.record_reader import Broken
+from experiments.wire import Record, Sample
 from worker.uploads import Files
 
 

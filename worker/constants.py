@@ -21,7 +21,8 @@ from sqlalchemy import Engine
 
 from experiments.internal.gpu_constants.spec import CONTEXT, LIBRARIES, SLUG, STAGES, seen
 from experiments.memory.contract import Constants, provenance
-from experiments.wire import Ending, Memory, Phase, RecordReader, RunOrder, Succeeded
+from experiments.record_reader import RecordReader
+from experiments.wire import Ending, Memory, Phase, RunOrder, Succeeded
 from models.settings import NodeSettings
 from models.statements import nodes
 from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent

@@ -18,7 +18,8 @@ import structlog
 from sqlalchemy import Engine, Executable
 
 from experiments.internal.memory_estimate.spec import SLUG
-from experiments.wire import Disturbed, Failed, RecordReader, RunOrder, Succeeded
+from experiments.record_reader import RecordReader
+from experiments.wire import Disturbed, Failed, RunOrder, Succeeded
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
 from models.statements import estimates

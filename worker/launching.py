@@ -1,6 +1,7 @@
 """Brings an attempt to life: its folder, its order, and its process, forked from the zygote or in a sandbox."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from worker.attempt import Claimed
 from worker.constants import GpuConstants
 from worker.host_memory import limit_of_job, memory_of_machine
 from worker.program_process import ProgramProcess, ProgramSandbox
+from worker.program_spares import Spares
 from worker.programs import Programs
 from worker.resume import bring_back
 from worker.run_folder import RunFolder
@@ -38,6 +40,8 @@ class Launcher:
         self._constants = constants
         self._sandbox = ProgramSandbox(settings)
         self._programs = Programs(settings.cache_folder / "programs", store)
+        self.spares: Spares | None = None
+        """Set where a spare sandbox is kept."""
         self.memory_bytes = limit_of_job(settings.host_memory_bytes, settings.slots, memory_of_machine()) or None
         """What the processes of one job may hold of this machine's memory; null for no limit."""
 
@@ -45,17 +49,44 @@ class Launcher:
         """Its process. Raises `ProgramError` where no try can succeed, and `NotStartedError`, `OSError` and errors of
         the database or the store where another may.
         """
-        folder.make()
-        if claimed.attempt > 1:
-            bring_back(self._engine, self._store, folder.written_by_run, claimed.token, claimed.job_id)
-        order = self._order(claimed, folder)
-        order.write(folder.written_by_run)
+        spare = self.spares.take(claimed.gpu_uuids) if self.spares is not None and folder.is_sandboxed else None
+        if spare is None:
+            folder.make()
+        else:
+            folder.remove()
+            spare.move(folder)
+        try:
+            self._fill(claimed, folder)
+        except BaseException:
+            if spare is not None:
+                spare.drop()
+            raise
         if not folder.is_sandboxed:
             return self._zygote.start(folder.path, ",".join(claimed.gpu_uuids))
-        self._programs.copy(str(claimed.spec["program"]), folder.work)
+        if spare is not None:
+            return spare.begin()
+        return self._sandbox.start(folder, claimed.gpu_uuids, self.memory_bytes)
+
+    def keep_spare(self, gpu_uuids: Sequence[str]) -> None:
+        """Keep a sandbox ready for the next program, on a node that can and should."""
+        if self._settings.program_spare and capability() is None:
+            self.spares = Spares(self._sandbox, self._settings.runs_folder, self.memory_bytes)
+            self.spares.start(gpu_uuids)
+
+    def stop(self) -> None:
+        """Let the spare go."""
+        if self.spares is not None:
+            self.spares.stop()
+
+    def _fill(self, claimed: Claimed, folder: RunFolder) -> None:
+        """The checkpoint to go on from, the order, and the files of a program."""
+        if claimed.attempt > 1:
+            bring_back(self._engine, self._store, folder.written_by_run, claimed.token, claimed.job_id)
+        self._order(claimed, folder).write(folder.written_by_run)
+        if folder.is_sandboxed:
+            self._programs.copy(str(claimed.spec["program"]), folder.work)
         if claimed.experiment == PROGRAM_CHECK:
             place_submission(self._engine, self._store, UUID(claimed.spec["submission"]), folder.work)
-        return self._sandbox.start(folder, claimed.gpu_uuids, self.memory_bytes)
 
     def _order(self, claimed: Claimed, folder: RunFolder) -> RunOrder:
         settings = self._settings

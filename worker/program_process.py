@@ -1,6 +1,7 @@
 """Starts a student's program in a sandbox, and stands for it as `JobProcess` does for a job of the zygote."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -72,12 +73,37 @@ class ProgramSandbox:
 
     def start(self, folder: RunFolder, gpu_uuids: Sequence[str], memory_bytes: int | None) -> ProgramProcess:
         """Run what the order in the folder says. Raises `NotStartedError`: nothing of it runs."""
-        command = [sys.executable, "-m", HOST, "--run-directory", RUN_DIRECTORY, "--work", self.work]
+        return self._launched(folder, gpu_uuids, memory_bytes)
+
+    def start_spare(
+        self, folder: RunFolder, gpu_uuids: Sequence[str], memory_bytes: int | None, order: int, ready: int
+    ) -> ProgramProcess:
+        """A host that loads torch, writes a byte to `ready`, and waits for a line on `order`. Raises as `start`."""
+        return self._launched(folder, gpu_uuids, memory_bytes, "--spare", "--ready-fd", str(ready), fds=(order, ready))
+
+    def _launched(
+        self,
+        folder: RunFolder,
+        gpu_uuids: Sequence[str],
+        memory_bytes: int | None,
+        *more: str,
+        fds: tuple[int, ...] = (subprocess.DEVNULL,),
+    ) -> ProgramProcess:
+        command = [sys.executable, "-m", HOST, "--run-directory", RUN_DIRECTORY, "--work", self.work, *more]
+        stdin, *passed = fds
         try:
             policy = self._policy(folder, gpu_uuids, memory_bytes)
             environment = self._environment(gpu_uuids)
             with folder.output.open("ab+", buffering=0) as output:
-                process = launch(policy, command, environment, output=output.fileno(), mark=self._mark())
+                process = launch(
+                    policy,
+                    command,
+                    environment,
+                    output=output.fileno(),
+                    stdin=stdin,
+                    pass_fds=passed,
+                    mark=self._mark(),
+                )
         except (LaunchError, DeviceError, OSError) as error:
             raise NotStartedError(str(error)) from error
         return ProgramProcess(process)

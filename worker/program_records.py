@@ -5,10 +5,10 @@ Only the lab says what was predicted, what was used, and that a machine failed.
 
 from typing import TypeVar
 
+from experiments.record_reader import Distrust
 from experiments.wire import (
     MAX_INTEGER,
     CheckpointFile,
-    Distrust,
     Disturbed,
     Failed,
     File,

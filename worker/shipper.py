@@ -16,8 +16,7 @@ from obstore.store import ObjectStore
 from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import DataError, IntegrityError
 
-from experiments import wire
-from experiments.wire import Broken, RecordReader, SampleReader
+from experiments.record_reader import Broken, RecordReader, SampleReader, read_regular
 from models.channels import DATA
 from models.series import LogChunk, Phase, SampleChunk
 from models.statements import remarks, series, shipping
@@ -172,7 +171,7 @@ class Shipper:
         max_lines = 1 if self._careful else None
         records, records_end = self._records.read(before.records, max_lines=max_lines)
         samples, samples_end = self._samples.read(before.samples, max_lines=max_lines)
-        output = wire.read_regular(self._output, before.output, MAX_OUTPUT_BYTES)
+        output = read_regular(self._output, before.output, MAX_OUTPUT_BYTES)
         if before.records in self._spoilt:
             records = [Broken(before.records, "the database cannot store it", "") for _ in records]
             samples = []

@@ -14,7 +14,8 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 from sqlalchemy import Engine
 
-from experiments.wire import Ending, RecordReader, Succeeded
+from experiments.record_reader import RecordReader
+from experiments.wire import Ending, Succeeded
 from gpulab.states import FailureCause, JobState
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
@@ -69,7 +70,7 @@ class Supervisor:
         self._sampler = sampler
         self._actor = f"node:{settings.node}"
         self._conclusion = Conclusion(settings, engine)
-        self._launcher = Launcher(settings, engine, store, zygote, constants)
+        self.launcher = Launcher(settings, engine, store, zygote, constants)
         self._programs = ProgramWatch(ProgramLimits.of(settings))
         self._leaving = Event()
         self.attempts: dict[UUID, Attempt] = {}
@@ -241,7 +242,7 @@ class Supervisor:
         deadline = time.monotonic() + START_SECONDS
         while attempt.stop_reason is None:
             try:
-                return self._launcher.start(attempt.claimed, attempt.folder)
+                return self.launcher.start(attempt.claimed, attempt.folder)
             except (NotStartedError, OSError, *AWAY) as error:
                 words = f"its process could not be started: {first_line(error)}"
                 if words != attempt.trouble:
@@ -278,7 +279,7 @@ class Supervisor:
                 gpu_uuids=tuple(claimed.gpu_uuids),
                 reserved_bytes=claimed.reserved_bytes,
                 on_breach=breached,
-                host_limit_bytes=self._launcher.memory_bytes,
+                host_limit_bytes=self.launcher.memory_bytes,
                 on_host_breach=ended_for,
             )
         )

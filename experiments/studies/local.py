@@ -15,10 +15,11 @@ from pathlib import Path
 
 from experiments.contract import OUTPUT_FILE, GpuUse
 from experiments.emulated import emulated_name
+from experiments.record_reader import RecordReader
 from experiments.registry import runnable
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import RunPlan
-from experiments.wire import Disturbed, Ending, Failed, RecordReader, RunOrder, Started, Stopped, Succeeded
+from experiments.wire import Disturbed, Ending, Failed, RunOrder, Started, Stopped, Succeeded
 from gpulab.run.files import RECORDS_FILE
 
 

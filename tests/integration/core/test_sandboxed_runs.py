@@ -14,16 +14,19 @@ from uuid import UUID
 import pytest
 from obstore.store import LocalStore
 from sqlalchemy import Engine, select
+from sqlalchemy.dialects.postgresql import insert
 
 from gpulab.program_files import ProgramLimits, canonical_tar, program
 from gpulab.states import JobState
 from models import Artifact, Job, JobEvent, MetricChunk, SampleChunk
+from models.program import Program
 from models.series import LogChunk
 from models.settings import NodeSettings
 from sandbox import capability, mend
 from tests.lab import wait_until
 from worker.attempt import StopReason
 from worker.nvml import NvmlAbsent
+from worker.program_spares import Spares
 from worker.sampler import Sampler
 from worker.supervisor import Supervisor
 
@@ -59,6 +62,7 @@ class Node:
             log_limit_bytes=MIB,
         )
         (folder / "cache" / "programs").mkdir(parents=True)
+        self.thread = Thread()
         self.sampler = Sampler(NvmlAbsent("none"))
         self.sampler.start()
         constants: Any = SimpleNamespace(of=lambda _: None)
@@ -69,15 +73,21 @@ class Node:
         """Begin a program; `finish` waits for its end."""
         made = program([("main.py", textwrap.dedent(code).encode())], ProgramLimits())
         self.store.put(f"programs/{made.sha256}.tar", canonical_tar(made))
-        spec = {"program": made.sha256, "command": ["python", "main.py"]}
-        job_id = self._make_job(experiment="script", spec=spec, device="cpu", **given)
+        job_id = self.submit(made.sha256, **given)
         _, token = self._make_lease(claimed=False, job_id=job_id)
         self.thread = Thread(target=self.supervisor.run, args=(job_id, token), daemon=True)
         self.thread.start()
         return job_id
 
+    def submit(self, sha256: str, **given: Any) -> UUID:
+        row = {"sha256": sha256, "size_bytes": 1, "file_count": 1, "manifest": []}
+        self.execute(insert(Program).values(row).on_conflict_do_nothing())
+        spec = {"program": sha256, "command": ["python", "main.py"]}
+        found: UUID = self._make_job(experiment="script", spec=spec, device="cpu", **given)
+        return found
+
     def finish(self, job_id: UUID) -> Any:
-        self.thread.join(60)
+        self._join(60)
         assert not self.thread.is_alive(), "it did not end"
         columns = (Job.state, Job.cause, Job.message, Job.result, Job.attempt, Job.lost_attempts)
         output = self.execute(select(LogChunk.data).where(LogChunk.job_id == job_id).order_by(LogChunk.start))
@@ -85,6 +95,10 @@ class Node:
         return SimpleNamespace(
             **self.execute(select(*columns).where(Job.id == job_id))[0], id=job_id, output=text[-3000:]
         )
+
+    def _join(self, seconds: float) -> None:
+        if self.thread.ident is not None:
+            self.thread.join(seconds)
 
     def run(self, code: str, **given: Any) -> Any:
         return self.finish(self.start(code, **given))
@@ -115,7 +129,7 @@ def node(engine: Engine, execute: Execute, tmp_path: Path, make_job: Any, make_l
     made = Node(engine, execute, tmp_path, make_job, make_lease)
     yield made
     made.supervisor.leave()
-    made.thread.join(20)
+    made._join(20)
     made.sampler.stop()
     assert made.left() == []
 
@@ -331,11 +345,8 @@ run.result({{name: str(value) for name, value in found.items()}})
 
 
 def test_program_that_the_store_does_not_have_fails_and_does_not_come_again(node: Node) -> None:
-    spec = {"program": "0" * 64, "command": ["python", "main.py"]}
-    job_id = node._make_job(experiment="script", spec=spec, device="cpu")
+    job_id = node.submit("0" * 64)
     node.supervisor.run(*node._make_lease(claimed=False, job_id=job_id))
-    node.thread = Thread()
-    node.thread.start()
     job = node.finish(job_id)
     assert (job.state, job.cause, job.lost_attempts) == (JobState.FAILED, "error", 0)
     assert "does not have its program" in job.message
@@ -353,3 +364,37 @@ def test_killed_worker_leaves_what_the_next_one_finds(node: Node) -> None:
     job = node.finish(job_id)
     assert job.state in {JobState.QUEUED, JobState.FAILED}
     assert json.dumps(node.events(job_id))
+
+
+def test_spare_serves_one_run_and_is_replaced(node: Node) -> None:
+    node.settings.runs_folder.mkdir(exist_ok=True)
+    launcher = node.supervisor.launcher
+    launcher.keep_spare([])
+    spares = launcher.spares
+    assert spares is not None
+    try:
+        wait_until(lambda: spares._spare is not None and spares._spare.is_ready())
+        first = spares._spare
+        assert first is not None
+        job = node.run(
+            "import os\nprint('hello')\nopen('/tmp/left', 'w')\nfrom gpulab import run\nrun.result({'n': 1})"
+        )
+        assert (job.state, job.result["n"]) == (JobState.SUCCEEDED, 1), job.output
+        assert first.process.wait(0), "it ran in the spare"
+        wait_until(lambda: spares._spare is not None and spares._spare.is_ready())
+        assert spares._spare is not first
+        job = node.run("import os\nfrom gpulab import run\nrun.result({'seen': os.path.exists('/tmp/left')})")
+        assert job.result["seen"] is False
+    finally:
+        launcher.stop()
+
+
+def test_spare_for_other_gpus_is_not_taken(node: Node) -> None:
+    node.settings.runs_folder.mkdir(exist_ok=True)
+    spares = Spares(node.supervisor.launcher._sandbox, node.settings.runs_folder, None)
+    spares.start([])
+    try:
+        wait_until(lambda: spares._spare is not None and spares._spare.is_ready())
+        assert spares.take(["GPU-of-another-lease"]) is None
+    finally:
+        spares.stop()

@@ -15,9 +15,10 @@ from experiments import host
 from experiments.data import load
 from experiments.drawing import MAX_LABEL_CHARACTERS, plain
 from experiments.internal.study_report import drawing
+from experiments.record_reader import RecordReader
 from experiments.run_directory import RunDirectory
 from experiments.studies.findings import FigureSpec, Heat, Plot, Series
-from experiments.wire import RecordReader, RunOrder, Succeeded, Warned
+from experiments.wire import RunOrder, Succeeded, Warned
 from homework.experiments.dropout_linear import figures
 
 WORDS = (

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from experiments import wire
+from experiments import record_reader, wire
+from experiments.record_reader import Broken, RecordReader, SampleReader
 from experiments.run_directory import RunDirectory
-from experiments.wire import Broken, Failed, Metric, RecordReader, RunOrder, Sample, SampleReader, Started, Succeeded
+from experiments.wire import Failed, Metric, RunOrder, Sample, Started, Succeeded
 from gpulab.states import FailureCause
 
 GOOD = b'{"time":1.5,"type":"metric","step":1,"values":{"loss":0.5}}\n'
@@ -62,7 +63,7 @@ def test_line_that_is_no_record_costs_itself(tmp_path: Path, line: bytes) -> Non
 
 
 def test_line_longer_than_a_record_may_be_is_passed_over_in_bounded_reads(tmp_path: Path) -> None:
-    endless = b'{"time":1,"type":"phase","name":"' + b"x" * (3 * wire.MAX_READ_BYTES) + b'"}\n'
+    endless = b'{"time":1,"type":"phase","name":"' + b"x" * (3 * record_reader.MAX_READ_BYTES) + b'"}\n'
     (tmp_path / "records.ndjson").write_bytes(GOOD + endless + GOOD)
     reader, at, found = RecordReader(tmp_path), 0, []
     for _ in range(10):

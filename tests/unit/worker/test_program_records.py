@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from experiments.wire import Broken, Failed, RecordReader
+from experiments.record_reader import Broken, RecordReader
+from experiments.wire import Failed
 from worker.program_records import MAX_BROKEN, MAX_FILES, MAX_METRICS, MAX_WARNINGS, distrust
 
 
