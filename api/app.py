@@ -12,6 +12,7 @@ from api.auth.credentials import Credentials
 from api.context import App
 from api.courses import routes as courses
 from api.courses import service as installed_courses
+from api.environment import routes as environment
 from api.estimates import routes as estimates
 from api.estimates.pending import PendingEstimates
 from api.experiments import routes as experiments
@@ -112,6 +113,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     openapi.install(app, settings.root_path)
     # The busiest first: each request is held against them in this order.
     for routes in (
+        environment,
         jobs,
         results,
         nodes,

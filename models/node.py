@@ -28,6 +28,8 @@ class Node(Base):
     gpu_reason: Mapped[str | None]
     refused_experiments: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     """Experiments that it cannot run, and why: those of students' own code, where it has no sandbox."""
+    environment: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """What a program finds there: `python`, its version, and `packages`, versions by name."""
     worker_id: Mapped[str | None]
     """The worker that serves it, as `HOST:FOLDER#DIGEST`; another one takes over only from one that is silent."""
     started_at: Mapped[datetime]

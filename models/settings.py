@@ -199,6 +199,8 @@ class NodeSettings(Settings):
     """Metrics and other records."""
     program_tmp_bytes: int = Field(default=2**30, ge=2**20)
     """Size of its /tmp, which lies in memory."""
+    program_packages: Path | None = None
+    """Folder of further Python packages for students' programs, as `pip install --target` makes it."""
     store_patience_seconds: float = Field(default=600.0, ge=0)
     """How long a finished job waits for the artifact store to accept its files."""
     keep_samples_days: float = Field(default=90.0, ge=0)

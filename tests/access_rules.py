@@ -32,6 +32,7 @@ RULES = {
     "get_estimate": Rule.EVERYONE,
     "get_estimate_accuracy": Rule.EVERYONE,
     "list_nodes": Rule.EVERYONE,
+    "list_environments": Rule.EVERYONE,
     "list_gpus": Rule.EVERYONE,
     "drain_node": Rule.ADMIN,
     "undrain_node": Rule.ADMIN,

@@ -13,6 +13,7 @@ import psycopg
 import structlog
 from sqlalchemy import Connection, Engine
 
+from experiments.environment import environment
 from gpulab.threads import VitalThread
 from models.channels import CANCEL, YIELD
 from models.database import DATABASE_AWAY, listening_connection
@@ -117,6 +118,7 @@ class Agent:
             "versions": {name: version(name) for name in ("torch", "torchvision", "celery")},
             "gpu_reason": self._nvml.reason if isinstance(self._nvml, NvmlAbsent) else None,
             "refused_experiments": refused_experiments(),
+            "environment": environment(self._settings.program_packages),
             "token_id": token_id,
         }
         gpus = self._read_gpus()

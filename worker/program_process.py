@@ -68,6 +68,8 @@ class ProgramSandbox:
     def __init__(self, settings: NodeSettings) -> None:
         self._settings = settings
         self._code = tuple(_own_packages())
+        packages = settings.program_packages
+        self._packages = packages.resolve() if packages is not None and packages.is_dir() else None
         self.work = free_place("/work", self._code)
         self.data = free_place("/data", self._code)
 
@@ -111,6 +113,8 @@ class ProgramSandbox:
     def _policy(self, folder: RunFolder, gpu_uuids: Sequence[str], memory_bytes: int | None) -> SandboxPolicy:
         settings = self._settings
         readable = {self.data: settings.datasets_folder} if settings.datasets_folder.is_dir() else {}
+        if self._packages is not None:
+            readable[str(self._packages)] = self._packages
         writable = {RUN_DIRECTORY: folder.written_by_run, self.work: folder.work}
         devices: tuple[Path, ...] = ()
         if gpu_uuids and is_emulated():
@@ -152,6 +156,8 @@ class ProgramSandbox:
             "USER": "student",
             "XDG_CACHE_HOME": "/tmp/cache",  # noqa: S108 - its own
         }
+        if self._packages is not None:
+            ours["GPULAB_PROGRAM_PACKAGES"] = str(self._packages)
         if gpu_uuids and is_emulated():
             ours |= emulated_environment(World(Path(EMULATED) / "world.txt"), base={})
         return ours

@@ -15,7 +15,7 @@ from typing import Any
 
 from experiments.catalog.script.spec import ScriptSpec
 from experiments.program_host import python_program
-from experiments.program_host.paths import ROOT
+from experiments.program_host.paths import last_places
 from experiments.program_host.session import Ended, Session, died, send
 
 LOOK_SECONDS = 1.0
@@ -92,12 +92,13 @@ def _run_python(python: Python, what: str, session: Session) -> Ended:
 
 
 def _run_command(command: list[str], session: Session) -> Ended:
+    places = [os.environ.get("PYTHONPATH"), *last_places()]
     try:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            env=os.environ | {"PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}{os.pathsep}{ROOT}".lstrip(os.pathsep)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))},
         )
     except OSError as error:
         return Ended(127, {"message": f"the command {command[0]!r} could not be started: {error.strerror}"})

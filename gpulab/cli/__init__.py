@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from gpulab.cli import estimate, experiments
+from gpulab.cli import environment, estimate, experiments
 from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
 from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, watch
 from gpulab.cli.nodes import nodes, top
@@ -26,6 +26,7 @@ GROUPS = (
     logs.app,
     artifacts.app,
     experiments.app,
+    environment.app,
     top.app,
     run.app,
 )

@@ -24,6 +24,8 @@ from gpulab.schemas import (
     CoursePage,
     CourseRead,
     DryRunRead,
+    EnvironmentPage,
+    EnvironmentRead,
     EstimateRead,
     EstimateState,
     ExperimentDetail,
@@ -244,6 +246,10 @@ class Client:
     def experiment(self, slug: str) -> ExperimentDetail:
         """One experiment with the JSON Schema of its spec and the metrics it records. Raises NotFound."""
         return self._http.get(ExperimentDetail, path_of("experiments", slug))
+
+    def environments(self) -> list[EnvironmentRead]:
+        """The Python packages that a program finds; one entry if all nodes are alike."""
+        return self._http.get(EnvironmentPage, path_of("environment")).items
 
     def nodes(self) -> list[NodeRead]:
         """The machines, their GPUs and what is taken."""

@@ -2,6 +2,7 @@
 
 from gpulab.schemas.audit import AuditEventRead, AuditPage
 from gpulab.schemas.courses import CoursePage, CourseRead, TemplateRead
+from gpulab.schemas.environment import EnvironmentPage, EnvironmentRead, PackageRead
 from gpulab.schemas.estimates import (
     AccuracyPoint,
     AccuracyRead,
@@ -92,6 +93,8 @@ __all__ = [
     "DrainOrder",
     "DryRunRead",
     "EditRead",
+    "EnvironmentPage",
+    "EnvironmentRead",
     "EstimateCreate",
     "EstimateRead",
     "EstimateState",
@@ -123,6 +126,7 @@ __all__ = [
     "NodeTokenRead",
     "OpenIdRead",
     "OutOfMemoryRead",
+    "PackageRead",
     "PartsRead",
     "PhaseRead",
     "Problem",

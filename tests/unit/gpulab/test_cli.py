@@ -328,6 +328,14 @@ def test_nodes_show_what_was_not_measured_as_unknown(run: Callable[..., Ran]) ->
     assert json.loads(run("nodes", "--json").out)[0]["gpus"][0]["latest"]["device_used_bytes"] is None
 
 
+def test_environment_lists_packages_by_a_part_of_their_name(run: Callable[..., Ran], stub: StubLab) -> None:
+    assert run("environment", "TOR").out.split("\n")[0] == "Python 3.11.7 on node-1, node-2"
+    assert run("environment", "TOR").out.split()[-4:] == ["PACKAGE", "VERSION", "torch", "2.14.1"]
+    assert json.loads(run("environment", "--json").out) == stub.environments
+    stub.environments = []
+    assert run("environment").out == "no node runs programs now\n"
+
+
 def test_queue_says_why_in_words(run: Callable[..., Ran], stub: StubLab) -> None:
     job = stub.add()
     out = run("queue", job.id).out
