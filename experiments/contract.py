@@ -70,6 +70,9 @@ class Unpredicted:
 
 
 SILENT = Unpredicted("its experiment does not say what it trains")
+UNMEASURED = Unpredicted(
+    "it is a program of your own: without `gpu_memory_bytes` it takes a whole GPU; its run shows what it needed"
+)
 ON_THE_CPU = Unpredicted("it runs on the CPU and takes no GPU memory")
 
 
@@ -101,7 +104,7 @@ class Experiment(Generic[S, R]):
         if self.gpu is GpuUse.NONE:
             return ON_THE_CPU
         found: Workload | None = None if self.workload is None else self.workload(spec)
-        return found or SILENT
+        return found or (UNMEASURED if self.sandboxed else SILENT)
 
 
 class Stopped(Exception):  # noqa: N818 - it is not an error: the run was asked to stop and did

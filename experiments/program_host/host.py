@@ -4,6 +4,7 @@ It outlives whatever the program does to itself, so there is always a last recor
 """
 
 import json
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -92,8 +93,12 @@ def _run(session: Session) -> Ended:
 
 def _run_other(slug: str, session: Session) -> Ended:
     """What the lab itself asks of a program."""
+    import structlog
+
     from experiments.registry import runnable
 
+    # A plug-in that is not visible here is no news for the reader of a program's log.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     experiment = runnable().get(slug)
     if experiment is None or not experiment.sandboxed:
         return Ended(2, {"message": f"the experiment {slug} is not a program"})

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from experiments.catalog.notebook import spec as notebook
+from experiments.catalog.script import spec as script
 from experiments.program_host.paths import stand_behind
 from experiments.program_host.preparing import prepare
 from experiments.run_directory import RunDirectory
@@ -24,6 +26,7 @@ from gpulab.run import stopping
 if TYPE_CHECKING:
     from experiments.program_host.script import Python
 
+EXPERIMENTS = {experiment.slug: experiment for experiment in (script.EXPERIMENT, notebook.EXPERIMENT)}
 HERE = str(Path(__file__).parent)
 
 
@@ -82,10 +85,7 @@ def failure(error: BaseException, order: RunOrder, run: RunDirectory) -> dict[st
     """The fields of the record of an error that is being handled; its traceback goes to the log."""
     with suppress(OSError):
         traceback.print_exception(error)
-    # Late, since a program that ends well needs no catalogue.
-    from experiments.registry import experiments
-
-    kind, fields = ending_of(error, order, run, experiments().get(order.experiment))
+    kind, fields = ending_of(error, order, run, EXPERIMENTS.get(order.experiment))
     if kind != "error":  # a full disk is the program's own: the sandbox bounds it
         fields |= {"cause": "error", "traceback": traceback.format_exc()[-20_000:]}
     if isinstance(error, ModuleNotFoundError) and error.name:

@@ -54,6 +54,8 @@ def check_step(step: int) -> int:
 
 def number_as_json(value: SupportsFloat) -> float | str:
     """JSON has no word for a non-finite number; the string is what `float()` reads back."""
+    if not isinstance(value, float) and callable(detach := getattr(value, "detach", None)):
+        value = detach()  # a loss that still has its graph
     number = float(value)
     return number if math.isfinite(number) else str(number)
 

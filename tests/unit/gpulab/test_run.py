@@ -53,7 +53,7 @@ def test_numbers_of_every_kind_become_a_series(folder: Path) -> None:
     import numpy as np
     import torch
 
-    run.metrics(1, loss=torch.tensor(0.5), accuracy=np.float32(0.25))
+    run.metrics(1, loss=torch.tensor(0.5, requires_grad=True), accuracy=np.float32(0.25))
     run.metrics(np.int64(2), {"loss/train": math.nan, "up": math.inf, "down": -math.inf})
     first, second = records(folder)
     assert (first.step, first.values) == (1, {"loss": 0.5, "accuracy": 0.25})
