@@ -344,10 +344,6 @@ def _answer_3d(runs: Runs) -> Answer:
     return Answer(comparisons, table)
 
 
-def _is(value: float, correct: float) -> bool:
-    return abs(value - correct) < ROUNDING
-
-
 GRADIENT_QUESTIONS = (
     Question(
         "3a",
