@@ -9,7 +9,7 @@ from experiments.studies.question import Setting
 CIFAR10 = "cifar10"
 DIGITS = "digits"
 PATTERN_OF_TRAININGS = Least(
-    scale=Scale.CPU, because="it is a pattern over several trainings that have learnt; these are two, cut short"
+    scale=Scale.CPU, because="it is a pattern over several trainings that have learnt; here are two, cut short"
 )
 
 
@@ -23,4 +23,4 @@ def notes_on_images(setting: Setting, runs: Sequence[RunPlan]) -> Sequence[str]:
     replaced = images_of(setting) == DIGITS and any(run.spec.get("dataset") == DIGITS for run in runs)
     if not replaced:
         return ()
-    return ("No node has CIFAR-10: the scikit-learn digits stood in for it, so numbers differ and patterns count.",)
+    return ("No node has CIFAR-10. The scikit-learn digits replaced it: numbers differ, and only patterns count.",)

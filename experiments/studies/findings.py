@@ -232,7 +232,7 @@ def compare_claim(
     sheet_is_right: bool | None = None,
     because: str,
     differs_because: str = "ours does not show it",
-    undecided_because: str = "the interval holds both answers; more seeds or a larger scale would tell",
+    undecided_because: str = "the interval contains both answers; more seeds or a larger scale would decide it",
     not_measured_because: str = "no run of it has finished",
     least: Least | None = None,
     too_small_because: str | None = None,

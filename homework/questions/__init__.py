@@ -1,1 +1,1 @@
-"""The questions: which runs each needs, and what the runs say beside the sheet."""
+"""The questions: which runs each needs, and what the runs say, compared with the sheet."""

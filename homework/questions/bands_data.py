@@ -24,7 +24,7 @@ PATTERN = "a pattern that must hold over seeds"
 LITTLE = 0.05
 MODELS = ("cnn", "edge_frozen", "mlp")
 SAME = 0.05
-"""Accuracies this near count as the same beside the interval of the seeds."""
+"""Accuracies this near count as the same within the interval of the seeds."""
 
 
 def _needs_4a(setting: Setting) -> list[Need]:
@@ -72,7 +72,7 @@ def _overfits(name: str, epochs: int, runs: Runs) -> Comparison:
     learnt = runs.without_collapsed.values("train_accuracy")
     collapsed = len(runs.results) - len(learnt)
     reached = sum(value >= 1.0 for value in learnt)
-    beside = f"; {collapsed} collapsed and cannot learn any more" if collapsed else ""
+    beside = f"; {collapsed} collapsed and can never learn again" if collapsed else ""
     return compare_claim(
         f"training accuracy of the {name}, {epochs} epochs",
         sheet=None,
@@ -102,7 +102,7 @@ def _first_to_know(epochs: int, runs: Runs) -> Comparison:
 
 
 def _positive(ours: Interval | None) -> bool | None:
-    """True where an interval lies above 0, False where below, None where the data cannot tell."""
+    """True where an interval lies above 0, False where below, None where the data cannot decide."""
     if ours is None or ours.sign == 0:
         return None
     return ours.sign > 0

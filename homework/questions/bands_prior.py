@@ -67,11 +67,11 @@ def _answer_4d(runs: Runs) -> Answer:
             ours=inside,
             ours_is_right=inside is not None and inside.mean > 0.9,
             sheet_is_right=inside is not None and inside.mean < 0.5,
-            because="it tells them inside its domain; what it lacks is weight sharing across positions",
+            because="it tells them apart inside its domain; it lacks weight sharing across positions",
             differs_because="it has not learnt its own domain yet",
         ),
         compare_claim(
-            "share of the shifted bands that the MLP tells right",
+            "share of the shifted bands that the MLP classifies correctly",
             sheet="“domains mismatch”",
             correct="below chance, 1/3",
             correct_source="pixels of the other half never saw a band",
@@ -80,7 +80,7 @@ def _answer_4d(runs: Runs) -> Answer:
             because="worse than guessing, so it is systematic: a shifted band crosses the other direction's pixels",
         ),
         compare_claim(
-            "MLP: bands called by the other direction less bands told right",
+            "MLP: bands called by the other direction less bands classified correctly",
             sheet=None,
             correct="above 0",
             correct_source="a vertical band in the right half crosses rows where horizontal bands lived",
@@ -119,7 +119,7 @@ def _none_share(none: Interval | None) -> Comparison:
         sheet=None,
         correct="most",
         correct_source="the global average dilutes a thin band, and borders are reflections",
-        ours="no band is told wrongly" if none is None else none,
+        ours="no band is misclassified" if none is None else none,
         ours_is_right=None if none is None or none.low < 0.5 < none.high else none.mean > 0.5,
         because="evidence is weak and additive after a global average",
         differs_because="here the CNN's mistakes are the other direction as often",
@@ -218,10 +218,10 @@ def _brightness(few: int, cnn: Runs) -> list[Comparison]:
             f"validation accuracy of the CNN, {few} images of each class",
             sheet=None,
             correct="near 2/3",
-            correct_source="none told right, the direction guessed",
+            correct_source="none is correct, the direction is guessed",
             ours=overall,
             ours_is_right=overall is not None and overall.holds(2 / 3, tolerance=0.05),
-            because="brightness after the global average tells a band from none and little of its direction",
+            because="brightness after the global average separates a band from none, but hardly its directions",
         ),
         compare_claim(
             "CNN: recall of none, and of the directions",
@@ -230,7 +230,7 @@ def _brightness(few: int, cnn: Runs) -> list[Comparison]:
             correct_source="a coin for the direction",
             ours=f"{none.mean:.2f} and {bands.mean:.2f}" if none and bands else None,
             ours_is_right=bool(none and bands and none.mean > 0.75 and abs(bands.mean - 0.5) < 0.15),
-            because="none is told right, the direction guessed",
+            because="none is correct, the direction is guessed",
         ),
     ]
 
@@ -313,12 +313,12 @@ def _ranking(n: int, largest: Runs, average: Runs) -> Comparison:
             -1: "over seeds average is better",
             0: f"max is better for {wins} of {len(pairs)} seeds, average for {losses}: a single seed cannot rank them",
         }[sign],
-        undecided_because="no seed says the opposite, and the interval still holds 0: more seeds would tell",
+        undecided_because="no seed says the opposite, and the interval still contains 0: more seeds would decide it",
     )
 
 
 def _spread(largest: dict[int, Runs], average: dict[int, Runs]) -> Comparison:
-    """What one seed's difference is worth: its deviation over seeds beside the mean difference, all sizes together."""
+    """How much one seed's difference says: its deviation over seeds and the mean difference, all sizes together."""
     pairs = [differences(largest[n], average[n]) for n in sorted(largest.keys() & average.keys())]
     spreads = [stdev(some) for some in pairs if len(some) > 1]
     means = [abs(fmean(some)) for some in pairs if some]

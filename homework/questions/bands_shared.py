@@ -1,4 +1,4 @@
-"""What questions 4a to 4f share: reading the replicas of `edge-bands`, their tables and pictures."""
+"""What questions 4a to 4f share: reading the replicas of `edge-bands`, their tables and figures."""
 
 from collections.abc import Callable, Sequence
 from statistics import fmean
@@ -49,7 +49,7 @@ def differences(one: Runs, other: Runs, read: str | Callable[[Result], float] = 
 
 
 def recall(place: int) -> Callable[[Result], float]:
-    """Share of the validation images of a class that are told right."""
+    """Share of the validation images of a class that are classified correctly."""
     return lambda result: float(result["confusion"][place][place] / sum(result["confusion"][place]))
 
 
@@ -66,7 +66,7 @@ def other_direction(result: Result) -> float:
 
 
 def called_none(result: Result) -> float | None:
-    """Share of the wrongly told straight bands that are called none; None where none is told wrongly."""
+    """Share of the misclassified straight bands that are called none; None if none is misclassified."""
     counts = result["confusion"]
     none: int = counts[HORIZONTAL][NONE] + counts[VERTICAL][NONE]
     wrong = none + counts[HORIZONTAL][VERTICAL] + counts[VERTICAL][HORIZONTAL]
@@ -181,7 +181,7 @@ def curve_figure(name: str, title: str, lines: Sequence[tuple[str, Runs]]) -> Fi
             series=tuple(_curves(lines, kind)),
             y_log=kind == "losses",
         )
-        for heading, unit, kind in (("Accuracy", "share told right", "accuracies"), ("Loss", "nats", "losses"))
+        for heading, unit, kind in (("Accuracy", "share correct", "accuracies"), ("Loss", "nats", "losses"))
     )
     alt = f"{title}: mean accuracy and loss of training and validation images over the epochs."
     return FigureSpec(name=name, title=title, alt=alt, panels=panels)

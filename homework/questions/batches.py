@@ -29,7 +29,7 @@ MIB = 2**20
 NO_GPU = "not measured: no GPU"
 SPEED = Least(
     scale=Scale.CPU,
-    because="these steps last milliseconds, and two seeds do not tell a gain in speed from a busy machine",
+    because="these steps last milliseconds, and two seeds cannot separate a gain in speed from a busy machine",
 )
 SHEET_STARTS, SHEET_ENDS = 625, 875
 """Seconds on the sheet's clock at the ends of epochs 1 and 10 with batches of 16."""
@@ -71,7 +71,7 @@ def _largest(result: Mapping[str, Any] | None) -> list[Comparison]:
     comparison = compare_claim(
         "largest batch of ResNet-18 at 224 pixels that fits into the 14,899 MiB a program can have of a T4",
         sheet=None,
-        correct="about 453: the sheet's own 31.3 MiB a picture beyond its 2738 MiB at 64",
+        correct="about 453: the sheet's own 31.3 MiB an image beyond its 2738 MiB at 64",
         correct_source="a line through the sheet's readings at 64 and 256",
         ours=ours,
         ours_is_right=None if ours is None else abs(ours - SHEETS_LARGEST) <= 0.05 * SHEETS_LARGEST,
@@ -116,7 +116,7 @@ def _throughput(by_batch: Mapping[int, Runs]) -> Comparison:
     smallest, largest = min(by_batch), max(by_batch)
     gain = _paired(by_batch[largest], by_batch[smallest], "images_per_second")
     return compare_claim(
-        f"pictures a second: batches of {largest} less batches of {smallest}",
+        f"images a second: batches of {largest} less batches of {smallest}",
         sheet=None,
         correct="above 0",
         correct_source="the sheet's rows: 314 against 191",
@@ -134,7 +134,7 @@ def _slope(by_batch: Mapping[int, Runs]) -> Comparison:
     a = fmean(saved) / MIB if saved else 0.0
     ours = (known[-1][1] - known[-2][1]) / (known[-1][0] - known[-2][0]) / MIB if len(known) > 1 else None
     return compare_claim(
-        "device memory for each further picture of a batch, MiB",
+        "device memory for each further image of a batch, MiB",
         sheet="31.3 (64 to 256)",
         correct=f"at least the saved activations: {a:.2f} at this size, 21.15 at 224 pixels",
         correct_source="counted from the layers",
@@ -174,8 +174,8 @@ def _table(by_batch: Mapping[int, Runs]) -> Table:
     return Table(
         caption="One row a batch size; the sheet's columns are of a Tesla T4 at 224 pixels, its seconds recomputed",
         columns=(
-            *("batch", "learning rate", "seconds after epoch 1", "pictures/s", "training accuracy", "its best"),
-            *("validation accuracy", "device MiB", "saved MiB a picture", "sheet: seconds", "sheet: MiB"),
+            *("batch", "learning rate", "seconds after epoch 1", "images/s", "training accuracy", "its best"),
+            *("validation accuracy", "device MiB", "saved MiB an image", "sheet: seconds", "sheet: MiB"),
         ),
         rows=tuple(rows),
     )

@@ -1,4 +1,4 @@
-"""Question 1i: pictures that carry their label, with and without dropout."""
+"""Question 1i: images that carry their label, with and without dropout."""
 
 from typing import Any
 
@@ -20,12 +20,12 @@ SHEET = {0.0: (1.00, 0.10), 0.75: (0.93, 0.21)}
 """Accuracy with the code and without it, by dropout rate."""
 NEAR_CHANCE = 0.2
 CLASSES = 10
-EASY = "on the digits the picture is as easy to read as the code, so nothing forces a choice; CIFAR-10 shows it"
+EASY = "on the digits the image is as easy to read as the code, so nothing forces a choice; CIFAR-10 shows it"
 
 
 def _needs(setting: Setting) -> list[Need]:
     data = {"dataset": images_of(setting)}
-    # An eighth of the pictures at eight times the rate walks the same road in an eighth of the time.
+    # An eighth of the images at eight times the rate take the same path in an eighth of the time.
     eighth = {"images": 6250, "test_images": 1000, "learning_rate": 0.024}
     sizes = setting.pick(
         smoke={"images": 512, "test_images": 500, "epochs": 2},
@@ -50,7 +50,7 @@ def _answer(runs: Runs) -> Answer:
     notes = [_equal_cheating(by_relu[False])]
     if digits:
         notes.append(
-            "The scikit-learn digits stood in for CIFAR-10. They are too easy to force the choice that is asked about."
+            "The scikit-learn digits replaced CIFAR-10. They are too easy: nothing forces the choice in question."
         )
     return Answer([*comparisons, _dead(runs)], _table(runs), _figures(runs), [note for note in notes if note])
 
@@ -81,14 +81,14 @@ def _levels(undropped: Runs, *, relu: bool, digits: bool) -> list[Comparison]:
             ours_is_right=clean is not None and clean.mean < NEAR_CHANCE,
             sheet_is_right=True,
             because="without the code the net is lost",
-            differs_because="too few steps to give the pictures up for the code",
+            differs_because="too few steps to give the images up for the code",
             **_size(digits),
         ),
     ]
 
 
 def _size(digits: bool) -> dict[str, Any]:
-    """What runs must have to show what dropout does: several trainings, and pictures that are hard to read."""
+    """What runs must have to show what dropout does: several trainings, and images that are hard to read."""
     return {"least": PATTERN_OF_TRAININGS, "too_small_because": EASY if digits else None}
 
 
@@ -101,7 +101,7 @@ def _order(by_rate: dict[float, Runs], *, relu: bool, digits: bool) -> list[Comp
     for name, words, wanted, because in claims:
         ours = _gain(by_rate, name)
         dead = sum(bool(result["dead_classes"]) for rate in RATES for result in by_rate[rate].results)
-        apart = f"; pictures of dead classes, which {dead} runs had, do not count" if dead and wanted < 0 else ""
+        apart = f"; images of dead classes, which {dead} runs had, do not count" if dead and wanted < 0 else ""
         sheet = SHEET[0.75][name == "clean_accuracy"] - SHEET[0.0][name == "clean_accuracy"]
         comparisons.append(
             compare_claim(
@@ -132,7 +132,7 @@ def _gain(by_rate: dict[float, Runs], name: str) -> Interval | None:
 
 
 def _of_the_living(runs: Runs, name: str) -> dict[int, float]:
-    """The accuracy by seed; with the code, of pictures whose class is not dead: there are as many of each class."""
+    """The accuracy by seed; with the code, of images whose class is not dead: there are as many of each class."""
     found: dict[int, float] = {}
     for outcome in runs:
         if outcome.result is None or len(outcome.result["dead_classes"]) == CLASSES:
@@ -151,7 +151,7 @@ def _dead(runs: Runs) -> Comparison:
         "dead classes: runs that have one at some epoch, and at the end",
         sheet=None,
         correct="only with the ReLU on the logits",
-        correct_source="a logit that is 0 for every picture gets no gradient",
+        correct_source="a logit that is 0 for every image gets no gradient",
         ours=f"{passing} and {ended} of {len(with_relu.results)} with the ReLU; none without"
         if runs and clean
         else ("some without" if runs else None),
@@ -246,7 +246,7 @@ def _figures(runs: Runs) -> list[FigureSpec]:
         ),
     )
     alt = "Accuracy with and without the code by dropout rate and ReLU, over the seeds, and its course over the epochs."
-    return [FigureSpec(name="1i-accuracy", title="Pictures that carry their label", alt=alt, panels=(bars, curves))]
+    return [FigureSpec(name="1i-accuracy", title="Images that carry their label", alt=alt, panels=(bars, curves))]
 
 
 def _bars(label: str, places: tuple[float, ...], values: list[Interval | None]) -> Series:
@@ -267,7 +267,7 @@ CHEATING_QUESTIONS = (
     Question(
         "1i",
         "A cheating feature",
-        "Pictures carry their label as four coloured pixels. Train with and without dropout, test with and without.",
+        "Images carry their label as four coloured pixels. Train with and without dropout, test with and without.",
         _needs,
         _answer,
     ),

@@ -16,14 +16,14 @@ WHY_THE_SECOND_STEP = (
     "198 MiB apart, and live tensors differ by the full 222."
 )
 WHY_256 = (
-    "Why 256 was the fastest: nine epochs of 4096 pictures are 36,864 pictures at every batch size, but 9216 steps at "
+    "Why 256 was the fastest: nine epochs of 4096 images are 36,864 images at every batch size, but 9216 steps at "
     "4 and 144 at 256. Each step has a cost of its own: launching kernels, the optimizer's pass over all parameters. "
-    "The line nearest to the sheet's four times, within 16 s of each, gives 17 ms a step and 6.2 ms a picture, so that "
+    "The line nearest to the sheet's four times, within 16 s of each, gives 17 ms a step and 6.2 ms an image, so that "
     "4 pays 155 s for its steps and 256 pays 2 s. From 16 on little is left to gain: the time is that of loading and "
-    "computing pictures."
+    "computing images."
 )
 WHY_31 = (
-    "Why the device grows by 31 MiB a picture where activations grow by 21: beyond batch 64 the rest is fragmentation. "
+    "Why the device grows by 31 MiB an image where activations grow by 21: beyond batch 64 the rest is fragmentation. "
     "Tensors of hundreds of MiB die in the backward pass and leave holes that the next request does not fit; the "
     "replay of the allocator gives the same 31 MiB of reserved memory."
 )

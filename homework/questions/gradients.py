@@ -74,9 +74,7 @@ def _no_average(result: Mapping[str, Any] | None) -> str:
     if result is None:
         return ""
     negative, total = 100 * result["negative_share"], result["coefficient_sum"]
-    return (
-        f"a combination, no average: {negative:.0f} % of the coefficients are negative and they add up to {total:.2g}"
-    )
+    return f"not an average: {negative:.0f} % of the coefficients are negative, and they add up to {total:.2g}"
 
 
 def _worst(runs: Runs, name: str) -> float | None:
@@ -117,7 +115,7 @@ def _answer_3b(runs: Runs) -> Answer:
             correct_source="Var dw = (n−k+1)²σx²σg²: sd = Θ(n)",
             ours=exponent,
             tolerance=0.0,
-            because="the sheet's variance (n−k+1)σx²σg² is a power short: m² uncorrelated products add up",
+            because="the sheet's variance (n−k+1)σx²σg² lacks one power of m: m² uncorrelated products add up",
             differs_because="the fitted exponent does not hold 1 within its interval at 99.9 %",
         ),
         compare_claim(

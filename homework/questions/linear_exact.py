@@ -102,7 +102,7 @@ def _why_1b(with_bias: Runs, sheet: tuple[float, float]) -> str:
     result = with_bias.first
     if result and all(abs(ours - theirs) <= PRINTED for ours, theirs in zip(result["weights"], sheet, strict=True)):
         ours = ", ".join(f"{weight:.4f}" for weight in result["weights"])
-        return f"the bias was left in: our run with a bias ends at ({ours}), the sheet's digits, by no error of descent"
+        return f"the bias was left in: our run with a bias ends at ({ours}), the sheet's digits"
     return "gradient descent without a bias gives the pseudo-inverse's weights, and the sheet's are others"
 
 

@@ -38,7 +38,7 @@ def _answer_1d(runs: Runs) -> Answer:
             correct_source="p² with p = 0.5",
             ours=found.interval(_share_both_dropped),
             tolerance=0.01,
-            because="the prediction is then 0 whatever the weights: the spikes are no failure of training",
+            because="the prediction is then 0 whatever the weights: the spikes are not a failure of training",
         ),
     ]
     table = _scatter_table(found)
@@ -82,7 +82,7 @@ def _why_short(found: Runs) -> str:
     w2 = found.interval(weight(1))
     sd = found.first and found.first["expected_weights_sd"]
     if w2 is None or not sd:
-        return "there are no runs to tell why"
+        return "there are no runs that show why"
     gap = solution(0.5)[1] - w2.mean
     if gap > 5 * sd[1]:
         slow = f"{gap / sd[1]:.0f} times its noise of {sd[1]:.4f}: the slow eigenvalue 2.99, not chance"

@@ -1,4 +1,4 @@
-"""What questions 1a to 1f share: their specs, the table of weights, and the picture of the loss."""
+"""What questions 1a to 1f share: their specs, the table of weights, and the figure of the loss."""
 
 import math
 from collections.abc import Sequence

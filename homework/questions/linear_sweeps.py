@@ -1,4 +1,4 @@
-"""Questions 1g and 1h: the dropout rate from 0 to 1, and Adam beside SGD."""
+"""Questions 1g and 1h: the dropout rate from 0 to 1, and Adam and SGD."""
 
 from collections.abc import Sequence
 

@@ -25,10 +25,10 @@ STATE_COPIES = {"sgd": 0, "sgd_momentum": 1, "adam": 2}
 
 
 def _need(setting: Setting, optimizer: str) -> Need:
-    # Parameters, gradients and state do not depend on the pictures, so that small ones serve without a GPU. On an
+    # Parameters, gradients and state do not depend on the images, so that small ones serve without a GPU. On an
     # emulated one the sheet's own sizes take milliseconds.
-    pictures = {"image_size": 32, "batch_size": 2}
-    sizes: Mapping[str, int] = {} if is_emulated() else setting.pick(smoke=pictures, cpu=pictures, full={})
+    images = {"image_size": 32, "batch_size": 2}
+    sizes: Mapping[str, int] = {} if is_emulated() else setting.pick(smoke=images, cpu=images, full={})
     return Need(SLUG, {"optimizer": optimizer, **sizes}, seeded=False)
 
 
@@ -77,7 +77,7 @@ def _overhead(overhead_bytes: int | None, emulated: str | None) -> Comparison:
         ours_is_right=ours is not None and ours > 0,
         because=f"{emulated}: {CONTEXT_IS_A_GUESS}"
         if emulated
-        else "measured with the driver's own count; it is no constant of nature",
+        else "measured with the driver's own count; it depends on driver and libraries",
         not_measured_because=NO_GPU,
     )
 
@@ -119,7 +119,7 @@ def _table_5a(result: Mapping[str, Any] | None) -> Table | None:
 
 
 def emulated_notes(runs: Runs) -> list[str]:
-    """What must stand beside figures of an emulated GPU."""
+    """The notes that figures of an emulated GPU need."""
     return [f"Memory is of {runs.emulated}, not measured on a GPU; {CONTEXT_IS_A_GUESS}."] if runs.emulated else []
 
 
@@ -149,7 +149,7 @@ def _state(name: str, result: Mapping[str, Any] | None) -> Comparison:
         ours=ours,
         ours_is_right=None if ours is None else ours == copies * PARAMETER_BYTES,
         sheet_is_right=False if name == "adam" else None,
-        because="it is persistent state, a first and a second moment for each parameter, no intermediate variable"
+        because="it is persistent state, a first and a second moment for each parameter, not intermediate variables"
         if name == "adam"
         else "an exact count",
     )

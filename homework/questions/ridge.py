@@ -65,7 +65,7 @@ def _convergence(result: Mapping[str, Any] | None) -> list[FigureSpec]:
         level=result["sheet_relative_error"],
         level_label="the sheet's matrix, however many masks",
     )
-    alt = "Relative error of the mean against the number of masks, beside what chance gives and the sheet's error."
+    alt = "Relative error of the mean against the number of masks, with what chance gives and the sheet's error."
     return [FigureSpec(name="2a-convergence", title="E[a'a] by Monte Carlo", alt=alt, panels=(plot,), columns=1)]
 
 

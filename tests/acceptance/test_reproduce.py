@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gpulab.cli import reproduce as reproduce_module
+from server.commands.reproduce import shown
 from tests.lab import ROOT, Lab
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -87,4 +87,4 @@ def test_unknown_question_is_refused_before_anything_runs(lab: Lab, reproduce: R
     ],
 )
 def test_values_are_shown_short(value: object, text: str) -> None:
-    assert reproduce_module.shown(value) == text
+    assert shown(value) == text

@@ -1,4 +1,4 @@
-"""Pictures of `conv-gradients`: the gradient as a cross-correlation, the sum of patches, the growth."""
+"""Figures of `conv-gradients`: the gradient as a cross-correlation, the sum of patches, the growth."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,1 +1,1 @@
-"""Pictures that carry their label, and dropout."""
+"""Images that carry their label, and dropout."""

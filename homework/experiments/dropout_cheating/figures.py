@@ -1,4 +1,4 @@
-"""Pictures of `dropout-cheating`: the coded samples, the losses, and accuracy with and without the code."""
+"""Figures of `dropout-cheating`: the coded samples, the losses, and accuracy with and without the code."""
 
 from collections.abc import Mapping
 
@@ -41,9 +41,7 @@ def _loss(spec: DropoutCheatingSpec, result: DropoutCheatingResult) -> Figure:
     train = [row.train_loss for row in result.epochs]
     axes.plot(epochs, train, "o-", markersize=4, color=COLORS[0], label="training, last 100 batches, dropout on")
     validation = [row.validation_loss for row in result.epochs]
-    axes.plot(
-        epochs, validation, "s--", markersize=4, color=COLORS[1], label="test pictures with the code, dropout off"
-    )
+    axes.plot(epochs, validation, "s--", markersize=4, color=COLORS[1], label="test images with the code, dropout off")
     axes.axhline(np.log(10), color="0.6", linewidth=0.8, label="guessing, ln 10")
     axes.set(xlabel="epoch", ylabel="cross-entropy in nats", title=_title(spec), ylim=(0, None))
     axes.legend(fontsize=8)
@@ -76,7 +74,7 @@ def _accuracy(spec: DropoutCheatingSpec, result: DropoutCheatingResult) -> Figur
         label = f"{100 * spec.target_cheat_accuracy:g} % with the code reached"
         axes.axvline(result.epoch_at_target, color="0.6", linestyle=":", label=label)
     axes.yaxis.set_major_formatter(PercentFormatter())
-    axes.set(xlabel="epoch", ylabel="accuracy on test pictures", title=_title(spec), ylim=(0, 102))
+    axes.set(xlabel="epoch", ylabel="accuracy on test images", title=_title(spec), ylim=(0, 102))
     axes.legend(fontsize=8)
     return figure
 

@@ -2,9 +2,9 @@
 
 Claim (course question 1i), by the sheet on CIFAR-10 after 10 epochs: without dropout 100 % with the code
 and 10 %, chance, without it; with dropout 0.75 after both blocks 93 % and 21 %. The code is exact, so it displaces the
-picture; dropout makes each unit that carries it fail three times in four, twice over, so that other evidence pays.
+image; dropout makes each unit that carries it fail three times in four, twice over, so that other evidence pays.
 
-A ReLU on the logits can switch a class off: once its logit is 0 for every picture it gets no gradient, and accuracy
+A ReLU on the logits can switch a class off: once its logit is 0 for every image it gets no gradient, and accuracy
 stops a tenth below 1.
 """
 
@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from experiments.contract import Diverged, Run, Stopped
 from experiments.training.checkpoint import load_checkpoint, save_checkpoint
-from homework.experiments.dropout_cheating.pictures import CheatingPictures, read_pictures
+from homework.experiments.dropout_cheating.images import CheatingImages, read_images
 from homework.experiments.dropout_cheating.spec import (
     CLASSES,
     CheatingEpoch,
@@ -35,17 +35,17 @@ TEST_BATCH = 1000
 
 def run(spec: DropoutCheatingSpec, run: Run) -> DropoutCheatingResult:
     """Train and test after every epoch; raises `Stopped` with a checkpoint of the last whole epoch, and `Diverged`."""
-    pictures = read_pictures(spec, run)
+    images = read_images(spec, run)
     torch.manual_seed(run.seed)
     model = build_net(spec).to(run.device).to(memory_format=MEMORY_FORMATS[run.device])
     training = _Training(spec, run, model, torch.optim.SGD(model.parameters(), lr=spec.learning_rate))
     training.resume()
     for _ in range(len(training.epochs), spec.epochs):
-        training.epoch(pictures)
+        training.epoch(images)
     rows = training.epochs
     run.table("epochs", list(CheatingEpoch.model_fields), [list(row.model_dump().values()) for row in rows])
     run.progress(1.0, "done")
-    return _result(spec, pictures, model, rows)
+    return _result(spec, images, model, rows)
 
 
 def build_net(spec: DropoutCheatingSpec) -> nn.Sequential:
@@ -67,13 +67,13 @@ class _Training:
     epochs: list[CheatingEpoch] = field(default_factory=list)
     step: int = 0
 
-    def epoch(self, pictures: CheatingPictures) -> None:
+    def epoch(self, images: CheatingImages) -> None:
         """Train one epoch, test with and without the code, record, and save."""
         started = time.perf_counter()
-        losses = self._train(pictures)
+        losses = self._train(images)
         seconds = time.perf_counter() - started
         self.run.phase("evaluation")
-        cheat, clean = classify(self.model, pictures)
+        cheat, clean = classify(self.model, images)
         dead = dead_classes(self.spec, cheat.logits, clean.logits)
         row = CheatingEpoch(
             epoch=len(self.epochs) + 1,
@@ -88,19 +88,19 @@ class _Training:
         self.run.metrics(self.step, row.model_dump(exclude={"seconds"}))
         self._save()
 
-    def _train(self, pictures: CheatingPictures) -> list[float]:
+    def _train(self, images: CheatingImages) -> list[float]:
         self.run.phase("train")
         self.model.train()
         # On the CPU the generator draws the same order for every device.
-        order_N = torch.randperm(len(pictures.train_labels)).to(self.run.device)
+        order_N = torch.randperm(len(images.train_labels)).to(self.run.device)
         batches = torch.split(order_N, self.spec.batch_size)
         unread: list[Tensor] = []
         losses: list[float] = []
         for number, index_B in enumerate(batches):
             if self.run.should_stop():
                 raise Stopped(f"asked to stop in epoch {len(self.epochs) + 1}; epochs before it are saved")
-            logits_BC = self.model(pictures.train[index_B])
-            loss = functional.cross_entropy(logits_BC, pictures.train_labels[index_B])
+            logits_BC = self.model(images.train[index_B])
+            loss = functional.cross_entropy(logits_BC, images.train_labels[index_B])
             self.optimizer.zero_grad()
             torch.autograd.backward(loss)
             self.optimizer.step()
@@ -155,20 +155,20 @@ class Outcome:
 
 
 @torch.inference_mode()
-def classify(model: nn.Module, pictures: CheatingPictures) -> tuple[Outcome, Outcome]:
-    """Classify the test pictures with the code and without it, dropout off."""
+def classify(model: nn.Module, images: CheatingImages) -> tuple[Outcome, Outcome]:
+    """Classify the test images with the code and without it, dropout off."""
     model.eval()
     outcomes: list[Outcome] = []
-    for x_N3HW in (pictures.cheat_test, pictures.clean_test):
+    for x_N3HW in (images.cheat_test, images.clean_test):
         logits_NC = torch.cat([model(x_B3HW) for x_B3HW in torch.split(x_N3HW, TEST_BATCH)])
-        loss = functional.cross_entropy(logits_NC, pictures.test_labels).item()
-        accuracy = logits_NC.argmax(1).eq(pictures.test_labels).double().mean().item()
+        loss = functional.cross_entropy(logits_NC, images.test_labels).item()
+        accuracy = logits_NC.argmax(1).eq(images.test_labels).double().mean().item()
         outcomes.append(Outcome(logits_NC, loss, accuracy))
     return outcomes[0], outcomes[1]
 
 
 def dead_classes(spec: DropoutCheatingSpec, *logits_NC: Tensor) -> list[int]:
-    """Classes whose logit a ReLU holds at 0 for all of these pictures."""
+    """Classes whose logit a ReLU holds at 0 for all of these images."""
     if not spec.relu_on_logits:
         return []
     alive_C = torch.stack([logits.ne(0).any(0) for logits in logits_NC]).any(0)
@@ -176,20 +176,20 @@ def dead_classes(spec: DropoutCheatingSpec, *logits_NC: Tensor) -> list[int]:
 
 
 def _result(
-    spec: DropoutCheatingSpec, pictures: CheatingPictures, model: nn.Module, rows: list[CheatingEpoch]
+    spec: DropoutCheatingSpec, images: CheatingImages, model: nn.Module, rows: list[CheatingEpoch]
 ) -> DropoutCheatingResult:
-    cheat, clean = classify(model, pictures)
+    cheat, clean = classify(model, images)
     at_target = next((row for row in rows if row.cheat_accuracy >= spec.target_cheat_accuracy), None)
     return DropoutCheatingResult(
         parameter_count=sum(parameter.numel() for parameter in model.parameters()),
-        class_names=list(pictures.class_names),
-        train_images=len(pictures.train_labels),
-        test_images=len(pictures.test_labels),
+        class_names=list(images.class_names),
+        train_images=len(images.train_labels),
+        test_images=len(images.test_labels),
         epochs=rows,
         clean_accuracy=clean.accuracy,
         cheat_accuracy=cheat.accuracy,
         dead_classes=dead_classes(spec, cheat.logits, clean.logits),
         epoch_at_target=at_target.epoch if at_target else None,
         clean_accuracy_at_target=at_target.clean_accuracy if at_target else None,
-        samples=pictures.samples(),
+        samples=images.samples(),
     )

@@ -10,7 +10,7 @@ CLASSES = 10
 
 
 class DropoutCheatingSpec(Spec):
-    """A small convolutional net on pictures that carry their label; the homework: `cifar10`, dropout 0 and 0.75."""
+    """A small convolutional net on images that carry their label; the homework: `cifar10`, dropout 0 and 0.75."""
 
     dataset: Literal["digits", "cifar10"] = "digits"
     """`cifar10`, or `digits` enlarged to 32x32 in three channels, which every node has."""
@@ -19,13 +19,13 @@ class DropoutCheatingSpec(Spec):
     relu_on_logits: bool = True
     """Whether the logits pass a ReLU, as in the homework; it can switch a class off for good."""
     epochs: int = Field(default=10, ge=1, le=200)
-    """Passes over the training pictures."""
+    """Passes over the training images."""
     images: int | None = Field(default=None, ge=64, le=50_000)
-    """Training pictures, drawn without replacement; null or more than there are for all."""
+    """Training images, drawn without replacement; null or more than there are for all."""
     test_images: int | None = Field(default=None, ge=10, le=10_000)
-    """Test pictures, drawn without replacement; null or more than there are for all."""
+    """Test images, drawn without replacement; null or more than there are for all."""
     batch_size: int = Field(default=64, ge=1, le=4096)
-    """Pictures in an optimizer step."""
+    """Images in an optimizer step."""
     learning_rate: float = Field(default=3e-3, gt=0, le=10)
     """The learning rate of plain SGD."""
     target_cheat_accuracy: float = Field(default=0.85, gt=0.1, le=1)
@@ -40,19 +40,19 @@ class CheatingEpoch(Result):
     train_loss: float
     """Cross-entropy averaged over the last 100 batches, dropout on."""
     validation_loss: float
-    """Cross-entropy on the test pictures with the code."""
+    """Cross-entropy on the test images with the code."""
     cheat_accuracy: float
-    """Share of the test pictures with the code that are classified rightly."""
+    """Share of the test images with the code that are classified correctly."""
     clean_accuracy: float
-    """Share of the test pictures without the code that are classified rightly."""
+    """Share of the test images without the code that are classified correctly."""
     dead_classes: int
-    """Classes whose logit is 0 for every test picture, with and without the code; 0 without the ReLU."""
+    """Classes whose logit is 0 for every test image, with and without the code; 0 without the ReLU."""
     seconds: float
     """Seconds of the epoch's training pass."""
 
 
 class Sample(Result):
-    """A training picture with its code."""
+    """A training image with its code."""
 
     label: int
     """Its class."""
@@ -68,31 +68,31 @@ class DropoutCheatingResult(Result):
     class_names: list[str]
     """The classes, in the order of their labels."""
     train_images: int
-    """Training pictures."""
+    """Training images."""
     test_images: int
-    """Test pictures."""
+    """Test images."""
     epochs: list[CheatingEpoch]
     """One row an epoch."""
     clean_accuracy: float
-    """Accuracy on pictures without the code after the last epoch."""
+    """Accuracy on images without the code after the last epoch."""
     cheat_accuracy: float
-    """Accuracy on pictures with the code after the last epoch."""
+    """Accuracy on images with the code after the last epoch."""
     dead_classes: list[int]
-    """Classes whose logit is 0 for every test picture after the last epoch."""
+    """Classes whose logit is 0 for every test image after the last epoch."""
     epoch_at_target: int | None
     """The first epoch whose accuracy with the code reached the target; null if none did."""
     clean_accuracy_at_target: float | None
     """Accuracy without the code at that epoch, to compare nets that know the code equally well; null if none did."""
     samples: list[Sample]
-    """Five training pictures as the net sees them."""
+    """Five training images as the net sees them."""
 
 
 EXPERIMENT = Experiment(
     slug="dropout-cheating",
     title="Dropout against a cheating feature",
     summary=(
-        "Every picture carries its label as four coloured pixels. Without dropout the net reads only those and is lost "
-        "without them; with dropout the code is an unreliable route and the picture gets used too."
+        "Every image carries its label as four coloured pixels. Without dropout the net reads only those and is lost "
+        "without them; with dropout the code is an unreliable route and the image gets used too."
     ),
     spec=DropoutCheatingSpec,
     result=DropoutCheatingResult,
@@ -102,10 +102,10 @@ EXPERIMENT = Experiment(
         Metric("loss", direction="min", description="Cross-entropy of the step's batch, dropout on"),
         Metric("epoch", description="Epochs completed"),
         Metric("train_loss", direction="min", description="Mean of the epoch's last 100 batches"),
-        Metric("validation_loss", direction="min", description="Cross-entropy on test pictures with the code"),
-        Metric("cheat_accuracy", direction="max", description="Accuracy on test pictures with the code"),
-        Metric("clean_accuracy", direction="max", description="Accuracy on test pictures without the code"),
-        Metric("dead_classes", direction="min", description="Classes whose logit is 0 for every test picture"),
+        Metric("validation_loss", direction="min", description="Cross-entropy on test images with the code"),
+        Metric("cheat_accuracy", direction="max", description="Accuracy on test images with the code"),
+        Metric("clean_accuracy", direction="max", description="Accuracy on test images without the code"),
+        Metric("dead_classes", direction="min", description="Classes whose logit is 0 for every test image"),
     ),
     gpu=GpuUse.PREFERRED,
     datasets=lambda spec: (spec.dataset,),

@@ -1,4 +1,4 @@
-"""Pictures of `dropout-linear`: the curves of an iteration, and where its solution lies on the sweep of the rate."""
+"""Figures of `dropout-linear`: the curves of an iteration, and where its solution lies on the sweep of the rate."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ def draw(spec: DropoutLinearSpec, result: DropoutLinearResult) -> Mapping[str, F
 def _loss(spec: DropoutLinearSpec, result: DropoutLinearResult, curve: Curve) -> Figure:
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     zooms = ((spec.iterations, "All steps"), (ZOOM_STEPS, f"First {ZOOM_STEPS} steps"))
-    # A batch of few masks jumps between a handful of levels; a line through them would fill the picture.
+    # A batch of few masks jumps between a handful of levels; a line through them would fill the figure.
     few_masks = spec.dropout > 0 and spec.batch_size * len(spec.x) < 16
     for axes, (last, title) in zip(figure.subplots(1, 2), zooms, strict=True):
         steps, losses = zip(

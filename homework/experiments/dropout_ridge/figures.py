@@ -1,4 +1,4 @@
-"""Pictures of `dropout-ridge`: the Monte Carlo error, the column norms, and the path of solutions."""
+"""Figures of `dropout-ridge`: the Monte Carlo error, the column norms, and the path of solutions."""
 
 from collections.abc import Mapping
 

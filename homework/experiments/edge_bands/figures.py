@@ -1,4 +1,4 @@
-"""Pictures of a run: the images, the first kernels before and after training, the curves and the confusions."""
+"""Figures of a run: the images, the first kernels before and after training, the curves and the confusions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -102,7 +102,7 @@ def draw_curves(spec: EdgeBandsSpec, result: EdgeBandsResult) -> Figure:
     accuracy.axhline(1 / spec.classes, color="0.6", linestyle=":", label="chance")
     if result.bayes_limit < 1:
         accuracy.axhline(result.bayes_limit, color="0.3", linestyle="--", label=f"limit {result.bayes_limit:.1%}")
-    accuracy.set(xlabel="epoch", ylabel="share told right", title="Accuracy", ylim=(0, 1.03))
+    accuracy.set(xlabel="epoch", ylabel="share correct", title="Accuracy", ylim=(0, 1.03))
     accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     accuracy.legend(loc="lower right", frameon=False, fontsize="small")
     figure.suptitle(_caption(spec, len(result.replicas)))

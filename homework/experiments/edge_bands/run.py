@@ -12,7 +12,7 @@ from homework.experiments.edge_bands.spec import MAX_KERNELS, EdgeBandsResult, E
 from homework.experiments.edge_bands.training import PreparedSet, Progress, dead_features, predict, train
 
 DECIMALS = 6
-"""Of kernels and curves in a result: finer than a picture shows, and small for many replicas."""
+"""Digits of kernels and curves in a result: more than a figure shows, and still small for many replicas."""
 
 
 def run(spec: EdgeBandsSpec, run: Run) -> EdgeBandsResult:
@@ -32,8 +32,8 @@ def run(spec: EdgeBandsSpec, run: Run) -> EdgeBandsResult:
     progress = train(spec, run, seeds, network, sets)
     run.phase("evaluation")
     after = _kernels(network, spec.replicas)
-    told = predict(network, sets["train"]).argmax(2)
-    collapsed = (told == told[:, :1]).all(1).tolist()
+    predicted = predict(network, sets["train"]).argmax(2)
+    collapsed = (predicted == predicted[:, :1]).all(1).tolist()
     dead = dead_features(network, sets["train"]).tolist()
     confusions = _confusions(spec, network, sets["validation"])
     replicas = [
@@ -100,8 +100,8 @@ def _kernels(network: StackedNetwork, replicas: int) -> list[list[list[list[floa
 
 
 def _confusions(spec: EdgeBandsSpec, network: StackedNetwork, data: PreparedSet) -> list[list[list[int]]]:
-    told = predict(network, data).argmax(2)
-    cells = data.labels * spec.classes + told
+    predicted = predict(network, data).argmax(2)
+    cells = data.labels * spec.classes + predicted
     return [
         torch.bincount(one, minlength=spec.classes**2).reshape(spec.classes, spec.classes).tolist() for one in cells
     ]

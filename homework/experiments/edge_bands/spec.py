@@ -117,9 +117,9 @@ class ReplicaResult(Result):
     seed: int
     """Seed of this replica's images, first weights and order."""
     train_accuracy: float
-    """Share of the training images told right after the last epoch."""
+    """Share of the training images classified correctly after the last epoch."""
     validation_accuracy: float
-    """Share of the validation images told right after the last epoch."""
+    """Share of the validation images classified correctly after the last epoch."""
     train_loss: float
     """Loss on the training images after the last epoch."""
     validation_loss: float
@@ -191,8 +191,10 @@ EXPERIMENT = Experiment(
     metrics=(
         Metric("train_loss", "nats", "min", "Cross-entropy a training image, mean over the replicas"),
         Metric("validation_loss", "nats", "min", "Cross-entropy a validation image, mean over the replicas"),
-        Metric("train_accuracy", "1", "max", "Share of training images told right, mean over the replicas"),
-        Metric("validation_accuracy", "1", "max", "Share of validation images told right, mean over the replicas"),
+        Metric("train_accuracy", "1", "max", "Share of training images classified correctly, mean over the replicas"),
+        Metric(
+            "validation_accuracy", "1", "max", "Share of validation images classified correctly, mean over the replicas"
+        ),
         Metric("validation_accuracy_lowest", "1", "max", "The worst replica's validation accuracy"),
         Metric("validation_accuracy_highest", "1", "max", "The best replica's validation accuracy"),
     ),

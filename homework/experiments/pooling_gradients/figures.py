@@ -1,4 +1,4 @@
-"""Pictures of `pooling-gradients`: the gradient maps, a band under noise, and what is kept of it."""
+"""Figures of `pooling-gradients`: the gradient maps, a band under noise, and what is kept of it."""
 
 from collections.abc import Callable, Mapping
 

@@ -54,7 +54,7 @@ def measure(spec: PoolingGradientsSpec, noisy: Tensor, clean: Tensor, kind: Kind
 def _contrasts(noisy: Tensor, clean: Tensor, kind: Kind, levels: int) -> tuple[Tensor, float]:
     """Contrast of every image, shape (N,), and the standard deviation of the background cells."""
     pooled = pool(noisy, kind, levels)
-    # The averaged clean image tells how much of the band a pooled row holds; the first fullest row is the band's.
+    # The averaged clean image shows how much of the band a pooled row holds; the first fullest row is the band's.
     share_NR = pool(clean, "average", levels)[:, :, 0]
     band_row = share_NR.argmax(dim=1)
     background = (share_NR == 0)[:, :, None].expand_as(pooled)

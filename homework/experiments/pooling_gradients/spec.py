@@ -42,7 +42,7 @@ class PoolingGradientsSpec(Spec):
         widest = self.band_side - 2 * block + 1
         if self.band_width > widest:
             raise ValueError(
-                f"band_width may be at most band_side - 2 x 2^levels + 1 = {widest}, so that wherever it lies a row of "
+                f"band_width may be at most band_side - 2 x 2^levels + 1 = {widest}, so that a row of "
                 f"background is left; it is {self.band_width}"
             )
         return self

@@ -16,7 +16,7 @@ from experiments.contract import Diverged, Stopped
 from experiments.run_directory import RunDirectory
 from homework.experiments.dropout_cheating import figures
 from homework.experiments.dropout_cheating import run as module
-from homework.experiments.dropout_cheating.pictures import read_pictures, write_code
+from homework.experiments.dropout_cheating.images import read_images, write_code
 from homework.experiments.dropout_cheating.spec import EXPERIMENT, DropoutCheatingResult, DropoutCheatingSpec
 
 EXPECTED = json.loads((Path(module.__file__).parent / "expected.json").read_text())
@@ -83,12 +83,12 @@ def test_the_code_is_the_label_in_the_last_four_pixels_and_nowhere_else() -> Non
 
 
 def test_pictures_differ_by_the_code_alone_and_samples_show_it(tmp_path: Path, cache: Path) -> None:
-    pictures = read_pictures(DropoutCheatingSpec(**TINY), RunDirectory(tmp_path, cache_folder=cache))
-    assert pictures.train.shape == (128, 3, 32, 32)
-    differs = (pictures.cheat_test != pictures.clean_test).any(1).any(0)
+    images = read_images(DropoutCheatingSpec(**TINY), RunDirectory(tmp_path, cache_folder=cache))
+    assert images.train.shape == (128, 3, 32, 32)
+    differs = (images.cheat_test != images.clean_test).any(1).any(0)
     assert not differs[:31].any()
     assert not differs[31, :28].any()
-    for sample in pictures.samples():
+    for sample in images.samples():
         corner = sample.pixels[31][28:]
         bits = "".join("1" if red > 200 and green < 100 else "0" for red, green, _ in corner)
         assert int(bits, 2) == sample.label
@@ -112,11 +112,11 @@ def test_rows_metrics_and_the_result_agree(tmp_path: Path, cache: Path) -> None:
 
 def test_a_net_with_nothing_but_the_code_to_see_cheats_and_dropout_slows_it(tmp_path: Path, cache: Path) -> None:
     run = RunDirectory(tmp_path, cache_folder=cache)
-    pictures = read_pictures(DropoutCheatingSpec(images=1000, test_images=200), run)
-    for part in (pictures.train, pictures.clean_test, pictures.cheat_test):
+    images = read_images(DropoutCheatingSpec(images=1000, test_images=200), run)
+    for part in (images.train, images.clean_test, images.cheat_test):
         part.zero_()
-    write_code(pictures.train, pictures.train_labels)
-    write_code(pictures.cheat_test, pictures.test_labels)
+    write_code(images.train, images.train_labels)
+    write_code(images.cheat_test, images.test_labels)
     accuracies: dict[float, float] = {}
     for dropout in (0.0, 0.75):
         spec = DropoutCheatingSpec(dropout=dropout, relu_on_logits=False, learning_rate=0.1)
@@ -124,7 +124,7 @@ def test_a_net_with_nothing_but_the_code_to_see_cheats_and_dropout_slows_it(tmp_
         net = module.build_net(spec)
         training = module._Training(spec, run, net, torch.optim.SGD(net.parameters(), lr=spec.learning_rate))
         for _ in range(7):
-            training.epoch(pictures)
+            training.epoch(images)
         accuracies[dropout] = training.epochs[-1].cheat_accuracy
         assert training.epochs[-1].clean_accuracy < 0.25
     assert accuracies[0.0] > 0.95
@@ -136,8 +136,8 @@ def test_training_is_that_of_plain_tensors_in_the_usual_layout(tmp_path: Path, c
     """A second implementation, in double precision so that only another algorithm could tell them apart."""
     spec = DropoutCheatingSpec(**{**TINY, "learning_rate": 0.05, "relu_on_logits": False})
     run = RunDirectory(tmp_path, seed=seed, cache_folder=cache)
-    pictures = read_pictures(spec, run)
-    doubled = replace(pictures, **{name: getattr(pictures, name).double() for name in IN_PIXELS})
+    images = read_images(spec, run)
+    doubled = replace(images, **{name: getattr(images, name).double() for name in IN_PIXELS})
     torch.manual_seed(seed)
     net = module.build_net(spec).to(torch.float64, memory_format=torch.channels_last)
     weights = [weight.detach().clone().contiguous().requires_grad_() for weight in net.parameters()]
@@ -187,12 +187,12 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(tmp_path: Path, cache: Path, 
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path, cache: Path) -> None:
     run = RunDirectory(tmp_path, cache_folder=cache)
     spec = DropoutCheatingSpec(**TINY, relu_on_logits=False)
-    pictures = read_pictures(spec, run)
-    pictures.train[5] = torch.inf
+    images = read_images(spec, run)
+    images.train[5] = torch.inf
     net = module.build_net(spec)
     training = module._Training(spec, run, net, torch.optim.SGD(net.parameters(), lr=spec.learning_rate))
     with pytest.raises(Diverged, match=r"the loss is nan at step \d; a smaller learning_rate"):
-        training.epoch(pictures)
+        training.epoch(images)
 
 
 @pytest.mark.parametrize(

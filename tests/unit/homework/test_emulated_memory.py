@@ -42,7 +42,7 @@ def answer_5c() -> Answer:
 
 def test_question_of_batches_is_answered_by_memory_alone() -> None:
     found = {comparison.quantity: comparison for comparison in answer_5c().comparisons}
-    assert "device memory for each further picture of a batch, MiB" in found
+    assert "device memory for each further image of a batch, MiB" in found
     assert not any("epoch" in quantity or "a second" in quantity for quantity in found)
 
 

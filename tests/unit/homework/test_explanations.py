@@ -27,14 +27,14 @@ def test_slopes_are_those_of_the_replay() -> None:
     slope = measured()["sheet"]["slope"]
     assert round(slope["sheet_mib"]) == round(slope["peak_reserved_mib"]) == 31
     assert round(slope["forward_allocated_mib"]) == round(slope["peak_allocated_mib"]) == 21
-    assert "31 MiB a picture where activations grow by 21" in explanations.WHY_31
+    assert "31 MiB an image where activations grow by 21" in explanations.WHY_31
     assert round(SHEETS_LARGEST) in {452, 453}
 
 
 def test_times_are_a_line_in_the_number_of_steps() -> None:
     steps = np.array([PICTURES / batch for batch in SECONDS])
     a_step, fixed = np.polyfit(steps, list(SECONDS.values()), 1)
-    told = f"{1000 * a_step:.0f} ms a step and {1000 * fixed / PICTURES:.1f} ms a picture"
+    told = f"{1000 * a_step:.0f} ms a step and {1000 * fixed / PICTURES:.1f} ms an image"
     assert told in explanations.WHY_256
     furthest = max(abs(fixed + a_step * steps - np.array(list(SECONDS.values()))))
     assert f"within {furthest:.0f} s of each" in explanations.WHY_256

@@ -100,7 +100,7 @@ def test_dense_network_that_knows_its_domain_contradicts_the_sheet(replica: Make
     found = bands("4d", shifted(0.99), replica)
     assert one(found, "can it tell").verdict is Verdict.SHEET_IS_WRONG
     assert one(found, "called by the other").verdict is Verdict.AGREES
-    assert one(found, "tells right").verdict is Verdict.AGREES
+    assert one(found, "classifies correctly").verdict is Verdict.AGREES
     assert one(bands("4d", shifted(0.4), replica), "can it tell").verdict is Verdict.DIFFERS
 
 
@@ -213,7 +213,7 @@ def test_pictures_of_dead_classes_do_not_count_in_the_order_and_runs_with_them_a
 
 def test_digits_that_stood_in_are_said_to() -> None:
     found = cheating(lambda rate, seed: 0.9 + JITTER[seed] * (1 + rate), dataset="digits")
-    assert any("digits stood in" in note for note in found.notes)
+    assert any("digits replaced" in note for note in found.notes)
     assert "digits" in one(found, "without the code, no").because
 
 

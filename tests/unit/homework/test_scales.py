@@ -13,9 +13,9 @@ from experiments.studies.findings import (
     compare_number,
 )
 from experiments.studies.plan import Scale
-from gpulab.cli import reproduce
 from homework.course import COURSE
 from homework.shared import PATTERN_OF_TRAININGS
+from server.commands.reproduce import _print_findings, _print_too_small
 
 TRAINED = ("4a", "4b", "4c", "4d", "4e", "4f")
 
@@ -65,8 +65,8 @@ def test_reader_is_told_what_larger_runs_would_judge(capsys: pytest.CaptureFixtu
     good = claim(True, least=None).model_dump(mode="json") | {"quantity": "weights"}
     questions = [{"question": "4a", "comparisons": [good, small]}, {"question": "4b", "comparisons": [other]}]
     findings = {"scale": "smoke", "questions": questions}
-    reproduce._print_findings(findings)
-    reproduce._print_too_small(findings)
+    _print_findings(findings)
+    _print_too_small(findings)
     out = capsys.readouterr().out
     assert "weights" in out
     assert "accuracy" not in out

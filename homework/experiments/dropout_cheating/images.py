@@ -1,7 +1,7 @@
-"""The pictures of `dropout-cheating`: normalised, 32x32x3, with and without the label written into them.
+"""The images of `dropout-cheating`: normalised, 32x32x3, with and without the label written into them.
 
 The code is the label's four bits, most significant first, in the last row's last four columns, written after
-normalisation: a 1 is (3, -2, -2), red; a 0 is (0, 1, 1), a greyish cyan. Shapes: N pictures, 3 channels, 32 x 32
+normalisation: a 1 is (3, -2, -2), red; a 0 is (0, 1, 1), a greyish cyan. Shapes: N images, 3 channels, 32 x 32
 pixels.
 """
 
@@ -23,10 +23,10 @@ SAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class CheatingPictures:
-    """Training pictures with the code, and the same test pictures with and without it, on the run's device.
+class CheatingImages:
+    """Training images with the code, and the same test images with and without it, on the run's device.
 
-    Pictures are N x 3 x 32 x 32 floats, labels N class numbers.
+    Images are N x 3 x 32 x 32 floats, labels N class numbers.
     """
 
     class_names: tuple[str, ...]
@@ -37,15 +37,15 @@ class CheatingPictures:
     test_labels: Tensor
 
     def samples(self) -> list[Sample]:
-        """The first training pictures in colours from 0 to 255."""
+        """The first training images in colours from 0 to 255."""
         mean_311, deviation_311 = _statistics(self.train.device)
         colors = (self.train[:SAMPLES] * deviation_311 + mean_311).clamp(0, 1).mul(255).round().to(torch.uint8)
         labels = self.train_labels[:SAMPLES].tolist()
         pixels = colors.permute(0, 2, 3, 1).cpu().tolist()
-        return [Sample(label=label, pixels=picture) for label, picture in zip(labels, pixels, strict=True)]
+        return [Sample(label=label, pixels=image) for label, image in zip(labels, pixels, strict=True)]
 
 
-def read_pictures(spec: DropoutCheatingSpec, run: Run) -> CheatingPictures:
+def read_images(spec: DropoutCheatingSpec, run: Run) -> CheatingImages:
     """Load, draw, normalise and encode; raises `ValueError` for a data set without exactly ten classes."""
     data = load(spec.dataset, run, image_size=SIZE)
     if len(data.class_names) != 10:
@@ -54,7 +54,7 @@ def read_pictures(spec: DropoutCheatingSpec, run: Run) -> CheatingPictures:
     train, test = _draw(data.train, spec.images, generator), _draw(data.test, spec.test_images, generator)
     train_N3HW, clean_test_N3HW = _normalised(train, run.device), _normalised(test, run.device)
     labels_N, test_labels_N = train.labels.to(run.device), test.labels.to(run.device)
-    return CheatingPictures(
+    return CheatingImages(
         data.class_names,
         write_code(train_N3HW, labels_N),
         labels_N,
@@ -65,7 +65,7 @@ def read_pictures(spec: DropoutCheatingSpec, run: Run) -> CheatingPictures:
 
 
 def write_code(x_N3HW: Tensor, labels_N: Tensor) -> Tensor:
-    """Write each label into its picture, in place, and return the pictures."""
+    """Write each label into its image, in place, and return the images."""
     weights_4 = 2 ** torch.arange(BITS - 1, -1, -1, device=x_N3HW.device)
     bits_N4 = labels_N[:, None].bitwise_and(weights_4).ne(0).to(x_N3HW.dtype)
     x_N3HW[:, 0, -1, -BITS:] = 3 * bits_N4
