@@ -71,7 +71,7 @@ class Unpredicted:
 
 SILENT = Unpredicted("its experiment does not say what it trains")
 UNMEASURED = Unpredicted(
-    "it is a program of your own: without `gpu_memory_bytes` it takes a whole GPU; its run shows what it needed"
+    "no run of this program with such parameters was measured: without `gpu_memory_bytes` it takes a whole GPU"
 )
 ON_THE_CPU = Unpredicted("it runs on the CPU and takes no GPU memory")
 

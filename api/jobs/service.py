@@ -15,7 +15,7 @@ from api.estimates.service import Question
 from api.experiments import service as experiments
 from api.http import cursors, etag
 from api.http.problems import IdempotencyKeyReused, JobAlreadyFinished, JobNotFinished, JobNotFound
-from api.jobs import statements
+from api.jobs import measured_runs, statements
 from api.jobs.allowances import check_priority, check_quota, priority_of_copy, queue_is_full
 from api.programs.access import check_runs
 from api.sharing import service as sharing
@@ -81,6 +81,7 @@ async def submit(app: App, principal: Principal, order: JobCreate, key: str | No
     if app.settings.max_artifact_bytes is not None and not await _was_used(app, principal, key):
         await check_quota(app, principal)
     digest = None if key is None else _digest(order)
+    measured = await measured_runs.reservation(app, order, plan)
     values = {
         "owner_id": principal.id,
         "idempotency_key": key,
@@ -93,7 +94,7 @@ async def submit(app: App, principal: Principal, order: JobCreate, key: str | No
         "priority": order.priority.value,
         "time_limit_seconds": plan.time_limit_seconds,
         "gpus": plan.gpus,
-        "gpu_memory_bytes": order.gpu_memory_bytes,
+        "gpu_memory_bytes": order.gpu_memory_bytes if measured is None else measured.reserve_bytes,
         "exclusive": plan.exclusive,
         "datasets": plan.datasets,
     }
@@ -111,6 +112,8 @@ async def dry_run(app: App, principal: Principal, order: JobCreate) -> DryRunRea
     plan = experiments.plan(order)
     await check_runs(app, principal, [(order.experiment, plan.spec)])
     estimate = await estimates.predicted(app, principal, plan.workload, plan.fields, wait_seconds=DRY_RUN_WAIT_SECONDS)
+    if (measured := await measured_runs.reservation(app, order, plan)) is not None:
+        estimate = estimate.model_copy(update={"reason": str(measured)})
     return DryRunRead(
         experiment=order.experiment,
         spec=plan.spec,

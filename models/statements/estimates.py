@@ -317,6 +317,12 @@ def measure(job_id: UUID) -> Any:
     return insert(MeasuredPeak).from_select(columns, found).on_conflict_do_nothing()
 
 
+def took(job_id: UUID) -> Select[*tuple[Any, ...]]:
+    """What a run's GPU showed of it, and what its allocator held at most; null where nothing was seen."""
+    device, allocator = _peak("gpu", "process_used_bytes"), _peak("allocator", "reserved_bytes")
+    return select(device.label("device_bytes"), allocator.label("allocator_bytes")).where(Job.id == job_id)
+
+
 def _peak(source: str, name: str) -> Any:
     """The greatest value of a track of the job's latest attempt; null where every value is."""
     every = func.jsonb_array_elements_text(func.coalesce(SampleChunk.values[name], cast([], JSONB))).table_valued(

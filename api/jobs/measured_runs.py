@@ -1,0 +1,102 @@
+"""What earlier runs of the same program took of a GPU: the reservation of the next one."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from api.context import App
+from api.experiments.service import Plan
+from experiments.memory.devices import CONTEXT
+from experiments.registry import experiments
+from gpulab.schemas import JobCreate
+from gpulab.states import JobState
+from models.job import Job
+from models.statements import estimates
+
+MARGIN = 0.15
+"""Of the measured peak, for what differs between two runs."""
+CANDIDATES = 50
+MEASURED_RUNS = 3
+"""The newest of the same shape; the greatest peak counts."""
+A_NUMBER = "a number"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The greatest peak of earlier runs."""
+
+    peak_bytes: int
+
+    @property
+    def reserve_bytes(self) -> int:
+        return ceil(self.peak_bytes * (1 + MARGIN))
+
+    def __str__(self) -> str:
+        peak, reserved = (f"{size / 2**30:.2f} GiB" for size in (self.peak_bytes, self.reserve_bytes))
+        return f"an earlier run of this program took {peak} of GPU memory, so {reserved} are reserved"
+
+
+async def reservation(app: App, order: JobCreate, plan: Plan) -> Measured | None:
+    """Null where the submission says itself what it takes, and where no run of that shape was measured."""
+    experiment = experiments()[order.experiment]
+    is_said = order.gpu_memory_bytes is not None or plan.exclusive or plan.gpus == 0
+    if is_said or not experiment.sandboxed:
+        return None
+    wanted = shape(plan.spec)
+    rows = await app.database.rows(_runs(order.experiment, plan.spec["program"]))
+    alike = [row.id for row in rows if shape(row.spec) == wanted][:MEASURED_RUNS]
+    peaks = [_peak(row) for job_id in alike for row in await app.database.rows(estimates.took(job_id))]
+    return max((Measured(peak) for peak in peaks if peak), key=lambda found: found.peak_bytes, default=None)
+
+
+def shape(spec: Mapping[str, Any]) -> str:
+    """The spec without the values of its fractions: a learning rate changes no memory, a batch size does."""
+    fields = {
+        **spec,
+        "command": _without_fractions(spec.get("command", ())),
+        "arguments": _without_fractions(spec.get("arguments", ())),
+        "parameters": {name: _without_fraction(value) for name, value in spec.get("parameters", {}).items()},
+    }
+    return json.dumps(fields, sort_keys=True)
+
+
+def _without_fractions(words: Sequence[str]) -> list[Any]:
+    return [_without_fraction(word) for word in words]
+
+
+def _without_fraction(value: Any) -> Any:
+    if isinstance(value, float):
+        return A_NUMBER
+    if isinstance(value, str) and not value.lstrip("+-").isdigit():
+        try:
+            float(value)
+        except ValueError:
+            return value
+        return A_NUMBER
+    return value
+
+
+def _runs(experiment: str, program: str) -> Select[*tuple[Any, ...]]:
+    """The newest that succeeded on one GPU."""
+    return (
+        select(Job.id, Job.spec)
+        .where(
+            Job.program_sha256 == program,
+            Job.experiment == experiment,
+            Job.state == JobState.SUCCEEDED,
+            func.cardinality(Job.gpu_uuids) == 1,
+        )
+        .order_by(Job.finished_at.desc())
+        .limit(CANDIDATES)
+    )
+
+
+def _peak(row: Any) -> int | None:
+    """Of the device; without a figure of the driver, the allocator's and the context's."""
+    if row.device_bytes is not None:
+        return int(row.device_bytes)
+    return None if row.allocator_bytes is None else int(row.allocator_bytes) + CONTEXT.high_bytes
