@@ -1,13 +1,13 @@
 """`python -m docs_site.pictures`: run each experiment small and keep its pictures, made smaller, in docs/pictures."""
 
-import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+from experiments.local import order_of, run_in
 
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs" / "pictures"
@@ -37,10 +37,9 @@ def main() -> int:
 
 def keep(slug: str, folder: Path) -> None:
     """Run the experiment in `folder` and replace its pictures."""
-    order = folder / "order.json"
-    order.write_text(json.dumps({"experiment": slug, "spec": SMALL[slug], "seed": 0}))
     run = folder / "run"
-    subprocess.run([sys.executable, "-m", "experiments.host", str(order), "--out", str(run)], cwd=ROOT, check=True)
+    submission = {"experiment": slug, "spec": SMALL[slug]}
+    run_in(run, order_of(submission, datasets=ROOT / "datasets", cache=folder / "cache"))
     PICTURES.mkdir(exist_ok=True)
     for old in PICTURES.glob(f"{slug}.*.png"):
         old.unlink()

@@ -1,25 +1,21 @@
 """The job's process: a spec goes in, a run directory comes out. It knows no database, broker or network of ours.
 
-Started in one of two ways: forked from the warm zygote (`run_forked`), or as a program of its own for a run without a
-server: `python -m experiments.host SPEC.yaml --out DIR`.
+Forked from the warm zygote (`run_forked`), or without a server by `experiments/local.py`.
 """
 
-import argparse
 import os
 import random
 import resource
 import signal
 import sys
-import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from experiments.contract import OUTPUT_FILE, Experiment, Result, Stopped
@@ -228,65 +224,3 @@ def _volunteer_for_the_oom_killer() -> None:
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJUSTMENT), encoding="utf-8")
     except OSError as error:
         print(f"oom_score_adj stays as it is: {error}", file=sys.stderr)  # noqa: T201 - goes to output.log
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one spec on this machine with no server: `SPEC.yaml` holds `experiment`, `spec` and perhaps `seed`."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.host", description=main.__doc__)
-    parser.add_argument("spec", type=Path, help="YAML or JSON file with experiment, spec and seed")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write; must be empty or new")
-    parser.add_argument("--datasets", type=Path, default=Path("datasets"), help="folder of data sets")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    chosen = parser.parse_args(arguments)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded; see worker/zygote.py
-    try:
-        order = _read_order(chosen)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        parser.exit(2, f"{chosen.spec}: {error}\n")
-    started = time.perf_counter()
-    status = execute(chosen.out)
-    elapsed = time.perf_counter() - started
-    print(f"{order.experiment}: exit {status} after {elapsed:.1f} s; see {chosen.out}")  # noqa: T201
-    return status
-
-
-def _read_order(chosen: argparse.Namespace) -> RunOrder:
-    given = yaml.safe_load(chosen.spec.read_text(encoding="utf-8"))
-    if not isinstance(given, dict) or not given.keys() <= {"experiment", "spec", "seed"}:
-        raise ValueError("expected a mapping with the keys experiment, spec and seed")
-    slug = str(given.get("experiment"))
-    if slug not in runnable():
-        raise ValueError(f"unknown experiment {slug!r}; known: {', '.join(runnable())}")
-    try:
-        spec = runnable()[slug].spec.model_validate(given.get("spec") or {})
-    except ValidationError as error:
-        raise ValueError(str(error)) from None
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    if any(chosen.out.iterdir()):
-        raise ValueError(f"{chosen.out} is not empty")
-    order = RunOrder(
-        experiment=slug,
-        spec=spec.model_dump(mode="json"),
-        seed=int(given.get("seed") or 0),
-        device=_choose_device(chosen.device, slug),
-        threads=chosen.threads,
-        datasets_folder=chosen.datasets.resolve(),
-        cache_folder=(chosen.out.parent / ".cache").resolve(),
-    )
-    order.write(chosen.out)
-    return order
-
-
-def _choose_device(asked: str, slug: str) -> str:
-    if asked != "auto":
-        return asked
-    if runnable()[slug].gpu == "none":
-        return "cpu"
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,22 +1,17 @@
-"""A study without a server: each run is a process forked from one that has torch loaded already.
+"""A study without a server.
 
 A run that finished before is not run again: the same experiment, spec and seed is the same run.
 """
 
 import hashlib
-import os
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from experiments.contract import OUTPUT_FILE, GpuUse
 from experiments.emulated import emulated_name
+from experiments.local import order_of, run_in
 from experiments.record_reader import RecordReader
-from experiments.registry import runnable
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import RunPlan
 from experiments.wire import Disturbed, Ending, Failed, RunOrder, Started, Stopped, Succeeded
@@ -37,13 +32,6 @@ class Machine:
         """The folder of a run, the same every time."""
         return self.folder / hashlib.sha256(run.key.encode()).hexdigest()[:16]
 
-    @property
-    def context(self) -> ForkServerContext:
-        """Processes fork from a server that has imported torch and the catalogue, once for all runs."""
-        context = get_context("forkserver")
-        context.set_forkserver_preload(["experiments.warm"])
-        return context
-
 
 def carry_out(
     runs: Sequence[RunPlan], machine: Machine, tell: Callable[[RunOutcome], None] = lambda _: None
@@ -57,41 +45,20 @@ def carry_out(
 def _carry_out(run: RunPlan, machine: Machine, tell: Callable[[RunOutcome], None]) -> RunOutcome:
     folder = machine.place(run)
     if not (folder / RECORDS_FILE).exists() or _read(run, folder).state == "running":
-        _start_over(folder)
-        _order(run, machine).write(folder)
-        process = machine.context.Process(target=_execute, args=(str(folder),))
-        process.start()
-        process.join()
+        (folder / RECORDS_FILE).unlink(missing_ok=True)
+        run_in(folder, _order(run, machine))
     outcome = _read(run, folder)
     tell(outcome)
     return outcome
 
 
-def _execute(folder: str) -> None:
-    from experiments.host import execute
-
-    output = os.open(Path(folder) / OUTPUT_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    execute(Path(folder))
-    print(f"CPU seconds: {time.process_time():.1f}", flush=True)  # noqa: T201 - goes to output.log
-
-
-def _start_over(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / RECORDS_FILE).unlink(missing_ok=True)
-
-
 def _order(run: RunPlan, machine: Machine) -> RunOrder:
-    on_cpu = runnable()[run.experiment].gpu is GpuUse.NONE
-    return RunOrder(
-        experiment=run.experiment,
-        spec=dict(run.spec),
-        seed=run.seed,
-        device="cpu" if on_cpu else machine.device,
+    return order_of(
+        {"experiment": run.experiment, "spec": run.spec, "seed": run.seed},
+        datasets=machine.datasets_folder,
+        cache=machine.folder / ".cache",
+        device=machine.device,
         threads=machine.threads,
-        datasets_folder=machine.datasets_folder,
-        cache_folder=machine.folder / ".cache",
     )
 
 

@@ -4,7 +4,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import typer
 
@@ -12,6 +11,7 @@ from gpulab.cli import environment, estimate, experiments
 from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
 from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, watch
 from gpulab.cli.nodes import nodes, top
+from gpulab.cli.server_side import server_commands
 from gpulab.cli.studies import commands as studies
 from gpulab.cli.users import grading, roster, tokens, users
 from gpulab.errors import GpulabError
@@ -38,8 +38,6 @@ NAMED_GROUPS = {
     "roster": roster.app,
     "assignments": grading.app,
 }
-SERVER_COMMANDS = Path(__file__).parents[2] / "server" / "commands"
-"""Beside this package in a checkout and in an image; a student's installation has no such folder."""
 
 
 def assemble() -> typer.Typer:
@@ -57,11 +55,8 @@ def assemble() -> typer.Typer:
         app.registered_commands.extend(group.registered_commands)
     for name, group in NAMED_GROUPS.items():
         app.add_typer(group, name=name)
-    if SERVER_COMMANDS.is_dir():
-        from server.commands import COMMANDS
-
-        for name, command in COMMANDS.items():
-            app.command(name)(command)
+    for name, command in server_commands().items():
+        app.command(name)(command)
     return app
 
 

@@ -97,7 +97,7 @@ def test_registry_has_the_plugin_and_names_the_broken_ones(site: Path, tmp_path:
 
 def test_plugin_runs_without_a_lab(site: Path, tmp_path: Path) -> None:
     (tmp_path / "darts.yaml").write_text("experiment: darts\nspec: {darts: 200000}\nseed: 3\n")
-    arguments = ("-m", "experiments.host", "darts.yaml", "--out", str(tmp_path / "run"))
+    arguments = ("-m", "gpulab", "run", "darts.yaml", "--local", "--out", str(tmp_path / "run"))
     _program(*arguments, cwd=tmp_path, site=site)
     records = [json.loads(line) for line in (tmp_path / "run" / RECORDS_FILE).read_text().splitlines()]
     (result,) = [record for record in records if record["type"] == "result"]

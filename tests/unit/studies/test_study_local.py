@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from experiments.local import order_of, run_in
+from experiments.record_reader import RecordReader
 from experiments.studies.__main__ import main
 from experiments.studies.local import Machine, carry_out
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import expand_grid, plan_run
+from experiments.wire import Progress, Record, Started, Stopped
 from gpulab.run.files import RECORDS_FILE
 
 
@@ -71,3 +74,22 @@ def test_unknown_question_is_refused_with_those_there_are(tmp_path: Path, capsys
         main(["course/9", "--out", str(tmp_path)])
     assert ended.value.code == 2
     assert "course/1a" in capsys.readouterr().err
+
+
+def test_interrupt_ends_the_run_in_order(tmp_path: Path) -> None:
+    order = order_of(
+        {"experiment": "dropout-linear", "spec": {"iterations": 100_000, "batch_size": 1000}},
+        datasets=tmp_path,
+        cache=tmp_path / "cache",
+    )
+    seen: list[Record] = []
+
+    def interrupt(record: Record) -> None:
+        seen.append(record)
+        if isinstance(record, Progress):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_in(tmp_path / "run", order, interrupt)
+    assert isinstance(seen[0], Started)
+    assert isinstance(RecordReader(tmp_path / "run").ending(), Stopped)

@@ -1,0 +1,28 @@
+"""What a checkout or an image adds to the command line. A student's installation has none of it.
+
+This is the only place where `gpulab` imports from the server's side, and the import rules name it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+INSTALLED = (Path(__file__).parents[2] / "server" / "commands").is_dir()
+"""Looked for beside this package: a folder of that name elsewhere is somebody else's."""
+
+
+def server_commands() -> dict[str, Callable[..., None]]:
+    """The commands that bring a lab up and look after it, by name."""
+    if not INSTALLED:
+        return {}
+    from server.commands import COMMANDS
+
+    return COMMANDS
+
+
+def local_run() -> Callable[..., None] | None:
+    """What carries out `gpulab run --local`; None where the experiments are not installed."""
+    if not INSTALLED:
+        return None
+    from server.local_run import run_here
+
+    return run_here
