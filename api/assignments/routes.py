@@ -21,6 +21,7 @@ from api.http.problems import (
     InvalidRequest,
     JobNotFinished,
     MalformedBody,
+    NoHiddenCheck,
     QueueLimitReached,
     SubmissionNotFound,
     UnsupportedMediaType,
@@ -198,7 +199,7 @@ async def compare_submission(
     "/{assignment_id}/submissions/{user_id}/check",
     operation_id="check_submission",
     response_model=SubmissionRead,
-    responses=problems(Forbidden, InvalidRequest, AssignmentNotFound, SubmissionNotFound),
+    responses=problems(Forbidden, AssignmentNotFound, SubmissionNotFound, NoHiddenCheck),
 )
 async def check_submission(app: TheApp, principal: Staff, assignment_id: AssignmentId, user_id: UserId) -> Response:
     """Run the hidden check of what was handed in again, as the assignment has it now. For staff."""

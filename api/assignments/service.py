@@ -18,6 +18,7 @@ from api.http.problems import (
     AssignmentNotFound,
     AssignmentOver,
     InvalidRequest,
+    NoHiddenCheck,
     SubmissionNotFound,
     shortened,
 )
@@ -156,10 +157,10 @@ async def submission(app: App, principal: Principal, assignment_id: UUID, user_i
 
 
 async def check_again(app: App, principal: Principal, assignment_id: UUID, user_id: UUID) -> SubmissionRead:
-    """Run the hidden check of a hand-in again. Raises `AssignmentNotFound`, `SubmissionNotFound`, `InvalidRequest`."""
+    """Run the hidden check of a hand-in again. Raises `AssignmentNotFound`, `SubmissionNotFound`, `NoHiddenCheck`."""
     row = await find(app, assignment_id)
     if row.hidden_check is None:
-        raise InvalidRequest.of("assignment_id", "the assignment has no hidden check", value=assignment_id)
+        raise NoHiddenCheck(f"the assignment {row.name!r} has no hidden check; set one first")
     found = await _submitted(app, assignment_id, user_id)
     await programs.check_hand_in(app, principal, row, user_id, found.job_id)
     return await submission(app, principal, assignment_id, user_id)

@@ -188,6 +188,11 @@ class SubmissionNotFound(NotFound):
     title = "Nothing was handed in, or it was not run again"
 
 
+class NoHiddenCheck(Refusal):
+    status = 409
+    title = "The assignment has no hidden check"
+
+
 class AssignmentOver(Refusal):
     status = 409
     title = "The deadline is over"
