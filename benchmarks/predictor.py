@@ -1,18 +1,25 @@
-"""`python -m benchmarks.predictor [--card T4 ...] [--model NAME ...]`: the predictor beside the emulated allocator.
+"""`python -m benchmarks.predictor [--card T4 ...] [--model NAME ...] [--every N]`: predictions beside an emulated card.
 
-Prints, for each card, how far predicted peaks of allocated and reserved bytes lie from those of two training steps on
-the emulated card: models x batches x optimizers x precisions.
+How far predicted peaks lie from those of the same two training steps in processes that know nothing of predictions:
+models x batches x optimizers x precisions. Then the homework's readings and some largest batches.
+The results go to benchmarks/results/predictions.json; `python -m benchmarks.render` writes them into the docs.
 """
 
 import argparse
 import itertools
 import json
-import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
+from benchmarks import machine
+from benchmarks.step_memory import on_card
+from emulator.loading import preload
+
+RESULTS = Path(__file__).parent / "results" / "predictions.json"
 MODELS = (
     "alexnet", "convnext_small", "convnext_tiny", "densenet121", "densenet169", "efficientnet_b0", "efficientnet_b1",
     "efficientnet_v2_s", "googlenet", "mnasnet0_5", "mnasnet1_0", "mobilenet_v2", "mobilenet_v3_large",
@@ -22,7 +29,8 @@ MODELS = (
 )  # fmt: skip
 BATCHES, OPTIMIZERS, PRECISIONS = (4, 16, 64), ("sgd", "sgd_momentum", "adam"), ("float32", "bfloat16")
 CARDS = ("T4", "A100-40GB")
-LIMIT_SECONDS = 1800
+LIMIT_SECONDS = 3600
+LARGEST = tuple(itertools.product(("resnet18", "resnet152", "vit_b_16"), ("T4", "A100-40GB")))
 KINDS = ("allocated_bytes", "reserved_bytes")
 
 
@@ -31,43 +39,76 @@ def cases(models: Sequence[str]) -> list[dict[str, Any]]:
     return [dict(zip(names, one, strict=True)) for one in itertools.product(models, BATCHES, OPTIMIZERS, PRECISIONS)]
 
 
-def on_card(card: str, wanted: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What each case takes on the emulated card, in one process."""
-    command = [sys.executable, "-m", "emulator", card, "--", sys.executable, "-m", "benchmarks.step_memory", "--here"]
-    done = subprocess.run(
-        command, input=json.dumps(wanted), capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True
-    )
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
-
-
-def errors(card: str, taken: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Of each case that fitted, how far the prediction lies from it, as a share of it."""
+def compared(card: str, taken: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Each case that fitted, with its predicted bytes."""
     from experiments.memory.contract import Workload
-    from experiments.memory.estimate import estimate
+    from experiments.memory.devices import GPUS
+    from experiments.memory.predictor import predict
 
     for case in taken:
         if case["reserved_bytes"] is None:
             continue
         fields = {name: value for name, value in case.items() if not name.endswith("_bytes")}
-        found = estimate(Workload.model_validate(fields), card)
-        predicted = {"allocated_bytes": found.peak_allocated_bytes, "reserved_bytes": found.peak_reserved_bytes}
-        yield fields | {kind: predicted[kind] / case[kind] - 1 for kind in KINDS}
+        found = predict(Workload.model_validate(fields), GPUS[card])
+        yield fields | {
+            "card": card,
+            "taken": {kind: case[kind] for kind in KINDS},
+            "predicted": {"allocated_bytes": found.peak_allocated_bytes, "reserved_bytes": found.peak_reserved_bytes},
+        }
+
+
+def largest() -> Iterator[dict[str, Any]]:
+    """The largest batches with Adam at 224 pixels beside a default context, and the time they take to find."""
+    from experiments.memory.contract import Workload
+    from experiments.memory.devices import GPUS, GpuAsked
+    from experiments.memory.predictor import judge
+
+    for model, card in LARGEST:
+        started = time.perf_counter()
+        asked = GpuAsked(name=card, total_bytes=GPUS[card].usable_bytes)
+        found = judge(Workload(model=model, optimizer="adam"), asked)
+        yield {
+            "model": model,
+            "card": card,
+            "largest": found.max_batch_size,
+            "without_retries": found.max_batch_size_without_retries,
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, int, int, float, float, float]]:
+    """Card, kind of bytes, cases, those equal to the byte, and median, 95th percentile and worst of the errors."""
+    for card, kind in itertools.product(dict.fromkeys(row["card"] for row in rows), KINDS):
+        pairs = [(row["predicted"][kind], row["taken"][kind]) for row in rows if row["card"] == card]
+        signed = [predicted / taken - 1 for predicted, taken in pairs]
+        sizes = [abs(error) for error in signed]
+        high = quantiles(sizes, n=20, method="inclusive")[-1] if len(sizes) > 1 else sizes[0]
+        exact = sum(predicted == taken for predicted, taken in pairs)
+        yield card, kind, len(pairs), exact, median(signed), high, max(sizes)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.predictor", description=__doc__)
     parser.add_argument("--card", action="append", help="this card; may be repeated")
     parser.add_argument("--model", action="append", help="this model; may be repeated")
+    parser.add_argument("--every", type=int, default=1, help="every Nth case only")
     chosen = parser.parse_args()
-    print(f"{'card':12} {'bytes':16} {'cases':>5} {'median':>8} {'p95 of |error|':>15} {'worst':>8}")
-    for card in chosen.card or CARDS:
-        found = list(errors(card, on_card(card, cases(chosen.model or MODELS))))
-        for kind in KINDS:
-            signed = [one[kind] for one in found]
-            sizes = [abs(error) for error in signed]
-            high = quantiles(sizes, n=20)[-1] if len(sizes) > 1 else sizes[0]
-            print(f"{card:12} {kind:16} {len(found):5} {median(signed):8.2%} {high:15.2%} {max(sizes):8.2%}")
+    preload()
+    from benchmarks import sheet_memory
+    from experiments.memory import processes, warm
+
+    warm.load()
+    processes.allow_forks()
+    wanted = cases(chosen.model or MODELS)[:: chosen.every]
+    rows = [row for card in chosen.card or CARDS for row in compared(card, on_card(card, wanted, LIMIT_SECONDS))]
+    print(f"{'card':12} {'bytes':16} {'cases':>5} {'exact':>5} {'median':>8} {'p95 of |error|':>15} {'worst':>8}")
+    for card, kind, count, exact, middle, high, worst in summary(rows):
+        print(f"{card:12} {kind:16} {count:5} {exact:5} {middle:8.2%} {high:15.2%} {worst:8.2%}")
+    if chosen.card or chosen.model:
+        return 0
+    found = {"machine": machine.describe(), "every": chosen.every, "cases": rows}
+    found |= {"sheet": sheet_memory.measure(), "largest": list(largest())}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 
 

@@ -30,7 +30,7 @@ def main() -> int:
     print(f"{name}: running tests/gpu")
     found = {"machine": machine.describe(), "card": name, "tests": _tests()}
     found |= {"context_bytes": _context_bytes(), "cudnn_description": _cudnn_description()}
-    found["cases"] = list(_beside_the_emulated(known_model(name), step_memory.measure()))
+    found["cases"] = list(_beside_the_emulated(known_model(name), step_memory.on_card(None)))
     path = step_memory.RESULTS.with_name(f"real-{name.lower().replace(' ', '-')}.json")
     path.write_text(json.dumps(found, indent=1) + "\n")
     _show(found)

@@ -1,10 +1,9 @@
 """`python -m benchmarks.step_memory`: what two training steps take on every emulated card, by PyTorch's own allocator.
 
-Ten cases in one process a card, so that a real card, which runs the same ones in the same order, has the same history.
+Ten cases, each in a process of its own, so that a real card, which takes the same ones, has the same history.
 The bytes go to benchmarks/results/emulated-steps.json; `benchmarks.real_gpu` puts a real card's beside them.
 """
 
-import gc
 import json
 import subprocess
 import sys
@@ -32,31 +31,39 @@ CASES: tuple[dict[str, Any], ...] = (
 
 
 def measure(cases: Sequence[dict[str, Any]] = CASES) -> list[dict[str, Any]]:
-    """The cases on the GPU of this process: bytes, or null where they did not fit."""
+    """The cases on the GPU of this process, which has not used it: bytes, or null where the card cannot take the step.
+
+    Each is taken in a process of its own, so that no history shifts the allocator's blocks.
+    """
+    from experiments.catalog.max_batch.run import peaks_of_steps  # noqa: F401 - loaded once for all processes
+    from experiments.memory.processes import each
+
+    return list(each(_measured, [(case,) for case in cases], at_once=1))
+
+
+def _measured(case: dict[str, Any]) -> dict[str, Any]:
     import torch
 
-    from experiments.catalog.max_batch.run import _peaks_of_steps
+    from experiments.catalog.max_batch.run import peaks_of_steps
     from experiments.memory.contract import Workload
 
-    found = []
-    for case in cases:
-        gc.collect()
-        torch.cuda.empty_cache()
-        try:
-            allocated, reserved = _peaks_of_steps(Workload.model_validate(case), "cuda")
-            free, total = torch.cuda.mem_get_info()
-            bytes_of = {"allocated_bytes": allocated, "reserved_bytes": reserved, "device_used_bytes": total - free}
-        except torch.OutOfMemoryError:
-            bytes_of = dict.fromkeys(("allocated_bytes", "reserved_bytes", "device_used_bytes"))
-        found.append(case | bytes_of)
-    return found
+    try:
+        allocated, reserved = peaks_of_steps(Workload.model_validate(case), "cuda")
+    except RuntimeError:
+        # Out of memory, or no kernel of the card can compute it, such as some convolutions in bfloat16 on a T4.
+        return case | dict.fromkeys(("allocated_bytes", "reserved_bytes", "device_used_bytes"))
+    free, total = torch.cuda.mem_get_info()
+    return case | {"allocated_bytes": allocated, "reserved_bytes": reserved, "device_used_bytes": total - free}
 
 
-def on_card(name: str) -> list[dict[str, Any]]:
-    """The same in a process of its own, on the emulated card of that name."""
-    command = [sys.executable, "-m", "emulator", name, "--", sys.executable, "-m", "benchmarks.step_memory", "--here"]
+def on_card(
+    name: str | None, cases: Sequence[dict[str, Any]] = CASES, limit_seconds: float = LIMIT_SECONDS
+) -> list[dict[str, Any]]:
+    """The same below another process, on the emulated card of that name or on the machine's own GPU."""
+    here = [sys.executable, "-m", "benchmarks.step_memory", "--here"]
+    command = here if name is None else [sys.executable, "-m", "emulator", name, "--", *here]
     done = subprocess.run(
-        command, input=json.dumps(CASES), capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True
+        command, input=json.dumps(cases), capture_output=True, text=True, timeout=limit_seconds, check=True
     )
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found

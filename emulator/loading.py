@@ -11,10 +11,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import rmtree
-from tempfile import mkdtemp
 
 from emulator.build import CUDA, NVML, build
 from emulator.cards import cards
+from emulator.folders import new_folder
 from emulator.world import VARIABLE, World, emulated
 
 CARDS_VARIABLE = "GPULAB_EMULATE"
@@ -44,6 +44,18 @@ def load(names: str) -> World:
     _load(CUDA)
     _load(NVML)
     return world
+
+
+def preload() -> None:
+    """Put the emulated driver into this process, without any card and also beside a real driver, before torch.
+
+    A process forked from it gets its cards from `emulator.world.become`. None of them ever sees a real GPU. Raises
+    `RefusedError` and `BuildError`.
+    """
+    if "torch" in sys.modules:
+        raise RefusedError("emulate a GPU before torch is imported: it has looked for a driver by now")
+    _load(CUDA)
+    _load(NVML)
 
 
 def serve(names: str) -> World:
@@ -84,12 +96,19 @@ def environment(world: World, base: Mapping[str, str] = os.environ) -> dict[str,
 
 def refuse_beside_a_driver() -> None:
     """Raises `RefusedError` where this machine has a real GPU's driver: its figures must never be mixed up."""
+    if (found := real_driver()) is not None:
+        raise RefusedError(f"this machine has {found}; none is emulated beside it")
+
+
+def real_driver() -> str | None:
+    """What this machine has of a real GPU's driver, in words; None for nothing."""
     for path in REAL_DRIVERS:
         if Path(path).exists():
-            raise RefusedError(f"this machine has a GPU of its own ({path}); none is emulated beside it")
+            return f"a GPU of its own ({path})"
     for library in (CUDA, NVML):
         if (found := _driver_library(Path(library).name)) is not None:
-            raise RefusedError(f"this machine has NVIDIA's driver ({found}); none is emulated beside it")
+            return f"NVIDIA's driver ({found})"
+    return None
 
 
 def _driver_library(name: str) -> str | None:
@@ -111,7 +130,7 @@ def _load(name: str) -> None:
 
 
 def _own_folder() -> Path:
-    folder = Path(mkdtemp(prefix="gpulab-emulated-"))
+    folder = new_folder()
     atexit.register(_remove, folder, os.getpid())
     return folder
 

@@ -11,16 +11,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
 from typing import IO, Any
 
 from emulator.build import build
 from emulator.cards import Card
 from emulator.cards import card as card_named
+from emulator.folders import new_folder
 from emulator.loading import CARDS_VARIABLE, environment, refuse_beside_a_driver
 from emulator.measurement import Environment, Measurement, Outcome, OutOfMemory, StepMemory
 from emulator.world import VARIABLE, World, emulated
@@ -78,8 +79,7 @@ def measure(
 
 def _run(command: Sequence[str], card: Card, steps: int, values: str, limit_seconds: float) -> _Run:
     started = time.monotonic()
-    with TemporaryDirectory(prefix="gpulab-measure-") as name:
-        folder = Path(name)
+    with _own_folder() as folder:
         report = folder / "report.json"
         process = subprocess.Popen(
             [sys.executable, str(WITNESS), str(report), str(steps), values, *command],
@@ -97,6 +97,15 @@ def _run(command: Sequence[str], card: Card, steps: int, values: str, limit_seco
         finally:
             _kill(process)
         return _Run(_read(report), code, tail.text(), time.monotonic() - started)
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    folder = new_folder()
+    try:
+        yield folder
+    finally:
+        rmtree(folder, ignore_errors=True)
 
 
 def _environment(folder: Path, card: Card) -> dict[str, str]:

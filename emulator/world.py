@@ -125,10 +125,24 @@ class World:
         cuda_version: int = CUDA_VERSION,
         init_error: int = 0,
     ) -> None:
-        lines = [f"driver {driver_version}", f"cuda {cuda_version}", f"init {init_error}"]
-        lines += [line for gpu in gpus for line in gpu.lines()]
         part = self.path.with_suffix(".part")
-        part.write_text("\n".join(lines) + "\n")
+        part.write_text(_text(gpus, driver_version, cuda_version, init_error))
         now = time.time_ns()
         os.utime(part, ns=(now, now))  # the kernel's own stamp is too coarse to tell two quick writes apart
         part.replace(self.path)
+
+
+def become(*gpus: EmulatedGpu) -> None:
+    """Give this process a machine of its own, which has no name and leaves no file behind.
+
+    For a process that has the emulated driver and has not used it yet.
+    """
+    file = os.memfd_create("gpulab-emulated")
+    os.write(file, _text(gpus, DRIVER_VERSION, CUDA_VERSION, 0).encode())
+    os.environ[VARIABLE] = f"/proc/self/fd/{file}"
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+
+
+def _text(gpus: Sequence[EmulatedGpu], driver_version: str, cuda_version: int, init_error: int) -> str:
+    lines = [f"driver {driver_version}", f"cuda {cuda_version}", f"init {init_error}"]
+    return "\n".join([*lines, *(line for gpu in gpus for line in gpu.lines())]) + "\n"

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from experiments.memory.contract import Constants, Workload
+    from experiments.memory.contract import Workload
+    from gpulab.schemas.memory import Constants, Prediction
 
 SPEC_FILE = "spec.json"
 SAMPLES_FILE = "samples.ndjson"
@@ -120,7 +121,7 @@ class CannotFit(Exception):  # noqa: N818 - the name is the state's cause
 
 
 class Run(Protocol):
-    """A run's only door to the outside. Every call is cheap: one appended line, no waiting, no device sync."""
+    """A run's only door to the outside. Calls are cheap, but for `predicted`: one appended line, no device sync."""
 
     seed: int
     device: str
@@ -143,8 +144,8 @@ class Run(Protocol):
     def memory(self, *, allocated_bytes: int, reserved_bytes: int, peak_allocated_bytes: int | None = None) -> None:
         """Record one reading of the CUDA caching allocator."""
 
-    def prediction(self, predicted: Mapping[str, int]) -> None:
-        """Record what the run's memory was predicted to be: levels in bytes, of `memory.contract.Prediction`."""
+    def predicted(self) -> "Prediction | None":
+        """What a GPU was predicted to show of this run; null where nothing is predicted. It may take a second."""
 
     def artifact(self, name: str) -> AbstractContextManager[Path]:
         """Yield a path to write; on a clean exit the file becomes the artifact `name`, whole or not at all."""

@@ -20,7 +20,8 @@ from pydantic import ValidationError
 
 from experiments.contract import OUTPUT_FILE, Experiment, Result, Stopped
 from experiments.emulated import REASON, without_values
-from experiments.memory.devices import allocator_limit
+from experiments.memory import processes
+from experiments.memory.devices import allocator_limit, gpu_of_run
 from experiments.registry import runnable
 from experiments.run_directory import RunDirectory
 from experiments.verdict import DisturbedError, ending_of, words_of
@@ -115,6 +116,7 @@ def _end(run: RunDirectory, last_words: LastWords, kind: str, **fields: Any) -> 
 def _carry_out(order: RunOrder, run: RunDirectory) -> None:
     experiment = runnable()[order.experiment]
     spec = experiment.spec.model_validate(order.spec)
+    _begin_prediction(experiment, spec, run)
     _prepare(order, run)
     run.record("started", pid=os.getpid(), device=run.device, versions=versions())
     result: Result = _load(experiment.run)(spec, run)
@@ -125,7 +127,7 @@ def _carry_out(order: RunOrder, run: RunDirectory) -> None:
         return
     run.record("result", value=value)
     # The result stands. The lab waits for the end of the process, so who sees the result sees what follows as well.
-    _predict(experiment, spec, run)
+    run.predicted()
     _draw(experiment, spec, result, run)
 
 
@@ -178,16 +180,17 @@ def _limit_memory(order: RunOrder) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
 
 
-def _predict(experiment: Experiment[Any, Any], spec: Any, run: RunDirectory) -> None:
-    """Put the predicted memory beside the measured, unless the run did; a good result never fails for it."""
-    if experiment.workload is None or run.is_predicted:
+def _begin_prediction(experiment: Experiment[Any, Any], spec: Any, run: RunDirectory) -> None:
+    """Predict the memory while the run works: it must begin before the run touches a device."""
+    if experiment.workload is None:
         return
-    from experiments.memory.comparing import predict
+    from experiments.memory.predictor import predict
 
+    gpu = gpu_of_run(run.device, run.gpu_constants)
     try:
-        predict(run, experiment.workload(spec))
-    except Exception:  # noqa: BLE001 - a prediction is an addition
-        _print_traceback()
+        run.expect(processes.begin(predict, experiment.workload(spec), gpu).result)
+    except processes.NotPredictedError as error:
+        print(f"its GPU memory is not predicted: {error}", file=sys.stderr)  # noqa: T201 - goes to output.log
 
 
 def _draw(experiment: Experiment[Any, Any], spec: Any, result: Result, run: RunDirectory) -> None:

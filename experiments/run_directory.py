@@ -4,15 +4,17 @@ The files themselves, which a student's program writes too, are those of `gpulab
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments import wire
 from experiments.emulated import is_known, runs_on_emulated
-from experiments.memory.contract import Constants
+from experiments.memory.processes import NotPredictedError
 from gpulab.csv_text import csv_text
 from gpulab.run.files import CHECKPOINTS_FOLDER, LATEST_CHECKPOINT, RunFiles
+from gpulab.schemas.memory import Constants, Prediction
 
 
 class RunDirectory(RunFiles):
@@ -35,7 +37,8 @@ class RunDirectory(RunFiles):
         self.cache_folder = cache_folder or folder / "cache"
         self.gpu_constants = gpu_constants
         self.current_phase: str | None = None
-        self.is_predicted = False
+        self._expected: Callable[[], Prediction] | None = None
+        self._prediction: Prediction | None = None
         self.is_emulated = runs_on_emulated(device)
         self._stop = False
 
@@ -57,9 +60,17 @@ class RunDirectory(RunFiles):
             peak_allocated_bytes=peak_allocated_bytes,
         )
 
-    def prediction(self, predicted: Mapping[str, int]) -> None:
-        self.is_predicted = True
-        self.record("prediction", **predicted)
+    def expect(self, prediction: Callable[[], Prediction]) -> None:
+        """Say where the prediction comes from; it is waited for when somebody asks."""
+        self._expected = prediction
+
+    def predicted(self) -> Prediction | None:
+        if self._expected is not None:
+            expected, self._expected = self._expected, None
+            self._prediction = _known(expected)
+            if self._prediction is not None:
+                self.record("prediction", **self._prediction.levels())
+        return self._prediction
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         shown = [not self.is_emulated or is_known(column) for column in columns]
@@ -81,3 +92,11 @@ def place_checkpoint(folder: Path, step: int, name: str) -> Path:
     checkpoints.mkdir(parents=True, exist_ok=True)
     (checkpoints / LATEST_CHECKPOINT).write_text(json.dumps({"step": step, "file": name}), encoding="utf-8")
     return checkpoints / name
+
+
+def _known(expected: Callable[[], Prediction]) -> Prediction | None:
+    try:
+        return expected()
+    except (ValueError, NotPredictedError) as error:
+        print(f"its GPU memory is not predicted: {error}", file=sys.stderr)  # noqa: T201 - goes to output.log
+        return None

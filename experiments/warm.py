@@ -12,6 +12,7 @@ import numpy  # noqa: ICN001, F401 - loaded for its side effect
 import torch  # noqa: F401 - same
 import torchvision  # noqa: F401 - same
 
+from experiments.memory import processes, warm
 from experiments.registry import runnable
 from experiments.versions import versions
 
@@ -71,6 +72,8 @@ for _experiment in runnable().values():
         # A module that cannot be imported fails its own job with a clear traceback; it must not fail every job.
         with contextlib.suppress(Exception):
             import_module(_reference.partition(":")[0])
+if processes.can_fork():
+    warm.load_libraries()
 # A job's collector would look through all of it, and its marks make a copy of every page: a third of a second, 90 MB.
 gc.collect()
 gc.freeze()

@@ -15,9 +15,9 @@ import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from experiments.contract import SPEC_FILE
-from experiments.memory.contract import Constants
 from gpulab.run.values import ARTIFACT_NAME, METRIC_NAME
 from gpulab.schemas.failures import OutOfMemoryRead
+from gpulab.schemas.memory import Constants
 from gpulab.states import FailureCause
 
 MAX_LINE_BYTES = 4 * 2**20

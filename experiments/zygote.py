@@ -22,6 +22,7 @@ from typing import Any
 
 MAX_REQUEST_BYTES = 2**16
 WORDS_BYTES = 4096
+PREDICTS = "predicts"
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 SWEEP_SECONDS = 2.0
@@ -178,19 +179,35 @@ def _keep_sockets_in(folder: Path) -> None:
     vars(process.current_process())["_config"]["tempdir"] = f"/proc/{os.getpid()}/fd/{directory}"
 
 
+def _emulate() -> None:
+    """Have the emulated driver, so that jobs can fork processes that predict their memory."""
+    from emulator import BuildError
+    from emulator.loading import preload
+    from experiments.memory import processes
+
+    try:
+        preload()
+    except BuildError as error:
+        print(f"GPU memory is not predicted here: {error}", file=sys.stderr)  # noqa: T201 - the worker's own log
+    else:
+        processes.allow_forks()
+
+
 def _prctl(option: int, value: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-def main(control: int, ready: int, preload: str) -> None:
+def main(control: int, ready: int, preload: str, purpose: str) -> None:
     """Load everything, say so on `ready`, and serve until the other end of `control` is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to hear
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    if purpose == PREDICTS:
+        _emulate()
     import_module(preload)
     os.write(ready, b"y")
     Server(socket.socket(fileno=control)).serve()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4])
     os._exit(0)  # jobs end with it, by their death signal

@@ -81,7 +81,7 @@ class Gpu(Base):
     """Another live node that reports the same UUID."""
     contested_at: Mapped[datetime | None]
     constants: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    """What a process takes of it besides tensors, an `experiments.memory.contract.Constants`; null: not measured."""
+    """What a process takes of it besides tensors, an `gpulab.schemas.memory.Constants`; null: not measured."""
     constants_of: Mapped[str | None]
     """The driver, CUDA version and torch that `constants` hold for."""
     constants_reason: Mapped[str | None]

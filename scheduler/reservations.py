@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from gpulab.schemas.memory import Verdict
 from models.estimate import FAILED, READY
 from models.margin import margin
 from models.settings import SchedulerSettings
@@ -141,10 +142,11 @@ def outlook(family: str, fits: Mapping[str, Any], gpus: Mapping[str, GpuRoom], e
         return NO_OUTLOOK
     largest_key = max(sizes, key=lambda key: sizes[key] or 0)
     largest = sizes[largest_key] or 0
-    if all(fits[key]["peak_device"]["low_bytes"] > (size or 0) for key, size in sizes.items()):
+    if all(fits[key]["verdict"] != Verdict.FITS and fits[key]["certain"] for key in sizes):
         return Outlook(None, refusal(fits[largest_key], gpus[largest_key].model, largest))
     needs = [
-        reserve(fits[key]["peak_device"], *excesses.get((family, gpu.model), (0, None))) for key, gpu in gpus.items()
+        reserve(fits[key]["peak_device_bytes"], *excesses.get((family, gpu.model), (0, None)))
+        for key, gpu in gpus.items()
     ]
     return Outlook(min(max(needs), largest), None)
 
@@ -157,7 +159,7 @@ def reserve(peak: Mapping[str, int], runs: int, excess: float | None) -> int:
 
 def refusal(fit: Mapping[str, Any], model: str, total_bytes: int) -> str:
     """Why it cannot fit, in numbers, and what to change."""
-    peak = fit["peak_device"]
+    peak = fit["peak_device_bytes"]
     message = (
         f"it needs {_gib(peak['low_bytes'])} of GPU memory at the least, likely {_gib(peak['likely_bytes'])}, and the "
         f"largest GPU of the lab, {model}, has {_gib(total_bytes)}"
@@ -170,7 +172,7 @@ def refusal(fit: Mapping[str, Any], model: str, total_bytes: int) -> str:
 
 def _edit(edit: Mapping[str, Any]) -> str:
     change = " and ".join(f"{name}={value}" for name, value in edit["change"].items())
-    return f"{change} ({_gib(edit['peak_device']['likely_bytes'])})"
+    return f"{change} ({_gib(edit['peak_device_bytes']['likely_bytes'])})"
 
 
 def _gib(size_bytes: int) -> str:

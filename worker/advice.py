@@ -12,13 +12,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from experiments.internal.memory_estimate.spec import GpuAsked
-from experiments.memory.devices import held_at_least
+from experiments.memory.devices import GpuAsked, held_at_least
 from experiments.record_reader import RecordReader, read_regular
 from experiments.wire import Memory, Phase, clean_text
 from gpulab.run.files import ARTIFACTS_FOLDER
-from gpulab.schemas.estimates import EditRead
 from gpulab.schemas.failures import OutOfMemoryRead, TensorRead, first_advice
+from gpulab.schemas.memory import Edit
 from models.statements import advice
 from worker.run_folder import RunFolder
 from worker.sampler import Breach
@@ -105,11 +104,11 @@ def attach(connection: Connection, estimate_id: UUID, *, actor: str) -> None:
 
 
 def _advised(failure: dict[str, Any], fit: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    edits = [EditRead(**{**edit, "peak_device_bytes": edit["peak_device"]}) for edit in fit["edits"]]
+    edits = [Edit.model_validate(edit) for edit in fit["edits"]]
     reasons = {name: why for name, why in failure["reasons"].items() if name not in ADVICE}
     rest = {name: value for name, value in failure.items() if name != advice.KEY}
     found = {
-        "predicted_peak_bytes": fit["peak_device"]["likely_bytes"],
+        "predicted_peak_bytes": fit["peak_device_bytes"]["likely_bytes"],
         "edits": [edit.model_dump(mode="json") for edit in edits],
         "reasons": reasons | ({} if edits else {"edits": "no change of its spec lowers the prediction"}),
     }

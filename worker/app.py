@@ -11,6 +11,7 @@ from celery import Celery, Task
 from celery.signals import worker_ready, worker_shutting_down
 from obstore.exceptions import BaseError as StoreError
 
+from emulator.loading import real_driver
 from gpulab.threads import VitalThread, vital
 from models.database import DATABASE_AWAY, SILENT_SECONDS, first_line, sync_engine
 from models.doorbell import ESTIMATE_TASK, RETAIN_TASK, RUN_TASK, celery_app, queue_of
@@ -57,10 +58,13 @@ class Worker:
         self._sampler = Sampler(self._nvml, hz=settings.sample_hz)
         self._engine = engine = sync_engine(settings.sqlalchemy_url, silent_seconds=SILENT_SECONDS)
         store = persist(lambda: open_store(settings.artifacts_url), event="store.away", away=(OSError,))
-        self._zygote = Zygote(settings.runs_folder)
+        # Where there is a real GPU its jobs must see it, and predictions must not.
+        has_driver = real_driver() is not None
+        self._zygote = Zygote(settings.runs_folder, predicts=not has_driver)
+        self._predictor = Zygote(settings.runs_folder, predicts=True) if has_driver else self._zygote
         self._constants = GpuConstants(settings, engine, self._nvml, self._zygote)
         self._supervisor = Supervisor(settings, engine, store, self._zygote, self._sampler, self._constants)
-        self._estimator = Estimator(settings, engine, self._zygote)
+        self._estimator = Estimator(settings, engine, self._predictor)
         self._retention = Retention(settings, engine, store)
         self._agent = Agent(settings, engine, self._supervisor, self._nvml, self._sampler, self._constants)
 
@@ -73,6 +77,7 @@ class Worker:
         self._agent.watch_datasets()
         end_orphans(self._settings.runs_folder)
         self._zygote.warm()
+        self._predictor.warm()
         persist(self._agent.clear_up)
         persist(self._estimator.clear_up)
         persist(self._constants.settle)

@@ -20,9 +20,9 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from experiments.internal.gpu_constants.spec import CONTEXT, LIBRARIES, SLUG, STAGES, seen
-from experiments.memory.contract import Constants, provenance
 from experiments.record_reader import RecordReader
 from experiments.wire import Ending, Memory, Phase, RunOrder, Succeeded
+from gpulab.schemas.memory import Constants, provenance
 from models.settings import NodeSettings
 from models.statements import nodes
 from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent

@@ -1,4 +1,5 @@
-"""Answers questions about GPU memory: each in a process forked from the zygote, which traces a step without a GPU.
+"""Answers questions about GPU memory: each in a process forked from the zygote, which takes
+steps on emulated cards.
 
 A message says only that questions wait. The worker claims the one whose user's turn it is, which may not be the one in
 the message. While the process works the claim is renewed; another worker may take one that runs out.
@@ -144,7 +145,7 @@ class Estimator:
             case Succeeded(value=found):
                 fits = dict(zip(_missing(question), found["gpus"], strict=True))
                 statement: Any = estimates.answer(
-                    estimate_id, question.token, prediction=found["estimate"], fits=question.fits | fits
+                    estimate_id, question.token, prediction=found["prediction"], fits=question.fits | fits
                 )
                 event = "estimate.answered"
             case Failed(message=message):

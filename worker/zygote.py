@@ -104,10 +104,14 @@ class JobProcess:
 
 
 class Zygote:
-    """Starts job processes. `runs` is the folder of their directories; `preload` the module that they find loaded."""
+    """Starts job processes. `runs` is the folder of their directories; `preload` the module that they find loaded.
 
-    def __init__(self, runs: Path, preload: str = PRELOAD) -> None:
+    With `predicts`, its jobs can predict GPU memory, and never see a real GPU.
+    """
+
+    def __init__(self, runs: Path, preload: str = PRELOAD, *, predicts: bool = False) -> None:
         self._preload = preload
+        self._purpose = "predicts" if predicts else "runs"
         self._runs = runs.resolve()
         self._server: _Server | None = None
         self._lock = Lock()
@@ -144,7 +148,7 @@ class Zygote:
                 end_marked(self._server.marker)
                 self._server = None
             if self._server is None:
-                self._server = _Server(f"{self._runs}:{uuid4().hex}", self._preload)
+                self._server = _Server(f"{self._runs}:{uuid4().hex}", self._preload, self._purpose)
             return self._server
 
     def _leave(self, server: "_Server") -> None:
@@ -157,7 +161,7 @@ class Zygote:
 class _Server:
     """One zygote. It ends when this object does: nothing else holds our end of its socket."""
 
-    def __init__(self, marker: str, preload: str) -> None:
+    def __init__(self, marker: str, preload: str, purpose: str) -> None:
         self.marker = marker
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(ANSWER_SECONDS)
@@ -165,7 +169,7 @@ class _Server:
         finalize(self, os.close, self._ready)
         with theirs:
             try:
-                self._process = _spawn(theirs.fileno(), ready, marker, preload)
+                self._process = _spawn(theirs.fileno(), ready, marker, preload, purpose)
             finally:
                 os.close(ready)
         finalize(self, _let_go, self._control, self._process)
@@ -210,12 +214,12 @@ def _let_go(control: socket.socket, process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _spawn(control: int, ready: int, marker: str, preload: str) -> "subprocess.Popen[bytes]":
+def _spawn(control: int, ready: int, marker: str, preload: str, purpose: str) -> "subprocess.Popen[bytes]":
     # libgomp's threads spin while they wait, which takes the cores from the other jobs and can make all of them ten
     # times slower. It reads this once, when torch is loaded.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, MARKER: marker}
     return subprocess.Popen(
-        [sys.executable, "-m", "experiments.zygote", str(control), str(ready), preload],
+        [sys.executable, "-m", "experiments.zygote", str(control), str(ready), preload, purpose],
         stdin=subprocess.DEVNULL,
         env=environment,
         pass_fds=(control, ready),

@@ -20,11 +20,10 @@ from api.http.problems import EstimateNotFound, InvalidRequest
 from api.nodes.hardware import Hardware
 from api.sql.database import Prepared, Row
 from experiments.contract import Unpredicted
-from experiments.internal.memory_estimate.spec import GpuAsked
-from experiments.memory.contract import Workload
-from experiments.memory.devices import GPUS, models_called
-from experiments.memory.key import estimate_id, family_of
+from experiments.memory.contract import Workload, estimate_id, family_of
+from experiments.memory.devices import GPUS, GpuAsked, models_called
 from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState, InvalidField
+from gpulab.schemas.memory import Prediction
 from models.estimate import Estimate
 from models.statements import estimates
 from models.statements.estimate_turns import take_over
@@ -32,6 +31,7 @@ from models.statements.estimate_turns import take_over
 LOOK_SECONDS = 2.0
 """A held request looks at its row this often, should a notice be lost."""
 PARAMETERS = {name: bindparam(f"asked_{name}", type_=Estimate.__table__.c[name].type) for name in estimates.QUESTION}
+SHOWN = Prediction.model_fields.keys() & EstimateRead.model_fields.keys()
 ASK = Prepared(estimates.ask(PARAMETERS))
 
 log = structlog.get_logger()
@@ -180,33 +180,9 @@ def _read(row: Row, asked: Question | None, hardware: Hardware) -> EstimateRead:
         workload=row.workload,
         software=row.software or None,
         asked_at=row.asked_at,
-        gpus=[] if found is None else [_verdict(row.fits[key], key in own) for key in keys if key in row.fits],
-        peak_allocated_bytes=found and found["peak_allocated_bytes"],
-        peak_reserved_bytes=found and found["peak_reserved_bytes"],
-        peak_device_bytes=found and found["peak_device"],
-        peak_phase=found and found["peak_phase"],
-        parts=found and _parts(found["split"]),
-        computed_seconds=found and found["trace_seconds"],
+        gpus=[] if found is None else [{**row.fits[key], "in_lab": key in own} for key in keys if key in row.fits],
+        **{name: found and found[name] for name in SHOWN},
     )
-
-
-def _parts(split: dict[str, Any]) -> dict[str, Any]:
-    return {**split, "cuda_context": split["context"]}
-
-
-def _verdict(fit: dict[str, Any], in_lab: bool) -> dict[str, Any]:
-    edits = [{**edit, "peak_device_bytes": edit["peak_device"]} for edit in fit["edits"]]
-    models = models_called(fit["name"])
-    more = {"model": models[0] if len(models) == 1 else None, "in_lab": in_lab, "edits": edits}
-    return {**fit, **more, "peak_device_bytes": fit["peak_device"], "constants": _constants(fit.get("constants"))}
-
-
-def _constants(used: dict[str, Any] | None) -> dict[str, Any] | None:
-    if used is None:
-        return None
-    names = ("driver_version", "cuda_version", "torch_version", "measured_at")
-    measured = used["measured"] or {}
-    return {**used, "cuda_context": used["context"], **{name: measured.get(name) for name in names}}
 
 
 def _named(names: Sequence[str], hardware: Hardware) -> list[GpuAsked]:

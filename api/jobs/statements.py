@@ -157,7 +157,7 @@ def tell(notices: Sequence[str]) -> Select[*tuple[Any, ...]]:
 
 
 ESTIMATE_NAMES = ("estimate_state", "estimate_peak")
-_ESTIMATE = (select(Estimate.state), select(Estimate.prediction["peak_device"]))
+_ESTIMATE = (select(Estimate.state), select(Estimate.prediction["peak_device_bytes"]))
 OWNER = User.name.label("owner")
 OWNER_TEAM = User.team.label("owner_team")
 SUMMARY = (

@@ -9,9 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from api.sql.database import Database, Row
-from experiments.internal.memory_estimate.spec import GpuAsked
-from experiments.memory.contract import Constants
-from experiments.memory.devices import models_called
+from experiments.memory.devices import GpuAsked, models_called
+from gpulab.schemas.memory import Constants
 from models.statements import estimates
 from models.versions import software
 

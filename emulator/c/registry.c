@@ -21,13 +21,23 @@ typedef struct { long pid; unsigned long long started; uint64_t bytes[MAX_GPUS];
 static Slot *slots, *mine;
 static int file = -1;
 
+/* A world without a name belongs to one process, so that its registry needs no file either. */
+static int is_private(void) {
+    return !strncmp(world_path(), "/proc/self/fd/", 14);
+}
+
+static int open_registry(void) {
+    char path[MAX_PATH];
+    if (snprintf(path, sizeof path, "%s.registry", world_path()) >= MAX_PATH) return 0;
+    file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    return file >= 0 && !ftruncate(file, SLOT_COUNT * sizeof(Slot));
+}
+
 static int map_registry(void) {
     if (slots) return 1;
-    char path[MAX_PATH];
-    if (!world_path() || snprintf(path, sizeof path, "%s.registry", world_path()) >= MAX_PATH) return 0;
-    file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (file < 0 || ftruncate(file, SLOT_COUNT * sizeof(Slot))) return 0;
-    void *found = mmap(NULL, SLOT_COUNT * sizeof(Slot), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (!world_path() || !(is_private() || open_registry())) return 0;
+    int sharing = is_private() ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+    void *found = mmap(NULL, SLOT_COUNT * sizeof(Slot), PROT_READ | PROT_WRITE, sharing, file, 0);
     if (found == MAP_FAILED) return 0;
     slots = found;
     return 1;

@@ -1,12 +1,11 @@
-"""GPU models by name: their memory, and what a context and the libraries take of it. No torch here.
+"""GPU models by name: their memory, the emulated card that stands for them, and what a context takes. No torch here.
 
-Defaults where no node has measured its own. The context of a process that uses PyTorch is a property of the driver, the
-CUDA version and the kernels it loads: since CUDA 11.7 they are loaded when first used, which leaves it near 300 to
-500 MB; the homework's sheet shows about 592 MiB on a T4 in 2023. cuBLAS takes 8,519,680 bytes through the allocator by
-default and 32 MiB on Hopper (PyTorch, `CUBLAS_WORKSPACE_CONFIG`).
+The context is a guess where no node has measured its own. That of a process that uses PyTorch is a property of the
+driver, the CUDA version and the kernels it loads: since CUDA 11.7 they are loaded when first used, which leaves it near
+300 to 500 MB; the homework's sheet shows about 592 MiB on a T4 in 2023.
 
 Of what `nvidia-smi` shows as the total, the driver keeps a part that no program gets: of a T4's 15,360 MiB torch has
-14.58 GiB, of an A100's 80 GiB 79.15, of an H100's 79.65 GiB 79.18 (torch's own messages in public reports).
+14.74 GiB, of an A100's 80 GiB 79.15, of an H100's 79.65 GiB 79.18 (torch's own messages in public reports).
 """
 
 import re
@@ -14,22 +13,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from experiments.memory.contract import Constants, Interval
+from pydantic import Field
+
+from emulator.cards import CARDS
+from experiments.contract import Spec
+from experiments.emulated import emulated_name
+from gpulab.schemas.memory import BytesInterval, Constants, ConstantsUsed
 
 MIB = 1 << 20
 GIB = 1 << 30
-CONTEXT = Interval(low_bytes=150 * MIB, likely_bytes=450 * MIB, high_bytes=700 * MIB)
+CONTEXT = BytesInterval(low_bytes=150 * MIB, likely_bytes=450 * MIB, high_bytes=700 * MIB)
 DRIVERS_SHARE = 0.03
-"""Of the total, kept by the driver: the T4's, which is the most of those that are known."""
+"""Of the total, kept by the driver, if nobody knows better: the most of those that are known."""
 LEAST_LIMIT_BYTES = 2 * MIB
 """One segment of the allocator."""
-CUBLAS_WORKSPACE_BYTES = 4096 * 1024 * 2 + 16 * 1024 * 8
-CUBLAS_WORKSPACE_HOPPER_BYTES = 32 * MIB
-
-CONVOLUTION_SCRATCH_LIKELY_BYTES = 64 * MIB
-"""What cuDNN's convolutions are taken to want at a time: a guess, until a lab has measured its own."""
-CONVOLUTION_SCRATCH_HIGH_BYTES = 512 * MIB
-"""With so much the replay comes within 10 % of every device reading of the sheet: its T4 of 2023 took about this."""
+TYPICAL_CARD = "T4"
+STAND_IN = "A100-40GB"
+"""The emulated card for a GPU that is none of them: its kernels are those of most GPUs of today."""
 
 DECORATION = {"NVIDIA", "TESLA", "GEFORCE", "PCIE", "SXM2", "SXM3", "SXM4", "SXM5", "HBM2", "HBM2E", "HBM3", "HBM3E"}
 """Words beside a model that change neither its memory nor its constants."""
@@ -44,35 +44,36 @@ class Gpu:
 
     name: str
     total_bytes: int
-    context: Interval = CONTEXT
-    cublas_workspace_bytes: int = CUBLAS_WORKSPACE_BYTES
-    convolution_scratch_likely_bytes: int = CONVOLUTION_SCRATCH_LIKELY_BYTES
-    convolution_scratch_high_bytes: int = CONVOLUTION_SCRATCH_HIGH_BYTES
+    usable_bytes: int
+    """What a program can have of it, context included."""
+    card: str = STAND_IN
+    """The emulated card that its steps are taken on."""
+    context: BytesInterval = CONTEXT
     measured: Constants | None = None
-    """What a node measured, where these numbers come from it."""
+    """What a node measured, where the context comes from it."""
 
     @property
-    def usable_bytes(self) -> int:
-        """What a program can have of it, context included."""
-        return round((1 - DRIVERS_SHARE) * self.total_bytes / MIB) * MIB
+    def constants(self) -> ConstantsUsed:
+        """What a prediction says of the context."""
+        source = "default" if self.measured is None else "measured"
+        return ConstantsUsed(source=source, cuda_context=self.context, measured=self.measured)
+
+    def room_of(self, total_bytes: int) -> int:
+        """Of a device with this total, what a program can have; a limit below that is what it is."""
+        return self.usable_bytes if total_bytes == self.total_bytes else total_bytes
 
 
-TYPICAL = Gpu("typical", 0)
-GPUS = {
+def _other(name: str, total_mib: int, card: str) -> Gpu:
+    return Gpu(name, total_mib * MIB, round((1 - DRIVERS_SHARE) * total_mib) * MIB, card)
+
+
+TYPICAL = Gpu("typical", 0, 0, TYPICAL_CARD)
+GPUS = {card.name: Gpu(card.name, card.total_bytes, card.usable_bytes, card.name) for card in CARDS.values()} | {
     gpu.name: gpu
     for gpu in (
-        Gpu("T4", 15_360 * MIB),
-        Gpu("V100-16GB", 16_384 * MIB),
-        Gpu("V100-32GB", 32_768 * MIB),
-        Gpu("RTX-2080-Ti", 11_264 * MIB),
-        Gpu("RTX-3090", 24_576 * MIB),
-        Gpu("RTX-4090", 24_564 * MIB),
-        Gpu("L4", 23_034 * MIB),
-        Gpu("A10", 23_028 * MIB),
-        Gpu("A100-40GB", 40_960 * MIB),
-        Gpu("A100-80GB", 81_920 * MIB),
-        Gpu("H100", 81_559 * MIB, cublas_workspace_bytes=CUBLAS_WORKSPACE_HOPPER_BYTES),
-        Gpu("H200", 143_771 * MIB, cublas_workspace_bytes=CUBLAS_WORKSPACE_HOPPER_BYTES),
+        _other("V100-16GB", 16_384, "T4"),
+        _other("V100-32GB", 32_768, "T4"),
+        _other("RTX-2080-Ti", 11_264, "T4"),
     )
 }
 
@@ -109,22 +110,25 @@ def models_called(name: str) -> list[str]:
 
 def gpu_of_device(device_name: str, measured: Constants | None = None) -> Gpu:
     """The GPU that a driver calls `device_name`, by what a node measured of it, else by the documented defaults."""
-    gpu = gpu_named(known_model(device_name))
+    named = {TYPICAL.name: TYPICAL, **GPUS}
+    gpu = named.get(known_model(device_name) or device_name, Gpu(device_name, 0, 0))
     if measured is None:
         return gpu
     likely = measured.context_bytes + measured.libraries_bytes
     return replace(
         gpu,
         # No run does with less than a context. One may load as much again as the step that was measured.
-        context=Interval(
+        context=BytesInterval(
             low_bytes=measured.context_bytes, likely_bytes=likely, high_bytes=likely + measured.libraries_bytes
         ),
-        cublas_workspace_bytes=measured.cublas_workspace_bytes,
-        convolution_scratch_likely_bytes=measured.convolution_workspace_bytes,
-        # Other shapes may want more than those that were tried.
-        convolution_scratch_high_bytes=max(CONVOLUTION_SCRATCH_HIGH_BYTES, measured.convolution_workspace_bytes),
         measured=measured,
     )
+
+
+def gpu_of_run(device: str, measured: Constants | None) -> Gpu:
+    """The GPU of a run by what is known of it without a look at it; a typical one for a run on the CPU."""
+    name = measured.gpu if measured else emulated_name(device)
+    return TYPICAL if name is None else gpu_of_device(name, measured)
 
 
 def allocator_limit(reserved_bytes: int, measured: Constants | None) -> int:
@@ -156,3 +160,25 @@ def _words(name: str) -> set[str]:
 
 def _without_sizes(words: set[str]) -> set[str]:
     return {word for word in words if not SIZE.fullmatch(word)}
+
+
+class GpuAsked(Spec):
+    """A GPU that a workload may have to fit into."""
+
+    name: str = Field(min_length=1, max_length=200)
+    """A model that the predictor knows, or what the driver calls the device."""
+    total_bytes: int = Field(ge=1, le=2**50)
+    """Its memory."""
+    constants: Constants | None = None
+    """What its node measured of it; null for the documented defaults."""
+    outgrown: bool = False
+    """Whether a run ran out of this memory, whatever was predicted: then an edit has to lower the prediction."""
+    held_bytes: int | None = Field(default=None, ge=1, le=2**50)
+    """What that run held or asked for in the end, at least; null if unknown."""
+
+    @property
+    def key(self) -> str:
+        """Differs wherever the answer may: by model, memory, and the software that constants hold for."""
+        software = [self.constants.provenance] if self.constants else []
+        outgrown = [f"outgrown by {self.held_bytes}" if self.held_bytes else "outgrown"] if self.outgrown else []
+        return "/".join([self.name, str(self.total_bytes), *software, *outgrown])

@@ -10,14 +10,13 @@ from typing import Any
 import torch
 
 from experiments.contract import Experiment, Spec
-from experiments.memory.advice import fits, lowered
-from experiments.memory.alive import largest_model, largest_tensors
+from experiments.memory.alive import largest_model, largest_tensors, layer_of_backward, name_of, place_of
 from experiments.memory.contract import Workload
-from experiments.memory.devices import CONTEXT, held_at_least, known_model
-from experiments.memory.estimate import estimate
-from experiments.memory.traceback_reading import layer_of_backward, name_of, place_of
-from gpulab.schemas.estimates import BytesInterval, EditRead
+from experiments.memory.devices import CONTEXT, TYPICAL, GpuAsked, held_at_least
+from experiments.memory.predictor import judge
+from experiments.memory.processes import call
 from gpulab.schemas.failures import OutOfMemoryRead, first_advice
+from gpulab.schemas.memory import Edit
 
 MAX_TENSORS = 10
 NO_GPU = "no GPU: the run used the CPU"
@@ -70,7 +69,7 @@ def explain(
     # A limit of the allocator leaves the context out; a prediction for a device has it.
     room = found["limit_bytes"] + (CONTEXT.likely_bytes if hasattr(error, "limit_bytes") else 0)
     predicted: int | None = None
-    edits: list[EditRead] = []
+    edits: list[Edit] = []
     if advise:
         predicted, edits = _advice(experiment, spec, room, held_at_least(found), device, reasons)
     else:
@@ -145,7 +144,7 @@ def _advice(
     held_bytes: int | None,
     device: str,
     reasons: dict[str, str],
-) -> tuple[int | None, list[EditRead]]:
+) -> tuple[int | None, list[Edit]]:
     reason = "the memory of this experiment cannot be predicted"
     workload = None if experiment.workload is None else experiment.workload(spec)
     if isinstance(workload, Workload):
@@ -160,17 +159,8 @@ def _advice(
 
 def _edits(
     workload: Workload, spec: Spec, limit_bytes: int, held_bytes: int | None, device: str
-) -> tuple[int, list[EditRead]]:
-    gpu = known_model(torch.cuda.get_device_name()) if device == "cuda" else None
-    predicted = estimate(workload, gpu)
-    likely = predicted.peak_device.likely_bytes
-    found = fits(predicted, lowered(limit_bytes, predicted, held_bytes), editable=type(spec).model_fields.keys())
-    return likely, [
-        EditRead(
-            change=edit.change,
-            reason=edit.reason,
-            peak_device_bytes=BytesInterval(**edit.peak_device.model_dump()),
-            fits=edit.fits,
-        )
-        for edit in found.edits
-    ]
+) -> tuple[int, list[Edit]]:
+    name = torch.cuda.get_device_name() if device == "cuda" else TYPICAL.name
+    asked = GpuAsked(name=name, total_bytes=limit_bytes, outgrown=True, held_bytes=held_bytes)
+    found = call(judge, workload, asked, list(type(spec).model_fields))
+    return found.peak_device_bytes.likely_bytes, found.edits

@@ -1,174 +1,183 @@
-"""Two training steps on tensors without data, traced."""
+"""Two training steps of a workload: real code on any device, the one that predictions and real steps share."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from enum import StrEnum
 from functools import partial
+from itertools import chain
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.checkpoint import checkpoint, noop_context_fn
+from torch.utils.checkpoint import checkpoint
 
-from experiments.memory.contract import Device, Workload
-from experiments.memory.functions import DeviceFunctions, as_on
-from experiments.memory.trace import Category, Trace
-from experiments.memory.tracer import Tracer
+from experiments.memory.contract import Workload
 from experiments.training.models import build_model, logits_of, loss_of
 from experiments.training.optimizers import build_optimizer
 
 LEARNING_RATE = 1e-3
 STEPS = 2
-ENOUGH_PASSES = 2
+"""The optimizer's state and the activations exist together only in the second one."""
+MAX_PASSES = 3
 """From the second pass of an accumulation on, every further one does the same again."""
 LOWER_PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
-Contexts = Callable[[], tuple[AbstractContextManager[Any], AbstractContextManager[Any]]]
+
+class Category(StrEnum):
+    """What a block of memory holds; the names are fields of `gpulab.schemas.memory.Parts`, without `_bytes`."""
+
+    PARAMETERS = "parameters"
+    BUFFERS = "buffers"
+    BATCH = "batch"
+    GRADIENTS = "gradients"
+    OPTIMIZER_STATE = "optimizer_state"
+    ACTIVATIONS = "activations"
+    TEMPORARY = "temporary"
+    WORKSPACE = "workspace"
 
 
-def trace_steps(workload: Workload, device: Device = "cuda", *, cublas_workspace_bytes: int = 0) -> Trace:
-    """What two steps of the workload allocate and free on a device of that kind."""
-    tracer = Tracer(workspace_bytes=cublas_workspace_bytes)
-    model = new_model(workload, "meta")
-    tracer.phase("model", Category.PARAMETERS)
-    with tracer, as_on(device) as functions:
-        if workload.checkpointing:
-            dtype = LOWER_PRECISIONS[workload.precision]
-            checkpoint_blocks(model, lambda: (nullcontext(), functions.again(dtype)))
-        _place(model, tracer)
-        training = _Training(workload, device, model, tracer, functions)
-        for number in range(STEPS):
-            training.step(prefix="second_" if number else "")
-        if workload.evaluation_batch_size is not None:
-            training.evaluate(workload.evaluation_batch_size)
-        return tracer.stop()
+Watch = Callable[[str, Mapping[Category, Iterable[Tensor]]], None]
+"""Called when a phase ends, with its name and the tensors whose meaning it has settled."""
+
+
+def take_steps(workload: Workload, device: str, watch: Watch = lambda *_: None) -> None:
+    """Two optimizer steps, and the evaluation if there is one. The values of weights and images do not matter."""
+    model = new_model(workload, device)
+    watch("model", {Category.PARAMETERS: model.parameters(), Category.BUFFERS: model.buffers()})
+    _Training(workload, device, model, watch).run()
+
+
+_prepared: dict[Workload, nn.Module] = {}
+
+
+def prepare(workload: Workload) -> None:
+    """Build the model once for all processes that are forked from here. Raises `ValueError`, as `new_model`."""
+    if (key := _of_model(workload)) not in _prepared:
+        _prepared.clear()
+        _prepared[key] = _blank_model(workload)
+
+
+def _of_model(workload: Workload) -> Workload:
+    """What of a workload decides its model."""
+    return Workload(model=workload.model, num_classes=workload.num_classes, image_size=workload.image_size)
+
+
+def _blank_model(workload: Workload) -> nn.Module:
+    with _without_values():
+        return build_model(workload.model, workload.num_classes, workload.image_size, seed=0, device="meta")
 
 
 def new_model(workload: Workload, device: str) -> nn.Module:
-    """The model in training mode, laid out as the workload says; on `meta` it has no values."""
-    with _WithoutValues() if device == "meta" else nullcontext():
-        model = build_model(workload.model, workload.num_classes, workload.image_size, seed=0, device=device)
+    """The model in training mode, laid out as the workload says and without values: drawing them takes long."""
+    # What is placed on a device is used up.
+    model = _prepared.pop(_of_model(workload), None) or _blank_model(workload)
+    if device != "meta":
+        model = model.to_empty(device=device)
     if workload.channels_last:
         model = model.to(memory_format=torch.channels_last)
+    if workload.checkpointing:
+        checkpoint_blocks(model)
     return model
 
 
-_NORMAL: set[Any] = {Tensor.normal_, nn.init.normal_}
-"""Torch takes a millisecond to draw no values."""
+@contextmanager
+def _without_values() -> Iterator[None]:
+    """Inside, layers are made on `meta`, and their parameters are not drawn."""
+    drawing: dict[str, Any] = {
+        name: _undrawn for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")
+    }
+    with patch.multiple(nn.init, **drawing), _OnMeta():
+        yield
 
 
-class _WithoutValues(TorchFunctionMode):
+def _undrawn(tensor: Tensor, *_: Any, **__: Any) -> Tensor:
+    return tensor
+
+
+class _OnMeta(TorchFunctionMode):
     """Makes on `meta` what layers make for their parameters; other tensors, which a model computes with, are real."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in _NORMAL:
-            drawn = args[0] if args else kwargs["tensor"]
-            return drawn if drawn.is_meta else func(*args, **kwargs)
         if func in {torch.empty, torch.zeros, torch.ones} and kwargs.get("device") is None:
             kwargs = {**kwargs, "device": "meta"}
         return func(*args, **kwargs)
 
 
-def checkpoint_blocks(model: nn.Module, contexts: Contexts = noop_context_fn) -> None:
-    """Let each block of the model's outermost stages keep its inputs alone and compute the rest again in backward.
+def ran_out_of_memory(error: RuntimeError) -> bool:
+    """Whether memory is what was missing: where no plan of a convolution finds its workspace, torch says otherwise."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return bool(torch.cuda.is_initialized() and torch.cuda.memory_stats()["num_ooms"])  # type: ignore[no-untyped-call]
 
-    `contexts` makes what is entered around a block's forward pass, and around its second one.
-    """
-    again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
+
+def checkpoint_blocks(model: nn.Module) -> None:
+    """Let each block of the model's outermost stages keep its inputs alone and compute the rest again in backward."""
+    again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
     for module in model.children():
         if not isinstance(module, nn.Sequential | nn.ModuleList):
-            checkpoint_blocks(module, contexts)
+            checkpoint_blocks(module)
             continue
         for block in module:
             if any(True for _ in block.parameters()):
                 block.forward = partial(again, block.forward)
 
 
-def _place(model: nn.Module, tracer: Tracer) -> None:
-    for parameter in model.parameters():
-        tracer.see(parameter)
-    tracer.category = Category.BUFFERS
-    for buffer in model.buffers():
-        tracer.see(buffer)
-
-
 class _Training:
-    def __init__(
-        self, workload: Workload, device: Device, model: nn.Module, tracer: Tracer, functions: DeviceFunctions
-    ) -> None:
-        self.workload = workload
-        self.model = model
-        self.tracer = tracer
-        self.functions = functions
-        self.parameters = list(model.parameters())
-        implementation = workload.implementation or ("foreach" if device == "cuda" else "for_loop")
+    def __init__(self, workload: Workload, device: str, model: nn.Module, watch: Watch) -> None:
+        self.workload, self.device, self.model, self.watch = workload, device, model, watch
+        how = workload.implementation
         self.optimizer = build_optimizer(
             workload.optimizer,
-            self.parameters,
+            model.parameters(),
             LEARNING_RATE,
             weight_decay=workload.weight_decay,
-            foreach=implementation == "foreach",
+            foreach=None if how is None else how == "foreach",
+            fused=None if how is None else how == "fused",
         )
-        self.fused = implementation == "fused"
-        tracer.phase("batch", Category.BATCH)
-        self.images_BCHW, self.labels_B = self._batch(workload.batch_size)
 
-    def step(self, prefix: str) -> None:
-        """One optimizer step over as many passes as are accumulated."""
-        self.tracer.phase(prefix + "zero_grad", Category.GRADIENTS)
+    def run(self) -> None:
+        images_BCHW, labels_B = self._batch(self.workload.batch_size)
+        self.watch("batch", {Category.BATCH: (images_BCHW, labels_B)})
+        for number in range(STEPS):
+            self._step("second_" if number else "", images_BCHW, labels_B)
+        if self.workload.evaluation_batch_size is not None:
+            self._evaluate(self.workload.evaluation_batch_size)
+
+    def _step(self, prefix: str, images_BCHW: Tensor, labels_B: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=self.workload.set_to_none)
-        for _ in range(min(self.workload.gradient_accumulation_steps, ENOUGH_PASSES)):
-            self._pass(prefix)
-        self.tracer.phase(prefix + "step", Category.TEMPORARY)
-        if self.fused:
-            self._fused_step()
-        else:
-            self.optimizer.step()
-        state = [value for held in self.optimizer.state.values() for value in held.values()]
-        self.tracer.name((value for value in state if isinstance(value, Tensor)), Category.OPTIMIZER_STATE)
+        self.watch(prefix + "zero_grad", {})
+        for _ in range(min(self.workload.gradient_accumulation_steps, MAX_PASSES)):
+            loss = self._forward(images_BCHW, labels_B)
+            self.watch(prefix + "forward", {})
+            torch.autograd.backward(loss)
+            del loss
+            gradients = (parameter.grad for parameter in self.model.parameters())
+            self.watch(prefix + "backward", {Category.GRADIENTS: (each for each in gradients if each is not None)})
+        self.optimizer.step()
+        states = chain.from_iterable(state.values() for state in self.optimizer.state.values())
+        self.watch(prefix + "step", {Category.OPTIMIZER_STATE: (each for each in states if isinstance(each, Tensor))})
 
-    def evaluate(self, batch_size: int) -> None:
+    def _forward(self, images_BCHW: Tensor, labels_B: Tensor) -> Tensor:
+        dtype = LOWER_PRECISIONS[self.workload.precision]
+        with nullcontext() if dtype is None else torch.autocast(self.device, dtype):
+            loss = loss_of(self.workload.model, self.model(images_BCHW), labels_B)
+        return loss / self.workload.gradient_accumulation_steps
+
+    def _evaluate(self, batch_size: int) -> None:
         """A forward pass without gradients."""
-        self.tracer.phase("evaluation", Category.BATCH)
         self.model.eval()
         with torch.inference_mode():
             images_BCHW, labels_B = self._batch(batch_size)
-            self.tracer.category = Category.TEMPORARY
             nn.functional.cross_entropy(logits_of(self.model(images_BCHW)), labels_B)
+        self.watch("evaluation", {Category.BATCH: (images_BCHW, labels_B)})
 
     def _batch(self, size: int) -> tuple[Tensor, Tensor]:
         pixels = self.workload.image_size
         layout = torch.channels_last if self.workload.channels_last else torch.contiguous_format
-        images = torch.empty((size, 3, pixels, pixels), device="meta", memory_format=layout)
-        return images, torch.empty(size, dtype=torch.int64, device="meta")
-
-    def _pass(self, prefix: str) -> None:
-        self.tracer.phase(prefix + "forward", Category.ACTIVATIONS)
-        first = len(self.tracer.trace.sizes_bytes)
-        loss = self._forward()
-        self.tracer.rename_ended(first, Category.ACTIVATIONS, Category.TEMPORARY)
-        self.tracer.phase(prefix + "backward", Category.TEMPORARY)
-        torch.autograd.backward(loss)
-        gradients = (parameter.grad for parameter in self.parameters)
-        self.tracer.name((grad for grad in gradients if grad is not None), Category.GRADIENTS)
-
-    def _forward(self) -> Tensor:
-        with self.functions.autocast(LOWER_PRECISIONS[self.workload.precision]):
-            output: Any = self.model(self.images_BCHW)
-            loss = loss_of(self.workload.model, output, self.labels_B)
-        return loss / self.workload.gradient_accumulation_steps
-
-    def _fused_step(self) -> None:
-        """The state that a fused kernel leaves; it makes nothing else, and its step counters live on the device."""
-        if self.optimizer.state or self.workload.optimizer == "sgd":
-            return
-        names = ["momentum_buffer"] if self.workload.optimizer == "sgd_momentum" else ["exp_avg", "exp_avg_sq"]
-        for parameter in self.parameters:
-            state = self.optimizer.state[parameter]
-            if "exp_avg" in names:
-                state["step"] = torch.zeros((), device=parameter.device)
-            for name in names:
-                state[name] = torch.zeros_like(parameter)
+        images_BCHW = torch.empty((size, 3, pixels, pixels), device=self.device, memory_format=layout)
+        return images_BCHW, torch.zeros(size, dtype=torch.int64, device=self.device)

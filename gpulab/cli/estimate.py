@@ -9,7 +9,7 @@ from gpulab.cli.session import Session, print_json, session_command
 from gpulab.cli.specs.submission import read_submission
 
 if TYPE_CHECKING:
-    from gpulab.schemas import AccuracyRead, BytesInterval, ConstantsRead, EstimateRead, GpuVerdict
+    from gpulab.schemas import AccuracyRead, BytesInterval, ConstantsUsed, EstimateRead, GpuVerdict
 
 app = typer.Typer()
 
@@ -54,7 +54,7 @@ def show(found: "EstimateRead") -> None:
     if found.peak_device_bytes is None or found.parts is None:
         print(f"{found.state.replace('_', ' ')}: {found.reason or 'a worker is at it; ask again'}")
         return
-    parts = found.parts.model_dump(exclude={"convolution_workspace", "cuda_context"})
+    parts = found.parts.model_dump(exclude={"cuda_context"})
     print_facts(
         [
             ("peak on the device", _interval(found.peak_device_bytes)),
@@ -67,7 +67,6 @@ def show(found: "EstimateRead") -> None:
     print_facts(
         [
             *((name.removesuffix("_bytes").replace("_", " "), byte_size(value)) for name, value in parts.items()),
-            ("convolution workspace", _interval(found.parts.convolution_workspace)),
             ("CUDA context", _interval(found.parts.cuda_context)),
         ]
     )
@@ -90,20 +89,21 @@ def _show_verdict(gpu: "GpuVerdict") -> None:
     words = {"fits": "fits", "fits_up_to": f"fits up to batch {gpu.max_batch_size}", "cannot_fit": "cannot fit"}
     likely = "" if gpu.certain else " likely"
     largest = f", up to batch {gpu.max_batch_size}" if gpu.verdict == "fits" else ""
+    if gpu.max_batch_size_without_retries != gpu.max_batch_size:
+        largest += f"; without retries of the allocator up to batch {gpu.max_batch_size_without_retries or 'none'}"
     print(f"\n{gpu.name} ({byte_size(gpu.total_bytes)}):{likely} {words[gpu.verdict]}{largest}")
-    if gpu.constants is not None:
-        print(f"  CUDA context {_interval(gpu.constants.cuda_context)}, {_source(gpu.constants)}")
+    print(f"  peak {byte_size(gpu.peak_device_bytes.likely_bytes)}, by PyTorch's allocator on an emulated {gpu.card}")
+    print(f"  CUDA context {_interval(gpu.constants.cuda_context)}, {_source(gpu.constants)}")
     for edit in gpu.edits:
         change = ", ".join(f"{name}={value}" for name, value in edit.change.items())
         fits = "" if edit.fits else ", still too much"
         print(f"  {change}: {byte_size(edit.peak_device_bytes.likely_bytes)}{fits}. {edit.reason}")
 
 
-def _source(constants: "ConstantsRead") -> str:
-    if constants.source == "default":
+def _source(constants: "ConstantsUsed") -> str:
+    if constants.measured is None:
         return "by default: no node of the lab has measured it"
-    software = f"driver {constants.driver_version}, CUDA {constants.cuda_version}, torch {constants.torch_version}"
-    return f"measured by a node with {software}"
+    return f"measured by a node with {constants.measured.provenance}"
 
 
 def _show_accuracy(session: Session, found: "AccuracyRead") -> None:

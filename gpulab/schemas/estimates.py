@@ -2,12 +2,13 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
 from gpulab.schemas.base import Incoming, JsonObject, Line, Outgoing
+from gpulab.schemas.memory import BytesInterval, GpuVerdict, Parts, PhaseLevel
 
 MAX_GPUS_ASKED = 20
 
@@ -36,91 +37,6 @@ class EstimateCreate(Incoming):
     memory. Where the lab has the model, its own GPU is meant, with what its node measured of it."""
 
 
-class BytesInterval(Outgoing):
-    """Where a number lies that is not known exactly."""
-
-    low_bytes: int
-    likely_bytes: int
-    high_bytes: int
-
-
-class PartsRead(Outgoing):
-    """What is in use on the device when most is; the parts add up to `peak_device_bytes`."""
-
-    parameters_bytes: int
-    buffers_bytes: int
-    batch_bytes: int
-    """Pictures and labels."""
-    gradients_bytes: int
-    optimizer_state_bytes: int
-    activations_bytes: int
-    """What the forward pass made and backward still needs."""
-    temporary_bytes: int
-    """What an operation or an optimizer's step makes and drops."""
-    workspace_bytes: int
-    """What cuBLAS takes through the allocator."""
-    rounding_bytes: int
-    """The allocator's rounding of requests to blocks."""
-    fragmentation_bytes: int
-    """Reserved and not allocated."""
-    convolution_workspace: BytesInterval
-    """Scratch memory of cuDNN's convolutions."""
-    cuda_context: BytesInterval
-    """The CUDA context with the loaded libraries."""
-
-
-class EditRead(Outgoing):
-    """A change of the spec that makes it fit, or comes nearest."""
-
-    change: dict[str, Any]
-    """Fields of the spec and their new values."""
-    reason: str
-    peak_device_bytes: BytesInterval
-    fits: bool
-
-
-class ConstantsRead(Outgoing):
-    """What a process takes of a GPU besides its tensors, as a prediction counted it."""
-
-    source: Literal["measured", "default"]
-    """`measured` by a node of the lab when it started, or the documented `default`."""
-    model: str | None
-    """The model whose documented numbers fill in what was not measured; null for a typical one."""
-    cuda_context: BytesInterval
-    """The CUDA context with the loaded libraries."""
-    cublas_workspace_bytes: int
-    convolution_workspace_likely_bytes: int
-    """Scratch memory that a convolution is taken to want; often free blocks hold it."""
-    convolution_workspace_high_bytes: int
-    driver_version: str | None
-    """What the measurement holds for, as the two that follow; null for defaults."""
-    cuda_version: str | None
-    torch_version: str | None
-    measured_at: datetime | None
-
-
-class GpuVerdict(Outgoing):
-    """Whether the run fits into one GPU model."""
-
-    name: str
-    """What the driver calls it; of a model that the lab does not have, the model's name."""
-    model: str | None
-    """The documented model that it is, such as `T4`; null for none."""
-    total_bytes: int
-    in_lab: bool
-    verdict: str
-    """`fits`; `fits_up_to`: at a smaller batch; `cannot_fit`: not with one picture."""
-    certain: bool
-    """Whether the whole interval lies on the verdict's side."""
-    max_batch_size: int | None
-    """The largest batch that fits; null where none does."""
-    peak_device_bytes: BytesInterval
-    edits: list[EditRead]
-    """Up to three; empty where it fits."""
-    constants: ConstantsRead | None = None
-    """Null in an estimate that an earlier version of the lab made."""
-
-
 class EstimateRead(Outgoing):
     """The predicted peak of GPU memory. What is not known is null, and `reason` says why."""
 
@@ -140,13 +56,15 @@ class EstimateRead(Outgoing):
     """What the device will show in use by the run, on a typical GPU."""
     peak_phase: str | None
     """The phase of the step that the peak falls into."""
-    parts: PartsRead | None
+    parts: Parts | None
+    phases: list[PhaseLevel] | None
+    """The allocator phase by phase."""
+    card: str | None
+    """The emulated card that the steps were taken on."""
     gpus: list[GpuVerdict]
     """The lab's GPU models, then those that were named."""
     software: str | None
-    """The versions traced with."""
-    computed_seconds: float | None
-    """What tracing the step took."""
+    """The versions that the steps were taken with."""
     asked_at: datetime | None
 
 

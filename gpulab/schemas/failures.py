@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from gpulab.schemas.base import Outgoing
-from gpulab.schemas.estimates import EditRead
+from gpulab.schemas.memory import Edit
 
 TensorKind = Literal["parameter", "buffer", "gradient", "optimizer_state", "activation", "other"]
 
@@ -57,7 +57,7 @@ class OutOfMemoryRead(Outgoing):
     """Up to ten, the largest first."""
     predicted_peak_bytes: int | None
     """What was to be expected on the device."""
-    edits: list[EditRead]
+    edits: list[Edit]
     """Up to three, the cheapest for the run's owner first. They follow within seconds of the failure."""
     snapshot: str | None
     """Name of the artifact with the allocator's segments and blocks."""
@@ -65,7 +65,7 @@ class OutOfMemoryRead(Outgoing):
     """Why fields are null or empty. `edits` is among them until they are there."""
 
 
-def first_advice(edits: Sequence[EditRead]) -> str:
+def first_advice(edits: Sequence[Edit]) -> str:
     """The end of a message that says what would have fitted; empty where nothing would."""
     change = next((edit.change for edit in edits if edit.fits), {})
     words = ", ".join(f"{name}={value}" for name, value in change.items())

@@ -6,23 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from gpulab.schemas.base import Incoming, Line, Outgoing
-
-
-class GpuConstantsRead(Outgoing):
-    """What a process takes of the GPU besides its tensors, as a node measured it when it started."""
-
-    context_bytes: int
-    """A CUDA context alone."""
-    libraries_bytes: int
-    """What the libraries and kernels of a small training step add to it."""
-    cublas_workspace_bytes: int
-    """What cuBLAS takes through torch's allocator and keeps."""
-    convolution_workspace_bytes: int
-    """The most scratch memory that one of a few common convolutions took."""
-    driver_version: str | None
-    cuda_version: str | None
-    torch_version: str
-    measured_at: datetime
+from gpulab.schemas.memory import Constants
 
 
 class GpuRead(Outgoing):
@@ -37,7 +21,7 @@ class GpuRead(Outgoing):
     """Newest reading: used bytes, utilisation, power, temperature; nulls with reasons."""
     healthy: bool
     reason: str | None
-    constants: GpuConstantsRead | None = None
+    constants: Constants | None = None
     """What predictions for this GPU count with; null where it was not measured, and the documented defaults hold."""
     constants_reason: str | None = None
     """Why it was not."""

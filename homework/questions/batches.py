@@ -220,7 +220,7 @@ def _memory_figure(by_batch: Mapping[int, Runs]) -> FigureSpec:
         if result["memory_used_bytes"]
     ]
     predicted = [
-        (float(batch), result["prediction"]["peak_device"]["likely_bytes"] / MIB)
+        (float(batch), result["prediction"]["peak_device_bytes"]["likely_bytes"] / MIB)
         for batch, result in known.items()
         if result.get("prediction")
     ]

@@ -251,7 +251,7 @@ def known(estimate_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
         Estimate.id,
         Estimate.state,
         Estimate.family,
-        Estimate.prediction["peak_device"].label("peak_device"),
+        Estimate.prediction["peak_device_bytes"].label("peak_device_bytes"),
         Estimate.fits,
         Estimate.reason,
     ).where(Estimate.id == func.any(estimate_ids))
@@ -292,8 +292,8 @@ def measure(job_id: UUID) -> Any:
     allocated = func.coalesce(_peak("allocator", "peak_allocated_bytes"), _peak("allocator", "allocated_bytes"))
     alone = case((Lease.reserved_bytes.is_(None), _peak("gpu", "device_used_bytes")), else_=None)
     device = func.coalesce(_peak("gpu", "process_used_bytes"), alone)
-    fit = Estimate.fits[GPU_KEY]["peak_device"]
-    peak = func.coalesce(fit, Estimate.prediction["peak_device"])
+    fit = Estimate.fits[GPU_KEY]["peak_device_bytes"]
+    peak = func.coalesce(fit, Estimate.prediction["peak_device_bytes"])
     found = (
         select(
             Job.id,

@@ -83,7 +83,7 @@ def phases(job_id: UUID) -> Select[Phase]:
 
 def predicted_peak(job_id: UUID) -> Select[int]:
     """The lab's own prediction of the job's peak on a GPU, likely, made when it was submitted; null where none was."""
-    likely = Estimate.prediction["peak_device"]["likely_bytes"].astext
+    likely = Estimate.prediction["peak_device_bytes"]["likely_bytes"].astext
     return select(cast(likely, BigInteger)).join(Job, Job.estimate_id == Estimate.id).where(Job.id == job_id)
 
 

@@ -28,7 +28,7 @@ def test_estimate_is_split_by_cause_and_judged_for_a_named_gpu(lab: Lab) -> None
     interval = found.peak_device_bytes
     assert interval.low_bytes < interval.likely_bytes < interval.high_bytes
     inside = {name: value for name, value in found.parts.model_dump().items() if isinstance(value, int)}
-    outside = found.parts.cuda_context.likely_bytes + found.parts.convolution_workspace.likely_bytes
+    outside = found.parts.cuda_context.likely_bytes
     assert sum(inside.values()) == found.peak_reserved_bytes
     assert sum(inside.values()) + outside == interval.likely_bytes
     (verdict,) = [gpu for gpu in found.gpus if gpu.name == "T4"]
@@ -62,7 +62,7 @@ def test_estimate_survives_a_killed_worker_and_a_flushed_redis(own_lab: Lab) -> 
     def claimed() -> list[Path]:
         return list(own_lab.runs.glob("estimate-*"))
 
-    # Some seconds of work: its edits are traced one by one.
+    # Some seconds of work: its edits are tried one by one.
     heavy = {"experiment": "model-memory", "spec": {"model": "resnet152", "batch_size": 1024}, "gpus": ["T4"]}
     pending = own_lab.client.post("/v1/estimates", json=heavy)
     assert pending.status_code == 202

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from experiments.memory.estimate import estimate
 
 from experiments.catalog.max_batch import run as max_batch
 from experiments.catalog.max_batch.spec import MaxBatchSpec
@@ -12,7 +13,6 @@ from experiments.catalog.max_batch.spec import workload as workload_of_batch
 from experiments.catalog.model_memory.spec import EXPERIMENT, ModelMemorySpec
 from experiments.memory import postmortem, snapshot
 from experiments.memory.contract import Workload
-from experiments.memory.estimate import estimate
 from experiments.run_directory import RunDirectory
 from experiments.training.first_steps import FirstSteps
 

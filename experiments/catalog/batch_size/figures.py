@@ -73,13 +73,15 @@ def draw_memory(runs: Sequence[Point]) -> Figure:
 
 def _draw_prediction(axes: Axes, runs: Sequence[Point]) -> None:
     """What a GPU was predicted to show: the peak of live tensors, and the device's interval."""
-    at = [spec.batch_size for spec, _ in runs]
-    found = [result.prediction for _, result in runs]
+    known = [(spec.batch_size, result.prediction) for spec, result in runs if result.prediction is not None]
+    if not known:
+        return
+    at, found = zip(*known, strict=True)
     allocated = [one.peak_allocated_bytes / MIB for one in found]
     axes.plot(at, allocated, "x", color=COLORS[2], label="peak allocated, predicted")
-    likely = [one.peak_device.likely_bytes / MIB for one in found]
-    below = [size - one.peak_device.low_bytes / MIB for size, one in zip(likely, found, strict=True)]
-    above = [one.peak_device.high_bytes / MIB - size for size, one in zip(likely, found, strict=True)]
+    likely = [one.peak_device_bytes.likely_bytes / MIB for one in found]
+    below = [size - one.peak_device_bytes.low_bytes / MIB for size, one in zip(likely, found, strict=True)]
+    above = [one.peak_device_bytes.high_bytes / MIB - size for size, one in zip(likely, found, strict=True)]
     axes.errorbar(at, likely, (below, above), fmt="x", color=COLORS[0], capsize=3, label="device, predicted")
 
 

@@ -8,15 +8,14 @@ number of updates.
 
 import torch
 
-from experiments.catalog.batch_size.spec import BatchSizeResult, BatchSizeSpec, scheduled_learning_rate, workload
+from experiments.catalog.batch_size.spec import BatchSizeResult, BatchSizeSpec, scheduled_learning_rate
 from experiments.contract import Run
 from experiments.data import load
-from experiments.memory.comparing import predict
-from experiments.memory.contract import Prediction
 from experiments.training.fit import Fit
 from experiments.training.memory import NO_GPU, parameter_bytes
 from experiments.training.recipe import Recipe
 from experiments.training.rows import EpochRow, images_per_second
+from gpulab.schemas.memory import Prediction
 
 
 def run(spec: BatchSizeSpec, run: Run) -> BatchSizeResult:
@@ -36,7 +35,7 @@ def run(spec: BatchSizeSpec, run: Run) -> BatchSizeResult:
     fit = Fit(recipe, len(data.class_names), data.train.take(drawn), data.test.take(validation), run)
     rows = fit.run()
     run.table("epochs", list(EpochRow.model_fields), [list(row.model_dump().values()) for row in rows])
-    prediction = predict(run, workload(spec))
+    prediction = run.predicted()
     run.progress(1.0, "done")
     return _result(fit, rows, drawn, data.class_names, prediction)
 
@@ -49,7 +48,7 @@ def draw_images(available: int, wanted: int, generator: torch.Generator, *, with
 
 
 def _result(
-    fit: Fit, rows: list[EpochRow], drawn: torch.Tensor, class_names: tuple[str, ...], prediction: Prediction
+    fit: Fit, rows: list[EpochRow], drawn: torch.Tensor, class_names: tuple[str, ...], prediction: Prediction | None
 ) -> BatchSizeResult:
     accuracies = [row.accuracy for row in rows if row.accuracy is not None]
     return BatchSizeResult(

@@ -6,10 +6,11 @@ from pydantic import Field, model_validator
 
 from experiments.contract import Experiment, GpuUse, Result, Spec
 from experiments.inventory import DatasetName
-from experiments.memory.contract import Prediction, Workload
+from experiments.memory.contract import Workload
 from experiments.torchvision_models import ModelName, check_image_size
 from experiments.training.recipe import evaluation_batch_size
 from experiments.training.rows import EPOCH_METRICS, EpochRow
+from gpulab.schemas.memory import Prediction
 
 LEARNING_RATE_PER_IMAGE = 2.5e-5
 MAX_LEARNING_RATE = 6.4e-3
@@ -79,8 +80,8 @@ class BatchSizeResult(Result):
     """Bytes in use on the device after the last training pass; null without a GPU."""
     memory_reason: str | None
     """Why the memory is null; null where it is not."""
-    prediction: Prediction
-    """What a GPU was predicted to show of such steps and evaluations."""
+    prediction: Prediction | None
+    """What a GPU was predicted to show of such steps and evaluations; null where nothing is predicted."""
 
 
 def workload(spec: BatchSizeSpec) -> Workload:

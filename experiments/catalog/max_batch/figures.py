@@ -20,10 +20,10 @@ def _draw_peaks(spec: MaxBatchSpec, result: MaxBatchResult) -> Figure:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     # What was probed far beyond the answer would flatten all that matters.
-    shown = [probe for probe in result.probes if probe.peak_device.low_bytes <= 1.5 * result.memory_bytes]
+    shown = [probe for probe in result.probes if probe.peak_device_bytes.low_bytes <= 1.5 * result.memory_bytes]
     sizes = [probe.batch_size for probe in shown]
     low, likely, high = (
-        [getattr(probe.peak_device, end) / GIB for probe in shown]
+        [getattr(probe.peak_device_bytes, end) / GIB for probe in shown]
         for end in ("low_bytes", "likely_bytes", "high_bytes")
     )
     axes.fill_between(sizes, low, high, color=COLORS[0], alpha=0.2, label="device, predicted: the interval")

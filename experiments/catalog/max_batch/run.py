@@ -1,137 +1,112 @@
-"""The largest batch of a training step that fits into a memory, without ever running out of it on the way.
+"""The largest batch of a training step that fits into a memory, without ever running out of it on a real GPU.
 
-Claim, by prediction alone (torch 2.14.1): ResNet-18 with ten classes at 224 pixels, SGD with momentum, on a T4, of
-whose 15,360 MiB a program can have 14,899: 451 pictures; 444 by the high end of the prediction, 464 by its low end.
-Blocks of a step are linear in the batch, so two traces give every batch size, and each probe of the search replays a
-trace through a model of the caching allocator.
+Claim (torch 2.14.1): ResNet-18 with ten classes at 224 pixels, SGD with momentum, on a T4 of which a program can have
+15,828,320,256 bytes, with a context of 450 MiB: 677 images, and 480 if no request has to be tried twice. PyTorch's own
+allocator says so on an emulated T4: two steps at that batch find room, and two at the next do not.
 """
 
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 
-from experiments.catalog.max_batch.spec import End, MaxBatchResult, MaxBatchSpec, Probe, RealStep, workload
+from experiments.catalog.max_batch.spec import MaxBatchResult, MaxBatchSpec, Probe, RealStep, workload
 from experiments.contract import Run, Stopped
-from experiments.memory.advice import LARGEST_BATCH_SIZE, max_batch
-from experiments.memory.comparing import own_gpu
+from experiments.memory.bench import predicted, unlimited_steps
 from experiments.memory.contract import Workload
-from experiments.memory.devices import DRIVERS_SHARE, Gpu, gpu_named
-from experiments.memory.estimate import estimate
-from experiments.memory.measured import take_step
-from experiments.memory.scaling import TraceFamily
-from experiments.memory.step import STEPS, new_model
+from experiments.memory.devices import DRIVERS_SHARE, Gpu, gpu_named, gpu_of_run
+from experiments.memory.largest import MAX_BATCH_SIZE, Largest, Search
+from experiments.memory.processes import CORES, call
+from experiments.memory.step import prepare, ran_out_of_memory, take_steps
 from experiments.training.memory import NO_GPU
-from experiments.training.optimizers import build_optimizer
 
 MAX_REAL_STEPS = 8
-LEARNING_RATE = 1e-3
 MARGINS = (0.8, 0.9, 1.0, 1.1, 1.25)
-"""Batch sizes around the answer, for the picture."""
+"""Batch sizes around the answer, for the figure."""
 
 Takes = Callable[[int], RealStep]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the emulated card says, for the likely context and for the ends of its interval."""
+
+    likely: Largest
+    certain: Largest
+    """With the largest context."""
+    possible: Largest
+    """With the smallest context."""
+    probes: list[Probe]
+
+
 def run(spec: MaxBatchSpec, run: Run) -> MaxBatchResult:
-    """Search by prediction, then confirm where there is a GPU. Raises `Stopped`."""
-    run.progress(0.0, f"tracing {spec.model}")
-    gpu = _gpu(spec, run)
-    search = Search(workload(spec), gpu, spec.budget_bytes)
-    likely = max_batch(search.workload, spec.budget_bytes, gpu, search.family)
-    run.progress(0.3, "searching")
-    certain = None if likely is None else search.largest("high_bytes", 1, likely)
-    possible = search.largest("low_bytes", likely or 1, LARGEST_BATCH_SIZE)
-    for share in MARGINS if likely else ():
-        search.probe(max(2, round(share * (likely or 0))))
-    reason = _why_not_confirmed(spec, run, likely)
+    """Search on the emulated card, then confirm where there is a GPU. Raises `Stopped`."""
+    run.progress(0.0, f"searching with {spec.model}")
+    gpu, trained = _gpu(spec, run), workload(spec)
+    found = call(search, trained, gpu, spec.budget_bytes)
+    largest = found.likely.batch_size
+    reason = _why_not_confirmed(spec, run, largest)
     steps: list[RealStep] = []
-    if reason is None and likely is not None:
+    if reason is None and largest is not None:
         run.progress(0.6, "taking real steps")
         with _capped(spec.budget_bytes, gpu.context.likely_bytes):
-            steps = confirm(lambda size: real_step(search.workload, size, run), likely)
+            steps = confirm(lambda size: real_step(trained, size, run), largest)
     fitted = [step.batch_size for step in steps if step.fits]
     run.progress(1.0, "done")
     return MaxBatchResult(
         memory_bytes=spec.budget_bytes,
-        largest_batch_size=likely,
-        certain_batch_size=certain,
-        possible_batch_size=possible,
-        probes=search.probes,
+        largest_batch_size=largest,
+        largest_without_retries=found.likely.without_retries,
+        certain_batch_size=found.certain.batch_size,
+        possible_batch_size=found.possible.batch_size,
+        probes=found.probes,
         real_steps=steps,
         confirmed_batch_size=max(fitted, default=None),
         reason=reason,
     )
 
 
+def search(trained: Workload, gpu: Gpu, memory_bytes: int) -> Found:
+    """The largest batches, and predictions around them. It forks processes for the emulated card."""
+    prepare(trained)
+    base = unlimited_steps(trained, gpu.card)
+    context = gpu.context
+    ends = (context.likely_bytes, context.high_bytes, context.low_bytes)
+    likely, certain, possible = (
+        Search(trained, gpu.card, max(0, memory_bytes - outside), CORES).largest(base) for outside in ends
+    )
+    sizes = {max(2, round(share * (likely.batch_size or 0))) for share in MARGINS if likely.batch_size}
+    return Found(likely, certain, possible, [_probe(trained, gpu, size) for size in sorted(sizes)])
+
+
+def _probe(trained: Workload, gpu: Gpu, batch_size: int) -> Probe:
+    sized = trained.model_copy(update={"batch_size": batch_size})
+    found = predicted(unlimited_steps(sized, gpu.card), gpu.card, gpu.context)
+    return Probe(
+        batch_size=batch_size,
+        peak_allocated_bytes=found.peak_allocated_bytes,
+        peak_reserved_bytes=found.peak_reserved_bytes,
+        peak_device_bytes=found.peak_device_bytes,
+    )
+
+
 def _gpu(spec: MaxBatchSpec, run: Run) -> Gpu:
-    """The GPU in question, by what was measured of it where it is the run's own."""
-    own, asked = own_gpu(run), gpu_named(spec.gpu)
-    return own if own is not None and (spec.gpu is None or own.name == asked.name) else asked
-
-
-class Search:
-    """Predictions of one workload at any batch size, each made once."""
-
-    def __init__(self, workload: Workload, gpu: Gpu, memory_bytes: int) -> None:
-        self.workload = workload
-        self._gpu = gpu
-        self.family = TraceFamily(workload, cublas_workspace_bytes=gpu.cublas_workspace_bytes)
-        self._memory_bytes = memory_bytes
-        self._known: dict[int, Probe] = {}
-
-    @property
-    def probes(self) -> list[Probe]:
-        """What was predicted, by batch size."""
-        return [self._known[size] for size in sorted(self._known)]
-
-    def probe(self, batch_size: int) -> Probe:
-        """The prediction at a batch size."""
-        if batch_size not in self._known:
-            sized = self.workload.model_copy(update={"batch_size": batch_size})
-            found = estimate(sized, self._gpu, self.family)
-            self._known[batch_size] = Probe(
-                batch_size=batch_size,
-                peak_allocated_bytes=found.peak_allocated_bytes,
-                peak_reserved_bytes=found.peak_reserved_bytes,
-                peak_device=found.peak_device,
-            )
-        return self._known[batch_size]
-
-    def largest(self, end: End, low: int, high: int) -> int | None:
-        """A batch that fits by this end of its prediction while the next one does not; None where `low` does not.
-
-        Steps double away from `low` before they are halved, so that no probe is far beyond the answer.
-        """
-        try:
-            if not self._fits(low, end):
-                return None
-        except ValueError:
-            # Batch norm cannot normalise a single picture whose maps are one pixel large.
-            return self.largest(end, low + 1, high) if low < high else None
-        stride = 1
-        while low + stride <= high and self._fits(low + stride, end):
-            low, stride = low + stride, 2 * stride
-        beyond = min(low + stride, high + 1)
-        while beyond - low > 1:
-            middle = (low + beyond) // 2
-            low, beyond = (middle, beyond) if self._fits(middle, end) else (low, middle)
-        return low
-
-    def _fits(self, batch_size: int, end: End) -> bool:
-        size: int = getattr(self.probe(batch_size).peak_device, end)
-        return size <= self._memory_bytes
+    """The GPU in question, by what was measured of it if it is the run's own."""
+    own, asked = gpu_of_run(run.device, run.gpu_constants), gpu_named(spec.gpu)
+    return own if run.device == "cuda" and (spec.gpu is None or own.name == asked.name) else asked
 
 
 def confirm(takes: Takes, predicted: int) -> list[RealStep]:
     """Real steps from the prediction on: down while they do not fit, up while they do, then between the two."""
     taken: list[RealStep] = []
-    good, bad, size = 0, LARGEST_BATCH_SIZE + 1, predicted
+    good, bad, size = 0, MAX_BATCH_SIZE + 1, predicted
     stride = max(1, predicted // 32)
     while len(taken) < MAX_REAL_STEPS and good < size < bad:
         taken.append(takes(size))
         good, bad = (size, bad) if taken[-1].fits else (good, size)
-        if good and bad <= LARGEST_BATCH_SIZE:
+        if good and bad <= MAX_BATCH_SIZE:
             size = (good + bad) // 2
         else:
             size = size + stride if taken[-1].fits else size - stride
@@ -146,8 +121,10 @@ def real_step(workload: Workload, batch_size: int, run: Run) -> RealStep:
         raise Stopped("asked to stop between two real steps")
     peaks: tuple[int, int] | None
     try:
-        peaks = _peaks_of_steps(workload.model_copy(update={"batch_size": batch_size}), run.device)
-    except torch.OutOfMemoryError:
+        peaks = peaks_of_steps(workload.model_copy(update={"batch_size": batch_size}), run.device)
+    except RuntimeError as error:
+        if not ran_out_of_memory(error):
+            raise
         peaks = None
     gc.collect()
     if run.device == "cuda":
@@ -161,17 +138,11 @@ def real_step(workload: Workload, batch_size: int, run: Run) -> RealStep:
     )
 
 
-def _peaks_of_steps(workload: Workload, device: str) -> tuple[int, int]:
+def peaks_of_steps(workload: Workload, device: str) -> tuple[int, int]:
     """Peaks of allocated and reserved bytes, 0 without a GPU. Its locals die with it, before the cache is emptied."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    model = new_model(workload, device)
-    optimizer = build_optimizer(workload.optimizer, model.parameters(), LEARNING_RATE)
-    shape = (workload.batch_size, 3, workload.image_size, workload.image_size)
-    images_BCHW = torch.rand(shape, device=device)
-    labels_B = torch.zeros(workload.batch_size, dtype=torch.int64, device=device)
-    for _ in range(STEPS):
-        take_step(workload, model, optimizer, images_BCHW, labels_B)
+    take_steps(workload, device)
     if device != "cuda":
         return 0, 0
     torch.cuda.synchronize()

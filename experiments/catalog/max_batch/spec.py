@@ -1,14 +1,15 @@
 """Parameters and result of `max-batch`."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
 from experiments.contract import Experiment, GpuUse, Result, Spec
-from experiments.memory.contract import Interval, Workload
+from experiments.memory.contract import Workload
 from experiments.memory.devices import gpu_named
 from experiments.torchvision_models import ModelName, check_image_size
 from experiments.training.recipe import Optimizer, Precision
+from gpulab.schemas.memory import BytesInterval
 
 
 class MaxBatchSpec(Spec):
@@ -62,7 +63,7 @@ class Probe(Result):
     """The most that tensors take, as the caching allocator counts them."""
     peak_reserved_bytes: int
     """The most that the allocator holds."""
-    peak_device: Interval
+    peak_device_bytes: BytesInterval
     """What the device shows in use, context included."""
 
 
@@ -85,13 +86,15 @@ class MaxBatchResult(Result):
     memory_bytes: int
     """What had to suffice."""
     largest_batch_size: int | None
-    """The largest batch whose likely peak fits; null where not even the smallest does."""
+    """The largest batch that fits beside the likely context; null where not even one image does."""
+    largest_without_retries: int | None
+    """The largest batch for which the allocator never has to return free blocks and try again."""
     certain_batch_size: int | None
-    """The same by the high end of the prediction: this one fits whatever the device adds."""
+    """The largest batch beside the largest context to expect."""
     possible_batch_size: int | None
-    """The same by the low end: no larger one can fit."""
+    """The largest batch beside the smallest context to expect."""
     probes: list[Probe]
-    """The predictions made, by batch size."""
+    """Predictions around the largest batch, by batch size."""
     real_steps: list[RealStep]
     """The steps taken, in their order; empty where none were."""
     confirmed_batch_size: int | None
@@ -104,7 +107,7 @@ EXPERIMENT = Experiment(
     slug="max-batch",
     title="The largest batch that fits",
     summary=(
-        "Finds the largest batch of a training step in the memory of a GPU by predictions alone, with the interval of "
+        "Finds the largest batch of a training step in the memory of a GPU on an emulated card, with the interval of "
         "what is not known, and confirms it by real steps where there is a GPU, without disturbing its neighbours."
     ),
     spec=MaxBatchSpec,
@@ -114,5 +117,3 @@ EXPERIMENT = Experiment(
     gpu=GpuUse.EXCLUSIVE,
     default_time_limit_seconds=1800,
 )
-
-End = Literal["low_bytes", "likely_bytes", "high_bytes"]

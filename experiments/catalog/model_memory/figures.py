@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from emulator import is_emulated
 from experiments.catalog.model_memory.spec import ModelMemoryResult, ModelMemorySpec
+from gpulab.schemas.memory import Prediction
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 MIB = 2**20
@@ -25,12 +26,11 @@ PHASES = {
 
 
 def draw(spec: ModelMemorySpec, result: ModelMemoryResult) -> Mapping[str, Figure]:
-    """The figures `causes`, `readings` and `prediction`."""
-    return {
-        "causes": _draw_causes(spec, result),
-        "readings": _draw_readings(spec, result),
-        "prediction": _draw_prediction(spec, result),
-    }
+    """The figures `causes`, `readings` and, if there is one, `prediction`."""
+    figures = {"causes": _draw_causes(spec, result), "readings": _draw_readings(spec, result)}
+    if result.prediction is not None:
+        figures["prediction"] = _draw_prediction(spec, result, result.prediction)
+    return figures
 
 
 def _draw_causes(spec: ModelMemorySpec, result: ModelMemoryResult) -> Figure:
@@ -77,11 +77,11 @@ def _draw_readings(spec: ModelMemorySpec, result: ModelMemoryResult) -> Figure:
     return figure
 
 
-def _draw_prediction(spec: ModelMemorySpec, result: ModelMemoryResult) -> Figure:
+def _draw_prediction(spec: ModelMemorySpec, result: ModelMemoryResult, prediction: Prediction) -> Figure:
     """The caching allocator at the four moments: predicted as steps, measured as dots, the device's peak as a band."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
-    levels = {level.phase: level for level in result.prediction.phases}
+    levels = {level.phase: level for level in prediction.phases}
     predicted = [levels[PHASES[reading.moment]] for reading in result.readings]
     moments = range(len(predicted))
     for color, field, name in (
@@ -96,8 +96,8 @@ def _draw_prediction(spec: ModelMemorySpec, result: ModelMemoryResult) -> Figure
         known = [(at, size / MIB) for at, size in read if size is not None]
         if known:
             axes.plot(*zip(*known, strict=True), "o", color=color, label=f"{name}, {_source()}")
-    axes.axhline(result.prediction.peak_allocated_bytes / MIB, color=COLORS[1], linestyle=":", label="peak, predicted")
-    device = result.prediction.peak_device
+    axes.axhline(prediction.peak_allocated_bytes / MIB, color=COLORS[1], linestyle=":", label="peak, predicted")
+    device = prediction.peak_device_bytes
     band = (device.low_bytes / MIB, device.high_bytes / MIB)
     axes.axhspan(*band, color=COLORS[3], alpha=0.15, label="peak of the device, predicted")
     used = [(at, reading.device_used_bytes) for at, reading in enumerate(result.readings)]

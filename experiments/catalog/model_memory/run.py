@@ -14,11 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from experiments.catalog.model_memory.spec import MemoryReading, ModelMemoryResult, ModelMemorySpec, Moment, workload
+from experiments.catalog.model_memory.spec import MemoryReading, ModelMemoryResult, ModelMemorySpec, Moment
 from experiments.contract import Diverged, Run, Stopped
 from experiments.memory import snapshot
-from experiments.memory.comparing import predict
-from experiments.memory.contract import Prediction
 from experiments.memory.step import LOWER_PRECISIONS, checkpoint_blocks
 from experiments.training.memory import (
     NO_GPU,
@@ -33,6 +31,7 @@ from experiments.training.memory import (
 )
 from experiments.training.models import build_model, loss_of
 from experiments.training.optimizers import build_optimizer
+from gpulab.schemas.memory import Prediction
 
 LEARNING_RATE = 1e-3
 STEPS = 2
@@ -58,7 +57,7 @@ def run(spec: ModelMemorySpec, run: Run) -> ModelMemoryResult:
         activations = work.first_step(images_BCHW, labels_B)
         work.second_step(images_BCHW, labels_B)
         snapshot.keep(run, snapshot.AT_THE_PEAK)
-    prediction = predict(run, workload(spec))
+    prediction = run.predicted()
     run.progress(1.0, "done")
     return _result(work, context, activations, prediction)
 
@@ -195,7 +194,9 @@ def _finite(loss: Tensor) -> float:
     return value
 
 
-def _result(work: _Work, context: Reading, saved_activation_bytes: int, prediction: Prediction) -> ModelMemoryResult:
+def _result(
+    work: _Work, context: Reading, saved_activation_bytes: int, prediction: Prediction | None
+) -> ModelMemoryResult:
     state, counters = optimizer_state_bytes(work.optimizer)
     model_bytes = parameter_bytes(work.model) + buffer_bytes(work.model)
     in_place = work.readings[0].device_used_bytes

@@ -5,9 +5,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from experiments.contract import Experiment, GpuUse, Metric, Result, Spec
-from experiments.memory.contract import Implementation, Prediction, Workload
+from experiments.memory.contract import Implementation, Workload
 from experiments.torchvision_models import ModelName, check_image_size
 from experiments.training.recipe import Precision
+from gpulab.schemas.memory import Prediction
 
 Moment = Literal["after_model", "after_backward", "after_step", "after_second_step"]
 
@@ -91,8 +92,8 @@ class ModelMemoryResult(Result):
     """Bytes in use on the device with the model in place, less the model's own: the sheet's definition of overhead."""
     readings: list[MemoryReading]
     """The four moments, in order of time."""
-    prediction: Prediction
-    """What a GPU was predicted to show of the same two steps."""
+    prediction: Prediction | None
+    """What a GPU was predicted to show of the same two steps; null where nothing is predicted."""
 
 
 def workload(spec: ModelMemorySpec) -> Workload:

@@ -1,35 +1,13 @@
 """Question and answer of `memory-estimate`, by which the lab predicts the memory of what is submitted to it."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from experiments.contract import Experiment, GpuUse, Result, Spec
-from experiments.memory.contract import Constants, Edit, Estimate, Interval, Workload
+from experiments.memory.contract import Workload
+from experiments.memory.devices import GpuAsked
+from gpulab.schemas.memory import GpuVerdict, Prediction
 
 SLUG = "memory-estimate"
-
-
-class GpuAsked(Spec):
-    """A GPU that the workload may have to fit into."""
-
-    name: str = Field(min_length=1, max_length=200)
-    """A model that the estimator knows, or what the driver calls the device."""
-    total_bytes: int = Field(ge=1, le=2**50)
-    """Its memory."""
-    constants: Constants | None = None
-    """What its node measured of it; null for the documented defaults."""
-    outgrown: bool = False
-    """Whether a run ran out of so much memory, whatever was predicted: then an edit has to lower the prediction."""
-    held_bytes: int | None = Field(default=None, ge=1, le=2**50)
-    """What that run held or asked for in the end, at least; null where it is not known."""
-
-    @property
-    def key(self) -> str:
-        """Tells apart what may be answered differently: models, memory, the software that constants hold for."""
-        software = [self.constants.provenance] if self.constants else []
-        outgrown = [f"outgrown by {self.held_bytes}" if self.held_bytes else "outgrown"] if self.outgrown else []
-        return "/".join([self.name, str(self.total_bytes), *software, *outgrown])
 
 
 class MemoryEstimateSpec(Spec):
@@ -43,52 +21,12 @@ class MemoryEstimateSpec(Spec):
     """The fields of the workload that its owner can change."""
 
 
-class ConstantsUsed(Result):
-    """What a process takes of a GPU besides its tensors, and where that is known from."""
-
-    source: Literal["measured", "default"]
-    """`measured` by a node of the lab, or the documented `default`."""
-    model: str | None
-    """The model whose defaults fill in; null for a typical one."""
-    context: Interval
-    """The CUDA context with the loaded libraries."""
-    cublas_workspace_bytes: int
-    """What cuBLAS takes through the allocator and keeps."""
-    convolution_workspace_likely_bytes: int
-    """Scratch memory that a convolution is taken to want."""
-    convolution_workspace_high_bytes: int
-    """The most."""
-    measured: Constants | None
-    """The measurement; null for defaults."""
-
-
-class GpuFit(Result):
-    """Whether the workload fits into one GPU."""
-
-    name: str
-    """The GPU as it was asked for."""
-    total_bytes: int
-    """Its memory."""
-    constants: ConstantsUsed
-    """What was taken for the part that does not follow from the workload."""
-    peak_device: Interval
-    """What the device will show in use."""
-    verdict: Literal["fits", "fits_up_to", "cannot_fit"]
-    """`fits_up_to`: not at this batch size, but at a smaller one. `cannot_fit`: not even with one picture."""
-    certain: bool
-    """Whether the whole interval lies on the verdict's side."""
-    max_batch_size: int | None
-    """The largest batch that fits; null where none does."""
-    edits: list[Edit]
-    """Up to three changes that make it fit, or come nearest; empty where it fits."""
-
-
 class MemoryEstimateResult(Result):
     """The prediction, and a verdict for each GPU."""
 
-    estimate: Estimate
+    prediction: Prediction
     """On a typical GPU."""
-    gpus: list[GpuFit]
+    gpus: list[GpuVerdict]
     """In the order in which they were asked for."""
 
 

@@ -7,12 +7,13 @@ import httpx
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from experiments.memory.contract import Constants
 from experiments.memory.devices import GPUS
 from gpulab.schemas import EstimateRead, GpuPage
+from gpulab.schemas.memory import Constants
 from models import Estimate, Gpu, Node
 from models.statements import estimates
 from tests.integration.api.seeds import Seeds
+from tests.predictions import prediction, verdict
 
 MIB = 2**20
 MEASURED = Constants(
@@ -118,40 +119,19 @@ def all_wanted(lab: Seeds) -> dict[str, Any]:
 
 def answer(lab: Seeds, estimate_id: Any, wanted: dict[str, Any]) -> None:
     """As a worker does, with verdicts that matter to no test here."""
-    split = dict.fromkeys(
-        ("parameters", "buffers", "batch", "gradients", "optimizer_state", "activations", "temporary", "workspace",
-         "rounding", "fragmentation"), 1,
-    )  # fmt: skip
-    prediction = {
-        "peak_allocated_bytes": 1,
-        "peak_reserved_bytes": 1,
-        "peak_device": INTERVAL,
-        "peak_phase": "backward",
-        "trace_seconds": 0.1,
-        "split": {f"{name}_bytes": size for name, size in split.items()}
-        | {"convolution_workspace": INTERVAL, "context": INTERVAL},
-    }
     fits = {
-        key: {
-            "name": gpu["name"],
-            "total_bytes": gpu["total_bytes"],
-            "verdict": "fits",
-            "certain": True,
-            "max_batch_size": 1,
-            "peak_device": INTERVAL,
-            "edits": [],
-            "constants": {
+        key: verdict(
+            INTERVAL,
+            name=gpu["name"],
+            total_bytes=gpu["total_bytes"],
+            constants={
                 "source": "measured" if gpu["constants"] else "default",
-                "model": None,
-                "context": INTERVAL,
-                "cublas_workspace_bytes": 1,
-                "convolution_workspace_likely_bytes": 1,
-                "convolution_workspace_high_bytes": 1,
+                "cuda_context": INTERVAL,
                 "measured": gpu["constants"],
             },
-        }
+        )
         for key, gpu in wanted.items()
     }
     with lab.engine.begin() as connection:
         token = connection.execute(estimates.claim(estimate_id, node="node-1", lease_seconds=60)).one().token
-        connection.execute(estimates.answer(estimate_id, token, prediction=prediction, fits=fits)).one()
+        connection.execute(estimates.answer(estimate_id, token, prediction=prediction(INTERVAL), fits=fits)).one()

@@ -166,7 +166,7 @@ async def test_samples_of_a_job_that_has_not_predicted_itself_show_what_the_lab_
     client: httpx.AsyncClient, seeds: Seeds, admin: SeededUser
 ) -> None:
     estimate_id = uuid4()
-    prediction = {"peak_device": {"likely_bytes": 2**40}}
+    prediction = {"peak_device_bytes": {"likely_bytes": 2**40}}
     empty: dict[str, Any] = {"workload": {}, "editable": [], "wanted": {}}
     seeds._insert(Estimate, id=estimate_id, family="x", software="x", prediction=prediction, state="ready", **empty)
     job_id = seeds.job(admin)

@@ -16,8 +16,8 @@ Execute = Callable[..., list[Any]]
 MIB = 2**20
 INTERVAL = {"low_bytes": 1, "likely_bytes": 2, "high_bytes": 3}
 KEY = f"Tesla T4/{100 * MIB}/outgrown by {210 * MIB}"
-EDIT = {"change": {"batch_size": 4}, "reason": "It fits.", "peak_device": INTERVAL, "fits": True}
-FIT = {"peak_device": INTERVAL, "edits": [EDIT]}
+EDIT = {"change": {"batch_size": 4}, "reason": "It fits.", "peak_device_bytes": INTERVAL, "fits": True}
+FIT = {"peak_device_bytes": INTERVAL, "edits": [EDIT]}
 FAILURE = {
     "limit_bytes": 100 * MIB + 5,
     "process_used_bytes": 210 * MIB + 7,
@@ -61,7 +61,7 @@ def out_of_memory(engine: Engine, execute: Execute, make_job: Callable[..., UUID
 
 def answer(execute: Execute, estimate_id: UUID, fits: dict[str, Any]) -> UUID:
     token: UUID = execute(estimates.claim(estimate_id, node="n1", lease_seconds=60))[0]["token"]
-    execute(estimates.answer(estimate_id, token, prediction={"peak_device": INTERVAL}, fits=fits))
+    execute(estimates.answer(estimate_id, token, prediction={"peak_device_bytes": INTERVAL}, fits=fits))
     return token
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from experiments.memory.contract import Constants
+from gpulab.schemas.memory import Constants
 from models.statements import nodes
 from tests.fakes.nvml import FakeGpu, FakeNvml, build_library
 from worker import constants

@@ -13,7 +13,7 @@ from models.statements import estimates, leases
 Execute = Callable[..., list[Any]]
 GIB = 2**30
 PEAK = {"low_bytes": GIB, "likely_bytes": 2 * GIB, "high_bytes": 4 * GIB}
-PREDICTION = {"peak_allocated_bytes": GIB, "peak_reserved_bytes": GIB, "peak_device": PEAK}
+PREDICTION = {"peak_allocated_bytes": GIB, "peak_reserved_bytes": GIB, "peak_device_bytes": PEAK}
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def estimate_id(execute: Execute) -> UUID:
     }
     execute(estimates.ask(question))
     token = execute(estimates.claim(made, node="n1", lease_seconds=60))[0]["token"]
-    execute(estimates.answer(made, token, prediction=PREDICTION, fits={key: {"peak_device": PEAK}}))
+    execute(estimates.answer(made, token, prediction=PREDICTION, fits={key: {"peak_device_bytes": PEAK}}))
     return made
 
 

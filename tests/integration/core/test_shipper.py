@@ -120,7 +120,7 @@ def test_ships_every_kind_of_record_and_then_nothing(setting: Setting) -> None:
     run.metrics(1, {"loss": 0.5, "accuracy": float("nan")})
     run.metrics(2, {"loss": 0.25})
     run.memory(allocated_bytes=10, reserved_bytes=20)
-    run.prediction({"allocated_bytes": 12, "device_likely_bytes": 30})
+    run.record("prediction", allocated_bytes=12, device_likely_bytes=30)
     run.progress(0.5, "half")
     run.table("rows", ["a"], [[1]])
     with run.checkpoint(2) as path:

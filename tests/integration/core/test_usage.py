@@ -16,6 +16,7 @@ from scheduler.lab import Lab
 from scheduler.order import Queue, charge
 from scheduler.reading import Reader, policy_of
 from scheduler.use import decayed
+from tests.predictions import verdict
 
 Execute = Callable[..., list[Any]]
 DAY = 86_400.0
@@ -176,7 +177,7 @@ def test_job_with_a_prediction_is_charged_its_part_by_planner_and_queue_alike(
     execute(estimates.ask({"id": question, **asked}))
     token = execute(estimates.claim(question, node="n1", lease_seconds=60))[0]["token"]
     peak = {"low_bytes": GIB, "likely_bytes": GIB, "high_bytes": GIB}
-    execute(estimates.answer(question, token, prediction={}, fits={key: {"peak_device": peak, "edits": []}}))
+    execute(estimates.answer(question, token, prediction={}, fits={key: verdict(peak)}))
     first, second = (make_job(owner_id=whole, gpus=1, gpu_memory_bytes=16 * GIB) for _ in range(2))
     small = [make_job(owner_id=predicted, gpus=1, estimate_id=question) for _ in range(4)]
 

@@ -98,7 +98,7 @@ def _train_in(memory_bytes: int) -> None:
     """Train a layer in so much memory, which is too little for its gradient."""
     import torch
 
-    from experiments.memory.limit import LimitedMemory
+    from gpulab_probe.limited import LimitedMemory
 
     with LimitedMemory(memory_bytes):
         layer = torch.nn.Linear(2048, 2048)

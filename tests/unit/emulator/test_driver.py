@@ -13,7 +13,7 @@ import pytest
 from emulator.build import BuildError, build
 from emulator.cards import MIB, card, cards
 from emulator.loading import environment
-from emulator.world import World, emulated
+from emulator.world import VARIABLE, World, emulated
 
 OUT_OF_MEMORY, INVALID_DEVICE, NO_DEVICE, LAUNCH_FAILURE = 2, 101, 100, 719
 DRIVER = """
@@ -188,3 +188,26 @@ def test_nothing_can_be_touched_that_is_on_the_card(world: World) -> None:
 
 def test_without_a_world_there_is_no_card(world: World, tmp_path: Path) -> None:
     assert answer(world, "count()", GPULAB_EMULATED_WORLD=str(tmp_path / "none")) == 0
+
+
+def test_machine_without_a_name_belongs_to_one_process_and_leaves_no_file(tmp_path: Path) -> None:
+    code = (
+        "from emulator.loading import preload\n"
+        "preload()\n"
+        f"{DRIVER}\n"
+        "from emulator.cards import card\n"
+        "from emulator.world import become, emulated\n"
+        "for name in ('L4', 'T4'):\n"
+        "    if (pid := os.fork()) == 0:\n"
+        "        become(emulated(card(name), 0))\n"
+        "        error, _ = malloc(100 * MIB)\n"
+        "        free, total = memory()\n"
+        "        print(error, count(), total, (total - free) // MIB, flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(pid, 0)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE} | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    held = [(each.usable_bytes, 100 + each.generation.context_bytes // MIB) for each in (card("L4"), card("T4"))]
+    assert done.stdout.splitlines() == [f"0 1 {total} {mib}" for total, mib in held]
+    assert list(tmp_path.iterdir()) == []

@@ -14,11 +14,13 @@ from experiments.catalog.model_memory import figures
 from experiments.catalog.model_memory import run as module
 from experiments.catalog.model_memory.spec import EXPERIMENT, ModelMemoryResult, ModelMemorySpec
 from experiments.contract import Stopped
-from experiments.memory.contract import Prediction
-from experiments.memory.estimate import estimate
+from experiments.memory.contract import Workload
+from experiments.memory.processes import NotPredictedError
 from experiments.run_directory import RunDirectory
 from experiments.torchvision_models import MODELS
 from experiments.training.models import build_model, loss_of
+from gpulab.schemas.memory import Prediction
+from tests import predictions
 
 EXPECTED = json.loads((Path(module.__file__).parent / "expected.json").read_text())
 TINY = {"model": "shufflenet_v2_x0_5", "image_size": 32, "batch_size": 2}
@@ -33,8 +35,18 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+LEVELS = ("allocated_bytes", "peak_allocated_bytes", "reserved_bytes", "peak_reserved_bytes")
+PREDICTION = Prediction.model_validate(
+    predictions.prediction(
+        {"low_bytes": 2, "likely_bytes": 3, "high_bytes": 4},
+        phases=[{"phase": phase} | dict.fromkeys(LEVELS, 1) for phase in ("model", "backward", "step", "second_step")],
+    )
+)
+
+
 def execute(folder: Path, **fields: object) -> ModelMemoryResult:
     run = RunDirectory(folder)
+    run.expect(lambda: PREDICTION)
     result = module.run(ModelMemorySpec.model_validate({**TINY, **fields}), run)
     run.close()
     return result
@@ -71,9 +83,10 @@ def test_resnet152_has_the_sheets_size() -> None:
 )
 def test_each_way_to_save_memory_is_taken_and_predicted(tmp_path: Path, ways: dict[str, object]) -> None:
     result = execute(tmp_path, **ways)
-    workload = module.workload(ModelMemorySpec.model_validate({**TINY, **ways}))
+    workload = EXPERIMENT.workload_of(ModelMemorySpec.model_validate({**TINY, **ways}))
+    assert isinstance(workload, Workload)
     assert {name: getattr(workload, name) for name in ways} == ways
-    assert result.prediction == Prediction.of(estimate(workload))
+    assert result.prediction == PREDICTION
     phases = [record["name"] for record in records(tmp_path) if record["type"] == "phase"]
     assert phases.count("backward") == 2 * workload.gradient_accumulation_steps
     assert [record["values"] for record in records(tmp_path) if record["type"] == "metric"]
@@ -192,8 +205,23 @@ def test_prediction_is_recorded_and_part_of_the_result(tmp_path: Path) -> None:
     result = execute(tmp_path)
     found = records(tmp_path)
     (predicted,) = [record for record in found if record["type"] == "prediction"]
+    assert result.prediction is not None
     assert predicted["allocated_bytes"] == result.prediction.peak_allocated_bytes
-    assert predicted["device_likely_bytes"] == result.prediction.peak_device.likely_bytes
+    assert predicted["device_likely_bytes"] == result.prediction.peak_device_bytes.likely_bytes
+
+
+def test_without_a_prediction_the_rest_of_the_result_stands(tmp_path: Path) -> None:
+    def fails() -> Prediction:
+        raise NotPredictedError("no C compiler")
+
+    run = RunDirectory(tmp_path)
+    run.expect(fails)
+    spec = ModelMemorySpec.model_validate(TINY)
+    result = module.run(spec, run)
+    run.close()
+    assert result.prediction is None
+    assert result.parameter_bytes > 0
+    assert figures.draw(spec, result).keys() == {"causes", "readings"}
 
 
 def test_the_seed_alone_decides_the_weights() -> None:

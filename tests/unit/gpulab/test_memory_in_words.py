@@ -8,44 +8,32 @@ from gpulab.cli.estimate import phase_in_words, show
 from gpulab.cli.jobs.out_of_memory import print_failure
 from gpulab.errors import explain
 from gpulab.schemas import EstimateRead, OutOfMemoryRead, Problem
+from tests.predictions import PARTS
+from tests.predictions import verdict as a_verdict
 
 GIB = 2**30
 INTERVAL = {"low_bytes": 12 * GIB, "likely_bytes": 13 * GIB, "high_bytes": 14 * GIB}
-PARTS = (
-    "parameters", "buffers", "batch", "gradients", "optimizer_state", "activations", "temporary", "workspace",
-    "rounding", "fragmentation",
-)  # fmt: skip
+MEASURED = {
+    "gpu": "Tesla T4",
+    "driver_version": "580.65",
+    "cuda_version": "13.0",
+    "torch_version": "2.14.1",
+    "context_bytes": GIB,
+    "libraries_bytes": GIB,
+    "cublas_workspace_bytes": GIB,
+    "convolution_workspace_bytes": GIB,
+    "measured_at": "2026-01-01T00:00:00Z",
+}
 
 
 def verdict(**changes: Any) -> dict[str, Any]:
-    constants = {
-        "source": "measured",
-        "model": "T4",
-        "cuda_context": INTERVAL,
-        "cublas_workspace_bytes": GIB,
-        "convolution_workspace_likely_bytes": GIB,
-        "convolution_workspace_high_bytes": GIB,
-        "driver_version": "580.65",
-        "cuda_version": "13.0",
-        "torch_version": "2.14.1",
-        "measured_at": None,
-    }
-    return {
-        "name": "Tesla T4",
-        "model": "T4",
-        "total_bytes": 15 * GIB,
-        "in_lab": True,
-        "verdict": "fits",
-        "certain": True,
-        "max_batch_size": 74,
-        "peak_device_bytes": INTERVAL,
-        "edits": [],
-        "constants": constants,
-    } | changes
+    constants = {"source": "measured", "cuda_context": INTERVAL, "measured": MEASURED}
+    largest = {"max_batch_size": 74, "max_batch_size_without_retries": 70}
+    return a_verdict(INTERVAL, total_bytes=15 * GIB, in_lab=True, constants=constants, **largest | changes)
 
 
 def estimate(*verdicts: dict[str, Any]) -> EstimateRead:
-    parts = {f"{name}_bytes": GIB for name in PARTS} | {"convolution_workspace": INTERVAL, "cuda_context": INTERVAL}
+    parts = {f"{name}_bytes": GIB for name in PARTS} | {"cuda_context": INTERVAL}
     known = {
         "state": "ready",
         "peak_allocated_bytes": GIB,
@@ -64,8 +52,9 @@ def test_estimate_tells_the_peak_its_parts_and_where_it_fits(capsys: pytest.Capt
     facts = dict(line.split("  ", 1) for line in lines if "  " in line.strip())
     assert facts["peak on the device"].strip() == "13.0 GiB (12.0 GiB to 14.0 GiB)"
     assert facts["reached in"].strip() == "backward of the second step"
-    assert {name.replace("_", " ") for name in PARTS} | {"CUDA context", "convolution workspace"} <= facts.keys()
-    assert lines[-2] == "Tesla T4 (15.0 GiB): fits, up to batch 74"
+    assert {name.replace("_", " ") for name in PARTS} | {"CUDA context"} <= facts.keys()
+    assert lines[-3] == "Tesla T4 (15.0 GiB): fits, up to batch 74; without retries of the allocator up to batch 70"
+    assert lines[-2] == "  peak 13.0 GiB, by PyTorch's allocator on an emulated T4"
     assert lines[-1].endswith("measured by a node with driver 580.65, CUDA 13.0, torch 2.14.1")
 
 
@@ -74,8 +63,14 @@ def test_edit_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str]) -> 
         {"change": {"batch_size": 8}, "reason": "It fits.", "peak_device_bytes": INTERVAL, "fits": True},
         {"change": {"optimizer": "sgd"}, "reason": "No state.", "peak_device_bytes": INTERVAL, "fits": False},
     ]
-    show(estimate(verdict(verdict="fits_up_to", certain=False, max_batch_size=8, edits=edits)))
-    first, _, *edits_told = capsys.readouterr().out.splitlines()[-4:]
+    show(
+        estimate(
+            verdict(
+                verdict="fits_up_to", certain=False, max_batch_size=8, max_batch_size_without_retries=8, edits=edits
+            )
+        )
+    )
+    first, _, _, *edits_told = capsys.readouterr().out.splitlines()[-5:]
     assert first == "Tesla T4 (15.0 GiB): likely fits up to batch 8"
     assert edits_told == ["  batch_size=8: 13.0 GiB. It fits.", "  optimizer=sgd: 13.0 GiB, still too much. No state."]
 

@@ -1,69 +1,45 @@
-"""What is predicted without data is what a real step takes; the parts are what they are said to be."""
+"""A prediction is a run: to the byte what the same steps take elsewhere, and its parts are what they are said to be."""
 
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from experiments.memory import tracer
+from benchmarks import step_memory
 from experiments.memory.contract import Workload
-from experiments.memory.estimate import estimate
-from experiments.memory.measured import measure_steps
-from experiments.memory.step import trace_steps
-from experiments.memory.trace import Category, Trace, replay, tensor_peak
+from experiments.memory.devices import GPUS, gpu_named
+from experiments.memory.predictor import predict
+from experiments.memory.processes import call
+from gpulab.schemas.memory import Prediction
 
 MIB = 1 << 20
 RESNET152_PARAMETER_BYTES = 232_657_192
+CASES: list[dict[str, Any]] = [
+    {"optimizer": "sgd"},
+    {"optimizer": "sgd_momentum", "weight_decay": 1e-4, "implementation": "for_loop"},
+    {"optimizer": "adamw", "implementation": "fused", "precision": "bfloat16"},
+    {"model": "resnet18", "batch_size": 16, "gradient_accumulation_steps": 3, "precision": "float16"},
+    {"model": "vit_b_32", "image_size": 224, "optimizer": "adam"},
+    {"model": "shufflenet_v2_x0_5", "channels_last": True, "evaluation_batch_size": 64},
+    {"model": "googlenet", "optimizer": "adam", "set_to_none": False},
+    {"model": "swin_t", "image_size": 64, "checkpointing": True},
+]
 
 
-def small(**changes: Any) -> Workload:
-    return Workload.model_validate(
-        {"model": "mobilenet_v3_small", "image_size": 64, "batch_size": 4, "optimizer": "adam"} | changes
-    )
+def fields(**changes: Any) -> dict[str, Any]:
+    return {"model": "mobilenet_v3_small", "image_size": 64, "batch_size": 4, "optimizer": "adam"} | changes
 
 
-def activations_bytes(trace: Trace) -> int:
-    """What the forward passes of all steps keep."""
-    pairs = zip(trace.sizes_bytes, trace.categories, strict=True)
-    return sum(size for size, category in pairs if category == Category.ACTIVATIONS)
+def prediction(gpu: str = "T4", **changes: Any) -> Prediction:
+    return call(predict, Workload.model_validate(fields(**changes)), GPUS[gpu])
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"optimizer": "sgd"},
-        {"optimizer": "sgd_momentum", "weight_decay": 1e-4},
-        {"optimizer": "adamw", "weight_decay": 1e-2, "implementation": "foreach"},
-        {"batch_size": 16},
-        {"precision": "bfloat16"},
-        {"precision": "bfloat16", "batch_size": 32, "optimizer": "sgd"},
-        {"gradient_accumulation_steps": 3},
-        {"set_to_none": False},
-        {"checkpointing": True, "batch_size": 16},
-        {"checkpointing": True, "batch_size": 32, "precision": "bfloat16", "optimizer": "sgd"},
-        {"channels_last": True},
-        {"model": "resnet18", "optimizer": "sgd"},
-        {"model": "resnet18", "optimizer": "sgd", "batch_size": 32, "checkpointing": True},
-        {"model": "squeezenet1_1", "batch_size": 16},
-        {"model": "densenet121"},
-        {"model": "regnet_y_400mf"},
-        {"model": "shufflenet_v2_x0_5", "batch_size": 8, "optimizer": "sgd"},
-        {"model": "googlenet", "optimizer": "sgd"},
-    ],
-    ids=str,
-)
-def test_peak_is_that_of_a_real_step_on_the_cpu(changes: dict[str, Any]) -> None:
-    workload = small(**changes)
-    predicted = tensor_peak(trace_steps(workload, "cpu")).requested_bytes
-    measured = measure_steps(workload).peak_tensor_bytes
-    assert predicted == pytest.approx(measured, rel=0.01)
-
-
-def test_attention_is_counted_without_the_matrix_of_all_pairs() -> None:
-    workload = small(model="vit_b_32", image_size=224, batch_size=2, optimizer="sgd")
-    predicted = tensor_peak(trace_steps(workload, "cpu")).requested_bytes
-    assert predicted == pytest.approx(measure_steps(workload).peak_tensor_bytes, rel=0.01)
+def test_it_is_to_the_byte_what_the_steps_take_in_processes_that_know_nothing_of_predictions() -> None:
+    taken = step_memory.on_card("T4", [fields(**case) for case in CASES])
+    predicted = [prediction(**case) for case in CASES]
+    assert [(each.peak_allocated_bytes, each.peak_reserved_bytes) for each in predicted] == [
+        (case["allocated_bytes"], case["reserved_bytes"]) for case in taken
+    ]
 
 
 @pytest.mark.parametrize(
@@ -71,80 +47,76 @@ def test_attention_is_counted_without_the_matrix_of_all_pairs() -> None:
     [("sgd", "foreach", 0), ("sgd_momentum", "for_loop", 1), ("adam", "foreach", 2), ("adamw", "for_loop", 2)],
 )
 def test_parts_of_resnet152_are_those_of_its_parameters(optimizer: str, implementation: str, copies: int) -> None:
-    workload = small(
+    found = prediction(
         model="resnet152", image_size=224, batch_size=8, optimizer=optimizer, implementation=implementation
     )
-    found = estimate(workload, "T4")
-    split = found.split
-    assert split.parameters_bytes == RESNET152_PARAMETER_BYTES
-    assert split.optimizer_state_bytes == copies * RESNET152_PARAMETER_BYTES
-    assert split.buffers_bytes == 75_712 * 2 * 4 + 155 * 8
-    assert split.activations_bytes == pytest.approx(8 * 169.2 * MIB, rel=0.03)
+    parts = found.parts
+    assert parts.parameters_bytes == RESNET152_PARAMETER_BYTES
+    assert parts.optimizer_state_bytes == copies * RESNET152_PARAMETER_BYTES
+    assert parts.buffers_bytes == 75_712 * 2 * 4 + 155 * 8
+    assert parts.batch_bytes == 8 * (3 * 224 * 224 * 4 + 8)
+    assert parts.activations_bytes == pytest.approx(8 * 169.2 * MIB, rel=0.03)
+    assert parts.workspace_bytes >= 2 * 8_519_680, "cuBLAS keeps one for the program's thread and one for autograd's"
     assert found.peak_phase.endswith("backward")
 
 
 def test_parts_add_up_to_what_the_device_shows() -> None:
-    found = estimate(small(precision="bfloat16"), "H100")
-    split = found.split.model_dump()
-    inside = sum(value for value in split.values() if isinstance(value, int))
+    found = prediction("H100", precision="bfloat16")
+    inside = sum(size for size in found.parts.model_dump().values() if isinstance(size, int))
     assert inside == found.peak_reserved_bytes
+    assert all(size >= 0 for size in found.parts.model_dump().values() if isinstance(size, int))
     for end in ("low_bytes", "likely_bytes", "high_bytes"):
-        outside = split["convolution_workspace"][end] + split["context"][end]
-        assert getattr(found.peak_device, end) == inside + outside
+        assert getattr(found.peak_device_bytes, end) == inside + getattr(found.parts.cuda_context, end)
 
 
-def test_fused_optimizer_keeps_a_counter_a_parameter_and_makes_no_copies() -> None:
-    fused, foreach = (
-        replay(trace_steps(small(implementation=implementation, batch_size=1)))
-        for implementation in ("fused", "foreach")
-    )
-    held = fused.peak.by_category
-    counters = held[Category.OPTIMIZER_STATE] - 2 * held[Category.PARAMETERS]
-    assert counters == 4 * 142
-    assert fused.peak_allocated_bytes < foreach.peak_allocated_bytes
+def test_phases_are_those_of_two_steps_and_hold_the_peak() -> None:
+    found = prediction(optimizer="adam")
+    first = ["zero_grad", "forward", "backward", "step"]
+    assert [level.phase for level in found.phases] == ["model", "batch", *first, *(f"second_{name}" for name in first)]
+    assert max(level.peak_allocated_bytes for level in found.phases) == found.peak_allocated_bytes
+    assert max(level.peak_reserved_bytes for level in found.phases) == found.peak_reserved_bytes
+    levels = {level.phase: level for level in found.phases}
+    assert levels[found.peak_phase].peak_allocated_bytes == found.peak_allocated_bytes
+    assert levels["step"].allocated_bytes > levels["zero_grad"].allocated_bytes, "the state stays"
+
+
+def test_fused_optimizer_keeps_a_counter_a_parameter_on_the_card() -> None:
+    parts = prediction(implementation="fused", batch_size=2).parts
+    assert parts.optimizer_state_bytes == 2 * parts.parameters_bytes + 4 * 142
 
 
 def test_step_of_a_fresh_optimizer_is_carved_out_of_free_blocks() -> None:
-    """The reserved bytes after one step, one parameter at a time: the sheet's T4 read 3192, 3274 and 3358 MiB."""
+    """Reserved after one step, one parameter at a time: the sheet's T4 of 2023 read 3192, 3274 and 3358 MiB."""
     reserved = []
     for optimizer in ("sgd", "sgd_momentum", "adam"):
-        workload = small(
+        found = prediction(
             model="resnet152", image_size=224, batch_size=8, optimizer=optimizer, implementation="for_loop"
         )
-        levels = replay(trace_steps(workload)).levels
-        reserved.append(next(level.reserved_bytes for level in levels if level.phase == "step"))
+        reserved.append(next(level.reserved_bytes for level in found.phases if level.phase == "step"))
     assert [(after - before) / MIB for before, after in pairwise(reserved)] == [82, 84]
 
 
-def test_dropout_keeps_a_mask_of_one_byte_on_a_gpu_and_of_four_on_a_cpu() -> None:
-    workload = small(model="alexnet", image_size=63, batch_size=64, optimizer="sgd")
-    on_gpu, on_cpu = (activations_bytes(trace_steps(workload, device)) for device in ("cuda", "cpu"))
-    masked = 64 * (256 + 4096)
-    steps = 2
-    assert on_cpu - on_gpu >= 3 * masked * steps
-
-
 def test_evaluation_of_a_larger_batch_can_hold_the_peak() -> None:
-    found = estimate(small(optimizer="sgd", batch_size=2, evaluation_batch_size=1024))
+    found = prediction(optimizer="sgd", batch_size=2, evaluation_batch_size=1024)
     assert found.peak_phase == "evaluation"
-    assert found.split.gradients_bytes == found.split.parameters_bytes
+    assert found.parts.gradients_bytes == found.parts.parameters_bytes
+
+
+@pytest.mark.parametrize("change", [{"precision": "bfloat16"}, {"checkpointing": True}])
+def test_what_saves_activations_saves_them(change: dict[str, Any]) -> None:
+    whole, saved = (prediction(batch_size=64, optimizer="sgd", **each) for each in ({}, change))
+    assert saved.parts.activations_bytes < 0.7 * whole.parts.activations_bytes
+
+
+def test_the_same_question_has_the_same_answer() -> None:
+    assert prediction() == prediction()
+
+
+def test_step_that_no_machine_can_take_is_refused_with_the_models_words() -> None:
+    with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
+        prediction(model="resnet18", image_size=32, batch_size=1)
 
 
 def test_unknown_gpu_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"gpu: 'T5' is unknown; known are T4"):
-        estimate(small(), "T5")
-
-
-@pytest.mark.parametrize("model", ["mobilenet_v3_small", "resnet18", "convnext_tiny", "efficientnet_b0"])
-def test_quick_rules_give_what_torchs_own_shape_functions_give(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    workload = small(model=model, precision="bfloat16", optimizer="adamw", weight_decay=0.01)
-    quick = trace_steps(workload)
-    monkeypatch.setattr(tracer, "FAST", {})
-    assert trace_steps(workload) == quick
-
-
-def test_quick_rules_do_so_for_attention_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    workload = small(model="vit_b_32", image_size=64, optimizer="sgd_momentum")
-    quick = trace_steps(workload)
-    monkeypatch.setattr(tracer, "FAST", {})
-    assert trace_steps(workload) == quick
+        gpu_named("T5")

@@ -9,12 +9,20 @@ from experiments.catalog.model_memory.spec import ModelMemorySpec
 from experiments.catalog.train_classifier.spec import TrainClassifierSpec
 from experiments.contract import Spec, Unpredicted
 from experiments.internal.memory_estimate.run import run
-from experiments.internal.memory_estimate.spec import GpuAsked, MemoryEstimateSpec
-from experiments.memory.contract import Constants, Workload
-from experiments.memory.devices import GPUS, allocator_limit, gpu_named, held_at_least, known_model, models_called
-from experiments.memory.estimate import estimate
-from experiments.memory.key import estimate_id, family_of
+from experiments.internal.memory_estimate.spec import MemoryEstimateSpec
+from experiments.memory.contract import Workload, estimate_id, family_of
+from experiments.memory.devices import (
+    GPUS,
+    GpuAsked,
+    allocator_limit,
+    gpu_named,
+    gpu_of_device,
+    held_at_least,
+    known_model,
+    models_called,
+)
 from experiments.registry import experiments
+from gpulab.schemas.memory import Constants
 
 WORKLOAD = Workload(model="resnet18", batch_size=4, optimizer="adam", image_size=64)
 MIB = 2**20
@@ -135,53 +143,39 @@ def test_name_that_leaves_the_memory_open_is_no_single_gpu() -> None:
         gpu_named("V100")
 
 
-def test_answer_judges_each_gpu_by_its_own_constants() -> None:
-    gpus = [GpuAsked(name="Tesla T4", total_bytes=900 * MIB), GpuAsked(name="H100", total_bytes=80_000 * MIB)]
-    found = run(MemoryEstimateSpec(workload=WORKLOAD, gpus=gpus, editable=["batch_size"]), None)  # type: ignore[arg-type]
-    small, large = found.gpus
-
-    assert found.estimate.model_copy(update={"trace_seconds": 0}) == estimate(WORKLOAD).model_copy(
-        update={"trace_seconds": 0}
-    )
-    assert (large.constants.model, large.constants.source, large.constants.measured) == ("H100", "default", None)
-    assert large.peak_device == estimate(WORKLOAD, "H100").peak_device != small.peak_device
-    assert GPUS["H100"].cublas_workspace_bytes > GPUS["T4"].cublas_workspace_bytes
-    assert (large.verdict, large.edits) == ("fits", [])
-    assert {field for edit in small.edits for field in edit.change} <= {"batch_size"}
-
-
-def test_answer_counts_with_what_a_node_measured() -> None:
+def test_answer_judges_each_gpu_by_its_own_card_and_constants() -> None:
     measured = Constants(
         gpu="Tesla T4", driver_version="1", cuda_version="2", torch_version="3", context_bytes=200 * MIB,
         libraries_bytes=30 * MIB, cublas_workspace_bytes=16 * MIB, convolution_workspace_bytes=700 * MIB,
         measured_at=datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
-    asked = [GpuAsked(name="Tesla T4", total_bytes=900 * MIB, constants=each) for each in (None, measured)]
-    assert asked[1].key == f"Tesla T4/{900 * MIB}/driver 1, CUDA 2, torch 3"
-    found = run(MemoryEstimateSpec(workload=WORKLOAD, gpus=asked, editable=["batch_size"]), None)  # type: ignore[arg-type]
-    default, known = found.gpus
+    small = GpuAsked(name="Tesla T4", total_bytes=800 * MIB)
+    gpus = [small, small.model_copy(update={"constants": measured}), GpuAsked(name="H100", total_bytes=80_000 * MIB)]
+    assert gpus[1].key == f"Tesla T4/{800 * MIB}/driver 1, CUDA 2, torch 3"
+    found = run(MemoryEstimateSpec(workload=WORKLOAD, gpus=gpus, editable=["batch_size"]), None)  # type: ignore[arg-type]
+    default, known, large = found.gpus
 
-    assert (default.constants.source, known.constants.source) == ("default", "measured")
-    context = known.constants.context
+    assert [gpu.card for gpu in found.gpus] == ["T4", "T4", "H100"]
+    assert (found.prediction.card, found.prediction.peak_reserved_bytes) == ("T4", default.peak_reserved_bytes)
+    assert (default.constants.source, default.model, default.constants.measured) == ("default", "T4", None)
+    context = known.constants.cuda_context
     assert [context.low_bytes, context.likely_bytes, context.high_bytes] == [200 * MIB, 230 * MIB, 260 * MIB]
-    assert known.constants.cublas_workspace_bytes == 16 * MIB
-    assert known.constants.convolution_workspace_high_bytes == 700 * MIB
-    # More scratch memory than the free blocks of so small a step hold, and the smaller context.
-    assert known.peak_device.likely_bytes > default.peak_device.likely_bytes
-    assert known.peak_device.low_bytes - default.peak_device.low_bytes >= (200 - 150) * MIB
+    assert known.constants.source == "measured"
+    assert known.peak_device_bytes == context.plus(known.peak_reserved_bytes)
+    assert default.max_batch_size is not None
+    assert known.max_batch_size is not None
+    assert known.max_batch_size > default.max_batch_size, "a smaller context leaves room for more"
+    assert large.parts.workspace_bytes > default.parts.workspace_bytes, "cuBLAS keeps more on Hopper"
+    assert (large.verdict, large.edits) == ("fits", [])
+    assert {field for edit in default.edits for field in edit.change} <= {"batch_size"}
 
 
-def test_run_that_ran_out_is_told_what_lowers_the_prediction_though_it_seemed_to_fit() -> None:
-    gpu = {"name": "Tesla T4", "total_bytes": 15_360 * MIB}
-    asked = [GpuAsked(**gpu), GpuAsked(**gpu, outgrown=True)]
-    assert len({each.key for each in asked}) == 2
-    found = run(MemoryEstimateSpec(workload=WORKLOAD, gpus=asked, editable=["batch_size", "optimizer"]), None)  # type: ignore[arg-type]
-    fitted, outgrown = found.gpus
-
-    assert (fitted.verdict, fitted.edits) == ("fits", [])
-    assert outgrown.edits
-    for edit in outgrown.edits:
-        assert edit.peak_device.likely_bytes <= 0.9 * outgrown.peak_device.likely_bytes or not edit.fits
+def test_gpu_that_no_card_is_known_for_has_a_stand_in_and_its_own_memory() -> None:
+    gpu = gpu_of_device("NVIDIA L40S")
+    assert (gpu.name, gpu.card, gpu.room_of(48 * 2**30)) == ("NVIDIA L40S", "A100-40GB", 48 * 2**30)
+    assert gpu_of_device("typical").card == "T4"
+    assert gpu_of_device("Tesla T4").room_of(15_360 * MIB) == 15_828_320_256, "the driver keeps the rest"
+    assert gpu_of_device("Tesla T4").room_of(4096 * MIB) == 4096 * MIB, "a reservation is what it is"
 
 
 def test_allocator_is_left_what_a_context_does_not_take_of_a_reservation() -> None:

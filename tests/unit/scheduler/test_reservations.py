@@ -15,9 +15,17 @@ def gpu(model: str, total_gib: float | None) -> GpuRoom:
 
 
 def fit(
-    low_gib: float, likely_gib: float, high_gib: float, edits: list[dict[str, Any]] | None = None
+    low_gib: float, likely_gib: float, high_gib: float, edits: list[dict[str, Any]] | None = None, **verdict: Any
 ) -> dict[str, Any]:
-    return {"peak_device": peak(low_gib, likely_gib, high_gib), "edits": edits or []}
+    return {
+        "peak_device_bytes": peak(low_gib, likely_gib, high_gib),
+        "edits": edits or [],
+        "verdict": "fits",
+        "certain": False,
+    } | verdict
+
+
+TOO_LARGE: dict[str, Any] = {"verdict": "fits_up_to", "certain": True}
 
 
 def peak(low_gib: float, likely_gib: float, high_gib: float) -> dict[str, int]:
@@ -50,13 +58,21 @@ def test_reserves_no_more_than_the_largest_gpu_has() -> None:
 
 
 def test_refuses_only_what_can_not_fit_at_the_least() -> None:
-    edit = {"fits": True, "change": {"batch_size": 8}, "peak_device": peak(9, 10, 12)}
-    found = outlook("resnet", {SMALL: fit(41, 50, 60), LARGE: fit(41, 50, 60, [edit])}, BOTH, {})
+    edit = {"fits": True, "change": {"batch_size": 8}, "peak_device_bytes": peak(9, 10, 12)}
+    found = outlook(
+        "resnet", {SMALL: fit(41, 50, 60, **TOO_LARGE), LARGE: fit(41, 50, 60, [edit], **TOO_LARGE)}, BOTH, {}
+    )
     assert found.reserve_bytes is None
     assert found.refusal == (
         "it needs 41.0 GiB of GPU memory at the least, likely 50.0 GiB, and the largest GPU of the lab, A100, has "
         "40.0 GiB; it would fit with batch_size=8 (10.0 GiB)"
     )
+
+
+def test_what_may_fit_by_the_ends_of_the_interval_or_by_retries_is_not_refused() -> None:
+    maybe = fit(41, 50, 60, verdict="fits_up_to", certain=False)
+    found = outlook("resnet", {SMALL: fit(41, 50, 60, **TOO_LARGE), LARGE: maybe}, BOTH, {})
+    assert (found.reserve_bytes, found.refusal) == (40 * GIB, None)
 
 
 def test_gpu_that_hides_its_memory_is_trusted() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from experiments.internal.gpu_constants.spec import CONTEXT, LIBRARIES, seen
-from experiments.memory.contract import Constants
 from gpulab.run.files import RECORDS_FILE
+from gpulab.schemas.memory import Constants
 from tests.fakes.nvml import GIB, FakeGpu, FakeNvml
 from worker.constants import NotMeasuredError, measure
 from worker.nvml import Nvml

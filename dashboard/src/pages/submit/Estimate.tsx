@@ -2,7 +2,7 @@
 
 import { Button, Card, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 
-import type { EstimateRead, GpuVerdict, PartsRead } from "../../api/schema";
+import type { EstimateRead, GpuVerdict, Parts as PartsOfPeak } from "../../api/schema";
 import { Edits, type Change } from "../../components/Edits";
 import { fitLook, State } from "../../components/State";
 import { bytes, integer, sentence } from "../../format";
@@ -15,7 +15,7 @@ interface EstimateProps {
   apply: (change: Change) => void;
 }
 
-const PARTS: Partial<Record<keyof PartsRead, string>> = {
+const PARTS: Partial<Record<keyof PartsOfPeak, string>> = {
   parameters_bytes: "Parameters",
   gradients_bytes: "Gradients",
   optimizer_state_bytes: "Optimizer state",
@@ -90,7 +90,7 @@ function Predicted({ estimate, peak, apply }: PredictedProps) {
       )}
       {estimate.gpus.map((gpu) => (
         <Gpu
-          key={`${gpu.name} ${gpu.total_bytes} ${gpu.constants?.driver_version ?? ""} ${gpu.constants?.source ?? ""}`}
+          key={`${gpu.name} ${gpu.total_bytes} ${gpu.constants.measured?.driver_version ?? ""} ${gpu.constants.source}`}
           gpu={gpu}
           apply={apply}
         />
@@ -130,14 +130,15 @@ function Gpu({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"] })
       {gpu.verdict !== "cannot_fit" && gpu.max_batch_size !== null && (
         <Text size="xs" c="dimmed" className="numbers">
           Fits up to batch {integer(gpu.max_batch_size)}
+          {gpu.max_batch_size_without_retries !== gpu.max_batch_size &&
+            `, at full speed up to ${integer(gpu.max_batch_size_without_retries ?? 0)}`}
         </Text>
       )}
-      {gpu.constants && (
-        <Text size="xs" c="dimmed" className="numbers">
-          CUDA context {bytes(gpu.constants.cuda_context.likely_bytes)},{" "}
-          {gpu.constants.source === "measured" ? "measured on a node" : "documented default"}
-        </Text>
-      )}
+      <Text size="xs" c="dimmed" className="numbers">
+        {bytes(gpu.peak_device_bytes.likely_bytes)} on an emulated {gpu.card}, with a CUDA context of{" "}
+        {bytes(gpu.constants.cuda_context.likely_bytes)} (
+        {gpu.constants.source === "measured" ? "measured on a node" : "documented default"})
+      </Text>
       {gpu.edits.length > 0 && (
         <Stack gap={6} mt={6}>
           <Text size="sm" fw={600}>
@@ -157,13 +158,10 @@ function Gpu({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"] })
   );
 }
 
-function Parts({ parts }: { parts: PartsRead }) {
+function Parts({ parts }: { parts: PartsOfPeak }) {
   const rows = Object.entries(PARTS)
-    .map(([name, label]): [string, number] => [label, parts[name as keyof PartsRead] as number])
-    .concat([
-      ["Convolution workspace", parts.convolution_workspace.likely_bytes],
-      ["CUDA context", parts.cuda_context.likely_bytes],
-    ])
+    .map(([name, label]): [string, number] => [label, parts[name as keyof PartsOfPeak] as number])
+    .concat([["CUDA context", parts.cuda_context.likely_bytes]])
     .filter(([, size]) => size > 0)
     .sort((a, b) => b[1] - a[1]);
   const largest = rows[0]?.[1] ?? 1;

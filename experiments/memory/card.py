@@ -1,0 +1,74 @@
+"""An emulated card of a given room, in a process of its own: two steps of a workload, recorded or only tried."""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from emulator.cards import card as card_named
+from emulator.world import EmulatedGpu, become, emulated
+from experiments.memory.contract import Workload
+from experiments.memory.recording import Recording, record
+from experiments.memory.step import ran_out_of_memory, take_steps
+
+ENDLESS_BYTES = 1 << 46
+"""More than any step takes; the address space of a process holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A card, and what the allocator may hold of it; null for as much as it wants."""
+
+    card: str
+    limit_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of two steps in a room."""
+
+    fits: bool
+    retries: int
+    """How often the allocator had to return free blocks to the driver and try again."""
+
+    @property
+    def is_smooth(self) -> bool:
+        return self.fits and not self.retries
+
+
+def recorded(workload: Workload, room: Room) -> Recording | None:
+    """The recording of two steps; None where the room does not suffice. In a fresh process."""
+    become(_gpu(room))
+    try:
+        return record(workload)
+    except RuntimeError as error:
+        if not ran_out_of_memory(error):
+            raise
+        return None
+
+
+def attempted(workload: Workload, room: Room) -> Attempt:
+    """Whether two steps find room. In a fresh process."""
+    become(_gpu(room))
+    try:
+        take_steps(workload, "cuda")
+    except RuntimeError as error:
+        if not ran_out_of_memory(error):
+            raise
+        return Attempt(fits=False, retries=_retries())
+    except ValueError:
+        # Batch norm cannot normalise a single image whose maps are one pixel large.
+        return Attempt(fits=False, retries=0)
+    return Attempt(fits=True, retries=_retries())
+
+
+def _retries() -> int:
+    found: int = torch._C._cuda_memoryStats(0)["num_alloc_retries"]
+    return found
+
+
+def _gpu(room: Room) -> EmulatedGpu:
+    """The context is left out: the limit is what the allocator may hold."""
+    card = card_named(room.card)
+    bare = replace(card, generation=replace(card.generation, context_bytes=0, cublas_bytes=0, cudnn_bytes=0))
+    limit = ENDLESS_BYTES if room.limit_bytes is None else room.limit_bytes
+    return replace(emulated(bare, 0), base_used=card.usable_bytes - limit)

@@ -1,0 +1,93 @@
+"""Each prediction has a process of its own, whoever asks: forked from a fresh one, or beside one that is not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emulator import BuildError
+from experiments.memory import processes
+from experiments.memory.processes import Child, NotPredictedError, call, can_fork, each
+
+
+@pytest.fixture
+def forkable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(processes._state, "forkable", True)
+
+
+def pid_after(parent: int) -> tuple[int, int]:
+    return parent, os.getpid()
+
+
+def refuse(words: str) -> None:
+    raise ValueError(words)
+
+
+def break_down() -> None:
+    raise RuntimeError("first line\nsecond line")
+
+
+def die() -> None:
+    os._exit(9)
+
+
+def test_children_answer_in_order_and_few_at_a_time() -> None:
+    found = list(each(pid_after, [(number,) for number in range(5)], at_once=2))
+    assert [number for number, _ in found] == list(range(5))
+    assert len({pid for _, pid in found} | {os.getpid()}) == 6
+
+
+def test_child_that_refuses_fails_or_dies_says_so() -> None:
+    with pytest.raises(ValueError, match="batch_size: too small"):
+        Child(refuse, "batch_size: too small").result()
+    with pytest.raises(NotPredictedError, match=r"^RuntimeError: first line$"):
+        Child(break_down).result()
+    with pytest.raises(NotPredictedError, match="died"):
+        Child(die).result()
+
+
+@pytest.mark.usefixtures("forkable")
+def test_fresh_process_answers_itself() -> None:
+    assert can_fork()
+    assert call(pid_after, 7) == (7, os.getpid())
+
+
+def test_process_that_has_another_driver_asks_one_beside_itself() -> None:
+    assert not can_fork()
+    first, second = (call(os.getpid) for _ in range(2))
+    assert first == second != os.getpid()
+    with pytest.raises(ValueError, match="x"):
+        call(refuse, "x")
+
+
+def test_where_nothing_can_be_emulated_the_reason_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_compiler() -> None:
+        raise BuildError("there is no C compiler (cc)")
+
+    monkeypatch.setattr(processes, "build", no_compiler)
+    monkeypatch.setattr(processes, "_beside", processes._beside.__wrapped__)
+    with pytest.raises(NotPredictedError, match="no C compiler"):
+        call(os.getpid)
+
+
+def test_child_ends_with_its_parent() -> None:
+    """A prediction that nobody waits for any more must not go on."""
+    code = (
+        "import os, signal, time\n"
+        "from experiments.memory.processes import Child\n"
+        "child = Child(time.sleep, 300)\n"
+        "print(child._pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    pid = int(done.stdout)
+    for _ in range(1000):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        os.sched_yield()
+    pytest.fail("the child lives on")
