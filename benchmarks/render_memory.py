@@ -51,7 +51,8 @@ def _errors(results: dict[str, Any]) -> list[str]:
         "",
         (
             f"{what} of the cases that fit: {models} torchvision models, batches of 4, 16 and 64 at 224 pixels, "
-            f"SGD, momentum and Adam, float32 and bfloat16. Python {machine['python']}, torch {machine['packages']['torch']}."
+            f"SGD, momentum and Adam, float32 and bfloat16. Python {machine['python']}, "
+            f"torch {machine['packages']['torch']}."
         ),
     ]
 

@@ -51,7 +51,7 @@ def run_in(folder: Path, order: RunOrder, take: Callable[[Record], object] | Non
     order.write(folder)
     # Processes fork from a server that has imported torch and the catalogue, once for all runs of this program.
     context = get_context("forkserver")
-    context.set_forkserver_preload(["experiments.warm"])
+    context.set_forkserver_preload(["experiments.predicting", "experiments.warm"])
     process = context.Process(target=_execute, args=(str(folder),))
     process.start()
     reader, offset = RecordReader(folder), 0

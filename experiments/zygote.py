@@ -181,16 +181,9 @@ def _keep_sockets_in(folder: Path) -> None:
 
 def _emulate() -> None:
     """Have the emulated driver, so that jobs can fork processes that predict their memory."""
-    from emulator import BuildError
-    from emulator.loading import preload
     from experiments.memory import processes
 
-    try:
-        preload()
-    except BuildError as error:
-        print(f"GPU memory is not predicted here: {error}", file=sys.stderr)  # noqa: T201 - the worker's own log
-    else:
-        processes.allow_forks()
+    processes.take_emulated_driver()
 
 
 def _prctl(option: int, value: int) -> None:

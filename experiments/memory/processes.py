@@ -19,8 +19,9 @@ from multiprocessing.connection import Connection
 from threading import Lock
 from typing import Any, Protocol, TypeVar
 
-from emulator import BuildError
+from emulator import BuildError, RefusedError
 from emulator.build import build
+from emulator.loading import preload
 
 PR_SET_PDEATHSIG = 1
 CORES = os.cpu_count() or 1
@@ -42,6 +43,16 @@ class Pending(Protocol):
 def allow_forks() -> None:
     """This process has the emulated driver, and nothing has used it."""
     _state["forkable"] = True
+
+
+def take_emulated_driver() -> None:
+    """Have the emulated driver from now on, before torch is imported; without one, say why nothing is predicted."""
+    try:
+        preload()
+    except (BuildError, RefusedError) as error:
+        print(f"GPU memory is not predicted here: {error}", file=sys.stderr)  # noqa: T201 - the program's own log
+    else:
+        allow_forks()
 
 
 def can_fork() -> bool:

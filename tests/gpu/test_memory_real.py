@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from experiments.memory.estimate import estimate
 
 from experiments.catalog.max_batch import run as max_batch
 from experiments.catalog.max_batch.spec import MaxBatchSpec
@@ -13,6 +12,9 @@ from experiments.catalog.max_batch.spec import workload as workload_of_batch
 from experiments.catalog.model_memory.spec import EXPERIMENT, ModelMemorySpec
 from experiments.memory import postmortem, snapshot
 from experiments.memory.contract import Workload
+from experiments.memory.devices import GPUS, known_model
+from experiments.memory.predictor import predict
+from experiments.memory.processes import call
 from experiments.run_directory import RunDirectory
 from experiments.training.first_steps import FirstSteps
 
@@ -20,16 +22,17 @@ pytestmark = pytest.mark.gpu
 MIB = 1 << 20
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "sgd_momentum", "adam"])
-@pytest.mark.parametrize("model", ["resnet18", "mobilenet_v3_small", "vit_b_32"])
-def test_peak_of_live_tensors_is_the_predicted_one(tmp_path: Path, model: str, optimizer: str) -> None:
+@pytest.mark.parametrize("optimizer", ["sgd_momentum", "adam"])
+@pytest.mark.parametrize("model", ["resnet18", "vit_b_32"])
+def test_peaks_are_the_predicted_ones(tmp_path: Path, model: str, optimizer: str) -> None:
     workload = Workload.model_validate({"model": model, "batch_size": 16, "optimizer": optimizer})
     step = max_batch.real_step(workload, 16, RunDirectory(tmp_path, device="cuda"))
     assert step.peak_allocated_bytes is not None
-    found = estimate(workload)
-    # Convolutions may hold scratch memory at the peak, which the prediction counts apart.
-    slack = found.split.convolution_workspace.high_bytes
-    assert found.peak_allocated_bytes * 0.95 <= step.peak_allocated_bytes <= found.peak_allocated_bytes * 1.05 + slack
+    assert step.peak_reserved_bytes is not None
+    found = call(predict, workload, GPUS[known_model(torch.cuda.get_device_name()) or "A100-40GB"])
+    # This process has a history, which shifts blocks a little; on a real card cuDNN may choose other plans.
+    assert step.peak_allocated_bytes == pytest.approx(found.peak_allocated_bytes, rel=0.05)
+    assert step.peak_reserved_bytes == pytest.approx(found.peak_reserved_bytes, rel=0.1)
 
 
 def test_largest_batch_is_confirmed_by_real_steps_within_its_cap(tmp_path: Path) -> None:
@@ -50,7 +53,7 @@ def test_out_of_memory_under_a_cap_is_explained(tmp_path: Path) -> None:
     spec = MaxBatchSpec(image_size=224)
     try:
         with pytest.raises(torch.OutOfMemoryError) as caught:
-            max_batch._peaks_of_steps(workload_of_batch(spec).model_copy(update={"batch_size": 16}), "cuda")
+            max_batch.peaks_of_steps(workload_of_batch(spec).model_copy(update={"batch_size": 16}), "cuda")
         found = postmortem.explain(caught.value, EXPERIMENT, ModelMemorySpec(), phase=None, reserved_for_run=cap)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

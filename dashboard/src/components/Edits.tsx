@@ -3,13 +3,13 @@
 import { Text } from "@mantine/core";
 import type { ReactNode } from "react";
 
-import type { EditRead } from "../api/schema";
+import type { Edit } from "../api/schema";
 import { bytes, sentence, value, words } from "../format";
 
 export type Change = Record<string, unknown>;
 
 interface EditsProps {
-  edits: readonly EditRead[];
+  edits: readonly Edit[];
   /** The button that applies the change. */
   button: (change: Change, label: string) => ReactNode;
 }
