@@ -1,4 +1,4 @@
-"""To be imported before torch, by a process that others are forked from: on a machine without a GPU these can predict."""
+"""Imported before torch, by a process that others are forked from: on a machine without a GPU these can predict."""
 
 from emulator.loading import real_driver
 from experiments.memory.processes import take_emulated_driver
