@@ -22,6 +22,7 @@ from gpulab.proxies import spare_loopback
 
 NAMES = (
     "start",
+    "program_start",
     "estimates",
     "drain",
     "submissions",

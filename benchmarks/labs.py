@@ -20,10 +20,10 @@ DEFAULTS = {
 
 
 @contextmanager
-def running_lab() -> Iterator[Lab]:
+def running_lab(**settings: str) -> Iterator[Lab]:
     """A lab with two slots and durable commits, warmed up by one job."""
     with tempfile.TemporaryDirectory(prefix="gpulab-bench-") as folder:
-        lab = Lab(Path(folder), settings=DEFAULTS, durable=True)
+        lab = Lab(Path(folder), settings=DEFAULTS | settings, durable=True)
         try:
             lab.start()
             lab.wait_for(lab.submit("stopwatch"), "succeeded", timeout_seconds=120)

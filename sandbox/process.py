@@ -26,6 +26,9 @@ OOM_SCORE_ADJUSTMENT = 800
 MAX_SAID_BYTES = 2000
 FIRST_SIGNAL_STATUS = 128
 """Bubblewrap reports the end by a signal as this plus its number, as a shell does."""
+GATE = 'read -r go && exec "$@" </dev/null'
+"""Begins a program when somebody who lives says so. Bubblewrap's own end is tied to its parent's only after a moment:
+a parent that is killed before would leave a sandbox behind."""
 PROGRAM_PID = 2
 """Of the program inside; 1 is bubblewrap's, which reaps orphans."""
 
@@ -66,7 +69,7 @@ class SandboxProcess:
 
     def stop(self) -> None:
         """Ask the program to end, by SIGTERM."""
-        for pid in self._children_of_init():
+        for pid in self.children_of_init():
             if _pid_inside(pid) == PROGRAM_PID:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
@@ -78,7 +81,8 @@ class SandboxProcess:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
-    def _children_of_init(self) -> list[int]:
+    def children_of_init(self) -> list[int]:
+        """The program itself, and what it left behind."""
         with suppress(OSError):
             text = Path(f"/proc/{self.init_pid}/task/{self.init_pid}/children").read_text(encoding="ascii")
             return [int(pid) for pid in text.split()]
@@ -97,9 +101,10 @@ def launch(
 ) -> SandboxProcess:
     """Start a program. Raises `LaunchError`: nothing of it runs.
 
-    The sandbox ends with the *thread* that calls this. `output` is a descriptor for all that it prints; `pass_fds` stay
-    open inside. `mark` is shown in the environment of bubblewrap itself, so that others can find what a killed parent
-    left.
+    The sandbox ends with the *thread* that calls this. A program with an input of its own must end where that ends
+    before a first word: it may have no parent any more. `output` is a descriptor for all that it prints.
+    `pass_fds` stay open inside. `mark` is shown in the environment of bubblewrap itself, so that others can find what
+    a killed parent left.
     """
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
@@ -127,6 +132,9 @@ def _launched(
     stack.callback(os.close, rules)
     # By a descriptor, since everybody inside can read the command line.
     options = _file_of(stack, "\0".join([*arguments(policy, environment, data), "--seccomp", str(rules)]).encode())
+    gate, opens = _pipe(stack)
+    if is_gated := stdin == subprocess.DEVNULL:
+        stdin, argv = gate.fileno(), ["/bin/sh", "-c", GATE, "sh", *argv]
     told, tells = _pipe(stack)
     held, releases = _pipe(stack)
     given = ["--args", str(options), "--info-fd", str(tells.fileno()), "--block-fd", str(held.fileno())]
@@ -140,12 +148,18 @@ def _launched(
         start_new_session=True,
         pass_fds=(*pass_fds, *data.values(), rules, options, tells.fileno(), held.fileno()),
     )
-    tells.close()
+    for end in (tells, gate):
+        end.close()
     try:
         init_pid = _pid_of(told.fileno(), output)
         process = SandboxProcess(monitor, init_pid)
         _limit(init_pid, policy.limits)
         os.write(releases.fileno(), b"y")
+        if is_gated:
+            _await_program(process)
+            os.write(opens.fileno(), b"go\n")
+    except BrokenPipeError:
+        pass  # it ended at once, and its status tells how
     except BaseException:
         monitor.kill()
         monitor.wait()
@@ -157,6 +171,14 @@ def _ended(pidfd: int, deadline: float | None) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000))
+
+
+def _await_program(process: SandboxProcess) -> None:
+    """Until pid 1 has started it, and so has tied its own end to ours."""
+    deadline = time.monotonic() + START_SECONDS
+    while not process.children_of_init() and not process.wait(0.001):
+        if time.monotonic() > deadline:
+            raise LaunchError("bubblewrap did not start the program")
 
 
 def _pid_of(told: int, output: int) -> int:

@@ -297,8 +297,8 @@ def test_it_ends_with_the_thread_that_started_it(box) -> None:
     found: list[SandboxProcess] = []
 
     def body() -> None:
+        # It ends at once: nothing says that the program has begun by then.
         found.append(run.start("import time; print('ready', flush=True); time.sleep(600)"))
-        _until(lambda: "ready" in run.output())
 
     thread = Thread(target=body)
     thread.start()
