@@ -38,12 +38,12 @@ async def client(built: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield made
 
 
-@pytest.mark.parametrize("path", ["/", "/jobs", "/jobs/0190a1b2?tab=memory", "/compare", f"/jobs/{'a' * 300}"])
 def test_pages_are_served_from_where_they_are_built() -> None:
     assert (dashboard.BUILT.parents[1] / "Makefile").read_text().count("dashboard/dist/index.html")
     assert dashboard.BUILT.parts[-2:] == ("dashboard", "dist")
 
 
+@pytest.mark.parametrize("path", ["/", "/jobs", "/jobs/0190a1b2?tab=memory", "/compare", f"/jobs/{'a' * 300}"])
 async def test_every_page_is_the_one_document_and_is_asked_for_again(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path, headers=PAGE)
     assert answer.status_code == 200
