@@ -107,6 +107,21 @@ const study = createRoute({
   validateSearch: (search): { tab?: StudyTab } => ({ tab: oneOf(search["tab"], STUDY_TABS) }),
   component: lazyRouteComponent(() => import("./pages/Study"), "Study"),
 });
+const programs = createRoute({
+  getParentRoute: () => inside,
+  path: "/programs",
+  component: lazyRouteComponent(() => import("./pages/Programs"), "Programs"),
+});
+const program = createRoute({
+  getParentRoute: () => inside,
+  path: "/programs/$sha256",
+  validateSearch: (search): { from?: string; file?: string; compare?: string } => ({
+    from: text(search["from"]),
+    file: text(search["file"]),
+    compare: text(search["compare"]),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Program"), "Program"),
+});
 const nodes = createRoute({
   getParentRoute: () => inside,
   path: "/nodes",
@@ -129,7 +144,22 @@ const people = createRoute({
   component: lazyRouteComponent(() => import("./pages/Class"), "Class"),
 });
 
-const pages = [lab, jobs, job, compare, submit, studies, newStudy, study, predictions, nodes, people, account] as const;
+const pages = [
+  lab,
+  jobs,
+  job,
+  compare,
+  submit,
+  studies,
+  newStudy,
+  study,
+  programs,
+  program,
+  predictions,
+  nodes,
+  people,
+  account,
+] as const;
 const tree = root.addChildren([signIn, inside.addChildren(pages)]);
 
 export function createTheRouter(queries: QueryClient) {

@@ -1,6 +1,6 @@
 /** The tabs of pages that have some, as their addresses name them. The first tab of a page needs no name. */
 
-export const JOB_TABS = ["overview", "memory", "output", "files", "history", "spec"] as const;
+export const JOB_TABS = ["overview", "memory", "output", "files", "program", "history", "spec"] as const;
 export type JobTab = (typeof JOB_TABS)[number];
 export const STUDY_TABS = ["questions", "report"] as const;
 export type StudyTab = (typeof STUDY_TABS)[number];

@@ -71,6 +71,7 @@ def test_chosen_jobs_are_compared(page: Page) -> None:
 def test_chart_zooms_and_shows_all_again(page: Page, scene: Scene) -> None:
     page.goto(f"/jobs/{scene.ids['trained']}")
     chart = page.locator(".chart .u-over").first
+    chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 50)

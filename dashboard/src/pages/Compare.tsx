@@ -214,6 +214,7 @@ function Differences({ jobs, different, sampled }: DifferencesProps) {
           Differences
         </Title>
         <Group gap="md">
+          <CodeDifference jobs={jobs} />
           <Switch
             size="sm"
             label="Show equal fields"
@@ -259,6 +260,17 @@ function Differences({ jobs, different, sampled }: DifferencesProps) {
         </Table>
       </Table.ScrollContainer>
     </Card>
+  );
+}
+
+/** Of the first two runs with different programs. */
+function CodeDifference({ jobs }: { jobs: JobRead[] }) {
+  const [one, other] = [...new Set(jobs.flatMap((job) => job.program?.sha256 ?? []))];
+  if (one === undefined || other === undefined) return null;
+  return (
+    <AnchorLink to="/programs/$sha256" params={{ sha256: one }} search={{ compare: other }} size="sm">
+      Compare code
+    </AnchorLink>
   );
 }
 

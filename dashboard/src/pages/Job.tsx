@@ -18,12 +18,14 @@ import { Output } from "./job/Output";
 import { Outcome } from "./job/Outcome";
 import { Overview } from "./job/Overview";
 import { Spec } from "./job/Spec";
+import { JobProgram } from "./program/JobProgram";
 
 const TABS: Record<JobTab, string> = {
   overview: "Overview",
   memory: "Memory and utilisation",
   output: "Output",
   files: "Files",
+  program: "Program",
   history: "History",
   spec: "Spec",
 };
@@ -64,11 +66,13 @@ export function Job() {
           >
             <div className="scroll-x" ref={strip}>
               <Tabs.List style={{ flexWrap: "nowrap", minWidth: "max-content" }} mb="md">
-                {Object.entries(TABS).map(([value, label]) => (
-                  <Tabs.Tab key={value} value={value}>
-                    {label}
-                  </Tabs.Tab>
-                ))}
+                {Object.entries(TABS)
+                  .filter(([value]) => value !== "program" || job.program)
+                  .map(([value, label]) => (
+                    <Tabs.Tab key={value} value={value}>
+                      {label}
+                    </Tabs.Tab>
+                  ))}
               </Tabs.List>
             </div>
             <Tabs.Panel value="overview">
@@ -83,6 +87,11 @@ export function Job() {
             <Tabs.Panel value="files">
               <Files job={job} />
             </Tabs.Panel>
+            {job.program && (
+              <Tabs.Panel value="program">
+                <JobProgram job={job} program={job.program} />
+              </Tabs.Panel>
+            )}
             <Tabs.Panel value="history">
               <History job={job} />
             </Tabs.Panel>

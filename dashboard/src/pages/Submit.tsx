@@ -28,6 +28,7 @@ import * as queries from "../api/queries";
 import type { ExperimentDetail, InvalidField, JobRead } from "../api/schema";
 import { dryRun, estimateOf, submit, type Order } from "../api/submitting";
 import { Answer, Empty, Failure } from "../components/Feedback";
+import { AnchorLink } from "../components/Links";
 import { counted } from "../format";
 import { foldedOf } from "./submit/basics";
 import { Estimate } from "./submit/Estimate";
@@ -85,7 +86,24 @@ type Prefilled = { again: JobRead | undefined; change: Spec | undefined };
 
 function ForExperiment({ slug, ...prefilled }: { slug: string } & Prefilled) {
   const query = useQuery(queries.experiment(slug));
-  return <Answer query={query}>{(experiment) => <OrderForm experiment={experiment} {...prefilled} />}</Answer>;
+  return (
+    <Answer query={query}>
+      {(experiment) =>
+        prefilled.again === undefined && "program" in propertiesOf(experiment.spec_schema) ? (
+          <Card>
+            <Empty title="Upload your code first">
+              <AnchorLink to="/programs" size="sm" underline="always">
+                Your code
+              </AnchorLink>{" "}
+              runs a script or a notebook that you upload.
+            </Empty>
+          </Card>
+        ) : (
+          <OrderForm experiment={experiment} {...prefilled} />
+        )
+      }
+    </Answer>
+  );
 }
 
 function OrderForm({ experiment, again, change }: { experiment: ExperimentDetail } & Prefilled) {

@@ -6,7 +6,7 @@ import { placesFor } from "./places";
 
 export default function Keys({ staff, close }: { staff: boolean; close: () => void }) {
   const keys: [string[], string][] = [
-    [["Ctrl", "K"], "Search everything"],
+    [["Ctrl", "K"], "Go to a page, job, study or experiment"],
     [["/"], "Search jobs"],
     [["?"], "Show these keys"],
     ...placesFor(staff).map(({ key, label }): [string[], string] => [["G", key.toUpperCase()], `Go to ${label}`]),

@@ -52,7 +52,7 @@ export default function Palette({ staff, close }: { staff: boolean; close: () =>
         leftSection={<Search size={18} aria-hidden />}
         placeholder="Search pages, jobs, studies and experiments"
         role="combobox"
-        aria-label="Search"
+        aria-label="Go to"
         aria-expanded
         aria-controls="palette"
         aria-activedescendant={chosen && `palette-${chosen.id}`}

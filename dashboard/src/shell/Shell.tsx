@@ -73,13 +73,13 @@ export function Shell() {
             </Link>
           </Group>
           <Group gap="xs" wrap="nowrap">
-            <Tooltip label="Search (Ctrl+K)">
+            <Tooltip label="Go to… (Ctrl+K)">
               <ActionIcon
                 variant="subtle"
                 color="gray"
                 size="lg"
                 onClick={() => show("palette")}
-                aria-label="Search everything"
+                aria-label="Go to a page or job"
               >
                 <Search size={18} aria-hidden />
               </ActionIcon>

@@ -1,6 +1,7 @@
 /** The pages of the dashboard, for the menu and the command palette. */
 
 import {
+  FileCode,
   FlaskConical,
   GitCompareArrows,
   LayoutDashboard,
@@ -13,7 +14,7 @@ import {
 } from "lucide-react";
 
 export interface Place {
-  to: "/" | "/jobs" | "/submit" | "/studies" | "/compare" | "/predictions" | "/class" | "/nodes";
+  to: "/" | "/jobs" | "/submit" | "/studies" | "/programs" | "/compare" | "/predictions" | "/class" | "/nodes";
   label: string;
   icon: LucideIcon;
   /** Pressed after G. */
@@ -25,6 +26,7 @@ export const PLACES: readonly Place[] = [
   { to: "/", label: "Lab", icon: LayoutDashboard, key: "l" },
   { to: "/jobs", label: "Jobs", icon: ListChecks, key: "j" },
   { to: "/submit", label: "Submit", icon: Plus, key: "n" },
+  { to: "/programs", label: "Your code", icon: FileCode, key: "y" },
   { to: "/studies", label: "Studies", icon: FlaskConical, key: "s" },
   { to: "/compare", label: "Compare", icon: GitCompareArrows, key: "c" },
   { to: "/predictions", label: "Predictions", icon: Target, key: "p" },

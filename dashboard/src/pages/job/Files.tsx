@@ -5,9 +5,13 @@ import { useQuery } from "@tanstack/react-query";
 import { Download, Eye } from "lucide-react";
 import { useState } from "react";
 
+import "../program/program.css";
+
 import * as queries from "../../api/queries";
 import type { ArtifactRead, JobRead } from "../../api/schema";
 import { Answer, Empty, Failure, Waiting } from "../../components/Feedback";
+import { Notebook } from "../program/Notebook";
+import { parsedNotebook } from "../program/notebooks";
 import { byName, bytes, integer } from "../../format";
 import { FINAL } from "../../api/states";
 
@@ -44,7 +48,10 @@ function isImage(artifact: ArtifactRead): boolean {
 }
 
 function isText(artifact: ArtifactRead): boolean {
-  return /^text\/|json|yaml|csv|markdown/.test(artifact.media_type) && artifact.size_bytes <= MAX_PREVIEW_BYTES;
+  return (
+    (/^text\/|json|yaml|csv|markdown/.test(artifact.media_type) || artifact.name.endsWith(".ipynb")) &&
+    artifact.size_bytes <= MAX_PREVIEW_BYTES
+  );
 }
 
 function FileCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
@@ -114,19 +121,24 @@ function TextPreview({ job, artifact }: { job: JobRead; artifact: ArtifactRead }
   const text = query.data;
   if (query.error) return <Failure error={query.error} again={() => void query.refetch()} />;
   if (text === undefined) return <Waiting />;
+  const notebook = artifact.name.endsWith(".ipynb") ? parsedNotebook(text) : null;
   return (
     <>
-      <Code
-        block
-        mah={360}
-        style={{ overflow: "auto" }}
-        tabIndex={0}
-        role="region"
-        aria-label={`Content of ${artifact.name}`}
-      >
-        {text.slice(0, MAX_SHOWN_CHARACTERS)}
-      </Code>
-      {text.length > MAX_SHOWN_CHARACTERS && (
+      {notebook !== null ? (
+        <Notebook notebook={notebook} />
+      ) : (
+        <Code
+          block
+          mah={360}
+          style={{ overflow: "auto" }}
+          tabIndex={0}
+          role="region"
+          aria-label={`Content of ${artifact.name}`}
+        >
+          {text.slice(0, MAX_SHOWN_CHARACTERS)}
+        </Code>
+      )}
+      {notebook === null && text.length > MAX_SHOWN_CHARACTERS && (
         <Text size="xs" c="dimmed">
           Only the beginning. Download the file to see all {integer(text.length)} characters.
         </Text>

@@ -118,15 +118,28 @@ function Actions({ job }: { job: JobRead }) {
       <Group gap="xs">
         <HandIn job={job} />
         {share}
-        <ButtonLink
-          variant="default"
-          size="sm"
-          leftSection={<Pencil size={16} aria-hidden />}
-          to="/submit"
-          search={{ from: job.id }}
-        >
-          Run again with changes
-        </ButtonLink>
+        {job.program ? (
+          <ButtonLink
+            variant="default"
+            size="sm"
+            leftSection={<Pencil size={16} aria-hidden />}
+            to="/programs/$sha256"
+            params={{ sha256: job.program.sha256 }}
+            search={{ from: job.id }}
+          >
+            Run again with changes
+          </ButtonLink>
+        ) : (
+          <ButtonLink
+            variant="default"
+            size="sm"
+            leftSection={<Pencil size={16} aria-hidden />}
+            to="/submit"
+            search={{ from: job.id }}
+          >
+            Run again with changes
+          </ButtonLink>
+        )}
         <Button
           variant="default"
           size="sm"

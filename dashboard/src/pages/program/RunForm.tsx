@@ -1,0 +1,234 @@
+/** Runs a program: a command or a notebook, with parameters, data sets and the options of a job. */
+
+import {
+  ActionIcon,
+  Button,
+  Card,
+  Collapse,
+  Group,
+  Select,
+  Stack,
+  TagsInput,
+  Text,
+  TextInput,
+  Title,
+  UnstyledButton,
+} from "@mantine/core";
+import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
+import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { ChevronDown, ChevronRight, Play, Plus, Trash2 } from "lucide-react";
+import { useState } from "react";
+
+import { invalidText } from "../../api/invalid";
+import * as queries from "../../api/queries";
+import type { JobRead, ProgramRead } from "../../api/schema";
+import { dryRun, submit, type Order } from "../../api/submitting";
+import { Failure } from "../../components/Feedback";
+import { Options, optionsOf, type JobOptions } from "../submit/Options";
+import { entryPoint, lineOf, parametersOf, rowsOf, wordsOf, type Parameter } from "./command";
+
+interface RunFormProps {
+  program: ProgramRead;
+  /** The run to repeat. */
+  again: JobRead | undefined;
+}
+
+interface Choice {
+  notebook: string | null;
+  command: string;
+  rows: Parameter[];
+  datasets: string[];
+  options: JobOptions;
+}
+
+const SCRIPT = "";
+
+function first(program: ProgramRead, again: JobRead | undefined): Choice {
+  const paths = program.files.map((file) => file.path);
+  const start = entryPoint(paths);
+  const spec = again?.spec ?? {};
+  const notebook = typeof spec["notebook"] === "string" ? spec["notebook"] : start?.endsWith(".ipynb") ? start : null;
+  const words = [
+    ...((spec["command"] as string[] | undefined) ?? []),
+    ...((spec["arguments"] as string[] | undefined) ?? []),
+  ];
+  return {
+    notebook: again?.experiment === "script" ? null : notebook,
+    command: words.length > 0 ? lineOf(words) : lineOf(["python", start?.endsWith(".py") ? start : "main.py"]),
+    rows: rowsOf(spec["parameters"]),
+    datasets: (spec["datasets"] as string[] | undefined) ?? [],
+    options: again ? optionsOf(again) : { name: program.upload?.name ?? undefined },
+  };
+}
+
+function orderOf(program: ProgramRead, choice: Choice): Order {
+  const { notebook, command, rows, datasets, options } = choice;
+  const common = { program: program.sha256, parameters: parametersOf(rows), datasets };
+  return notebook === null
+    ? { experiment: "script", spec: { ...common, command: wordsOf(command) }, ...options }
+    : { experiment: "notebook", spec: { ...common, notebook }, ...options };
+}
+
+export function RunForm({ program, again }: RunFormProps) {
+  const navigate = useNavigate();
+  const [choice, setChoice] = useState(() => first(program, again));
+  const set = (change: Partial<Choice>) => setChoice((before) => ({ ...before, ...change }));
+  const order = orderOf(program, choice);
+  const [settled] = useDebouncedValue(order, 250);
+  const check = useQuery({ ...dryRun(settled), placeholderData: keepPreviousData });
+  const problem = check.data?.errors[0];
+  const send = useMutation({
+    mutationFn: () => submit(order),
+    onSuccess: (job) => navigate({ to: "/jobs/$id", params: { id: job.id } }),
+  });
+  const notebooks = program.files.map((file) => file.path).filter((path) => path.endsWith(".ipynb"));
+  return (
+    <Card component="section" aria-labelledby="run">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          send.mutate();
+        }}
+      >
+        <Stack gap="sm">
+          <Title order={2} size="h4" id="run">
+            Run
+          </Title>
+          {notebooks.length > 0 && (
+            <Select
+              label="What to run"
+              data={[...notebooks.map((path) => ({ value: path, label: path })), { value: SCRIPT, label: "A command" }]}
+              value={choice.notebook ?? SCRIPT}
+              onChange={(chosen) => set({ notebook: chosen === SCRIPT ? null : chosen })}
+              allowDeselect={false}
+            />
+          )}
+          {choice.notebook === null && (
+            <TextInput
+              label="Command"
+              description="Runs in the folder of the files; no shell reads it"
+              value={choice.command}
+              onChange={(event) => set({ command: event.currentTarget.value })}
+              styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)" } }}
+              spellCheck={false}
+            />
+          )}
+          <Parameters rows={choice.rows} change={(rows) => set({ rows })} notebook={choice.notebook !== null} />
+          <Datasets chosen={choice.datasets} change={(datasets) => set({ datasets })} />
+          <MoreOptions experiment={order.experiment} options={choice.options} change={(options) => set({ options })} />
+          {problem && (
+            <Text size="sm" c="red" className="break" role="alert">
+              {invalidText(problem)}
+            </Text>
+          )}
+          {check.error !== null && <Failure error={check.error} again={() => void check.refetch()} />}
+          {send.error !== null && problem === undefined && <Failure error={send.error} />}
+          <Button
+            type="submit"
+            leftSection={<Play size={17} aria-hidden />}
+            loading={send.isPending}
+            disabled={problem !== undefined}
+          >
+            Run
+          </Button>
+        </Stack>
+      </form>
+    </Card>
+  );
+}
+
+interface ParametersProps {
+  rows: Parameter[];
+  change: (rows: Parameter[]) => void;
+  notebook: boolean;
+}
+
+function Parameters({ rows, change, notebook }: ParametersProps) {
+  const set = (at: number, row: Partial<Parameter>) =>
+    change(rows.map((before, i) => (i === at ? { ...before, ...row } : before)));
+  return (
+    <div role="group" aria-label="Parameters">
+      <Text size="sm" fw={500}>
+        Parameters
+      </Text>
+      <Text size="xs" c="dimmed" mb={6}>
+        {notebook ? "Variables that the notebook starts with" : "Added to the command as --name value"}
+      </Text>
+      <Stack gap={6}>
+        {rows.map((row, i) => (
+          <Group key={i} gap={6} wrap="nowrap">
+            <TextInput
+              aria-label={`Name of parameter ${i + 1}`}
+              placeholder="lr"
+              value={row.name}
+              onChange={(event) => set(i, { name: event.currentTarget.value })}
+              flex={1}
+            />
+            <TextInput
+              aria-label={`Value of parameter ${i + 1}`}
+              placeholder="0.1"
+              value={row.text}
+              onChange={(event) => set(i, { text: event.currentTarget.value })}
+              flex={1}
+            />
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              aria-label={`Remove parameter ${i + 1}`}
+              onClick={() => change(rows.filter((_, at) => at !== i))}
+            >
+              <Trash2 size={16} aria-hidden />
+            </ActionIcon>
+          </Group>
+        ))}
+        <Button
+          size="compact-sm"
+          variant="default"
+          style={{ alignSelf: "flex-start" }}
+          leftSection={<Plus size={14} aria-hidden />}
+          onClick={() => change([...rows, { name: "", text: "" }])}
+        >
+          Add parameter
+        </Button>
+      </Stack>
+    </div>
+  );
+}
+
+function Datasets({ chosen, change }: { chosen: string[]; change: (names: string[]) => void }) {
+  const { data } = useQuery(queries.nodes);
+  const known = [...new Set((data?.items ?? []).flatMap((node) => node.datasets))].sort();
+  return (
+    <TagsInput
+      label="Data sets"
+      description="Read-only in /data"
+      data={known}
+      value={chosen}
+      onChange={change}
+      placeholder={chosen.length === 0 ? "None" : ""}
+    />
+  );
+}
+
+interface MoreOptionsProps {
+  experiment: string;
+  options: JobOptions;
+  change: (options: JobOptions) => void;
+}
+
+function MoreOptions({ experiment: slug, options, change }: MoreOptionsProps) {
+  const [opened, { toggle }] = useDisclosure();
+  const { data: experiment } = useQuery(queries.experiment(slug));
+  return (
+    <div>
+      <UnstyledButton onClick={toggle} aria-expanded={opened} className="fold">
+        {opened ? <ChevronDown size={16} aria-hidden /> : <ChevronRight size={16} aria-hidden />}
+        Job options
+      </UnstyledButton>
+      <Collapse expanded={opened} mt="xs">
+        {opened && experiment && <Options experiment={experiment} options={options} change={change} />}
+      </Collapse>
+    </div>
+  );
+}

@@ -1,0 +1,83 @@
+"""A student's own code in the pages: uploaded, edited, compared and run. And finding a page by keys."""
+
+import json
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import SHOTS, Opener
+from tests.browser.scene import Scene
+from tests.browser.test_pages import look
+
+
+def test_code_is_uploaded_edited_compared_and_run(page: Page, scene: Scene, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("rate = 1\nprint(rate)\n")
+    page.goto("/programs")
+    page.locator("input[type=file]").first.set_input_files(script)
+    expect(page.get_by_role("heading", name="train.py", level=1)).to_be_visible()
+    first = page.url
+    expect(page.get_by_role("region", name="Content")).to_contain_text("print(rate)")
+    look(page, "light-desktop", "program")
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_label("Edit train.py").fill("rate = 2\nprint(rate)\n")
+    page.get_by_role("button", name="Save as new program").click()
+    expect(page).not_to_have_url(first)
+    expect(page.get_by_role("region", name="Content")).to_contain_text("rate = 2")
+    sha256 = page.url.rpartition("/")[2].partition("?")[0]
+    page.goto(f"{first}?compare={sha256}")
+    expect(page.get_by_text("1 changed file, 0 unchanged")).to_be_visible()
+    expect(page.get_by_label("Changes in train.py")).to_contain_text("+rate = 2")
+    look(page, "light-desktop", "program-difference")
+    page.goto(f"/programs/{sha256}")
+    expect(page.get_by_label("Command")).to_have_value("python train.py")
+    page.get_by_role("button", name="Add parameter").click()
+    page.get_by_label("Name of parameter 1").fill("lr")
+    page.get_by_label("Value of parameter 1").fill("0.1")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/jobs/[0-9a-f-]{36}$"))
+    job = scene.client.get(f"/v1/jobs/{page.url.rpartition('/')[2]}").json()
+    assert job["spec"]["command"] == ["python", "train.py"]
+    assert (job["spec"]["program"], job["spec"]["parameters"]) == (sha256, {"lr": 0.1})
+    page.get_by_role("tab", name="Program").click()
+    expect(page.get_by_role("region", name="Content")).to_contain_text("rate = 2")
+    page.screenshot(path=SHOTS / "light-desktop" / "job-program.png", full_page=True)
+    page.get_by_role("link", name="Change and run again").click()
+    expect(page.get_by_label("Value of parameter 1")).to_have_value("0.1")
+
+
+def test_notebook_is_shown_and_nothing_of_it_runs(open_context: Opener, tmp_path: Path) -> None:
+    html = "<b>bold</b><script>parent.document.title = 'taken over'</script><img src=x onerror='parent.x = 1'>"
+    output = {"output_type": "display_data", "data": {"text/html": html}}
+    cell = {"cell_type": "code", "source": "1 + 1", "execution_count": 1, "outputs": [output]}
+    notebook = tmp_path / "lesson.ipynb"
+    notebook.write_text(json.dumps({"cells": [cell], "nbformat": 4}))
+    # A page of its own: the browser notes each script that it refuses.
+    page = open_context().new_page()
+    page.goto("/programs")
+    page.locator("input[type=file]").first.set_input_files(notebook)
+    expect(page.frame_locator("iframe[title='Output 1 of cell 1']").get_by_text("bold")).to_be_visible()
+    assert page.locator("iframe").get_attribute("sandbox") == ""
+    assert page.title() != "taken over"
+    assert page.evaluate("'x' in window") is False
+    page.screenshot(path=SHOTS / "light-desktop" / "program-notebook.png", full_page=True)
+    page.close()
+
+
+def test_a_page_is_found_by_keys(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Lab", level=1)).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Go to").fill("bands few")
+    expect(page.get_by_role("option").first).to_contain_text("bands, few images")
+    page.screenshot(path=SHOTS / "light-desktop" / "palette.png")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="bands, few images")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Keyboard shortcuts")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    expect(page.get_by_role("heading", name="Studies", level=1)).to_be_visible()
