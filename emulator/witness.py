@@ -28,6 +28,8 @@ from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any
 
 STANDARD_LIBRARY = str(Path(os.__file__).parent)
+OTHERS = ("<", STANDARD_LIBRARY, str(Path(__file__).parents[1] / "gpulab") + os.sep)
+"""Also what a program reports with: the line that matters is the one that calls it."""
 MAX_PLACES = 20
 MAX_REASON = 2000
 MAX_ROUNDS = 10
@@ -390,7 +392,7 @@ def _place_of(trace: TracebackType | None) -> str | None:
 
 def _is_own(file: str) -> bool:
     """Whether it is the program's own code, neither ours nor that of a library."""
-    return file != __file__ and not file.startswith(("<", STANDARD_LIBRARY)) and "-packages" + os.sep not in file
+    return file != __file__ and not file.startswith(OTHERS) and "-packages" + os.sep not in file
 
 
 if __name__ == "__main__":

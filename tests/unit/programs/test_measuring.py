@@ -49,6 +49,7 @@ def test_script_is_measured_with_its_parameters(tmp_path: Path) -> None:
     # Weights, gradients and two moments of 4 MiB each, and what a step of Adam makes beside them.
     assert 16 * MIB <= (found.peak_allocated_bytes or 0) <= 40 * MIB
     assert found.peak_phase == "step"
+    assert any("train.py:14" in assumed for assumed in found.assumptions)
     assert (found.peak_reserved_bytes or 0) >= (found.peak_allocated_bytes or 0)
 
 
