@@ -15,6 +15,7 @@ from api.tokens import statements as tokens
 from api.users import statements as users
 from gpulab.states import Role
 from models import lab_process
+from models.composed import run
 from models.database import sync_engine
 from models.logs import configure_logs
 from models.outage import ONE_SHOT_SECONDS, persist
@@ -31,15 +32,15 @@ def ensure_token(connection: Connection, path: Path) -> bool:
         path.chmod(0o600)
         return False
     token = new_token()
-    user_id = connection.execute(users.ensure_admin(ADMIN)).scalar_one()
+    user_id = run(connection, users.ensure_admin, name=ADMIN).scalar_one()
     values = {"name": "bootstrap", "digest": digest_of(token), "prefix": prefix_of(token), "expires_at": None}
-    connection.execute(tokens.make(user_id, values, OPERATOR))
+    run(connection, tokens.make, user_id=user_id, values=values, origin=OPERATOR)
     _write_private(path, token)
     return True
 
 
 def _works(connection: Connection, token: str) -> bool:
-    row = connection.execute(users.bearers([digest_of(token)])).first()
+    row = run(connection, users.bearers, digests=[digest_of(token)]).first()
     return row is not None and row.good and row.role == Role.ADMIN
 
 

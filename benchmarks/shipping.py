@@ -106,8 +106,8 @@ def claimed(engine: Engine) -> tuple[UUID, UUID]:
         }
         job_id = connection.execute(jobs.submit(values, actor="user:someone")).one().id
         grant = leases.grant(job_id, node="n1", gpu_uuids=[], reserved_bytes=None, lease_seconds=600)
-        token = connection.execute(*grant).one().token
-        connection.execute(*leases.claim(job_id, token, actor="node:n1", lease_seconds=600))
+        token = connection.execute(grant).one().token
+        connection.execute(leases.claim(job_id, token, actor="node:n1", lease_seconds=600))
     return job_id, token
 
 

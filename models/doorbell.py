@@ -40,13 +40,13 @@ def queue_of(node: str) -> str:
     return f"node.{node}"
 
 
-def ring(app: Celery, *, node: str, job_id: UUID, token: UUID, expires_seconds: float) -> None:
+def ring(app: Celery, *, node: str, job_id: UUID, lease_token: UUID, expires_seconds: float) -> None:
     """Tell a node's worker that it holds a lease.
 
     Raises:
         kombu.exceptions.OperationalError: Redis cannot be reached; the lease stays, the bell rings again later.
     """
-    _send(app, RUN_TASK, node, [str(job_id), str(token)], expires_seconds)
+    _send(app, RUN_TASK, node, [str(job_id), str(lease_token)], expires_seconds)
 
 
 def ring_for_estimate(app: Celery, *, node: str, estimate_id: UUID, expires_seconds: float) -> None:

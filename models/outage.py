@@ -12,6 +12,7 @@ from psycopg import errors
 from sqlalchemy import Engine
 from sqlalchemy.exc import ProgrammingError
 
+from models.composed import run
 from models.database import DATABASE_AWAY, DatabaseAwayError, first_line, noticing_absence
 from models.lab_process import RefusedError
 from models.statements.readiness import schema_version
@@ -94,7 +95,7 @@ def await_database(engine: Engine) -> None:
 def _check_tables(engine: Engine) -> None:
     try:
         with engine.connect() as connection:
-            connection.execute(schema_version()).one()
+            run(connection, schema_version).one()
     except ProgrammingError as error:
         if not isinstance(error.orig, errors.UndefinedTable):
             raise

@@ -9,6 +9,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
 from sqlalchemy import Engine
 
+from models.composed import run
 from models.doorbell import ring_for_estimate
 from models.settings import SchedulerSettings
 from models.statements import estimates, nodes
@@ -26,12 +27,12 @@ class Estimates:
     def ring(self) -> None:
         """Tell a worker of each question that nobody works on; one that has the software it was asked for if any."""
         with self._engine.begin() as connection:
-            connection.execute(estimates.give_up())
-            waiting = connection.execute(estimates.due(self._settings.ring_again_seconds)).all()
+            run(connection, estimates.give_up)
+            waiting = run(connection, estimates.due, ring_again_seconds=self._settings.ring_again_seconds).all()
             if not waiting:
                 return
-            alive = nodes.alive(self._settings.lease_seconds)
-            places = [(node.name, software(node.versions)) for node in connection.execute(alive) if not node.draining]
+            alive = run(connection, nodes.alive, silence_seconds=self._settings.lease_seconds)
+            places = [(node.name, software(node.versions)) for node in alive if not node.draining]
         for question in waiting:
             self._ring(question, places)
 

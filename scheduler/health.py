@@ -2,6 +2,7 @@
 
 import sys
 
+from models.composed import run
 from models.database import DATABASE_AWAY, first_line, sync_engine
 from models.lab_process import take_no_options
 from models.settings import SchedulerSettings
@@ -13,7 +14,7 @@ def main() -> int:
     engine = sync_engine(SchedulerSettings().sqlalchemy_url, pool_size=1)
     try:
         with engine.connect() as connection:
-            leads = connection.execute(readiness.leading()).scalar_one()
+            leads = run(connection, readiness.leading).scalar_one()
     except DATABASE_AWAY as error:
         return _unwell(f"the database is away: {first_line(error)}")
     return 0 if leads else _unwell("no scheduler leads")

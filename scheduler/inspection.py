@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection
 
 from gpulab.states import NodeFault
+from models.composed import run
 from models.settings import SchedulerSettings
 from models.statements import node_health
 
@@ -34,13 +35,13 @@ class Fault:
 def inspect_nodes(connection: Connection, settings: SchedulerSettings) -> None:
     """One look at every live node."""
     silence = settings.lease_seconds
-    connection.execute(node_health.mark_missing(silence))
+    run(connection, node_health.mark_missing, silence_seconds=silence)
     gpus: defaultdict[str, list[Any]] = defaultdict(list)
-    for gpu in connection.execute(node_health.suspicious_gpus()):
+    for gpu in run(connection, node_health.suspicious_gpus):
         gpus[gpu.node].append(gpu)
         if gpu.contested_by is not None:
             gpus[gpu.contested_by].append(gpu)
-    for node in connection.execute(node_health.reports(silence)).all():
+    for node in run(connection, node_health.reports, silence_seconds=silence).all():
         _apply(connection, node, judge(node, gpus[node.name], settings), settings)
 
 
@@ -56,15 +57,17 @@ def judge(node: Any, gpus: Sequence[Any], settings: SchedulerSettings) -> Fault 
 
 def _apply(connection: Connection, node: Any, fault: Fault | None, settings: SchedulerSettings) -> None:
     if fault is None:
-        if node.fault is not None and connection.execute(node_health.bring_back(node.name)).first():
+        if node.fault is not None and run(connection, node_health.bring_back, name=node.name).first():
             log.info("node.back", node=node.name)
     elif node.fault is None:
         held = node.set_asides + 1 >= settings.fault_limit and not _is_refusal(fault)
         until = None if held else fault.until
-        if connection.execute(node_health.set_aside(node.name, fault.kind, fault.message, until=until)).first():
+        seen = {"name": node.name, "fault": fault.kind, "message": fault.message}
+        if run(connection, node_health.set_aside, **seen, until=until).first():
             log.warning("node.set_aside", node=node.name, fault=fault.kind, reason=fault.message, until=str(until))
     elif node.fault_until is not None and _moved(node, fault, settings):
-        connection.execute(node_health.still_at_fault(node.name, fault.kind, fault.message, until=fault.until))
+        seen = {"name": node.name, "fault": fault.kind, "message": fault.message}
+        run(connection, node_health.still_at_fault, **seen, until=fault.until)
 
 
 def _moved(node: Any, fault: Fault, settings: SchedulerSettings) -> bool:

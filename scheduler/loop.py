@@ -19,13 +19,14 @@ from sqlalchemy import Engine
 
 from gpulab.states import FINAL_STATES, JobState
 from models.channels import ESTIMATES, JOBS
+from models.composed import run
 from models.database import DATABASE_AWAY, first_line, listening_connection
 from models.doorbell import celery_app, ring
 from models.estimate import ESTIMATE_STATES, PENDING
 from models.outage import Outage, refuse_shared_sessions
 from models.settings import SchedulerSettings
 from models.statements import leases, queue, remarks, usage
-from models.statements.readiness import LEADER_LOCK
+from models.statements.readiness import try_to_lead
 from scheduler.estimates import Estimates
 from scheduler.inspection import inspect_nodes
 from scheduler.order import weight_of
@@ -81,8 +82,7 @@ class Scheduler:
     def _lead(self, connection: psycopg.Connection[Any]) -> bool:
         """Wait on standby until the leader's seat is free."""
         while not self._stop.is_set():
-            row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK]).fetchone()
-            if row and row[0]:
+            if try_to_lead(connection):
                 return True
             self._stop.wait(self._settings.tick_seconds)
         return False
@@ -139,7 +139,7 @@ class Scheduler:
             if seen is None:
                 return
             for job_id, message in seen.refused:
-                connection.execute(queue.refuse(job_id, message))
+                run(connection, queue.refuse, job_id=job_id, message=message)
         made = plan(seen.jobs, seen.rooms, now=seen.now, policy=policy)
         for first in range(0, len(made.placements), GRANTS_BATCH_SIZE):
             self._start(seen, made.placements[first : first + GRANTS_BATCH_SIZE])
@@ -156,9 +156,9 @@ class Scheduler:
                 (placement, self._grant(connection, placement, sizes, seen.unpredicted.get(placement.job_id)))
                 for placement in placements
             ]
-        for placement, token in granted:
-            if token is not None:
-                self._ring(placement.node, placement.job_id, token)
+        for placement, lease_token in granted:
+            if lease_token is not None:
+                self._ring(placement.node, placement.job_id, lease_token)
 
     def _preempt(self, seen: Seen, made: Plan, policy: Policy) -> None:
         """Ask jobs to give way, where that lets a more urgent one start."""
@@ -169,8 +169,13 @@ class Scheduler:
         with self._engine.begin() as connection:
             for running in chosen:
                 message = f"to give way to job {job.id}, whose priority is higher"
-                if connection.execute(remarks.ask_to_yield(running.token, message=message)).first() is not None:
-                    log.info("job.preempted", token=str(running.token), node=running.node, urgent=str(job.id))
+                if (
+                    run(connection, remarks.ask_to_yield, lease_token=running.lease_token, message=message).first()
+                    is not None
+                ):
+                    log.info(
+                        "job.preempted", lease_token=str(running.lease_token), node=running.node, urgent=str(job.id)
+                    )
 
     def _explain(self, seen: Seen, made: Plan, policy: Policy) -> None:
         """Write down what changed, so many a tick that a tick stays short."""
@@ -183,35 +188,37 @@ class Scheduler:
         counted = dict(islice(seen.counted.items(), EXPLAINED_A_TICK))
         with self._engine.begin() as connection:
             if reasons:
-                connection.execute(queue.explain(reasons))
+                run(connection, queue.explain, reasons=reasons)
             if counted:
-                connection.execute(queue.count_bytes(counted))
-            connection.execute(usage.keep_shares(shares))
+                run(connection, queue.count_bytes, counted=counted)
+            run(connection, usage.keep_shares, shares=shares)
             if made.starts:
-                connection.execute(usage.estimated_starts(made.starts))
+                run(connection, usage.estimated_starts, starts=made.starts)
 
     def rescue(self) -> None:
         """Take away the leases of workers that were not heard of in time, and those that none took up."""
-        statement = leases.lose(
-            leases.abandoned(),
-            max_lost_attempts=self._settings.max_lost_attempts,
-            actor="scheduler",
-            message="its worker was not heard of in time",
-        )
         with self._engine.begin() as connection:
-            for row in connection.execute(statement).mappings().all():
+            lost = run(
+                connection,
+                leases.lose_abandoned,
+                max_lost_attempts=self._settings.max_lost_attempts,
+                actor="scheduler",
+                message="its worker was not heard of in time",
+            )
+            for row in lost.mappings().all():
                 log.warning("lease.expired", **_told(row))
-            back = leases.take_back(actor="scheduler", rung_seconds=time.monotonic() - self._rung_since)
-            for row in connection.execute(back).mappings().all():
+            rung_seconds = time.monotonic() - self._rung_since
+            back = run(connection, leases.take_back, actor="scheduler", rung_seconds=rung_seconds)
+            for row in back.mappings().all():
                 log.info("lease.taken_back", **_told(row))
 
     def ring_again(self) -> None:
         """A message may have been lost with Redis; the lease knows better."""
         with self._engine.begin() as connection:
-            silent = connection.execute(leases.silent(self._settings.ring_again_seconds)).all()
-        for job_id, token, node in silent:
+            silent = run(connection, leases.silent, ring_again_seconds=self._settings.ring_again_seconds).all()
+        for job_id, lease_token, node in silent:
             log.info("doorbell.again", job_id=str(job_id), node=node)
-            self._ring(node, job_id, token)
+            self._ring(node, job_id, lease_token)
 
     def inspect(self) -> None:
         """Set nodes aside that cannot be trusted, and take back those that can be again."""
@@ -227,8 +234,10 @@ class Scheduler:
             sizes[uuid] if placement.reserved_bytes is None else placement.reserved_bytes
             for uuid in placement.gpu_uuids
         ]
-        statement = leases.grant(
-            placement.job_id,
+        granted = run(
+            connection,
+            leases.grant,
+            job_id=placement.job_id,
             node=placement.node,
             gpu_uuids=placement.gpu_uuids,
             reserved_bytes=placement.reserved_bytes,
@@ -237,16 +246,22 @@ class Scheduler:
             share=placement.share,
             remark=f", with a whole GPU since its memory was not predicted: {unpredicted}" if whole else "",
         )
-        row = connection.execute(*statement).mappings().first()
+        row = granted.mappings().first()
         if row is None:
             return None
         log.info("job.leased", job_id=str(placement.job_id), node=placement.node, attempt=row["attempt"])
-        token: UUID = row["token"]
-        return token
+        lease_token: UUID = row["token"]
+        return lease_token
 
-    def _ring(self, node: str, job_id: UUID, token: UUID) -> None:
+    def _ring(self, node: str, job_id: UUID, lease_token: UUID) -> None:
         try:
-            ring(self._celery, node=node, job_id=job_id, token=token, expires_seconds=self._settings.lease_seconds)
+            ring(
+                self._celery,
+                node=node,
+                job_id=job_id,
+                lease_token=lease_token,
+                expires_seconds=self._settings.lease_seconds,
+            )
         except (BrokerError, OSError) as error:
             self._rung_since = time.monotonic()
             log.warning("doorbell.failed", job_id=str(job_id), node=node, reason=first_line(error))

@@ -16,7 +16,7 @@ BUSY = {NO_FREE_GPU.reason, NO_FREE_SLOT.reason}
 class Running:
     """An attempt under way that could give way."""
 
-    token: UUID
+    lease_token: UUID
     node: str
     gpu_uuids: tuple[str, ...]
     reserved_bytes: int | None

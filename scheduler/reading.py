@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, DateTime, bindparam
+from sqlalchemy import Connection
 
 from gpulab.states import Priority
+from models.composed import run
 from models.settings import SchedulerSettings
 from models.statements import nodes, queue, usage
 from scheduler.preempt import Running
@@ -71,22 +72,18 @@ class Reader:
         self._half_life_seconds = settings.half_life_hours * 3600
         self._window_seconds = settings.window_hours * 3600
         self._limits = Limits(settings.max_running, settings.max_gpu_hours, settings.max_gib_hours)
-        self._finished_since = usage.finished(
-            bindparam("since", type_=DateTime(timezone=True)),
-            half_life_seconds=self._half_life_seconds,
-            window_seconds=self._window_seconds,
-        )
         self._sum: _Sum | None = None
         self._reservations = Reservations(settings)
 
     def look(self, connection: Connection) -> Seen | None:
         """Everything that a plan needs; None where no job waits."""
-        rows = connection.execute(queue.waiting()).all()
+        rows = run(connection, queue.waiting).all()
         if not rows:
             return None
-        moment, now = connection.execute(usage.clock()).one()
-        leases = connection.execute(usage.live()).all()
-        waiting = connection.execute(usage.weights(list({row.owner_id for row in rows}))).all()
+        moment, now = run(connection, usage.clock).one()
+        leases = run(connection, usage.live).all()
+        owners = list({row.owner_id for row in rows})
+        waiting = run(connection, usage.weights, user_ids=owners).all()
         users = self._users(waiting, self._used(connection, moment), leases)
         rooms = self._rooms(connection, leases, now)
         sorted_out = self._reservations.of(connection, rows, rooms, now)
@@ -108,7 +105,7 @@ class Reader:
         known = self._sum
         if known is None or (moment - known.moment).total_seconds() > USAGE_SECONDS:
             horizon = usage.horizon_seconds(self._half_life_seconds, self._window_seconds)
-            near = connection.execute(usage.deadline_near(self._settings.deadline_days)).scalars()
+            near = run(connection, usage.deadline_near, days=self._settings.deadline_days).scalars()
             finished = self._finished(connection, moment - timedelta(seconds=horizon))
             self._sum = _Sum(moment, finished, frozenset(near))
             return finished
@@ -123,7 +120,9 @@ class Reader:
 
     def _finished(self, connection: Connection, since: datetime) -> dict[UUID, Used]:
         found: dict[UUID, Used] = defaultdict(Used)
-        for row in connection.execute(self._finished_since, {"since": since}):
+        half_life, window = self._half_life_seconds, self._window_seconds
+        rows = run(connection, usage.finished, since=since, half_life_seconds=half_life, window_seconds=window)
+        for row in rows:
             found[row.owner_id] = Used(row.used_seconds, row.gpu_hours, row.gib_hours)
         return found
 
@@ -167,10 +166,10 @@ class Reader:
             node.name: NodeRoom(
                 node.name, node.slots, frozenset(node.datasets), _closed(node), node.refused_experiments
             )
-            for node in connection.execute(nodes.alive(self._settings.lease_seconds))
+            for node in run(connection, nodes.alive, silence_seconds=self._settings.lease_seconds)
         }
         gpus: dict[str, GpuRoom] = {}
-        for gpu in connection.execute(nodes.gpus()):
+        for gpu in run(connection, nodes.gpus):
             if gpu.node in rooms and gpu.healthy:
                 gpus[gpu.uuid] = GpuRoom(
                     gpu.uuid,
@@ -217,7 +216,7 @@ def resumable(leases: Iterable[Any]) -> list[Running]:
     """Those that may give way: of the class `low`, under way, with a checkpoint to go on from."""
     return [
         Running(
-            token=lease.token,
+            lease_token=lease.token,
             node=lease.node,
             gpu_uuids=tuple(lease.gpu_uuids),
             reserved_bytes=lease.reserved_bytes,

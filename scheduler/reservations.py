@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from gpulab.schemas.memory import Verdict
+from models.composed import run
 from models.estimate import FAILED, READY
 from models.margin import margin
 from models.settings import SchedulerSettings
@@ -67,7 +68,7 @@ class Reservations:
             return SortedOut(list(rows))
         if self._learn(connection) or self._known_for != gpus.keys():
             self._known, self._known_for = {}, set(gpus)
-        for answer in connection.execute(estimates.known(list(asked - self._known.keys()))):
+        for answer in run(connection, estimates.known, estimate_ids=list(asked - self._known.keys())):
             if (found_now := self._outlook(connection, answer, gpus)) is not None:
                 self._known[answer.id] = found_now
         return self._sorted(connection, rows, now)
@@ -84,7 +85,7 @@ class Reservations:
             else:
                 _place(row, outlook, found)
         if any(self._is_overdue(row, now) for row in unanswered):
-            sign = connection.execute(estimates.last_sign()).scalar() or 0.0
+            sign = run(connection, estimates.last_sign).scalar() or 0.0
             given_up = now - sign >= self._wait_seconds
         else:
             given_up = False
@@ -109,7 +110,7 @@ class Reservations:
                 key: {"name": gpu.model, "total_bytes": gpu.total_bytes, "constants": gpu.constants}
                 for key, gpu in missing.items()
             }
-            connection.execute(estimates.want(row.id, wanted))
+            run(connection, estimates.want, estimate_id=row.id, gpus=wanted)
         return None if missing else outlook(row.family, row.fits, gpus, self._excesses)
 
     def _learn(self, connection: Connection) -> bool:
@@ -117,7 +118,7 @@ class Reservations:
         if time.monotonic() - self._learned_at < LEARNED_SECONDS:
             return False
         self._learned_at = time.monotonic()
-        rows = connection.execute(estimates.excesses())
+        rows = run(connection, estimates.excesses)
         self._excesses = {(row.family, row.gpu): (row.runs, row.excess) for row in rows}
         return True
 

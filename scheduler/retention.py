@@ -8,8 +8,8 @@ from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
 from sqlalchemy import Engine
 
+from models.composed import run
 from models.doorbell import ring_for_retention
-from models.node import Node
 from models.settings import SchedulerSettings
 from models.statements import nodes
 
@@ -31,9 +31,9 @@ class Retention:
         if now < self._due:
             return
         self._due = now + RETRY_SECONDS
-        alive = nodes.alive(self._settings.lease_seconds).with_only_columns(Node.name)
         with self._engine.begin() as connection:
-            names = list(connection.execute(alive).scalars())
+            alive = run(connection, nodes.alive, silence_seconds=self._settings.lease_seconds)
+            names = [node.name for node in alive]
         if not names:
             return
         try:

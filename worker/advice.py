@@ -18,6 +18,7 @@ from experiments.wire import Memory, Phase, clean_text
 from gpulab.run.files import ARTIFACTS_FOLDER
 from gpulab.schemas.failures import OutOfMemoryRead, TensorRead, first_advice
 from gpulab.schemas.memory import Edit
+from models.composed import run
 from models.statements import advice
 from worker.run_folder import RunFolder
 from worker.sampler import Breach
@@ -73,12 +74,12 @@ def of_breach(breach: Breach, folder: RunFolder) -> OutOfMemoryRead:
     )
 
 
-def seek(connection: Connection, token: UUID, failure: dict[str, Any]) -> tuple[dict[str, Any], UUID | None]:
+def seek(connection: Connection, lease_token: UUID, failure: dict[str, Any]) -> tuple[dict[str, Any], UUID | None]:
     """Ask for advice on a failure of the job with this lease; what to store of it, and the estimate in question.
 
     Call `attach` for the estimate when the verdict is written, in the same transaction: the answer may be there.
     """
-    place = connection.execute(advice.place(token)).first()
+    place = run(connection, advice.place, lease_token=lease_token).first()
     if failure.get("edits") or not failure.get("limit_bytes") or place is None:
         return failure, None
     if place.estimate_id is None:
@@ -91,16 +92,17 @@ def seek(connection: Connection, token: UUID, failure: dict[str, Any]) -> tuple[
         outgrown=True,
         held_bytes=(held_at_least(failure) or 0) // MIB * MIB or None,
     )
-    connection.execute(advice.seek(place.estimate_id, gpu.key, gpu.model_dump(mode="json")))
+    asked = gpu.model_dump(mode="json")
+    run(connection, advice.seek, estimate_id=place.estimate_id, key=gpu.key, gpu=asked)
     return failure | {advice.KEY: gpu.key}, place.estimate_id
 
 
 def attach(connection: Connection, estimate_id: UUID, *, actor: str) -> None:
     """Give each job that waits for this estimate's advice what there is."""
-    for row in connection.execute(advice.awaited(estimate_id)).all():
+    for row in run(connection, advice.awaited, estimate_id=estimate_id).all():
         failure, words = _advised(row.failure, row.fit)
         message = f"{row.message or ''}{words}"[:1000]
-        connection.execute(advice.give(row.id, failure=failure, message=message, actor=actor))
+        run(connection, advice.give, job_id=row.id, failure=failure, message=message, actor=actor)
 
 
 def _advised(failure: dict[str, Any], fit: dict[str, Any]) -> tuple[dict[str, Any], str]:

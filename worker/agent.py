@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from experiments.environment import environment
 from gpulab.threads import VitalThread
 from models.channels import CANCEL, YIELD
+from models.composed import run
 from models.database import DATABASE_AWAY, listening_connection
 from models.lab_process import RefusedError
 from models.outage import Outage
@@ -72,7 +73,7 @@ class Agent:
     def leave(self) -> None:
         """Tell the lab to give this node nothing more; leases that it holds are renewed until `stop`."""
         with suppress(*DATABASE_AWAY), self._engine.begin() as connection:
-            connection.execute(nodes.leave(self._settings.node, self._worker_id))
+            run(connection, nodes.leave, name=self._settings.node, worker_id=self._worker_id)
 
     def stop(self) -> None:
         """End the thread; call it when the last attempt has ended."""
@@ -90,10 +91,12 @@ class Agent:
         first_heard: datetime | None = None
         while True:
             with self._engine.begin() as connection:
-                admit = nodes.admit(node, self._worker_id, silence_seconds=silence_seconds)
-                if connection.execute(admit).first() is not None:
+                admitted = run(
+                    connection, nodes.admit, name=node, worker_id=self._worker_id, silence_seconds=silence_seconds
+                )
+                if admitted.first() is not None:
                     return
-                holder, heard_at = connection.execute(nodes.holder(node)).one()
+                holder, heard_at = run(connection, nodes.holder, name=node).one()
             if first_heard is None:
                 first_heard = heard_at
                 log.warning("node.taken", node=node, by=holder, waits_seconds=silence_seconds)
@@ -123,10 +126,7 @@ class Agent:
         }
         gpus = self._read_gpus()
         with self._engine.begin() as connection:
-            if connection.execute(nodes.join(description)).first() is None:
-                raise NodeRefusedError(
-                    taken(self._settings.node, connection.execute(nodes.holder(self._settings.node)).one()[0])
-                )
+            self._check_ours(connection, run(connection, nodes.join, values=description).first())
             self._keep_gpus(connection, gpus)
         self._xids.clear()
         log.info("node.joined", node=self._settings.node, slots=self._settings.slots, datasets=found.datasets)
@@ -138,7 +138,7 @@ class Agent:
             return None
         digest = sha256(token.get_secret_value().encode()).digest()
         with self._engine.begin() as connection:
-            found = connection.execute(node_tokens.good(self._settings.node, digest)).scalar()
+            found: UUID | None = run(connection, node_tokens.good, node=self._settings.node, digest=digest).scalar()
         if found is None:
             name = self._settings.node
             raise NodeRefusedError(
@@ -150,9 +150,9 @@ class Agent:
     def clear_up(self) -> None:
         """Deal with what the worker before left, whose processes are gone: ship its directories, give its verdicts."""
         with self._engine.begin() as connection:
-            left = connection.execute(leases.claimed_on(self._settings.node)).all()
-        for job_id, token, attempt in left:
-            self._supervisor.recover(job_id, token, attempt)
+            left = run(connection, leases.claimed_on, node=self._settings.node).all()
+        for job_id, lease_token, attempt in left:
+            self._supervisor.recover(job_id, lease_token, attempt)
         for folder in self._settings.runs_folder.iterdir():
             if folder.is_dir():
                 # Its lease expired before we came: whatever it holds is void.
@@ -197,34 +197,34 @@ class Agent:
         found = self._datasets.latest()
         gpus = self._read_gpus()
         with self._engine.begin() as connection:
-            beat = nodes.beat(
-                self._settings.node,
+            beat = run(
+                connection,
+                nodes.beat,
+                name=self._settings.node,
                 silence_seconds=self._settings.lease_seconds,
                 clock=datetime.now(UTC),
                 worker_id=self._worker_id,
                 datasets=list(found.datasets),
                 skipped_datasets=found.skipped,
             )
-            if connection.execute(beat).first() is None:
-                raise NodeRefusedError(
-                    taken(self._settings.node, connection.execute(nodes.holder(self._settings.node)).one()[0])
-                )
+            self._check_ours(connection, beat.first())
             self._keep_gpus(connection, gpus)
-            renewed = connection.execute(leases.renew(list(attempts), lease_seconds=self._settings.lease_seconds)).all()
+            seconds = self._settings.lease_seconds
+            renewed = run(connection, leases.renew, lease_tokens=list(attempts), lease_seconds=seconds).all()
         self._xids.clear()
         alive = {row.token: row for row in renewed}
-        for token, attempt in attempts.items():
-            if token not in alive:
+        for lease_token, attempt in attempts.items():
+            if lease_token not in alive:
                 attempt.stop(StopReason.REVOKED)
-            elif alive[token].cancel_requested_at is not None:
+            elif alive[lease_token].cancel_requested_at is not None:
                 attempt.stop(StopReason.CANCEL)
-            elif alive[token].yield_requested_at is not None:
+            elif alive[lease_token].yield_requested_at is not None:
                 attempt.stop(StopReason.YIELD)
 
     def _check_ours(self, connection: Connection, row: object) -> None:
         if row is None:
             name = self._settings.node
-            raise NodeRefusedError(taken(name, connection.execute(nodes.holder(name)).one().worker_id))
+            raise NodeRefusedError(taken(name, run(connection, nodes.holder, name=name).one().worker_id))
 
     def _read_gpus(self) -> list[dict[str, Any]]:
         """The rows of the GPUs. A sick driver takes seconds to answer, and no transaction is open for so long."""
@@ -242,14 +242,14 @@ class Agent:
     def _keep_gpus(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
-        kept = connection.execute(nodes.keep_gpus(rows, silence_seconds=self._settings.lease_seconds)).scalars().all()
+        kept = run(connection, nodes.keep_gpus, rows=rows, silence_seconds=self._settings.lease_seconds).scalars().all()
         if foreign := [row["uuid"] for row in rows if row["uuid"] not in set(kept)]:
             log.error("gpu.of_another_node", uuids=foreign)
-            connection.execute(nodes.contest_gpus(self._settings.node, foreign))
+            run(connection, nodes.contest_gpus, node=self._settings.node, uuids=foreign)
         for index, xid in self._xids:
             hit = [row["uuid"] for row in rows if row["index"] == index]
             log.error("gpu.xid", xid=xid, uuids=hit)
-            connection.execute(nodes.note_xid(hit, xid))
+            run(connection, nodes.note_xid, uuids=hit, xid=xid)
 
 
 def taken(node: str, holder: str | None) -> str:

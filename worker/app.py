@@ -122,9 +122,9 @@ class Worker:
 
 def _register(app: Celery, supervisor: Supervisor, estimator: Estimator, retention: Retention) -> None:
     @app.task(name=RUN_TASK, bind=True)  # type: ignore[untyped-decorator]
-    def run_job(_task: Task, job_id: str, token: str) -> None:
+    def run_job(_task: Task, job_id: str, lease_token: str) -> None:
         try:
-            supervisor.run(UUID(job_id), UUID(token))
+            supervisor.run(UUID(job_id), UUID(lease_token))
         except DATABASE_AWAY as error:
             # The lease knows: an unclaimed one is rung again, a claimed one expires or is found in its directory.
             log.warning("task.database_away", job_id=job_id, reason=first_line(error))

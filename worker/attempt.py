@@ -34,7 +34,7 @@ class Claimed:
     """What a run needs, as the claim returned it."""
 
     job_id: UUID
-    token: UUID
+    lease_token: UUID
     attempt: int
     experiment: str
     spec: dict[str, Any]

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DataError
 
 from gpulab.states import FailureCause, JobState
+from models.composed import Statement, run
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
 from models.statements import estimates, leases, nodes
@@ -34,63 +35,59 @@ class Conclusion:
         try:
             with self._engine.begin() as connection:
                 for uuid, fault in faults.items():
-                    connection.execute(nodes.note_fault(uuid, fault))
+                    run(connection, nodes.note_fault, uuid=uuid, reason=fault)
         except DATABASE_AWAY as error:
             log.warning("gpu_faults.not_written", reason=first_line(error))
 
-    def write(self, token: UUID, verdict: Verdict, *, measured: bool = True) -> None:
+    def write(self, lease_token: UUID, verdict: Verdict, *, measured: bool = True) -> None:
         """With `measured`, what a good run took on its GPU is kept beside what was predicted."""
         try:
-            self._write(token, verdict, measured=measured)
+            self._write(lease_token, verdict, measured=measured)
         except DataError as error:
             # Tried again it would be refused again.
             log.exception("verdict.refused_by_the_database")
             words = f"the database cannot store what the run said of its end: {str(error.orig).partition(chr(10))[0]}"
-            self._finish(token, Finish(JobState.FAILED, words, FailureCause.ERROR), measured=False)
+            self._finish(lease_token, Finish(JobState.FAILED, words, FailureCause.ERROR), measured=False)
 
-    def _write(self, token: UUID, verdict: Verdict, *, measured: bool) -> None:
+    def _write(self, lease_token: UUID, verdict: Verdict, *, measured: bool) -> None:
         match verdict:
             case Finish():
-                self._finish(token, verdict, measured=measured)
+                self._finish(lease_token, verdict, measured=measured)
             case Requeue():
-                self._execute(leases.requeue(token, actor=self._actor, message=verdict.message, alone=verdict.alone))
+                self._run(leases.requeue, lease_token=lease_token, message=verdict.message, alone=verdict.alone)
             case Lose():
-                self._execute(
-                    leases.lose(
-                        leases.of_token(token),
-                        max_lost_attempts=self._settings.max_lost_attempts,
-                        actor=self._actor,
-                        message=verdict.message,
-                    )
-                )
+                most = self._settings.max_lost_attempts
+                self._run(leases.lose, lease_token=lease_token, message=verdict.message, max_lost_attempts=most)
 
-    def _finish(self, token: UUID, verdict: Finish, *, measured: bool) -> None:
+    def _finish(self, lease_token: UUID, verdict: Finish, *, measured: bool) -> None:
         failure, estimate_id = verdict.failure, None
         with self._engine.begin() as connection:
             if failure is not None:
-                failure, estimate_id = advice.seek(connection, token, failure)
-            statement = leases.finish(
-                token,
-                verdict.state,
+                failure, estimate_id = advice.seek(connection, lease_token, failure)
+            ended = run(
+                connection,
+                leases.finish,
+                lease_token=lease_token,
+                target=verdict.state,
                 actor=self._actor,
                 message=verdict.message,
                 cause=verdict.cause,
                 failure=failure,
                 result=verdict.result,
             )
-            row = connection.execute(*statement).mappings().first()
+            row = ended.mappings().first()
             if row is None:
                 # What was asked for the job is another's to ask again.
                 raise LeaseGoneError
             if verdict.state is JobState.SUCCEEDED and measured:
-                connection.execute(estimates.measure(row["id"]))
+                run(connection, estimates.measure, job_id=row["id"])
             if estimate_id is not None:
                 advice.attach(connection, estimate_id, actor=self._actor)
         _concluded(row)
 
-    def _execute(self, statement: Any) -> None:
+    def _run(self, statement: Statement[...], **given: Any) -> None:
         with self._engine.begin() as connection:
-            row = connection.execute(statement).mappings().first()
+            row = run(connection, statement, actor=self._actor, **given).mappings().first()
         if row is None:
             raise LeaseGoneError
         _concluded(row)

@@ -23,6 +23,7 @@ from experiments.internal.gpu_constants.spec import CONTEXT, LIBRARIES, SLUG, ST
 from experiments.record_reader import RecordReader
 from experiments.wire import Ending, Memory, Phase, RunOrder, Succeeded
 from gpulab.schemas.memory import Constants, provenance
+from models.composed import run
 from models.settings import NodeSettings
 from models.statements import nodes
 from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
@@ -101,9 +102,9 @@ class GpuConstants:
         self._known = {gpu.uuid: found[_kind(gpu)] for gpu in gpus}
 
     def _look_up(self, gpu: GpuInfo) -> Known | None:
-        statement = nodes.constants(*_kind(gpu))
+        name, software = _kind(gpu)
         with self._engine.begin() as connection:
-            row = connection.execute(statement).scalar()
+            row = run(connection, nodes.constants, name=name, software=software).scalar()
         try:
             return None if row is None else Known(Constants.model_validate(row), None)
         except ValidationError:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from threading import Event
@@ -16,11 +17,12 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Engine, Executable
+from sqlalchemy import Engine
 
 from experiments.internal.memory_estimate.spec import SLUG
 from experiments.record_reader import RecordReader
 from experiments.wire import Disturbed, Failed, RunOrder, Succeeded
+from models.composed import Statement, run
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
 from models.statements import estimates
@@ -47,7 +49,7 @@ class Estimator:
     def clear_up(self) -> None:
         """Free what the worker before this one was at when it died."""
         with self._engine.begin() as connection:
-            connection.execute(estimates.abandoned(self._settings.node))
+            run(connection, estimates.abandoned, node=self._settings.node)
 
     def offer(self, estimate_id: UUID) -> None:
         """Answer one question when a thread is free: the one that is next by then."""
@@ -71,9 +73,10 @@ class Estimator:
     def _answer(self, rung_for: UUID) -> None:
         if self._leaving.is_set():
             return
-        claim = estimates.claim(rung_for, node=self._settings.node, lease_seconds=self._settings.lease_seconds)
+        node, seconds = self._settings.node, self._settings.lease_seconds
         with self._engine.begin() as connection:
-            question = connection.execute(claim).first()
+            claimed = run(connection, estimates.claim, estimate_id=rung_for, node=node, lease_seconds=seconds)
+            question = claimed.first()
         if question is None:
             return
         estimate_id = question.id
@@ -81,13 +84,14 @@ class Estimator:
         try:
             # Claimed before the zygote is warm, so that the lab sees that somebody is at it.
             # A machine that loads torch for so long says nothing of the question.
-            release = estimates.release(estimate_id, question.token)
+            release = partial(self._release, estimate_id, question.token)
             if not self._hold(self._zygote.await_warm, estimate_id, question.token, too_late=release):
                 return
             started = time.monotonic()
             process = self._start(folder, question)
             try:
-                late = estimates.fail(estimate_id, question.token, f"it took longer than {MAX_SECONDS:g} s")
+                words = f"it took longer than {MAX_SECONDS:g} s"
+                late = partial(self._run, estimates.fail, estimate_id, question.token, reason=words)
                 finished = self._hold(process.wait, estimate_id, question.token, too_late=late)
             finally:
                 process.kill()
@@ -116,40 +120,39 @@ class Estimator:
         ).write(folder)
         return self._zygote.start(folder, "")
 
-    def _hold(self, wait: Callable[[float], bool], estimate_id: UUID, token: UUID, *, too_late: Executable) -> bool:
+    def _hold(
+        self, wait: Callable[[float], bool], estimate_id: UUID, token: UUID, *, too_late: Callable[[], object]
+    ) -> bool:
         """Renew the claim until what is waited for is there, and whether the answer is still ours to give.
 
-        `too_late` is executed where it is not there after the longest time.
+        `too_late` is called where it is not there after the longest time.
         """
         deadline = time.monotonic() + MAX_SECONDS
         renew_at = time.monotonic() + self._settings.heartbeat_seconds
         while not wait(LOOK_SECONDS):
             now = time.monotonic()
             if self._leaving.is_set():
-                self._execute(estimates.release(estimate_id, token))
+                self._release(estimate_id, token)
                 return False
             if now >= deadline:
                 log.warning("estimate.too_late", estimate_id=str(estimate_id), seconds=MAX_SECONDS)
-                self._execute(too_late)
+                too_late()
                 return False
             if now >= renew_at:
                 renew_at = now + self._settings.heartbeat_seconds
-                renewal = estimates.renew(estimate_id, token, lease_seconds=self._settings.lease_seconds)
-                with self._engine.begin() as connection:
-                    if connection.execute(renewal).first() is None:
-                        return False
+                if not self._run(estimates.renew, estimate_id, token, lease_seconds=self._settings.lease_seconds):
+                    return False
         return True
 
     def _conclude(self, folder: Path, estimate_id: UUID, question: Any, seconds: float) -> None:
         match RecordReader(folder).ending():
             case Succeeded(value=found):
                 fits = dict(zip(_missing(question), found["gpus"], strict=True))
-                statement: Any = estimates.answer(
-                    estimate_id, question.token, prediction=found["prediction"], fits=question.fits | fits
-                )
+                statement: Statement[...] = estimates.answer
+                given = {"prediction": found["prediction"], "fits": question.fits | fits}
                 event = "estimate.answered"
             case Failed(message=message):
-                statement = estimates.fail(estimate_id, question.token, message)
+                statement, given = estimates.fail, {"reason": message}
                 event = "estimate.refused"
             case Disturbed(message=message):
                 self._hand_on(estimate_id, question.token, message)
@@ -159,7 +162,8 @@ class Estimator:
                 log.warning("estimate.lost", estimate_id=str(estimate_id))
                 return
         with self._engine.begin() as connection:
-            counts = connection.execute(statement).first() is not None
+            ours = {"estimate_id": estimate_id, "token": question.token}
+            counts = run(connection, statement, **ours, **given).first() is not None
             if any(gpu.get("outgrown") for gpu in question.wanted.values()):
                 advice.attach(connection, estimate_id, actor=f"node:{self._settings.node}")
         log.info(event, estimate_id=str(estimate_id), seconds=round(seconds, 2), too_late=not counts)
@@ -168,11 +172,16 @@ class Estimator:
         """The machine failed, and not the question: another try follows, and this one does not count."""
         log.warning("estimate.handed_on", estimate_id=str(estimate_id), reason=reason)
         self._leaving.wait(LOOK_SECONDS)
-        self._execute(estimates.release(estimate_id, token))
+        self._release(estimate_id, token)
 
-    def _execute(self, statement: Any) -> None:
+    def _release(self, estimate_id: UUID, token: UUID) -> None:
         with self._engine.begin() as connection:
-            connection.execute(statement)
+            run(connection, estimates.release, estimate_id=estimate_id, token=token)
+
+    def _run(self, statement: Statement[...], estimate_id: UUID, token: UUID, **given: Any) -> bool:
+        """Whether the question is still ours."""
+        with self._engine.begin() as connection:
+            return run(connection, statement, estimate_id=estimate_id, token=token, **given).first() is not None
 
 
 def _trouble(end: End | None) -> str:

@@ -2,11 +2,11 @@
 
 import sys
 
+from models.composed import run
 from models.database import DATABASE_AWAY, first_line, sync_engine
 from models.lab_process import take_no_options
-from models.node import Node
 from models.settings import NodeSettings
-from models.statements.nodes import alive
+from models.statements import nodes
 
 
 def main() -> int:
@@ -15,11 +15,12 @@ def main() -> int:
     engine = sync_engine(settings.sqlalchemy_url, pool_size=1)
     try:
         with engine.connect() as connection:
-            here = connection.execute(alive(settings.lease_seconds).where(Node.name == settings.node)).first()
+            alive = run(connection, nodes.alive, silence_seconds=settings.lease_seconds)
+            here = any(node.name == settings.node for node in alive)
     except DATABASE_AWAY as error:
         return _unwell(f"the database is away: {first_line(error)}")
     silent = f"node {settings.node} was not heard of in the last {settings.lease_seconds:g} s"
-    return 0 if here is not None else _unwell(silent)
+    return 0 if here else _unwell(silent)
 
 
 def _unwell(reason: str) -> int:

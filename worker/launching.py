@@ -81,7 +81,7 @@ class Launcher:
     def _fill(self, claimed: Claimed, folder: RunFolder) -> None:
         """The checkpoint to go on from, the order, and the files of a program."""
         if claimed.attempt > 1:
-            bring_back(self._engine, self._store, folder.written_by_run, claimed.token, claimed.job_id)
+            bring_back(self._engine, self._store, folder.written_by_run, claimed.lease_token, claimed.job_id)
         self._order(claimed, folder).write(folder.written_by_run)
         if folder.is_sandboxed:
             self._programs.copy(str(claimed.spec["program"]), folder.work)

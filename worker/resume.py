@@ -10,20 +10,21 @@ from obstore.store import ObjectStore
 from sqlalchemy import Engine
 
 from experiments.run_directory import place_checkpoint
+from models.composed import run
 from models.statements import series, shipping
 from worker.shipper import NOTHING, LeaseGoneError
 
 log = structlog.get_logger()
 
 
-def bring_back(engine: Engine, store: ObjectStore, folder: Path, token: UUID, job_id: UUID) -> None:
+def bring_back(engine: Engine, store: ObjectStore, folder: Path, lease_token: UUID, job_id: UUID) -> None:
     """Put the newest checkpoint into `folder` and take back what was recorded after it; all of it, where there is none.
 
     Raises:
         LeaseGoneError: the lease was taken away; nothing was taken back.
     """
     with engine.begin() as connection:
-        row = connection.execute(series.checkpoint(job_id)).first()
+        row = run(connection, series.checkpoint, job_id=job_id).first()
     found = None if row is None else _found(store, row.key)
     since = 0.0
     if row is not None and found is not None:
@@ -33,10 +34,10 @@ def bring_back(engine: Engine, store: ObjectStore, folder: Path, token: UUID, jo
         since = row.recorded_time
         log.info("job.resumes", step=row.step)
     with engine.begin() as connection:
-        if connection.execute(shipping.advance(token, before=NOTHING, after=NOTHING)).first() is None:
+        if run(connection, shipping.advance, lease_token=lease_token, before=NOTHING, after=NOTHING).first() is None:
             raise LeaseGoneError
-        for statement in series.take_back_metrics(job_id, since):
-            connection.execute(statement)
+        run(connection, series.shorten_metrics, job_id=job_id, after_time=since)
+        run(connection, series.drop_empty_metrics, job_id=job_id)
 
 
 def _found(store: ObjectStore, key: str) -> Iterable[Any] | None:

@@ -1,7 +1,5 @@
 """Forgets what the lab keeps no longer, a little at a time. A Celery task, rung by the scheduler."""
 
-from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -9,6 +7,7 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 from sqlalchemy import Connection, Engine
 
+from models.composed import Statement, run
 from models.database import first_line
 from models.program import store_key
 from models.settings import NodeSettings
@@ -44,31 +43,31 @@ class Retention:
             "programs": self._programs(kept.keep_programs_days),
         }
 
-    def _rows(self, drop: Callable[..., Any], days: float, what: str) -> int:
+    def _rows(self, drop: Statement[...], days: float, what: str) -> int:
         every = 0
         while days:
             with self._engine.begin() as connection:
-                if not connection.execute(retention.alone()).scalar():
+                if not run(connection, retention.alone).scalar():
                     return every
-                jobs = list(connection.execute(drop(days, jobs=JOBS_BATCH_SIZE)).scalars())
+                jobs = list(run(connection, drop, days=days, jobs=JOBS_BATCH_SIZE).scalars())
                 self._remember(connection, jobs, what, days)
             every += len(jobs)
             if not jobs:
                 break
         return every
 
-    def _files(self, old: Callable[..., Any], forget: Callable[..., Any], days: float, what: str) -> int:
+    def _files(self, old: Statement[...], forget: Statement[...], days: float, what: str) -> int:
         every = 0
         while days:
             with self._engine.begin() as connection:
-                rows = connection.execute(old(days, limit=FILES_BATCH_SIZE)).all()
+                rows = run(connection, old, days=days, limit=FILES_BATCH_SIZE).all()
             if not rows:
                 break
             # The bytes first: bytes that no row names would stay for ever.
             gone = [row for row in rows if self._delete(row.key)]
             with self._engine.begin() as connection:
                 for row in gone:
-                    connection.execute(forget(row.job_id, row.name))
+                    run(connection, forget, job_id=row.job_id, name=row.name)
                 self._remember(connection, list({row.job_id for row in gone}), what, days)
             every += len(gone)
             if not gone:
@@ -79,7 +78,7 @@ class Retention:
         every = 0
         while days:
             with self._engine.begin() as connection:
-                sha256 = connection.execute(retention.drop_program(days)).scalar()
+                sha256 = run(connection, retention.drop_program, days=days).scalar()
                 if sha256 is None:
                     break
                 if not self._delete(store_key(sha256)):
@@ -102,5 +101,5 @@ class Retention:
     def _remember(self, connection: Connection, jobs: list[UUID], what: str, days: float) -> None:
         if jobs:
             message = f"its {what} were deleted: the lab keeps them for {days:g} days after the end"
-            connection.execute(retention.remember(jobs, actor=self._actor, message=message))
+            run(connection, retention.remember, job_ids=jobs, actor=self._actor, message=message)
             log.info("retention.deleted", what=what, jobs=len(jobs))

@@ -13,12 +13,11 @@ from uuid import UUID
 
 import structlog
 from obstore.store import ObjectStore
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
 
 from experiments.record_reader import Broken, RecordReader, SampleReader, read_regular
-from models.channels import DATA
-from models.series import LogChunk, Phase, SampleChunk
+from models.composed import run, run_many
 from models.statements import remarks, series, shipping
 from models.statements.storing import FILES_STORED, FILES_WAIT
 from worker.batch import Batch
@@ -60,7 +59,7 @@ class Shipper:
         engine: Engine,
         store: ObjectStore,
         folder: RunFolder,
-        token: UUID,
+        lease_token: UUID,
         job_id: UUID,
         attempt: int,
         *,
@@ -72,7 +71,7 @@ class Shipper:
     ) -> None:
         self._engine = engine
         self._output = folder.output
-        self._token = token
+        self._lease_token = lease_token
         self._job_id = job_id
         self._attempt = attempt
         self._actor = actor
@@ -104,7 +103,7 @@ class Shipper:
     def _resume(self) -> Offsets:
         """How far this attempt was shipped, by whomever; asked at first, and after a commit whose fate is unknown."""
         with self._engine.begin() as connection:
-            row = connection.execute(shipping.offsets(self._token)).first()
+            row = run(connection, shipping.offsets, lease_token=self._lease_token).first()
         if row is None:
             raise LeaseGoneError
         offsets = Offsets(*row)
@@ -205,7 +204,7 @@ class Shipper:
         batch: Batch,
         uploaded: Uploaded,
     ) -> None:
-        if connection.execute(shipping.advance(self._token, before=before, after=after)).first() is None:
+        if run(connection, shipping.advance, lease_token=self._lease_token, before=before, after=after).first() is None:
             raise LeaseGoneError
         own = {"job_id": self._job_id, "attempt": self._attempt}
         if batch.metrics:
@@ -213,26 +212,27 @@ class Shipper:
                 series.metric_chunk(self._job_id, self._attempt, name, steps=of.steps, times=of.times, values=of.values)
                 for name, of in batch.metrics.items()
             ]
-            connection.execute(series.keep_metrics(), rows)
+            run_many(connection, series.keep_metrics, rows)
         if batch.samples:
-            connection.execute(insert(SampleChunk), [own | row for row in batch.sample_rows()])
+            run_many(connection, shipping.keep_samples, [own | row for row in batch.sample_rows()])
         if batch.phases:
-            connection.execute(
-                insert(Phase), [own | {"time": phase.time, "name": phase.name} for phase in batch.phases]
-            )
+            phases = [own | {"time": phase.time, "name": phase.name} for phase in batch.phases]
+            run_many(connection, shipping.keep_phases, phases)
         self._uploads.name(connection, uploaded)
         self._remark(connection, batch, uploaded)
         if batch.output:
             self._keep_output(connection, batch.output)
         if shown := batch.shown():
-            connection.execute(shipping.describe(self._job_id, **shown))
-        connection.execute(select(func.pg_notify(DATA, str(self._job_id))))
+            run(connection, shipping.describe, job_id=self._job_id, **shown)
+        run(connection, shipping.tell_of_data, job_id=self._job_id)
 
     def _remark(self, connection: Connection, batch: Batch, uploaded: Uploaded) -> None:
         """Tell the owner of what was refused, what waits, and what could not be read."""
 
         def warn(event: str, message: str) -> None:
-            connection.execute(remarks.warn(self._token, event=event, actor=self._actor, message=message))
+            run(
+                connection, remarks.warn, lease_token=self._lease_token, event=event, actor=self._actor, message=message
+            )
 
         if refused := [name for name in uploaded.refused if name not in self._refused]:
             words = f"{', '.join(refused)}: not kept, since its owner's files may take {self._max_artifact_bytes} bytes"
@@ -248,8 +248,7 @@ class Shipper:
             warn("job.warning", message)
 
     def _keep_output(self, connection: Connection, output: bytes) -> None:
-        start = connection.execute(series.log_end(self._job_id)).scalar() or 0
+        start = run(connection, series.log_end, job_id=self._job_id).scalar() or 0
         kept = output[: max(0, self._log_limit_bytes - start)]
         if kept:
-            row = {"job_id": self._job_id, "start": start, "attempt": self._attempt, "data": kept}
-            connection.execute(insert(LogChunk).values(row))
+            run(connection, shipping.keep_output, job_id=self._job_id, attempt=self._attempt, start=start, data=kept)

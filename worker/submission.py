@@ -10,6 +10,7 @@ from uuid import UUID
 from obstore.store import ObjectStore
 from sqlalchemy import Engine, Row
 
+from models.composed import run
 from models.statements import series
 from models.statements.submission import handed_in
 from worker.programs import ProgramError
@@ -24,15 +25,15 @@ def place_submission(engine: Engine, store: ObjectStore, job_id: UUID, work: Pat
     database or the store.
     """
     with engine.begin() as connection:
-        run = connection.execute(handed_in(job_id)).one_or_none()
-        files = connection.execute(series.artifact_keys(job_id)).all()
-    if run is None:
+        found = run(connection, handed_in, job_id=job_id).one_or_none()
+        files = run(connection, series.artifact_keys, job_id=job_id).all()
+    if found is None:
         raise ProgramError(f"there is no job {job_id} to check")
     folder = work / FOLDER
     (folder / OUTPUTS).mkdir(parents=True, exist_ok=True)
     for file in files:
         _fetch(store, file.key, folder / OUTPUTS / file.name)
-    _write(folder / RUN_FILE, _described(run))
+    _write(folder / RUN_FILE, _described(found))
 
 
 def _fetch(store: ObjectStore, key: str, place: Path) -> None:

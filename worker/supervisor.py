@@ -7,6 +7,7 @@ watches the clock and the orders with no session open, then a short transaction 
 import time
 from collections.abc import Callable, Sequence
 from threading import Event
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -17,6 +18,7 @@ from sqlalchemy import Engine
 from experiments.record_reader import RecordReader
 from experiments.wire import Ending, Succeeded
 from gpulab.states import FailureCause, JobState
+from models.composed import run
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
 from models.statements import leases, remarks
@@ -52,7 +54,7 @@ class LeftForLaterError(Exception):
 
 
 class Supervisor:
-    """Runs attempts on one node. `attempts` holds the live ones by token."""
+    """Runs attempts on one node. `attempts` holds the live ones by the token of their lease."""
 
     def __init__(
         self,
@@ -81,28 +83,28 @@ class Supervisor:
         for attempt in list(self.attempts.values()):
             attempt.stop(StopReason.LEAVE)
 
-    def run(self, job_id: UUID, token: UUID) -> None:
+    def run(self, job_id: UUID, lease_token: UUID) -> None:
         """Claim the lease and see the attempt through; a lease that is gone or taken is left quietly."""
         if self._leaving.is_set():
             return
         with structlog.contextvars.bound_contextvars(job_id=str(job_id), node=self._settings.node):
-            claimed = self._claim(job_id, token)
+            claimed = self._claim(job_id, lease_token)
             if claimed is None:
                 log.info("lease.not_claimed")
                 return
             with structlog.contextvars.bound_contextvars(attempt=claimed.attempt):
                 self._see_through(claimed)
 
-    def recover(self, job_id: UUID, token: UUID, attempt: int) -> None:
+    def recover(self, job_id: UUID, lease_token: UUID, attempt: int) -> None:
         """Ship what a killed worker left in a run directory, and give the verdict it could not give."""
         folder = found_folder(run_folder(self._settings.runs_folder, job_id, attempt).path)
         with structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=attempt, node=self._settings.node):
-            shipper = self._shipper(folder, token, job_id, attempt)
+            shipper = self._shipper(folder, lease_token, job_id, attempt)
             try:
                 ship_all(shipper)
                 log.info("leftover.shipped", files_lost=shipper.waiting)
-                verdict = judge(self._ending(folder, None), None, files_lost=self._files_lost(token, shipper))
-                self._persist(lambda: self._conclusion.write(token, verdict))
+                verdict = judge(self._ending(folder, None), None, files_lost=self._files_lost(lease_token, shipper))
+                self._persist(lambda: self._conclusion.write(lease_token, verdict))
             except LeaseGoneError:
                 log.info("leftover.void")
                 self._take_back(shipper)
@@ -111,34 +113,35 @@ class Supervisor:
             except Exception as error:
                 # One directory that cannot be dealt with must not keep the node from starting.
                 log.exception("leftover.failed")
-                self._give_up(token, error)
+                self._give_up(lease_token, error)
             folder.remove()
 
-    def _claim(self, job_id: UUID, token: UUID) -> Claimed | None:
-        statement = leases.claim(job_id, token, actor=self._actor, lease_seconds=self._settings.lease_seconds)
+    def _claim(self, job_id: UUID, lease_token: UUID) -> Claimed | None:
+        lease: dict[str, Any] = {"job_id": job_id, "lease_token": lease_token}
+        ours: dict[str, Any] = {"actor": self._actor, "lease_seconds": self._settings.lease_seconds}
         with self._engine.begin() as connection:
-            row = connection.execute(*statement).mappings().first()
+            row = run(connection, leases.claim, **lease, **ours).mappings().first()
         if row is None:
             return None
         if row["cancel_requested_at"] is not None:
-            self._conclusion.write(token, Finish(JobState.CANCELLED, "cancelled before it started"))
+            self._conclusion.write(lease_token, Finish(JobState.CANCELLED, "cancelled before it started"))
             return None
         names = ("attempt", "experiment", "spec", "seed", "device", "time_limit_seconds", "gpu_uuids", "reserved_bytes")
-        return Claimed(job_id=job_id, token=token, **{name: row[name] for name in names})
+        return Claimed(job_id=job_id, lease_token=lease_token, **{name: row[name] for name in names})
 
     def _see_through(self, claimed: Claimed) -> None:
         sandboxed = is_sandboxed(claimed.experiment)
         runs = self._settings.runs_folder
         folder = run_folder(runs, claimed.job_id, claimed.attempt, is_sandboxed=sandboxed)
         attempt = Attempt(claimed, folder)
-        shipper = self._shipper(folder, claimed.token, claimed.job_id, claimed.attempt, shipped=NOTHING)
-        self.attempts[claimed.token] = attempt
+        shipper = self._shipper(folder, claimed.lease_token, claimed.job_id, claimed.attempt, shipped=NOTHING)
+        self.attempts[claimed.lease_token] = attempt
         if self._leaving.is_set():
             attempt.stop(StopReason.LEAVE)
         try:
             verdict = self._carried_out(attempt, shipper)
             measured = bool(claimed.gpu_uuids)
-            self._persist(lambda: self._conclusion.write(claimed.token, verdict, measured=measured), attempt)
+            self._persist(lambda: self._conclusion.write(claimed.lease_token, verdict, measured=measured), attempt)
         except LeftForLaterError:
             log.warning("verdict.left_for_the_next_worker")
             return
@@ -147,9 +150,9 @@ class Supervisor:
             self._take_back(shipper)
         except Exception as error:
             log.exception("attempt.failed")
-            self._give_up(claimed.token, error)
+            self._give_up(claimed.lease_token, error)
         finally:
-            del self.attempts[claimed.token]
+            del self.attempts[claimed.lease_token]
         folder.remove()
 
     def _carried_out(self, attempt: Attempt, shipper: Shipper) -> Verdict:
@@ -185,7 +188,7 @@ class Supervisor:
             had_neighbours=attempt.claimed.reserved_bytes is not None,
             is_contained=attempt.folder.is_sandboxed,
             idle_minutes=self._settings.idle_minutes,
-            files_lost=self._files_lost(attempt.claimed.token, shipper),
+            files_lost=self._files_lost(attempt.claimed.lease_token, shipper),
         )
 
     def _ending(self, folder: RunFolder, end: End | None) -> Ending | None:
@@ -219,18 +222,18 @@ class Supervisor:
                 raise LeftForLaterError
             self._persist(lambda: ship_all(shipper), attempt)
 
-    def _files_lost(self, token: UUID, shipper: Shipper) -> str:
+    def _files_lost(self, lease_token: UUID, shipper: Shipper) -> str:
         """What the store never took, in words; empty where it took everything."""
         if not shipper.waiting:
             return ""
         words = f"{', '.join(shipper.waiting)}: not kept, since the store did not take it: {shipper.trouble}"
-        self._warn(token, "job.files_lost", words)
+        self._warn(lease_token, "job.files_lost", words)
         return words
 
-    def _give_up(self, token: UUID, error: Exception) -> None:
+    def _give_up(self, lease_token: UUID, error: Exception) -> None:
         """A fault of ours: the attempt is lost at once, and not when its lease expires."""
         try:
-            self._conclusion.write(token, Lose(f"its worker failed: {type(error).__name__}: {first_line(error)}"))
+            self._conclusion.write(lease_token, Lose(f"its worker failed: {type(error).__name__}: {first_line(error)}"))
         except (LeaseGoneError, *AWAY) as why:
             # Without a heartbeat from here on the lease expires, and another attempt follows.
             log.warning("lease.left_to_expire", reason=first_line(why))
@@ -246,7 +249,7 @@ class Supervisor:
             except (NotStartedError, OSError, *AWAY) as error:
                 words = f"its process could not be started: {first_line(error)}"
                 if words != attempt.trouble:
-                    self._warn(attempt.claimed.token, "job.not_started", f"{words}; the node tries again")
+                    self._warn(attempt.claimed.lease_token, "job.not_started", f"{words}; the node tries again")
                     attempt.trouble = words
             if time.monotonic() > deadline:
                 return None
@@ -315,16 +318,16 @@ class Supervisor:
             case idle.Verdict.NOTICE:
                 half = self._settings.idle_minutes / 2
                 words = f"its GPUs were unused for {half:g} minutes; it ends if they stay so for as long again"
-                self._warn(attempt.claimed.token, "job.idle", words)
+                self._warn(attempt.claimed.lease_token, "job.idle", words)
             case idle.Verdict.END:
                 attempt.stop(StopReason.IDLE)
             case idle.Verdict.NOTHING:
                 pass
 
-    def _warn(self, token: UUID, event: str, message: str) -> None:
+    def _warn(self, lease_token: UUID, event: str, message: str) -> None:
         try:
             with self._engine.begin() as connection:
-                connection.execute(remarks.warn(token, event=event, actor=self._actor, message=message))
+                run(connection, remarks.warn, lease_token=lease_token, event=event, actor=self._actor, message=message)
         except DATABASE_AWAY as error:
             log.warning("warning.not_written", reason=first_line(error))
 
@@ -357,13 +360,13 @@ class Supervisor:
                     raise LeaseGoneError from error
 
     def _shipper(
-        self, folder: RunFolder, token: UUID, job_id: UUID, attempt: int, *, shipped: Offsets | None = None
+        self, folder: RunFolder, lease_token: UUID, job_id: UUID, attempt: int, *, shipped: Offsets | None = None
     ) -> Shipper:
         return Shipper(
             self._engine,
             self._store,
             folder,
-            token,
+            lease_token,
             job_id,
             attempt,
             actor=self._actor,

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine
 from experiments.wire import CheckpointFile, File
 from gpulab.run.files import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER
 from gpulab.states import Role
+from models.composed import run
 from models.database import first_line
 from models.statements import allowances, series
 from worker.beneath import RefusedFileError, plain_file
@@ -144,7 +145,7 @@ class Uploads:
         """
         records = {name: record for name, (record, _) in done.files.items()}
         if self._is_limited(records):
-            connection.execute(allowances.lock_owner(self._job_id))
+            run(connection, allowances.lock_owner, job_id=self._job_id)
             for name in self._without_room(connection, records):
                 done.refused.append(name)
                 del done.files[name]
@@ -153,10 +154,10 @@ class Uploads:
         """Write the rows of what was uploaded and admitted."""
         own = {"job_id": self._job_id, "attempt": self._attempt}
         for record, key in done.files.values():
-            replaced = connection.execute(series.keep_artifact(own | _file_row(record, key)))
+            replaced = run(connection, series.keep_artifact, values=own | _file_row(record, key))
             self._loose.update(filter(None, replaced.scalars()))
         if done.checkpoint:
-            replaced = connection.execute(series.keep_checkpoint(own | _checkpoint_row(*done.checkpoint)))
+            replaced = run(connection, series.keep_checkpoint, values=own | _checkpoint_row(*done.checkpoint))
             self._loose.update(filter(None, replaced.scalars()))
 
     def committed(self, done: Uploaded) -> None:
@@ -179,7 +180,7 @@ class Uploads:
     def named(self) -> set[str]:
         """The keys of the job's files that rows name."""
         with self._engine.begin() as connection:
-            return set(connection.execute(series.keys(self._job_id)).scalars())
+            return set(run(connection, series.keys, job_id=self._job_id).scalars())
 
     def key(self, record: File | CheckpointFile) -> str:
         """Where a file of this attempt goes."""
@@ -190,7 +191,7 @@ class Uploads:
 
     def _without_room(self, connection: Connection, files: dict[str, File]) -> list[str]:
         """The files for which their owner has no room, counted in the order in which they were written."""
-        row = connection.execute(allowances.of_owner(self._job_id)).one()
+        row = run(connection, allowances.of_owner, job_id=self._job_id).one()
         if row.role == Role.ADMIN or self._max_bytes is None:
             return []
         taken, refused = row.taken, []

@@ -70,7 +70,9 @@ async def check_hand_in(app: App, principal: Principal, assignment: Row, user_id
     }
     row = await jobs.insert(app, principal, values, f"check of {job_id}")
     if row is not None:
-        await app.database.execute(statements.checked(assignment.id, user_id, job_id, row.id))
+        await app.database.execute(
+            statements.checked, assignment_id=assignment.id, user_id=user_id, job_id=job_id, check_job_id=row.id
+        )
 
 
 def check_read(row: Row, assignment: Row, *, for_staff: bool) -> CheckRead | None:

@@ -22,7 +22,13 @@ async def rerun(app: App, principal: Principal, assignment_id: UUID, user_id: UU
     """
     pinned = await service.submission(app, principal, assignment_id, user_id)
     made = await jobs.retry(app, principal, pinned.job_id)
-    await app.database.execute(statements.rerun(assignment_id, user_id, pinned.job_id, made.id))
+    await app.database.execute(
+        statements.rerun,
+        assignment_id=assignment_id,
+        user_id=user_id,
+        job_id=pinned.job_id,
+        rerun_job_id=made.id,
+    )
     return made
 
 

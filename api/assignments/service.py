@@ -51,7 +51,7 @@ async def create(app: App, principal: Principal, order: AssignmentCreate) -> Ass
     values |= await programs.checked_values(app, principal, order.starter, order.hidden_check)
     values["questions"] = _questions_of(values["templates"])
     _check(values)
-    row = await app.database.row(statements.create(values))
+    row = await app.database.row(statements.create, values=values)
     if row is None:
         raise AlreadyTaken.of("name", "another assignment has this name", value=order.name)
     return _read(app, row)
@@ -73,7 +73,7 @@ async def change(app: App, principal: Principal, assignment_id: UUID, order: Ass
     if "templates" in values:
         values["questions"] = _questions_of(values["templates"])
     _check({**row._asdict(), **values})
-    changed = await app.database.row(statements.change(assignment_id, values))
+    changed = await app.database.row(statements.change, assignment_id=assignment_id, values=values)
     return _read(app, changed)
 
 
@@ -141,7 +141,10 @@ async def pin(app: App, principal: Principal, assignment_id: UUID, order: PinOrd
         raise _wrong_job(order.job_id, f"the job is {job.state}; only one that succeeded can be handed in")
     if not job.belongs:
         raise _wrong_job(order.job_id, "the job is no work on this assignment")
-    if await app.database.row(statements.pin(assignment_id, principal.id, order.job_id)) is None:
+    pinned = await app.database.row(
+        statements.pin, assignment_id=assignment_id, user_id=principal.id, job_id=order.job_id
+    )
+    if pinned is None:
         deadline = deadlines.shown(row.deadline, app.settings.time_zone)
         raise AssignmentOver(f"the deadline was {deadline}; what you handed in before it stays as it is")
     found = await _submitted(app, assignment_id, principal.id)

@@ -10,6 +10,7 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from gpulab.states import JobState, Role
 from models.assignment import Assignment, Submission
+from models.composed import statement
 from models.job import Job
 from models.study import Study, StudyRun
 from models.user import User
@@ -18,27 +19,32 @@ COUNTS = ("runs", "succeeded", "failed", "unfinished")
 SUCCEEDED, FAILED = JobState.SUCCEEDED.value, JobState.FAILED.value
 
 
+@statement(anew=True)
 def create(values: Mapping[str, Any]) -> ReturningInsert[Any]:
     """No row where the name is taken."""
     made = insert(Assignment).values(**values).on_conflict_do_nothing(index_elements=[Assignment.name])
     return made.returning(*Assignment.__table__.columns)
 
 
+@statement(anew=True)
 def change(assignment_id: UUID, values: Mapping[str, Any]) -> ReturningUpdate[Any]:
     changed = update(Assignment).where(Assignment.id == assignment_id).values(**values)
     return changed.returning(*Assignment.__table__.columns)
 
 
+@statement
 def by_id(assignment_id: UUID) -> Select[*tuple[Any, ...]]:
     return select(*Assignment.__table__.columns).where(Assignment.id == assignment_id)
 
 
+@statement
 def page(*, limit: int, before: UUID | None = None) -> Select[*tuple[Any, ...]]:
     """Newest first, at most `limit`, older than `before`."""
     statement = select(*Assignment.__table__.columns).order_by(Assignment.id.desc()).limit(limit)
     return statement if before is None else statement.where(Assignment.id < before)
 
 
+@statement
 def belongs(job_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> Select[*tuple[Any, ...]]:
     """Whose job it is, its state, and whether it is work on an assignment with these experiments and questions."""
     for_question = (
@@ -55,6 +61,7 @@ STANDINGS = ("stuck", "working", "none", "succeeded")
 """How somebody may stand, those first who need help."""
 
 
+@statement
 def overview(
     assignment_id: UUID,
     experiments: Sequence[str],
@@ -169,6 +176,7 @@ SUBMISSION = (
 )
 
 
+@statement
 def submission(assignment_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
     return (
         select(*SUBMISSION)
@@ -178,6 +186,7 @@ def submission(assignment_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def submissions(assignment_id: UUID, *, limit: int, after_name: str | None = None) -> Select[*tuple[Any, ...]]:
     """By name, at most `limit`."""
     statement = (
@@ -191,6 +200,7 @@ def submissions(assignment_id: UUID, *, limit: int, after_name: str | None = Non
     return statement if after_name is None else statement.where(User.name > after_name)
 
 
+@statement
 def pin(assignment_id: UUID, user_id: UUID, job_id: UUID) -> ReturningInsert[Any]:
     """Hand a run in, in the place of the one before. No row: the deadline is over, and what is there was in time."""
     deadline = select(Assignment.deadline).where(Assignment.id == assignment_id).scalar_subquery()
@@ -205,6 +215,7 @@ def pin(assignment_id: UUID, user_id: UUID, job_id: UUID) -> ReturningInsert[Any
     ).returning(Submission.job_id)
 
 
+@statement
 def rerun(assignment_id: UUID, user_id: UUID, job_id: UUID, rerun_job_id: UUID) -> Update:
     """Remember the re-run of a run that is still the one handed in."""
     return (
@@ -214,6 +225,7 @@ def rerun(assignment_id: UUID, user_id: UUID, job_id: UUID, rerun_job_id: UUID) 
     )
 
 
+@statement
 def checked(assignment_id: UUID, user_id: UUID, job_id: UUID, check_job_id: UUID) -> Update:
     """Remember the check of a run that is still the one handed in."""
     return (
@@ -223,6 +235,7 @@ def checked(assignment_id: UUID, user_id: UUID, job_id: UUID, check_job_id: UUID
     )
 
 
+@statement
 def grades(assignment_id: UUID) -> Select[*tuple[Any, ...]]:
     """Every student who is let in, by name, with what they handed in and how its check stands."""
     return (

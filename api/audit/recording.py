@@ -63,7 +63,7 @@ async def record(request: Request, action: str, kind: str, made: str | None) -> 
     principal: Principal = request.state.principal
     target = _target(request.path_params, kind, made)
     try:
-        await app.database.execute(statements.note(principal.origin, action, target))
+        await app.database.execute(statements.note, origin=principal.origin, action=action, target=target)
     except psycopg.DatabaseError as error:
         # The change is made; an answer that denies it would be worse than a gap that the log fills.
         log.exception("audit.lost", action=action, target=target, actor=principal.actor, reason=str(error))

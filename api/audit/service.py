@@ -28,8 +28,9 @@ async def page(
     former = FORMER_NAMES.get(filters["action"] or "")
 
     async def fetch(before: int | None, most: int) -> Sequence[Row]:
-        dated = before is not None and (since is not None or until is not None)
-        before_at = await app.database.scalar(statements.time_of, event_id=before) if dated else None
+        before_at = None
+        if before is not None and (since is not None or until is not None):
+            before_at = await app.database.scalar(statements.time_of, event_id=before)
         return await app.database.rows(
             statements.page, before=before, before_at=before_at, limit=most, former_action=former, **given
         )

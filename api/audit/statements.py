@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import Insert
 
 from models.audit import AuditEvent
+from models.composed import statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ def audited(
     return select(*changed.c).add_cte(event)
 
 
+@statement(anew=True)
 def note(origin: Origin, action: str, target: str | None, details: Mapping[str, Any] | None = None) -> Insert:
     """An event alone."""
     return insert(AuditEvent).values(
@@ -68,6 +70,7 @@ def note(origin: Origin, action: str, target: str | None, details: Mapping[str, 
     )
 
 
+@statement
 def page(
     *,
     limit: int,
@@ -107,6 +110,7 @@ def page(
     return select(*AuditEvent.__table__.columns).where(*conditions).order_by(*order).limit(limit)
 
 
+@statement
 def time_of(event_id: int) -> Select[datetime]:
     return select(AuditEvent.at).where(AuditEvent.id == event_id)
 

@@ -5,14 +5,14 @@ Where the connection that listens is down, or did not prove lately that it hears
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from api.limits.shared_answer import SharedAnswer
 from api.live.hub import Hub
 from api.sql.database import Database, Row
 from api.users import statements as users
+from models.composed import Statement
 
 KNOWN = 10_000
 GOOD_SECONDS = 1.0
@@ -27,7 +27,7 @@ class Credential:
     of_session: bool
 
     @property
-    def statement(self) -> Callable[..., Any]:
+    def statement(self) -> Statement[...]:
         return users.sessions if self.of_session else users.bearers
 
 

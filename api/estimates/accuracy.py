@@ -12,7 +12,7 @@ from models.statements import estimates
 
 
 async def read(app: App) -> AccuracyRead:
-    rows = await app.database.rows(estimates.measured(limit=RUNS))
+    rows = await app.database.rows(estimates.measured, limit=RUNS)
     groups = groupby(rows, key=lambda row: (row.family, row.gpu))
     return AccuracyRead(items=[_row(*key, list(runs)) for key, runs in groups])
 

@@ -11,28 +11,24 @@ from uuid import UUID
 import orjson
 import structlog
 from psycopg.types.json import Jsonb
-from sqlalchemy import bindparam
 
 from api.auth.principal import Principal
 from api.context import App
 from api.experiments import service as experiments
 from api.http.problems import EstimateNotFound, InvalidRequest
 from api.nodes.hardware import Hardware
-from api.sql.database import Prepared, Row
+from api.sql.database import Row
 from experiments.contract import Unpredicted
 from experiments.memory.contract import Workload, estimate_id, family_of
 from experiments.memory.devices import GPUS, GpuAsked, models_called
 from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState, InvalidField
 from gpulab.schemas.memory import Prediction
-from models.estimate import Estimate
 from models.statements import estimates
 from models.statements.estimate_turns import take_over
 
 LOOK_SECONDS = 2.0
 """A held request looks at its row this often, should a notice be lost."""
-PARAMETERS = {name: bindparam(f"asked_{name}", type_=Estimate.__table__.c[name].type) for name in estimates.QUESTION}
 SHOWN = Prediction.model_fields.keys() & EstimateRead.model_fields.keys()
-ASK = Prepared(estimates.ask(PARAMETERS))
 
 log = structlog.get_logger()
 
@@ -65,13 +61,6 @@ class Question:
             "workload": self.workload.model_dump(mode="json"),
             "editable": list(self.editable),
             "wanted": {gpu.key: gpu.model_dump() for gpu in (*self.lab, *self.named)},
-        }
-
-    def parameters(self, owner_id: UUID) -> dict[str, Any]:
-        """Values for `PARAMETERS`."""
-        return {
-            PARAMETERS[name].key: Jsonb(value, dumps=orjson.dumps) if isinstance(value, dict) else value
-            for name, value in self.row(owner_id).items()
         }
 
 
@@ -125,7 +114,7 @@ async def answered(app: App, principal: Principal, asked: Question, wait_seconds
     if row is None or row.state == EstimateState.FAILED or not asked.keys <= row.wanted.keys():
         if not principal.is_admin:
             await app.pending_estimates.note(principal.id, asked.id)
-        await app.database.row(ASK, **asked.parameters(principal.id))
+        await app.database.row(estimates.ask, questions=Jsonb([asked.row(principal.id)], dumps=orjson.dumps))
         row = None
     return await _held(app, principal, asked.id, row, asked, wait_seconds)
 

@@ -47,7 +47,7 @@ async def measure(app: App) -> bytes:
     telemetry.database_up.set(0)
     try:
         counts = {row.state: row.jobs for row in await app.database.rows(jobs.unfinished)}
-        rows = await app.database.rows(nodes.overview(app.settings.lease_seconds))
+        rows = await app.database.rows(nodes.overview, silence_seconds=app.settings.lease_seconds)
         await _measure_queue(app)
         await _measure_gpus(app, {row.name for row in rows if not row.down})
     except DatabaseError:
@@ -63,7 +63,7 @@ async def measure(app: App) -> bytes:
 
 async def _measure_queue(app: App) -> None:
     telemetry = app.telemetry
-    parts = await app.database.row(readiness.parts(app.settings.lease_seconds))
+    parts = await app.database.row(readiness.parts, silence_seconds=app.settings.lease_seconds)
     telemetry.leading.set(parts is not None and parts.leading)
     telemetry.files_wait.set(len(await app.database.rows(storing.held_up)))
     for row in await app.database.rows(statements.waiting):
@@ -92,7 +92,7 @@ async def _database(app: App) -> dict[str, tuple[bool, str]]:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             version = await app.database.scalar(readiness.schema_version)
-            parts = await app.database.row(readiness.parts(app.settings.lease_seconds))
+            parts = await app.database.row(readiness.parts, silence_seconds=app.settings.lease_seconds)
     except TimeoutError:
         return {"database": (False, f"no answer within {CHECK_SECONDS:g} s")}
     except DatabaseError as error:

@@ -5,10 +5,12 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from gpulab.states import JobState
+from models.composed import statement
 from models.event import JobEvent
 from models.job import Job
 
 
+@statement
 def waiting() -> Select[*tuple[Any, ...]]:
     """Queued jobs by the reason why they wait; null for those that nobody looked at yet."""
     return (
@@ -18,10 +20,12 @@ def waiting() -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def newest_event() -> Select[Any]:
     return select(func.coalesce(func.max(JobEvent.id), 0))
 
 
+@statement
 def events_after(event_id: int) -> Select[*tuple[Any, ...]]:
     """Events of jobs since that one, by type and, for failures, the cause: as many rows as there are kinds."""
     return (

@@ -6,11 +6,13 @@ from uuid import UUID
 from sqlalchemy import CTE, ColumnElement, Float, Select, case, cast, func, literal, or_, select
 
 from gpulab.states import JobState, Priority
+from models.composed import statement
 from models.job import Job
 from models.node import Gpu, Node
 from models.usage import Usage
 
 
+@statement
 def place(job_id: UUID, *, foresight_seconds: float, silence_seconds: float) -> Select[*tuple[Any, ...]]:
     """`place` of a queued job, 1 for the next, and how many of those ahead are its owner's `own`.
 

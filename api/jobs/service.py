@@ -21,7 +21,7 @@ from api.programs.access import check_runs
 from api.sharing import service as sharing
 from api.sharing import statements as sharing_statements
 from api.sharing.service import check_may_change, may_read
-from api.sql.database import Row, Source
+from api.sql.database import Row
 from api.users import statements as users
 from gpulab.schemas import (
     DryRunRead,
@@ -35,6 +35,7 @@ from gpulab.schemas import (
     ShareOrder,
 )
 from gpulab.states import FINAL_STATES, JobState
+from models.composed import Statement
 from models.job import Job
 from models.program import RAN_BY
 from models.statements import advice
@@ -186,8 +187,8 @@ async def _whole(app: App, principal: Principal, job_id: UUID) -> Row:
     return await _visible(app, principal, job_id, statements.by_id)
 
 
-async def _visible(app: App, principal: Principal, job_id: UUID, source: Source) -> Row:
-    row = await app.database.row(source, job_id=job_id)
+async def _visible(app: App, principal: Principal, job_id: UUID, standing: Statement[...]) -> Row:
+    row = await app.database.row(standing, job_id=job_id)
     if row is not None and may_read(principal, row):
         return row
     # Asked also where there is no such job: the time of the answer does not say whether there is.
@@ -227,7 +228,7 @@ def _tag(row: Row) -> str:
 async def cancel(app: App, principal: Principal, job_id: UUID) -> JobRead:
     """Ask for the job's end; asking again changes nothing. Raises `JobNotFound`, `Forbidden`, `JobAlreadyFinished`."""
     check_may_change(principal, await visible(app, principal, job_id))
-    changed = await app.database.row(statements.cancel(job_id, actor=principal.actor))
+    changed = await app.database.row(statements.cancel, job_id=job_id, actor=principal.actor)
     job = await get(app, principal, job_id)
     if changed is None and job.state in {JobState.SUCCEEDED, JobState.FAILED}:
         raise JobAlreadyFinished(f"the job is {job.state}; there is nothing to cancel")
@@ -253,7 +254,7 @@ async def share(app: App, principal: Principal, job_id: UUID, order: ShareOrder)
     """Say who else may read the job. Raises `JobNotFound`, `Forbidden`, `InvalidRequest`."""
     row = await visible(app, principal, job_id)
     sharing.check_audience(principal, row, order)
-    await app.database.execute(sharing_statements.share_job(job_id, order.audience))
+    await app.database.execute(sharing_statements.share_job, job_id=job_id, audience=order.audience)
     return await get(app, principal, job_id)
 
 

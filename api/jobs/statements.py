@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array, insert
 from api.sharing.statements import shared
 from gpulab.states import JobState
 from models.channels import CANCEL, JOBS
+from models.composed import statement
 from models.estimate import Estimate
 from models.event import JobEvent
 from models.job import Job
@@ -62,15 +63,15 @@ ORDERED = ("owner_id", "idempotency_key", "request_digest", "retry_of", *REPEATE
 """The columns that whoever submits gives."""
 
 
+@statement(anew=True)
 def submit(values: dict[str, Any], *, actor: str) -> Select[Any]:
     """Insert one queued job and notify of it. No row: its owner has used the idempotency key before."""
     orders = insert(Job).values(state=QUEUED, **values)
     return announce(_queued(orders), event="job.submitted", actor=actor, message="submitted")
 
 
-def submit_many(
-    orders: ColumnElement[str], questions: ColumnElement[str], max_queued: ColumnElement[int]
-) -> Select[Any]:
+@statement
+def submit_many(orders: str, questions: str, max_queued: int | None) -> Select[Any]:
     """Insert a queued job for each order, and the questions about their memory that nobody put before; in silence.
 
     `orders` is a JSON list of objects with the columns of `ORDERED`, an `ordinal`, and `actor` and `message` of the
@@ -104,7 +105,7 @@ def submit_many(
     )
 
 
-def _given(orders: ColumnElement[str]) -> CTE:
+def _given(orders: str) -> CTE:
     """The rows of a JSON list of orders, each with the id of its job."""
     columns = (column(name, Job.__table__.c[name].type) for name in ORDERED)
     table = (
@@ -150,6 +151,7 @@ def _queued(inserting: Any) -> CTE:
     return changed
 
 
+@statement
 def tell(notices: Sequence[str]) -> Select[*tuple[Any, ...]]:
     """Notify of changes that were committed without it. A notice need not survive a crash, so no flush is awaited."""
     notice = func.unnest(cast(notices, ARRAY(Text))).column_valued("notice")
@@ -161,36 +163,20 @@ _ESTIMATE = (select(Estimate.state), select(Estimate.prediction["peak_device_byt
 OWNER = User.name.label("owner")
 OWNER_TEAM = User.team.label("owner_team")
 SUMMARY = (
-    Job.id,
-    Job.experiment,
-    Job.name,
-    Job.tags,
-    OWNER,
-    Job.state,
-    Job.cause,
-    Job.message,
-    Job.priority,
-    Job.seed,
-    Job.study_id,
-    Job.attempt,
-    Job.progress_fraction,
-    Job.progress_message,
-    Job.node,
-    Job.gpu_uuids,
-    Job.gpu_memory_bytes,
-    Job.submitted_at,
-    Job.started_at,
-    Job.finished_at,
-    Job.changed_at,
+    *(Job.id, Job.experiment, Job.name, Job.tags, OWNER, Job.state, Job.cause, Job.message, Job.priority, Job.seed),
+    *(Job.study_id, Job.attempt, Job.progress_fraction, Job.progress_message, Job.node, Job.gpu_uuids),
+    *(Job.gpu_memory_bytes, Job.submitted_at, Job.started_at, Job.finished_at, Job.changed_at),
 )
 """What a list shows of a job: nothing that grows with its spec or its result."""
 
 
+@statement
 def by_id(job_id: UUID) -> Select[*tuple[Any, ...]]:
     """Every column of the job, its owner's name as `owner` and their team as `owner_team`, what is predicted."""
     return select(*_whole_job()).join(User, User.id == Job.owner_id).where(Job.id == job_id)
 
 
+@statement
 def standing(job_id: UUID) -> Select[*tuple[Any, ...]]:
     """Whose job it is, who else may read it, and in which state: what reading a part of it needs to know."""
     return (
@@ -200,6 +186,7 @@ def standing(job_id: UUID) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def by_idempotency_key(owner_id: UUID, key: str) -> Select[*tuple[Any, ...]]:
     return (
         select(*_whole_job())
@@ -227,6 +214,7 @@ def _program() -> Any:
     return found.where(Program.sha256 == Job.program_sha256).correlate(Job).scalar_subquery().label("program")
 
 
+@statement
 def page(
     *,
     before: UUID | None = None,
@@ -250,6 +238,7 @@ def page(
     return select(*SUMMARY).join(User, User.id == Job.owner_id).where(*conditions).order_by(Job.id.desc()).limit(limit)
 
 
+@statement
 def last_of(number: int, *, before: UUID | None = None, **filters: Any) -> Select[UUID]:
     """The last of so many jobs as `page` lists them with these filters; no row where there are fewer."""
     listed = select(Job.id).where(*_conditions(before=before, **filters)).order_by(Job.id.desc())
@@ -296,11 +285,13 @@ def _conditions(
     return conditions
 
 
+@statement
 def cancel(job_id: UUID, *, actor: str) -> Select[Any]:
     """End a job that no process has taken up; ask the worker of any other to end it. No row: it was final or asked."""
     return _cancel(Job.id == job_id, Lease.job_id == job_id, actor)
 
 
+@statement
 def cancel_all(job_ids: Sequence[UUID], *, actor: str) -> Select[Any]:
     """As `cancel`, of many jobs at once; a row for each that was neither final nor asked."""
     return _cancel(Job.id == func.any(job_ids), Lease.job_id == func.any(job_ids), actor)
@@ -335,10 +326,12 @@ def _cancel(wanted: ColumnElement[bool], leased: ColumnElement[bool], actor: str
     return statement.add_columns(func.pg_notify(CANCEL, cast(changed.c.id, Text)))
 
 
+@statement
 def events(job_id: UUID, *, after: int, limit: int) -> Select[JobEvent]:
     return select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.id > after).order_by(JobEvent.id).limit(limit)
 
 
+@statement
 def notices(
     after: int, *, limit: int, job_id: UUID | None = None, owner_id: UUID | None = None
 ) -> Select[*tuple[Any, ...]]:
@@ -355,16 +348,19 @@ def notices(
     return statement.order_by(JobEvent.id).limit(limit)
 
 
+@statement
 def latest_event(job_id: UUID | None = None) -> Select[int]:
     """Id of the newest event, of one job or of all; 0 where there is none."""
     statement = select(func.coalesce(func.max(JobEvent.id), 0))
     return statement if job_id is None else statement.where(JobEvent.job_id == job_id)
 
 
+@statement
 def owners(job_ids: Any) -> Select[*tuple[Any, ...]]:
     return select(Job.id, Job.owner_id).where(Job.id == func.any(job_ids))
 
 
+@statement
 def unfinished() -> Select[*tuple[Any, ...]]:
     """How many jobs are in each state that is not final; final ones are too many to count."""
     return (
@@ -374,10 +370,12 @@ def unfinished() -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def versions(job_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     return select(Job.id, Job.version).where(Job.id == func.any(job_ids))
 
 
+@statement
 def waiting(job_id: UUID) -> Select[*tuple[Any, ...]]:
     """What a job asks for, what the scheduler last said of it, and how its prediction stands."""
     at_work = and_(Estimate.token.is_not(None), Estimate.expires_at > func.now())

@@ -10,18 +10,12 @@ from uuid import UUID
 
 import orjson
 import psycopg
-from sqlalchemy import Integer, Text, bindparam
 
 from api.jobs import statements
 from api.limits.turns import THE_LAB, asker
-from api.sql.database import Database, Prepared, Row, TurnTakenError
+from api.sql.database import Database, Row, TurnTakenError
 from gpulab.threads import vital_task
 
-SUBMIT = Prepared(
-    statements.submit_many(
-        bindparam("orders", type_=Text), bindparam("questions", type_=Text), bindparam("max_queued", type_=Integer)
-    )
-)
 BATCH_SIZE = 100
 """Orders of one statement at most."""
 
@@ -103,11 +97,13 @@ class SubmissionBatches:
                 waiting.stored.set_result(found.get(ordinal))
 
     async def _rows(self, batch: Sequence[_Waiting], *, wait: bool) -> Sequence[Row]:
-        given = {"orders": _orders(batch), "questions": _questions(batch), "max_queued": self._max_queued}
-        owners = {waiting.order["owner_id"] for waiting in batch if waiting.limited}
+        orders, questions, max_queued = _orders(batch), _questions(batch), self._max_queued
+        database, submit = self._database, statements.submit_many
+        owners = sorted({waiting.order["owner_id"] for waiting in batch if waiting.limited})
         if not owners:
-            return await self._database.rows(SUBMIT, **given)
-        return await self._database.rows_in_turn(sorted(owners), SUBMIT, wait=wait, **given)
+            return await database.rows(submit, orders=orders, questions=questions, max_queued=max_queued)
+        in_turn = database.rows_in_turn if wait else database.rows_if_free
+        return await in_turn(owners, submit, orders=orders, questions=questions, max_queued=max_queued)
 
 
 def _orders(batch: Sequence[_Waiting]) -> str:

@@ -9,17 +9,17 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from sqlalchemy import bindparam
 
 from api.jobs import statements as jobs
 from api.live.subscriptions import EVERYTHING, JobChanged, RecordsGrew, Resync, Subscription, Subscriptions, Topic
-from api.sql.database import Database, Prepared
+from api.sql.database import Database, sql_of
 from api.sql.pool import Connection, connect
 from gpulab.states import JobState
 from gpulab.threads import vital_task
 from models import channels
 from models.database import DatabaseAwayError, noticing_absence
 from models.outage import Outage
+from models.statements import readiness
 
 BATCH_SECONDS = 0.05
 """Notices of this long are looked into together."""
@@ -32,7 +32,6 @@ TRUST_SECONDS = 3.0
 RECONNECT_SECONDS = 0.5
 
 KNOWN_OWNERS = 20_000
-OWNERS = Prepared(jobs.owners(bindparam("job_ids")))
 
 CHANNELS = (channels.JOBS, channels.DATA, channels.ESTIMATES, channels.USERS)
 
@@ -206,14 +205,14 @@ class Hub:
         unknown = [job_id for job_id in job_ids if job_id is not None and job_id not in self._owners]
         if not unknown:
             return
-        cursor = await connection.execute(OWNERS.sql, {**OWNERS.values, "job_ids": unknown}, binary=True)
+        cursor = await connection.execute(*sql_of(jobs.owners, job_ids=unknown), binary=True)
         self._owners.update((row.id, row.owner_id) for row in await cursor.fetchall())
         while len(self._owners) > KNOWN_OWNERS:
             self._owners.popitem(last=False)
 
     async def _prove(self, connection: Connection) -> None:
         asked_at = time.monotonic()
-        cursor = await connection.execute("SELECT current_setting('transaction_read_only')::bool")
+        cursor = await connection.execute(*sql_of(readiness.read_only))
         row = await cursor.fetchone()
         if row is None or row[0]:
             raise DatabaseAwayError("the database takes no changes, so none can be heard of")

@@ -37,14 +37,16 @@ class Hardware:
 class KnownHardware:
     def __init__(self, database: Database, *, silence_seconds: float) -> None:
         self._database = database
-        self._statement = estimates.hardware(silence_seconds)
+        self._silence_seconds = silence_seconds
         self._known = Hardware("", ())
         self._looked_at = -FRESH_SECONDS
 
     async def now(self) -> Hardware:
         """The machines as they were at most `FRESH_SECONDS` ago."""
         if time.monotonic() - self._looked_at > FRESH_SECONDS:
-            self._known = described(await self._database.rows(self._statement))
+            self._known = described(
+                await self._database.rows(estimates.hardware, silence_seconds=self._silence_seconds)
+            )
             self._looked_at = time.monotonic()
         return self._known
 

@@ -32,7 +32,7 @@ async def gpu_page(app: App) -> GpuPage:
 
 
 async def node_page(app: App) -> NodePage:
-    rows = await app.database.rows(nodes.overview(app.settings.lease_seconds))
+    rows = await app.database.rows(nodes.overview, silence_seconds=app.settings.lease_seconds)
     live = await app.database.rows(leases.live)
     on_node: defaultdict[str, list[GpuRead]] = defaultdict(list)
     for gpu in _gpus(await app.database.rows(nodes.gpus), live):
@@ -53,21 +53,21 @@ async def drain(app: App, principal: Principal, name: str, reason: str | None) -
     """Start a drain; the same order twice changes nothing. Raises `NodeNotFound`."""
     await node(app, name)
     words = reason or f"drained by {principal.name}"
-    await app.database.row(node_health.drain(name, reason=words, actor=principal.actor))
+    await app.database.row(node_health.drain, name=name, reason=words, actor=principal.actor)
     return await node(app, name)
 
 
 async def undrain(app: App, principal: Principal, name: str) -> NodeRead:
     """Take the node into service as it is, also when the lab had set it aside. Raises `NodeNotFound`."""
     await node(app, name)
-    await app.database.row(node_health.undrain(name, actor=principal.actor))
+    await app.database.row(node_health.undrain, name=name, actor=principal.actor)
     return await node(app, name)
 
 
 async def events(app: App, name: str) -> NodeEventPage:
     """Raises `NodeNotFound`."""
     await node(app, name)
-    rows = await app.database.rows(node_health.events(name, EVENTS_SHOWN))
+    rows = await app.database.rows(node_health.events, name=name, limit=EVENTS_SHOWN)
     names = ("id", "at", "type", "actor", "message")
     return NodeEventPage(items=[NodeEventRead(**{name: getattr(row, name) for name in names}) for row in rows])
 
@@ -75,14 +75,14 @@ async def events(app: App, name: str) -> NodeEventPage:
 async def make_token(app: App, principal: Principal, name: str) -> NodeTokenRead:
     """A token for a node, which need not exist yet."""
     token = NODE_TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-    row = await app.database.row(node_tokens.add(name, digest=digest_of(token), actor=principal.actor))
+    row = await app.database.row(node_tokens.add, node=name, digest=digest_of(token), actor=principal.actor)
     assert row is not None  # noqa: S101 - an INSERT of one row returns it
     return NodeTokenRead(node=name, token=token, created_at=row.created_at)
 
 
 async def revoke_tokens(app: App, principal: Principal, name: str) -> RevokedRead:
     """Refuse every token that was made for the node."""
-    rows = await app.database.rows(node_tokens.revoke(name, actor=principal.actor))
+    rows = await app.database.rows(node_tokens.revoke, node=name, actor=principal.actor)
     return RevokedRead(node=name, revoked=len(rows))
 
 

@@ -49,7 +49,7 @@ async def upload(app: App, principal: Principal, request: Request) -> tuple[Prog
         await check_quota(app, principal, more_bytes=program.size_bytes)
     await _put(app, program.sha256, tar)
     described = {**sent.fields.model_dump(), "user_id": principal.id, "sha256": program.sha256}
-    await app.database.execute(statements.save(_row(program, offsets), described))
+    await app.database.execute(statements.save, program=_row(program, offsets), upload=described)
     # A sweep that took the old one for unused may have deleted the files meanwhile, and no later one will.
     await _put(app, program.sha256, tar)
     return await get(app, principal, program.sha256), before is None

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from api.sharing.statements import shared
 from models.assignment import Assignment
+from models.composed import statement
 from models.job import Job
 from models.program import Program, ProgramUpload
 from models.study import Study, StudyRun
@@ -25,6 +26,7 @@ SUMMARY = (
 )
 
 
+@statement(anew=True)
 def save(program: dict[str, Any], upload: dict[str, Any]) -> Select[Any]:
     """Keep a program and that the user sent it. The id of what the user sent comes back.
 
@@ -49,22 +51,27 @@ def save(program: dict[str, Any], upload: dict[str, Any]) -> Select[Any]:
     return select(uploaded.c.id).join_from(uploaded, stored, true())
 
 
+@statement
 def upload(user_id: UUID, sha256: str) -> Select[*tuple[Any, ...]]:
     """What the user sent; no row where it was never this program."""
     return _uploads().where(ProgramUpload.user_id == user_id, ProgramUpload.sha256 == sha256)
 
 
+@statement
 def page(user_id: UUID, *, limit: int, before: UUID | None = None) -> Select[*tuple[Any, ...]]:
     """What the user sent, newest first, at most `limit`."""
-    statement = _uploads().where(ProgramUpload.user_id == user_id).order_by(ProgramUpload.id.desc()).limit(limit)
-    return statement if before is None else statement.where(ProgramUpload.id < before)
+    sent = _uploads().where(ProgramUpload.user_id == user_id).order_by(ProgramUpload.id.desc()).limit(limit)
+    return sent if before is None else sent.where(ProgramUpload.id < before)
 
 
+@statement
 def readable(sha256: str, user_id: UUID, *, team: str | None = None) -> Select[*tuple[Any, ...]]:
     """The program, where a student may read it: they sent it, may see a run of it, or begin an assignment with it."""
-    return by_id(sha256).where(or_(_is_sent_by(user_id), _is_starter(), _has_visible_run(user_id, team)))
+    may = or_(_is_sent_by(user_id), _is_starter(), _has_visible_run(user_id, team))
+    return select(*Program.__table__.columns).where(Program.sha256 == sha256, may)
 
 
+@statement
 def by_id(sha256: str) -> Select[*tuple[Any, ...]]:
     return select(*Program.__table__.columns).where(Program.sha256 == sha256)
 

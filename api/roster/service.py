@@ -139,7 +139,7 @@ async def _write(
     if not rows:
         return
     try:
-        await app.database.rows(statements.bring_in(Jsonb(rows, dumps=orjson.dumps), principal.origin))
+        await app.database.rows(statements.bring_in, rows=Jsonb(rows, dumps=orjson.dumps), origin=principal.origin)
     except UniqueViolation:
         raise AlreadyTaken("somebody of the table was let in meanwhile; try again") from None
 

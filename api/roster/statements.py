@@ -21,16 +21,19 @@ from api.audit.statements import Origin
 from api.users.statements import COLUMNS, user_target
 from gpulab.states import Role
 from models.audit import AuditEvent
+from models.composed import statement
 from models.user import Token, User
 
 STUDENT = Role.STUDENT.value
 
 
+@statement
 def known(emails: list[str]) -> Select[*tuple[Any, ...]]:
     """Everybody who has one of the addresses."""
     return select(*COLUMNS).where(User.email == func.any(emails))
 
 
+@statement
 def students(*, section: str | None = None, team: str | None = None) -> Select[*tuple[Any, ...]]:
     """Students who are let in, by section, team and name."""
     statement = select(*COLUMNS).where(User.role == STUDENT, User.disabled_at.is_(None))
@@ -41,6 +44,7 @@ def students(*, section: str | None = None, team: str | None = None) -> Select[*
     return statement.order_by(User.section.nulls_last(), User.team.nulls_last(), User.name)
 
 
+@statement(anew=True)
 def bring_in(rows: Any, origin: Origin) -> Select[Any]:
     """Let in those of `rows` without a `user_id`, each with a first token, and change the others if they are students.
 

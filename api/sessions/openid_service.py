@@ -29,7 +29,10 @@ async def principal_of(app: App, request: Request, statement: Statement) -> Prin
     try:
         row = await _user(app, request, statement)
     except OpenidRefused as refused:
-        await app.database.execute(audit.note(origin_of(request), "session.refused", None, {"why": refused.detail}))
+        why = {"why": refused.detail}
+        await app.database.execute(
+            audit.note, origin=origin_of(request), action="session.refused", target=None, details=why
+        )
         raise
     return Principal(
         id=row.id,
@@ -56,8 +59,15 @@ async def _user(app: App, request: Request, statement: Statement) -> Row:
         raise OpenidRefused(SHUT_OUT)
     if found.role is Role.INSTRUCTOR and row.role == Role.STUDENT:
         changes = {"role": found.role.value}
-        changed = users.change(row.id, changes, origin_of(request), action="user.changed", only=Role.STUDENT.value)
-        row = await app.database.row(changed) or row
+        changed = await app.database.row(
+            users.change,
+            user_id=row.id,
+            values=changes,
+            origin=origin_of(request),
+            action="user.changed",
+            only=Role.STUDENT.value,
+        )
+        row = changed or row
     _log_missing_role(found, row.id, Role(row.role))
     return row
 
@@ -89,9 +99,16 @@ async def _link(app: App, request: Request, known: Row, address: Address, subjec
     if not address.verified and known.role != Role.STUDENT:
         # As for any address without the claim: who staff is, is nobody's business here.
         raise openid_claims.unverified("nothing")
-    linked = users.link(known.id, subject, address.email, students_only=not address.verified, origin=origin_of(request))
+    linked = await app.database.row(
+        users.link,
+        user_id=known.id,
+        subject=subject,
+        email=address.email,
+        students_only=not address.verified,
+        origin=origin_of(request),
+    )
     # A second request of the same browser may have been quicker.
-    row = await app.database.row(linked) or await app.database.row(users.by_openid, subject=subject)
+    row = linked or await app.database.row(users.by_openid, subject=subject)
     if row is None:
         raise OpenidRefused(
             "this address belongs to another account of the provider; ask your instructors to let the lab forget it"
@@ -102,7 +119,7 @@ async def _link(app: App, request: Request, known: Row, address: Address, subjec
 async def _admit(app: App, request: Request, statement: Statement, address: Address, subject: str, role: Role) -> Row:
     values = {"email": address.email, "openid_subject": subject, "role": role.value}
     name = openid_claims.display_name(statement, address.email, MAX_NAME_LENGTH)
-    row = await app.database.row(users.admit({**values, "name": name}, origin_of(request)))
+    row = await app.database.row(users.admit, values={**values, "name": name}, origin=origin_of(request))
     # A second request of the same browser may have been quicker.
     row = row or await app.database.row(users.by_openid, subject=subject)
     if row is None:

@@ -24,7 +24,7 @@ async def sign_in(app: App, request: Request, order: SignIn) -> tuple[SessionRea
     try:
         principal = await of_token(request, app, order.token)
     except Unauthenticated:
-        await app.database.execute(audit.note(origin_of(request), "session.refused", None))
+        await app.database.execute(audit.note, origin=origin_of(request), action="session.refused", target=None)
         raise
     if not principal.is_admin:
         app.request_rate.take(principal.id.hex)
@@ -43,9 +43,9 @@ async def open_session(app: App, principal: Principal, *, how: str) -> tuple[Ses
         "token_id": principal.token_id,
         "expires_at": ends,
     }
-    await app.database.row(tokens.open_session(values, principal.origin, how=how))
+    await app.database.row(tokens.open_session, values=values, origin=principal.origin, how=how)
     if await app.database.scalar(tokens.sessions_kept, user_id=principal.id) > MAX_SESSIONS:
-        await app.database.execute(tokens.forget_sessions(principal.id, MAX_SESSIONS))
+        await app.database.execute(tokens.forget_sessions, user_id=principal.id, keep=MAX_SESSIONS)
     facts = await users.facts_of(app, principal) | {"token_expires_at": ends}
     return SessionRead(**facts, csrf=csrf_of(secret)), secret, ends
 
@@ -54,7 +54,9 @@ async def sign_out(app: App, request: Request, principal: Principal) -> None:
     """End the session whose cookie came with the request, if it is theirs; a bearer token stays what it is."""
     cookie = request.cookies.get(cookies_of(request).session)
     if cookie:
-        await app.database.row(tokens.end_session(digest_of(cookie), principal.id, principal.origin))
+        await app.database.row(
+            tokens.end_session, digest=digest_of(cookie), user_id=principal.id, origin=principal.origin
+        )
 
 
 def set_cookies(request: Request, response: Response, secret: str, ends: datetime) -> None:

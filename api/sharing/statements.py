@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.elements import SQLCoreOperations
 
 from gpulab.states import Audience
+from models.composed import statement
 from models.job import Job
 from models.study import Study, StudyRun
 from models.user import User
@@ -20,6 +21,7 @@ def shared(audience: SQLCoreOperations[Any], team: str | None) -> ColumnElement[
     return with_class if team is None else or_(with_class, (audience == Audience.TEAM.value) & (User.team == team))
 
 
+@statement
 def study_shared(study_id: UUID, *, team: str | None = None) -> Select[Any]:
     """A row where the study is shared with the class or with `team`."""
     return (
@@ -29,6 +31,7 @@ def study_shared(study_id: UUID, *, team: str | None = None) -> Select[Any]:
     )
 
 
+@statement
 def study_of_job_shared(job_id: UUID, *, team: str | None = None) -> Select[Any]:
     """A row where a study that is so shared has the job as a run, or as its report."""
     runs = select(StudyRun.study_id).where(StudyRun.job_id == job_id)
@@ -44,6 +47,7 @@ def study_of_job_shared(job_id: UUID, *, team: str | None = None) -> Select[Any]
     )
 
 
+@statement
 def readable(job_ids: Sequence[UUID], user_ids: Sequence[UUID], teams: Sequence[str | None]) -> Select[Any]:
     """Of each triple of a job, a student and their team: job and student, where the student may read the job."""
     lists = (cast(job_ids, ARRAY(Uuid)), cast(user_ids, ARRAY(Uuid)), cast(teams, ARRAY(Text)))
@@ -75,14 +79,16 @@ def _shared_now(audience: SQLCoreOperations[Any], team: ColumnElement[Any]) -> C
     return func.coalesce(or_(audience == Audience.CLASS.value, with_team), False)
 
 
+@statement
 def share_job(job_id: UUID, audience: Audience | None) -> Update:
     return (
         update(Job)
-        .where(Job.id == job_id, Job.shared_with.is_distinct_from(audience and audience.value))
-        .values(shared_with=audience and audience.value, version=Job.version + 1, changed_at=func.now())
+        .where(Job.id == job_id, Job.shared_with.is_distinct_from(audience))
+        .values(shared_with=audience, version=Job.version + 1, changed_at=func.now())
     )
 
 
+@statement
 def share_study(study_id: UUID, audience: Audience | None) -> Update:
     """The study's revision stays: its report is the same one."""
-    return update(Study).where(Study.id == study_id).values(shared_with=audience and audience.value)
+    return update(Study).where(Study.id == study_id).values(shared_with=audience)

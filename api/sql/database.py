@@ -5,18 +5,20 @@ at every request, and crossing into SQLAlchemy's engine, costs several times wha
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple, ParamSpec
 from uuid import UUID
 
 from psycopg import AsyncCursor, OperationalError
-from sqlalchemy import Executable, bindparam
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
 from api.sql.pool import Pool
+from models.composed import Statement
 from models.statements import allowances
+
+P = ParamSpec("P")
 
 DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy leaves it unannotated
 
@@ -26,19 +28,34 @@ Row = Any
 """A named tuple of the statement's columns."""
 
 
-class Prepared:
-    """A statement as text, with the values that are part of it."""
+class SqlText(NamedTuple):
+    """A statement as psycopg takes it, with the values that are part of it."""
 
-    def __init__(self, statement: Executable) -> None:
-        assert isinstance(statement, ClauseElement)  # noqa: S101 - every statement of ours is
-        compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
-        assert isinstance(compiled, SQLCompiler)  # noqa: S101 - and none is DDL
-        self.sql = str(compiled)
-        self.values: Mapping[str, Any] = compiled.construct_params(_check=False)
+    sql: str
+    values: Mapping[str, Any]
 
 
-Source = Prepared | Executable | Callable[..., Executable]
-"""What to run: a statement, or the function that makes it, whose arguments then are parameters of the statement."""
+_TEXTS: dict[tuple[Any, Hashable], SqlText] = {}
+
+
+def sql_of(statement: Statement[P], /, *args: P.args, **kwargs: P.kwargs) -> SqlText:
+    """The text and all its values; SQLAlchemy writes the text once for every set of arguments that is given."""
+    if args:
+        raise TypeError(f"name the arguments of {statement!r}")
+    key = statement.key(kwargs)
+    found = None if key is None else _TEXTS.get((statement, key))
+    if found is None:
+        found = _compiled(statement.composed(kwargs))
+        if key is not None:
+            _TEXTS[statement, key] = found
+    return SqlText(found.sql, {**found.values, **statement.values(kwargs)})
+
+
+def _compiled(statement: Any) -> SqlText:
+    assert isinstance(statement, ClauseElement)  # noqa: S101 - every statement of ours is
+    compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+    assert isinstance(compiled, SQLCompiler)  # noqa: S101 - and none is DDL
+    return SqlText(str(compiled), compiled.construct_params(_check=False))
 
 
 class TurnTakenError(Exception):
@@ -49,71 +66,62 @@ class Database:
     def __init__(self, url: str, *, pool_size: int, of_one: int | None = None) -> None:
         """At most `pool_size` connections, of which one user has `of_one` at most."""
         self._pool = Pool(url, pool_size, of_one=pool_size if of_one is None else of_one)
-        self._prepared: dict[tuple[Any, frozenset[str]], Prepared] = {}
 
-    async def rows(self, source: Source, **given: Any) -> Sequence[Row]:
-        """Every row. An argument that is None counts as left out where `source` is a function."""
-        found: list[Row] = await self._run(source, given, _fetched)
+    async def rows(self, statement: Statement[P], /, *args: P.args, **kwargs: P.kwargs) -> Sequence[Row]:
+        """Every row."""
+        found: list[Row] = await self._run(sql_of(statement, *args, **kwargs), _fetched)
         return found
 
-    async def row(self, source: Source, **given: Any) -> Row | None:
+    async def row(self, statement: Statement[P], /, *args: P.args, **kwargs: P.kwargs) -> Row | None:
         """The first row, or None."""
-        return await self._run(source, given, AsyncCursor.fetchone)
+        return await self._run(sql_of(statement, *args, **kwargs), AsyncCursor.fetchone)
 
-    async def rows_in_turn(
-        self, user_ids: Sequence[UUID], source: Source, *, wait: bool = True, **given: Any
-    ) -> Sequence[Row]:
-        """As `rows`, of a statement that counts what these users have and adds to it: one at a time for each user.
-
-        Without `wait`, raises `TurnTakenError` where one of them is being served.
-        """
-        locking = allowances.one_at_a_time if wait else allowances.one_at_a_time_now
-        lock = self._prepare(locking, {"user_ids": user_ids})
-        prepared = self._prepare(source, given)
-        async with self._pool.connection() as connection, connection.transaction():
-            locked = await connection.execute(lock.sql, {**lock.values, "user_ids": list(user_ids)})
-            if not wait and (row := await locked.fetchone()) is not None and not row[0]:
-                raise TurnTakenError
-            cursor = await connection.execute(prepared.sql, {**prepared.values, **given}, binary=True)
-            return await _fetched(cursor)
-
-    async def scalar(self, source: Source, **given: Any) -> Any:
+    async def scalar(self, statement: Statement[P], /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """The first column of the first row, or None."""
-        row = await self.row(source, **given)
+        row = await self.row(statement, *args, **kwargs)
         return None if row is None else row[0]
 
-    async def execute(self, source: Source, **given: Any) -> None:
+    async def execute(self, statement: Statement[P], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """A statement that returns no rows."""
-        await self._run(source, given, None)
+        await self._run(sql_of(statement, *args, **kwargs), None)
 
-    async def row_after_reconnecting(self, source: Source, **given: Any) -> Row | None:
+    async def rows_in_turn(
+        self, user_ids: Sequence[UUID], statement: Statement[P], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Sequence[Row]:
+        """As `rows`, of a statement that counts what these users have and adds to it: one at a time for each user."""
+        lock = sql_of(allowances.one_at_a_time, user_ids=list(user_ids))
+        return await self._locked(lock, sql_of(statement, *args, **kwargs))
+
+    async def rows_if_free(
+        self, user_ids: Sequence[UUID], statement: Statement[P], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Sequence[Row]:
+        """As `rows_in_turn`, without waiting. Raises `TurnTakenError` where one of the users is being served."""
+        lock = sql_of(allowances.one_at_a_time_now, user_ids=list(user_ids))
+        return await self._locked(lock, sql_of(statement, *args, **kwargs))
+
+    async def row_after_reconnecting(self, statement: Statement[P], /, *args: P.args, **kwargs: P.kwargs) -> Row | None:
         """As `row`, for a read that comes first in a request: here it is found out that the server restarted."""
         try:
-            return await self.row(source, **given)
+            return await self.row(statement, *args, **kwargs)
         except OperationalError:
-            return await self.row(source, **given)
+            return await self.row(statement, *args, **kwargs)
 
     async def close(self) -> None:
         await self._pool.close()
 
-    async def _run(self, source: Source, given: dict[str, Any], fetch: Any) -> Any:
-        prepared = self._prepare(source, given)
+    async def _run(self, text: SqlText, fetch: Any) -> Any:
         async with self._pool.connection() as connection:
             # Binary: a series' arrays are read three times as fast as from text.
-            cursor = await connection.execute(prepared.sql, {**prepared.values, **given}, binary=True)
+            cursor = await connection.execute(text.sql, text.values, binary=True)
             return None if fetch is None else await fetch(cursor)
 
-    def _prepare(self, source: Source, given: dict[str, Any]) -> Prepared:
-        if isinstance(source, Prepared):
-            return source
-        if isinstance(source, Executable):
-            return Prepared(source)
-        names = frozenset(name for name, value in given.items() if value is not None)
-        found = self._prepared.get((source, names))
-        if found is None:
-            found = Prepared(source(**{name: bindparam(name, required=False) for name in names}))
-            self._prepared[source, names] = found
-        return found
+    async def _locked(self, lock: SqlText, text: SqlText) -> Sequence[Row]:
+        async with self._pool.connection() as connection, connection.transaction():
+            locked = await connection.execute(lock.sql, lock.values)
+            if (row := await locked.fetchone()) is not None and row[0] is False:
+                raise TurnTakenError
+            cursor = await connection.execute(text.sql, text.values, binary=True)
+            return await _fetched(cursor)
 
 
 async def _fetched(cursor: AsyncCursor[Any]) -> list[Row]:

@@ -74,7 +74,7 @@ async def _job(app: App, principal: Principal, row: Row, version: str) -> Row:
         if job is None:
             raise await queue_is_full(app, row.owner_id)
     if row.report_job_id != job.id:
-        await app.database.execute(statements.reported(row.id, job.id))
+        await app.database.execute(statements.reported, study_id=row.id, job_id=job.id)
     return job
 
 

@@ -8,7 +8,6 @@ from uuid import UUID
 import orjson
 from psycopg.errors import DeadlockDetected
 from psycopg.types.json import Jsonb
-from sqlalchemy import func, select
 
 from api.auth.principal import Principal
 from api.context import App
@@ -59,7 +58,7 @@ async def submit(app: App, principal: Principal, order: StudyCreate, key: str | 
     if key is None or await app.database.row(statements.by_idempotency_key, owner_id=principal.id, key=key) is None:
         await check_quota(app, principal)
     digest = None if key is None else _digest(order)
-    study_id = await app.database.scalar(select(func.uuidv7()))
+    study_id = await app.database.scalar(statements.new_id)
     values = {
         "id": study_id,
         "owner_id": principal.id,
@@ -71,8 +70,15 @@ async def submit(app: App, principal: Principal, order: StudyCreate, key: str | 
         "name": order.name,
         "definition": _json(_completed(definition, plan)),
     }
-    creating = statements.create(values, _json(runs), max_queued=app.settings.max_queued, actor=principal.actor)
-    _announce(app, await app.database.rows_in_turn([principal.id], creating))
+    made = await app.database.rows_in_turn(
+        [principal.id],
+        statements.create,
+        values=values,
+        runs=_json(runs),
+        max_queued=app.settings.max_queued,
+        actor=principal.actor,
+    )
+    _announce(app, made)
     if await app.database.row(statements.by_id, study_id=study_id) is not None:
         return await _changed(app, principal, study_id), True
     first = key and await app.database.row(statements.by_idempotency_key, owner_id=principal.id, key=key)
@@ -95,7 +101,7 @@ async def cancel(app: App, principal: Principal, study_id: UUID) -> Changed:
     await changeable(app, principal, study_id)
     waiting = await app.database.rows(statements.unfinished, study_id=study_id)
     if waiting:
-        await app.database.execute(statements.cancelled(study_id))
+        await app.database.execute(statements.cancelled, study_id=study_id)
         await _cancel(app, principal, [row.id for row in waiting])
     return await _changed(app, principal, study_id)
 
@@ -107,8 +113,14 @@ async def retry(app: App, principal: Principal, study_id: UUID) -> Changed:
     """
     row = await changeable(app, principal, study_id)
     await check_quota(app, principal)
-    retrying = statements.retry(study_id, row.owner_id, max_queued=app.settings.max_queued, actor=principal.actor)
-    made = await app.database.rows_in_turn([row.owner_id], retrying)
+    made = await app.database.rows_in_turn(
+        [row.owner_id],
+        statements.retry,
+        study_id=study_id,
+        owner_id=row.owner_id,
+        max_queued=app.settings.max_queued,
+        actor=principal.actor,
+    )
     if not made and (left := await app.database.scalar(statements.failed, study_id=study_id)):
         raise await queue_is_full(app, row.owner_id, more=left)
     _announce(app, made)
@@ -133,7 +145,7 @@ async def share(app: App, principal: Principal, study_id: UUID, order: ShareOrde
     """Say who else may read the study and its runs. Raises as `changeable`, and `InvalidRequest`."""
     row = await visible(app, principal, study_id)
     sharing.check_audience(principal, row, order)
-    await app.database.execute(sharing_statements.share_study(study_id, order.audience))
+    await app.database.execute(sharing_statements.share_study, study_id=study_id, audience=order.audience)
     return await _changed(app, principal, study_id)
 
 
@@ -151,9 +163,17 @@ async def _replan(app: App, principal: Principal, row: Row, definition: dict[str
     for kept in await app.database.rows(statements.members, study_id=row.id, runs=_json(runs)):
         runs[kept.position] |= {"job_id": kept.job_id, "reused": kept.reused}
     await check_quota(app, principal)
-    given = (row, _json(_completed(definition, plan)), _json(runs), len(runs))
-    replanning = statements.replan(*given, max_queued=app.settings.max_queued, actor=principal.actor)
-    _announce(app, await app.database.rows_in_turn([row.owner_id], replanning))
+    made = await app.database.rows_in_turn(
+        [row.owner_id],
+        statements.replan,
+        study=row,
+        definition=_json(_completed(definition, plan)),
+        runs=_json(runs),
+        count=len(runs),
+        max_queued=app.settings.max_queued,
+        actor=principal.actor,
+    )
+    _announce(app, made)
     now = await app.database.row(statements.by_id, study_id=row.id)
     if now is not None and now.revision == row.revision:
         raise await queue_is_full(app, row.owner_id, more=_new(runs))
@@ -199,7 +219,7 @@ async def _cancel(app: App, principal: Principal, job_ids: Sequence[UUID]) -> No
 
 
 async def _datasets(app: App) -> list[str]:
-    rows = await app.database.rows(nodes.overview(app.settings.lease_seconds))
+    rows = await app.database.rows(nodes.overview, silence_seconds=app.settings.lease_seconds)
     return sorted({dataset for row in rows if not row.down for dataset in row.datasets})
 
 

@@ -31,6 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by, dis
 from api.jobs.statements import REPEATED, submit_all
 from api.sharing.statements import shared
 from gpulab.states import JobState
+from models.composed import statement
 from models.job import Job
 from models.statements.allowances import has_room, room
 from models.study import Study, StudyRun
@@ -45,6 +46,7 @@ ORDER = tuple(name for name in REPEATED if name != "gpu_memory_bytes")
 COPIED_BY_RETRY = ("owner_id", *REPEATED)
 
 
+@statement(anew=True)
 def create(
     values: dict[str, Any], runs: Any, *, max_queued: int | None, actor: str | ColumnElement[str]
 ) -> Select[Any]:
@@ -67,6 +69,7 @@ def create(
     return _with_runs(study, given, actor)
 
 
+@statement(anew=True)
 def replan(
     study: Any, definition: Any, runs: Any, count: int, *, max_queued: int | None, actor: str | ColumnElement[str]
 ) -> Select[Any]:
@@ -101,6 +104,7 @@ def _has_room(owner_id: UUID, given: CTE, max_queued: int | None) -> ColumnEleme
     return has_room(owner, more, room(select(owner), max_queued))
 
 
+@statement
 def failed(study_id: UUID) -> Select[int]:
     """How many of the study's runs failed or were cancelled."""
     return (
@@ -111,6 +115,7 @@ def failed(study_id: UUID) -> Select[int]:
     )
 
 
+@statement(anew=True)
 def retry(study_id: UUID, owner_id: UUID, *, max_queued: int | None, actor: str | ColumnElement[str]) -> Select[Any]:
     """New jobs in the place of those that failed or were cancelled: a row for each.
 
@@ -149,6 +154,7 @@ def retry(study_id: UUID, owner_id: UUID, *, max_queued: int | None, actor: str 
     return submit_all(orders, actor=actor, message="run of a study, again").add_cte(placed)
 
 
+@statement
 def cancelled(study_id: UUID) -> Any:
     """Remember that the study was cancelled; the first time counts."""
     return (
@@ -158,10 +164,12 @@ def cancelled(study_id: UUID) -> Any:
     )
 
 
+@statement
 def reported(study_id: UUID, job_id: UUID) -> Any:
     return update(Study).where(Study.id == study_id).values(report_job_id=job_id)
 
 
+@statement
 def reusable(owner_id: UUID, runs: Any) -> Select[*tuple[Any, ...]]:
     """Position and newest job of each of `runs` that its owner has seen succeed: same experiment, spec and seed."""
     given = _given(runs)
@@ -174,6 +182,7 @@ def reusable(owner_id: UUID, runs: Any) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def members(study_id: UUID, runs: Any) -> Select[*tuple[Any, ...]]:
     """Position and job of each of `runs` that the study has already."""
     given = _given(runs)
@@ -185,11 +194,18 @@ def members(study_id: UUID, runs: Any) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
+def new_id() -> Select[UUID]:
+    return select(func.uuidv7())
+
+
+@statement
 def by_id(study_id: UUID) -> Select[*tuple[Any, ...]]:
     columns = (*Study.__table__.columns, OWNER, OWNER_TEAM)
     return select(*columns).join(User, User.id == Study.owner_id).where(Study.id == study_id)
 
 
+@statement
 def by_idempotency_key(owner_id: UUID, key: str) -> Select[*tuple[Any, ...]]:
     return (
         select(*Study.__table__.columns, OWNER)
@@ -198,6 +214,7 @@ def by_idempotency_key(owner_id: UUID, key: str) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def page(
     *,
     limit: int,
@@ -223,6 +240,7 @@ def page(
     )
 
 
+@statement
 def counts(study_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     """Of each study: its runs by state, the progress that they add up to, and how many were reused."""
     done = case((FINAL, 1.0), else_=func.coalesce(Job.progress_fraction, 0.0))
@@ -240,25 +258,14 @@ def counts(study_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def runs(study_id: UUID) -> Select[*tuple[Any, ...]]:
     """Every run with its job as it is now, without its result."""
     return (
         select(
-            StudyRun.position,
-            StudyRun.questions,
-            StudyRun.cell,
-            Job.id,
-            Job.experiment,
-            Job.spec,
-            Job.seed,
-            Job.state,
-            Job.cause,
-            Job.message,
-            Job.device,
-            Job.gpu_uuids,
-            Job.versions,
-            Job.started_at,
-            Job.finished_at,
+            *(StudyRun.position, StudyRun.questions, StudyRun.cell),
+            *(Job.id, Job.experiment, Job.spec, Job.seed, Job.state, Job.cause, Job.message),
+            *(Job.device, Job.gpu_uuids, Job.versions, Job.started_at, Job.finished_at),
         )
         .join(Job, Job.id == StudyRun.job_id)
         .where(StudyRun.study_id == study_id)
@@ -266,10 +273,12 @@ def runs(study_id: UUID) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def results(job_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     return select(Job.id, Job.result).where(Job.id == func.any(job_ids))
 
 
+@statement
 def version(study_id: UUID) -> Select[*tuple[Any, ...]]:
     """`version` differs whenever the runs do, and `marks` whenever the study itself does."""
     each = func.concat(StudyRun.job_id, ".", Job.version)
@@ -295,6 +304,7 @@ def version(study_id: UUID) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def unfinished(study_id: UUID) -> Select[*tuple[Any, ...]]:
     return (
         select(Job.id)
@@ -304,12 +314,14 @@ def unfinished(study_id: UUID) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def orphans(study_id: UUID) -> Select[*tuple[Any, ...]]:
     """Unfinished jobs that the study submitted and that no study wants any more."""
     wanted = select(StudyRun.job_id).where(StudyRun.job_id == Job.id).exists()
     return select(Job.id).where(Job.study_id == study_id, ~FINAL, ~wanted)
 
 
+@statement
 def report_job(owner_id: UUID, key: str) -> Select[*tuple[Any, ...]]:
     """The job that renders one version of a study's report; its spec, which holds every result, stays where it is."""
     return select(Job.id, Job.state, Job.cause, Job.message, Job.version).where(

@@ -44,8 +44,14 @@ async def create(app: App, principal: Principal, order: TokenCreate) -> TokenCre
         "prefix": prefix_of(token),
         "expires_at": order.expires_at,
     }
-    making = statements.make(whose, values, principal.origin, most=app.settings.max_tokens)
-    made = await app.database.rows_in_turn([whose], making)
+    made = await app.database.rows_in_turn(
+        [whose],
+        statements.make,
+        user_id=whose,
+        values=values,
+        origin=principal.origin,
+        most=app.settings.max_tokens,
+    )
     if not made:
         raise TooManyTokens(f"{user.name} has {app.settings.max_tokens} tokens that are good; revoke one first")
     return TokenCreated(**_read(made[0]).model_dump(), token=token)
@@ -60,7 +66,7 @@ async def revoke(app: App, principal: Principal, token_id: UUID) -> None:
         users.check_may_manage(principal, Role(row.role))
     if row.revoked_at is not None:
         return
-    done = await app.database.row(statements.revoke(token_id, principal.origin))
+    done = await app.database.row(statements.revoke, token_id=token_id, origin=principal.origin)
     if done is not None:
         return
     again = await app.database.row(statements.by_id, token_id=token_id)

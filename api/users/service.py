@@ -4,8 +4,6 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
-
 from api.audit.statements import Origin
 from api.auth.principal import Principal
 from api.auth.token_secrets import digest_of, new_token, prefix_of
@@ -86,7 +84,7 @@ async def insert(app: App, values: dict[str, Any], expires_at: Any, origin: Orig
     first = {"name": FIRST_TOKEN, "digest": digest_of(token), "prefix": prefix_of(token), "expires_at": expires_at}
     if values.get("email") is None:
         await _refuse_taken_name(app, values["name"])
-    row = await app.database.row(statements.create(values, first, origin))
+    row = await app.database.row(statements.create, values=values, token=first, origin=origin)
     if row is None:
         await _refuse_taken_email(app, values["email"])
         raise AlreadyTaken("the address was taken and given up meanwhile; try again")
@@ -119,7 +117,7 @@ async def disable(app: App, principal: Principal, user_id: UUID) -> UserRead:
     check_may_manage(principal, Role(row.role))
     if row.disabled_at is not None:
         return read(row)
-    return await _change(app, principal, row, {"disabled_at": func.now()}, "user.disabled")
+    return await _change(app, principal, row, {"disabled_at": statements.NOW}, "user.disabled")
 
 
 async def enable(app: App, principal: Principal, user_id: UUID) -> UserRead:
@@ -134,7 +132,9 @@ async def enable(app: App, principal: Principal, user_id: UUID) -> UserRead:
 async def _change(app: App, principal: Principal, row: Row, values: dict[str, Any], action: str) -> UserRead:
     # An instructor's right to change somebody ends in the moment that user stops being a student.
     only = None if principal.is_admin else Role.STUDENT.value
-    changed = await app.database.row(statements.change(row.id, values, principal.origin, action=action, only=only))
+    changed = await app.database.row(
+        statements.change, user_id=row.id, values=values, origin=principal.origin, action=action, only=only
+    )
     if changed is None and only is not None:
         raise Forbidden(f"{row.name} is no student any more")
     if changed is None:

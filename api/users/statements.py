@@ -26,9 +26,12 @@ from sqlalchemy.sql.elements import SQLCoreOperations
 
 from api.audit.statements import Origin, audited
 from gpulab.states import Role
+from models.composed import statement
 from models.user import BrowserSession, Token, User
 
 ADMIN = Role.ADMIN.value
+NOW = func.now()
+"""By the clock of the database."""
 COLUMNS = tuple(
     User.__table__.c[name]
     for name in (
@@ -54,6 +57,7 @@ ENABLED = User.disabled_at.is_(None)
 WHO = (User.id, User.name, User.role, User.team, User.max_queued)
 
 
+@statement
 def bearers(digests: Sequence[bytes]) -> Select[*tuple[Any, ...]]:
     """Of each token its owner, its name and expiry, and whether it is `good` now; no row for one never made."""
     return (
@@ -71,6 +75,7 @@ def bearers(digests: Sequence[bytes]) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def sessions(digests: Sequence[bytes]) -> Select[*tuple[Any, ...]]:
     """As `bearers`, for sessions that are good now; no row for any other."""
     return (
@@ -95,6 +100,7 @@ def sessions(digests: Sequence[bytes]) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def good_digests() -> Select[Any]:
     """Of every token and session that is good now, in one array."""
     tokens = select(Token.digest).join(User, User.id == Token.user_id).where(GOOD_TOKEN & ENABLED)
@@ -112,10 +118,12 @@ def _left_seconds(end: SQLCoreOperations[Any]) -> ColumnElement[Any]:
     return cast(func.extract("epoch", end - func.now()), Float(53)).label("left_seconds")
 
 
+@statement
 def by_id(user_id: UUID) -> Select[*tuple[Any, ...]]:
     return select(*COLUMNS).where(User.id == user_id)
 
 
+@statement
 def page(
     *,
     limit: int,
@@ -141,6 +149,7 @@ def page(
     return select(*COLUMNS).where(*conditions).order_by(User.id.desc()).limit(limit)
 
 
+@statement
 def called(text: str) -> Select[UUID]:
     """Everybody who has that name, e-mail address or id."""
     return select(User.id).where(
@@ -148,11 +157,13 @@ def called(text: str) -> Select[UUID]:
     )
 
 
+@statement
 def by_name(name: str) -> Select[*tuple[Any, ...]]:
     """Everybody who is called so."""
     return select(*COLUMNS).where(User.name == name)
 
 
+@statement(anew=True)
 def create(values: Mapping[str, Any], token: Mapping[str, Any], origin: Origin) -> Select[Any]:
     """A user with a first token (`name`, `digest`, `prefix`, `expires_at`). No row where the address is taken."""
     made = insert(User).values(**values).on_conflict_do_nothing().returning(*COLUMNS).cte("made")
@@ -169,12 +180,14 @@ def create(values: Mapping[str, Any], token: Mapping[str, Any], origin: Origin) 
     return audited(made, origin, "user.created", user_target(made.c.id), told).add_cte(first)
 
 
+@statement(anew=True)
 def admit(values: Mapping[str, Any], origin: Origin) -> Select[Any]:
     """A user without a token, vouched for by somebody else. No row where a value that is unique is taken."""
     made = insert(User).values(**values).on_conflict_do_nothing().returning(*COLUMNS).cte("made")
     return audited(made, origin, "user.created", user_target(made.c.id), values)
 
 
+@statement(anew=True)
 def link(user_id: UUID, subject: str, email: str, *, students_only: bool, origin: Origin) -> Select[Any]:
     """Let the provider's subject be this user. No row where they have one already or lost the address meanwhile."""
     condition = (User.id == user_id) & (User.email == email) & User.openid_subject.is_(None) & ENABLED
@@ -185,6 +198,7 @@ def link(user_id: UUID, subject: str, email: str, *, students_only: bool, origin
     return audited(changed, origin, "user.linked", user_target(changed.c.id), told)
 
 
+@statement(anew=True)
 def change(
     user_id: UUID, values: Mapping[str, Any], origin: Origin, *, action: str, only: str | None = None
 ) -> Select[Any]:
@@ -211,11 +225,13 @@ def _another_admin(user_id: UUID) -> ColumnElement[bool]:
     return func.cardinality(others) > 0
 
 
+@statement(anew=True)
 def ensure_admin(name: str) -> Select[Any]:
     """The admin of that name: made if there is none, let in again if they were shut out. Nobody's role changes."""
     return _ensured(name, ADMIN)
 
 
+@statement(anew=True)
 def ensure_user(name: str, role: str) -> Select[Any]:
     """A user of that name and role, made if there is none."""
     return _ensured(name, role)
@@ -240,9 +256,11 @@ def user_target(user_id: ColumnElement[Any]) -> ColumnElement[str]:
     return literal("user:", Text).concat(cast(user_id, Text))
 
 
+@statement
 def by_email(email: str) -> Select[*tuple[Any, ...]]:
     return select(*COLUMNS, User.openid_subject).where(User.email == email)
 
 
+@statement
 def by_openid(subject: str) -> Select[*tuple[Any, ...]]:
     return select(*COLUMNS).where(User.openid_subject == subject)

@@ -10,6 +10,7 @@ from sqlalchemy import Select, Text, case, cast, func, null, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from gpulab.states import JobState
+from models.composed import statement
 from models.estimate import FAILED, PENDING, Estimate
 from models.job import Job
 from models.lease import Lease
@@ -19,17 +20,19 @@ from models.statements.transitions import announce
 KEY = "advice"
 
 
-def place(token: UUID) -> Select[*tuple[Any, ...]]:
+@statement
+def place(lease_token: UUID) -> Select[*tuple[Any, ...]]:
     """Of the job that holds a lease: its estimate, its device, and what is known of its first GPU."""
     return (
         select(Job.estimate_id, Job.device, Gpu.name, Gpu.memory_total_bytes, Gpu.constants)
         .select_from(Lease)
         .join(Job, Job.id == Lease.job_id)
         .outerjoin(Gpu, Gpu.uuid == Lease.gpu_uuids[1])
-        .where(Lease.token == token)
+        .where(Lease.token == lease_token)
     )
 
 
+@statement(anew=True)
 def seek(estimate_id: UUID, key: str, gpu: dict[str, Any]) -> Any:
     """Ask what would fit into what the run had, unless that was asked before."""
     failed = Estimate.state == FAILED
@@ -48,6 +51,7 @@ def seek(estimate_id: UUID, key: str, gpu: dict[str, Any]) -> Any:
     )
 
 
+@statement
 def awaited(estimate_id: UUID) -> Select[*tuple[Any, ...]]:
     """Jobs whose advice an estimate has by now; they stay locked. It reads every failed job: call it where there may
     be one.
@@ -66,6 +70,7 @@ def awaited(estimate_id: UUID) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def give(job_id: UUID, *, failure: dict[str, Any], message: str, actor: str) -> Select[Any]:
     """Take the advice over into the job that waits for it."""
     changed = (

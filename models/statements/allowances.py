@@ -26,6 +26,7 @@ from sqlalchemy.orm import aliased
 
 from gpulab.states import JobState, Role
 from models.artifact import Artifact
+from models.composed import statement
 from models.job import Job
 from models.program import Program, ProgramUpload
 from models.user import User
@@ -34,6 +35,7 @@ ONE_AT_A_TIME = 0x67706C6162
 """Seed of the advisory locks of users: keeps their keys apart from those of the lab's other locks."""
 
 
+@statement
 def one_at_a_time(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     """Until the transaction ends, no other transaction that starts with this adds anything for these users.
 
@@ -43,6 +45,7 @@ def one_at_a_time(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     return select(func.pg_advisory_xact_lock(_lock_key(user_ids)))
 
 
+@statement
 def one_at_a_time_now(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     """As `one_at_a_time`, without waiting: whether all of them were free."""
     return select(func.bool_and(func.pg_try_advisory_xact_lock(_lock_key(user_ids))))
@@ -74,24 +77,28 @@ def has_room(user_id: Any, more: SQLColumnExpression[Any] | ColumnElement[Any], 
     return or_(more <= literal(0), func.coalesce(more <= free, True))
 
 
+@statement
 def queue(user_id: UUID) -> Select[*tuple[Any, ...]]:
     """How many of the user's jobs wait, and the limit of their own; null leaves the lab's."""
     waiting = select(func.count()).where(Job.state == JobState.QUEUED, Job.owner_id == User.id).correlate(User)
     return select(waiting.scalar_subquery().label("queued"), User.max_queued).where(User.id == user_id)
 
 
+@statement
 def stored_bytes(user_id: UUID) -> Select[int]:
     """What the files of their jobs take, and the programs that they sent."""
     files = select(_sum(Artifact.size_bytes)).join(Job, Job.id == Artifact.job_id).where(Job.owner_id == user_id)
     return select(cast(files.scalar_subquery() + _program_bytes(user_id), BigInteger))
 
 
+@statement
 def lock_owner(job_id: UUID) -> Select[UUID]:
     """Until the transaction ends, no other names files of the same owner. Jobs may be submitted meanwhile."""
     owner = select(Job.owner_id).where(Job.id == job_id).scalar_subquery()
     return select(User.id).where(User.id == owner).with_for_update(key_share=True)
 
 
+@statement
 def of_owner(job_id: UUID) -> Select[str, int, dict[str, int] | None]:
     """Of a job's owner: the role, `taken` bytes of all their files and programs, and `sizes` of this job's by name."""
     job = aliased(Job)

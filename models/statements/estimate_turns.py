@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, cast, column, func, or_, sel
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 
+from models.composed import statement
 from models.estimate import PENDING, Estimate
 
 MAX_ATTEMPTS = 3
@@ -43,6 +44,7 @@ def next_like(estimate_id: UUID) -> Select[Any]:
     )
 
 
+@statement
 def take_over(questions: Any) -> Any:
     """Make the users who ask now the owners of questions that wait, if they have fewer pending than the owners have.
 

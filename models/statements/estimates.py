@@ -5,7 +5,6 @@ took over. A question nobody answered in time is rung for again, `MAX_ATTEMPTS` 
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +30,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.channels import ESTIMATES
+from models.composed import statement
 from models.estimate import FAILED, PENDING, READY, Estimate, MeasuredPeak
 from models.job import Job
 from models.lease import Lease
@@ -38,6 +38,7 @@ from models.margin import QUANTILE, RUNS
 from models.node import GPU_KEY, Gpu, Node
 from models.series import SampleChunk
 from models.statements.estimate_turns import MAX_ATTEMPTS, is_waiting, next_like
+from models.statements.times import ago, from_now
 
 FAILED_ANEW_SECONDS = 60.0
 """A question that failed is answered anew when it is asked so long after: what was in the way may be gone."""
@@ -45,9 +46,10 @@ QUESTION = ("id", "owner_id", "family", "software", "workload", "editable", "wan
 """The columns that whoever asks gives."""
 
 
-def ask(question: dict[str, Any]) -> Select[Any]:
-    """Put a question, or add GPUs to it, and tell the scheduler. No row: nothing was new."""
-    return _told(_asked(insert(Estimate).values(question)).returning(Estimate.id, Estimate.state))
+@statement
+def ask(questions: Any) -> Select[Any]:
+    """Put questions, given as to `ask_all`, or add GPUs to them, and tell the scheduler. No row: nothing was new."""
+    return _told(_asked(_putting(questions)).returning(Estimate.id, Estimate.state))
 
 
 def ask_quietly(questions: Any) -> Any:
@@ -55,6 +57,7 @@ def ask_quietly(questions: Any) -> Any:
     return _putting(questions).on_conflict_do_nothing().returning(Estimate.id)
 
 
+@statement
 def want(estimate_id: UUID, gpus: dict[str, Any]) -> Update:
     """Add GPUs to a question that has an answer."""
     return (
@@ -71,6 +74,7 @@ def want(estimate_id: UUID, gpus: dict[str, Any]) -> Update:
     )
 
 
+@statement
 def ask_all(questions: Any) -> Any:
     """Put many, given as a JSON list of objects with the columns of `QUESTION`, in silence."""
     return _asked(_putting(questions))
@@ -90,7 +94,7 @@ def _putting(questions: Any) -> Any:
 def _asked(putting: Any) -> Any:
     given = putting.excluded
     wanted = Estimate.wanted.op("||", return_type=JSONB)(given.wanted)
-    old = Estimate.finished_at < func.now() - timedelta(seconds=FAILED_ANEW_SECONDS)
+    old = Estimate.finished_at < ago(FAILED_ANEW_SECONDS)
     failed = Estimate.state == FAILED
     return putting.on_conflict_do_update(
         index_elements=[Estimate.id],
@@ -107,14 +111,16 @@ def _asked(putting: Any) -> Any:
     )
 
 
+@statement
 def by_id(estimate_id: UUID) -> Select[Estimate]:
     return select(Estimate.__table__).where(Estimate.id == estimate_id)
 
 
+@statement
 def hardware(silence_seconds: float) -> Select[*tuple[Any, ...]]:
     """Every node's versions, whether it is heard of, and each of its GPUs' name, memory and measured constants; one
     row a GPU or node."""
-    heard = and_(Node.stopped_at.is_(None), Node.heartbeat_at > func.now() - timedelta(seconds=silence_seconds))
+    heard = and_(Node.stopped_at.is_(None), Node.heartbeat_at > ago(silence_seconds))
     return (
         select(Node.versions, heard.label("heard"), Gpu.name, Gpu.memory_total_bytes, Gpu.constants)
         .select_from(Node)
@@ -123,6 +129,7 @@ def hardware(silence_seconds: float) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def due(ring_again_seconds: float) -> ReturningUpdate[UUID, str]:
     """Questions that nobody works on and nobody was told of lately, noted as told now."""
     return (
@@ -131,7 +138,7 @@ def due(ring_again_seconds: float) -> ReturningUpdate[UUID, str]:
             is_waiting(Estimate),
             or_(
                 Estimate.rung_at.is_(None),
-                Estimate.rung_at < func.now() - timedelta(seconds=ring_again_seconds),
+                Estimate.rung_at < ago(ring_again_seconds),
             ),
         )
         .values(rung_at=func.now())
@@ -139,12 +146,14 @@ def due(ring_again_seconds: float) -> ReturningUpdate[UUID, str]:
     )
 
 
+@statement
 def give_up() -> Select[Any]:
     """Fail what was taken up `MAX_ATTEMPTS` times and never answered."""
     lost = and_(Estimate.state == PENDING, Estimate.attempts >= MAX_ATTEMPTS, Estimate.expires_at < func.now())
     return _told(_end(lost, f"{MAX_ATTEMPTS} workers were lost over it"))
 
 
+@statement
 def claim(estimate_id: UUID, *, node: str, lease_seconds: float) -> ReturningUpdate[Any]:
     """Take up the question that is next, for the same software as the one that the worker was rung for.
 
@@ -156,7 +165,7 @@ def claim(estimate_id: UUID, *, node: str, lease_seconds: float) -> ReturningUpd
         .values(
             token=func.gen_random_uuid(),
             node=node,
-            expires_at=_expiry(lease_seconds),
+            expires_at=from_now(lease_seconds),
             claimed_at=func.now(),
             attempts=Estimate.attempts + 1,
         )
@@ -164,15 +173,18 @@ def claim(estimate_id: UUID, *, node: str, lease_seconds: float) -> ReturningUpd
     )
 
 
+@statement
 def renew(estimate_id: UUID, token: UUID, *, lease_seconds: float) -> ReturningUpdate[UUID]:
-    return _held(estimate_id, token).values(expires_at=_expiry(lease_seconds)).returning(Estimate.id)
+    return _held(estimate_id, token).values(expires_at=from_now(lease_seconds)).returning(Estimate.id)
 
 
+@statement
 def release(estimate_id: UUID, token: UUID) -> Update:
     """The worker leaves: the next one may take the question up at once, and this attempt does not count."""
     return _held(estimate_id, token).values(expires_at=None, token=None, rung_at=None, attempts=Estimate.attempts - 1)
 
 
+@statement
 def abandoned(node: str) -> Update:
     """A worker starts: what the one before it held on this node is free again."""
     return (
@@ -182,6 +194,7 @@ def abandoned(node: str) -> Update:
     )
 
 
+@statement(anew=True)
 def answer(estimate_id: UUID, token: UUID, *, prediction: dict[str, Any], fits: dict[str, Any]) -> Select[Any]:
     """Write the prediction and all verdicts, and notify. GPUs that were added meanwhile keep the question pending."""
     missing = Estimate.wanted.op("-", return_type=JSONB)(literal(list(fits), ARRAY(Text)))
@@ -204,6 +217,7 @@ def answer(estimate_id: UUID, token: UUID, *, prediction: dict[str, Any], fits: 
     )
 
 
+@statement
 def fail(estimate_id: UUID, token: UUID, reason: str) -> Select[Any]:
     """The question has no answer."""
     return _told(_end(_holds(estimate_id, token), reason))
@@ -231,10 +245,7 @@ def _told(change: Any) -> Select[Any]:
     return select(changed.c.id, func.pg_notify(ESTIMATES, func.concat_ws(" ", changed.c.id, changed.c.state)))
 
 
-def _expiry(lease_seconds: float) -> ColumnElement[Any]:
-    return func.now() + timedelta(seconds=lease_seconds)
-
-
+@statement
 def last_sign() -> Select[*tuple[Any]]:
     """When the lab last showed that it works at questions, in Unix seconds: now where a worker is at any; else when the
     last one ended, or when the youngest node came, whose worker has yet to warm up.
@@ -245,6 +256,7 @@ def last_sign() -> Select[*tuple[Any]]:
     return select(cast(func.extract("epoch", func.greatest(worked, came)), Float(53)))
 
 
+@statement
 def known(estimate_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     """What placing a job needs of its estimate."""
     return select(
@@ -257,6 +269,7 @@ def known(estimate_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     ).where(Estimate.id == func.any(estimate_ids))
 
 
+@statement
 def excesses() -> Select[*tuple[Any, ...]]:
     """Of each family and GPU model: how many of the latest runs were measured, and the quantile of their excess."""
     latest = (
@@ -279,6 +292,7 @@ def excesses() -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def measured(*, limit: int) -> Select[*tuple[Any, ...]]:
     """The latest runs of each family and GPU model, oldest first."""
     table = MeasuredPeak.__table__
@@ -287,6 +301,7 @@ def measured(*, limit: int) -> Select[*tuple[Any, ...]]:
     return select(latest).where(latest.c.place <= limit).order_by(latest.c.family, latest.c.gpu, latest.c.at)
 
 
+@statement
 def measure(job_id: UUID) -> Any:
     """Keep what a run on a GPU was predicted to take and what its samples show, where both are known."""
     allocated = func.coalesce(_peak("allocator", "peak_allocated_bytes"), _peak("allocator", "allocated_bytes"))

@@ -3,11 +3,29 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CTE, Select, Text, Update, and_, case, delete, func, insert, literal, null, or_, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    Text,
+    Update,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from gpulab.states import NodeFault
+from models.composed import statement
 from models.node import Gpu, Node, NodeEvent, NodeToken
 from models.statements.nodes import alive
+from models.statements.transitions import text_of
 
 SET_ASIDE = "node.set_aside"
 REFUSED = "node.refused"
@@ -15,6 +33,7 @@ MIN_CHANGE = 0.05
 """Of a GPU's memory, to count as another than it had: what the driver keeps for itself differs by its version."""
 
 
+@statement
 def reports(silence_seconds: float) -> Select[*tuple[Any, ...]]:
     """Every live node with what judging it needs; `now` is the database's, `set_asides` those of one day."""
     since = func.greatest(func.now() - timedelta(days=1), Node.cleared_at)
@@ -28,14 +47,16 @@ def reports(silence_seconds: float) -> Select[*tuple[Any, ...]]:
         .scalar_subquery()
     )
     admitted = select(NodeToken.id).where(NodeToken.id == Node.token_id, NodeToken.revoked_at.is_(None)).exists()
-    return alive(silence_seconds).with_only_columns(
+    found: Select[*tuple[Any, ...]] = alive(silence_seconds).with_only_columns(
         *Node.__table__.columns,
         set_asides.label("set_asides"),
         admitted.label("admitted"),
         func.now().label("now"),
     )
+    return found
 
 
+@statement
 def suspicious_gpus() -> Select[*tuple[Any, ...]]:
     """The GPUs of which anything was ever wrong: a few, or none."""
     return select(*Gpu.__table__.columns).where(
@@ -48,6 +69,7 @@ def suspicious_gpus() -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def mark_missing(silence_seconds: float) -> Update:
     """GPUs that the last heartbeat of their live node did not list are out of order."""
     live = alive(silence_seconds).with_only_columns(Node.name, Node.heartbeat_at).subquery()
@@ -58,6 +80,7 @@ def mark_missing(silence_seconds: float) -> Update:
     )
 
 
+@statement(shape=("fault",))
 def set_aside(name: str, fault: NodeFault, message: str, *, until: datetime | None) -> Select[Any]:
     """Start no further job on the node. `until` is null when only an admin takes it back."""
     changed = _changed(
@@ -66,9 +89,10 @@ def set_aside(name: str, fault: NodeFault, message: str, *, until: datetime | No
         .values(fault=fault.value, fault_message=message, fault_at=func.now(), fault_until=until)
     )
     kind = REFUSED if fault is NodeFault.NO_TOKEN else SET_ASIDE
-    return _announced(changed, kind, "scheduler", f"{fault}: {message}")
+    return _announced(changed, kind, "scheduler", literal(f"{fault}: ", Text).concat(message))
 
 
+@statement(shape=("fault",))
 def still_at_fault(name: str, fault: NodeFault, message: str, *, until: datetime) -> Update:
     """The fault was seen again."""
     return (
@@ -82,6 +106,7 @@ def still_at_fault(name: str, fault: NodeFault, message: str, *, until: datetime
     )
 
 
+@statement
 def bring_back(name: str) -> Select[Any]:
     """The fault was not seen for long enough."""
     changed = _changed(
@@ -92,6 +117,7 @@ def bring_back(name: str) -> Select[Any]:
     return _announced(changed, "node.back", "scheduler", "nothing was wrong for long enough")
 
 
+@statement
 def drain(name: str, *, reason: str, actor: str) -> Select[Any]:
     """Start no further job on the node, by order of an admin."""
     changed = _changed(
@@ -102,6 +128,7 @@ def drain(name: str, *, reason: str, actor: str) -> Select[Any]:
     return _announced(changed, "node.drained", actor, reason)
 
 
+@statement
 def undrain(name: str, *, actor: str) -> Select[Any]:
     """Take the node into service as it is now: ends a drain and a fault, and accepts its GPUs as they are."""
     missing_some = select(Gpu.uuid).where(Gpu.node == Node.name, Gpu.seen_at < Node.heartbeat_at).exists()
@@ -130,6 +157,7 @@ def undrain(name: str, *, actor: str) -> Select[Any]:
     return _announced(changed, "node.undrained", actor, "").add_cte(forgotten, accepted)
 
 
+@statement
 def events(name: str, limit: int) -> Select[*tuple[Any, ...]]:
     """What happened to a node, newest first."""
     return select(*NodeEvent.__table__.columns).where(NodeEvent.node == name).order_by(NodeEvent.id.desc()).limit(limit)
@@ -139,12 +167,12 @@ def _changed(statement: Update, *more: Any) -> CTE:
     return statement.returning(Node.name, *more).cte("changed")
 
 
-def _announced(changed: CTE, kind: str, actor: str, message: str) -> Select[Any]:
+def _announced(changed: CTE, kind: str, actor: str, message: str | ColumnElement[str]) -> Select[Any]:
     event = (
         insert(NodeEvent)
         .from_select(
             ["node", "type", "actor", "message"],
-            select(changed.c.name, literal(kind, Text), literal(actor, Text), literal(message, Text)),
+            select(changed.c.name, literal(kind, Text), text_of(actor), text_of(message)),
         )
         .returning(NodeEvent.id)
         .cte("event")

@@ -5,9 +5,12 @@ from uuid import UUID
 
 from sqlalchemy import CTE, Select, Text, func, insert, literal, select, update
 
+from models.composed import statement
 from models.node import NodeEvent, NodeToken
+from models.statements.transitions import text_of
 
 
+@statement
 def good(node: str, digest: bytes) -> Select[UUID]:
     """The id of the node's token with that SHA-256; no row for a wrong, revoked or another node's one."""
     return select(NodeToken.id).where(
@@ -15,6 +18,7 @@ def good(node: str, digest: bytes) -> Select[UUID]:
     )
 
 
+@statement
 def add(node: str, *, digest: bytes, actor: str) -> Select[Any]:
     """A token for a node, which need not have joined yet. Others that it has stay good until they are revoked."""
     made = (
@@ -26,6 +30,7 @@ def add(node: str, *, digest: bytes, actor: str) -> Select[Any]:
     return _announced(made, "node.token_made", actor)
 
 
+@statement
 def revoke(node: str, *, actor: str) -> Select[Any]:
     """Every token of the node stops working; a row for each."""
     revoked = (
@@ -43,7 +48,7 @@ def _announced(tokens: CTE, kind: str, actor: str) -> Select[Any]:
         insert(NodeEvent)
         .from_select(
             ["node", "type", "actor", "message"],
-            select(tokens.c.node, literal(kind, Text), literal(actor, Text), literal("", Text)),
+            select(tokens.c.node, literal(kind, Text), text_of(actor), literal("", Text)),
         )
         .returning(NodeEvent.id)
         .cte("event")

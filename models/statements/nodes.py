@@ -1,19 +1,21 @@
 """What the machines say of themselves, and what the scheduler reads of them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from functools import cache
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Update, and_, case, func, null, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
+from models.composed import statement
 from models.node import Gpu, Node
+from models.statements.times import ago
 
 RECONNECTS_KEPT = 20
 
 
+@statement
 def admit(name: str, worker_id: str, *, silence_seconds: float) -> ReturningInsert[str]:
     """A worker asks for a node's name. No row: another one has it, and was heard of within `silence_seconds`.
 
@@ -28,16 +30,18 @@ def admit(name: str, worker_id: str, *, silence_seconds: float) -> ReturningInse
         where=or_(
             Node.worker_id == worker_id,
             Node.stopped_at.is_not(None),
-            heard_at < func.now() - timedelta(seconds=silence_seconds),
+            heard_at < ago(silence_seconds),
         ),
     ).returning(Node.name)
 
 
+@statement
 def holder(name: str) -> Select[str | None, datetime]:
     """The worker that has a node's name, and when it was heard of."""
     return select(Node.worker_id, Node.heartbeat_at).where(Node.name == name)
 
 
+@statement(anew=True)
 def join(values: Mapping[str, Any]) -> ReturningInsert[str]:
     """A worker starts: its node's description replaces the one before. A drain ordered by staff stays.
 
@@ -59,6 +63,7 @@ def join(values: Mapping[str, Any]) -> ReturningInsert[str]:
     ).returning(Node.name)
 
 
+@statement
 def beat(
     name: str,
     *,
@@ -74,7 +79,7 @@ def beat(
     """
     silent = and_(
         Node.stopped_at.is_(None),
-        Node.heartbeat_at < func.now() - timedelta(seconds=silence_seconds),
+        Node.heartbeat_at < ago(silence_seconds),
         Node.heartbeat_at > func.pg_postmaster_start_time(),
     )
     skew: ColumnElement[Any] = func.extract("epoch", clock - func.clock_timestamp()) if clock is not None else null()
@@ -91,10 +96,12 @@ def beat(
     )
 
 
+@statement
 def leave(name: str, worker_id: str | None = None) -> Update:
     return update(Node).where(Node.name == name, _served_by(worker_id)).values(stopped_at=func.now())
 
 
+@statement(anew=True)
 def keep_gpus(rows: Sequence[Mapping[str, Any]], *, silence_seconds: float) -> ReturningInsert[Any]:
     """Write down what a node has; the UUIDs that come back are its own.
 
@@ -114,11 +121,12 @@ def keep_gpus(rows: Sequence[Mapping[str, Any]], *, silence_seconds: float) -> R
         where=or_(
             Gpu.node == new.node,
             Gpu.seen_at.is_(None),
-            Gpu.seen_at < func.now() - timedelta(seconds=silence_seconds),
+            Gpu.seen_at < ago(silence_seconds),
         ),
     ).returning(Gpu.uuid)
 
 
+@statement
 def constants(name: str, software: str) -> Select[dict[str, Any] | None]:
     """What any node measured of a GPU model under a driver, CUDA version and torch. No row: nobody did."""
     return (
@@ -129,41 +137,44 @@ def constants(name: str, software: str) -> Select[dict[str, Any] | None]:
     )
 
 
+@statement
 def contest_gpus(node: str, uuids: Sequence[str]) -> Update:
     """`node` reports GPUs that another live node has."""
-    return update(Gpu).where(Gpu.uuid.in_(uuids)).values(contested_by=node, contested_at=func.now())
+    return update(Gpu).where(Gpu.uuid == func.any(uuids)).values(contested_by=node, contested_at=func.now())
 
 
+@statement
 def note_fault(uuid: str, reason: str) -> Update:
     """A GPU is broken: nothing starts there until its node calls it well again."""
     broken_since = func.coalesce(Gpu.unhealthy_at, func.now())
     return update(Gpu).where(Gpu.uuid == uuid).values(healthy=False, reason=reason, unhealthy_at=broken_since)
 
 
+@statement
 def note_xid(uuids: Sequence[str], xid: int) -> Update:
-    return update(Gpu).where(Gpu.uuid.in_(uuids)).values(xid=xid, xid_at=func.now())
+    return update(Gpu).where(Gpu.uuid == func.any(uuids)).values(xid=xid, xid_at=func.now())
 
 
-@cache
+@statement
 def alive(silence_seconds: float) -> Select[*tuple[Any, ...]]:
     """Nodes heard of lately and not stopped. Draining ones are among them, so that they can be named."""
-    return select(*Node.__table__.c).where(
-        Node.stopped_at.is_(None), Node.heartbeat_at > func.now() - timedelta(seconds=silence_seconds)
-    )
+    return select(*Node.__table__.c).where(Node.stopped_at.is_(None), Node.heartbeat_at > ago(silence_seconds))
 
 
+@statement
 def every() -> Select[Node]:
     return select(Node).order_by(Node.name)
 
 
-@cache
+@statement
 def gpus() -> Select[*tuple[Any, ...]]:
     return select(*Gpu.__table__.c).order_by(Gpu.node, Gpu.index)
 
 
+@statement
 def overview(silence_seconds: float) -> Select[*tuple[Any, ...]]:
     """Every node, and whether it is `down`: stopped, or not heard of lately by the clock of the database."""
-    silent = Node.heartbeat_at <= func.now() - timedelta(seconds=silence_seconds)
+    silent = Node.heartbeat_at <= ago(silence_seconds)
     down = or_(Node.stopped_at.is_not(None), silent).label("down")
     return select(*Node.__table__.columns, down).order_by(Node.name)
 

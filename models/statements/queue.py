@@ -1,18 +1,18 @@
 """What the scheduler reads and says of the queue."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, Select, Text, Update, Uuid, and_, func, literal, select, update
 
 from gpulab.states import FailureCause, JobState
+from models.composed import statement
 from models.job import Job
 from models.statements.transitions import announce, moved
 
 
-@cache
+@statement
 def waiting() -> Select[*tuple[Any, ...]]:
     """Every queued job, oldest first, with what placing it needs."""
     return (
@@ -36,6 +36,7 @@ def waiting() -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def refuse(job_id: UUID, message: str) -> Select[Any]:
     """End a queued job that no GPU of the lab can hold. No row: it no longer waits."""
     changed = moved(
@@ -46,6 +47,7 @@ def refuse(job_id: UUID, message: str) -> Select[Any]:
     return announce(changed, event="job.failed", actor="scheduler", message=message)
 
 
+@statement(anew=True)
 def count_bytes(counted: Mapping[UUID, int | None]) -> Update:
     """Write down how much of each GPU the scheduler counts waiting jobs with, to compute their place."""
     arrays: list[Any] = [literal(list(counted), ARRAY(Uuid)), literal(list(counted.values()), ARRAY(BigInteger))]
@@ -53,6 +55,7 @@ def count_bytes(counted: Mapping[UUID, int | None]) -> Update:
     return update(Job).where(Job.id == given.c.id, Job.state == JobState.QUEUED).values(counted_bytes=given.c.size)
 
 
+@statement(anew=True)
 def explain(reasons: Sequence[tuple[UUID, str, str]]) -> Update:
     """Say why jobs wait: id, slug and words of each. Only what changed is written."""
     columns = list(zip(*reasons, strict=True))

@@ -7,17 +7,19 @@ from sqlalchemy import Select, Text, cast, func, select, update
 
 from gpulab.states import JobState
 from models.channels import YIELD
+from models.composed import statement
 from models.job import Job
 from models.lease import Lease
 from models.statements.transitions import OLD_STATE, announce
 
 
-def ask_to_yield(token: UUID, *, message: str) -> Select[Any]:
+@statement
+def ask_to_yield(lease_token: UUID, *, message: str) -> Select[Any]:
     """Ask a running attempt to checkpoint and wait again. No row: it was asked before, or the lease is gone."""
     asked = (
         update(Lease)
         .where(
-            Lease.token == token,
+            Lease.token == lease_token,
             Lease.released_at.is_(None),
             Lease.claimed_at.is_not(None),
             Lease.yield_requested_at.is_(None),
@@ -30,9 +32,10 @@ def ask_to_yield(token: UUID, *, message: str) -> Select[Any]:
     return statement.add_columns(func.pg_notify(YIELD, cast(statement.selected_columns.id, Text)))
 
 
-def warn(token: UUID, *, event: str, actor: str, message: str) -> Select[Any]:
+@statement(shape=("event",))
+def warn(lease_token: UUID, *, event: str, actor: str, message: str) -> Select[Any]:
     """Write an event about a running attempt. No row: the lease is gone."""
-    held = select(Lease.job_id).where(Lease.token == token, Lease.released_at.is_(None)).cte("held")
+    held = select(Lease.job_id).where(Lease.token == lease_token, Lease.released_at.is_(None)).cte("held")
     return _remark(held, event=event, actor=actor, message=message)
 
 

@@ -3,7 +3,6 @@
 Runs that were handed in for an assignment keep everything.
 """
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,30 +11,37 @@ from sqlalchemy.sql.dml import Insert
 
 from models.artifact import Artifact, Checkpoint
 from models.assignment import Assignment, Submission
+from models.composed import statement
 from models.event import JobEvent
 from models.job import Job
 from models.program import Program, ProgramUpload
 from models.series import LogChunk, SampleChunk
+from models.statements.times import ago
+from models.statements.transitions import text_of
 
 RETAIN_LOCK = 7_010_005
 """Advisory: one sweep at a time."""
 
 
+@statement
 def alone() -> Select[bool]:
     """Whether this transaction is the only one that sweeps."""
     return select(func.pg_try_advisory_xact_lock(RETAIN_LOCK))
 
 
+@statement
 def drop_samples(days: float, *, jobs: int) -> Select[UUID]:
     """Delete the samples of so many jobs at most; returns the jobs."""
     return _dropped(SampleChunk, days, jobs)
 
 
+@statement
 def drop_logs(days: float, *, jobs: int) -> Select[UUID]:
     """Delete the output of so many jobs at most; returns the jobs."""
     return _dropped(LogChunk, days, jobs)
 
 
+@statement
 def old_artifacts(days: float, *, limit: int) -> Select[*tuple[Any, ...]]:
     """Files to be deleted: `job_id`, `name`, `key`."""
     columns = (Artifact.job_id, Artifact.name, Artifact.key)
@@ -43,6 +49,7 @@ def old_artifacts(days: float, *, limit: int) -> Select[*tuple[Any, ...]]:
     return found
 
 
+@statement
 def old_checkpoints(days: float, *, limit: int) -> Select[*tuple[Any, ...]]:
     """Checkpoints to be deleted: `job_id`, `name`, `key`. No attempt follows on a final job."""
     columns = (Checkpoint.job_id, Checkpoint.name, Checkpoint.key)
@@ -50,20 +57,23 @@ def old_checkpoints(days: float, *, limit: int) -> Select[*tuple[Any, ...]]:
     return found
 
 
+@statement
 def forget_artifact(job_id: UUID, name: str) -> Delete:
     return delete(Artifact).where(Artifact.job_id == job_id, Artifact.name == name)
 
 
+@statement
 def forget_checkpoint(job_id: UUID, name: str) -> Delete:
     return delete(Checkpoint).where(Checkpoint.job_id == job_id, Checkpoint.name == name)
 
 
+@statement
 def drop_program(days: float) -> Select[str]:
     """Delete one program that nothing uses and that nobody sent lately, and what is known of who sent it.
 
     Returns it. Whoever sends it at the same time waits for the end of this transaction: delete its files before that.
     """
-    recent = func.now() - timedelta(days=days)
+    recent = ago(days * 86_400)
     named = (Assignment.starter["spec"]["program"].astext, Assignment.hidden_check["spec"]["program"].astext)
     used = (
         select(Job.id).where(Job.program_sha256 == Program.sha256).exists(),
@@ -84,10 +94,11 @@ def drop_program(days: float) -> Select[str]:
     return select(dropped.c.sha256).add_cte(sent)
 
 
+@statement
 def remember(job_ids: list[UUID], *, actor: str, message: str) -> Insert:
     """An event for each of the jobs that something was forgotten of."""
     about = select(
-        Job.id, literal("job.pruned", Text), null(), null(), Job.attempt, literal(actor, Text), literal(message, Text)
+        Job.id, literal("job.pruned", Text), null(), null(), Job.attempt, text_of(actor), text_of(message)
     ).where(Job.id == func.any(job_ids))
     columns = ["job_id", "type", "from_state", "to_state", "attempt", "actor", "message"]
     return insert(JobEvent).from_select(columns, about)
@@ -101,4 +112,4 @@ def _dropped(table: type[SampleChunk] | type[LogChunk], days: float, jobs: int) 
 
 def _old(statement: Any, job_id: Any, days: float) -> Any:
     handed_in: ColumnElement[bool] = select(Submission.job_id).where(Submission.job_id == job_id).exists()
-    return statement.join(Job, Job.id == job_id).where(Job.finished_at < func.now() - timedelta(days=days), ~handed_in)
+    return statement.join(Job, Job.id == job_id).where(Job.finished_at < ago(days * 86_400), ~handed_in)

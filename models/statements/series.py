@@ -11,15 +11,18 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import Delete, Insert, ReturningInsert
 
 from models.artifact import Artifact, Checkpoint
+from models.composed import statement
 from models.estimate import Estimate
 from models.job import Job
 from models.series import LogChunk, MetricChunk, Phase, SampleChunk
 
 
+@statement
 def metric_names(job_id: UUID) -> Select[str]:
     return select(MetricChunk.name).where(MetricChunk.job_id == job_id).distinct().order_by(MetricChunk.name)
 
 
+@statement
 def metric_chunks(job_id: UUID, names: Sequence[str] | None = None, after_id: int = 0) -> Select[*tuple[Any, ...]]:
     """Id, name, steps, times and values in the order they were recorded; only of later chunks than `after_id`."""
     statement = select(
@@ -30,6 +33,7 @@ def metric_chunks(job_id: UUID, names: Sequence[str] | None = None, after_id: in
     return statement.order_by(MetricChunk.name, MetricChunk.id)
 
 
+@statement
 def metric_points(job_id: UUID, up_to_id: int, names: Sequence[str] | None = None) -> Select[int]:
     """How many points the chunks up to this one hold; fewer than before where some were taken back."""
     count = func.coalesce(func.sum(func.cardinality(MetricChunk.steps)), 0)
@@ -37,6 +41,7 @@ def metric_points(job_id: UUID, up_to_id: int, names: Sequence[str] | None = Non
     return statement if names is None else statement.where(MetricChunk.name == func.any(names))
 
 
+@statement
 def keep_metrics() -> Insert:
     """Rows of chunks, to be executed with `metric_chunk` of each."""
     columns = MetricChunk.__table__.c
@@ -53,12 +58,12 @@ def metric_chunk(
     return {"job_id": job_id, "attempt": attempt, "name": name, **{key: _array(of) for key, of in arrays.items()}}
 
 
-def take_back_metrics(job_id: UUID, after_time: float) -> tuple[Any, Delete]:
-    """Drop the points recorded after `after_time` (Unix seconds): the next attempt goes on from there.
-
-    Two statements, to be executed in order.
+@statement(anew=True)
+def shorten_metrics(job_id: UUID, after_time: float) -> Any:
+    """Drop the points recorded after `after_time` (Unix seconds): the next attempt goes on from there. Run
+    `drop_empty_metrics` after it.
     """
-    shorten = text(
+    return text(
         """
         UPDATE metric_chunks SET
             steps = ARRAY(SELECT s FROM unnest(steps, times) WITH ORDINALITY AS u(s, t, i)
@@ -69,24 +74,31 @@ def take_back_metrics(job_id: UUID, after_time: float) -> tuple[Any, Delete]:
         WHERE job_id = :job_id AND times[cardinality(times)] > :time
         """
     ).bindparams(job_id=job_id, time=after_time)
-    empty = delete(MetricChunk).where(MetricChunk.job_id == job_id, func.cardinality(MetricChunk.steps) == 0)
-    return shorten, empty
 
 
+@statement
+def drop_empty_metrics(job_id: UUID) -> Delete:
+    return delete(MetricChunk).where(MetricChunk.job_id == job_id, func.cardinality(MetricChunk.steps) == 0)
+
+
+@statement
 def sample_chunks(job_id: UUID) -> Select[SampleChunk]:
     return select(SampleChunk).where(SampleChunk.job_id == job_id).order_by(SampleChunk.id)
 
 
+@statement
 def phases(job_id: UUID) -> Select[Phase]:
     return select(Phase).where(Phase.job_id == job_id).order_by(Phase.id)
 
 
+@statement
 def predicted_peak(job_id: UUID) -> Select[int]:
     """The lab's own prediction of the job's peak on a GPU, likely, made when it was submitted; null where none was."""
     likely = Estimate.prediction["peak_device_bytes"]["likely_bytes"].astext
     return select(cast(likely, BigInteger)).join(Job, Job.estimate_id == Estimate.id).where(Job.id == job_id)
 
 
+@statement
 def log_end(job_id: UUID) -> Select[int]:
     """Bytes of output kept so far; no row: none."""
     return (
@@ -97,6 +109,7 @@ def log_end(job_id: UUID) -> Select[int]:
     )
 
 
+@statement
 def log_chunks(job_id: UUID, *, offset: int, limit: int) -> Select[int, bytes]:
     """Pieces that reach past `offset`, at most `limit` of them."""
     first = (
@@ -110,19 +123,23 @@ def log_chunks(job_id: UUID, *, offset: int, limit: int) -> Select[int, bytes]:
     )
 
 
+@statement
 def artifacts(job_id: UUID) -> Select[Artifact]:
     return select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.name)
 
 
+@statement
 def artifact_keys(job_id: UUID) -> Select[str, str]:
     """Name and key of each file."""
     return select(Artifact.name, Artifact.key).where(Artifact.job_id == job_id).order_by(Artifact.name)
 
 
+@statement
 def artifact(job_id: UUID, name: str) -> Select[Artifact]:
     return select(Artifact).where(Artifact.job_id == job_id, Artifact.name == name)
 
 
+@statement
 def keys(job_id: UUID) -> CompoundSelect[str]:
     """What the rows of a job name in the store."""
     return union_all(
@@ -130,16 +147,19 @@ def keys(job_id: UUID) -> CompoundSelect[str]:
     )
 
 
+@statement(anew=True)
 def keep_artifact(values: dict[str, Any]) -> ReturningInsert[str | None]:
     """A name written again replaces the file before it; returns that one's key, or null."""
     return _upsert(Artifact, values, ("job_id", "name"))
 
 
+@statement(anew=True)
 def keep_checkpoint(values: dict[str, Any]) -> ReturningInsert[str | None]:
     """Returns the key of the one before, or null."""
     return _upsert(Checkpoint, values, ("job_id",))
 
 
+@statement
 def checkpoint(job_id: UUID) -> Select[Checkpoint]:
     return select(Checkpoint).where(Checkpoint.job_id == job_id)
 

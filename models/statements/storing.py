@@ -6,6 +6,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from gpulab.states import JobState
+from models.composed import statement
 from models.event import JobEvent
 from models.job import Job
 
@@ -13,6 +14,7 @@ FILES_WAIT = "job.files_wait"
 FILES_STORED = "job.files_stored"
 
 
+@statement
 def held_up() -> Select[*tuple[Any, ...]]:
     """Running jobs with files that wait: the event that says why. What was said last of a job's files counts."""
     said = (

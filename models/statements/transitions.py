@@ -75,8 +75,8 @@ def announce(
                 columns.from_state,
                 columns.state,
                 columns.attempt,
-                _text(actor),
-                _text(message),
+                text_of(actor),
+                text_of(message),
             ),
         )
         .returning(JobEvent.id, JobEvent.job_id)
@@ -91,5 +91,6 @@ def announce(
     return statement.add_columns(func.pg_notify(JOBS, notice))
 
 
-def _text(value: str | ColumnElement[str]) -> ColumnElement[str]:
+def text_of(value: str | ColumnElement[str]) -> ColumnElement[str]:
+    """As a value of a statement; a parameter stays one."""
     return literal(value, Text) if isinstance(value, str) else value

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from functools import cache
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +13,10 @@ from sqlalchemy.sql.dml import Insert
 from gpulab.states import JobState, Role
 from models.artifact import Checkpoint
 from models.assignment import Assignment
+from models.composed import statement
 from models.job import Job
 from models.lease import Lease
+from models.statements.times import from_now
 from models.study import Study, StudyRun
 from models.usage import Usage
 from models.user import User
@@ -25,9 +26,13 @@ HORIZON_HALF_LIVES = 8
 """Use older than so many half-lives is left out: less than half a percent of it would count."""
 
 
-def finished(
-    since: datetime | ColumnElement[datetime], *, half_life_seconds: float, window_seconds: float
-) -> Select[*tuple[Any, ...]]:
+@statement(
+    shape=(
+        "half_life_seconds",
+        "window_seconds",
+    )
+)
+def finished(since: datetime, *, half_life_seconds: float, window_seconds: float) -> Select[*tuple[Any, ...]]:
     """For each owner of leases that ended after `since`, as of now: decayed `used_seconds`, `gpu_hours`, `gib_hours`.
 
     A lease's use is its share of the lab times the time it was held, halved every half-life; the hours are those
@@ -56,7 +61,7 @@ def horizon_seconds(half_life_seconds: float, window_seconds: float) -> float:
     return max(HORIZON_HALF_LIVES * half_life_seconds, window_seconds)
 
 
-@cache
+@statement
 def live() -> Select[*tuple[Any, ...]]:
     """Every live lease with what is known of its job: whose it is, how long it may hold, whether it can give way.
 
@@ -85,6 +90,7 @@ def live() -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def weights(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     """What each user's use is weighed by, and their own limits; null leaves the lab's."""
     return select(User.id, User.weight, User.max_running, User.max_gpu_hours, User.max_gib_hours).where(
@@ -92,6 +98,7 @@ def weights(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     )
 
 
+@statement
 def deadline_near(days: float) -> Select[UUID]:
     """Students with an assignment due within so many days and no run for it that succeeded."""
     done = (
@@ -116,18 +123,19 @@ def deadline_near(days: float) -> Select[UUID]:
     )
     return (
         select(User.id)
-        .join(Assignment, Assignment.deadline.between(func.now(), func.now() + timedelta(days=days)))
+        .join(Assignment, Assignment.deadline.between(func.now(), from_now(days * 86_400)))
         .where(User.role == Role.STUDENT, User.disabled_at.is_(None), ~done, ~done_in_study)
         .distinct()
     )
 
 
-@cache
+@statement
 def clock() -> Select[*tuple[Any, ...]]:
     """Now, as the database has it: the moment, and Unix seconds."""
     return select(func.now().label("moment"), _epoch(func.now()).label("seconds"))
 
 
+@statement(anew=True)
 def keep_shares(shares: Mapping[UUID, tuple[float, float]]) -> Insert:
     """Store use and weight of each user, where they changed by more than a hundredth."""
     arrays: list[Any] = [
@@ -150,6 +158,7 @@ def keep_shares(shares: Mapping[UUID, tuple[float, float]]) -> Insert:
     )
 
 
+@statement(anew=True)
 def estimated_starts(starts: Mapping[UUID, float]) -> Update:
     """Write down when the first in the queue would start (Unix seconds), where that moved by more than ten seconds."""
     arrays: list[Any] = [literal(list(starts), ARRAY(Uuid)), literal(list(starts.values()), ARRAY(Float(53)))]

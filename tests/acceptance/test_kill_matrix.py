@@ -276,7 +276,7 @@ def test_message_delivered_again_runs_nothing_twice(broken: Lab, gate: Path) -> 
     app = celery_app(broken.redis.url)
     said = len(broken.log("worker").read_text().splitlines())
     for _ in range(3):
-        ring(app, node="node-a", job_id=probe.id, token=token, expires_seconds=60)  # type: ignore[arg-type]
+        ring(app, node="node-a", job_id=probe.id, lease_token=token, expires_seconds=60)  # type: ignore[arg-type]
 
     def refused() -> bool:
         return sum("lease.not_claimed" in line for line in broken.log("worker").read_text().splitlines()[said:]) >= 3
@@ -388,7 +388,7 @@ def test_redelivery_after_expiry_finds_the_lease_gone(broken: Lab, gate: Path) -
         stale = connection.execute(select(Lease.token).where(Lease.job_id == probe.id)).scalar_one()
     os.kill(probe.pid(), signal.SIGKILL)
     broken.wait_for(probe.id, "queued", "leased", "running")
-    ring(celery_app(broken.redis.url), node="node-a", job_id=probe.id, token=stale, expires_seconds=60)  # type: ignore[arg-type]
+    ring(celery_app(broken.redis.url), node="node-a", job_id=probe.id, lease_token=stale, expires_seconds=60)  # type: ignore[arg-type]
     engine.dispose()
     assert probe.finish()["attempt"] == 2
     probe.assert_every_step_once()

@@ -33,6 +33,18 @@ def test_state_is_assigned_in_one_place_only() -> None:
     assert places <= {"api/jobs/statements.py", "models/statements/transitions.py"}
 
 
+def test_sql_is_written_in_statements_alone() -> None:
+    writing = re.compile(
+        r"^from sqlalchemy import (?:\([^)]*|[^(\n]*)\b(?:select|insert|update|delete|text|func)\b", re.MULTILINE
+    )
+    places = [
+        str(path.relative_to(ROOT))
+        for path in tracked("api/*.py", "scheduler/*.py", "worker/*.py")
+        if path.stem not in {"statements", "queue_position"} and writing.search(path.read_text())
+    ]
+    assert places == []
+
+
 def test_no_folder_of_the_api_has_outgrown_its_room() -> None:
     modules = Counter(str(path.parent.relative_to(ROOT)) for path in tracked("api/*.py") if path.stem != "__init__")
     assert {folder: count for folder, count in modules.items() if count > MAX_MODULES} == {}

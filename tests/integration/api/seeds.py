@@ -109,14 +109,14 @@ class Seeds:
             job_id, node=NODE, gpu_uuids=gpu_uuids, reserved_bytes=reserved_bytes, lease_seconds=60
         )
         with self.engine.begin() as connection:
-            token: UUID = connection.execute(*statement).one().token
+            token: UUID = connection.execute(statement).one().token
         self.tokens[job_id] = token
         return token
 
     def run(self, job_id: UUID) -> None:
         token = self.lease(job_id)
         with self.engine.begin() as connection:
-            connection.execute(*leases.claim(job_id, token, actor=f"node:{NODE}", lease_seconds=60)).one()
+            connection.execute(leases.claim(job_id, token, actor=f"node:{NODE}", lease_seconds=60)).one()
 
     def finish(self, job_id: UUID, state: JobState = JobState.SUCCEEDED, cause: FailureCause | None = None) -> None:
         result = {"loss": 1.0} if state is JobState.SUCCEEDED else None
@@ -125,7 +125,7 @@ class Seeds:
             self.tokens[job_id], state, actor=f"node:{NODE}", cause=cause, result=result, message=message
         )
         with self.engine.begin() as connection:
-            connection.execute(*statement).one()
+            connection.execute(statement).one()
 
     def tell(self, job_id: UUID, reason: str, words: str, *, used: dict[UUID, float]) -> None:
         """What the scheduler writes of those who wait."""
@@ -149,8 +149,8 @@ class Seeds:
     def take_back(self, job_id: UUID, after_time: float) -> None:
         """As a later attempt does, which goes on from a checkpoint of that time."""
         with self.engine.begin() as connection:
-            for statement in series.take_back_metrics(job_id, after_time):
-                connection.execute(statement)
+            connection.execute(series.shorten_metrics(job_id, after_time))
+            connection.execute(series.drop_empty_metrics(job_id))
 
     def samples(self, job_id: UUID, source: str, values: dict[str, list[Any]], **more: Any) -> None:
         count = len(next(iter(values.values())))

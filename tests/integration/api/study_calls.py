@@ -41,7 +41,7 @@ def finish(seeds: Seeds, job_id: UUID, result: dict[str, Any] | None = None) -> 
         seeds.tokens[job_id], state, actor=f"node:{NODE}", cause=cause, result=result, message=message
     )
     with seeds.engine.begin() as connection:
-        connection.execute(*statement).one()
+        connection.execute(statement).one()
 
 
 def count(seeds: Seeds, table: Any) -> int:

@@ -123,9 +123,7 @@ async def test_metrics_tell_an_operator_what_waits_fails_and_is_lost(
     seeds.run(failed)
     seeds.finish(failed, JobState.FAILED, FailureCause.OUT_OF_MEMORY)
     seeds.run(lost)
-    gone = leases.lose(
-        leases.of_token(seeds.tokens[lost]), max_lost_attempts=3, actor="scheduler", message="not heard of in time"
-    )
+    gone = leases.lose(seeds.tokens[lost], max_lost_attempts=3, actor="scheduler", message="not heard of in time")
     with seeds.engine.begin() as connection:
         connection.execute(gone)
         connection.execute(queue.explain([(waiting, "no_free_gpu", "every GPU is taken")]))

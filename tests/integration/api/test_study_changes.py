@@ -1,7 +1,6 @@
 """Changing a study over HTTP: cancelling, trying again, more seeds, and changes that meet each other."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -89,13 +88,13 @@ async def test_seeds_that_train_together_find_new_company_and_leave_no_job_behin
     assert queued == set(jobs_of(seeds, study))
 
 
-async def while_held(seeds: Seeds, change: Sequence[Any], call: Any) -> httpx.Response:
+async def while_held(seeds: Seeds, change: Any, call: Any) -> httpx.Response:
     """The answer to `call`, which meets rows that another transaction has changed and commits only then."""
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
     with seeds.engine.connect() as holder, seeds.engine.connect() as watcher:
-        holder.execute(*change)
+        holder.execute(change)
         task = asyncio.create_task(call)
         async with asyncio.timeout(10):
             while not watcher.execute(waiting).scalar_one():
@@ -115,7 +114,7 @@ async def test_cancelling_waits_for_a_worker_that_writes_to_the_job(
     leased, _ = jobs_of(seeds, study)
     seeds.lease(leased)
     address = f"/v1/studies/{study.id}/cancel" if whole else f"/v1/jobs/{leased}/cancel"
-    answer = await while_held(seeds, [text("UPDATE jobs SET version = version + 1")], client.post(address))
+    answer = await while_held(seeds, text("UPDATE jobs SET version = version + 1"), client.post(address))
 
     assert answer.status_code == 202, answer.text
     assert (await client.get(f"/v1/jobs/{leased}")).json()["state"] == "cancelled"
@@ -141,7 +140,7 @@ async def test_retry_waits_for_another_change_of_the_study(client: httpx.AsyncCl
     study = await submitted(client, **GRID)
     await client.post(f"/v1/studies/{study.id}/cancel")
     call = client.post(f"/v1/studies/{study.id}/retry")
-    answer = await while_held(seeds, [text("UPDATE study_runs SET reused = reused")], call)
+    answer = await while_held(seeds, text("UPDATE study_runs SET reused = reused"), call)
 
     assert (answer.status_code, answer.json()["states"]) == (200, {"queued": 2})
 
@@ -149,6 +148,6 @@ async def test_retry_waits_for_another_change_of_the_study(client: httpx.AsyncCl
 async def test_adding_seeds_waits_for_another_change_of_the_study(client: httpx.AsyncClient, seeds: Seeds) -> None:
     study = await submitted(client)
     call = client.post(f"/v1/studies/{study.id}/seeds", json={"seeds": [9]})
-    answer = await while_held(seeds, [text("UPDATE studies SET revision = revision + 1")], call)
+    answer = await while_held(seeds, text("UPDATE studies SET revision = revision + 1"), call)
 
     assert (answer.status_code, answer.json()["runs"]) == (200, 6)

@@ -74,9 +74,9 @@ def make_lease(execute: Callable[..., list[Any]], make_job: Callable[..., UUID],
 
     def make(*, claimed: bool = True, job_id: UUID | None = None, lease_seconds: float = 60) -> tuple[UUID, UUID]:
         job = job_id or make_job()
-        row = execute(*leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=lease_seconds))[0]
+        row = execute(leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=lease_seconds))[0]
         if claimed:
-            assert execute(*leases.claim(job, row["token"], actor="node:n1", lease_seconds=lease_seconds))
+            assert execute(leases.claim(job, row["token"], actor="node:n1", lease_seconds=lease_seconds))
         return job, row["token"]
 
     return make

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, insert, select
 from gpulab.states import FailureCause, JobState
 from models import Estimate, Gpu, Job, JobEvent
 from models.statements import estimates, leases
+from tests.integration.core.questions import put
 from worker import advice
 
 Execute = Callable[..., list[Any]]
@@ -30,7 +31,7 @@ FAILURE = {
 def estimate_id(execute: Execute) -> UUID:
     made = uuid4()
     question = {"family": "resnet", "software": "", "workload": {}, "editable": [], "wanted": {}}
-    execute(estimates.ask({"id": made, **question}))
+    execute(put({"id": made, **question}))
     answer(execute, made, {})
     return made
 
@@ -44,13 +45,13 @@ def out_of_memory(engine: Engine, execute: Execute, make_job: Callable[..., UUID
     def fail(estimate_id: UUID | None) -> UUID:
         job_id = make_job(gpus=1, estimate_id=estimate_id)
         grant = leases.grant(job_id, node=node, gpu_uuids=["GPU-1"], reserved_bytes=MIB, lease_seconds=60)
-        token = execute(*grant)[0]["token"]
-        execute(*leases.claim(job_id, token, actor="node:n1", lease_seconds=60))
+        token = execute(grant)[0]["token"]
+        execute(leases.claim(job_id, token, actor="node:n1", lease_seconds=60))
         with engine.begin() as connection:
             failure, asked = advice.seek(connection, token, FAILURE)
             cause = FailureCause.OUT_OF_MEMORY
             connection.execute(
-                *leases.finish(token, JobState.FAILED, actor="node:n1", message="out", cause=cause, failure=failure)
+                leases.finish(token, JobState.FAILED, actor="node:n1", message="out", cause=cause, failure=failure)
             )
             if asked is not None:
                 advice.attach(connection, asked, actor="node:n1")

@@ -12,6 +12,7 @@ from api.jobs import statements as jobs
 from api.users import statements as users
 from models import Estimate
 from models.statements import estimate_turns, estimates
+from tests.integration.core.questions import put
 
 Execute = Callable[..., list[Any]]
 T4 = {"T4/16": {"name": "T4", "total_bytes": 16}}
@@ -36,12 +37,12 @@ def question(owner_id: UUID | None, *, software: str = "torch 1", estimate_id: U
 
 def ask(execute: Execute, owner_id: UUID | None, number: int = 1, **given: Any) -> list[UUID]:
     """One after the other, as `asked_at` shows."""
-    asked = []
+    ids = []
     for _ in range(number):
         made = question(owner_id, **given)
-        execute(estimates.ask(made))
-        asked.append(UUID(made["id"]))
-    return asked
+        execute(put(made))
+        ids.append(UUID(made["id"]))
+    return ids
 
 
 def claim(execute: Execute, rung_for: UUID) -> Any:
@@ -119,7 +120,7 @@ def test_answered_question_changes_hands_only_with_a_further_gpu(execute: Execut
     [known] = ask(execute, ada)
     list(answered(execute, [known]))
     assert execute(estimate_turns.take_over([question(bob, estimate_id=known)])) == []
-    execute(estimates.ask({**question(bob, estimate_id=known), "wanted": {"A100/80": {}}}))
+    execute(put({**question(bob, estimate_id=known), "wanted": {"A100/80": {}}}))
     assert execute(select(Estimate.owner_id, Estimate.state))[0] == {"owner_id": bob, "state": "pending"}
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 
 from models import Estimate
 from models.statements import estimates
+from tests.integration.core.questions import put
 
 Execute = Callable[..., list[Any]]
 T4, A100 = "T4/16", "A100/80"
@@ -27,7 +28,7 @@ def question(estimate_id: UUID, *gpus: str) -> dict[str, Any]:
 
 def asked(execute: Execute, *gpus: str) -> UUID:
     estimate_id = uuid4()
-    assert execute(estimates.ask(question(estimate_id, *gpus)))
+    assert execute(put(question(estimate_id, *gpus)))
     return estimate_id
 
 
@@ -50,19 +51,19 @@ def due(execute: Execute, ring_again_seconds: float = 60) -> list[UUID]:
 
 def test_question_is_put_once_and_answered_once(execute: Execute) -> None:
     estimate_id = asked(execute, T4)
-    assert execute(estimates.ask(question(estimate_id, T4))) == []
+    assert execute(put(question(estimate_id, T4))) == []
     token = claimed(execute, estimate_id)
     assert execute(estimates.claim(estimate_id, node="n2", lease_seconds=60)) == []
     assert answer(execute, estimate_id, token, T4)
     assert answer(execute, estimate_id, token, T4) == []
     assert row(execute, estimate_id)["state"] == "ready"
-    assert execute(estimates.ask(question(estimate_id, T4))) == []
+    assert execute(put(question(estimate_id, T4))) == []
 
 
 def test_further_gpu_opens_the_question_again_and_keeps_what_is_known(execute: Execute) -> None:
     estimate_id = asked(execute, T4)
     answer(execute, estimate_id, claimed(execute, estimate_id), T4)
-    assert execute(estimates.ask(question(estimate_id, A100)))
+    assert execute(put(question(estimate_id, A100)))
     found = row(execute, estimate_id)
     assert (found["state"], set(found["wanted"]), set(found["fits"])) == ("pending", {T4, A100}, {T4})
     answer(execute, estimate_id, claimed(execute, estimate_id), T4, A100)
@@ -72,7 +73,7 @@ def test_further_gpu_opens_the_question_again_and_keeps_what_is_known(execute: E
 def test_gpu_that_is_added_while_a_worker_answers_keeps_it_pending(execute: Execute) -> None:
     estimate_id = asked(execute, T4)
     token = claimed(execute, estimate_id)
-    execute(estimates.ask(question(estimate_id, A100)))
+    execute(put(question(estimate_id, A100)))
     answer(execute, estimate_id, token, T4)
     assert row(execute, estimate_id)["state"] == "pending"
     assert due(execute) == [estimate_id]
@@ -121,9 +122,9 @@ def test_question_over_which_three_workers_were_lost_fails_with_a_reason(execute
 def test_failed_question_is_tried_anew_only_after_a_while(execute: Execute) -> None:
     estimate_id = asked(execute, T4)
     execute(estimates.fail(estimate_id, claimed(execute, estimate_id), "no"))
-    assert execute(estimates.ask(question(estimate_id, T4))) == []
+    assert execute(put(question(estimate_id, T4))) == []
     execute(update(Estimate).values(finished_at=func.now() - func.make_interval(0, 0, 0, 1)))
-    assert execute(estimates.ask(question(estimate_id, T4)))
+    assert execute(put(question(estimate_id, T4)))
     assert execute(select(Estimate.state, Estimate.reason))[0] == {"state": "pending", "reason": None}
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from models.settings import NodeSettings
 from models.statements import estimates
+from tests.integration.core.questions import put
 from worker import estimator
 from worker.estimator import Estimator
 from worker.zygote import End
@@ -43,7 +44,7 @@ def answered(engine: Engine, execute: Execute, tmp_path: Path) -> Callable[..., 
         asked_id.append(uuid4())
         wanted = {"T4/16": {"name": "T4", "total_bytes": 16}}
         question = {"id": asked_id[0], "family": "resnet", "software": "torch 1", "workload": {}, "editable": []}
-        assert execute(estimates.ask(question | {"wanted": wanted}))
+        assert execute(put(question | {"wanted": wanted}))
         return asked_id[0]
 
     return answer

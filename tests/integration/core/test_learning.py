@@ -9,6 +9,7 @@ from sqlalchemy import insert, select
 
 from models import Gpu, MeasuredPeak, SampleChunk
 from models.statements import estimates, leases
+from tests.integration.core.questions import put
 
 Execute = Callable[..., list[Any]]
 GIB = 2**30
@@ -28,7 +29,7 @@ def estimate_id(execute: Execute) -> UUID:
         "editable": [],
         "wanted": {key: {"name": "Test GPU", "total_bytes": 80}},
     }
-    execute(estimates.ask(question))
+    execute(put(question))
     token = execute(estimates.claim(made, node="n1", lease_seconds=60))[0]["token"]
     execute(estimates.answer(made, token, prediction=PREDICTION, fits={key: {"peak_device_bytes": PEAK}}))
     return made
@@ -41,7 +42,7 @@ def run_on_gpu(execute: Execute, make_job: Callable[..., UUID], node: str, estim
 
     def run(values: dict[str, list[int | None]], reserved_bytes: int | None = GIB) -> UUID:
         job_id = make_job(gpus=1, estimate_id=estimate_id)
-        execute(*leases.grant(job_id, node=node, gpu_uuids=["GPU-1"], reserved_bytes=reserved_bytes, lease_seconds=60))
+        execute(leases.grant(job_id, node=node, gpu_uuids=["GPU-1"], reserved_bytes=reserved_bytes, lease_seconds=60))
         count = len(next(iter(values.values())))
         execute(
             insert(SampleChunk).values(

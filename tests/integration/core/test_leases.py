@@ -30,13 +30,17 @@ def events_of(execute: Execute, job_id: UUID) -> list[str]:
     return [row["type"] for row in rows]
 
 
-def lose(condition: Any, most: int = 3) -> Any:
-    return leases.lose(condition, max_lost_attempts=most, actor="scheduler", message="gone")
+def lose(lease_token: UUID, most: int = 3) -> Any:
+    return leases.lose(lease_token, max_lost_attempts=most, actor="scheduler", message="gone")
+
+
+def lose_abandoned() -> Any:
+    return leases.lose_abandoned(max_lost_attempts=3, actor="scheduler", message="gone")
 
 
 def test_whole_life_leaves_one_event_a_change(execute: Execute, make_lease: MakeLease) -> None:
     job, token = make_lease()
-    execute(*leases.finish(token, JobState.SUCCEEDED, actor="node:n1", result={"answer": 42}))
+    execute(leases.finish(token, JobState.SUCCEEDED, actor="node:n1", result={"answer": 42}))
     row = execute(select(Job.state, Job.result, Job.finished_at).where(Job.id == job))[0]
     assert (row["state"], row["result"]) == ("succeeded", {"answer": 42})
     assert row["finished_at"] is not None
@@ -45,7 +49,7 @@ def test_whole_life_leaves_one_event_a_change(execute: Execute, make_lease: Make
 
 def test_second_grant_finds_the_job_gone(execute: Execute, make_lease: MakeLease, node: str) -> None:
     job, _ = make_lease(claimed=False)
-    assert execute(*leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=9)) == []
+    assert execute(leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=9)) == []
 
 
 def test_two_workers_race_for_one_lease_and_one_wins(engine: Engine, make_lease: MakeLease) -> None:
@@ -56,7 +60,7 @@ def test_two_workers_race_for_one_lease_and_one_wins(engine: Engine, make_lease:
         barrier.wait()
         with engine.begin() as connection:
             wins.append(
-                connection.execute(*leases.claim(job, token, actor="node:n1", lease_seconds=60)).first() is not None
+                connection.execute(leases.claim(job, token, actor="node:n1", lease_seconds=60)).first() is not None
             )
 
     threads = [Thread(target=race) for _ in range(8)]
@@ -69,9 +73,9 @@ def test_two_workers_race_for_one_lease_and_one_wins(engine: Engine, make_lease:
 
 def test_stale_token_can_write_nothing(execute: Execute, make_lease: MakeLease) -> None:
     job, stale = make_lease()
-    execute(lose(leases.of_token(stale)))
+    execute(lose(stale))
     _, fresh = make_lease(job_id=job)
-    assert execute(*leases.finish(stale, JobState.SUCCEEDED, actor="node:n1", result={})) == []
+    assert execute(leases.finish(stale, JobState.SUCCEEDED, actor="node:n1", result={})) == []
     assert execute(shipping.advance(stale, before=(0, 0, 0), after=(9, 9, 9))) == []
     assert [row["token"] for row in execute(leases.renew([stale, fresh], lease_seconds=9))] == [fresh]
     assert state_of(execute, job) == "running"
@@ -86,9 +90,9 @@ def test_database_refuses_a_second_live_lease(execute: Execute, make_lease: Make
 
 def test_expired_lease_goes_back_to_the_queue(execute: Execute, make_lease: MakeLease) -> None:
     job, _ = make_lease(lease_seconds=-1)
-    assert [(row["id"], row["from_node"]) for row in execute(lose(leases.abandoned()))] == [(job, "n1")]
+    assert [(row["id"], row["from_node"]) for row in execute(lose_abandoned())] == [(job, "n1")]
     assert state_of(execute, job) == "queued"
-    assert execute(lose(leases.abandoned())) == []
+    assert execute(lose_abandoned()) == []
 
 
 def test_worker_frozen_in_a_transaction_holds_up_no_rescue(
@@ -98,8 +102,8 @@ def test_worker_frozen_in_a_transaction_holds_up_no_rescue(
     frozen = sync_engine(engine.url.render_as_string(hide_password=False), silent_seconds=0.2)
     with frozen.connect() as connection:
         connection.execute(select(Lease.token).where(Lease.token == token).with_for_update())
-        assert execute(lose(leases.abandoned())) == [], "it does not wait for whoever is writing"
-        found = wait_until(lambda: execute(lose(leases.abandoned())), what="the silent transaction ends")
+        assert execute(lose_abandoned()) == [], "it does not wait for whoever is writing"
+        found = wait_until(lambda: execute(lose_abandoned()), what="the silent transaction ends")
         assert [row["id"] for row in found] == [job]
         with pytest.raises(DatabaseAwayError):
             connection.execute(select(1))
@@ -110,16 +114,16 @@ def test_worker_frozen_in_a_transaction_holds_up_no_rescue(
 
 def test_live_lease_is_not_rescued(execute: Execute, make_lease: MakeLease) -> None:
     job, _ = make_lease()
-    assert execute(lose(leases.abandoned())) == []
+    assert execute(lose_abandoned()) == []
     assert state_of(execute, job) == "running"
 
 
 def test_job_lost_too_often_fails_as_lost(execute: Execute, make_lease: MakeLease) -> None:
     job, token = make_lease()
     for _ in range(2):
-        execute(lose(leases.of_token(token)))
+        execute(lose(token))
         _, token = make_lease(job_id=job)
-    execute(lose(leases.of_token(token)))
+    execute(lose(token))
     row = execute(select(Job.state, Job.cause, Job.message).where(Job.id == job))[0]
     assert (row["state"], row["cause"]) == ("failed", "lost")
     assert "lost 3 times" in row["message"]
@@ -129,7 +133,7 @@ def test_lost_job_that_was_asked_to_end_is_cancelled(execute: Execute, make_leas
     job, token = make_lease()
     execute(jobs.cancel(job, actor="user:someone"))
     assert state_of(execute, job) == "running"
-    execute(lose(leases.of_token(token)))
+    execute(lose(token))
     assert state_of(execute, job) == "cancelled"
 
 
@@ -145,7 +149,7 @@ def test_lease_that_nobody_took_up_is_given_to_the_next_and_counts_as_no_loss(
 ) -> None:
     job, _ = make_lease(claimed=False, lease_seconds=-1)
     for _ in range(4):
-        assert execute(lose(leases.abandoned())) == []
+        assert execute(lose_abandoned()) == []
         assert [row["id"] for row in execute(leases.take_back(actor="scheduler", rung_seconds=60))] == [job]
         row = execute(select(Job.state, Job.lost_attempts, Job.node).where(Job.id == job))[0]
         assert tuple(row.values()) == ("queued", 0, None)
@@ -160,7 +164,7 @@ def test_lease_of_a_node_that_stopped_is_taken_back_at_once_unless_it_is_claimed
     assert execute(leases.take_back(actor="scheduler", rung_seconds=60)) == []
     execute(nodes.leave(node))
     assert [row["id"] for row in execute(leases.take_back(actor="scheduler", rung_seconds=60))] == [waiting]
-    assert execute(*leases.claim(waiting, token, actor="node:n1", lease_seconds=9)) == []
+    assert execute(leases.claim(waiting, token, actor="node:n1", lease_seconds=9)) == []
 
 
 def test_lease_taken_back_ends_a_job_that_was_asked_to_end(execute: Execute, make_lease: MakeLease) -> None:
@@ -175,20 +179,20 @@ def test_cancel_ends_what_no_process_has_taken_up(execute: Execute, make_lease: 
     job, token = make_lease(claimed=claimed)
     execute(jobs.cancel(job, actor="user:someone"))
     assert state_of(execute, job) == ("running" if claimed else "cancelled")
-    assert bool(execute(*leases.claim(job, token, actor="node:n1", lease_seconds=9))) is False
+    assert bool(execute(leases.claim(job, token, actor="node:n1", lease_seconds=9))) is False
 
 
 def test_cancel_of_a_queued_job_is_final(execute: Execute, make_job: Callable[..., UUID], node: str) -> None:
     job = make_job()
     assert execute(jobs.cancel(job, actor="user:someone"))[0]["state"] == "cancelled"
     assert execute(jobs.cancel(job, actor="user:someone")) == []
-    assert execute(*leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=9)) == []
+    assert execute(leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=9)) == []
 
 
 def test_claim_tells_of_a_cancellation_that_came_between(execute: Execute, make_lease: MakeLease) -> None:
     job, token = make_lease(claimed=False)
     execute(update(Job).where(Job.id == job).values(cancel_requested_at=func.now()))
-    row = execute(*leases.claim(job, token, actor="node:n1", lease_seconds=9))[0]
+    row = execute(leases.claim(job, token, actor="node:n1", lease_seconds=9))[0]
     assert row["cancel_requested_at"] is not None
 
 
@@ -208,8 +212,8 @@ def test_unclaimed_lease_is_rung_again_and_a_claimed_one_is_not(execute: Execute
 def test_failed_job_needs_a_cause(execute: Execute, make_lease: MakeLease) -> None:
     _, token = make_lease()
     with pytest.raises(IntegrityError, match="cause_iff_failed"):
-        execute(*leases.finish(token, JobState.FAILED, actor="node:n1"))
-    execute(*leases.finish(token, JobState.FAILED, actor="node:n1", cause=FailureCause.ERROR, message="boom"))
+        execute(leases.finish(token, JobState.FAILED, actor="node:n1"))
+    execute(leases.finish(token, JobState.FAILED, actor="node:n1", cause=FailureCause.ERROR, message="boom"))
 
 
 def test_idempotency_key_is_used_once_an_owner(execute: Execute, make_job: Callable[..., UUID]) -> None:
@@ -221,7 +225,7 @@ def test_idempotency_key_is_used_once_an_owner(execute: Execute, make_job: Calla
 
 def test_wrong_token_claims_nothing(execute: Execute, make_lease: MakeLease) -> None:
     job, _ = make_lease(claimed=False)
-    assert execute(*leases.claim(job, uuid4(), actor="node:n1", lease_seconds=9)) == []
+    assert execute(leases.claim(job, uuid4(), actor="node:n1", lease_seconds=9)) == []
     assert execute(select(Lease.claimed_at).where(Lease.job_id == job))[0]["claimed_at"] is None
 
 
@@ -230,8 +234,8 @@ def test_packed_job_is_given_back_to_run_alone_and_only_once(execute: Execute, m
 
     def attempt(reserved_bytes: int | None) -> UUID:
         granted = leases.grant(job, node=node, gpu_uuids=["GPU-1"], reserved_bytes=reserved_bytes, lease_seconds=60)
-        token: UUID = execute(*granted)[0]["token"]
-        assert execute(*leases.claim(job, token, actor="node:n1", lease_seconds=60))
+        token: UUID = execute(granted)[0]["token"]
+        assert execute(leases.claim(job, token, actor="node:n1", lease_seconds=60))
         return token
 
     alone = {"actor": "node:n1", "message": "full", "alone": True}
@@ -247,5 +251,5 @@ def test_failure_keeps_what_is_known_of_it(execute: Execute, make_lease: MakeLea
     failed = leases.finish(
         token, JobState.FAILED, actor="node:n1", cause=FailureCause.OUT_OF_MEMORY, message="full", failure=known
     )
-    execute(*failed)
+    execute(failed)
     assert execute(select(Job.failure).where(Job.id == job))[0]["failure"] == known

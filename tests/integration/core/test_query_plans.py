@@ -1,21 +1,22 @@
 """What queries read in a full lab: 100,000 queued jobs, as many that ended, 1,000 users. Rows count, not seconds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, bindparam, func, select, text
+from sqlalchemy import Engine, select, text
 
 from api.assignments import statements as assignments
 from api.audit import statements as audit
 from api.jobs import statements as jobs
 from api.jobs.queue_position import place
 from api.jobs.service import SEARCHED
-from api.sql.database import Prepared
+from api.sql.database import sql_of
 from api.users import statements as users
 from models import Base, Job
+from models.composed import Statement
 from models.database import sync_engine
 from models.statements import allowances, queue, usage
 
@@ -82,12 +83,12 @@ def mine(full: Engine) -> dict[str, Any]:
         return {"owner_id": owner, "job_id": connection.execute(wanted).scalar_one()}
 
 
-def rows_read(engine: Engine, source: Callable[..., Any], given: dict[str, Any]) -> tuple[int, Any]:
+def rows_read(engine: Engine, source: Statement[...], given: dict[str, Any]) -> tuple[int, Any]:
     """How many rows the statement's plan looks at, found or not, and the plan."""
-    prepared = Prepared(source(**{name: bindparam(name, required=False) for name in given}))
+    asked = sql_of(source, **given)
     with engine.connect() as connection:
-        explain = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {prepared.sql}"
-        answer = connection.exec_driver_sql(explain, {**prepared.values, **given}).scalar_one()
+        explain = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {asked.sql}"
+        answer = connection.exec_driver_sql(explain, asked.values).scalar_one()
     return _read(answer[0]["Plan"]), answer
 
 
@@ -106,7 +107,7 @@ def _plans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _plans(below)
 
 
-LISTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+LISTS: dict[str, tuple[Statement[...], dict[str, Any]]] = {
     "jobs": (jobs.page, {}),
     "jobs of the owner": (jobs.page, {"owner_id": ...}),
     "jobs of the owner, queued": (jobs.page, {"owner_id": ..., "states": ["queued"]}),
@@ -143,7 +144,7 @@ def test_list_reads_little_more_than_a_page(full: Engine, mine: dict[str, Any], 
     assert read <= 20 * PAGE, plan
 
 
-SINGLE: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = {
+SINGLE: dict[str, tuple[Statement[...], tuple[str, ...], dict[str, Any]]] = {
     "a job": (jobs.by_id, ("job_id",), {}),
     "a job's standing": (jobs.standing, ("job_id",), {}),
     "a job under its key": (jobs.by_idempotency_key, ("owner_id",), {"key": "k"}),
@@ -179,10 +180,9 @@ def test_search_for_text_looks_through_so_many_jobs_a_page(full: Engine, mine: d
 
 def test_submission_reads_no_other_job(full: Engine, mine: dict[str, Any]) -> None:
     order = f'[{{"ordinal": 0, "owner_id": "{mine["owner_id"]}", "idempotency_key": "k"}}]'
-    prepared = Prepared(jobs.submit_many(bindparam("orders"), bindparam("questions"), bindparam("max_queued")))
+    submit = sql_of(jobs.submit_many, orders=order, questions="[]", max_queued=5000)
     with full.connect() as connection:
-        values = {**prepared.values, "orders": order, "questions": "[]", "max_queued": 5000}
-        answer = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {prepared.sql}", values).scalar_one()
+        answer = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {submit.sql}", submit.values).scalar_one()
     read = {plan.get("Relation Name") for plan in _plans(answer[0]["Plan"]) if plan["Node Type"] == "Seq Scan"}
     assert not read & {"jobs", "job_events", "users"}, answer
 
@@ -198,9 +198,8 @@ def test_class_is_looked_over_by_the_jobs_of_its_assignment(
 
 
 def test_long_queue_is_read_and_summed_up_by_indexes(full: Engine, mine: dict[str, Any]) -> None:
-    since = func.now() - timedelta(days=8)
-    finished = usage.finished(since, half_life_seconds=DAY, window_seconds=7 * DAY)
-    _, plan = rows_read(full, lambda: finished, {})
+    since = {"since": datetime.now(UTC) - timedelta(days=8)}
+    _, plan = rows_read(full, usage.finished, {**since, "half_life_seconds": DAY, "window_seconds": 7 * DAY})
     scans = [node for node in _plans(plan[0]["Plan"]) if node.get("Relation Name") == "leases"]
     assert all(node["Node Type"] != "Seq Scan" for node in scans), plan
     read, plan = rows_read(full, usage.live, {})

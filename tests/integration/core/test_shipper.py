@@ -194,7 +194,7 @@ def test_shipper_of_a_lost_lease_changes_nothing(setting: Setting) -> None:
     shipper = setting.shipper()
     setting.run.metrics(1, {"loss": 1.0})
     shipper.turn()
-    setting.execute(leases.lose(leases.of_token(setting.token), max_lost_attempts=3, actor="t", message="gone"))
+    setting.execute(leases.lose(setting.token, max_lost_attempts=3, actor="t", message="gone"))
     setting.run.metrics(2, {"loss": 1.0})
     with pytest.raises(LeaseGoneError):
         shipper.turn()
@@ -247,7 +247,7 @@ def test_file_past_its_owners_quota_is_refused_with_notice_and_nothing_else_is_l
     assert setting.kept() == {"fits.bin": 29, "small.bin": 10}, "the one before makes room for the one after"
     assert len(setting.told()) == 1, "said once"
     assert setting.steps() == [1, 2]
-    assert setting.execute(*leases.finish(setting.token, JobState.SUCCEEDED, actor="node:n1", result={}))
+    assert setting.execute(leases.finish(setting.token, JobState.SUCCEEDED, actor="node:n1", result={}))
 
 
 @pytest.fixture
@@ -311,7 +311,7 @@ def test_upload_of_an_attempt_that_lost_its_lease_is_taken_back_without_what_it_
     shipper = setting.shipper()
     setting.write("named.bin", 10)
     shipper.turn()
-    lost = leases.lose(leases.of_token(setting.token), max_lost_attempts=3, actor="t", message="gone")
+    lost = leases.lose(setting.token, max_lost_attempts=3, actor="t", message="gone")
     setting.store.meanwhile = lambda: setting.execute(lost)
     for name in ("named.bin", "new.bin"):
         setting.write(name, 10)
@@ -356,13 +356,13 @@ def test_points_after_the_checkpoint_are_taken_back(setting: Setting) -> None:
         with (setting.folder / "records.ndjson").open("a") as file:
             file.write(json.dumps(record) + "\n")
     setting.shipper().turn()
-    for statement in series.take_back_metrics(setting.job_id, 20.0):
-        setting.execute(statement)
+    setting.execute(series.shorten_metrics(setting.job_id, 20.0))
+    setting.execute(series.drop_empty_metrics(setting.job_id))
     assert setting.steps() == [1, 2]
     row = setting.execute(select(MetricChunk.steps, MetricChunk.times, MetricChunk.values))[0]
     assert (row["times"], row["values"]) == ([10.0, 20.0], [1.0, 1.0])
-    for statement in series.take_back_metrics(setting.job_id, 0.0):
-        setting.execute(statement)
+    setting.execute(series.shorten_metrics(setting.job_id, 0.0))
+    setting.execute(series.drop_empty_metrics(setting.job_id))
     assert setting.execute(select(MetricChunk.id)) == []
 
 
@@ -377,7 +377,7 @@ def test_next_attempt_goes_on_from_the_checkpoint_and_from_the_start_where_its_b
     setting.shipper().turn()
     if not stored:
         setting.store.delete(setting.execute(select(Checkpoint.key))[0]["key"])
-    setting.execute(leases.lose(leases.of_token(setting.token), max_lost_attempts=3, actor="t", message="gone"))
+    setting.execute(leases.lose(setting.token, max_lost_attempts=3, actor="t", message="gone"))
     _, token = make_lease(job_id=setting.job_id)
     following = RunDirectory(tmp_path / "following")
     bring_back(setting.engine, setting.store, following.folder, token, setting.job_id)

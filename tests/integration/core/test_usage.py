@@ -16,6 +16,7 @@ from scheduler.lab import Lab
 from scheduler.order import Queue, charge
 from scheduler.reading import Reader, policy_of
 from scheduler.use import decayed
+from tests.integration.core.questions import put
 from tests.predictions import verdict
 
 Execute = Callable[..., list[Any]]
@@ -174,7 +175,7 @@ def test_job_with_a_prediction_is_charged_its_part_by_planner_and_queue_alike(
     question = uuid4()
     key = f"T4/{16 * GIB}"
     asked = {"family": "resnet", "software": "", "workload": {}, "editable": [], "wanted": {key: {"name": "T4"}}}
-    execute(estimates.ask({"id": question, **asked}))
+    execute(put({"id": question, **asked}))
     token = execute(estimates.claim(question, node="n1", lease_seconds=60))[0]["token"]
     peak = {"low_bytes": GIB, "likely_bytes": GIB, "high_bytes": GIB}
     execute(estimates.answer(question, token, prediction={}, fits={key: verdict(peak)}))

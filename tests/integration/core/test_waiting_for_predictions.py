@@ -13,6 +13,7 @@ from models.settings import SchedulerSettings
 from models.statements import estimates, leases, nodes, queue
 from scheduler.reservations import Reservations, SortedOut
 from scheduler.room import GpuRoom, NodeRoom
+from tests.integration.core.questions import put
 
 Execute = Callable[..., list[Any]]
 GIB = 2**30
@@ -52,7 +53,7 @@ def asked(execute: Execute, software: str = "") -> UUID:
     made = uuid4()
     wanted = {KEY: {"name": "T4", "total_bytes": 16 * GIB}}
     question = {"id": made, "family": "resnet", "software": software, "workload": {}, "editable": [], "wanted": wanted}
-    execute(estimates.ask(question))
+    execute(put(question))
     return made
 
 
@@ -102,7 +103,7 @@ def test_prediction_that_failed_is_the_reason(
     execute(estimates.fail(estimate_id, claimed(execute, estimate_id), "batch norm needs two pictures"))
     assert sort().unpredicted == {job_id: "batch norm needs two pictures"}
     grant = leases.grant(job_id, node="n1", gpu_uuids=[], reserved_bytes=None, lease_seconds=60, remark=", because")
-    assert execute(*grant)
+    assert execute(grant)
 
 
 def test_young_job_waits_whoever_works(execute: Execute, job_id: UUID, sort: Callable[[], SortedOut]) -> None:

@@ -40,12 +40,16 @@ class Recorder:
             raise psycopg.DataError("not that")
         return [Row(order["ordinal"], order["experiment"]) for order in reversed(given) if order["experiment"] != "old"]
 
-    async def rows_in_turn(self, user_ids: list[str], source: object, *, wait: bool, **given: Any) -> list[Row]:
+    async def rows_in_turn(self, user_ids: list[str], source: object, **given: Any) -> list[Row]:
         self.locked.append(user_ids)
         if self.busy in user_ids:
-            if not wait:
-                raise TurnTakenError
             await self.free.wait()
+        return await self.rows(source, **given)
+
+    async def rows_if_free(self, user_ids: list[str], source: object, **given: Any) -> list[Row]:
+        self.locked.append(user_ids)
+        if self.busy in user_ids:
+            raise TurnTakenError
         return await self.rows(source, **given)
 
 

@@ -18,7 +18,7 @@ def asked(waiting: Waiting, room: NodeRoom, *those: Running) -> list[int] | None
     """The tokens of those who are asked; None when nobody is."""
     made = plan([waiting], [room])
     found = giving_way(made, those, [room], now=0.0, policy=Policy())
-    return None if found is None else sorted(each.token.int for each in found[1])
+    return None if found is None else sorted(each.lease_token.int for each in found[1])
 
 
 URGENT = {"priority": Priority.HIGH, "gpus": 1}
