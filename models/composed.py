@@ -74,7 +74,10 @@ class Statement(Generic[P]):
         found = self._composed.get(key)
         if found is None:
             shape = {name: given[name] for name in self._shape if name in given}
-            places = {name: bindparam(PREFIX + name, type_=self._types.get(name)) for name in self._bound(given)}
+            places = {
+                name: bindparam(PREFIX + name, type_=self._types.get(name), required=False)
+                for name in self._bound(given)
+            }
             found = self._composed[key] = self._call(shape | places)
         return found
 

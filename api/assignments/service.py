@@ -5,8 +5,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
-
 from api import deadlines
 from api.assignments import programs, statements
 from api.auth.principal import Principal
@@ -64,7 +62,7 @@ async def change(app: App, principal: Principal, assignment_id: UUID, order: Ass
     values = {name: value for name, value in given.items() if value is not None or name in CAN_BE_NULL}
     values |= await programs.checked_values(app, principal, order.starter, order.hidden_check)
     if (released := values.pop("points_released", None)) is not None:
-        values["points_released_at"] = func.coalesce(Assignment.points_released_at, func.now()) if released else None
+        values["points_released_at"] = statements.RELEASED_FIRST if released else None
     if not values:
         return _read(app, row)
     if "deadline" in values:

@@ -17,6 +17,8 @@ from models.user import User
 
 COUNTS = ("runs", "succeeded", "failed", "unfinished")
 SUCCEEDED, FAILED = JobState.SUCCEEDED.value, JobState.FAILED.value
+RELEASED_FIRST = func.coalesce(Assignment.points_released_at, func.now())
+"""Points that were released stay released since then."""
 
 
 @statement(anew=True)

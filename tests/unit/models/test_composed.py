@@ -19,7 +19,7 @@ composed: list[str] = []
 @statement
 def of_owner(owner_id: UUID, *, limit: int, experiment: str | None = None) -> Select[Any]:
     composed.append("of_owner")
-    found = select(Job.id).where(Job.owner_id == owner_id)
+    found = select(Job.id).where(Job.owner_id == owner_id, Job.state.in_(["queued", "leased"]))
     if experiment is not None:
         found = found.where(Job.experiment == experiment)
     return found.limit(limit)
