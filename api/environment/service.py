@@ -13,7 +13,7 @@ from models.statements import nodes
 async def page(app: App) -> EnvironmentPage:
     """Equal ones once, the one of most nodes first."""
     alike: defaultdict[bytes, list[str]] = defaultdict(list)
-    for row in await app.database.rows(nodes.overview(app.settings.lease_seconds)):
+    for row in await app.database.rows(nodes.overview, silence_seconds=app.settings.lease_seconds):
         if not row.down and row.environment and SLUG not in row.refused_experiments:
             alike[orjson.dumps(row.environment, option=orjson.OPT_SORT_KEYS)].append(row.name)
     ordered = sorted(alike.items(), key=lambda item: (-len(item[1]), item[1]))

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from sqlalchemy import Select, func, select
-
 from api.context import App
 from api.experiments.service import Plan
+from api.programs import statements as program_statements
 from experiments.memory.devices import CONTEXT
 from experiments.registry import experiments
 from gpulab.schemas import JobCreate
-from gpulab.states import JobState
-from models.job import Job
 from models.statements import estimates
 
 MARGIN = 0.15
@@ -47,9 +44,11 @@ async def reservation(app: App, order: JobCreate, plan: Plan) -> Measured | None
     if is_said or not experiment.sandboxed:
         return None
     wanted = shape(plan.spec)
-    rows = await app.database.rows(_runs(order.experiment, plan.spec["program"]))
+    rows = await app.database.rows(
+        program_statements.succeeded_runs, experiment=order.experiment, program=plan.spec["program"], limit=CANDIDATES
+    )
     alike = [row.id for row in rows if shape(row.spec) == wanted][:MEASURED_RUNS]
-    peaks = [_peak(row) for job_id in alike for row in await app.database.rows(estimates.took(job_id))]
+    peaks = [_peak(row) for job_id in alike for row in await app.database.rows(estimates.took, job_id=job_id)]
     return max((Measured(peak) for peak in peaks if peak), key=lambda found: found.peak_bytes, default=None)
 
 
@@ -78,21 +77,6 @@ def _without_fraction(value: Any) -> Any:
             return value
         return A_NUMBER
     return value
-
-
-def _runs(experiment: str, program: str) -> Select[*tuple[Any, ...]]:
-    """The newest that succeeded on one GPU."""
-    return (
-        select(Job.id, Job.spec)
-        .where(
-            Job.program_sha256 == program,
-            Job.experiment == experiment,
-            Job.state == JobState.SUCCEEDED,
-            func.cardinality(Job.gpu_uuids) == 1,
-        )
-        .order_by(Job.finished_at.desc())
-        .limit(CANDIDATES)
-    )
 
 
 def _peak(row: Any) -> int | None:

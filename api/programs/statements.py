@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from api.sharing.statements import shared
+from gpulab.states import JobState
 from models.assignment import Assignment
 from models.composed import statement
 from models.job import Job
@@ -74,6 +75,22 @@ def readable(sha256: str, user_id: UUID, *, team: str | None = None) -> Select[*
 @statement
 def by_id(sha256: str) -> Select[*tuple[Any, ...]]:
     return select(*Program.__table__.columns).where(Program.sha256 == sha256)
+
+
+@statement
+def succeeded_runs(experiment: str, program: str, *, limit: int) -> Select[*tuple[Any, ...]]:
+    """Of a program, newest first: the runs that succeeded on one GPU."""
+    return (
+        select(Job.id, Job.spec)
+        .where(
+            Job.program_sha256 == program,
+            Job.experiment == experiment,
+            Job.state == JobState.SUCCEEDED,
+            func.cardinality(Job.gpu_uuids) == 1,
+        )
+        .order_by(Job.finished_at.desc())
+        .limit(limit)
+    )
 
 
 def _uploads() -> Select[*tuple[Any, ...]]:

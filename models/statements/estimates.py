@@ -332,6 +332,7 @@ def measure(job_id: UUID) -> Any:
     return insert(MeasuredPeak).from_select(columns, found).on_conflict_do_nothing()
 
 
+@statement
 def took(job_id: UUID) -> Select[*tuple[Any, ...]]:
     """What a run's GPU showed of it, and what its allocator held at most; null where nothing was seen."""
     device, allocator = _peak("gpu", "process_used_bytes"), _peak("allocator", "reserved_bytes")
