@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from experiments.memory.bench import Bench, Taken, predicted, unlimited_steps
 from experiments.memory.contract import Workload
-from experiments.memory.devices import TYPICAL, Gpu, GpuAsked, gpu_of_device, known_model
+from experiments.memory.devices import TYPICAL, Gpu, GpuAsked, gpu_of_device, models_called
 from experiments.memory.edits import edits_for, lowered
 from experiments.memory.largest import Largest
 from experiments.memory.processes import CORES, each
@@ -52,10 +52,11 @@ def _judged(
         taken = bench.taken(workload)
     largest = bench.largest(workload)
     inside = taken.limited is not None
+    models = models_called(asked.name)
     verdict = GpuVerdict(
         **dict(bench.prediction(workload)),
         name=asked.name,
-        model=known_model(asked.name),
+        model=models[0] if len(models) == 1 else None,
         total_bytes=asked.total_bytes,
         verdict=_verdict(inside, largest),
         certain=_is_certain(taken, bench),

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from experiments.memory.devices import GPUS
+from experiments.memory.devices import GPUS, models_called
 from gpulab.schemas import EstimateRead, GpuPage
 from gpulab.schemas.memory import Constants
 from models import Estimate, Gpu, Node
@@ -63,11 +63,9 @@ async def test_estimate_is_asked_for_by_measured_constants_and_says_so(client: h
     assert pending.id is not None
     answer(lab, pending.id, wanted)
     found = EstimateRead.model_validate_json((await client.get(f"/v1/estimates/{pending.id}")).content)
-    by_source = {gpu.constants.source: gpu for gpu in found.gpus if gpu.constants is not None}
+    by_source = {gpu.constants.source: gpu for gpu in found.gpus}
     assert set(by_source) == {"measured", "default"}
-    measured = by_source["measured"].constants
-    assert measured is not None
-    assert (measured.driver_version, measured.torch_version) == ("580.65.06", "2.14.1")
+    assert by_source["measured"].constants.measured == MEASURED
     assert by_source["measured"].in_lab
 
 
@@ -123,6 +121,7 @@ def answer(lab: Seeds, estimate_id: Any, wanted: dict[str, Any]) -> None:
         key: verdict(
             INTERVAL,
             name=gpu["name"],
+            model=next(iter(models_called(gpu["name"])), None),
             total_bytes=gpu["total_bytes"],
             constants={
                 "source": "measured" if gpu["constants"] else "default",
