@@ -78,14 +78,14 @@ def _print_progress(record: Record) -> None:
 
 def _print_outcome(outcome: dict[str, Any]) -> None:
     from gpulab.cli.jobs.out_of_memory import print_failure
-    from gpulab.cli.tables import print_facts, shortened
+    from gpulab.cli.tables import print_facts, value_text
     from gpulab.schemas import OutOfMemoryRead
 
     print_facts(
         [
             ("state", outcome["state"]),
             ("message", ": ".join(part for part in (outcome["cause"], outcome["message"]) if part)),
-            *((f"result.{field}", shortened(value)) for field, value in (outcome.get("result") or {}).items()),
+            *((f"result.{field}", value_text(value)) for field, value in (outcome.get("result") or {}).items()),
             ("folder", outcome["out"]),
         ]
     )

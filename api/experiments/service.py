@@ -50,6 +50,12 @@ def page() -> ExperimentPage:
 
 
 @cache
+def of_the_lab() -> list[str]:
+    """The experiments that only the lab submits, such as a study's report. Lists of runs leave them out."""
+    return sorted(runnable().keys() - experiments().keys())
+
+
+@cache
 def detail(slug: str) -> ExperimentDetail:
     """Raises `ExperimentNotFound`."""
     experiment = runnable().get(slug)

@@ -16,6 +16,13 @@ from gpulab.words import counted
 from models.statements import storing
 
 UNSEEN = "next_in_line"
+NOT_WAITING = {
+    JobState.LEASED: "this run does not wait: it is starting",
+    JobState.RUNNING: "this run does not wait: it is running",
+    JobState.SUCCEEDED: "this run is over: it succeeded",
+    JobState.FAILED: "this run is over: it failed",
+    JobState.CANCELLED: "this run is over: it was cancelled",
+}
 
 
 async def events(app: App, principal: Principal, job_id: UUID, cursor: str | None, limit: int) -> EventPage:
@@ -92,7 +99,7 @@ def _waits_not(state: JobState) -> QueueRead:
         state=state,
         position=None,
         reason="not_waiting",
-        explanation=f"the job is {state} and does not wait",
+        explanation=NOT_WAITING[state],
         estimated_start_at=None,
         would_help=[],
     )

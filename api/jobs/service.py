@@ -141,6 +141,7 @@ async def page(app: App, principal: Principal, filters: JobFilters, cursor: str 
         **owner,
         "states": [state.value for state in filters.states] or None,
         "experiment": filters.experiment,
+        "left_out": experiments.of_the_lab() if filters.experiment is None else None,
         "tag": filters.tag,
         "study": filters.study,
     }

@@ -255,6 +255,7 @@ def _conditions(
     namesakes: Sequence[UUID] | None = None,
     states: Sequence[str] | None = None,
     experiment: str | None = None,
+    left_out: Sequence[str] | None = None,
     tag: str | None = None,
     study: UUID | None = None,
     shared_with_class: bool | None = None,
@@ -262,27 +263,22 @@ def _conditions(
 ) -> list[ColumnElement[bool]]:
     """`owner_id` is whose jobs may be seen, `owner` whose are asked for, `namesakes` where several are called so.
 
-    With `shared_with_class`, only what is shared with the class, or with the team `shared_with_team`."""
-    conditions: list[ColumnElement[bool]] = []
-    if shared_with_class is not None:
-        conditions.append(shared(Job.shared_with, shared_with_team))
-    if before is not None:
-        conditions.append(Job.id < before)
-    if owner_id is not None:
-        conditions.append(Job.owner_id == owner_id)
-    if owner is not None:
-        conditions.append(Job.owner_id == owner)
-    if namesakes is not None:
-        conditions.append(Job.owner_id == func.any(namesakes))
-    if states is not None:
-        conditions.append(Job.state == func.any(states))
-    if experiment is not None:
-        conditions.append(Job.experiment == experiment)
-    if tag is not None:
-        conditions.append(Job.tags.contains(array([tag], type_=Text)))
-    if study is not None:
-        conditions.append(Job.id.in_(select(StudyRun.job_id).where(StudyRun.study_id == study)))
-    return conditions
+    Jobs of the experiments `left_out` are not listed. With `shared_with_class`, only what is shared with the class, or
+    with the team `shared_with_team`.
+    """
+    possible = (
+        (shared_with_class, lambda _: shared(Job.shared_with, shared_with_team)),
+        (before, lambda wanted: Job.id < wanted),
+        (owner_id, lambda wanted: Job.owner_id == wanted),
+        (owner, lambda wanted: Job.owner_id == wanted),
+        (namesakes, lambda wanted: Job.owner_id == func.any(wanted)),
+        (states, lambda wanted: Job.state == func.any(wanted)),
+        (experiment, lambda wanted: Job.experiment == wanted),
+        (left_out, lambda slugs: Job.experiment != func.all(slugs)),
+        (tag, lambda wanted: Job.tags.contains(array([wanted], type_=Text))),
+        (study, lambda wanted: Job.id.in_(select(StudyRun.job_id).where(StudyRun.study_id == wanted))),
+    )
+    return [condition(value) for value, condition in possible if value is not None]
 
 
 @statement

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except USAGE_ERROR as error:
         return report_usage(error, as_json=as_json)
     except typer.Abort:
-        return report(BadInput("nothing was done"), as_json=as_json)
+        return report(BadInput("cancelled; nothing was changed"), as_json=as_json)
     except (GpulabError, OSError) as error:
         return report(as_failure(error), as_json=as_json)
     return code

@@ -21,23 +21,27 @@ def estimate(
     session: Session,
     experiment: Annotated[
         str | None,
-        typer.Argument(metavar="EXPERIMENT|SPEC.yaml", help="An experiment's slug, or a file that names one."),
+        typer.Argument(metavar="EXPERIMENT|SPEC.yaml", help="An experiment, or a file that names one."),
     ] = None,
     spec: Annotated[str | None, typer.Option(help="The spec: a JSON object, or a YAML or JSON file.")] = None,
     parameters: Annotated[
-        list[str] | None, typer.Option("-p", "--param", metavar="KEY=VALUE", help="One field of the spec; repeatable.")
+        list[str] | None,
+        typer.Option("-p", "--param", metavar="KEY=VALUE", help="Set one field of the spec; repeatable."),
     ] = None,
     gpus: Annotated[
-        list[str] | None, typer.Option("--gpu", metavar="MODEL", help="Judge this GPU model too, as T4; repeatable.")
+        list[str] | None,
+        typer.Option("--gpu", metavar="MODEL", help="Also check this GPU model, such as T4; repeatable."),
     ] = None,
-    accuracy: Annotated[bool, typer.Option("--accuracy", help="Show how far the lab's predictions were off.")] = False,
+    accuracy: Annotated[
+        bool, typer.Option("--accuracy", help="Show the errors of the lab's past predictions.")
+    ] = False,
 ) -> None:
-    """Predict the GPU memory of a run, split by cause, and whether it fits."""
+    """Predict the GPU memory of a run, and on which GPUs it fits."""
     if accuracy:
         _show_accuracy(session, session.client.estimate_accuracy())
         return
     if experiment is None:
-        raise BadInput("name an experiment, or give --accuracy")
+        raise BadInput("name an experiment, or use --accuracy")
     submission = read_submission(experiment, spec, parameters or [])
     with submission.named():
         found = session.client.estimate(submission.fields["experiment"], submission.fields["spec"], gpus=gpus or ())
@@ -52,7 +56,7 @@ def show(found: "EstimateRead") -> None:
     from gpulab.cli.tables import byte_size, print_facts
 
     if found.peak_device_bytes is None or found.parts is None:
-        print(f"{found.state.replace('_', ' ')}: {found.reason or 'a worker is at it; ask again'}")
+        print(f"{found.state.replace('_', ' ')}: {found.reason or 'the prediction is not ready yet; try again'}")
         return
     parts = found.parts.model_dump(exclude={"cuda_context"})
     print_facts(
@@ -96,7 +100,7 @@ def _show_verdict(gpu: "GpuVerdict") -> None:
     print(f"  CUDA context {_interval(gpu.constants.cuda_context)}, {_source(gpu.constants)}")
     for edit in gpu.edits:
         change = ", ".join(f"{name}={value}" for name, value in edit.change.items())
-        fits = "" if edit.fits else ", still too much"
+        fits = "" if edit.fits else ", still too large"
         print(f"  {change}: {byte_size(edit.peak_device_bytes.likely_bytes)}{fits}. {edit.reason}")
 
 
@@ -112,7 +116,7 @@ def _show_accuracy(session: Session, found: "AccuracyRead") -> None:
     if session.as_json:
         print_json(found)
     elif not found.items:
-        print("no run on a GPU has been measured yet")
+        print("No run on a GPU has been measured yet.")
     else:
         rows = (
             [

@@ -1,6 +1,7 @@
 """`gpulab experiments`."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,9 +29,9 @@ BOUNDS = {
 @session_command(app)
 def experiments(
     session: Session,
-    slug: Annotated[str | None, typer.Argument(help="One experiment, with the fields of its spec.")] = None,
+    slug: Annotated[str | None, typer.Argument(help="Show this experiment and the fields of its spec.")] = None,
 ) -> None:
-    """List the catalogue, or show one experiment."""
+    """List the experiments, or show one."""
     from gpulab.cli.tables import print_table
 
     if slug is not None:
@@ -44,13 +45,14 @@ def experiments(
 
 
 def _show_one(session: Session, found: "ExperimentDetail") -> None:
-    from gpulab.cli.tables import print_table
+    from gpulab.cli.tables import duration, print_table
 
     if session.as_json:
         print_json(found)
         return
+    limit = duration(timedelta(seconds=found.default_time_limit_seconds))
     print(f"{found.slug}: {found.title}\n{found.summary}")
-    print(f"GPU: {found.gpu}; time limit unless you say otherwise: {found.default_time_limit_seconds} s\n")
+    print(f"GPU: {found.gpu}; default time limit: {limit}\n")
     for name, kind, default, bounds, meaning in field_rows(found.spec_schema):
         print(f"{name}  {', '.join(filter(None, (kind, default, bounds)))}")
         if meaning:
@@ -65,13 +67,13 @@ def _show_one(session: Session, found: "ExperimentDetail") -> None:
 
 def field_rows(schema: dict[str, Any], prefix: str = "", root: dict[str, Any] | None = None) -> Iterator[list[str]]:
     """One row a field of a JSON Schema: name, type, default, bounds, sentence; fields of objects follow with a dot."""
-    from gpulab.cli.tables import shortened
+    from gpulab.cli.tables import value_text
 
     root = root or schema
     required = set(schema.get("required", ()))
     for name, declared in schema.get("properties", {}).items():
         field = _resolved(declared, root)
-        default = f"default {shortened(declared['default'])}" if "default" in declared else ""
+        default = f"default {value_text(declared['default'])}" if "default" in declared else ""
         default = "required" if name in required else default
         meaning = declared.get("description") or field.get("description") or ""
         yield [prefix + name, _type(field, root), default, _bounds(field, root), " ".join(meaning.split())]

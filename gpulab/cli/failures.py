@@ -12,7 +12,7 @@ from gpulab.errors import ConfigurationError, GpulabError, JobFailed, LabUnreach
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """The base of every complaint about arguments; typer does not export it."""
 
-UNREACHABLE_HINT = " (is it up? name it with --url or GPULAB_URL)"
+UNREACHABLE_HINT = " (is it running? Set its address with --url or GPULAB_URL)"
 
 
 class ExitCode(IntEnum):

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,21 +20,25 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 3.0
 LAST_JOB = "@last"
+MAX_SEARCHED = 500
+"""Jobs or studies that are looked through for a name, the newest."""
+MAX_NAMESAKES_SHOWN = 5
 
 Url = Annotated[
-    str | None, typer.Option("--url", help="Where the lab is; else $GPULAB_URL, else this machine.", show_default=False)
+    str | None,
+    typer.Option("--url", help="Address of the lab. Default: $GPULAB_URL, or this machine.", show_default=False),
 ]
 TokenFile = Annotated[
     Path | None,
     typer.Option(
         "--token-file",
-        help="File with your token; else $GPULAB_TOKEN, $GPULAB_TOKEN_FILE, ~/.config/gpulab/token.",
+        help="File with your token. Default: $GPULAB_TOKEN, $GPULAB_TOKEN_FILE or ~/.config/gpulab/token.",
         show_default=False,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-JobId = Annotated[str, typer.Argument(metavar="JOB", help=f"Id of a job; {LAST_JOB} is your newest.")]
-StudyId = Annotated[str, typer.Argument(metavar="STUDY", help=f"Id of a study; {LAST_JOB} is the newest.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help=f"Id or name of a run; {LAST_JOB} is your newest.")]
+StudyId = Annotated[str, typer.Argument(metavar="STUDY", help=f"Id or name of a study; {LAST_JOB} is the newest.")]
 
 _COMMON = {"url": (Url, None), "token_file": (TokenFile, None), "as_json": (AsJson, False)}
 
@@ -59,16 +63,16 @@ class Session:
             self.client.close()
 
     def job(self, text: str) -> "Job":
-        """The job named on the command line. Raises BadInput when that is no id."""
+        """The job named on the command line, by its id or its name. Raises BadInput."""
         if text == LAST_JOB:
             return self._last_job()
         try:
             return self.client.job(UUID(text))
         except ValueError:
-            raise BadInput(f"{text!r} is not a job id; `gpulab status` lists them, {LAST_JOB} is your newest") from None
+            return self.client.job(_only(text, "run", "`gpulab status` lists them", self._runs_called(text)))
 
     def study(self, text: str) -> "Study":
-        """The study named on the command line. Raises BadInput when that is no id."""
+        """The study named on the command line, by its id or its name. Raises BadInput."""
         if text == LAST_JOB:
             for study in self.client.studies(limit=1):
                 return study.refresh()
@@ -76,12 +80,32 @@ class Session:
         try:
             return self.client.study(UUID(text))
         except ValueError:
-            raise BadInput(f"{text!r} is not a study id; `gpulab study list` lists them") from None
+            found = [study.id for study in self.client.studies(limit=MAX_SEARCHED) if study.data.name == text]
+            return self.client.study(_only(text, "study", "`gpulab study list` lists them", found))
+
+    def _runs_called(self, name: str) -> "list[UUID]":
+        """Your own come first: an instructor sees those of the class too."""
+        me = str(self.client.me().id)
+        for owner in (me, None):
+            jobs = self.client.jobs(owner=owner, text=name, limit=MAX_SEARCHED)
+            if found := [job.id for job in jobs if job.name == name]:
+                return found
+        return []
 
     def _last_job(self) -> "Job":
         for job in self.client.jobs(owner=str(self.client.me().id), limit=1):
             return job.refresh()
         raise BadInput("you have no jobs yet")
+
+
+def _only(name: str, what: str, hint: str, found: "Sequence[UUID]") -> UUID:
+    """The one that has the name. Raises BadInput if none or several have it."""
+    if not found:
+        raise BadInput(f"no {what} has the id or name {name!r}; {hint}, {LAST_JOB} is your newest")
+    if len(found) > 1:
+        shown = ", ".join(map(str, found[:MAX_NAMESAKES_SHOWN]))
+        raise BadInput(f"{len(found)} of them are called {name!r}: name one by its id, newest first: {shown}")
+    return found[0]
 
 
 def session_command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:

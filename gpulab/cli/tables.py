@@ -16,7 +16,9 @@ PIPE_WIDTH = 500
 GAP = 2
 NARROWEST_LAST = 24
 
-MAX_VALUE_LENGTH = 120
+MAX_VALUE_CHARACTERS = 120
+MIN_GROUPED = 10_000
+"""From here on digits are grouped: 65,536."""
 
 STATE_STYLES = {
     JobState.QUEUED: "dim",
@@ -52,11 +54,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text | Non
 
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
-    """Name and value, one a line; facts without a value are left out, and times are local."""
+    """Name and value, one a line. Facts without a value are left out. Times are past ones, in the user's zone."""
     known = [(name, value) for name, value in facts if value not in (None, "", [], {})]
     width = max((len(name) for name, _ in known), default=0)
     for name, value in known:
-        text = value.astimezone().isoformat(" ", "seconds") if isinstance(value, datetime) else str(value)
+        text = f"{moment(value)} ({ago(value)} ago)" if isinstance(value, datetime) else str(value)
         print(f"{name:<{width}}  {printable(text)}")
 
 
@@ -65,10 +67,48 @@ def printable(text: str) -> str:
     return names.shown(text)
 
 
-def shortened(value: object) -> str:
-    """A JSON value in one line, cut where it is long; `--json` has it whole."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}... ({len(text)} characters)"
+def sentence(text: str) -> str:
+    """With a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def value_text(value: object) -> str:
+    """A JSON value for people, in one line: text whole, numbers rounded, long lists cut. `--json` has all of it."""
+    match value:
+        case str():
+            return value
+        case bool() | None:
+            return json.dumps(value)
+        case int():
+            return f"{value:,}" if abs(value) >= MIN_GROUPED else str(value)
+        case float():
+            return f"{value:.6g}"
+        case list() if not any(isinstance(item, list | dict) for item in value):
+            return _listed([value_text(item) for item in value])
+        case dict():
+            return _cut(", ".join(f"{name}: {value_text(item)}" for name, item in value.items()))
+    return _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _listed(items: Sequence[str]) -> str:
+    whole = ", ".join(items)
+    if len(whole) <= MAX_VALUE_CHARACTERS:
+        return f"[{whole}]"
+    shown = ""
+    for item in items:
+        if len(shown) + len(item) > MAX_VALUE_CHARACTERS:
+            break
+        shown += f"{item}, "
+    return f"[{shown}...] ({len(items):,} values)"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}... ({len(text):,} characters)"
+
+
+def moment(at: datetime | None) -> str:
+    """A time in the user's own zone: `2026-11-30 14:05:09`."""
+    return "" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def styled(state: JobState) -> Text:

@@ -10,10 +10,11 @@ def backup(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder for the backup.")],
     data: Annotated[Path, typer.Option(help="Folder of the lab, unless DATABASE_URL is set.")] = Path(".lab"),
 ) -> None:
-    """Write everything a lab knows into a new folder: the database at one moment, and the files of its runs.
+    """Back a lab up into a new folder: its database and the files of its runs.
 
-    The lab goes on meanwhile; one that is not up has its database started for this. With DATABASE_URL and
-    GPULAB_ARTIFACTS_URL set, it is the lab on those servers."""
+    The lab keeps running. If it is not up, its database is started for the backup. If DATABASE_URL and
+    GPULAB_ARTIFACTS_URL are set, the lab on those servers is backed up.
+    """
     from server.lab_database import call, database_of
     from server.up import LabError
 

@@ -13,12 +13,12 @@ _COLOURS = {Status.OK: typer.colors.GREEN, Status.WARN: typer.colors.YELLOW, Sta
 
 
 def doctor(
-    data: Annotated[Path, typer.Option(help="Folder that `gpulab up` would use.")] = Path(".lab"),
-    host: Annotated[str, typer.Option(help="Address that `gpulab up` would listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port that `gpulab up` would use.")] = 8000,
+    data: Annotated[Path, typer.Option(help="Folder for `gpulab up`.")] = Path(".lab"),
+    host: Annotated[str, typer.Option(help="Address for `gpulab up`.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port for `gpulab up`.")] = 8000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check this machine for what a lab needs, with how to mend each thing. Exits with 1 when something fails."""
+    """Check that this machine has what a lab needs, and how to fix what is missing. Exits with 1 if a check fails."""
     findings: list[Finding] = []
     for finding in examine(Examined(data, host, port)):
         findings.append(finding)

@@ -41,9 +41,9 @@ def reproduce(
         list[str] | None, typer.Option("--only", help="A question or a part, such as 4b or 1; repeatable.")
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, max=200, help="How many seeds: 0, 1, 2, ...", show_default="the scale's own")
+        int | None, typer.Option(min=1, max=200, help="Number of seeds: 0, 1, 2, ...", show_default="the scale's own")
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Run anew what succeeded before.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run again what succeeded before.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for the report; made if missing.")] = Path("reproduction"),
     show_page: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
     own: Annotated[bool, typer.Option("--own", help="Bring a lab of its own up, also where one answers.")] = False,

@@ -10,9 +10,10 @@ def restore(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the backup.")],
     data: Annotated[Path, typer.Option(help="Folder of the lab, unless DATABASE_URL is set.")] = Path(".lab"),
 ) -> None:
-    """Bring a backup back into a new lab: an empty folder, or the empty database of DATABASE_URL.
+    """Restore a backup into a new lab: an empty folder, or the empty database of DATABASE_URL.
 
-    Everything is checked against the sums of the backup before anything is written."""
+    The whole backup is checked before anything is written.
+    """
     from server.lab_database import call, database_of
     from server.up import LabError
 

@@ -4,10 +4,9 @@ import typer
 
 
 def scheduler() -> None:
-    """Run a scheduler until Ctrl-C. One leads; any others, on any machine, take over when it ends.
+    """Run a scheduler until Ctrl-C. One is the leader; others, on any machine, take over if it ends.
 
-    DATABASE_URL, REDIS_URL and GPULAB_ARTIFACTS_URL in the environment say where the lab is. Needs a checkout with the
-    server extra.
+    The lab is found by DATABASE_URL, REDIS_URL and GPULAB_ARTIFACTS_URL in the environment. Needs the server extra.
     """
     from server.lab_process import LabProcessError, become
 

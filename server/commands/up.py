@@ -11,22 +11,23 @@ from server.up import LabError, LabOptions, LocalLab, Ready
 
 
 def up(
-    data: Annotated[Path, typer.Option(help="Folder that holds everything; made when absent.")] = Path(".lab"),
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for the whole network.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the API and dashboard; 0 takes a free one.")] = (
+    data: Annotated[Path, typer.Option(help="Folder of the lab; created if missing.")] = Path(".lab"),
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 means the whole network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the API and dashboard; 0 means a free one.")] = (
         8000
     ),
-    slots: Annotated[int | None, typer.Option(min=1, help="CPU jobs at once; one a core where absent.")] = None,
-    datasets: Annotated[Path | None, typer.Option(help="Folder of data sets; DATA/datasets where absent.")] = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="CPU jobs at once. Default: one per core.")] = None,
+    datasets: Annotated[Path | None, typer.Option(help="Folder of data sets. Default: DATA/datasets.")] = None,
     emulate: Annotated[
-        str | None, typer.Option(metavar="CARDS", help="Pretend to have these GPUs, as T4,T4: memory without a GPU.")
+        str | None,
+        typer.Option(metavar="CARDS", help="Emulate these GPUs, such as T4,T4: memory figures without a GPU."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line on stdout once ready.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when the lab is ready.")] = False,
 ) -> None:
-    """Bring up a whole lab on this machine and stay in the foreground until Ctrl-C.
+    """Start a whole lab on this machine. It runs until Ctrl-C.
 
-    PostgreSQL, Redis, scheduler, worker and API start as children and are started again when they die. DATABASE_URL and
-    REDIS_URL in the environment replace the embedded servers. Stopping loses nothing: start again on the same folder.
+    PostgreSQL, Redis, scheduler, worker and API run as child processes and are restarted if they end. DATABASE_URL and
+    REDIS_URL in the environment replace the embedded servers. Stopping loses nothing: start again with the same folder.
     """
     lab = LocalLab(LabOptions(data, host, port, slots, datasets, emulate), lambda line: typer.echo(line, err=True))
     try:
@@ -48,7 +49,7 @@ The lab is up ({ready.seconds:.1f} s).
   URL      {ready.url}
   token    {ready.token_file} (administrator)
   folder   {ready.folder}
-  stop     Ctrl-C; nothing is lost, start again on the same folder
+  stop     Ctrl-C; nothing is lost, start again with the same folder
 
 Try it from another terminal:
   export GPULAB_URL={ready.url} GPULAB_TOKEN_FILE={quote(str(ready.token_file))}

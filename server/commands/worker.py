@@ -8,20 +8,20 @@ import typer
 
 
 def worker(
-    name: Annotated[str | None, typer.Option(help="Its name in the lab; the host's name if absent.")] = None,
-    data: Annotated[Path, typer.Option(help="Folder for running jobs and caches; local, and this machine's alone.")] = (
+    name: Annotated[str | None, typer.Option(help="Name of this machine in the lab. Default: the host name.")] = None,
+    data: Annotated[Path, typer.Option(help="Folder for running jobs and caches, on a local disk.")] = (
         Path(".lab-worker")
     ),
-    datasets: Annotated[Path | None, typer.Option(help="Folder of data sets; DATA/datasets if absent.")] = None,
-    slots: Annotated[int | None, typer.Option(min=0, help="CPU jobs at once; one a core if absent.")] = None,
+    datasets: Annotated[Path | None, typer.Option(help="Folder of data sets. Default: DATA/datasets.")] = None,
+    slots: Annotated[int | None, typer.Option(min=0, help="CPU jobs at once. Default: one per core.")] = None,
     token_file: Annotated[
         Path | None, typer.Option(help="File with the token that `gpulab nodes token NAME` made for this machine.")
     ] = None,
 ) -> None:
-    """Join this machine to a lab and run its jobs until Ctrl-C, which hands running jobs on.
+    """Join this machine to a lab and run jobs until Ctrl-C. Running jobs then continue elsewhere.
 
-    DATABASE_URL, REDIS_URL and GPULAB_ARTIFACTS_URL in the environment say where the lab is; they hold passwords, so
-    they are no options. Needs a checkout with the worker extra.
+    The lab is found by DATABASE_URL, REDIS_URL and GPULAB_ARTIFACTS_URL in the environment. They hold passwords, so
+    they are not options. Needs the worker extra.
     """
     from server.lab_process import LabProcessError, become
 

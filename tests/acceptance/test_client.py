@@ -107,7 +107,7 @@ def test_commands_on_a_real_lab(cli: Callable[..., subprocess.CompletedProcess[s
     assert "probe begins" in cli("logs", "@last").stdout
     assert cli("get", job["id"], "--to", "files").stdout == "files/steps.csv\n"
     assert cli("watch", job["id"]).returncode == 0
-    assert "not_waiting" in cli("queue", job["id"]).stdout
+    assert cli("queue", job["id"]).stdout == "This run is over: it succeeded.\n"
     assert cli("nodes").stdout.startswith("node-a  up")
     assert "probe" in cli("experiments").stdout
     assert "steps" in cli("experiments", "probe").stdout

@@ -19,11 +19,13 @@ app = typer.Typer()
 def get(
     session: Session,
     job: JobId,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Which; without it, all.")] = None,
-    to: Annotated[Path, typer.Option(help="Folder to put them in; made if missing.")] = Path(),
-    listing: Annotated[bool, typer.Option("--list", help="Only list them.")] = False,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Names of files. Default: all.")
+    ] = None,
+    to: Annotated[Path, typer.Option(help="Folder for the files; created if missing.")] = Path(),
+    listing: Annotated[bool, typer.Option("--list", help="List the files without fetching them.")] = False,
 ) -> None:
-    """Fetch the files that a run kept; each is checked against its SHA-256."""
+    """Fetch the files of a run. Each is checked against its SHA-256."""
     found = session.job(job)
     artifacts = found.artifacts()
     if listing:
@@ -35,7 +37,7 @@ def get(
         files = [str(path) for path in outcomes.done.values()]
         print_json({"job_id": str(found.id), "files": files, "failed": list(outcomes.failed.values())})
     elif not sizes:
-        print("no artifacts")
+        print("This run has no files.")
     outcomes.finish()
 
 

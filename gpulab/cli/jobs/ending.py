@@ -25,36 +25,36 @@ UNFINISHED = (JobState.QUEUED, JobState.LEASED, JobState.RUNNING)
 def cancel(
     session: Session,
     jobs: Annotated[
-        list[str] | None, typer.Argument(metavar="[JOB...]", help="Ids of jobs; @last is your newest.")
+        list[str] | None, typer.Argument(metavar="[JOB...]", help="Ids or names of runs; @last is your newest.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All your jobs that have not ended.")] = False,
-    tag: Annotated[str | None, typer.Option(help="Your jobs with this tag that have not ended.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All your runs that have not ended.")] = False,
+    tag: Annotated[str | None, typer.Option(help="Your runs with this tag that have not ended.")] = None,
     study: Annotated[
-        str | None, typer.Option(help="Your jobs of this study that have not ended; @last is the newest study.")
+        str | None, typer.Option(help="Your runs of this study that have not ended; @last is the newest study.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Ask the lab to end jobs; what they recorded is kept."""
+    """Cancel runs. What they recorded so far is kept."""
     if bool(jobs) == bool(everything or tag or study):
-        raise BadInput("name jobs by their ids, or choose them with --all, --tag or --study")
+        raise BadInput("name the runs, or choose them with --all, --tag or --study")
     if jobs:
         each(session, jobs, lambda name: session.job(name).cancel(), _cancelled, lambda job: job.data)
         return
     chosen = _unfinished(session, tag, study)
     if not chosen and not session.as_json:
-        print("no jobs to cancel")
+        print("You have no runs to cancel.")
         return
     if not (yes or session.as_json) and sys.stdin.isatty():
-        typer.confirm(f"Cancel {counted(len(chosen), 'job')}?", abort=True)
+        typer.confirm(f"Cancel {counted(len(chosen), 'run')}?", abort=True)
     each(session, chosen, lambda name: _cancel(chosen[name]), _cancelled, lambda job: job.data)
 
 
 @session_command(app)
 def retry(
     session: Session,
-    jobs: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids of jobs; @last is your newest.")],
+    jobs: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids or names of runs; @last is your newest.")],
 ) -> None:
-    """Queue the same runs again as new jobs."""
+    """Run again, with the same spec and seed."""
     if len(jobs) == 1 and session.as_json:
         print_json(session.job(jobs[0]).retry().data)
         return
@@ -83,7 +83,7 @@ def _cancel(job: "Job") -> "Job":
 
 
 def _cancelled(job: "Job") -> str:
-    return f"{job.id}  {STATE_WORDS[job.state] if job.is_final else 'asked to end'}"
+    return f"{job.id}  {STATE_WORDS[job.state] if job.is_final else 'cancelling'}"
 
 
 def _queued(job: "Job") -> str:

@@ -16,11 +16,11 @@ app = typer.Typer()
 def logs(
     session: Session,
     job: JobId,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job is final.")] = False,
-    offset: Annotated[int, typer.Option(help="Byte to start from; -2000 means the last 2000.")] = 0,
-    raw: Annotated[bool, typer.Option("--raw", help="Every code as it was printed, also on a terminal.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Continue until the run has ended.")] = False,
+    offset: Annotated[int, typer.Option(help="Start at this byte; -2000 means the last 2,000.")] = 0,
+    raw: Annotated[bool, typer.Option("--raw", help="Print every terminal code as it is.")] = False,
 ) -> None:
-    """Print what a run printed; a terminal gets colours, but no other codes. With --json one object a piece."""
+    """Print the output of a run. On a terminal, only colour codes pass. With --json, prints one object per piece."""
     pieces = session.job(job).logs(follow, offset=offset)
     if session.as_json:
         for text in pieces:

@@ -29,7 +29,7 @@ def print_failure(failure: OutOfMemoryRead) -> None:
 def _print_tensors(failure: OutOfMemoryRead) -> None:
     if not failure.largest_tensors:
         if "largest_tensors" in failure.reasons:
-            print(printable(f"which tensors were alive is not known: {failure.reasons['largest_tensors']}"))
+            print(printable(f"The largest tensors are not known: {failure.reasons['largest_tensors']}"))
         return
     print_table(
         ["LARGEST TENSORS", "KIND", "SHAPE", "SIZE"],
@@ -43,7 +43,7 @@ def _print_tensors(failure: OutOfMemoryRead) -> None:
 def _print_edits(failure: OutOfMemoryRead) -> None:
     if not failure.edits:
         if "edits" in failure.reasons:
-            print(printable(f"no change is advised: {failure.reasons['edits']}"))
+            print(printable(f"No change is suggested: {failure.reasons['edits']}"))
         return
     print_table(
         ["CHANGE", "PREDICTED PEAK", "FITS", "WHY"],

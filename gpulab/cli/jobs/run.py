@@ -39,32 +39,33 @@ def run(
     ],
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ARGUMENTS]...", help="Of the script; for a folder, the command after `--`."),
+        typer.Argument(metavar="[ARGUMENTS]...", help="Arguments of the script; for a folder, the command after `--`."),
     ] = None,
     parameters: Annotated[
         list[str] | None,
         typer.Option("-p", "--param", metavar="KEY=VALUE", help="A parameter, or a field of the spec; repeatable."),
     ] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="A data set that the program reads; repeatable.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all randomness.", show_default="0")] = None,
-    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Data set that the program reads; repeatable.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default="0")] = None,
+    name: Annotated[str | None, typer.Option(help="A name that you will recognise.")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="A label to filter by; repeatable.")] = None,
     priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default="normal")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="Longest run: seconds, or 90s, 30m, 2h.")] = None,
-    gpus: Annotated[int | None, typer.Option(help="How many GPUs of one machine; 0 for the CPU.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Longest time it may run: seconds, or 90s, 30m, 2h.")] = None,
+    gpus: Annotated[int | None, typer.Option(help="Number of GPUs, on one machine; 0 for the CPU.")] = None,
     gpu_memory: Annotated[str | None, typer.Option(help="Memory to reserve on each GPU: 6GiB, 900MiB.")] = None,
-    exclusive: Annotated[bool | None, typer.Option(help="Take whole GPUs.", show_default=False)] = None,
+    exclusive: Annotated[bool | None, typer.Option(help="Reserve whole GPUs.", show_default=False)] = None,
     follow: Annotated[
-        bool | None, typer.Option(help="Watch it to its end; exit 1 unless it succeeds.", show_default="in a terminal")
+        bool | None,
+        typer.Option(help="Wait for its end; exit with 1 unless it succeeds.", show_default="in a terminal"),
     ] = None,
     local: Annotated[bool, typer.Option("--local", help="Run an experiment on this machine, without a lab.")] = False,
     spec: Annotated[str | None, typer.Option(help="With --local: the spec, as JSON or as a file.")] = None,
     out: Annotated[Path | None, typer.Option(help="With --local: folder for the run; empty or new.")] = None,
     datasets: Annotated[Path, typer.Option(help="With --local: folder of data sets.")] = Path("datasets"),
 ) -> None:
-    """Run a script, a notebook or a folder of yours in the lab.
+    """Run your script, notebook or folder in the lab.
 
-    The lab's options stand before the script or folder; what follows it belongs to your program.
+    Options for the lab come before the script or folder. What follows it belongs to your program.
     """
     from gpulab.client.programs.local import is_program
 
@@ -108,8 +109,8 @@ def _no_program(target: str) -> str:
     if Path(target).suffix in {SCRIPT, ".ipynb"}:
         return f"{target} does not exist"
     return (
-        f"{target!r} is no script, notebook or folder. An experiment runs in the lab by `gpulab submit {target}`, "
-        f"and on this machine by `gpulab run {target} --local`"
+        f"{target!r} is not a script, notebook or folder. To run an experiment, use `gpulab submit {target}` (in the "
+        f"lab) or `gpulab run {target} --local` (on this machine)"
     )
 
 

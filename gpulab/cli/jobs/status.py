@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpulab.cli.session import JobId, Session, print_json, session_command
-from gpulab.states import CAUSE_WORDS, STATE_WORDS
+from gpulab.states import CAUSE_WORDS, STATE_WORDS, JobState
 
 if TYPE_CHECKING:
     from gpulab.client import Job
@@ -18,17 +18,17 @@ app = typer.Typer()
 @session_command(app)
 def status(
     session: Session,
-    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="One job in full; without it, a list.")] = None,
-    state: Annotated[
-        list[str] | None, typer.Option(help="Only jobs in this state, as the list names it; repeatable.")
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="Show this run in full. Default: list your runs.")
     ] = None,
-    experiment: Annotated[str | None, typer.Option(help="Only jobs of this experiment.")] = None,
-    owner: Annotated[str | None, typer.Option(help="Only jobs of this person: name, e-mail address or id.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Only jobs with this tag.")] = None,
-    text: Annotated[str | None, typer.Option(help="Only jobs whose name has this text.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    state: Annotated[list[str] | None, typer.Option(help="Only this state, as the list shows it; repeatable.")] = None,
+    experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only runs of this user: name, email address or id.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only runs with this tag.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only runs whose name or experiment contains this text.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number, newest first.")] = 20,
 ) -> None:
-    """List jobs, or show one."""
+    """List runs, or show one."""
     if job is not None:
         _show_one(session, session.job(job))
         return
@@ -42,25 +42,27 @@ def status(
     elif summaries:
         _print_list(summaries)
     else:
-        print("no jobs")
+        print("No runs found.")
 
 
 @session_command(app)
 def queue(session: Session, job: JobId) -> None:
-    """Say why a job waits, its place, and what would help."""
-    from gpulab.cli.tables import print_facts
+    """Show why a run waits, its place in the queue, and what would help."""
+    from gpulab.cli.tables import moment, print_facts, sentence
 
     found = session.job(job).queue()
     if session.as_json:
         print_json(found)
         return
-    print(found.explanation)
+    print(sentence(found.explanation))
+    if found.state is not JobState.QUEUED:
+        return
     print_facts(
         [
             ("state", STATE_WORDS[found.state]),
             ("reason", found.reason),
             ("place", found.position),
-            ("starts about", found.estimated_start_at),
+            ("expected start", moment(found.estimated_start_at)),
             *(("would help", hint) for hint in found.would_help),
         ]
     )
@@ -90,7 +92,7 @@ def _print_list(jobs: "list[JobSummary]") -> None:
 def _show_one(session: Session, job: "Job") -> None:
     from gpulab.cli.jobs.out_of_memory import print_failure
     from gpulab.cli.jobs.usage import usage_facts
-    from gpulab.cli.tables import byte_size, duration, print_facts, shortened
+    from gpulab.cli.tables import byte_size, duration, print_facts, value_text
 
     data = job._loaded()
     if session.as_json:
@@ -118,8 +120,8 @@ def _show_one(session: Session, job: "Job") -> None:
             ("finished", data.finished_at),
             ("retry of", data.retry_of),
             *usage_facts(job),
-            *((f"spec.{field}", shortened(value)) for field, value in data.spec.items()),
-            *((f"result.{field}", shortened(value)) for field, value in (data.result or {}).items()),
+            *((f"spec.{field}", value_text(value)) for field, value in data.spec.items()),
+            *((f"result.{field}", value_text(value)) for field, value in (data.result or {}).items()),
         ]
     )
     if data.failure is not None:

@@ -1,6 +1,6 @@
 """`gpulab submit`."""
 
-import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,25 +21,26 @@ def submit(
     experiment: Annotated[
         str,
         typer.Argument(
-            metavar="EXPERIMENT|SPEC.yaml", help="An experiment's slug, or a file that names one; - is standard input."
+            metavar="EXPERIMENT|SPEC.yaml", help="An experiment, or a file that names one; - is standard input."
         ),
     ],
     spec: Annotated[str | None, typer.Option(help="The spec: a JSON object, or a YAML or JSON file.")] = None,
     parameters: Annotated[
-        list[str] | None, typer.Option("-p", "--param", metavar="KEY=VALUE", help="One field of the spec; repeatable.")
+        list[str] | None,
+        typer.Option("-p", "--param", metavar="KEY=VALUE", help="Set one field of the spec; repeatable."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all randomness.", show_default="0")] = None,
-    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default="0")] = None,
+    name: Annotated[str | None, typer.Option(help="A name that you will recognise.")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="A label to filter by; repeatable.")] = None,
     priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default="normal")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="Longest run: seconds, or 90s, 30m, 2h.")] = None,
-    gpus: Annotated[int | None, typer.Option(help="How many GPUs of one machine; 0 for the CPU.")] = None,
-    exclusive: Annotated[bool | None, typer.Option(help="Take whole GPUs.", show_default=False)] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Longest time it may run: seconds, or 90s, 30m, 2h.")] = None,
+    gpus: Annotated[int | None, typer.Option(help="Number of GPUs, on one machine; 0 for the CPU.")] = None,
+    exclusive: Annotated[bool | None, typer.Option(help="Reserve whole GPUs.", show_default=False)] = None,
     key: Annotated[
-        str | None, typer.Option("--idempotency-key", help="The same key and content give the same job.")
+        str | None, typer.Option("--idempotency-key", help="The same key and content return the same job.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Watch it to its end; exit 1 unless it succeeds.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate only; queue nothing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit with 1 unless it succeeds.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the submission without queueing it.")] = False,
 ) -> None:
     """Queue one run of an experiment."""
     submission = read_submission(experiment, spec, parameters or [])
@@ -69,7 +70,7 @@ def submit(
 
 
 def _show_dry_run(session: Session, submission: Submission) -> None:
-    from gpulab.cli.tables import print_facts
+    from gpulab.cli.tables import duration, print_facts, value_text
 
     with submission.named():
         found = session.client.dry_run(**submission.fields)
@@ -79,8 +80,8 @@ def _show_dry_run(session: Session, submission: Submission) -> None:
     print_facts(
         [
             ("experiment", found.experiment),
-            *((f"spec.{field}", json.dumps(value)) for field, value in found.spec.items()),
-            ("time limit", f"{found.time_limit_seconds} s"),
+            *((f"spec.{field}", value_text(value)) for field, value in found.spec.items()),
+            ("time limit", duration(timedelta(seconds=found.time_limit_seconds))),
             ("gpus", "decided by the lab" if found.gpus is None else found.gpus),
             ("exclusive", found.exclusive),
             ("datasets", ", ".join(found.datasets)),

@@ -8,15 +8,15 @@ if TYPE_CHECKING:
     from gpulab.schemas import UsageRead
 
 REASONS = {
-    "no_gpu": "it had no GPU",
+    "no_gpu": "the run had no GPU",
     "no_readings": "fewer than two readings",
-    "counter_reset": "the driver's counter began again",
-    "not_supported": "this GPU does not have the reading",
-    "no_process": "the driver listed no process of the job",
-    "pid_unknown": "the driver names processes by numbers of another namespace",
-    "no_permission": "the driver gives it to other users only",
+    "counter_reset": "the driver's counter was reset",
+    "not_supported": "this GPU does not report it",
+    "no_process": "the driver listed no process of the run",
+    "pid_unknown": "the driver uses process ids of another namespace",
+    "no_permission": "the driver does not show it to this user",
     "gpu_lost": "the GPU was lost",
-    "implausible": "the driver gave a value that cannot be true",
+    "implausible": "the driver reported an impossible value",
 }
 MIN_POINTS = 2
 """Usage counts every sample, whatever the timeline beside it is thinned to."""

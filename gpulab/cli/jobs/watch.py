@@ -25,7 +25,7 @@ CURVE_POINTS = 400
 
 @session_command(app)
 def watch(session: Session, job: JobId) -> None:
-    """Follow a job to its end; exit 1 unless it succeeds. With --json one object a change, the last one final."""
+    """Follow a run to its end. Exits with 1 unless it succeeds. With --json, prints one object per change."""
     follow_to_end(session, session.job(job), each_change=True)
 
 

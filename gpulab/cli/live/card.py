@@ -57,7 +57,7 @@ def card(seen: Glance, width: int, height: int) -> RenderableType:
     for row in rows:
         row.no_wrap, row.overflow = True, "ellipsis"
     title = printable(f"{job.name} ({job.experiment})" if job.name else job.experiment)
-    foot = "" if job.state in FINAL_STATES else "q leaves, the job goes on"
+    foot = "" if job.state in FINAL_STATES else "q quits; the run continues"
     return Panel(Group(*rows), title=Text(title), subtitle=Text(foot, style="dim"), width=inner + FRAME_CELLS)
 
 
@@ -103,7 +103,7 @@ def _curves(metrics: Metrics | None, cells: int, lines: int) -> list[Text]:
         drawn = curve_lines(one, cells)
         if len(rows) + len(drawn) + (at + 1 < len(series)) > lines:
             left = len(series) - at
-            return [*rows, Text(f"and {counted(left, 'metric')} more", style="dim")]
+            return [*rows, Text(f"and {counted(left, 'more metric')}", style="dim")]
         rows += [Text(line) for line in drawn]
     return rows
 
@@ -119,7 +119,7 @@ def curve_lines(series: SeriesRead, cells: int = 64) -> list[str]:
         return [title]
     low, high = min(finite), max(finite)
     if low == high:
-        return [f"{title}, always the same"]
+        return [f"{title}, constant"]
     width = max(cells - EDGE_CELLS, 8)
     curve = braille_curve(series.steps, values, width_cells=width, height_cells=CURVE_LINES)
     edges = [f"{high:.4g}", *[""] * (len(curve) - 2), f"{low:.4g}"]

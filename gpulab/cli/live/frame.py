@@ -30,11 +30,14 @@ def lines(seen: Overview, width: int) -> list[Text]:
     for node in sorted(seen.nodes, key=_rank):
         found += [_node_head(node, seen.at), *_gpus(node, rows, width), *_cpu(node, rows, width), Text()]
     if not seen.nodes:
-        found += [Text("no nodes: start one with `gpulab up` or a worker", style="yellow"), Text()]
+        found += [
+            Text("the lab has no machines; an operator starts one with `gpulab up` or `gpulab worker`", style="yellow"),
+            Text(),
+        ]
     found += rows.elsewhere()
     found += waiting_rows(seen, width)
     if seen.cut:
-        found.append(Text("there are more jobs than these; `gpulab status` lists them", style="dim"))
+        found.append(Text("more jobs than shown; `gpulab status` lists them", style="dim"))
     return [clipped(line, width) for line in found]
 
 

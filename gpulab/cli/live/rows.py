@@ -61,7 +61,7 @@ class RunningRows:
         for job in jobs:
             yield self._row(job)
         if gpu.memory_reserved_bytes and not jobs and self._seen.me.role == Role.STUDENT:
-            yield Text("    └ other people's jobs", style="dim")
+            yield Text("    └ jobs of other users", style="dim")
 
     def on_cpu(self, node: NodeRead) -> Iterator[Text]:
         for job in self._seen.running:
@@ -94,7 +94,7 @@ def running_row(job: JobSummary, now: datetime, width: int) -> Text:
 
 def waiting_rows(seen: Overview, width: int) -> Iterator[Text]:
     if not seen.waiting:
-        yield Text("nothing waits", style="dim")
+        yield Text("no jobs are waiting", style="dim")
         return
     yield Text(f"waiting: {len(seen.waiting)}{'+' if seen.cut else ''}", style="bold")
     for waiting in seen.waiting:

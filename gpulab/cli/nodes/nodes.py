@@ -15,13 +15,13 @@ from gpulab.words import counted
 if TYPE_CHECKING:
     from gpulab.schemas import GpuRead, NodeRead
 
-app = typer.Typer(help="The machines: what they have, what is taken, how they are.")
+app = typer.Typer(help="The machines: their GPUs, what is reserved, and their state.")
 LOOK_SECONDS = 2.0
-NodeName = Annotated[str, typer.Argument(metavar="NODE", help="Name of a node.")]
+NodeName = Annotated[str, typer.Argument(metavar="NODE", help="Name of a machine.")]
 
 
 def nodes(session: Session, context: typer.Context) -> None:
-    """The machines: what they have, what is taken, how they are. Without a command, all of them."""
+    """List the machines: their GPUs, what is reserved, and their state."""
     if context.invoked_subcommand is not None:
         return
     from gpulab.cli.tables import print_table
@@ -31,7 +31,7 @@ def nodes(session: Session, context: typer.Context) -> None:
         print_json(found)
         return
     if not found:
-        print("no nodes")
+        print("The lab has no machines.")
     for node in found:
         print(_describe(node))
         for line in _skipped(node):
@@ -45,12 +45,12 @@ app.callback(invoke_without_command=True)(with_session(nodes))
 
 @session_command(app)
 def show(session: Session, name: NodeName) -> None:
-    """Show one machine in full: versions, data sets, clock, faults, and what happened to it."""
-    from gpulab.cli.tables import print_table
+    """Show one machine: versions, data sets, clock, faults and history."""
+    from gpulab.cli.tables import moment, print_table
 
     found = next((node for node in session.client.nodes() if node.name == name), None)
     if found is None:
-        raise BadInput(f"no node is called {name!r}; `gpulab nodes` lists them")
+        raise BadInput(f"no machine has the name {name!r}; `gpulab nodes` lists them")
     events = session.client.node_events(name)
     if session.as_json:
         print_json(
@@ -59,15 +59,15 @@ def show(session: Session, name: NodeName) -> None:
         return
     print(_describe(found))
     if found.fault is not None:
-        back = "when an admin undrains it" if found.fault_until is None else f"at {found.fault_until:%F %T} at best"
-        print(f"  set aside for {found.fault}, back {back}")
+        back = "until an admin undrains it" if found.fault_until is None else f"until {moment(found.fault_until)}"
+        print(f"  set aside: {found.fault}, {back}")
     print("  versions   " + (", ".join(f"{name} {value}" for name, value in sorted(found.versions.items())) or "?"))
     print("  data sets  " + (", ".join(found.datasets) or "none"))
     for line in _skipped(found):
         print(line)
     off = found.clock_skew_seconds
     print("  clock      " + ("?" if off is None else f"{off:+.3f} s off the lab's"))
-    rows = [[f"  {event.at:%F %T}", event.type, event.actor, event.message or None] for event in events]
+    rows = [[f"  {moment(event.at)}", event.type, event.actor, event.message or None] for event in events]
     if rows:
         print_table(["  TIME", "EVENT", "BY", "MESSAGE"], rows)
 
@@ -76,10 +76,10 @@ def show(session: Session, name: NodeName) -> None:
 def drain(
     session: Session,
     name: NodeName,
-    reason: Annotated[str | None, typer.Option(help="Why, for people who wonder.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Return when nothing runs there any more.")] = False,
+    reason: Annotated[str | None, typer.Option(help="The reason, shown to users.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until nothing runs there.")] = False,
 ) -> None:
-    """Start no further job on a machine; those that run go on. For admins."""
+    """Start no more jobs on a machine. Running jobs continue. For admins."""
     node = session.client.drain_node(name, reason)
     while wait and _is_busy(node):
         time.sleep(LOOK_SECONDS)
@@ -89,7 +89,7 @@ def drain(
 
 @session_command(app)
 def undrain(session: Session, name: NodeName) -> None:
-    """Take a machine into service as it is now, also when the lab had set it aside. For admins."""
+    """Let a machine take jobs again, even if the lab had set it aside. For admins."""
     _show_change(session, session.client.undrain_node(name))
 
 
@@ -97,10 +97,10 @@ def undrain(session: Session, name: NodeName) -> None:
 def token(
     session: Session,
     name: NodeName,
-    to: Annotated[Path | None, typer.Option(help="Write it into this new file, readable by you alone.")] = None,
-    revoke: Annotated[bool, typer.Option("--revoke", help="Refuse every token of the node instead.")] = False,
+    to: Annotated[Path | None, typer.Option(help="Write the token to this new file, which only you can read.")] = None,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke all tokens of the machine instead.")] = False,
 ) -> None:
-    """Make a token that admits a machine, for GPULAB_NODE_TOKEN there; it is shown once. For admins."""
+    """Create the token with which a machine joins (GPULAB_NODE_TOKEN). It is shown once. For admins."""
     if revoke:
         done = session.client.revoke_node_tokens(name)
         print_json(done) if session.as_json else print(f"{counted(done.revoked, 'token')} of {name} revoked")

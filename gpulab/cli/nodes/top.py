@@ -28,10 +28,10 @@ HELP = "q quit  ↑↓ scroll"
 @session_command(app)
 def top(
     session: Session,
-    interval: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between two looks.")] = 2.0,
-    once: Annotated[bool, typer.Option("--once", help="Print one frame and leave.")] = False,
+    interval: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between updates.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Print one frame and exit.")] = False,
 ) -> None:
-    """Show GPUs, running jobs and the queue, live; q quits. Prints one frame where there is no terminal."""
+    """Show GPUs, running jobs and the queue, live. Press q to quit. Without a terminal, prints one frame."""
     from gpulab.cli.live.overview import Feed, Looker
     from gpulab.cli.tables import console
 

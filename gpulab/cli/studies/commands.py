@@ -13,30 +13,30 @@ if TYPE_CHECKING:
     from gpulab.client import Study
     from gpulab.schemas import StudyRead
 
-app = typer.Typer(help="Studies: many runs that answer one question.", no_args_is_help=True)
+app = typer.Typer(help="Studies: sets of runs that answer one question.", no_args_is_help=True)
 
-SeedCount = Annotated[int | None, typer.Option("--seeds", min=1, max=200, help="How many seeds: 0, 1, 2, ...")]
+SeedCount = Annotated[int | None, typer.Option("--seeds", min=1, max=200, help="Number of seeds: 0, 1, 2, ...")]
 
 
 @session_command(app)
 def submit(
     session: Session,
     target: Annotated[
-        str, typer.Argument(metavar="TEMPLATE|GRID.yaml", help="course/1b, course/4, course/all, or a file.")
+        str, typer.Argument(metavar="TEMPLATE|GRID.yaml", help="A template such as course/1b or course/all, or a file.")
     ],
     scale: Annotated[str | None, typer.Option(help="smoke, cpu or full.", show_default="cpu")] = None,
     seeds: SeedCount = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Run anew what succeeded before.")] = False,
-    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run again what succeeded before.")] = False,
+    name: Annotated[str | None, typer.Option(help="A name that you will recognise.")] = None,
     priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default="normal")] = None,
     key: Annotated[
-        str | None, typer.Option("--idempotency-key", help="The same key and content give the same study.")
+        str | None, typer.Option("--idempotency-key", help="The same key and content return the same study.")
     ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Watch it to its end; exit 1 unless every run succeeds.")
+        bool, typer.Option("--wait", help="Wait for its end; exit with 1 unless every run succeeds.")
     ] = False,
 ) -> None:
-    """Queue every run of a course template, or of a grid in a file."""
+    """Queue every run of a template, or of a grid in a file."""
     submission = _read_submission(target)
     chosen = {
         "scale": scale,
@@ -72,7 +72,7 @@ def templates(session: Session) -> None:
 
 @session_command(app, "list")
 def list_studies(
-    session: Session, limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20
+    session: Session, limit: Annotated[int, typer.Option(min=1, help="Maximum number, newest first.")] = 20
 ) -> None:
     """List studies."""
     from gpulab.cli.tables import ago, print_table
@@ -90,7 +90,7 @@ def list_studies(
 
 @session_command(app)
 def show(session: Session, study: StudyId) -> None:
-    """Show a study: its runs by state, and the comparison of what they found."""
+    """Show a study: its runs by state, and a comparison of their results."""
     found = session.study(study)
     if session.as_json:
         print_json(found.data)
@@ -100,19 +100,19 @@ def show(session: Session, study: StudyId) -> None:
 
 @session_command(app)
 def watch(session: Session, study: StudyId) -> None:
-    """Follow a study until every run is final; exit 1 unless all succeed."""
+    """Follow a study until every run has ended. Exits with 1 unless all succeed."""
     _follow(session, session.study(study))
 
 
 @session_command(app)
 def cancel(session: Session, study: StudyId) -> None:
-    """Ask the lab to end every run that is not final."""
+    """Cancel every run that has not ended."""
     _show_line(session, session.study(study).cancel())
 
 
 @session_command(app)
 def retry(session: Session, study: StudyId) -> None:
-    """Put new jobs in the place of runs that failed or were cancelled."""
+    """Run again what failed or was cancelled."""
     _show_line(session, session.study(study).retry())
 
 
@@ -122,10 +122,10 @@ def seeds(
     study: StudyId,
     seed: Annotated[list[int], typer.Argument(metavar="SEED...", help="Seeds to add.")],
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Run the new ones anew even where you have such runs.")
+        bool, typer.Option("--fresh", help="Run them even if you have successful runs of the same spec and seed.")
     ] = False,
 ) -> None:
-    """Add seeds; runs that are there stay."""
+    """Add seeds. Existing runs stay."""
     _show_line(session, session.study(study).add_seeds(seed, fresh=fresh))
 
 
@@ -133,11 +133,11 @@ def seeds(
 def report(
     session: Session,
     study: StudyId,
-    to: Annotated[Path, typer.Option(help="Folder to put it in; made if missing.")] = Path("report"),
-    form: Annotated[str | None, typer.Option("--format", help="One file alone: html, md or json.")] = None,
+    to: Annotated[Path, typer.Option(help="Folder for the report; created if missing.")] = Path("report"),
+    form: Annotated[str | None, typer.Option("--format", help="Fetch one file only: html, md or json.")] = None,
     show_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Fetch the report once every run is final: the page, Markdown, findings and pictures."""
+    """Fetch the report once every run has ended: the page, Markdown, findings and images."""
     paths = session.study(study).report(to, form)
     if session.as_json:
         print_json({"files": [str(path) for path in paths]})
@@ -177,7 +177,7 @@ def _show_line(session: Session, study: "Study") -> None:
     if session.as_json:
         print_json(study.data)
         return
-    print(f"{study.id}  {tally(study.data.states)}, {study.data.reused} of them reused")
+    print(f"{study.id}  {tally(study.data.states)}, {study.data.reused} reused")
 
 
 def _print_study(study: "Study") -> None:

@@ -14,9 +14,9 @@ from gpulab.words import counted
 if TYPE_CHECKING:
     from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, StandingRead
 
-app = typer.Typer(help="What is to be handed in, and how the class stands.", no_args_is_help=True)
+app = typer.Typer(help="Assignments: create them, hand in, and see where the class stands.", no_args_is_help=True)
 
-AssignmentName = Annotated[str, typer.Argument(metavar="ASSIGNMENT", help="Its name or id.")]
+AssignmentName = Annotated[str, typer.Argument(metavar="ASSIGNMENT", help="Id or name of an assignment.")]
 
 
 @session_command(app, "list")
@@ -32,31 +32,33 @@ def list_assignments(session: Session) -> None:
         [one.name, one.deadline_text or str(one.deadline), ", ".join((*one.templates, *one.experiments))]
         for one in found
     ]
-    print_table(["ASSIGNMENT", "DEADLINE", "BELONGING"], rows)
+    print_table(["ASSIGNMENT", "DEADLINE", "RUNS THAT COUNT"], rows)
 
 
 @session_command(app)
 def create(
     session: Session,
-    name: Annotated[str, typer.Argument(help="What it is called; unique.")],
-    deadline: Annotated[str, typer.Option(help="A date, to its end, or 2030-01-31T18:00; in the lab's time zone.")],
+    name: Annotated[str, typer.Argument(help="A unique name.")],
+    deadline: Annotated[
+        str, typer.Option(help="Last day (2030-01-31) or a time (2030-01-31T18:00), in the lab's time zone.")
+    ],
     template: Annotated[list[str] | None, typer.Option(help="A study template, such as course/1b; repeatable.")] = None,
     experiment: Annotated[list[str] | None, typer.Option(help="An experiment; repeatable.")] = None,
-    tolerance: Annotated[float | None, typer.Option(help="Relative; for re-runs.")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="Relative tolerance for re-runs.")] = None,
 ) -> None:
-    """Set an assignment. For staff."""
+    """Create an assignment. For staff."""
     made = session.client.people.create_assignment(
         name, deadline, templates=template or (), experiments=experiment or (), tolerance=tolerance
     )
     if session.as_json:
         print_json(made)
     else:
-        print(f"{made.id}  {made.name}, until {made.deadline_text}")
+        print(f"{made.id}  {made.name}, due {made.deadline_text}")
 
 
 @session_command(app)
 def overview(session: Session, assignment: AssignmentName) -> None:
-    """Show who has a successful run, who is stuck and on what, who has none. For staff."""
+    """Show where each student of the class stands. For staff."""
     from gpulab.cli.tables import print_table
 
     found = session.client.people.overview(find_assignment(session, assignment).id)
@@ -66,14 +68,14 @@ def overview(session: Session, assignment: AssignmentName) -> None:
     states = ", ".join(f"{count} {state}" for state, count in found.states.items())
     print(f"{found.assignment.name}: {states}; {found.submitted} handed in")
     print_table(
-        ["NAME", "SECTION", "TEAM", "STATE", "RUNS", "HANDED IN", "STUCK ON"],
+        ["NAME", "SECTION", "TEAM", "STATE", "RUNS", "HANDED IN", "LAST FAILURE"],
         (_standing(one) for one in found.students),
     )
 
 
 @session_command(app)
 def pin(session: Session, assignment: AssignmentName, job: JobId) -> None:
-    """Hand in a run of yours that succeeded."""
+    """Hand in one of your successful runs."""
     done = session.client.people.pin(find_assignment(session, assignment).id, session.job(job).id)
     if session.as_json:
         print_json(done)
@@ -83,8 +85,8 @@ def pin(session: Session, assignment: AssignmentName, job: JobId) -> None:
 
 @session_command(app)
 def submissions(session: Session, assignment: AssignmentName) -> None:
-    """Show what the class handed in. For staff."""
-    from gpulab.cli.tables import print_table
+    """List what the class handed in. For staff."""
+    from gpulab.cli.tables import moment, print_table
 
     found = list(session.client.people.submissions(find_assignment(session, assignment).id))
     if session.as_json:
@@ -94,18 +96,18 @@ def submissions(session: Session, assignment: AssignmentName) -> None:
         [
             one.user,
             str(one.job_id),
-            f"{one.pinned_at:%Y-%m-%d %H:%M}",
+            moment(one.pinned_at),
             "late" if one.late else "",
             str(one.rerun_job_id or ""),
         ]
         for one in found
     ]
-    print_table(["NAME", "JOB", "WHEN (UTC)", "", "RUN AGAIN"], rows)
+    print_table(["NAME", "RUN", "HANDED IN", "LATE", "RE-RUN"], rows)
 
 
 @session_command(app)
 def rerun(session: Session, assignment: AssignmentName, person: User) -> None:
-    """Run again what somebody handed in, with its spec and seed. For staff."""
+    """Run a submission again, with its spec and seed. For staff."""
     job = session.client.people.rerun(find_assignment(session, assignment).id, find_user(session, person).id)
     if session.as_json:
         print_json(job)
@@ -118,9 +120,9 @@ def compare(
     session: Session,
     assignment: AssignmentName,
     person: User,
-    tolerance: Annotated[float | None, typer.Option(help="Relative; else the assignment's.")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="Relative tolerance. Default: the assignment's.")] = None,
 ) -> None:
-    """Hold the re-run against what was handed in; exit 1 unless they are the same. For staff."""
+    """Compare a re-run with the submission. Exits with 1 unless they are the same. For staff."""
     found = session.client.people.comparison(
         find_assignment(session, assignment).id, find_user(session, person).id, tolerance=tolerance
     )
@@ -141,7 +143,7 @@ def find_assignment(session: Session, text: str) -> "AssignmentRead":
     for one in session.client.people.assignments():
         if wanted in (one.id, one.name):
             return one
-    raise BadInput(f"no assignment is called {text!r}; see `gpulab assignments list`")
+    raise BadInput(f"no assignment has the id or name {text!r}; `gpulab assignments list` shows them")
 
 
 def _standing(one: "StandingRead") -> list[str | None]:
@@ -160,7 +162,7 @@ def _print_comparison(found: "ComparisonRead") -> None:
         [
             ("verdict", found.verdict),
             ("handed in", found.pinned_job_id),
-            ("run again", f"{found.again_job_id} ({found.again_state})"),
+            ("re-run", f"{found.again_job_id} ({found.again_state})"),
             ("seed", found.seed),
             ("compared", f"{counted(found.compared, 'value')} within {found.tolerance:g}"),
             *((f"version of {one.name}", f"{one.pinned} → {one.again}") for one in found.versions),
@@ -177,4 +179,4 @@ def _print_comparison(found: "ComparisonRead") -> None:
             ]
             for one in found.differences
         ]
-        print_table(["VALUE", "HANDED IN", "AGAIN", "RELATIVE", ""], rows)
+        print_table(["VALUE", "HANDED IN", "RE-RUN", "RELATIVE", ""], rows)

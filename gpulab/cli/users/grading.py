@@ -21,7 +21,7 @@ __all__ = ["app"]
 Target = Annotated[str, typer.Argument(metavar="SCRIPT.py|NOTEBOOK.ipynb|FOLDER", help="The program.")]
 Arguments = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ARGUMENTS]...", help="Of the script; for a folder, the command after `--`."),
+    typer.Argument(metavar="[ARGUMENTS]...", help="Arguments of the script; for a folder, the command after `--`."),
 ]
 
 
@@ -61,7 +61,7 @@ def set_check(
     target: Target,
     arguments: Arguments = None,
     points: Annotated[float, typer.Option(help="The most that the check can give.")] = 10.0,
-    time_limit: Annotated[str, typer.Option(help="Longest run: seconds, or 90s, 30m, 2h.")] = "10m",
+    time_limit: Annotated[str, typer.Option(help="Longest time it may run: seconds, or 90s, 30m, 2h.")] = "10m",
 ) -> None:
     """Check each hand-in with a program that students never see. For staff."""
     found = find_assignment(session, assignment)

@@ -14,8 +14,8 @@ from gpulab.names import cleaned
 if TYPE_CHECKING:
     from gpulab.schemas import UserRead
 
-User = Annotated[str, typer.Argument(metavar="USER", help="Name, e-mail address or id.")]
-OfUser = Annotated[str | None, typer.Option("--user", help="Whose: name, e-mail address or id.")]
+User = Annotated[str, typer.Argument(metavar="USER", help="Name, email address or id.")]
+OfUser = Annotated[str | None, typer.Option("--user", help="Another user: name, email address or id.")]
 Expires = Annotated[
     str | None,
     typer.Option("--expires", help="Last day (2030-01-31), or a time (2030-01-31T18:00) in your time zone."),
@@ -35,10 +35,10 @@ def find_user(session: Session, text: str) -> "UserRead":
     # An address is one person's, whatever others are called.
     found = [one for one in found if one.email == wanted] or found
     if not found:
-        raise BadInput(f"nobody is called {text!r}; see `gpulab users list`")
+        raise BadInput(f"no user has the name, email address or id {text!r}; `gpulab users list` shows them")
     if len(found) > 1:
         shown = ", ".join(sorted(one.email or str(one.id) for one in found))
-        raise BadInput(f"{len(found)} people are called {text!r}; name one of them by the address or id: {shown}")
+        raise BadInput(f"{len(found)} users have the name {text!r}: use the email address or id: {shown}")
     return found[0]
 
 
@@ -51,5 +51,5 @@ def end_of(text: str | None) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None or text.isdecimal():
-        raise BadInput(f"{text!r} is no time; write 2030-01-31, 2030-01-31T18:00 or 2030-01-31T18:00+01:00")
+        raise BadInput(f"{text!r} is not a time; write 2030-01-31, 2030-01-31T18:00 or 2030-01-31T18:00+01:00")
     return moment.astimezone()

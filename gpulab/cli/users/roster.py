@@ -12,7 +12,7 @@ from gpulab.cli.session import Session, print_json, session_command
 if TYPE_CHECKING:
     from gpulab.schemas.roster import RosterImported
 
-app = typer.Typer(help="The class: sections, teams, and letting everybody in. For staff.", no_args_is_help=True)
+app = typer.Typer(help="The class: sections, teams, and the import of a roster. For staff.", no_args_is_help=True)
 
 TABLE_HELP = "Columns name, email, section, team; or an export of Canvas, Moodle, Gradescope or GitHub Classroom."
 MAX_CHANGES_SHOWN = 40
@@ -40,16 +40,16 @@ def show(
 def import_roster(
     session: Session,
     table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help=TABLE_HELP)],
-    tokens: Annotated[Path | None, typer.Option(help="New file for the tokens of who is let in.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    tokens: Annotated[Path | None, typer.Option(help="New file for the tokens of the new users.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, without changing it.")] = False,
 ) -> None:
-    """Let a class in from a table, or bring it up to date: all of it, or nothing where a line is wrong."""
+    """Add or update a class from a table. If a line is wrong, nothing changes."""
     content = table.read_bytes()
     if dry_run:
         _tell(session, session.client.people.import_roster(content, dry_run=True))
         return
     if tokens is None:
-        raise BadInput("name a new file for the tokens with --tokens: they are shown once; or try --dry-run first")
+        raise BadInput("tokens are shown only once: name a new file for them with --tokens, or try --dry-run first")
     # Made before anybody is let in: a token that cannot be kept would be lost.
     with private_file(tokens) as file:
         done = session.client.people.import_roster(content)
@@ -58,7 +58,7 @@ def import_roster(
             file.flush()
         except OSError as error:
             print(done.tokens_csv)
-            raise BadInput(f"{tokens}: {error.strerror}; the tokens stand above and nowhere else, keep them") from None
+            raise BadInput(f"{tokens}: {error.strerror}; the tokens are only printed above, so keep them") from None
     _tell(session, done.model_copy(update={"tokens_csv": str(tokens) if done.tokens_csv else None}))
 
 
@@ -69,7 +69,7 @@ def _tell(session: Session, done: "RosterImported") -> None:
         print_json(done)
         return
     would = "would be " if done.dry_run else ""
-    print(f"{done.created} {would}let in, {done.changed} {would}changed, {done.kept} as they were")
+    print(f"{done.created} {would}added, {done.changed} {would}changed, {done.kept} unchanged")
     changed = [row for row in done.rows if row.action != "keep"]
     rows = [
         [
@@ -81,12 +81,12 @@ def _tell(session: Session, done: "RosterImported") -> None:
         for row in changed[:MAX_CHANGES_SHOWN]
     ]
     if rows:
-        print_table(["LINE", "", "NAME", "WHAT"], rows)
+        print_table(["LINE", "ACTION", "NAME", "CHANGES"], rows)
     if len(changed) > MAX_CHANGES_SHOWN:
         print(f"and {len(changed) - MAX_CHANGES_SHOWN} more")
     for notice in done.notices:
         print(f"note: {printable(notice)}")
     if done.missing:
-        print(f"in the lab and not in the table: {', '.join(done.missing)}")
+        print(f"in the lab, but not in the table: {', '.join(done.missing)}")
     if done.tokens_csv:
         print(f"tokens: {done.tokens_csv}")

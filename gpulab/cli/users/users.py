@@ -11,7 +11,7 @@ from gpulab.cli.users.naming import Expires, User, end_of, find_user
 if TYPE_CHECKING:
     from gpulab.schemas import UserRead
 
-app = typer.Typer(help="People: who is let in, and what the lab allows them. For staff.", no_args_is_help=True)
+app = typer.Typer(help="Users, their roles and limits. For staff.", no_args_is_help=True)
 
 NOTHING = "-"
 """On the command line: remove the value."""
@@ -21,12 +21,12 @@ NOTHING = "-"
 def list_users(
     session: Session,
     role: Annotated[str | None, typer.Option(help="student, instructor or admin.")] = None,
-    section: Annotated[str | None, typer.Option(help="Only of this section.")] = None,
-    team: Annotated[str | None, typer.Option(help="Only of this team.")] = None,
-    text: Annotated[str | None, typer.Option(help="Part of the name or the address.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 100,
+    section: Annotated[str | None, typer.Option(help="Only this section.")] = None,
+    team: Annotated[str | None, typer.Option(help="Only this team.")] = None,
+    text: Annotated[str | None, typer.Option(help="Part of the name or email address.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number, newest first.")] = 100,
 ) -> None:
-    """List people."""
+    """List users."""
     from gpulab.cli.tables import print_table
 
     found = list(session.client.people.users(role=role, section=section, team=team, text=text, limit=limit))
@@ -34,23 +34,23 @@ def list_users(
         print_json(found)
         return
     rows = [
-        [one.name, one.role, one.email, one.section, one.team, f"{one.weight:g}", "shut out" if one.disabled_at else ""]
+        [one.name, one.role, one.email, one.section, one.team, f"{one.weight:g}", "disabled" if one.disabled_at else ""]
         for one in found
     ]
-    print_table(["NAME", "ROLE", "EMAIL", "SECTION", "TEAM", "WEIGHT", ""], rows)
+    print_table(["NAME", "ROLE", "EMAIL", "SECTION", "TEAM", "WEIGHT", "STATUS"], rows)
 
 
 @session_command(app)
 def add(
     session: Session,
-    name: Annotated[str, typer.Argument(help="What they are called in the lab.")],
+    name: Annotated[str, typer.Argument(help="Their name in the lab.")],
     role: Annotated[str, typer.Option(help="student, instructor or admin.")] = "student",
-    email: Annotated[str | None, typer.Option(help="Their e-mail address.")] = None,
+    email: Annotated[str | None, typer.Option(help="Their email address.")] = None,
     section: Annotated[str | None, typer.Option(help="Their section.")] = None,
     team: Annotated[str | None, typer.Option(help="Their team.")] = None,
     expires: Expires = None,
 ) -> None:
-    """Let a person in; prints their first token, once."""
+    """Add a user and print their first token. It is shown once."""
     made = session.client.people.create_user(
         name, role=role, email=email, section=section, team=team, token_expires_at=end_of(expires)
     )
@@ -59,7 +59,7 @@ def add(
 
 @session_command(app)
 def show(session: Session, person: User) -> None:
-    """Show one person and what the lab allows them."""
+    """Show a user and their limits."""
     _show(session, find_user(session, person))
 
 
@@ -68,19 +68,22 @@ def change(
     session: Session,
     person: User,
     role: Annotated[str | None, typer.Option(help="student, instructor or admin.")] = None,
-    email: Annotated[str | None, typer.Option(help="Their address; - takes it away.")] = None,
-    section: Annotated[str | None, typer.Option(help="Their section; - takes it away.")] = None,
-    team: Annotated[str | None, typer.Option(help="Their team; - takes it away.")] = None,
-    weight: Annotated[float | None, typer.Option(help="Share of the lab beside others; 1 is everybody's.")] = None,
-    running: Annotated[str | None, typer.Option(help="Jobs at once; - leaves the lab's limit.")] = None,
-    queued: Annotated[str | None, typer.Option(help="Jobs waiting; - leaves the lab's limit.")] = None,
-    gpu_hours: Annotated[str | None, typer.Option(help="GPU-hours; - leaves the lab's limit.")] = None,
-    gib_hours: Annotated[str | None, typer.Option(help="GiB-hours; - leaves the lab's limit.")] = None,
+    email: Annotated[str | None, typer.Option(help="Their email address; - removes it.")] = None,
+    section: Annotated[str | None, typer.Option(help="Their section; - removes it.")] = None,
+    team: Annotated[str | None, typer.Option(help="Their team; - removes it.")] = None,
+    weight: Annotated[float | None, typer.Option(help="Relative share of the lab. Default: 1.")] = None,
+    running: Annotated[str | None, typer.Option(help="Limit of running jobs; - means the lab's limit.")] = None,
+    queued: Annotated[str | None, typer.Option(help="Limit of waiting jobs; - means the lab's limit.")] = None,
+    gpu_hours: Annotated[str | None, typer.Option(help="Limit of GPU-hours; - means the lab's limit.")] = None,
+    gib_hours: Annotated[str | None, typer.Option(help="Limit of GiB-hours; - means the lab's limit.")] = None,
     forget_sign_in: Annotated[
-        bool, typer.Option("--forget-sign-in", help="Forget their account at the university; the address counts again.")
+        bool,
+        typer.Option(
+            "--forget-sign-in", help="Forget the account with which they sign in; their email address counts again."
+        ),
     ] = False,
 ) -> None:
-    """Change a person's role, address, section, team, weight or limits."""
+    """Change a user's role, email address, section, team, weight or limits."""
     words = {"role": role, "email": email, "section": section, "team": team}
     limits = {"max_running": running, "max_queued": queued, "max_gpu_hours": gpu_hours, "max_gib_hours": gib_hours}
     changes: dict[str, Any] = {name: None if text == NOTHING else text for name, text in words.items() if text}
@@ -90,39 +93,39 @@ def change(
     if forget_sign_in:
         changes["forget_sign_in"] = True
     if not changes:
-        raise BadInput("nothing to change; see --help")
+        raise BadInput("name at least one change; --help lists them")
     _show(session, session.client.people.change_user(find_user(session, person).id, **changes))
 
 
 @session_command(app)
 def disable(session: Session, person: User) -> None:
-    """Shut a person out; what they ran stays."""
+    """Disable a user. Their runs stay."""
     _show(session, session.client.people.disable_user(find_user(session, person).id))
 
 
 @session_command(app)
 def enable(session: Session, person: User) -> None:
-    """Let a person in again."""
+    """Enable a user again."""
     _show(session, session.client.people.enable_user(find_user(session, person).id))
 
 
 @session_command(app)
 def audit(
     session: Session,
-    actor: Annotated[str | None, typer.Option(help="Who: user:NAME, anonymous or operator.")] = None,
-    action: Annotated[str | None, typer.Option(help="What: user.created, node.drained, ...")] = None,
-    target: Annotated[str | None, typer.Option(help="On what: user:ID, job:ID, node:NAME, ...")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
+    actor: Annotated[str | None, typer.Option(help="Who did it: user:NAME, anonymous or operator.")] = None,
+    action: Annotated[str | None, typer.Option(help="What was done: user.created, node.drained, ...")] = None,
+    target: Annotated[str | None, typer.Option(help="What it was done to: user:ID, job:ID, node:NAME, ...")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number, newest first.")] = 50,
 ) -> None:
-    """Show who did what, on what, when and from where."""
-    from gpulab.cli.tables import print_table
+    """Show the audit log: who did what, when and from where."""
+    from gpulab.cli.tables import moment, print_table
 
     found = list(session.client.people.audit(actor=actor, action=action, target=target, limit=limit))
     if session.as_json:
         print_json(found)
         return
-    rows = [[f"{one.at:%Y-%m-%d %H:%M:%S}", one.actor, one.action, one.target, one.address] for one in found]
-    print_table(["WHEN (UTC)", "WHO", "WHAT", "ON WHAT", "FROM"], rows)
+    rows = [[moment(one.at), one.actor, one.action, one.target, one.address] for one in found]
+    print_table(["TIME", "ACTOR", "ACTION", "TARGET", "ADDRESS"], rows)
 
 
 def _show(session: Session, person: "UserRead", token: str | None = None) -> None:
@@ -135,7 +138,7 @@ def _show(session: Session, person: "UserRead", token: str | None = None) -> Non
     limits = ("max_running", "max_queued", "max_gpu_hours", "max_gib_hours")
     facts: list[tuple[str, Any]] = [("id", person.id), *((name, getattr(person, name)) for name in names)]
     facts += [(name.replace("_", " "), getattr(person, name)) for name in limits]
-    print_facts([*facts, ("shut out since", person.disabled_at), ("token", token)])
+    print_facts([*facts, ("disabled since", person.disabled_at), ("token", token)])
 
 
 def _number(name: str, text: str) -> float | int | None:
@@ -144,4 +147,4 @@ def _number(name: str, text: str) -> float | int | None:
     try:
         return float(text) if name.endswith("hours") else int(text)
     except ValueError:
-        raise BadInput(f"{name}: a number or - is expected, not {text!r}") from None
+        raise BadInput(f"{name} must be a number or -, not {text!r}") from None

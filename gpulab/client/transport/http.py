@@ -11,13 +11,14 @@ import httpx
 from pydantic import BaseModel
 
 from gpulab.client.transport.answers import TRY_LATER, M, accepted, parsed, retry_after_seconds
-from gpulab.client.transport.connection import Connection
+from gpulab.client.transport.connection import DEFAULT_TOKEN_FILE, Connection
 from gpulab.client.transport.pauses import Backoff, pause
-from gpulab.errors import ConfigurationError, LabUnreachable
+from gpulab.errors import ConfigurationError, LabUnreachable, Unauthenticated
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
 PAGE_LIMIT = 100
+NO_TOKEN = f"No token found. Put yours into {DEFAULT_TOKEN_FILE} or set GPULAB_TOKEN."
 
 Snapshot: TypeAlias = tuple[M, str | None]
 """What the lab said of a thing, and the ETag of this version of it."""
@@ -104,7 +105,7 @@ class Http:
                 delay = backoff.next_delay(retry_after_seconds(response)) if try_later else None
                 if delay is None:
                     backoff.reset()
-                    return accepted(response, self.lab)
+                    return self._accepted(response)
             pause(delay)
 
     def get(self, model: type[M], path: str, **query: Any) -> M:
@@ -181,6 +182,14 @@ class Http:
 
     def close(self) -> None:
         self._client.close()
+
+    def _accepted(self, response: httpx.Response) -> httpx.Response:
+        try:
+            return accepted(response, self.lab)
+        except Unauthenticated as refusal:
+            if "Authorization" not in self._client.headers:
+                refusal.args = (NO_TOKEN,)
+            raise
 
     def _disconnected(self, error: httpx.RequestError) -> Disconnected:
         reason = str(error) or type(error).__name__

@@ -218,6 +218,10 @@ async def test_report_waits_for_the_runs_and_is_made_once(
     assert {(answer.status_code, answer.headers["retry-after"]) for answer in answers} == {(202, "2")}
     assert len({body.report_job_id for body in bodies}) == 1
     assert (await read(client, study)).report_job_id == bodies[0].report_job_id
+    listed = {one["experiment"] for one in (await client.get("/v1/jobs")).json()["items"]}
+    assert "study-report" not in listed, "a report is none of one's runs"
+    reports = (await client.get("/v1/jobs", params={"experiment": "study-report"})).json()["items"]
+    assert [one["id"] for one in reports] == [str(bodies[0].report_job_id)]
     assert (job["experiment"], job["priority"], job["study_id"]) == ("study-report", "high", None)
     assert [outcome["result"] for outcome in job["spec"]["outcomes"]] == [{"clean_loss": 1.0}] * 2
     assert count(seeds, Job) == 3

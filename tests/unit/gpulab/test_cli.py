@@ -83,10 +83,10 @@ def test_submit_takes_a_file_that_names_its_experiment(run: Callable[..., Ran], 
         (["submit", "echo", "--seed", "x"], "--seed"),
         (["submit", "echo", "--spec", "dates.yaml"], "dates.yaml, line 1: when: 2030-01-01 is a date in YAML"),
         (["submit"], "Missing argument"),
-        (["status", "17"], "'17' is not a job id"),
+        (["status", "17"], "no run has the id or name '17'"),
         (["status", "@last"], "you have no jobs yet"),
         (["nothing"], "No such command 'nothing'"),
-        (["run", "echo"], "needs --local"),
+        (["run", "echo"], "use `gpulab submit echo` (in the lab) or `gpulab run echo --local`"),
         (["status", "--url", "ftp://x"], "the lab's address must look like"),
         (["status", "--token-file", "nowhere"], "the token file nowhere does not exist"),
     ],
@@ -144,14 +144,14 @@ def test_status_lists_jobs_with_whole_ids(run: Callable[..., Ran], stub: StubLab
     assert ran.out.splitlines()[0].split() == ["JOB", "EXPERIMENT", "NAME", "STATE", "DONE", "OWNER", "AGE", "MESSAGE"]
     assert ran.out.splitlines()[1].split()[:6] == [str(job.id), "echo", long_name, "running", "50%", "ada"]
     assert [listed["id"] for listed in json.loads(run("status", "--json").out)] == [str(job.id)]
-    assert run("status", "--state", "failed").out == "no jobs\n"
+    assert run("status", "--state", "failed").out == "No runs found.\n"
 
 
 def test_status_of_one_job_shows_spec_and_result(run: Callable[..., Ran], stub: StubLab) -> None:
     job = stub.add(state="succeeded", spec={"steps": 3}, result={"loss": 0.5, "curve": list(range(1000))})
     ran = run("status", job.id)
     assert re.search(r"^result\.loss +0\.5$", ran.out, re.MULTILINE)
-    assert "... (4890 characters)" in ran.out
+    assert "...] (1,000 values)" in ran.out
     assert json.loads(run("status", "@last", "--json").out)["result"]["curve"][-1] == 999
 
 

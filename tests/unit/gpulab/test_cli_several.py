@@ -79,7 +79,7 @@ def test_cancel_chooses_among_ones_own_jobs_that_have_not_ended(
 def test_cancel_ends_waiting_jobs_before_those_that_run(run: Callable[..., Ran], stub: StubLab) -> None:
     running, waiting = stub.add(state="running"), stub.add()
     assert [line.split()[0] for line in run("cancel", "--all").out.splitlines()] == [str(waiting.id), str(running.id)]
-    assert run("cancel", "--all").out == "no jobs to cancel\n"
+    assert run("cancel", "--all").out == "You have no runs to cancel.\n"
     assert run("cancel", "--all", "--json").out == "[]\n"
 
 
@@ -98,7 +98,7 @@ def test_on_a_terminal_the_number_is_confirmed(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("typer.confirm", no)
     ran = run("cancel", "--all")
-    assert (ran.code, ran.err, asked) == (2, "gpulab: nothing was done\n", ["Cancel 1 job?"])
+    assert (ran.code, ran.err, asked) == (2, "gpulab: cancelled; nothing was changed\n", ["Cancel 1 run?"])
     assert run("cancel", "--all", "--yes").code == 0
     assert len(asked) == 1
 

@@ -72,7 +72,7 @@ def test_edit_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str]) -> 
     )
     first, _, _, *edits_told = capsys.readouterr().out.splitlines()[-5:]
     assert first == "Tesla T4 (15.0 GiB): likely fits up to batch 8"
-    assert edits_told == ["  batch_size=8: 13.0 GiB. It fits.", "  optimizer=sgd: 13.0 GiB, still too much. No state."]
+    assert edits_told == ["  batch_size=8: 13.0 GiB. It fits.", "  optimizer=sgd: 13.0 GiB, still too large. No state."]
 
 
 @pytest.mark.parametrize(

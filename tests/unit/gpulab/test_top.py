@@ -115,9 +115,9 @@ def test_job_on_two_gpus_is_told_once_in_full(stub: StubLab) -> None:
 
 def test_student_sees_that_others_hold_a_gpu(stub: StubLab) -> None:
     stub.nodes = [node("gpu-a", gpu(0, reserved_gib=10))]
-    assert any("other people's jobs" in line for line in shown(stub, 80))
+    assert any("jobs of other users" in line for line in shown(stub, 80))
     stub.role = "admin"
-    assert not any("other people's jobs" in line for line in shown(stub, 80))
+    assert not any("jobs of other users" in line for line in shown(stub, 80))
 
 
 def test_bar_draws_something_for_little_and_leaves_room_for_what_is_free() -> None:

@@ -45,8 +45,8 @@ def test_card_has_state_progress_and_curves() -> None:
     assert lines[2] == "━" * 43 + "─" * 43
     assert lines[3] == "on gpu-a, runs for 1 min of at most 1 h, about 1 min to go"
     assert "loss  2 at step 2" in lines
-    assert "rate  1 at step 1, always the same" in lines
-    assert "q leaves, the job goes on" in lines[-1]
+    assert "rate  1 at step 1, constant" in lines
+    assert "q quits; the run continues" in lines[-1]
 
 
 def test_card_of_a_job_that_has_not_begun_claims_no_progress() -> None:
@@ -66,7 +66,7 @@ def test_card_of_a_waiting_job_tells_the_whole_reason_and_when_it_may_start() ->
 def test_card_fits_small_terminals_and_counts_the_metrics_it_leaves_out(width: int, height: int) -> None:
     many = [series(f"metric-{number}", [1.0, 2.0]) for number in range(9)]
     lines = drawn(make_job(state="running"), *many, width=width, height=height)
-    assert any("metrics more" in line for line in lines)
+    assert any("more metrics" in line for line in lines)
 
 
 def test_terminal_shows_the_place_then_the_run_then_the_end(stub: StubLab) -> None:
@@ -104,7 +104,7 @@ def test_q_leaves_the_job_alone_and_exits_as_interrupted(stub: StubLab) -> None:
     with stub.serve() as url:
         environment = {"GPULAB_URL": url, "GPULAB_TOKEN": TOKEN}
         with Terminal("watch", job.id, environment=environment) as terminal:
-            terminal.wait_for("q leaves")
+            terminal.wait_for("q quits")
             terminal.type("q")
             assert terminal.wait() == 130
             assert terminal.is_as_before()
