@@ -69,9 +69,11 @@ USER gpulab
 EXPOSE 8000
 CMD ["python", "-m", "api", "--host", "0.0.0.0", "--port", "8000"]
 
-FROM base AS worker
-# What a student's own program runs in.
+FROM base AS worker-system
+# What a user's own program runs in.
 RUN apt-get update && apt-get install --yes --no-install-recommends bubblewrap libseccomp2 && rm -rf /var/lib/apt/lists/*
+
+FROM worker-system AS worker
 # `utility` brings NVML into the container.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=worker-packages /opt/venv /opt/venv

@@ -113,6 +113,18 @@ def test_proxy_with_tls_leads_to_the_api_and_hides_its_metrics() -> None:
     assert services["api"]["environment"]["FORWARDED_ALLOW_IPS"] == "127.0.0.1", "nobody is trusted unasked"
 
 
+def test_workers_may_make_sandboxes_and_nothing_more() -> None:
+    services = compose()["services"]
+    for name in ("worker-cpu", "worker"):
+        assert set(services[name]["security_opt"]) == {
+            "no-new-privileges:true", "seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined",
+        }  # fmt: skip
+        assert services[name]["cap_drop"] == ["ALL"]
+        assert "privileged" not in services[name]
+    assert services["api"]["security_opt"] == ["no-new-privileges:true"]
+    assert any("bubblewrap" in line for line in stages()["worker-system"])
+
+
 def test_workers_never_share_a_folder_of_runs() -> None:
     services = compose()["services"]
     folders = [services[name]["environment"]["GPULAB_RUNS_FOLDER"] for name in ("worker", "worker-cpu")]
@@ -137,10 +149,12 @@ def test_images_hold_the_programs_the_dashboard_and_what_a_backup_needs() -> Non
         "emulator",
         "experiments",
         "gpulab",
+        "homework",
         "migrations",
         "models",
         "sandbox",
         "scheduler",
+        "server",
         "worker",
     }
     assert {f"!{name}" for name in copied} <= set(ignored)
@@ -166,7 +180,9 @@ def stages() -> dict[str, list[str]]:
 def test_a_changed_line_of_code_leaves_the_packages_as_they_are(image: str) -> None:
     found = stages()
     lines = [line for line in found[image] if line.startswith(("COPY", "ADD", "RUN"))]
-    assert lines == [f"COPY --from={image}-packages /opt/venv /opt/venv", "COPY --from=lab /app /app"]
+    # The packages come before the code, and what follows the code takes no more than a moment.
+    assert lines[:2] == [f"COPY --from={image}-packages /opt/venv /opt/venv", "COPY --from=lab /app /app"]
+    assert lines[2:] == ["RUN pip install --no-cache-dir --no-deps --editable ."]
     above = [line for line in found[found[image][0]] if line.startswith(("COPY", "ADD"))]
     assert above == [], "what lies below the packages must not change with the code"
     packages = [line for line in found[f"{image}-packages"] if line.startswith("COPY")]
