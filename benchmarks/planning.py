@@ -10,9 +10,9 @@ from uuid import UUID
 
 from benchmarks.figures import Figure, median_figure
 from gpulab.states import Priority
-from scheduler.plan import plan
-from scheduler.room import GpuRoom, NodeRoom, Stay
-from scheduler.terms import Needs, User, Waiting
+from scheduler.planning.plan import plan
+from scheduler.planning.room import GpuRoom, NodeRoom, Stay
+from scheduler.planning.terms import Needs, User, Waiting
 
 GPUS_A_NODE, GPUS, USERS, JOBS = 8, 1000, 1000, 100_000
 GIB = 2**30

@@ -29,13 +29,13 @@ from models.statements import leases, queue, remarks, usage
 from models.statements.readiness import try_to_lead
 from scheduler.estimates import Estimates
 from scheduler.inspection import inspect_nodes
-from scheduler.order import weight_of
-from scheduler.plan import plan
-from scheduler.preempt import giving_way
+from scheduler.planning.order import weight_of
+from scheduler.planning.plan import plan
+from scheduler.planning.preempt import giving_way
+from scheduler.planning.terms import Placement, Plan, Policy
 from scheduler.reading import Reader, Seen, policy_of, resumable
 from scheduler.reservations import ESTIMATING
 from scheduler.retention import Retention
-from scheduler.terms import Placement, Plan, Policy
 
 REST_SHARE = 9.0
 """A look at the queue is followed by so many times its own length before new submissions cause the next."""

@@ -13,11 +13,11 @@ from gpulab.states import Priority
 from models.composed import run
 from models.settings import SchedulerSettings
 from models.statements import nodes, queue, usage
-from scheduler.preempt import Running
+from scheduler.planning.preempt import Running
+from scheduler.planning.room import GpuRoom, NodeRoom, Stay
+from scheduler.planning.terms import Limits, Needs, Policy, User, Waiting
+from scheduler.planning.use import aged, committed
 from scheduler.reservations import Reservations
-from scheduler.room import GpuRoom, NodeRoom, Stay
-from scheduler.terms import Limits, Needs, Policy, User, Waiting
-from scheduler.use import aged, committed
 
 USAGE_SECONDS = 60.0
 """So often the use of all leases that ended is summed up anew; in between, that of those which ended since is added."""

@@ -15,8 +15,8 @@ from models.estimate import FAILED, READY
 from models.margin import margin
 from models.settings import SchedulerSettings
 from models.statements import estimates
-from scheduler.room import GpuRoom, NodeRoom
-from scheduler.terms import Wait
+from scheduler.planning.room import GpuRoom, NodeRoom
+from scheduler.planning.terms import Wait
 
 ESTIMATING = Wait("estimating", "its GPU memory is being predicted; a worker answers within seconds of being ready")
 LEARNED_SECONDS = 30.0

@@ -16,8 +16,8 @@ from models.usage import Usage
 def place(job_id: UUID, *, foresight_seconds: float, silence_seconds: float) -> Select[*tuple[Any, ...]]:
     """`place` of a queued job, 1 for the next, and how many of those ahead are its owner's `own`.
 
-    The order is that of `scheduler.order`: use and weight as the scheduler last weighed them, and for each job what
-    the owner's earlier ones will take. No row where the job does not wait.
+    The order is that of `scheduler.planning.order`: use and weight as the scheduler last weighed them, and for each job
+    what the owner's earlier ones will take. No row where the job does not wait.
     """
     lab = _capacity(silence_seconds)
     mine = select(Job.priority, Job.owner_id).where(Job.id == job_id, Job.state == JobState.QUEUED).cte("mine")

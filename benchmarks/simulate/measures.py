@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.simulate.replay import History, Run
-from scheduler.plan import SHIPPED
-from scheduler.terms import Policy, User
+from scheduler.planning.plan import SHIPPED
+from scheduler.planning.terms import Policy, User
 
 POLICIES = {
     "shipped": SHIPPED,

@@ -7,12 +7,12 @@ from math import inf
 from uuid import UUID
 
 from benchmarks.simulate.workload import Machines, Task
-from scheduler.fit import Demand, fragmentation
-from scheduler.lab import Lab, demands_of
-from scheduler.plan import plan
-from scheduler.room import GpuRoom, NodeRoom, Stay
-from scheduler.terms import Placement, Policy, User
-from scheduler.use import aged, committed, decayed
+from scheduler.planning.cluster import Cluster, demands_of
+from scheduler.planning.fit import Demand, fragmentation
+from scheduler.planning.plan import plan
+from scheduler.planning.room import GpuRoom, NodeRoom, Stay
+from scheduler.planning.terms import Placement, Policy, User
+from scheduler.planning.use import aged, committed, decayed
 
 
 @dataclass(slots=True)
@@ -133,7 +133,7 @@ class Replay:
         return rooms
 
     def _measure_demands(self) -> Sequence[Demand]:
-        lab = Lab(self._rooms(0.0), 0.0, self._policy)
+        lab = Cluster(self._rooms(0.0), 0.0, self._policy)
         counts: dict[int, int] = {}
         for task in self._tasks:
             counts[id(task.job.needs)] = counts.get(id(task.job.needs), 0) + 1

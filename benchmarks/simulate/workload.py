@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from gpulab.states import Priority
-from scheduler.terms import Needs, User, Waiting
+from scheduler.planning.terms import Needs, User, Waiting
 
 GIB = 2**30
 DAY = 86_400.0

@@ -48,7 +48,7 @@ def lint(folder: Path) -> "subprocess.CompletedProcess[str]":
     ("module", "line"),
     [
         ("gpulab/states.py", "import models"),
-        ("scheduler/plan.py", "import sqlalchemy"),
+        ("scheduler/planning/plan.py", "import sqlalchemy"),
         ("api/app.py", "import torch"),
         ("worker/agent.py", "import pynvml"),
         ("experiments/contract.py", "import models"),

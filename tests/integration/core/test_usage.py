@@ -12,10 +12,10 @@ from api.jobs.queue_position import place
 from models import Assignment, Gpu, Job, Lease, Study, StudyRun, User
 from models.settings import SchedulerSettings
 from models.statements import estimates, queue, usage
-from scheduler.lab import Lab
-from scheduler.order import Queue, charge
+from scheduler.planning.cluster import Cluster
+from scheduler.planning.order import Queue, charge
+from scheduler.planning.use import decayed
 from scheduler.reading import Reader, policy_of
-from scheduler.use import decayed
 from tests.integration.core.questions import put
 from tests.predictions import verdict
 
@@ -155,7 +155,7 @@ def test_place_is_the_one_in_the_planners_order(
         connection.execute(usage.keep_shares({p.id: (p.used_seconds, p.weight) for p in seen.users.values()}))
         if seen.counted:
             connection.execute(queue.count_bytes(seen.counted))
-        lab = Lab(seen.rooms, seen.now, policy)
+        lab = Cluster(seen.rooms, seen.now, policy)
         order = Queue(seen.jobs, policy).first(
             len(seen.jobs), lambda job: charge(lab.ask(job.needs).share, job.time_limit_seconds, policy)
         )

@@ -11,8 +11,8 @@ from sqlalchemy import Engine, func, select, update
 from models import Estimate, Job, Node
 from models.settings import SchedulerSettings
 from models.statements import estimates, leases, nodes, queue
+from scheduler.planning.room import GpuRoom, NodeRoom
 from scheduler.reservations import Reservations, SortedOut
-from scheduler.room import GpuRoom, NodeRoom
 from tests.integration.core.questions import put
 
 Execute = Callable[..., list[Any]]

@@ -6,8 +6,8 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from gpulab.states import Priority
-from scheduler.room import GpuRoom, NodeRoom, Stay
-from scheduler.terms import Needs, Plan, Policy, User, Waiting
+from scheduler.planning.room import GpuRoom, NodeRoom, Stay
+from scheduler.planning.terms import Needs, Plan, Policy, User, Waiting
 
 GIB = 2**30
 PROMPT = Policy(patience_seconds=0)

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from gpulab.states import Priority
-from scheduler.plan import plan
-from scheduler.room import GpuRoom, NodeRoom, Stay
-from scheduler.terms import Limits, Policy, User
+from scheduler.planning.plan import plan
+from scheduler.planning.room import GpuRoom, NodeRoom, Stay
+from scheduler.planning.terms import Limits, Policy, User
 from tests.unit.scheduler.labs import GIB, PROMPT, job, node, placed, reason, taken
 
 

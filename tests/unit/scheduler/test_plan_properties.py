@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpulab.states import Priority
-from scheduler.plan import plan
-from scheduler.room import NodeRoom, Stay
-from scheduler.terms import Limits, Policy, User, Waiting
+from scheduler.planning.plan import plan
+from scheduler.planning.room import NodeRoom, Stay
+from scheduler.planning.terms import Limits, Policy, User, Waiting
 from tests.unit.scheduler.labs import GIB, PROMPT, job, machines, node, placed, queues
 
 POLICIES = st.builds(

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpulab.states import Priority
-from scheduler.lab import Lab
-from scheduler.limits import wait_of
-from scheduler.order import Line, charge
-from scheduler.plan import plan
-from scheduler.room import NodeRoom
-from scheduler.terms import Limits, Placement, Policy, User, Wait, Waiting
+from scheduler.planning.cluster import Cluster
+from scheduler.planning.limits import wait_of
+from scheduler.planning.order import Line, charge
+from scheduler.planning.plan import plan
+from scheduler.planning.room import NodeRoom
+from scheduler.planning.terms import Limits, Placement, Policy, User, Wait, Waiting
 from tests.unit.scheduler.labs import machines, queues
 
 NOW = 1000.0
@@ -34,7 +34,7 @@ class Plain:
     """Takes the job with the smallest tag and tries it, until every job was tried."""
 
     def __init__(self, jobs: list[Waiting], rooms: list[NodeRoom], policy: Policy) -> None:
-        self.jobs, self.policy, self.lab = jobs, policy, Lab(rooms, NOW, policy)
+        self.jobs, self.policy, self.lab = jobs, policy, Cluster(rooms, NOW, policy)
         self.placements: list[Placement] = []
         self.starts: dict[UUID, float] = {}
         self.started: dict[User, int] = defaultdict(int)
@@ -72,7 +72,7 @@ class Plain:
             assert start is not None
             self.starts[job.id] = start.time
 
-    def reason(self, job: Waiting, unpromised: Lab) -> str:
+    def reason(self, job: Waiting, unpromised: Cluster) -> str:
         ask = self.lab.ask(job.needs)
         told = ask.never or wait_of(job.user, self.started[job.user], uses_gpu=ask.count > 0)
         if told:
@@ -104,4 +104,4 @@ def test_shortcuts_change_nothing(
     for gpu in (gpu for room in bare for gpu in room.gpus):
         gpu.booked.clear()
     for job in made.waiting:
-        assert made.wait_of(job).reason == plain.reason(job, Lab(deepcopy(bare), NOW, policy))
+        assert made.wait_of(job).reason == plain.reason(job, Cluster(deepcopy(bare), NOW, policy))

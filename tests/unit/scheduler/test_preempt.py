@@ -3,10 +3,10 @@
 from uuid import UUID
 
 from gpulab.states import Priority
-from scheduler.plan import plan
-from scheduler.preempt import Running, giving_way
-from scheduler.room import NodeRoom
-from scheduler.terms import Policy, Waiting
+from scheduler.planning.plan import plan
+from scheduler.planning.preempt import Running, giving_way
+from scheduler.planning.room import NodeRoom
+from scheduler.planning.terms import Policy, Waiting
 from tests.unit.scheduler.labs import GIB, job, node, taken
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from scheduler.planning.room import GpuRoom
 from scheduler.reservations import GIB, NO_OUTLOOK, outlook, reserve
-from scheduler.room import GpuRoom
 
 SMALL, LARGE = f"T4/{16 * GIB}", f"A100/{40 * GIB}"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.use import aged, committed, decayed
+from scheduler.planning.use import aged, committed, decayed
 
 SECONDS = st.floats(0, 1e8)
 SHARES = st.floats(0, 1)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import inf
 
 from gpulab.words import counted
-from scheduler.fit import Choice, Demand, best_fit, first_fit, gradient_fit
-from scheduler.room import GpuRoom, NodeRoom, Start, Stay, earliest_on_cpu, earliest_on_gpus, large_enough
-from scheduler.terms import Needs, Placement, Policy, Wait, Waiting
+from scheduler.planning.fit import Choice, Demand, best_fit, first_fit, gradient_fit
+from scheduler.planning.room import GpuRoom, NodeRoom, Start, Stay, earliest_on_cpu, earliest_on_gpus, large_enough
+from scheduler.planning.terms import Needs, Placement, Policy, Wait, Waiting
 
 NO_FREE_SLOT = Wait("no_free_slot", "every CPU slot is taken; it starts when a job ahead of it ends")
 NO_FREE_GPU = Wait("no_free_gpu", "every GPU that could run it is taken; it starts when a job ahead of it ends")
@@ -51,7 +51,7 @@ class _Site:
     never: Wait | None = None
 
 
-class Lab:
+class Cluster:
     """The nodes that take jobs, and their room at `now`. Uses it up."""
 
     def __init__(self, nodes: Sequence[NodeRoom], now: float, policy: Policy) -> None:

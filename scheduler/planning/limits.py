@@ -1,7 +1,7 @@
 """What one user may have at most. A limit makes jobs wait with a reason; only submitting too many is refused."""
 
 from gpulab.words import counted
-from scheduler.terms import User, Wait
+from scheduler.planning.terms import User, Wait
 
 SLUG_RUNNING, SLUG_GPU_HOURS, SLUG_GIB_HOURS = "limit_running", "limit_gpu_hours", "limit_gib_hours"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from scheduler.room import GpuRoom, NodeRoom
+from scheduler.planning.room import GpuRoom, NodeRoom
 
 Choice = tuple[NodeRoom, Sequence[GpuRoom]]
 

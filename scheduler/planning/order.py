@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heapify, heappop, heapreplace
 
 from gpulab.states import Priority
-from scheduler.terms import Policy, User, Waiting
+from scheduler.planning.terms import Policy, User, Waiting
 
 
 class Line:

@@ -6,16 +6,18 @@ job, and only when somebody asks.
 
 from collections.abc import Mapping
 
-from scheduler.lab import BLOCKED, Ask, Lab
-from scheduler.limits import wait_of
-from scheduler.terms import Needs, User, Wait, Waiting
+from scheduler.planning.cluster import BLOCKED, Ask, Cluster
+from scheduler.planning.limits import wait_of
+from scheduler.planning.terms import Needs, User, Wait, Waiting
 
 
 class Reasons:
     """`started` are the jobs of each user that the plan starts; the lab is as the plan leaves it."""
 
-    def __init__(self, lab: Lab, asks: Mapping[Needs, Ask], started: Mapping[User, int], *, blocked: bool) -> None:
-        self._lab = lab
+    def __init__(
+        self, cluster: Cluster, asks: Mapping[Needs, Ask], started: Mapping[User, int], *, blocked: bool
+    ) -> None:
+        self._cluster = cluster
         self._asks = asks
         self._started = started
         self._blocked = blocked
@@ -37,5 +39,5 @@ class Reasons:
             return BLOCKED
         found = self._rooms.get((ask, seconds))
         if found is None:
-            found = self._rooms[ask, seconds] = self._lab.obstacle(ask, seconds)
+            found = self._rooms[ask, seconds] = self._cluster.obstacle(ask, seconds)
         return found

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gpulab.states import Priority
-from scheduler.lab import NO_FREE_GPU, NO_FREE_SLOT, Ask, Lab
-from scheduler.room import GpuRoom, NodeRoom, large_enough
-from scheduler.terms import Needs, Plan, Policy, Waiting
+from scheduler.planning.cluster import NO_FREE_GPU, NO_FREE_SLOT, Ask, Cluster
+from scheduler.planning.room import GpuRoom, NodeRoom, large_enough
+from scheduler.planning.terms import Needs, Plan, Policy, Waiting
 
 BUSY = {NO_FREE_GPU.reason, NO_FREE_SLOT.reason}
 
@@ -38,9 +38,9 @@ def giving_way(
     for job in made.waiting:
         if job.priority is Priority.HIGH and job.needs not in oldest and made.wait_of(job).reason in BUSY:
             oldest[job.needs] = job
-    lab = Lab(rooms, now, policy)
+    cluster = Cluster(rooms, now, policy)
     for job in oldest.values():
-        ask = lab.ask(job.needs)
+        ask = cluster.ask(job.needs)
         choices = [chosen for node in ask.nodes if (chosen := _of_node(ask, node, running)) is not None]
         if choices:
             fewest = min(choices, key=_loss)

@@ -1,7 +1,8 @@
 """The planner: a pure function from the queue and the machines to placements and reasons.
 
-`order` says who is next, `limits` who has had enough, `lab` where a job fits, `reasons` why the others wait. The first
-job that does not fit is promised a start, and whatever passes it must not be in the way then (conservative backfill).
+`order` says who is next, `limits` who has had enough, `cluster` where a job fits, `reasons` why the others wait. The
+first job that does not fit is promised a start, and whatever passes it must not be in the way then (conservative
+backfill).
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,12 +12,12 @@ from operator import attrgetter
 from uuid import UUID
 
 from gpulab.states import Priority
-from scheduler.lab import RESERVED, Ask, Lab, demands_of
-from scheduler.limits import wait_of
-from scheduler.order import Line, Queue, charge
-from scheduler.reasons import Reasons
-from scheduler.room import NodeRoom
-from scheduler.terms import Needs, Placement, Plan, Policy, User, Wait, Waiting
+from scheduler.planning.cluster import RESERVED, Ask, Cluster, demands_of
+from scheduler.planning.limits import wait_of
+from scheduler.planning.order import Line, Queue, charge
+from scheduler.planning.reasons import Reasons
+from scheduler.planning.room import NodeRoom
+from scheduler.planning.terms import Needs, Placement, Plan, Policy, User, Wait, Waiting
 
 SHIPPED = Policy()
 LOOKS_A_SWEEP = 500
@@ -31,19 +32,19 @@ def plan(jobs: Sequence[Waiting], nodes: Sequence[NodeRoom], *, now: float = 0.0
     and once nothing that is asked for fits, the rest of the queue is not looked at. `now` is on the clock of the stays
     in `nodes`, in seconds.
     """
-    return _Planning(jobs, Lab(nodes, now, policy), policy).run()
+    return _Planning(jobs, Cluster(nodes, now, policy), policy).run()
 
 
 class _Planning:
     """One call of `plan`."""
 
-    def __init__(self, jobs: Sequence[Waiting], lab: Lab, policy: Policy) -> None:
+    def __init__(self, jobs: Sequence[Waiting], cluster: Cluster, policy: Policy) -> None:
         self._jobs = jobs
         self._queue = Queue(jobs, policy)
-        self._lab = lab
+        self._cluster = cluster
         self._policy = policy
         self._asks: dict[Needs, Ask] = {
-            needs: lab.ask(needs) for needs in dict.fromkeys(map(attrgetter("needs"), jobs))
+            needs: cluster.ask(needs) for needs in dict.fromkeys(map(attrgetter("needs"), jobs))
         }
         for ask in self._asks.values():
             ask.hopeless_from = 0.0 if ask.never is not None else ask.hopeless_from
@@ -54,18 +55,18 @@ class _Planning:
         self._started: dict[User, int] = {}
         self._starts: dict[UUID, float] = {}
         self._promises = policy.reservations
-        self._impatient_since = lab.now - policy.patience_seconds if policy.patience_seconds else inf
+        self._impatient_since = cluster.now - policy.patience_seconds if policy.patience_seconds else inf
         self._blocked = False
         self._shortest: dict[Needs, float] = {}
 
     def run(self) -> Plan:
         if self._policy.fit == "gradient":
-            self._lab.demands = demands_of((self._asks[job.needs], 1) for job in self._jobs)
+            self._cluster.demands = demands_of((self._asks[job.needs], 1) for job in self._jobs)
         for priority in Priority:
             if self._hopeful > 0:
                 self._serve(self._queue.lines(priority))
         self._estimate(self._queue.first(self._policy.estimates, self._cost_of))
-        reasons = Reasons(self._lab, self._asks, self._started, blocked=self._blocked)
+        reasons = Reasons(self._cluster, self._asks, self._started, blocked=self._blocked)
         return Plan(tuple(self._placements), self._starts, self._jobs, frozenset(self._placed), reasons.of)
 
     def _serve(self, its_lines: Iterable[Line]) -> None:
@@ -103,7 +104,7 @@ class _Planning:
     def _decide(self, job: Waiting, ask: Ask, user: User) -> None:
         if job.time_limit_seconds >= ask.hopeless_from:
             self._promise(job, ask)
-        elif isinstance(found := self._lab.place(ask, job), Wait):
+        elif isinstance(found := self._cluster.place(ask, job), Wait):
             self._promise(job, ask)
             self._narrow(ask, job.time_limit_seconds if found is RESERVED else 0.0)
         else:
@@ -113,7 +114,7 @@ class _Planning:
 
     def _narrow(self, ask: Ask, hopeless_from: float) -> None:
         """A job that may run so long did not fit. A shorter one may still pass a promise, if there is any."""
-        if hopeless_from and not self._lab.fits(ask, self._shortest_of(ask)):
+        if hopeless_from and not self._cluster.fits(ask, self._shortest_of(ask)):
             hopeless_from = 0.0
         ask.hopeless_from = hopeless_from
         self._hopeful -= not hopeless_from
@@ -121,7 +122,7 @@ class _Planning:
     def _sweep(self) -> None:
         """Find the kinds that no longer fit, before a long queue is searched for a job of theirs."""
         for ask in self._asks.values():
-            if ask.hopeless_from and not self._lab.fits(ask, 0.0):
+            if ask.hopeless_from and not self._cluster.fits(ask, 0.0):
                 ask.hopeless_from = 0.0
                 self._hopeful -= 1
 
@@ -139,7 +140,7 @@ class _Planning:
             self._blocked, self._hopeful = True, 0
         if self._promises and ask.count and job.submitted_time <= self._impatient_since:
             self._promises -= 1
-            start = self._lab.book(ask, job)
+            start = self._cluster.book(ask, job)
             if start is not None:
                 self._starts[job.id] = start.time
 
@@ -174,9 +175,9 @@ class _Planning:
                 continue
             if wait_of(job.user, self._started.get(job.user, 0), uses_gpu=ask.count > 0) is not None:
                 continue
-            start = self._lab.book(ask, job)
+            start = self._cluster.book(ask, job)
             if start is not None:
                 kept.append(start)
                 self._starts[job.id] = start.time
         for start in reversed(kept):
-            self._lab.unbook(start)
+            self._cluster.unbook(start)
