@@ -44,6 +44,7 @@ export const theme = createTheme({
     Modal: { styles: { title: { fontWeight: 650 } } },
     // The space for a scrollbar would stay empty below most tables.
     TableScrollContainer: { defaultProps: { scrollAreaProps: { offsetScrollbars: false } } },
+    Notification: { defaultProps: { closeButtonProps: { "aria-label": "Dismiss" } } },
     Card: { defaultProps: { withBorder: true, padding: "md" } },
   },
 });

@@ -22,7 +22,7 @@ async function sendFiles(given: readonly SentFile[]): Promise<ProgramRead> {
     return sendArchive(new File([first.content], first.path));
   }
   const { name, files } = collected(given);
-  if (files.length === 0) throw new Error("There are no files to upload. Caches and version control are left out.");
+  if (files.length === 0) throw new Error("No files to upload. Caches and version control are skipped.");
   return sendProgram(files, name);
 }
 
@@ -73,7 +73,7 @@ export function DropFiles({ limits, sent }: DropFilesProps) {
         <Text size="xs" c="dimmed" ta="center">
           Scripts, notebooks and small data files
           {limits && `, up to ${integer(limits.max_files)} files and ${bytes(limits.max_bytes)} in total`}. Caches and
-          version control are left out.
+          version control are skipped.
         </Text>
         {send.error !== null && <Failure error={send.error} />}
       </Stack>

@@ -107,7 +107,7 @@ export function RunForm({ program, again }: RunFormProps) {
           {choice.notebook === null && (
             <TextInput
               label="Command"
-              description="Runs in the folder of the files; no shell reads it"
+              description="Runs in the folder of the files, without a shell"
               value={choice.command}
               onChange={(event) => set({ command: event.currentTarget.value })}
               styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)" } }}
