@@ -23,8 +23,8 @@ from models.outage import Outage
 from models.settings import NodeSettings
 from models.statements import leases, node_tokens, nodes
 from worker.attempt import StopReason
-from worker.constants import GpuConstants
 from worker.datasets import DatasetWatch
+from worker.gpu_overhead import GpuConstants
 from worker.identity import worker_id
 from worker.launching import refused_experiments
 from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent

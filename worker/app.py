@@ -20,8 +20,8 @@ from models.outage import await_database, persist, refuse_shared_sessions
 from models.settings import NodeSettings
 from models.store import open_store
 from worker.agent import Agent
-from worker.constants import GpuConstants
 from worker.estimator import Estimator
+from worker.gpu_overhead import GpuConstants
 from worker.nvml import Nvml
 from worker.orphans import end_orphans
 from worker.retention import Retention

@@ -14,7 +14,7 @@ from experiments.wire import RunOrder
 from models.settings import NodeSettings
 from sandbox import capability
 from worker.attempt import Claimed
-from worker.constants import GpuConstants
+from worker.gpu_overhead import GpuConstants
 from worker.host_memory import limit_of_job, memory_of_machine
 from worker.program_process import ProgramProcess, ProgramSandbox
 from worker.program_spares import Spares

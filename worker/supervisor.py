@@ -25,7 +25,7 @@ from models.statements import leases, remarks
 from worker import advice, idle
 from worker.attempt import Attempt, Claimed, StopReason
 from worker.conclusion import Conclusion
-from worker.constants import GpuConstants
+from worker.gpu_overhead import GpuConstants
 from worker.host_memory import HostBreach, oom_kills
 from worker.launching import Launcher, is_sandboxed
 from worker.program_process import ProgramProcess

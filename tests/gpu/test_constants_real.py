@@ -9,7 +9,7 @@ import pytest
 
 from experiments.contract import SPEC_FILE
 from experiments.internal.gpu_constants.spec import SLUG
-from worker.constants import NotMeasuredError, measure
+from worker.gpu_overhead import NotMeasuredError, measure
 from worker.nvml import Nvml, NvmlAbsent
 from worker.zygote import Zygote
 

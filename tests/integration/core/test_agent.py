@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from models import Gpu
 from models.settings import NodeSettings
 from worker.agent import Agent
-from worker.constants import UNKNOWN
+from worker.gpu_overhead import UNKNOWN
 from worker.nvml import GpuInfo
 
 Execute = Callable[..., list[Any]]

@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from gpulab.schemas.memory import Constants
 from models.statements import nodes
 from tests.fakes.nvml import FakeGpu, FakeNvml, build_library
-from worker import constants
-from worker.constants import GpuConstants, Known
+from worker import gpu_overhead
+from worker.gpu_overhead import GpuConstants, Known
 from worker.nvml import Nvml
 
 Execute = Callable[..., list[Any]]
@@ -68,10 +68,10 @@ def test_one_gpu_of_a_model_is_measured_for_all(
     def measure(_nvml: Nvml, gpu: Any, *_: Any) -> Constants:
         asked.append(gpu.uuid)
         if gpu.uuid == "GPU-1":
-            raise constants.NotMeasuredError("it is in use")
+            raise gpu_overhead.NotMeasuredError("it is in use")
         return measurement()
 
-    monkeypatch.setattr(constants, "measure", measure)
+    monkeypatch.setattr(gpu_overhead, "measure", measure)
     found = settled(engine, nvml, tmp_path)
     assert asked == ["GPU-1", "GPU-2"], "the second lends what the first could not give"
     assert found.of("GPU-1") == found.of("GPU-2") == Known(measurement(), None)
@@ -81,7 +81,7 @@ def test_one_gpu_of_a_model_is_measured_for_all(
 def test_what_another_node_measured_is_not_measured_again(
     engine: Engine, nvml: Nvml, tmp_path: Path, execute: Execute, node: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(constants, "measure", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(gpu_overhead, "measure", lambda *_: pytest.fail("measured again"))
     kept(execute, node, "GPU-9", Known(measurement(), None))
     assert settled(engine, nvml, tmp_path).of("GPU-1") == Known(measurement(), None)
 
@@ -90,9 +90,9 @@ def test_other_software_is_another_measurement(
     engine: Engine, nvml: Nvml, tmp_path: Path, execute: Execute, node: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: Any) -> Constants:
-        raise constants.NotMeasuredError("torch sees no GPU")
+        raise gpu_overhead.NotMeasuredError("torch sees no GPU")
 
-    monkeypatch.setattr(constants, "measure", fails)
+    monkeypatch.setattr(gpu_overhead, "measure", fails)
     kept(execute, node, "GPU-9", Known(measurement().model_copy(update={"driver_version": "570.1"}), None))
     found = settled(engine, nvml, tmp_path).of("GPU-1")
     assert found == Known(None, "torch sees no GPU")

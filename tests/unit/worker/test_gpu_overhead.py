@@ -13,7 +13,7 @@ from experiments.internal.gpu_constants.spec import CONTEXT, LIBRARIES, seen
 from gpulab.run.files import RECORDS_FILE
 from gpulab.schemas.memory import Constants
 from tests.fakes.nvml import GIB, FakeGpu, FakeNvml
-from worker.constants import NotMeasuredError, measure
+from worker.gpu_overhead import NotMeasuredError, measure
 from worker.nvml import Nvml
 
 MIB = 1 << 20
@@ -153,7 +153,7 @@ def test_child_that_never_gets_there_is_given_up(measured: Callable[..., Constan
 def test_gpu_in_use_is_left_alone(
     measured: Callable[..., Constants], world: FakeNvml, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.constants.RELEASE_SECONDS", 0.0)
+    monkeypatch.setattr("worker.gpu_overhead.RELEASE_SECONDS", 0.0)
     world.write(FakeGpu("GPU-1", processes={os.getppid(): GIB}))
     with pytest.raises(NotMeasuredError, match=f"in use: by the processes {os.getppid()}"):
         measured(whole)
@@ -166,7 +166,7 @@ def test_gpu_that_a_process_is_just_leaving_is_waited_for(
     measured: Callable[..., Constants], world: FakeNvml, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.write(FakeGpu("GPU-1", processes={os.getppid(): GIB}))
-    monkeypatch.setattr("worker.constants.time.sleep", lambda _seconds: world.write(FakeGpu("GPU-1")))
+    monkeypatch.setattr("worker.gpu_overhead.time.sleep", lambda _seconds: world.write(FakeGpu("GPU-1")))
     assert measured(whole).context_bytes == 300 * MIB
 
 
