@@ -1,7 +1,7 @@
 """What earlier runs of the same program took of a GPU: the reservation of the next one."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -39,13 +39,31 @@ class Measured:
 
 async def reservation(app: App, order: JobCreate, plan: Plan) -> Measured | None:
     """Null where the submission says itself what it takes, and where no run of that shape was measured."""
-    experiment = experiments()[order.experiment]
     is_said = order.gpu_memory_bytes is not None or plan.exclusive or plan.gpus == 0
-    if is_said or not experiment.sandboxed:
-        return None
-    wanted = shape(plan.spec)
+    return None if is_said or not _is_program(order.experiment) else await _measured(app, order.experiment, plan.spec)
+
+
+async def reserve(app: App, runs: Iterable[dict[str, Any]]) -> None:
+    """Note on each run of a study, a row of its plan, what earlier runs of its program took."""
+    known: dict[tuple[str, str], Measured | None] = {}
+    for run in runs:
+        if run["exclusive"] or run["gpus"] == 0 or not _is_program(run["experiment"]):
+            continue
+        alike = run["experiment"], shape(run["spec"])
+        if alike not in known:
+            known[alike] = await _measured(app, run["experiment"], run["spec"])
+        if (measured := known[alike]) is not None:
+            run["gpu_memory_bytes"] = measured.reserve_bytes
+
+
+def _is_program(experiment: str) -> bool:
+    return experiments()[experiment].sandboxed
+
+
+async def _measured(app: App, experiment: str, spec: Mapping[str, Any]) -> Measured | None:
+    wanted = shape(spec)
     rows = await app.database.rows(
-        program_statements.succeeded_runs, experiment=order.experiment, program=plan.spec["program"], limit=CANDIDATES
+        program_statements.succeeded_runs, experiment=experiment, program=spec["program"], limit=CANDIDATES
     )
     alike = [row.id for row in rows if shape(row.spec) == wanted][:MEASURED_RUNS]
     peaks = [_peak(row) for job_id in alike for row in await app.database.rows(estimates.took, job_id=job_id)]

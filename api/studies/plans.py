@@ -84,6 +84,7 @@ def _row(place: int, run: RunPlan, definition: Definition) -> dict[str, Any]:
         "priority": order.priority.value,
         "time_limit_seconds": job.time_limit_seconds,
         "gpus": job.gpus,
+        "gpu_memory_bytes": None,
         "exclusive": job.exclusive,
         "datasets": job.datasets,
         "trains": (job.workload, job.fields),

@@ -13,6 +13,7 @@ from api.auth.principal import Principal
 from api.context import App
 from api.estimates import service as estimates
 from api.http.problems import IdempotencyKeyReused, StudyChanged
+from api.jobs import measured_runs
 from api.jobs import statements as jobs
 from api.jobs.allowances import check_priority, check_quota, queue_is_full
 from api.programs.access import check_runs
@@ -190,7 +191,11 @@ def _new(runs: Sequence[dict[str, Any]]) -> int:
 
 
 async def _ask(app: App, owner_id: UUID, runs: list[dict[str, Any]]) -> None:
-    """Put the questions about the runs' memory, each once, and note on each run which is its own."""
+    """Settle what is known of the runs' memory: what earlier runs of a program took, and a question about the others.
+
+    Each question is put once, and each run notes its own.
+    """
+    await measured_runs.reserve(app, runs)
     asked = [await estimates.question(app, *run.pop("trains")) for run in runs]
     for run, question in zip(runs, asked, strict=True):
         run["estimate_id"] = None if question is None else str(question.id)

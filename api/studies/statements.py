@@ -42,7 +42,6 @@ OWNER_TEAM = User.team.label("owner_team")
 SUCCEEDED = JobState.SUCCEEDED.value
 FINAL = Job.finished_at.is_not(None)
 """Of a job: a constraint of the table holds the two together."""
-ORDER = tuple(name for name in REPEATED if name != "gpu_memory_bytes")
 COPIED_BY_RETRY = ("owner_id", *REPEATED)
 
 
@@ -55,7 +54,7 @@ def create(
     Nothing happens where the owner has used the key before, or where their queue has no room for all new jobs.
 
     `runs` is a JSON list of objects: `position`, `questions`, `cell`, `reused`, and either the `job_id` of a job that
-    is there or the fields of `ORDER`.
+    is there or the fields of `REPEATED`.
     """
     given, owner_id = _given(runs), values["owner_id"]
     columns = (literal(value, Study.__table__.c[name].type) for name, value in values.items())
@@ -347,6 +346,7 @@ def _given(runs: Any) -> CTE:
             column("priority", Text),
             column("time_limit_seconds", Integer),
             column("gpus", Integer),
+            column("gpu_memory_bytes", BigInteger),
             column("exclusive", Boolean),
             column("datasets", ARRAY(Text)),
             column("estimate_id", Uuid),
@@ -368,7 +368,7 @@ def _with_runs(study: CTE, given: CTE, actor: str | ColumnElement[str]) -> Selec
             given.c.new_id.label("id"),
             study.c.id.label("study_id"),
             study.c.owner_id,
-            *(given.c[name] for name in ORDER),
+            *(given.c[name] for name in REPEATED),
         )
         .join_from(given, study, true())
         .where(given.c.job_id.is_(None))

@@ -1,5 +1,6 @@
 """What a program took is what its next run reserves, whatever fractions it is given."""
 
+from math import ceil
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from gpulab.schemas import DryRunRead, JobRead
 from gpulab.states import JobState
 from models import Job, SampleChunk
 from tests.integration.api.seeds import Seeds
+from tests.integration.api.study_calls import jobs_of
+from tests.integration.api.study_calls import submitted as study_submitted
 
 GIB = 2**30
 
@@ -37,7 +40,7 @@ async def submitted(client: httpx.AsyncClient, order: dict[str, Any]) -> JobRead
 def ran(seeds: Seeds, job_id: UUID, source: str, values: dict[str, list[int | None]], state: JobState) -> None:
     """As a worker would leave it."""
     ended = {"state": state, "attempt": 1, "gpu_uuids": ["GPU-1"], "finished_at": func.now(), "started_at": func.now()}
-    result = {"result": {}} if state is JobState.SUCCEEDED else {"cause": "error"}
+    result: dict[str, Any] = {"result": {}} if state is JobState.SUCCEEDED else {"cause": "error"}
     chunk = {"job_id": job_id, "attempt": 1, "source": source, "gpu_uuid": None, "times": [1.0, 2.0], "reasons": {}}
     with seeds.engine.begin() as connection:
         connection.execute(update(Job).where(Job.id == job_id).values(**ended, **result))
@@ -64,6 +67,29 @@ async def test_next_run_reserves_what_the_one_before_took(
     assert said.gpu_memory_bytes == GIB
     whole = await submitted(client, order(program, lr=0.1, batch=8) | {"exclusive": True})
     assert whole.gpu_memory_bytes is None
+
+
+async def test_runs_of_a_study_reserve_it_each_by_its_own_shape(
+    client: httpx.AsyncClient, seeds: Seeds, program: str
+) -> None:
+    first = await submitted(client, order(program, lr=0.1, batch=8))
+    ran(seeds, first.id, "gpu", {"process_used_bytes": [GIB]}, JobState.SUCCEEDED)
+    grid = {"parameters.lr": [0.3, 0.2], "parameters.batch": [8, 16]}
+    study = await study_submitted(client, experiment="script", base=order(program)["spec"], grid=grid, seeds=[1])
+    runs = [JobRead.model_validate_json((await client.get(f"/v1/jobs/{id_}")).content) for id_ in jobs_of(seeds, study)]
+    reserved = {(run.spec["parameters"]["lr"], run.spec["parameters"]["batch"]): run.gpu_memory_bytes for run in runs}
+    took = ceil(GIB * 1.15)
+    assert reserved == {(0.3, 8): took, (0.2, 8): took, (0.3, 16): None, (0.2, 16): None}
+
+    more = await client.post(f"/v1/studies/{study.id}/seeds", json={"seeds": [2]})
+    assert more.is_success, more.text
+    runs = [JobRead.model_validate_json((await client.get(f"/v1/jobs/{id_}")).content) for id_ in jobs_of(seeds, study)]
+    assert sorted((run.seed, run.gpu_memory_bytes) for run in runs if run.spec["parameters"]["batch"] == 8) == [
+        (1, took),
+        (1, took),
+        (2, took),
+        (2, took),
+    ]
 
 
 async def test_allocator_counts_where_the_driver_says_nothing_and_failures_never(
