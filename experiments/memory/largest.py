@@ -33,7 +33,8 @@ class Search:
     def largest(self, base: Recording) -> Largest:
         """`base` is recorded at the workload's own batch size, with all the memory it wanted."""
         guess, smooth = self._guesses(base)
-        self._try({size for one in (guess, smooth) for size in (one, one + 1) if 0 < size <= MAX_BATCH_SIZE})
+        # The guess with retries is rarely exact, so that a run of the size after it would mostly be in vain.
+        self._try({size for size in (guess, smooth, smooth + 1) if 0 < size <= MAX_BATCH_SIZE})
         without = _last(smooth, lambda size: self._attempt(size).is_smooth)
         found = _last(max(guess, without), lambda size: self._attempt(size).fits)
         return Largest(found or None, without or None)

@@ -1,6 +1,7 @@
 """The largest batch is the largest; verdicts and edits hold what they promise."""
 
 from collections.abc import Collection
+from functools import cache
 from typing import Any
 
 import pytest
@@ -21,7 +22,14 @@ SMALL_GPU_BYTES = 4096 * MIB
 
 
 def judged(workload: Workload, total_bytes: int, editable: Collection[str] | None = None, **asked: Any) -> GpuVerdict:
-    return call(judge, workload, GpuAsked(name="T4", total_bytes=total_bytes, **asked), editable)
+    asks = GpuAsked(name="T4", total_bytes=total_bytes, **asked)
+    return answer(workload.model_dump_json(), asks.model_dump_json(), None if editable is None else frozenset(editable))
+
+
+@cache
+def answer(workload: str, asked: str, editable: frozenset[str] | None) -> GpuVerdict:
+    """Once for all tests that ask the same."""
+    return call(judge, Workload.model_validate_json(workload), GpuAsked.model_validate_json(asked), editable)
 
 
 def attempts(workload: Workload, sizes: Collection[int], total_bytes: int) -> list[Attempt]:
@@ -78,7 +86,7 @@ def test_spec_without_precision_or_optimizer_still_gets_three_edits_that_fit() -
 
 
 def test_batch_that_only_retries_make_fit_fits_and_is_not_certain() -> None:
-    found = judged(WORKLOAD.model_copy(update={"batch_size": 8}), SMALL_GPU_BYTES, editable=())
+    found = judged(WORKLOAD, SMALL_GPU_BYTES, editable=())
     assert found.max_batch_size is not None
     between = judged(WORKLOAD.model_copy(update={"batch_size": found.max_batch_size}), SMALL_GPU_BYTES, editable=())
     assert (between.verdict, between.certain, between.edits) == ("fits", False, [])
