@@ -206,11 +206,11 @@ class Scheduler:
                 message="its worker was not heard of in time",
             )
             for row in lost.mappings().all():
-                log.warning("lease.expired", **_told(row))
+                log.warning("lease.expired", **_log_fields(row))
             rung_seconds = time.monotonic() - self._rung_since
-            back = run(connection, leases.take_back, actor="scheduler", rung_seconds=rung_seconds)
+            back = run(connection, leases.requeue_untaken, actor="scheduler", rung_seconds=rung_seconds)
             for row in back.mappings().all():
-                log.info("lease.taken_back", **_told(row))
+                log.info("lease.taken_back", **_log_fields(row))
 
     def ring_again(self) -> None:
         """A message may have been lost with Redis; the lease knows better."""
@@ -267,5 +267,5 @@ class Scheduler:
             log.warning("doorbell.failed", job_id=str(job_id), node=node, reason=first_line(error))
 
 
-def _told(row: Any) -> dict[str, Any]:
+def _log_fields(row: Any) -> dict[str, Any]:
     return {"job_id": str(row["id"]), "attempt": row["attempt"], "state": row["state"], "node": row["from_node"]}

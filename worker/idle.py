@@ -18,19 +18,19 @@ class IdleWatch:
         self._percent = percent
         self._seconds = seconds
         self._since: float | None = None
-        self._told = False
+        self._warned = False
 
     def look(self, now: float, utilizations: Sequence[float | None]) -> Verdict:
         """What one look at the job's GPUs comes to. An unknown reading counts as use: nobody is ended for a guess."""
         idle = bool(utilizations) and all(each is not None and each < self._percent for each in utilizations)
         if not idle or not self._seconds:
-            self._since, self._told = None, False
+            self._since, self._warned = None, False
             return Verdict.NOTHING
         self._since = now if self._since is None else self._since
         passed = now - self._since
-        if passed >= self._seconds and self._told:
+        if passed >= self._seconds and self._warned:
             return Verdict.END
-        if passed >= self._seconds / 2 and not self._told:
-            self._told = True
+        if passed >= self._seconds / 2 and not self._warned:
+            self._warned = True
             return Verdict.NOTICE
         return Verdict.NOTHING

@@ -188,7 +188,7 @@ class Shipper:
             self._spoilt.add(before.records)
         self._careful = True
 
-    def take_back(self) -> None:
+    def sweep_uploads(self) -> None:
         """Delete from the store what this attempt uploaded for nothing; for an attempt whose lease is gone.
 
         Raises:

@@ -107,7 +107,7 @@ class Supervisor:
                 self._persist(lambda: self._conclusion.write(lease_token, verdict))
             except LeaseGoneError:
                 log.info("leftover.void")
-                self._take_back(shipper)
+                self._sweep_uploads(shipper)
             except AWAY:
                 raise
             except Exception as error:
@@ -147,7 +147,7 @@ class Supervisor:
             return
         except LeaseGoneError:
             log.warning("lease.gone")
-            self._take_back(shipper)
+            self._sweep_uploads(shipper)
         except Exception as error:
             log.exception("attempt.failed")
             self._give_up(claimed.lease_token, error)
@@ -340,9 +340,9 @@ class Supervisor:
             return RETRY_SECONDS
         return 0.0
 
-    def _take_back(self, shipper: Shipper) -> None:
+    def _sweep_uploads(self, shipper: Shipper) -> None:
         try:
-            shipper.take_back()
+            shipper.sweep_uploads()
         except AWAY as error:
             log.warning("uploads.left_behind", reason=first_line(error))
 

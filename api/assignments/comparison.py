@@ -23,7 +23,7 @@ def compare(pinned: Any, again: Any, tolerance: float) -> tuple[list[DifferenceR
         if (relative > tolerance) if relative is not None else not _equal(before, after):
             told = None if relative is None or math.isinf(relative) else relative
             differences.append(
-                DifferenceRead(path=path, pinned=_told(before), again=_told(after), relative=told, judged=counts)
+                DifferenceRead(path=path, pinned=_shown(before), again=_shown(after), relative=told, judged=counts)
             )
     # What counts comes first where not everything can be told.
     differences.sort(key=lambda difference: not difference.judged)
@@ -74,7 +74,7 @@ def _equal(before: Any, after: Any) -> bool:
     return type(before) is type(after) and bool(before == after)
 
 
-def _told(value: Any) -> Any:
+def _shown(value: Any) -> Any:
     if value is MISSING:
         return None
     if isinstance(value, list | dict):

@@ -76,7 +76,7 @@ class LabRoute(APIRoute):
         if self.is_open:
             return handler
         if self.audits_itself:
-            return _told(handler)
+            return _forgets_changed_users(handler)
         action = recording.action_of(self.operation_id or self.name, self.methods or ())
         if action is None:
             return handler
@@ -115,7 +115,7 @@ def _without_values(handler: Handler, said: str) -> Handler:
     return answered
 
 
-def _told(handler: Handler) -> Handler:
+def _forgets_changed_users(handler: Handler) -> Handler:
     """Around a route of users: what this process remembers of them is forgotten before the answer is sent."""
 
     async def told(request: Request) -> Response:

@@ -133,14 +133,14 @@ class BucketSync:
         for start in range(0, len(taken), BATCH_SIZE):
             part = dict(taken[start : start + BATCH_SIZE])
             try:
-                buckets.learn(await self._told(buckets, part))
+                buckets.learn(await self._levels(buckets, part))
                 self._note(shared=True)
             except (RedisError, OSError, RuntimeError) as error:
                 # RuntimeError is what the event loop says of a connection that was cut while it was written to.
                 buckets.not_told(part)
                 self._note(shared=False, reason=str(error))
 
-    async def _told(self, buckets: Buckets, taken: Mapping[str, float]) -> dict[str, float]:
+    async def _levels(self, buckets: Buckets, taken: Mapping[str, float]) -> dict[str, float]:
         keys = [f"gpulab:{buckets.name}:{key}" for key in taken]
         levels = await self._take(keys=keys, args=[buckets.per_second, buckets.burst, *taken.values()])
         return {key: float(level) for key, level in zip(taken, levels, strict=True)}

@@ -67,7 +67,7 @@ class Pool:
                 await self._drop(connection)
                 raise DatabaseAwayError(first_line(error)) from error
             finally:
-                await self._take_back(connection)
+                await self._return(connection)
 
     async def close(self) -> None:
         idle, self._idle = self._idle, []
@@ -79,10 +79,10 @@ class Pool:
             connection, since = self._idle.pop()
             if time.monotonic() - since < UNTOUCHED_SECONDS or _still_there(connection):
                 return connection
-            await self._take_back(connection)
+            await self._return(connection)
         return await connect(self._url)
 
-    async def _take_back(self, connection: Connection) -> None:
+    async def _return(self, connection: Connection) -> None:
         if connection.broken:
             await self._drop(connection)
         if connection.pgconn.transaction_status == TransactionStatus.IDLE:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from gpulab.schemas.failures import TensorKind, TensorRead
 
-MOST_NODES = 200_000
+MAX_NODES = 200_000
 TORCH = Path(torch.__file__).parent
 T = Any
 
@@ -110,7 +110,7 @@ def _saved(tensors: list[Tensor], owners: dict[int, str]) -> Iterator[Named]:
     """What the graphs behind these tensors keep for the backward pass."""
     waiting = [tensor.grad_fn for tensor in tensors]
     seen: set[Any] = set()
-    while waiting and len(seen) < MOST_NODES:
+    while waiting and len(seen) < MAX_NODES:
         node = waiting.pop()
         if node is None or node in seen:
             continue

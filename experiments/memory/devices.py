@@ -25,7 +25,7 @@ GIB = 1 << 30
 CONTEXT = BytesInterval(low_bytes=150 * MIB, likely_bytes=450 * MIB, high_bytes=700 * MIB)
 DRIVERS_SHARE = 0.03
 """Of the total, kept by the driver, if nobody knows better: the most of those that are known."""
-LEAST_LIMIT_BYTES = 2 * MIB
+MIN_LIMIT_BYTES = 2 * MIB
 """One segment of the allocator."""
 TYPICAL_CARD = "T4"
 STAND_IN = "A100-40GB"
@@ -137,7 +137,7 @@ def allocator_limit(reserved_bytes: int, measured: Constants | None) -> int:
     A run that wants more is told so by its allocator, with an explanation, before the watchdog would have to end it.
     """
     outside = CONTEXT.low_bytes if measured is None else measured.context_bytes + measured.libraries_bytes
-    return max(reserved_bytes - outside, LEAST_LIMIT_BYTES)
+    return max(reserved_bytes - outside, MIN_LIMIT_BYTES)
 
 
 def held_at_least(failure: Mapping[str, Any]) -> int | None:

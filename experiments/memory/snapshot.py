@@ -16,10 +16,10 @@ from experiments.contract import Run
 ON_OUT_OF_MEMORY = "allocator-out-of-memory.json"
 AT_THE_PEAK = "allocator-peak.json"
 NO_GPU = "no GPU: torch's caching allocator serves GPUs only"
-MOST_BYTES = 4 * 2**20
-MOST_EVENTS = 200_000
-MOST_FRAMES = 6
-LEAST_LISTED_BYTES = 2**20
+MAX_BYTES = 4 * 2**20
+MAX_EVENTS = 200_000
+MAX_FRAMES = 6
+MIN_LISTED_BYTES = 2**20
 
 State = dict[str, Any]
 
@@ -30,7 +30,7 @@ def history() -> Iterator[None]:
     if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         yield
         return
-    torch.cuda.memory._record_memory_history(max_entries=MOST_EVENTS, stacks="python")
+    torch.cuda.memory._record_memory_history(max_entries=MAX_EVENTS, stacks="python")
     try:
         yield
     finally:
@@ -98,7 +98,7 @@ def at_peak(snapshot: Mapping[str, Any]) -> State:
             # What frees a block says nothing of it; what last asked for its address does.
             live[event["addr"]] = (event["size"], makers.get(event["addr"], ()))
     blocks = sorted(live.values(), key=lambda block: -block[0])
-    listed = [{"size_bytes": size, "frames": _frames(frames)} for size, frames in blocks if size >= LEAST_LISTED_BYTES]
+    listed = [{"size_bytes": size, "frames": _frames(frames)} for size, frames in blocks if size >= MIN_LISTED_BYTES]
     return {
         "moment": "peak",
         "allocated_bytes": peak,
@@ -119,7 +119,7 @@ def _highest(events: Sequence[Mapping[str, Any]], at_end: int) -> tuple[int, int
     return peak, at
 
 
-def bounded(state: State, most_bytes: int = MOST_BYTES) -> bytes:
+def bounded(state: State, most_bytes: int = MAX_BYTES) -> bytes:
     """As JSON of at most so many bytes: frames go first, then the smallest entries; `left_out` counts these."""
     text = _json(state)
     if len(text) <= most_bytes:
@@ -147,7 +147,7 @@ def _json(state: State) -> bytes:
 
 def _frames(frames: Sequence[Mapping[str, Any]]) -> list[str]:
     """The innermost Python frames, without the machine's folders."""
-    told = [frame for frame in frames if str(frame["filename"]).endswith(".py")][:MOST_FRAMES]
+    told = [frame for frame in frames if str(frame["filename"]).endswith(".py")][:MAX_FRAMES]
     return [f"{_short(frame['filename'])}:{frame['line']} {frame['name']}" for frame in told]
 
 

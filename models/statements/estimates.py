@@ -49,7 +49,7 @@ QUESTION = ("id", "owner_id", "family", "software", "workload", "editable", "wan
 @statement
 def ask(questions: Any) -> Select[Any]:
     """Put questions, given as to `ask_all`, or add GPUs to them, and tell the scheduler. No row: nothing was new."""
-    return _told(_asked(_putting(questions)).returning(Estimate.id, Estimate.state))
+    return _with_notices(_asked(_putting(questions)).returning(Estimate.id, Estimate.state))
 
 
 def ask_quietly(questions: Any) -> Any:
@@ -150,7 +150,7 @@ def due(ring_again_seconds: float) -> ReturningUpdate[UUID, str]:
 def give_up() -> Select[Any]:
     """Fail what was taken up `MAX_ATTEMPTS` times and never answered."""
     lost = and_(Estimate.state == PENDING, Estimate.attempts >= MAX_ATTEMPTS, Estimate.expires_at < func.now())
-    return _told(_end(lost, f"{MAX_ATTEMPTS} workers were lost over it"))
+    return _with_notices(_end(lost, f"{MAX_ATTEMPTS} workers were lost over it"))
 
 
 @statement
@@ -199,7 +199,7 @@ def answer(estimate_id: UUID, token: UUID, *, prediction: dict[str, Any], fits: 
     """Write the prediction and all verdicts, and notify. GPUs that were added meanwhile keep the question pending."""
     missing = Estimate.wanted.op("-", return_type=JSONB)(literal(list(fits), ARRAY(Text)))
     whole = missing == cast({}, JSONB)
-    return _told(
+    return _with_notices(
         _held(estimate_id, token)
         .values(
             {
@@ -220,7 +220,7 @@ def answer(estimate_id: UUID, token: UUID, *, prediction: dict[str, Any], fits: 
 @statement
 def fail(estimate_id: UUID, token: UUID, reason: str) -> Select[Any]:
     """The question has no answer."""
-    return _told(_end(_holds(estimate_id, token), reason))
+    return _with_notices(_end(_holds(estimate_id, token), reason))
 
 
 def _end(condition: ColumnElement[bool], reason: str) -> Any:
@@ -240,7 +240,7 @@ def _holds(estimate_id: UUID, token: UUID) -> ColumnElement[bool]:
     return and_(Estimate.id == estimate_id, Estimate.token == token, Estimate.state == PENDING)
 
 
-def _told(change: Any) -> Select[Any]:
+def _with_notices(change: Any) -> Select[Any]:
     changed = change.cte("changed")
     return select(changed.c.id, func.pg_notify(ESTIMATES, func.concat_ws(" ", changed.c.id, changed.c.state)))
 

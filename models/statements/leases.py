@@ -189,7 +189,7 @@ def requeue(lease_token: UUID, *, actor: str, message: str, alone: bool = False)
 
 
 @statement
-def take_back(*, actor: str, rung_seconds: float) -> Select[Any]:
+def requeue_untaken(*, actor: str, rung_seconds: float) -> Select[Any]:
     """Take away granted leases that no worker took up in time, or whose node has stopped. Nothing ran, so it counts as
     no lost attempt.
 

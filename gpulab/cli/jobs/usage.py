@@ -30,11 +30,11 @@ def usage_facts(job: "Job") -> Iterator[tuple[str, str]]:
     for one in found:
         where = _where(one) if len(found) > 1 else ""
         shared = ", the neighbours' too" if one.shared else ""
-        yield "energy", _told(one, "energy_joules", "J", f" of the whole board{shared}") + where
-        yield "memory over time", _told(one, "gib_seconds", "GiB s", " of its processes") + where
+        yield "energy", _usage_text(one, "energy_joules", "J", f" of the whole board{shared}") + where
+        yield "memory over time", _usage_text(one, "gib_seconds", "GiB s", " of its processes") + where
 
 
-def _told(one: "UsageRead", field: str, unit: str, of_what: str) -> str:
+def _usage_text(one: "UsageRead", field: str, unit: str, of_what: str) -> str:
     value = getattr(one, field)
     if value is None:
         reason = one.reasons.get(field, "no reason given")

@@ -146,7 +146,7 @@ class Seeds:
         times = [1000.0 + step for step in steps]
         self._insert(MetricChunk, job_id=job_id, attempt=1, name=name, steps=steps, times=times, values=values)
 
-    def take_back(self, job_id: UUID, after_time: float) -> None:
+    def shorten_metrics(self, job_id: UUID, after_time: float) -> None:
         """As a later attempt does, which goes on from a checkpoint of that time."""
         with self.engine.begin() as connection:
             connection.execute(series.shorten_metrics(job_id, after_time))

@@ -77,7 +77,7 @@ async def test_all_is_sent_again_where_an_attempt_took_points_back(
 ) -> None:
     seeds.metric(job_id, "loss", [1, 2, 3], [0.5, 0.4, 0.3])
     first = await metrics(client, job_id)
-    seeds.take_back(job_id, since)
+    seeds.shorten_metrics(job_id, since)
     shorter = await metrics(client, job_id, after=first.cursor)
     assert shorter.whole
     assert sum(len(one.steps) for one in shorter.series) == (1 if since else 0)

@@ -150,7 +150,7 @@ def test_lease_that_nobody_took_up_is_given_to_the_next_and_counts_as_no_loss(
     job, _ = make_lease(claimed=False, lease_seconds=-1)
     for _ in range(4):
         assert execute(lose_abandoned()) == []
-        assert [row["id"] for row in execute(leases.take_back(actor="scheduler", rung_seconds=60))] == [job]
+        assert [row["id"] for row in execute(leases.requeue_untaken(actor="scheduler", rung_seconds=60))] == [job]
         row = execute(select(Job.state, Job.lost_attempts, Job.node).where(Job.id == job))[0]
         assert tuple(row.values()) == ("queued", 0, None)
         make_lease(job_id=job, claimed=False, lease_seconds=-1)
@@ -161,16 +161,16 @@ def test_lease_of_a_node_that_stopped_is_taken_back_at_once_unless_it_is_claimed
 ) -> None:
     waiting, token = make_lease(claimed=False)
     make_lease()
-    assert execute(leases.take_back(actor="scheduler", rung_seconds=60)) == []
+    assert execute(leases.requeue_untaken(actor="scheduler", rung_seconds=60)) == []
     execute(nodes.leave(node))
-    assert [row["id"] for row in execute(leases.take_back(actor="scheduler", rung_seconds=60))] == [waiting]
+    assert [row["id"] for row in execute(leases.requeue_untaken(actor="scheduler", rung_seconds=60))] == [waiting]
     assert execute(leases.claim(waiting, token, actor="node:n1", lease_seconds=9)) == []
 
 
 def test_lease_taken_back_ends_a_job_that_was_asked_to_end(execute: Execute, make_lease: MakeLease) -> None:
     job, _ = make_lease(claimed=False, lease_seconds=-1)
     execute(update(Job).where(Job.id == job).values(cancel_requested_at=func.now()))
-    execute(leases.take_back(actor="scheduler", rung_seconds=60))
+    execute(leases.requeue_untaken(actor="scheduler", rung_seconds=60))
     assert state_of(execute, job) == "cancelled"
 
 

@@ -188,7 +188,7 @@ def let_expire(execute: Execute, make_lease: Callable[..., Any]) -> Callable[...
     def give(jobs: int = 1, *, rung_seconds: float = 60.0) -> None:
         for _ in range(jobs):
             make_lease(claimed=False, lease_seconds=-1)
-        assert len(execute(leases.take_back(actor="scheduler", rung_seconds=rung_seconds))) == jobs
+        assert len(execute(leases.requeue_untaken(actor="scheduler", rung_seconds=rung_seconds))) == jobs
         # They would be given to it again, and this counts how often in a row.
         execute(text("UPDATE jobs SET state = 'cancelled', finished_at = now() WHERE state = 'queued'"))
 

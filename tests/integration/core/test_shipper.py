@@ -317,7 +317,7 @@ def test_upload_of_an_attempt_that_lost_its_lease_is_taken_back_without_what_it_
         setting.write(name, 10)
     with pytest.raises(LeaseGoneError):
         shipper.turn()
-    shipper.take_back()
+    shipper.sweep_uploads()
     assert setting.stored() == ["named.bin"]
 
 
