@@ -59,7 +59,7 @@ class PretendingZygote:
 
     seconds = 0.0
 
-    def __init__(self, _runs: Path) -> None:
+    def __init__(self, _runs: Path, *, predicts: bool) -> None:
         """There is nothing of it on the disk."""
 
     def warm(self) -> None:

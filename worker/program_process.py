@@ -33,6 +33,9 @@ PACKAGES = ("experiments", "gpulab", "emulator")
 RUN_DIRECTORY = "/run/gpulab"
 EMULATED = "/run/emulated"
 PATH = "/usr/local/bin:/usr/bin:/bin"
+FILE_SLACK_BYTES = 2 * 2**30
+"""How far one file may outgrow the limit of the disk before the kernel stops it. The watch comes first: its words say
+more than "file too large"."""
 DATA_SLACK_BYTES = 2 * 2**30
 """What a process may have asked for and not touched: stacks of threads, and what was loaded before it began."""
 
@@ -125,7 +128,7 @@ class ProgramSandbox:
             devices = device_nodes(gpu_uuids)
         limits = Limits(
             processes=settings.program_processes or None,
-            file_bytes=settings.program_disk_bytes or None,
+            file_bytes=settings.program_disk_bytes + FILE_SLACK_BYTES if settings.program_disk_bytes else None,
             # On a GPU the driver takes address space as it likes.
             data_bytes=memory_bytes + DATA_SLACK_BYTES if memory_bytes and not gpu_uuids else None,
             tmp_bytes=settings.program_tmp_bytes,

@@ -110,6 +110,7 @@ class BucketSync:
         self._shared = True
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._telling = asyncio.Lock()
 
     def start(self) -> None:
         self._task = vital_task("rate limits", self._run(), until=self._stopping.is_set)
@@ -128,17 +129,18 @@ class BucketSync:
                 await self.tell(buckets)
 
     async def tell(self, buckets: Buckets) -> None:
-        """Tell what was taken, and learn what is left."""
-        taken = list(buckets.untold().items())
-        for start in range(0, len(taken), BATCH_SIZE):
-            part = dict(taken[start : start + BATCH_SIZE])
-            try:
-                buckets.learn(await self._levels(buckets, part))
-                self._note(shared=True)
-            except (RedisError, OSError, RuntimeError) as error:
-                # RuntimeError is what the event loop says of a connection that was cut while it was written to.
-                buckets.not_told(part)
-                self._note(shared=False, reason=str(error))
+        """Tell what was taken, and learn what is left. When this returns, nothing taken before is still on its way."""
+        async with self._telling:
+            taken = list(buckets.untold().items())
+            for start in range(0, len(taken), BATCH_SIZE):
+                part = dict(taken[start : start + BATCH_SIZE])
+                try:
+                    buckets.learn(await self._levels(buckets, part))
+                    self._note(shared=True)
+                except (RedisError, OSError, RuntimeError) as error:
+                    # RuntimeError is what the event loop says of a connection that was cut while it was written to.
+                    buckets.not_told(part)
+                    self._note(shared=False, reason=str(error))
 
     async def _levels(self, buckets: Buckets, taken: Mapping[str, float]) -> dict[str, float]:
         keys = [f"gpulab:{buckets.name}:{key}" for key in taken]

@@ -104,7 +104,7 @@ async def get_program(request: Request, app: TheApp, principal: ThePrincipal, sh
     operation_id="get_program_archive",
     response_class=Response,
     responses={
-        200: {"description": "Every file, as a tar.", "content": {"application/x-tar": BYTES}},
+        200: {"description": "Every file, as a tar.", "content": {"application/octet-stream": BYTES}},
         **problems(ProgramNotFound),
     },
 )

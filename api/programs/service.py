@@ -107,7 +107,7 @@ async def archive(app: App, principal: Principal, request: Request, sha256: str)
     headers = _headers(tag, f"program-{sha256[:12]}.tar")
     if etag.matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
-    return Whole(await _tar(app, sha256), 200, headers, media_type="application/x-tar")
+    return Whole(await _tar(app, sha256), 200, headers, media_type="application/octet-stream")
 
 
 async def difference(app: App, principal: Principal, sha256: str, other_sha256: str) -> ProgramDifferenceRead:

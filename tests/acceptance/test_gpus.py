@@ -128,10 +128,10 @@ def test_job_that_outgrows_its_reservation_is_ended(gpu_lab: GpuLab, tmp_path: P
     assert "nothing was predicted" in job["failure"]["reasons"]["edits"]
 
 
-def test_constants_that_cannot_be_measured_are_null_with_the_reason(gpu_lab: GpuLab) -> None:
+def test_constants_of_a_gpu_are_measured_once_and_say_of_which(gpu_lab: GpuLab) -> None:
     for gpu in gpu_lab.client.get("/v1/gpus").json()["items"]:
-        assert gpu["constants"] is None
-        assert "torch sees no GPU" in gpu["constants_reason"]
+        assert gpu["constants"]["gpu"] == gpu["name"]
+        assert gpu["constants_reason"] is None
 
 
 def test_job_that_neighbours_left_no_memory_runs_again_alone_and_once(gpu_lab: GpuLab) -> None:

@@ -48,7 +48,8 @@ def test_jobs_that_say_nothing_share_a_gpu_by_their_predictions_and_the_lab_lear
     jobs = [gpu_lab.wait_for(job_id, "running") for job_id in both]
 
     assert jobs[0]["gpu_uuids"] == jobs[1]["gpu_uuids"]
-    predicted = jobs[0]["estimate"]["peak_device_bytes"]
+    answer = gpu_lab.client.get(jobs[0]["estimate"]["url"]).json()
+    predicted = answer["gpus"][0]["peak_device_bytes"]
     reserved = {gpu["uuid"]: gpu["memory_reserved_bytes"] for gpu in gpu_lab.client.get("/v1/gpus").json()["items"]}
     # Before the first run, the interval's high end.
     assert abs(reserved[jobs[0]["gpu_uuids"][0]] - 2 * predicted["high_bytes"]) < 1024

@@ -86,5 +86,5 @@ def test_bad_input_is_explained(cli: Callable[..., "subprocess.CompletedProcess[
     assert "unknown key 'gird'" in cli("submit", "grid.yaml").stderr
     refused = cli("submit", "course/1a", "--scale", "huge", "--json")
     assert (refused.returncode, json.loads(refused.stderr)["problem"]["errors"][0]["path"]) == (3, "scale")
-    assert "is not a study id" in cli("show", "no").stderr
+    assert "no study has the id or name 'no'" in cli("show", "no").stderr
     assert cli("report", "@last", "--format", "pdf").returncode == 2

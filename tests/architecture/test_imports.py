@@ -63,10 +63,11 @@ def test_contracts_fail_when_broken(tmp_path: Path, module: str, line: str) -> N
         (tmp_path / package).symlink_to(ROOT / package)
     (tmp_path / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
     broken = tmp_path / module
-    broken.parent.unlink()
-    broken.parent.mkdir()
-    for part in (ROOT / module).parent.iterdir():
-        (broken.parent / part.name).symlink_to(part)
+    for folder in [*Path(module).parents][-2::-1]:
+        (tmp_path / folder).unlink()
+        (tmp_path / folder).mkdir()
+        for part in (ROOT / folder).iterdir():
+            (tmp_path / folder / part.name).symlink_to(part)
     broken.unlink()
     broken.write_text(f"{line}\n{(ROOT / module).read_text()}")
     done = lint(tmp_path)

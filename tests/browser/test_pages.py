@@ -61,7 +61,7 @@ VIEWS = [
     View("predictions", lambda _: "/predictions", "Median error", charts=1),
     View("job-snapshot", lambda ids: f"/jobs/{ids['out_of_memory']}?tab=memory", "Memory layout"),
     View("job-hand-in", lambda ids: f"/jobs/{ids['done']}", "Due", click=("Hand in",)),
-    View("account", lambda _: "/account", "Prefix"),
+    View("account", lambda _: "/account", "Use one token per device"),
     View("account-token", lambda _: "/account", "Last day", click=("New token",)),
     View("class", lambda _: "/class", "Ada Okafor"),
     View("class-import", lambda _: "/class", "Or paste the table", click=("Import a class",)),

@@ -76,7 +76,10 @@ function Rows<Row>({
   minWidth = 320,
 }: Pick<PagedTableProps<Row>, "rows" | "keyOf" | "columns" | "minWidth">) {
   return (
-    <Table.ScrollContainer minWidth={minWidth}>
+    <Table.ScrollContainer
+      minWidth={minWidth}
+      scrollAreaProps={{ offsetScrollbars: false, viewportProps: { tabIndex: 0 } }}
+    >
       <Table verticalSpacing={6} horizontalSpacing="md">
         <Table.Thead>
           <Table.Tr>

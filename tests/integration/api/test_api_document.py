@@ -30,7 +30,7 @@ def test_table_of_refusals_is_complete() -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-async def test_examples_run(server: tuple[Server, str], admin: SeededUser) -> None:
+async def test_examples_run(server: tuple[Server, str], admin: SeededUser, tmp_path: Path) -> None:
     environment = os.environ | {"GPULAB_URL": server[1], "GPULAB_TOKEN": admin.token}
     blocks = re.findall(r"```bash\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert len(blocks) >= 4
@@ -41,6 +41,7 @@ async def test_examples_run(server: tuple[Server, str], admin: SeededUser) -> No
             "pipefail",
             "-c",
             block,
+            cwd=tmp_path,
             env=environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

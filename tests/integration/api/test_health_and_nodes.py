@@ -29,7 +29,6 @@ from models import Gpu
 from models.settings import ApiSettings
 from models.statements import leases, node_health, node_tokens, queue
 from models.statements.readiness import LEADER_LOCK
-from scheduler import loop
 from server.embedded import EmbeddedPostgres
 from tests.integration.api.conftest import serving
 from tests.integration.api.seeds import SeededUser, Seeds
@@ -70,10 +69,6 @@ async def test_lab_is_ready_with_a_scheduler_and_a_node(anonymous: httpx.AsyncCl
         answer = await eventually(anonymous, "/readyz", 200)
 
     assert set(answer.json()["checks"]) == {"database", "schema", "scheduler", "nodes", "redis"}
-
-
-def test_readiness_looks_for_the_lock_that_the_scheduler_takes() -> None:
-    assert LEADER_LOCK == loop.LEADER_LOCK
 
 
 async def test_schema_of_another_version_is_not_ready(anonymous: httpx.AsyncClient, seeds: Seeds) -> None:

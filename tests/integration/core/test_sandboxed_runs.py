@@ -23,6 +23,7 @@ from models.program import Program
 from models.series import LogChunk
 from models.settings import NodeSettings
 from sandbox import capability, mend
+from sandbox.system import python_folders
 from tests.lab import wait_until
 from worker.attempt import StopReason
 from worker.nvml import NvmlAbsent
@@ -32,6 +33,8 @@ from worker.supervisor import Supervisor
 
 Execute = Callable[..., list[Any]]
 MIB = 2**20
+DELETED_FILE = "import os\nf = open('f', 'wb')\nos.remove('f')\nwhile True:\n    f.write(bytes(1 << 20))"
+RECORDS = "f = open('/run/gpulab/records.ndjson', 'ab')\nwhile True:\n    f.write(b'{}\\n' * 10_000)"
 pytestmark = pytest.mark.skipif(capability() is not None, reason=f"{capability()}; {mend(capability() or '')}")
 
 
@@ -171,17 +174,11 @@ def test_its_own_failure_is_told_with_its_words(node: Node) -> None:
         ("import os\nwhile True:\n    os.fork()", "processes and threads"),
         ("import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(60,)).start()", "and threads"),
         ("while True:\n    open('more', 'ab').write(bytes(1 << 20))", "on the disk"),
-        (
-            "import os\nfile = open('hidden', 'wb')\nos.remove('hidden')\nwhile True:\n    file.write(bytes(1 << 20))",
-            "on the disk",
-        ),
+        (DELETED_FILE, "on the disk"),
         ("n = 0\nwhile True:\n    open(f'f{n}', 'w').close()\n    n += 1", "too many files"),
         ("import os\nwhile True:\n    os.mkdir('d')\n    os.chdir('d')", "deep"),
         ("while True:\n    print('x' * 100_000)", "of output"),
-        (
-            "file = open('/run/gpulab/records.ndjson', 'ab')\nwhile True:\n    file.write(b'{}\\n' * 10_000)",
-            "of records",
-        ),
+        (RECORDS, "of records"),
     ],
     ids=["fork-bomb", "thread-bomb", "disk", "hidden-file", "files", "depth", "output", "records"],
 )
@@ -318,6 +315,9 @@ def test_nothing_of_the_lab_can_be_reached(node: Node, monkeypatch: pytest.Monke
     other = node.settings.runs_folder
     other.mkdir(exist_ok=True)
     (other / "token").write_text("SECRET")
+    code = [str(path) for path in python_folders()]
+    folders = [path for path in ("/root/.ssh", "/var", "/home") if not any(each.startswith(path) for each in code)]
+    hidden = [str(other), str(node.store.prefix), *folders]
     job = node.run(
         f"""
 import glob, os, socket
@@ -325,7 +325,7 @@ from gpulab import run
 def exists(path):
     return os.path.exists(path)
 found = {{
-    "paths": [p for p in ({str(other)!r}, {str(node.store.prefix)!r}, "/root/.ssh", "/var", "/home") if exists(p)],
+    "paths": [p for p in {hidden} if exists(p)],
     "secret": any("SECRET" in open(p, errors="replace").read() for p in glob.glob("/proc/[0-9]*/environ")),
     "worker": exists("/proc/{os.getpid()}"),
     "devices": [p for p in glob.glob("/dev/nvidia*") + glob.glob("/dev/sd*") + glob.glob("/dev/vd*")],

@@ -1,4 +1,4 @@
-"""A memory of any size for real tensors on the CPU: beyond it, asking for more raises what a full GPU would raise."""
+"""A memory of any size for tensors: beyond it, asking for more raises what a full GPU would raise."""
 
 import weakref
 from typing import Any
@@ -21,7 +21,7 @@ class LimitReached(torch.OutOfMemoryError):
 
 
 class LimitedMemory(TorchDispatchMode):
-    """Inside, each new storage on the CPU counts, rounded to blocks; nothing is kept when it ends."""
+    """Inside, each new storage counts, rounded to blocks; nothing is kept when it ends."""
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -34,7 +34,7 @@ class LimitedMemory(TorchDispatchMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         for part in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(part, Tensor) and part.device.type == "cpu":
+            if isinstance(part, Tensor) and part.device.type != "meta":
                 self._take(part.untyped_storage())
         return result
 

@@ -101,5 +101,6 @@ def _train_in(memory_bytes: int) -> None:
     from gpulab_probe.limited import LimitedMemory
 
     with LimitedMemory(memory_bytes):
-        layer = torch.nn.Linear(2048, 2048)
-        layer(torch.ones(1, 2048)).sum().backward()
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        layer = torch.nn.Linear(2048, 2048, device=device)
+        layer(torch.ones(1, 2048, device=device)).sum().backward()

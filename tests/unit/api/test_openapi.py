@@ -82,6 +82,7 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
         "GET /v1/experiments",
         "GET /v1/experiments/{slug}",
         "GET /v1/courses",
+        "GET /v1/environment",
         "POST /v1/jobs",
         "GET /v1/jobs",
         f"GET {job}",

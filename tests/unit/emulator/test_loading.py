@@ -55,6 +55,7 @@ def test_it_is_refused_once_torch_is_there(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_machine_of_another_kind_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("platform.machine", lambda: "arm64")
     monkeypatch.setattr("emulator.build._cache", lambda: tmp_path)
+    monkeypatch.setattr("emulator.build._is_there", lambda _: False)
     with pytest.raises(BuildError, match="needs Linux x86_64, and this is Linux arm64"):
         build()
 
@@ -62,6 +63,7 @@ def test_a_machine_of_another_kind_is_told_so(monkeypatch: pytest.MonkeyPatch, t
 def test_a_machine_without_a_compiler_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("emulator.build._cache", lambda: tmp_path)
+    monkeypatch.setattr("emulator.build._is_there", lambda _: False)
     with pytest.raises(BuildError, match="no C compiler"):
         build()
 
