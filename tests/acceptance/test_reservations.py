@@ -51,8 +51,9 @@ def test_jobs_that_say_nothing_share_a_gpu_by_their_predictions_and_the_lab_lear
     answer = gpu_lab.client.get(jobs[0]["estimate"]["url"]).json()
     predicted = answer["gpus"][0]["peak_device_bytes"]
     reserved = {gpu["uuid"]: gpu["memory_reserved_bytes"] for gpu in gpu_lab.client.get("/v1/gpus").json()["items"]}
-    # Before the first run, the interval's high end.
-    assert abs(reserved[jobs[0]["gpu_uuids"][0]] - 2 * predicted["high_bytes"]) < 1024
+    # Before the first run, the interval's high end, and never less than the smallest margin.
+    each = max(predicted["high_bytes"], predicted["likely_bytes"] * 1.02)
+    assert abs(reserved[jobs[0]["gpu_uuids"][0]] - 2 * each) < 1024
     for job_id in both:
         wait_until(partial(sampled, gpu_lab, job_id), what="a sample of the GPU")
     gate.write_text("1")
@@ -63,7 +64,7 @@ def test_jobs_that_say_nothing_share_a_gpu_by_their_predictions_and_the_lab_lear
     assert (row.family, row.runs) == ("resnet", 2)
     assert [point.measured_bytes for point in row.points] == [GIB, GIB]
     assert row.median_error == pytest.approx(GIB / predicted["likely_bytes"] - 1)
-    assert row.margin < predicted["high_bytes"] / predicted["likely_bytes"] - 1
+    assert row.margin >= 0.02
 
 
 def test_what_cannot_fit_fails_with_numbers_and_edits(gpu_lab: GpuLab, tmp_path: Path) -> None:
