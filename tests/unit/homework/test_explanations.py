@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks.render_memory import measured, slope
 from homework.questions import explanations
-from homework.questions.batches import SHEETS_LARGEST
+from homework.questions.batches import MAX_LARGEST, MIN_LARGEST
 from homework.questions.memory import PARAMETER_BYTES
 
 MIB = 1 << 20
@@ -30,7 +30,8 @@ def test_slopes_are_those_of_the_emulated_card() -> None:
     assert round(slope(sheet, "forward_allocated_mib")) == round(slope(sheet, "peak_allocated_mib")) == 21
     assert "31 MiB an image where activations grow by 21" in explanations.WHY_31
     assert "reserves 30 MiB an image more" in explanations.WHY_31
-    assert round(SHEETS_LARGEST) in {452, 453}
+    assert round(MIN_LARGEST) in {452, 453}
+    assert round(MAX_LARGEST) == 704
 
 
 def test_times_are_a_line_in_the_number_of_steps() -> None:
