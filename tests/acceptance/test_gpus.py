@@ -148,11 +148,15 @@ def test_job_that_neighbours_left_no_memory_runs_again_alone_and_once(gpu_lab: G
 
 def test_job_that_ran_out_of_its_own_reservation_is_not_tried_again(gpu_lab: GpuLab) -> None:
     gpu_lab.show(2**20)
-    job_id = gpu_lab.submit("probe-gpu", {"ending": "full_gpu"}, gpu_memory_bytes=24 * 2**20)
+    constants = gpu_lab.client.get("/v1/gpus").json()["items"][0]["constants"]
+    # The allocator gets what the context and the libraries leave.
+    stated = constants["context_bytes"] + constants["libraries_bytes"] + 24 * 2**20
+    job_id = gpu_lab.submit("probe-gpu", {"ending": "full_gpu"}, gpu_memory_bytes=stated)
     job = gpu_lab.wait_for(job_id, "failed")
     gpu_lab.show(GIB)
     assert (job["cause"], job["attempt"], job["exclusive"]) == ("out_of_memory", 1, False)
     assert job["failure"]["inside_reservation"] is False
+    assert job["failure"]["largest_tensors"][0]["size_bytes"] == 16 * 2**20
 
 
 def test_xid_sets_the_node_aside_with_the_reason_and_it_comes_back(gpu_lab: GpuLab, tmp_path: Path) -> None:
