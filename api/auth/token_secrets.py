@@ -8,7 +8,7 @@ from hashlib import sha256
 TOKEN_PREFIX = "glab_"  # noqa: S105 - the public beginning of every token, for scanners of leaked secrets
 TOKEN_BYTES = 32
 SHOWN_CHARACTERS = len(TOKEN_PREFIX) + 4
-"""So many first characters tell a user's tokens apart, and leave 232 bits unknown."""
+"""The first characters, which are shown. They distinguish the tokens of a user and keep 232 bits secret."""
 
 
 def new_token() -> str:

@@ -78,7 +78,7 @@ class Hub:
         return self.listening and time.monotonic() - self._proved_at < TRUST_SECONDS
 
     def users_changed(self) -> None:
-        """Forget who is who. Whoever changes users says so here: the notice comes a moment after the answer."""
+        """Drop what is cached of users. Code that changes users calls this, since the notice comes after the answer."""
         self.users_version += 1
 
     def start(self) -> None:

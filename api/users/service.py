@@ -1,4 +1,4 @@
-"""Users: who may change whom, and what is told of them."""
+"""Users: which roles may change which users, and what the API shows of a user."""
 
 from collections.abc import Awaitable, Sequence
 from typing import Any

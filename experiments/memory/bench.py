@@ -35,8 +35,8 @@ class Bench:
     With `smooth`, what fits only because the allocator tries again does not count as fitting.
     """
 
-    def __init__(self, gpu: Gpu, total_bytes: int, at_once: int, *, smooth: bool = False) -> None:
-        self.gpu, self.total_bytes, self._at_once, self._smooth = gpu, total_bytes, at_once, smooth
+    def __init__(self, gpu: Gpu, total_bytes: int, max_parallel: int, *, smooth: bool = False) -> None:
+        self.gpu, self.total_bytes, self._max_parallel, self._smooth = gpu, total_bytes, max_parallel, smooth
         self._limit_bytes = max(0, total_bytes - gpu.context.likely_bytes)
         self._taken: dict[Workload, Taken] = {}
 
@@ -59,7 +59,7 @@ class Bench:
     def largest(self, workload: Workload) -> Largest:
         """The batch size of the workload does not matter to the answer."""
         base = self.taken(workload).unlimited
-        found = Search(workload, self.gpu.card, self._limit_bytes, self._at_once).largest(base)
+        found = Search(workload, self.gpu.card, self._limit_bytes, self._max_parallel).largest(base)
         return Largest(found.without_retries, found.without_retries) if self._smooth else found
 
 

@@ -24,10 +24,10 @@ class Largest:
 
 
 class Search:
-    """One workload in one room. Each size is tried once, in a process of its own; `at_once` of them at a time."""
+    """One workload in one room. Each size is tried once, in a process of its own; at most `max_parallel` at a time."""
 
-    def __init__(self, workload: Workload, card: str, limit_bytes: int, at_once: int) -> None:
-        self._workload, self._card, self._limit_bytes, self._at_once = workload, card, limit_bytes, at_once
+    def __init__(self, workload: Workload, card: str, limit_bytes: int, max_parallel: int) -> None:
+        self._workload, self._card, self._limit_bytes, self._max_parallel = workload, card, limit_bytes, max_parallel
         self._known: dict[int, Attempt] = {}
 
     def largest(self, base: Recording) -> Largest:
@@ -46,7 +46,7 @@ class Search:
     def _try(self, sizes: set[int]) -> None:
         missing = sorted(sizes - self._known.keys())
         room = Room(self._card, self._limit_bytes)
-        found = each(attempted, [(_sized(self._workload, size), room) for size in missing], self._at_once)
+        found = each(attempted, [(_sized(self._workload, size), room) for size in missing], self._max_parallel)
         self._known |= dict(zip(missing, found, strict=True))
 
     def _guesses(self, base: Recording) -> tuple[int, int]:

@@ -26,8 +26,8 @@ def predict_and_judge(
 ) -> tuple[Prediction, list[GpuVerdict]]:
     """What a typical GPU shows, and a verdict for each of those asked for. Raises as `predict`."""
     prepare(workload)
-    at_once = max(1, CORES // max(len(gpus), 1))
-    found = list(each(_judged, [(workload, gpu, editable, at_once) for gpu in gpus]))
+    max_parallel = max(1, CORES // max(len(gpus), 1))
+    found = list(each(_judged, [(workload, gpu, editable, max_parallel) for gpu in gpus]))
     verdicts = [verdict for verdict, _ in found]
     typical = (prediction for _, prediction in found if prediction.card == TYPICAL.card)
     return next(typical, None) or predict(workload), verdicts
@@ -39,16 +39,16 @@ def judge(workload: Workload, asked: GpuAsked, editable: Collection[str] | None 
 
 
 def _judged(
-    workload: Workload, asked: GpuAsked, editable: Collection[str] | None, at_once: int
+    workload: Workload, asked: GpuAsked, editable: Collection[str] | None, max_parallel: int
 ) -> tuple[GpuVerdict, Prediction]:
     """The verdict, and what a typical GPU of the same card shows."""
     gpu = gpu_of_device(asked.name, asked.constants)
     total_bytes = gpu.room_of(asked.total_bytes)
-    bench = Bench(gpu, total_bytes, at_once)
+    bench = Bench(gpu, total_bytes, max_parallel)
     taken = bench.taken(workload)
     if asked.outgrown:
         total_bytes = lowered(total_bytes, bench.prediction(workload), asked.held_bytes)
-        bench = Bench(gpu, total_bytes, at_once, smooth=True)
+        bench = Bench(gpu, total_bytes, max_parallel, smooth=True)
         taken = bench.taken(workload)
     largest = bench.largest(workload)
     inside = taken.limited is not None

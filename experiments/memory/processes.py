@@ -74,11 +74,11 @@ def begin(function: Callable[..., Any], *arguments: Any) -> Pending:
     return Child(function, *arguments) if can_fork() else _beside().begin(function, *arguments)
 
 
-def each(function: Callable[..., T], every: Iterable[tuple[Any, ...]], at_once: int = CORES) -> Iterator[T]:
+def each(function: Callable[..., T], every: Iterable[tuple[Any, ...]], max_parallel: int = CORES) -> Iterator[T]:
     """The results of calls in children of this process, in order; so many run at a time."""
     running: list[Child] = []
     for arguments in every:
-        if len(running) == at_once:
+        if len(running) == max_parallel:
             yield running.pop(0).result()
         running.append(Child(function, *arguments))
     for child in running:
