@@ -38,7 +38,7 @@ def measure(cases: Sequence[dict[str, Any]] = CASES) -> list[dict[str, Any]]:
     from experiments.catalog.max_batch.run import peaks_of_steps  # noqa: F401 - loaded once for all processes
     from experiments.memory.processes import each
 
-    return list(each(_measured, [(case,) for case in cases], at_once=1))
+    return list(each(_measured, [(case,) for case in cases], max_parallel=1))
 
 
 def _measured(case: dict[str, Any]) -> dict[str, Any]:

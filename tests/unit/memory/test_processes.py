@@ -34,7 +34,7 @@ def die() -> None:
 
 
 def test_children_answer_in_order_and_few_at_a_time() -> None:
-    found = list(each(pid_after, [(number,) for number in range(5)], at_once=2))
+    found = list(each(pid_after, [(number,) for number in range(5)], max_parallel=2))
     assert [number for number, _ in found] == list(range(5))
     assert len({pid for _, pid in found} | {os.getpid()}) == 6
 
