@@ -19,8 +19,8 @@ from torch import nn
 
 from benchmarks.figures import Figure, bootstrap_interval
 from experiments.run_directory import RunDirectory
-from worker.nvml import Nvml
-from worker.sampler import Sampler, Watched
+from worker.measuring.nvml import Nvml
+from worker.measuring.sampler import Sampler, Watched
 
 HZ = 10.0
 Step = Callable[[], float]

@@ -17,8 +17,8 @@ import psutil
 
 from experiments.contract import SAMPLES_FILE
 from tests.fakes.nvml import GIB, FakeGpu, FakeNvml, build_library
-from worker.nvml import Nvml
-from worker.sampler import Sampler, Watched
+from worker.measuring.nvml import Nvml
+from worker.measuring.sampler import Sampler, Watched
 
 JOB = (
     "import subprocess, sys\n"

@@ -19,8 +19,8 @@ from models.database import sync_engine
 from models.statements import leases, nodes
 from models.store import open_store
 from server.embedded import EmbeddedPostgres
-from worker.run_folder import RunFolder
-from worker.shipper import Shipper
+from worker.runs.folder import RunFolder
+from worker.shipping.shipper import Shipper
 
 NAMES = ("train/loss", "train/accuracy", "learning_rate", "gradient_norm")
 BATCH_ROWS = 1000

@@ -46,7 +46,7 @@ def run_in(folder: Path, order: RunOrder, take: Callable[[Record], object] | Non
 
     Returns how the run said that it ended; None if its process ended without a word.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded; see worker/zygote.py
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded; see worker/runs/zygote.py
     folder.mkdir(parents=True, exist_ok=True)
     order.write(folder)
     # Processes fork from a server that has imported torch and the catalogue, once for all runs of this program.

@@ -1,7 +1,7 @@
 """The warm process that jobs are forked from: torch and the catalogue are loaded, and CUDA was never touched.
 
-`worker/zygote.py` starts it and asks it for processes over a socket that has no name. It tells how each one ended, it
-adopts what a job leaves behind and ends that, and it ends with the worker, as every job ends with it.
+`worker/runs/zygote.py` starts it and asks it for processes over a socket that has no name. It tells how each one ended,
+it adopts what a job leaves behind and ends that, and it ends with the worker, as every job ends with it.
 """
 
 import ctypes

@@ -169,7 +169,7 @@ def _gpu(_: Examined) -> Iterator[Finding]:
     if importlib.util.find_spec("pynvml") is None:
         yield Finding("gpu", Status.WARN, "not looked at: extra worker is absent")
         return
-    answer = _probe("worker.nvml_probe", 60.0)
+    answer = _probe("worker.measuring.probe", 60.0)
     if "gpus" not in answer:
         yield Finding(
             "gpu", Status.WARN, str(answer.get("absent", answer.get("error"))),

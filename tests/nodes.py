@@ -20,11 +20,11 @@ from models.settings import NodeSettings
 from server.child_process import die_with_parent
 from tests.fakes.nvml import FakeGpu, FakeNvml
 from worker import app
-from worker.zygote import End
+from worker.runs.zygote import End
 
 
 class Pretended:
-    """A job that ends after so many seconds, or when it is told to; as `worker.zygote.JobProcess`."""
+    """A job that ends after so many seconds, or when it is told to; as `worker.runs.zygote.JobProcess`."""
 
     end = End(0)
 
@@ -55,7 +55,7 @@ class Pretended:
 
 
 class PretendingZygote:
-    """As `worker.zygote.Zygote`."""
+    """As `worker.runs.zygote.Zygote`."""
 
     seconds = 0.0
 

@@ -22,15 +22,15 @@ from models.lab_process import RefusedError
 from models.outage import Outage
 from models.settings import NodeSettings
 from models.statements import leases, node_tokens, nodes
-from worker.attempt import StopReason
 from worker.datasets import DatasetWatch
-from worker.gpu_overhead import GpuConstants
 from worker.identity import worker_id
-from worker.launching import refused_experiments
-from worker.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
-from worker.run_folder import found_folder
-from worker.sampler import Sampler
-from worker.supervisor import Supervisor
+from worker.measuring.gpu_overhead import GpuConstants
+from worker.measuring.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
+from worker.measuring.sampler import Sampler
+from worker.runs.attempt import StopReason
+from worker.runs.folder import found_folder
+from worker.runs.launching import refused_experiments
+from worker.runs.supervisor import Supervisor
 
 ADMISSION_PAUSE_SECONDS = 0.5
 

@@ -21,13 +21,13 @@ from models.settings import NodeSettings
 from models.store import open_store
 from worker.agent import Agent
 from worker.estimator import Estimator
-from worker.gpu_overhead import GpuConstants
-from worker.nvml import Nvml
-from worker.orphans import end_orphans
+from worker.measuring.gpu_overhead import GpuConstants
+from worker.measuring.nvml import Nvml
+from worker.measuring.sampler import Sampler
 from worker.retention import Retention
-from worker.sampler import Sampler
-from worker.supervisor import Supervisor
-from worker.zygote import Zygote
+from worker.runs.orphans import end_orphans
+from worker.runs.supervisor import Supervisor
+from worker.runs.zygote import Zygote
 
 THREADS_PER_GPU = 16
 """Attempts that may share one GPU; a thread of the pool is made when it is first needed."""

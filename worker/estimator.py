@@ -26,8 +26,8 @@ from models.composed import Statement, run
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
 from models.statements import estimates
-from worker import advice
-from worker.zygote import End, JobProcess, NotStartedError, Zygote
+from worker.runs import advice
+from worker.runs.zygote import End, JobProcess, NotStartedError, Zygote
 
 MAX_CONCURRENT = 2
 MAX_SECONDS = 120.0

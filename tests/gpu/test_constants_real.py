@@ -9,9 +9,9 @@ import pytest
 
 from experiments.contract import SPEC_FILE
 from experiments.internal.gpu_constants.spec import SLUG
-from worker.gpu_overhead import NotMeasuredError, measure
-from worker.nvml import Nvml, NvmlAbsent
-from worker.zygote import Zygote
+from worker.measuring.gpu_overhead import NotMeasuredError, measure
+from worker.measuring.nvml import Nvml, NvmlAbsent
+from worker.runs.zygote import Zygote
 
 pytestmark = pytest.mark.gpu
 MIB = 1 << 20

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from worker.nvml import GpuReading, Nvml, NvmlAbsent
+from worker.measuring.nvml import GpuReading, Nvml, NvmlAbsent
 
 pytestmark = pytest.mark.gpu
 

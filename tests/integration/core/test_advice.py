@@ -11,7 +11,7 @@ from gpulab.states import FailureCause, JobState
 from models import Estimate, Gpu, Job, JobEvent
 from models.statements import estimates, leases
 from tests.integration.core.questions import put
-from worker import advice
+from worker.runs import advice
 
 Execute = Callable[..., list[Any]]
 MIB = 2**20

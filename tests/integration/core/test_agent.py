@@ -12,8 +12,8 @@ from sqlalchemy.exc import OperationalError
 from models import Gpu
 from models.settings import NodeSettings
 from worker.agent import Agent
-from worker.gpu_overhead import UNKNOWN
-from worker.nvml import GpuInfo
+from worker.measuring.gpu_overhead import UNKNOWN
+from worker.measuring.nvml import GpuInfo
 
 Execute = Callable[..., list[Any]]
 

@@ -14,7 +14,7 @@ from models.statements import estimates
 from tests.integration.core.questions import put
 from worker import estimator
 from worker.estimator import Estimator
-from worker.zygote import End
+from worker.runs.zygote import End
 
 Execute = Callable[..., list[Any]]
 

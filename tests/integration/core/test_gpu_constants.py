@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 from gpulab.schemas.memory import Constants
 from models.statements import nodes
 from tests.fakes.nvml import FakeGpu, FakeNvml, build_library
-from worker import gpu_overhead
-from worker.gpu_overhead import GpuConstants, Known
-from worker.nvml import Nvml
+from worker.measuring import gpu_overhead
+from worker.measuring.gpu_overhead import GpuConstants, Known
+from worker.measuring.nvml import Nvml
 
 Execute = Callable[..., list[Any]]
 MIB = 2**20

@@ -25,11 +25,11 @@ from models.settings import NodeSettings
 from sandbox import capability, mend
 from sandbox.system import python_folders
 from tests.lab import wait_until
-from worker.attempt import StopReason
-from worker.nvml import NvmlAbsent
-from worker.program_spares import Spares
-from worker.sampler import Sampler
-from worker.supervisor import Supervisor
+from worker.measuring.nvml import NvmlAbsent
+from worker.measuring.sampler import Sampler
+from worker.programs.spares import Spares
+from worker.runs.attempt import StopReason
+from worker.runs.supervisor import Supervisor
 
 Execute = Callable[..., list[Any]]
 MIB = 2**20
@@ -354,7 +354,7 @@ def test_program_that_the_store_does_not_have_fails_and_does_not_come_again(node
 
 def test_killed_worker_leaves_what_the_next_one_finds(node: Node) -> None:
     """Its sandboxes are found by their mark, and what they left is shipped."""
-    from worker.orphans import end_orphans
+    from worker.runs.orphans import end_orphans
 
     job_id = node.start(
         "from gpulab import run\nimport time\nrun.metrics(1, loss=1)\nprint('here', flush=True)\ntime.sleep(600)"

@@ -20,10 +20,10 @@ from gpulab.states import JobState
 from models import Artifact, Checkpoint, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, User
 from models.statements import leases, series
 from tests.lab import wait_until
-from worker.resume import bring_back
-from worker.run_folder import RunFolder
-from worker.shipper import LeaseGoneError, Shipper
-from worker.supervisor import AWAY
+from worker.runs.folder import RunFolder
+from worker.runs.resume import bring_back
+from worker.runs.supervisor import AWAY
+from worker.shipping.shipper import LeaseGoneError, Shipper
 
 Execute = Callable[..., list[Any]]
 
@@ -324,7 +324,7 @@ def test_upload_of_an_attempt_that_lost_its_lease_is_taken_back_without_what_it_
 def test_file_that_is_stored_on_a_retry_is_kept_while_another_still_waits(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.shipper.STORE_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("worker.shipping.shipper.STORE_RETRY_SECONDS", 0.0)
     shipper = setting.shipper()
     for name in ("first.bin", "second.bin"):
         setting.write(name, 10)

@@ -11,8 +11,8 @@ from obstore.store import LocalStore
 from sqlalchemy import Engine, insert, update
 
 from models import Artifact, Job
-from worker.programs import ProgramError
-from worker.submission import place_submission
+from worker.programs.cache import ProgramError
+from worker.programs.submission import place_submission
 
 Execute = Callable[..., list[Any]]
 

@@ -20,13 +20,13 @@ from models import Artifact, Job, JobEvent, MetricChunk
 from models.settings import NodeSettings
 from models.statements import storing
 from tests.lab import wait_until
-from worker import supervisor
-from worker.attempt import Attempt, StopReason
-from worker.host_memory import HostBreach
-from worker.run_folder import run_folder
-from worker.shipper import Shipper
-from worker.supervisor import Supervisor
-from worker.zygote import End, NotStartedError
+from worker.measuring.host_memory import HostBreach
+from worker.runs import supervisor
+from worker.runs.attempt import Attempt, StopReason
+from worker.runs.folder import run_folder
+from worker.runs.supervisor import Supervisor
+from worker.runs.zygote import End, NotStartedError
+from worker.shipping.shipper import Shipper
 
 Execute = Callable[..., list[Any]]
 GIB = 2**30
@@ -219,7 +219,7 @@ def test_fault_of_the_worker_loses_the_attempt_at_once(node: Node, monkeypatch: 
 
 def test_full_store_is_told_and_waited_for(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr("worker.shipper.STORE_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("worker.shipping.shipper.STORE_RETRY_SECONDS", 0.01)
     node.break_store()
     running = Thread(target=node.run, args=[METRIC + ARTIFACT + METRIC + RESULT])
     running.start()
@@ -280,7 +280,7 @@ def test_store_is_tried_once_more_after_a_run_that_used_up_its_time(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "RETRY_SECONDS", 0.1)
-    monkeypatch.setattr("worker.shipper.STORE_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("worker.shipping.shipper.STORE_RETRY_SECONDS", 0.2)
     follow, await_store = node.supervisor._follow, node.supervisor._await_store
 
     def follow_to_the_end(attempt: Attempt, process: Any, shipper: Shipper) -> None:

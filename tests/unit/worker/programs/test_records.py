@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.record_reader import Broken, RecordReader
+from experiments.wire import Failed
+from worker.programs.records import MAX_BROKEN, MAX_FILES, MAX_METRICS, MAX_WARNINGS, distrust
+
+
+def lines(folder: Path, *records: dict[str, Any]) -> list[Any]:
+    text = "".join(json.dumps({"time": 1.0} | record) + "\n" for record in records)
+    (folder / "records.ndjson").write_text(text)
+    return RecordReader(folder, distrust(0)).read(0)[0]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"type": "prediction", "peak_bytes": 1},
+        {"type": "disturbed", "message": "the machine failed"},
+        {"type": "error", "message": "no", "cause": "lost"},
+        {"type": "error", "message": "no", "cause": "gpu_fault"},
+        {"type": "error", "message": "no", "cause": "time_limit"},
+        {"type": "error", "message": "no", "cause": "limit_exceeded"},
+        {"type": "warning", "message": "x" * 1500, "more": "y" * 2**20},
+        {"type": "usage", "gpu_hours": 0},
+        {"type": "artifact", "name": "../../etc/passwd", "size_bytes": 1, "sha256": "0" * 64},
+        {"type": "memory", **{f"level{number}_bytes": 1 for number in range(17)}},
+    ],
+)
+def test_a_program_says_nothing_that_only_the_lab_says(tmp_path: Path, record: dict[str, Any]) -> None:
+    metric = {"type": "metric", "step": 1, "values": {"loss": 0.5}}
+    first, second = lines(tmp_path, record, metric)
+    assert isinstance(first, Broken)
+    assert not isinstance(second, Broken), "the next line is read all the same"
+
+
+@pytest.mark.parametrize("cause", ["error", "out_of_memory", "diverged", "cannot_fit"])
+def test_its_own_failure_is_its_own_to_tell(tmp_path: Path, cause: str) -> None:
+    (found,) = lines(tmp_path, {"type": "error", "message": "no", "cause": cause})
+    assert isinstance(found, Failed)
+
+
+def test_an_ending_that_it_may_not_claim_is_no_ending(tmp_path: Path) -> None:
+    lines(tmp_path, {"type": "disturbed", "message": "again, please"})
+    assert RecordReader(tmp_path, distrust(0)).ending() is None
+    assert RecordReader(tmp_path).ending() is not None, "a job of the catalogue may"
+
+
+def test_counts_are_bounded(tmp_path: Path) -> None:
+    file = {"type": "artifact", "size_bytes": 1, "sha256": "0" * 64}
+    found = lines(
+        tmp_path,
+        *({"type": "warning", "message": str(number)} for number in range(MAX_WARNINGS + 5)),
+        *(file | {"name": f"f{number}"} for number in range(MAX_FILES + 3)),
+        {"type": "metric", "step": 1, "values": {f"m{number}": 1 for number in range(MAX_METRICS + 1)}},
+    )
+    assert sum(isinstance(each, Broken) for each in found) == 5 + 3 + 1
+
+
+def test_a_line_that_is_read_again_counts_once(tmp_path: Path) -> None:
+    """The shipper reads a part again when the database was away."""
+    records = [{"type": "warning", "message": str(number), "time": 1} for number in range(MAX_WARNINGS)]
+    lines(tmp_path, *records)
+    reader = RecordReader(tmp_path, distrust(0))
+    for _ in range(3):
+        assert not any(isinstance(each, Broken) for each in reader.read(0)[0])
+
+
+def test_flood_of_lines_that_are_no_records_is_not_read_to_its_end(tmp_path: Path) -> None:
+    metric = b'{"time":1,"type":"metric","step":1,"values":{"loss":1}}\n'
+    (tmp_path / "records.ndjson").write_bytes(metric + b"{}\n" * 200_000 + metric)
+    reader = RecordReader(tmp_path, distrust(0))
+    found, at = reader.read(0)
+    assert len(found) == 1 + MAX_BROKEN
+    assert reader.read(at) == ([], at)
+    assert len(list(RecordReader(tmp_path, distrust(0)).every())) == 1
+
+
+def test_nothing_beyond_the_limit_is_read(tmp_path: Path) -> None:
+    line = b'{"time":1,"type":"metric","step":1,"values":{"loss":1}}\n'
+    (tmp_path / "records.ndjson").write_bytes(line * 10)
+    reader = RecordReader(tmp_path, distrust(5 * len(line) + 3))
+    found, at = reader.read(0)
+    assert len(found) == 5
+    assert reader.read(at) == ([], at)

@@ -1,0 +1,191 @@
+"""Starts a student's program in a sandbox, and stands for it as `JobProcess` does for a job of the zygote."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from uuid import uuid4
+
+from emulator import is_emulated
+from emulator.build import build
+from emulator.loading import environment as emulated_environment
+from emulator.world import VARIABLE, World
+from models.settings import NodeSettings
+from sandbox import (
+    DeviceError,
+    LaunchError,
+    Limits,
+    SandboxPolicy,
+    SandboxProcess,
+    device_nodes,
+    free_place,
+    launch,
+)
+from worker.runs.folder import RunFolder
+from worker.runs.orphans import MARKER
+from worker.runs.zygote import End, NotStartedError
+
+HOST = "experiments.program_host"
+PACKAGES = ("experiments", "gpulab", "emulator")
+"""What the host imports of the lab's own code."""
+RUN_DIRECTORY = "/run/gpulab"
+EMULATED = "/run/emulated"
+PATH = "/usr/local/bin:/usr/bin:/bin"
+FILE_SLACK_BYTES = 2 * 2**30
+"""How far one file may outgrow the limit of the disk before the kernel stops it. The watch comes first: its words say
+more than "file too large"."""
+DATA_SLACK_BYTES = 2 * 2**30
+"""What a process may have asked for and not touched: stacks of threads, and what was loaded before it began."""
+
+
+class ProgramProcess:
+    """One program in its sandbox. `wait`, `stop` and `kill` may be called from any thread."""
+
+    def __init__(self, process: SandboxProcess) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Whether all of it has ended, after at most `timeout_seconds`."""
+        return self._process.wait(timeout_seconds)
+
+    @property
+    def end(self) -> End | None:
+        """Null while it runs."""
+        return End(self._process.status) if self.wait(0) else None
+
+    def stop(self) -> None:
+        """Ask it to end: SIGTERM to its host, which passes it on."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """End everything inside, at once."""
+        self._process.kill()
+
+
+class ProgramSandbox:
+    """Makes the sandboxes of one node."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        self._settings = settings
+        self._code = tuple(_own_packages())
+        packages = settings.program_packages
+        self._packages = packages.resolve() if packages is not None and packages.is_dir() else None
+        self.work = free_place("/work", self._code)
+        self.data = free_place("/data", self._code)
+
+    def start(self, folder: RunFolder, gpu_uuids: Sequence[str], memory_bytes: int | None) -> ProgramProcess:
+        """Run what the order in the folder says. Raises `NotStartedError`: nothing of it runs."""
+        return self._launched(folder, gpu_uuids, memory_bytes)
+
+    def start_spare(
+        self, folder: RunFolder, gpu_uuids: Sequence[str], memory_bytes: int | None, order: int, ready: int
+    ) -> ProgramProcess:
+        """A host that loads torch, writes a byte to `ready`, and waits for a line on `order`. Raises as `start`."""
+        return self._launched(folder, gpu_uuids, memory_bytes, "--spare", "--ready-fd", str(ready), fds=(order, ready))
+
+    def _launched(
+        self,
+        folder: RunFolder,
+        gpu_uuids: Sequence[str],
+        memory_bytes: int | None,
+        *more: str,
+        fds: tuple[int, ...] = (subprocess.DEVNULL,),
+    ) -> ProgramProcess:
+        command = [sys.executable, "-m", HOST, "--run-directory", RUN_DIRECTORY, "--work", self.work, *more]
+        stdin, *passed = fds
+        try:
+            policy = self._policy(folder, gpu_uuids, memory_bytes)
+            environment = self._environment(gpu_uuids)
+            with folder.output.open("ab+", buffering=0) as output:
+                process = launch(
+                    policy,
+                    command,
+                    environment,
+                    output=output.fileno(),
+                    stdin=stdin,
+                    pass_fds=passed,
+                    mark=self._mark(),
+                )
+        except (LaunchError, DeviceError, OSError) as error:
+            raise NotStartedError(str(error)) from error
+        return ProgramProcess(process)
+
+    def _policy(self, folder: RunFolder, gpu_uuids: Sequence[str], memory_bytes: int | None) -> SandboxPolicy:
+        settings = self._settings
+        readable = {self.data: settings.datasets_folder} if settings.datasets_folder.is_dir() else {}
+        if self._packages is not None:
+            readable[str(self._packages)] = self._packages
+        writable = {RUN_DIRECTORY: folder.written_by_run, self.work: folder.work}
+        devices: tuple[Path, ...] = ()
+        if gpu_uuids and is_emulated():
+            driver = build()
+            readable[str(driver)] = driver
+            writable[EMULATED] = _own_cards(folder)
+        else:
+            devices = device_nodes(gpu_uuids)
+        limits = Limits(
+            processes=settings.program_processes or None,
+            file_bytes=settings.program_disk_bytes + FILE_SLACK_BYTES if settings.program_disk_bytes else None,
+            # On a GPU the driver takes address space as it likes.
+            data_bytes=memory_bytes + DATA_SLACK_BYTES if memory_bytes and not gpu_uuids else None,
+            tmp_bytes=settings.program_tmp_bytes,
+        )
+        return SandboxPolicy(
+            readable=readable,
+            writable=writable,
+            code=self._code,
+            devices=devices,
+            working_directory=self.work,
+            limits=limits,
+        )
+
+    def _environment(self, gpu_uuids: Sequence[str]) -> dict[str, str]:
+        """All of it: nothing of the worker's own is passed on."""
+        ours = {
+            "CUDA_VISIBLE_DEVICES": ",".join(gpu_uuids),
+            "GPULAB_RUN_DIRECTORY": RUN_DIRECTORY,
+            "HOME": self.work,
+            "LANG": "C.UTF-8",
+            "MPLCONFIGDIR": "/tmp/matplotlib",  # noqa: S108 - its own
+            "OMP_WAIT_POLICY": "PASSIVE",  # as for jobs of the zygote
+            "PATH": f"{Path(sys.executable).parent}:{PATH}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": ":".join(sorted({str(package.parent) for package in self._code})),
+            "PYTHONUNBUFFERED": "1",
+            "TMPDIR": "/tmp",  # noqa: S108 - its own
+            "USER": "student",
+            "XDG_CACHE_HOME": "/tmp/cache",  # noqa: S108 - its own
+        }
+        if self._packages is not None:
+            ours["GPULAB_PROGRAM_PACKAGES"] = str(self._packages)
+        if gpu_uuids and is_emulated():
+            ours |= emulated_environment(World(Path(EMULATED) / "world.txt"), base={})
+        return ours
+
+    def _mark(self) -> Mapping[str, str]:
+        """By which a later worker finds what this one left."""
+        return {MARKER: f"{self._settings.runs_folder.resolve()}:{uuid4().hex}"}
+
+
+def _own_packages() -> list[Path]:
+    """The packages that are not installed beside the others: those of a checkout."""
+    found = []
+    for name in PACKAGES:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            raise NotStartedError(f"the package {name} is not installed")
+        folder = Path(spec.origin).parent
+        if folder.parent.name not in {"site-packages", "dist-packages"}:
+            found.append(folder)
+    return found
+
+
+def _own_cards(folder: RunFolder) -> Path:
+    """A machine of emulated cards for this program alone: what it writes there reaches no other run."""
+    own = folder.path / "emulated"
+    own.mkdir(exist_ok=True)
+    (own / "world.txt").write_bytes(Path(os.environ[VARIABLE]).read_bytes())
+    return own

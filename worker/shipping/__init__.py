@@ -1,0 +1,1 @@
+"""From a run directory into the database and the object store."""
