@@ -1,19 +1,19 @@
-"""The tables, one a file, and the statements over them, shared by the async API and the sync scheduler and worker."""
+"""The tables and the statements over them, shared by the async API and the sync scheduler and worker."""
 
-from models.artifact import Artifact, Checkpoint
-from models.assignment import Assignment, Submission
-from models.audit import AuditEvent
-from models.base import Base
-from models.estimate import Estimate, MeasuredPeak
-from models.event import JobEvent
-from models.job import Job
-from models.lease import Lease
-from models.node import Gpu, Node, NodeEvent, NodeToken
-from models.program import Program, ProgramUpload
-from models.series import LogChunk, MetricChunk, Phase, SampleChunk
-from models.study import Study, StudyRun
-from models.usage import Usage
-from models.user import BrowserSession, Token, User
+from models.tables.artifact import Artifact, Checkpoint
+from models.tables.assignment import Assignment, Submission
+from models.tables.audit import AuditEvent
+from models.tables.base import Base
+from models.tables.estimate import Estimate, MeasuredPeak
+from models.tables.event import JobEvent
+from models.tables.job import Job
+from models.tables.lease import Lease
+from models.tables.node import Gpu, Node, NodeEvent, NodeToken
+from models.tables.program import Program, ProgramUpload
+from models.tables.series import LogChunk, MetricChunk, Phase, SampleChunk
+from models.tables.study import Study, StudyRun
+from models.tables.usage import Usage
+from models.tables.user import BrowserSession, Token, User
 
 __all__ = [
     "Artifact",

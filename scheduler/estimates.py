@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from models.composed import run
 from models.doorbell import ring_for_estimate
 from models.settings import SchedulerSettings
-from models.statements import estimates, nodes
+from models.statements import nodes
+from models.statements.memory import estimates
 from models.versions import software
 
 log = structlog.get_logger()

@@ -22,11 +22,11 @@ from models.channels import ESTIMATES, JOBS
 from models.composed import run
 from models.database import DATABASE_AWAY, first_line, listening_connection
 from models.doorbell import celery_app, ring
-from models.estimate import ESTIMATE_STATES, PENDING
 from models.outage import Outage, refuse_shared_sessions
 from models.settings import SchedulerSettings
-from models.statements import leases, queue, remarks, usage
+from models.statements import job_events, leases, queue, usage
 from models.statements.readiness import try_to_lead
+from models.tables.estimate import ESTIMATE_STATES, PENDING
 from scheduler.estimates import Estimates
 from scheduler.inspection import inspect_nodes
 from scheduler.planning.order import weight_of
@@ -170,7 +170,7 @@ class Scheduler:
             for running in chosen:
                 message = f"to give way to job {job.id}, whose priority is higher"
                 if (
-                    run(connection, remarks.ask_to_yield, lease_token=running.lease_token, message=message).first()
+                    run(connection, job_events.ask_to_yield, lease_token=running.lease_token, message=message).first()
                     is not None
                 ):
                     log.info(

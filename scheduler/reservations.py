@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from gpulab.schemas.memory import Verdict
 from models.composed import run
-from models.estimate import FAILED, READY
 from models.margin import margin
 from models.settings import SchedulerSettings
-from models.statements import estimates
+from models.statements.memory import estimates
+from models.tables.estimate import FAILED, READY
 from scheduler.planning.room import GpuRoom, NodeRoom
 from scheduler.planning.terms import Wait
 

@@ -25,7 +25,7 @@ from experiments.wire import Disturbed, Failed, RunOrder, Succeeded
 from models.composed import Statement, run
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
-from models.statements import estimates
+from models.statements.memory import estimates
 from worker.runs import advice
 from worker.runs.zygote import End, JobProcess, NotStartedError, Zygote
 

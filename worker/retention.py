@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Engine
 
 from models.composed import Statement, run
 from models.database import first_line
-from models.program import store_key
 from models.settings import NodeSettings
 from models.statements import retention
+from models.tables.program import store_key
 
 JOBS_BATCH_SIZE = 200
 FILES_BATCH_SIZE = 500

@@ -37,7 +37,7 @@ from gpulab.schemas.assignments import (
     SubmissionRead,
 )
 from gpulab.states import JobState
-from models.assignment import Assignment
+from models.tables.assignment import Assignment
 
 NAMES = tuple(column.name for column in Assignment.__table__.columns)
 CAN_BE_NULL = frozenset({"description", "starter", "hidden_check"})

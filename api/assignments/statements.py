@@ -9,11 +9,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, array, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from gpulab.states import JobState, Role
-from models.assignment import Assignment, Submission
 from models.composed import statement
-from models.job import Job
-from models.study import Study, StudyRun
-from models.user import User
+from models.tables.assignment import Assignment, Submission
+from models.tables.job import Job
+from models.tables.study import Study, StudyRun
+from models.tables.user import User
 
 COUNTS = ("runs", "succeeded", "failed", "unfinished")
 SUCCEEDED, FAILED = JobState.SUCCEEDED.value, JobState.FAILED.value

@@ -10,7 +10,7 @@ from api.context import App
 from api.http.cursors import decode_number, paged
 from api.sql.database import Row
 from gpulab.schemas import AuditEventRead, AuditPage
-from models.audit import AuditEvent
+from models.tables.audit import AuditEvent
 
 NAMES = tuple(column.name for column in AuditEvent.__table__.columns)
 

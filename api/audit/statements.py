@@ -11,8 +11,8 @@ from sqlalchemy import CTE, ColumnElement, Select, Text, Uuid, cast, insert, lit
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import Insert
 
-from models.audit import AuditEvent
 from models.composed import statement
+from models.tables.audit import AuditEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from api.context import App
 from api.sql.database import Row
 from gpulab.schemas import AccuracyPoint, AccuracyRead, AccuracyRow
 from models.margin import QUANTILE, RUNS, margin
-from models.statements import estimates
+from models.statements.memory import estimates
 
 
 async def read(app: App) -> AccuracyRead:

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from api.http.problems import TooManyEstimates
 from api.sql.database import Database
-from models.estimate import PENDING
-from models.statements import estimates
+from models.statements.memory import estimates
+from models.tables.estimate import PENDING
 
 RETRY_AFTER_SECONDS = 2
 

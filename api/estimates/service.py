@@ -23,8 +23,8 @@ from experiments.memory.contract import Workload, estimate_id, family_of
 from experiments.memory.devices import GPUS, GpuAsked, models_called
 from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState, InvalidField
 from gpulab.schemas.memory import Prediction
-from models.statements import estimates
-from models.statements.estimate_turns import take_over
+from models.statements.memory import estimates
+from models.statements.memory.estimate_turns import take_over
 
 LOOK_SECONDS = 2.0
 """A held request looks at its row this often, should a notice be lost."""
@@ -52,7 +52,7 @@ class Question:
         return {gpu.key for gpu in (*self.lab, *self.named)}
 
     def row(self, owner_id: UUID) -> dict[str, Any]:
-        """As `models.statements.estimates` takes it from the user who asks."""
+        """As `models.statements.memory.estimates` takes it from the user who asks."""
         return {
             "id": self.id,
             "owner_id": owner_id,

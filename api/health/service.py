@@ -16,7 +16,7 @@ from api.nodes.service import NODE_STATES, gpu_page, state_of
 from gpulab.schemas import InvalidField, ReadyRead
 from gpulab.states import ACTIVE_STATES, JobState
 from models.database import first_line
-from models.statements import leases, nodes, readiness, storing
+from models.statements import job_events, leases, nodes, readiness
 
 CHECK_SECONDS = 3.0
 ALIVE = "heard of lately"
@@ -65,7 +65,7 @@ async def _measure_queue(app: App) -> None:
     telemetry = app.telemetry
     parts = await app.database.row(readiness.parts, silence_seconds=app.settings.lease_seconds)
     telemetry.leading.set(parts is not None and parts.leading)
-    telemetry.files_wait.set(len(await app.database.rows(storing.held_up)))
+    telemetry.files_wait.set(len(await app.database.rows(job_events.held_up)))
     for row in await app.database.rows(statements.waiting):
         telemetry.queued.labels(row.wait_reason or "not_looked_at").set(row.jobs)
     if telemetry.newest_event is None:

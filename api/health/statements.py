@@ -6,8 +6,8 @@ from sqlalchemy import Select, func, select
 
 from gpulab.states import JobState
 from models.composed import statement
-from models.event import JobEvent
-from models.job import Job
+from models.tables.event import JobEvent
+from models.tables.job import Job
 
 
 @statement

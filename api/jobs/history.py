@@ -13,7 +13,7 @@ from api.sql.database import Row
 from gpulab.schemas import EstimateState, EventPage, EventRead, QueueRead
 from gpulab.states import JobState
 from gpulab.words import counted
-from models.statements import storing
+from models.statements import job_events
 
 UNSEEN = "next_in_line"
 NOT_WAITING = {
@@ -67,7 +67,7 @@ async def queue(app: App, principal: Principal, job_id: UUID) -> QueueRead:
     if row is None or place is None:
         # It started, or ended, between two looks.
         return _waits_not(JobState((await visible(app, principal, job_id)).state))
-    held_up = await app.database.rows(storing.held_up) if row.wait_reason in BUSY else []
+    held_up = await app.database.rows(job_events.held_up) if row.wait_reason in BUSY else []
     return _waits(row, place, held_up)
 
 

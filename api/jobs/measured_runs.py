@@ -12,7 +12,7 @@ from api.programs import statements as program_statements
 from experiments.memory.devices import CONTEXT
 from experiments.registry import experiments
 from gpulab.schemas import JobCreate
-from models.statements import estimates
+from models.statements.memory import estimates
 
 MARGIN = 0.15
 """Of the measured peak, for what differs between two runs."""

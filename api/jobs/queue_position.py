@@ -7,9 +7,9 @@ from sqlalchemy import CTE, ColumnElement, Float, Select, case, cast, func, lite
 
 from gpulab.states import JobState, Priority
 from models.composed import statement
-from models.job import Job
-from models.node import Gpu, Node
-from models.usage import Usage
+from models.tables.job import Job
+from models.tables.node import Gpu, Node
+from models.tables.usage import Usage
 
 
 @statement

@@ -36,9 +36,9 @@ from gpulab.schemas import (
 )
 from gpulab.states import FINAL_STATES, JobState
 from models.composed import Statement
-from models.job import Job
-from models.program import RAN_BY
-from models.statements import advice
+from models.statements.memory import advice
+from models.tables.job import Job
+from models.tables.program import RAN_BY
 
 DRY_RUN_WAIT_SECONDS = 3.0
 """How long a dry run is held for its estimate."""

@@ -27,17 +27,17 @@ from api.sharing.statements import shared
 from gpulab.states import JobState
 from models.channels import CANCEL, JOBS
 from models.composed import statement
-from models.estimate import Estimate
-from models.event import JobEvent
-from models.job import Job
-from models.lease import Lease
-from models.program import Program, ProgramUpload
 from models.statements.allowances import room
-from models.statements.estimate_turns import take_over
-from models.statements.estimates import ask_quietly
+from models.statements.memory.estimate_turns import take_over
+from models.statements.memory.estimates import ask_quietly
 from models.statements.transitions import OLD_STATE, announce
-from models.study import StudyRun
-from models.user import User
+from models.tables.estimate import Estimate
+from models.tables.event import JobEvent
+from models.tables.job import Job
+from models.tables.lease import Lease
+from models.tables.program import Program, ProgramUpload
+from models.tables.study import StudyRun
+from models.tables.user import User
 
 LEASED, RUNNING, QUEUED, CANCELLED = (
     state.value for state in (JobState.LEASED, JobState.RUNNING, JobState.QUEUED, JobState.CANCELLED)

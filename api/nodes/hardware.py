@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from api.sql.database import Database, Row
 from experiments.memory.devices import GpuAsked, models_called
 from gpulab.schemas.memory import Constants
-from models.statements import estimates
+from models.statements.memory import estimates
 from models.versions import software
 
 FRESH_SECONDS = 5.0

@@ -9,7 +9,7 @@ from api.http.problems import InvalidProgram, ProgramNotFound
 from api.programs import statements
 from api.sql.database import Row
 from gpulab.program_files import ProgramFilesError, checked_path
-from models.program import RAN_BY
+from models.tables.program import RAN_BY
 
 NAMED_FILES = 10
 PYTHON = "python"

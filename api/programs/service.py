@@ -31,7 +31,7 @@ from gpulab.schemas.programs import (
     ProgramRead,
     ProgramSummary,
 )
-from models.program import store_key
+from models.tables.program import store_key
 
 log = structlog.get_logger()
 

@@ -8,12 +8,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from api.sharing.statements import shared
 from gpulab.states import JobState
-from models.assignment import Assignment
 from models.composed import statement
-from models.job import Job
-from models.program import Program, ProgramUpload
-from models.study import Study, StudyRun
-from models.user import User
+from models.tables.assignment import Assignment
+from models.tables.job import Job
+from models.tables.program import Program, ProgramUpload
+from models.tables.study import Study, StudyRun
+from models.tables.user import User
 
 SUMMARY = (
     ProgramUpload.id,

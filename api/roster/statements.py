@@ -20,9 +20,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from api.audit.statements import Origin
 from api.users.statements import COLUMNS, user_target
 from gpulab.states import Role
-from models.audit import AuditEvent
 from models.composed import statement
-from models.user import Token, User
+from models.tables.audit import AuditEvent
+from models.tables.user import Token, User
 
 STUDENT = Role.STUDENT.value
 

@@ -10,9 +10,9 @@ from sqlalchemy.sql.elements import SQLCoreOperations
 
 from gpulab.states import Audience
 from models.composed import statement
-from models.job import Job
-from models.study import Study, StudyRun
-from models.user import User
+from models.tables.job import Job
+from models.tables.study import Study, StudyRun
+from models.tables.user import User
 
 
 def shared(audience: SQLCoreOperations[Any], team: str | None) -> ColumnElement[bool]:

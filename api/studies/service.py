@@ -30,8 +30,8 @@ from gpulab.schemas import (
     StudyCreate,
 )
 from models.statements import nodes
-from models.statements.estimate_turns import take_over
-from models.statements.estimates import ask_all
+from models.statements.memory.estimate_turns import take_over
+from models.statements.memory.estimates import ask_all
 
 TRIES = 5
 

@@ -32,10 +32,10 @@ from api.jobs.statements import REPEATED, submit_all
 from api.sharing.statements import shared
 from gpulab.states import JobState
 from models.composed import statement
-from models.job import Job
 from models.statements.allowances import has_room, room
-from models.study import Study, StudyRun
-from models.user import User
+from models.tables.job import Job
+from models.tables.study import Study, StudyRun
+from models.tables.user import User
 
 OWNER = User.name.label("owner")
 OWNER_TEAM = User.team.label("owner_team")

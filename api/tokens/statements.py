@@ -25,7 +25,7 @@ from sqlalchemy.orm import aliased
 from api.audit.statements import Origin, audited
 from api.users.statements import ADMIN, GOOD_TOKEN, user_target
 from models.composed import statement
-from models.user import BrowserSession, Token, User
+from models.tables.user import BrowserSession, Token, User
 
 COLUMNS = tuple(
     Token.__table__.c[name] for name in ("id", "user_id", "name", "prefix", "created_at", "expires_at", "revoked_at")

@@ -27,7 +27,7 @@ from sqlalchemy.sql.elements import SQLCoreOperations
 from api.audit.statements import Origin, audited
 from gpulab.states import Role
 from models.composed import statement
-from models.user import BrowserSession, Token, User
+from models.tables.user import BrowserSession, Token, User
 
 ADMIN = Role.ADMIN.value
 NOW = func.now()

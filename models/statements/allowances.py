@@ -25,11 +25,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import aliased
 
 from gpulab.states import JobState, Role
-from models.artifact import Artifact
 from models.composed import statement
-from models.job import Job
-from models.program import Program, ProgramUpload
-from models.user import User
+from models.tables.artifact import Artifact
+from models.tables.job import Job
+from models.tables.program import Program, ProgramUpload
+from models.tables.user import User
 
 ONE_AT_A_TIME = 0x67706C6162
 """Seed of the advisory locks of users: keeps their keys apart from those of the lab's other locks."""

@@ -29,11 +29,11 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from gpulab.states import FailureCause, JobState
 from models.composed import statement
-from models.job import Job
-from models.lease import Lease
-from models.node import Node
-from models.statements.times import ago, from_now
 from models.statements.transitions import announce, moved
+from models.tables.job import Job
+from models.tables.lease import Lease
+from models.tables.node import Node
+from models.times import ago, from_now
 
 LIVE = Lease.released_at.is_(None)
 

@@ -23,9 +23,9 @@ from sqlalchemy import (
 
 from gpulab.states import NodeFault
 from models.composed import statement
-from models.node import Gpu, Node, NodeEvent, NodeToken
 from models.statements.nodes import alive
 from models.statements.transitions import text_of
+from models.tables.node import Gpu, Node, NodeEvent, NodeToken
 
 SET_ASIDE = "node.set_aside"
 REFUSED = "node.refused"

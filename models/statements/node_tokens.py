@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import CTE, Select, Text, func, insert, literal, select, update
 
 from models.composed import statement
-from models.node import NodeEvent, NodeToken
 from models.statements.transitions import text_of
+from models.tables.node import NodeEvent, NodeToken
 
 
 @statement

@@ -9,8 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from models.composed import statement
-from models.node import Gpu, Node
-from models.statements.times import ago
+from models.tables.node import Gpu, Node
+from models.times import ago
 
 RECONNECTS_KEPT = 20
 

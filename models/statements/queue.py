@@ -8,8 +8,8 @@ from sqlalchemy import ARRAY, BigInteger, Select, Text, Update, Uuid, and_, func
 
 from gpulab.states import FailureCause, JobState
 from models.composed import statement
-from models.job import Job
 from models.statements.transitions import announce, moved
+from models.tables.job import Job
 
 
 @statement

@@ -6,8 +6,8 @@ import psycopg
 from sqlalchemy import Boolean, ColumnElement, Select, cast, column, func, select, table
 
 from models.composed import statement
-from models.node import Node
-from models.statements.times import ago
+from models.tables.node import Node
+from models.times import ago
 
 LEADER_LOCK = 7_010_002
 """The advisory lock that the leading scheduler holds."""

@@ -9,15 +9,15 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Delete, Select, Text, delete, func, insert, literal, null, select
 from sqlalchemy.sql.dml import Insert
 
-from models.artifact import Artifact, Checkpoint
-from models.assignment import Assignment, Submission
 from models.composed import statement
-from models.event import JobEvent
-from models.job import Job
-from models.program import Program, ProgramUpload
-from models.series import LogChunk, SampleChunk
-from models.statements.times import ago
 from models.statements.transitions import text_of
+from models.tables.artifact import Artifact, Checkpoint
+from models.tables.assignment import Assignment, Submission
+from models.tables.event import JobEvent
+from models.tables.job import Job
+from models.tables.program import Program, ProgramUpload
+from models.tables.series import LogChunk, SampleChunk
+from models.times import ago
 
 RETAIN_LOCK = 7_010_005
 """Advisory: one sweep at a time."""

@@ -10,11 +10,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import Delete, Insert, ReturningInsert
 
-from models.artifact import Artifact, Checkpoint
 from models.composed import statement
-from models.estimate import Estimate
-from models.job import Job
-from models.series import LogChunk, MetricChunk, Phase, SampleChunk
+from models.tables.artifact import Artifact, Checkpoint
+from models.tables.estimate import Estimate
+from models.tables.job import Job
+from models.tables.series import LogChunk, MetricChunk, Phase, SampleChunk
 
 
 @statement
@@ -180,3 +180,9 @@ def _upsert(
 def _array(numbers: Sequence[float]) -> str:
     """As PostgreSQL writes an array: JSON's digits give every number back to the bit, and NaN and Infinity by name."""
     return "{" + json.dumps(numbers)[1:-1] + "}"
+
+
+@statement
+def handed_in(job_id: UUID) -> Select[*tuple[Any, ...]]:
+    """What the run was asked for and what it found. Nothing of its owner: a check judges work and no person."""
+    return select(Job.id, Job.experiment, Job.spec, Job.seed, Job.program_sha256, Job.result).where(Job.id == job_id)

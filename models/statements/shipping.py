@@ -8,10 +8,10 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.channels import DATA
 from models.composed import statement
-from models.job import Job
-from models.lease import Lease
-from models.series import LogChunk, Phase, SampleChunk
 from models.statements.leases import LIVE
+from models.tables.job import Job
+from models.tables.lease import Lease
+from models.tables.series import LogChunk, Phase, SampleChunk
 
 
 @statement(anew=True)

@@ -13,8 +13,8 @@ from sqlalchemy.sql.elements import SQLCoreOperations
 
 from gpulab.states import FINAL_STATES, JobState, sources
 from models.channels import JOBS
-from models.event import JobEvent
-from models.job import Job
+from models.tables.event import JobEvent
+from models.tables.job import Job
 
 OLD_STATE = literal_column("old.state", Text).label("from_state")
 """The state before the UPDATE; PostgreSQL 18 lets RETURNING name it."""

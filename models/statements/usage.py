@@ -11,15 +11,15 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.sql.dml import Insert
 
 from gpulab.states import JobState, Role
-from models.artifact import Checkpoint
-from models.assignment import Assignment
 from models.composed import statement
-from models.job import Job
-from models.lease import Lease
-from models.statements.times import from_now
-from models.study import Study, StudyRun
-from models.usage import Usage
-from models.user import User
+from models.tables.artifact import Checkpoint
+from models.tables.assignment import Assignment
+from models.tables.job import Job
+from models.tables.lease import Lease
+from models.tables.study import Study, StudyRun
+from models.tables.usage import Usage
+from models.tables.user import User
+from models.times import from_now
 
 MOVED_SECONDS = 10.0
 HORIZON_HALF_LIVES = 8

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Row
 
 from models.composed import run
 from models.statements import series
-from models.statements.submission import handed_in
+from models.statements.series import handed_in
 from worker.programs.cache import ProgramError
 
 FOLDER = "submission"

@@ -19,7 +19,7 @@ from gpulab.run.files import ARTIFACTS_FOLDER
 from gpulab.schemas.failures import OutOfMemoryRead, TensorRead, first_advice
 from gpulab.schemas.memory import Edit
 from models.composed import run
-from models.statements import advice
+from models.statements.memory import advice
 from worker.measuring.sampler import Breach
 from worker.runs.folder import RunFolder
 

@@ -12,7 +12,8 @@ from gpulab.states import FailureCause, JobState
 from models.composed import Statement, run
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
-from models.statements import estimates, leases, nodes
+from models.statements import leases, nodes
+from models.statements.memory import estimates
 from worker.runs import advice
 from worker.runs.verdict import Finish, Lose, Requeue, Verdict
 from worker.shipping.shipper import LeaseGoneError

@@ -21,7 +21,7 @@ from gpulab.states import FailureCause, JobState
 from models.composed import run
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
-from models.statements import leases, remarks
+from models.statements import job_events, leases
 from worker.measuring import idle
 from worker.measuring.gpu_overhead import GpuConstants
 from worker.measuring.host_memory import HostBreach, oom_kills
@@ -325,10 +325,10 @@ class Supervisor:
             case idle.Verdict.NOTHING:
                 pass
 
-    def _warn(self, lease_token: UUID, event: str, message: str) -> None:
+    def _warn(self, token: UUID, event: str, message: str) -> None:
         try:
             with self._engine.begin() as connection:
-                run(connection, remarks.warn, lease_token=lease_token, event=event, actor=self._actor, message=message)
+                run(connection, job_events.warn, lease_token=token, event=event, actor=self._actor, message=message)
         except DATABASE_AWAY as error:
             log.warning("warning.not_written", reason=first_line(error))
 

@@ -18,8 +18,8 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from experiments.record_reader import Broken, RecordReader, SampleReader, read_regular
 from models.composed import run, run_many
-from models.statements import remarks, series, shipping
-from models.statements.storing import FILES_STORED, FILES_WAIT
+from models.statements import job_events, series, shipping
+from models.statements.job_events import FILES_STORED, FILES_WAIT
 from worker.programs.records import distrust
 from worker.runs.folder import RunFolder
 from worker.shipping.batch import Batch
@@ -219,19 +219,24 @@ class Shipper:
             phases = [own | {"time": phase.time, "name": phase.name} for phase in batch.phases]
             run_many(connection, shipping.keep_phases, phases)
         self._uploads.name(connection, uploaded)
-        self._remark(connection, batch, uploaded)
+        self._warn_owner(connection, batch, uploaded)
         if batch.output:
             self._keep_output(connection, batch.output)
         if shown := batch.shown():
             run(connection, shipping.describe, job_id=self._job_id, **shown)
         run(connection, shipping.tell_of_data, job_id=self._job_id)
 
-    def _remark(self, connection: Connection, batch: Batch, uploaded: Uploaded) -> None:
+    def _warn_owner(self, connection: Connection, batch: Batch, uploaded: Uploaded) -> None:
         """Tell the owner of what was refused, what waits, and what could not be read."""
 
         def warn(event: str, message: str) -> None:
             run(
-                connection, remarks.warn, lease_token=self._lease_token, event=event, actor=self._actor, message=message
+                connection,
+                job_events.warn,
+                lease_token=self._lease_token,
+                event=event,
+                actor=self._actor,
+                message=message,
             )
 
         if refused := [name for name in uploaded.refused if name not in self._refused]:

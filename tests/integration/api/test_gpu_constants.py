@@ -11,7 +11,7 @@ from experiments.memory.devices import GPUS, models_called
 from gpulab.schemas import EstimateRead, GpuPage
 from gpulab.schemas.memory import Constants
 from models import Estimate, Gpu, Node
-from models.statements import estimates
+from models.statements.memory import estimates
 from tests.integration.api.seeds import Seeds
 from tests.predictions import prediction, verdict
 

@@ -17,8 +17,8 @@ from gpulab.program_files import ProgramLimits, program
 from gpulab.schemas.programs import ProgramDifferenceRead, ProgramPage, ProgramRead
 from gpulab.states import Role
 from models import Assignment, Job, User
-from models.program import Program, store_key
 from models.settings import ApiSettings
+from models.tables.program import Program, store_key
 from tests.integration.api.seeds import SeededUser, Seeds
 
 FILES = {"train.py": b"print('one')\n", "data/größe.txt": "ä\n".encode(), "weights.bin": b"\0\xff\1"}

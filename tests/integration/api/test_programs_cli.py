@@ -18,7 +18,7 @@ from gpulab.client.programs import sending
 from gpulab.errors import ConfigurationError, InvalidRequest
 from gpulab.program_files import ProgramLimits, program
 from gpulab.states import Role
-from models.program import ProgramUpload
+from models.tables.program import ProgramUpload
 from tests.integration.api.seeds import SeededUser, Seeds
 
 

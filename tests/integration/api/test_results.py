@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from gpulab.schemas import ArtifactPage, LogRead, MetricsRead, SamplesRead
-from models.estimate import Estimate
 from models.settings import ApiSettings
 from models.store import open_store
+from models.tables.estimate import Estimate
 from tests.integration.api.seeds import SeededUser, Seeds
 
 DATA = bytes(range(256)) * 40

@@ -3,7 +3,7 @@
 import httpx
 from fastapi import FastAPI
 
-from models.statements import queue, remarks
+from models.statements import job_events, queue
 from tests.integration.api.seeds import SeededUser, Seeds
 
 
@@ -18,7 +18,7 @@ async def test_store_that_takes_no_files_is_named_to_those_who_wait_and_in_the_m
     def say(event: str, message: str) -> None:
         with seeds.engine.begin() as connection:
             token = seeds.tokens[running]
-            connection.execute(remarks.warn(token, event=event, actor="node:node-1", message=message))
+            connection.execute(job_events.warn(token, event=event, actor="node:node-1", message=message))
 
     async def explained() -> tuple[bool, float]:
         answer = (await client.get(f"/v1/jobs/{waiting}/queue")).json()["explanation"]

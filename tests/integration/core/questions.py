@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from models.statements import estimates
+from models.statements.memory import estimates
 
 
 def put(question: dict[str, Any]) -> Any:

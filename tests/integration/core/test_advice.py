@@ -9,7 +9,8 @@ from sqlalchemy import Engine, insert, select
 
 from gpulab.states import FailureCause, JobState
 from models import Estimate, Gpu, Job, JobEvent
-from models.statements import estimates, leases
+from models.statements import leases
+from models.statements.memory import estimates
 from tests.integration.core.questions import put
 from worker.runs import advice
 

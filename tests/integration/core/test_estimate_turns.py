@@ -11,7 +11,7 @@ from sqlalchemy import select
 from api.jobs import statements as jobs
 from api.users import statements as users
 from models import Estimate
-from models.statements import estimate_turns, estimates
+from models.statements.memory import estimate_turns, estimates
 from tests.integration.core.questions import put
 
 Execute = Callable[..., list[Any]]

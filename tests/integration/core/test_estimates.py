@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, select, update
 
 from models import Estimate
-from models.statements import estimates
+from models.statements.memory import estimates
 from tests.integration.core.questions import put
 
 Execute = Callable[..., list[Any]]

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from models.settings import NodeSettings
-from models.statements import estimates
+from models.statements.memory import estimates
 from tests.integration.core.questions import put
 from worker import estimator
 from worker.estimator import Estimator

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from models import Gpu, MeasuredPeak, SampleChunk
-from models.statements import estimates, leases
+from models.statements import leases
+from models.statements.memory import estimates
 from tests.integration.core.questions import put
 
 Execute = Callable[..., list[Any]]

@@ -11,8 +11,8 @@ from obstore.store import LocalStore
 from sqlalchemy import Engine, func, insert, select, update
 
 from models import Artifact, Assignment, Checkpoint, Job, JobEvent, LogChunk, SampleChunk, Submission
-from models.program import Program, ProgramUpload, store_key
 from models.settings import NodeSettings
+from models.tables.program import Program, ProgramUpload, store_key
 from worker.retention import Retention
 
 Execute = Callable[..., list[Any]]

@@ -19,9 +19,9 @@ from sqlalchemy.dialects.postgresql import insert
 from gpulab.program_files import ProgramLimits, canonical_tar, program
 from gpulab.states import JobState
 from models import Artifact, Job, JobEvent, MetricChunk, SampleChunk
-from models.program import Program
-from models.series import LogChunk
 from models.settings import NodeSettings
+from models.tables.program import Program
+from models.tables.series import LogChunk
 from sandbox import capability, mend
 from sandbox.system import python_folders
 from tests.lab import wait_until

@@ -18,7 +18,7 @@ from gpulab.run.files import RECORDS_FILE
 from gpulab.states import JobState
 from models import Artifact, Job, JobEvent, MetricChunk
 from models.settings import NodeSettings
-from models.statements import storing
+from models.statements import job_events
 from tests.lab import wait_until
 from worker.measuring.host_memory import HostBreach
 from worker.runs import supervisor
@@ -228,12 +228,12 @@ def test_full_store_is_told_and_waited_for(node: Node, monkeypatch: pytest.Monke
         steps = [row["steps"] for row in node.execute(select(MetricChunk.steps))]
         assert steps == [[1, 1]], "what needs no store is there"
         assert node.job().state == JobState.RUNNING
-        assert [row["job_id"] for row in node.execute(storing.held_up())] == [node.job_id]
+        assert [row["job_id"] for row in node.execute(job_events.held_up())] == [node.job_id]
     finally:
         node.mend_store()
         running.join()
     assert "job.files_stored" in node.events()
-    assert node.execute(storing.held_up()) == []
+    assert node.execute(job_events.held_up()) == []
     assert node.job().state == JobState.SUCCEEDED
     assert [row["name"] for row in node.execute(select(Artifact.name))] == ["a.txt"]
 

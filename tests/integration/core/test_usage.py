@@ -11,7 +11,8 @@ from sqlalchemy import Engine, func, insert, update
 from api.jobs.queue_position import place
 from models import Assignment, Gpu, Job, Lease, Study, StudyRun, User
 from models.settings import SchedulerSettings
-from models.statements import estimates, queue, usage
+from models.statements import queue, usage
+from models.statements.memory import estimates
 from scheduler.planning.cluster import Cluster
 from scheduler.planning.order import Queue, charge
 from scheduler.planning.use import decayed

@@ -10,7 +10,8 @@ from sqlalchemy import Engine, func, select, update
 
 from models import Estimate, Job, Node
 from models.settings import SchedulerSettings
-from models.statements import estimates, leases, nodes, queue
+from models.statements import leases, nodes, queue
+from models.statements.memory import estimates
 from scheduler.planning.room import GpuRoom, NodeRoom
 from scheduler.reservations import Reservations, SortedOut
 from tests.integration.core.questions import put

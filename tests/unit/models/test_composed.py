@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from api.sql.database import sql_of
 from gpulab.states import JobState
 from models.composed import run, statement
-from models.job import Job
+from models.tables.job import Job
 
 composed: list[str] = []
 

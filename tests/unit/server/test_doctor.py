@@ -16,7 +16,7 @@ from server.embedded import EmbeddedPostgres, EmbeddedRedis
 
 PROBES = {
     "torch": {"version": "2.14.1", "built_for": "13.0", "gpus": []},
-    "nvml": {"absent": "no driver"},
+    "measuring": {"absent": "no driver"},
     "sandbox": {"reason": None, "mend": None, "as_root": False},
 }
 
@@ -122,7 +122,7 @@ def test_torch_that_cannot_be_imported_fails_with_its_last_words(
 
 def test_sick_gpu_fails_and_a_healthy_one_does_not(what: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
     gpus = [["T4", 16 * 2**30, "590.1", True, None], ["T4", None, "590.1", False, "fell off the bus"]]
-    monkeypatch.setitem(PROBES, "nvml", {"gpus": gpus})
+    monkeypatch.setitem(PROBES, "measuring", {"gpus": gpus})
     found = [finding for finding in examine(what) if finding.check == "gpu"]
     assert found == [
         Finding("gpu", Status.OK, "T4, 16.0 GiB, driver 590.1"),

@@ -8,8 +8,8 @@ from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gpulab.states import FailureCause, JobState
-from models.base import Base
-from models.program import RAN_BY
+from models.tables.base import Base
+from models.tables.program import RAN_BY
 
 
 def _one_of(column: str, values: list[str]) -> str:

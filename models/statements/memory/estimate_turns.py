@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 
 from models.composed import statement
-from models.estimate import PENDING, Estimate
+from models.tables.estimate import PENDING, Estimate
 
 MAX_ATTEMPTS = 3
 

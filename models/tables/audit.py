@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Identity, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base
+from models.tables.base import Base
 
 
 class AuditEvent(Base):

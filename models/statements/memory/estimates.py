@@ -31,14 +31,14 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.channels import ESTIMATES
 from models.composed import statement
-from models.estimate import FAILED, PENDING, READY, Estimate, MeasuredPeak
-from models.job import Job
-from models.lease import Lease
 from models.margin import QUANTILE, RUNS
-from models.node import GPU_KEY, Gpu, Node
-from models.series import SampleChunk
-from models.statements.estimate_turns import MAX_ATTEMPTS, is_waiting, next_like
-from models.statements.times import ago, from_now
+from models.statements.memory.estimate_turns import MAX_ATTEMPTS, is_waiting, next_like
+from models.tables.estimate import FAILED, PENDING, READY, Estimate, MeasuredPeak
+from models.tables.job import Job
+from models.tables.lease import Lease
+from models.tables.node import GPU_KEY, Gpu, Node
+from models.tables.series import SampleChunk
+from models.times import ago, from_now
 
 FAILED_ANEW_SECONDS = 60.0
 """A question that failed is answered anew when it is asked so long after: what was in the way may be gone."""

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Double, ForeignKey, Identity, Index, LargeBin
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base
+from models.tables.base import Base
 
 
 class MetricChunk(Base):

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, tex
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base
+from models.tables.base import Base
 
 RAN_BY = ("script", "notebook", "program-check")
 """The experiments whose spec names a program in its field `program`."""

@@ -11,11 +11,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from gpulab.states import JobState
 from models.composed import statement
-from models.estimate import FAILED, PENDING, Estimate
-from models.job import Job
-from models.lease import Lease
-from models.node import Gpu
 from models.statements.transitions import announce
+from models.tables.estimate import FAILED, PENDING, Estimate
+from models.tables.job import Job
+from models.tables.lease import Lease
+from models.tables.node import Gpu
 
 KEY = "advice"
 

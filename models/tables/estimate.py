@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base
+from models.tables.base import Base
 
 ESTIMATE_STATES = PENDING, READY, FAILED = "pending", "ready", "failed"
 
