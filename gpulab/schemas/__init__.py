@@ -1,8 +1,5 @@
 """What travels over HTTP, shared by the server and the client. Times are RFC 3339 UTC, memory is bytes."""
 
-from gpulab.schemas.audit import AuditEventRead, AuditPage
-from gpulab.schemas.courses import CoursePage, CourseRead, TemplateRead
-from gpulab.schemas.environment import EnvironmentPage, EnvironmentRead, PackageRead
 from gpulab.schemas.estimates import (
     AccuracyPoint,
     AccuracyRead,
@@ -14,7 +11,6 @@ from gpulab.schemas.estimates import (
 )
 from gpulab.schemas.experiments import ExperimentDetail, ExperimentPage, ExperimentSummary, MetricRead
 from gpulab.schemas.failures import OutOfMemoryRead, TensorRead
-from gpulab.schemas.health import HealthRead, ReadyRead
 from gpulab.schemas.jobs import (
     ArtifactPage,
     ArtifactRead,
@@ -45,17 +41,22 @@ from gpulab.schemas.nodes import (
     DrainOrder,
     GpuPage,
     GpuRead,
+    HealthRead,
     NodeEventPage,
     NodeEventRead,
     NodePage,
     NodeRead,
     NodeTokenRead,
+    ReadyRead,
     RevokedRead,
 )
 from gpulab.schemas.problems import InvalidField, Problem
+from gpulab.schemas.programs import EnvironmentPage, EnvironmentRead, PackageRead
 from gpulab.schemas.series import MetricsRead, PhaseRead, SamplesRead, SampleTrack, SeriesRead, UsageRead
 from gpulab.schemas.studies import (
     CellRead,
+    CoursePage,
+    CourseRead,
     NamedRunRead,
     QuestionProgressRead,
     SeedsAdd,
@@ -65,8 +66,11 @@ from gpulab.schemas.studies import (
     StudyRead,
     StudyReportRead,
     StudySummary,
+    TemplateRead,
 )
 from gpulab.schemas.users import (
+    AuditEventRead,
+    AuditPage,
     MeRead,
     OpenIdRead,
     SessionRead,

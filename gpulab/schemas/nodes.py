@@ -1,4 +1,4 @@
-"""The machines on the wire."""
+"""The machines on the wire, and whether the lab is well."""
 
 from datetime import datetime
 from typing import Any
@@ -99,3 +99,15 @@ class DrainOrder(Incoming):
 
     reason: Line | None = None
     """Why, for users who wonder."""
+
+
+class HealthRead(Outgoing):
+    status: str
+    """`ok`."""
+
+
+class ReadyRead(Outgoing):
+    status: str
+    """`ready`."""
+    checks: dict[str, str]
+    """Each part and what was found."""

@@ -1,4 +1,4 @@
-"""Programs on the wire."""
+"""Programs on the wire, and the packages that they find."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -98,3 +98,26 @@ class UploadFields(Incoming):
     git_commit: GitCommit | None = None
     git_dirty: bool | None = None
     """Whether the files have changes that the commit lacks."""
+
+
+class PackageRead(Outgoing):
+    """A Python package."""
+
+    name: str
+    version: str
+
+
+class EnvironmentRead(Outgoing):
+    """An environment, and the nodes that have it."""
+
+    python: str
+    """Version of Python."""
+    packages: list[PackageRead]
+    """By name."""
+    nodes: list[str]
+
+
+class EnvironmentPage(Outgoing):
+    """The environments of the nodes that run programs and are heard of; one if all are alike."""
+
+    items: list[EnvironmentRead]

@@ -1,4 +1,4 @@
-"""Studies on the wire: many runs that answer one question."""
+"""Studies on the wire: many runs that answer one question; and the courses they come from."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -161,3 +161,26 @@ class StudyReportRead(Outgoing):
     unfinished: int
     """Runs that are not final."""
     report_job_id: UUID | None
+
+
+class TemplateRead(Outgoing):
+    template: str
+    """The name to submit a study with: `course/1b`."""
+    title: str
+
+
+class CourseRead(Outgoing):
+    """A course: questions that the lab can answer by studies."""
+
+    slug: str
+    """What the names of its templates begin with."""
+    whole: TemplateRead
+    """All its questions as one study."""
+    parts: list[TemplateRead]
+    questions: list[TemplateRead]
+
+
+class CoursePage(Outgoing):
+    items: list[CourseRead]
+    broken: list[dict[str, str]]
+    """Courses that could not be loaded, with the reason."""

@@ -1,4 +1,4 @@
-"""Users, tokens and sessions on the wire."""
+"""Users, tokens, sessions and the audit on the wire."""
 
 import re
 from datetime import datetime
@@ -227,3 +227,25 @@ class SessionRead(MeRead):
 
     csrf: str
     """To be sent as `X-CSRF-Token` with every request that changes something; also in the cookie `gpulab_csrf`."""
+
+
+class AuditEventRead(Outgoing):
+    """Who did what, on what, when and from where."""
+
+    id: int
+    at: datetime
+    actor_id: UUID | None
+    actor: str
+    """`user:<name>`, `anonymous`, `operator`."""
+    action: str
+    """`thing.done`: `user.created`, `session.opened`, `job.cancel_requested`, `node.drained`, ..."""
+    target: str | None
+    """`user:<id>`, `job:<id>`, `node:<name>`, ..."""
+    address: str | None
+    request_id: str | None
+    details: dict[str, Any]
+
+
+class AuditPage(Outgoing):
+    items: list[AuditEventRead]
+    next_cursor: str | None
