@@ -65,6 +65,43 @@ class Audience(StrEnum):
     CLASS = "class"
 
 
+class WaitReason(StrEnum):
+    """Why a job waits in the queue."""
+
+    NEXT_IN_LINE = "next_in_line"
+    """The scheduler has not looked at it yet."""
+    ESTIMATING = "estimating"
+    """Its GPU memory is being predicted."""
+    NO_FREE_SLOT = "no_free_slot"
+    NO_FREE_GPU = "no_free_gpu"
+    RESERVED_FOR_ANOTHER = "reserved_for_another"
+    """There is room, but an earlier job needs it before this one would end."""
+    BEHIND_ANOTHER = "behind_another"
+    """The policy lets no job pass the first one that does not fit."""
+    LIMIT_RUNNING = "limit_running"
+    LIMIT_GPU_HOURS = "limit_gpu_hours"
+    LIMIT_GIB_HOURS = "limit_gib_hours"
+    NO_NODE = "no_node"
+    NO_GPU = "no_gpu"
+    """No node has as many GPUs."""
+    NO_SANDBOX = "no_sandbox"
+    DATASET_MISSING = "dataset_missing"
+    CANNOT_FIT = "cannot_fit"
+    """No GPU is large enough."""
+    NOT_WAITING = "not_waiting"
+    """It runs, or it has ended."""
+
+
+class NodeState(StrEnum):
+    UP = "up"
+    DRAINING = "draining"
+    """It starts no new jobs; those that run go on."""
+    SET_ASIDE = "set_aside"
+    """It starts no new jobs because of a fault."""
+    DOWN = "down"
+    """It stopped, or sends no heartbeats."""
+
+
 class NodeFault(StrEnum):
     """Why the lab sets a node aside."""
 
@@ -85,6 +122,11 @@ class NodeFault(StrEnum):
     GPU_DUPLICATE = "gpu_duplicate"
     """Another node reports the same GPU."""
 
+
+NODE_WORDS: MappingProxyType[NodeState, str] = MappingProxyType(
+    {state: state.value.replace("_", " ") for state in NodeState}
+)
+"""What people read; programs read the values."""
 
 FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 ACTIVE_STATES = frozenset({JobState.LEASED, JobState.RUNNING})

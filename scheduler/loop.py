@@ -178,11 +178,12 @@ class Scheduler:
                     )
 
     def _explain(self, seen: Seen, made: Plan, policy: Policy) -> None:
-        """Write down what changed, so many a tick that a tick stays short."""
+        """Write down what changed; no more than `EXPLAINED_A_TICK`, to keep a tick short."""
         waits = chain(
             ((job.id, made.wait_of(job)) for job in made.waiting), ((row.id, ESTIMATING) for row in seen.estimating)
         )
-        news = ((job_id, wait.reason, wait.message) for job_id, wait in waits if seen.told[job_id] != wait.reason)
+        before = seen.wait_reasons
+        news = ((job_id, wait.reason, wait.message) for job_id, wait in waits if before[job_id] != wait.reason)
         reasons = list(islice(news, EXPLAINED_A_TICK))
         shares = {user.id: (user.used_seconds, weight_of(user, policy)) for user in seen.users.values()}
         counted = dict(islice(seen.counted.items(), EXPLAINED_A_TICK))

@@ -40,7 +40,7 @@ class Seen:
     now: float
     """Unix seconds by the clock of the database."""
     jobs: Sequence[Waiting]
-    told: dict[UUID, str | None]
+    wait_reasons: dict[UUID, str | None]
     """The reason that each waiting job was given last."""
     users: dict[UUID, User]
     rooms: list[NodeRoom]
@@ -92,7 +92,7 @@ class Reader:
             now=now,
             jobs=jobs,
             counted=_counted(sorted_out.rows, jobs),
-            told={row.id: row.wait_reason for row in rows},
+            wait_reasons={row.id: row.wait_reason for row in rows},
             users=users,
             rooms=rooms,
             leases=leases,

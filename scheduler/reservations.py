@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from gpulab.schemas.memory import Verdict
+from gpulab.states import WaitReason
 from models.composed import run
 from models.margin import margin
 from models.settings import SchedulerSettings
@@ -18,9 +19,9 @@ from models.tables.estimate import FAILED, READY
 from scheduler.planning.room import GpuRoom, NodeRoom
 from scheduler.planning.terms import Wait
 
-ESTIMATING = Wait("estimating", "its GPU memory is being predicted; a worker answers within seconds of being ready")
+ESTIMATING = Wait(WaitReason.ESTIMATING, "its GPU memory is being predicted; this takes seconds once a worker is ready")
 LEARNED_SECONDS = 30.0
-"""So often the margins are looked up anew."""
+"""Interval of reading the margins again."""
 GIB = 2**30
 Excesses = Mapping[tuple[str, str], tuple[int, float]]
 """By family and GPU model: runs, and the quantile of their excess."""

@@ -12,9 +12,9 @@ from api.context import App
 from api.health import statements
 from api.http.problems import NotReady
 from api.jobs import statements as jobs
-from api.nodes.service import NODE_STATES, gpu_page, state_of
+from api.nodes.service import gpu_page, state_of
 from gpulab.schemas import InvalidField, ReadyRead
-from gpulab.states import ACTIVE_STATES, JobState
+from gpulab.states import ACTIVE_STATES, JobState, NodeState, WaitReason
 from models.database import first_line
 from models.statements import job_events, leases, nodes, readiness
 
@@ -55,7 +55,7 @@ async def measure(app: App) -> bytes:
     for state in (JobState.QUEUED, *sorted(ACTIVE_STATES)):
         telemetry.jobs.labels(state).set(counts.get(state, 0))
     states = Counter(state_of(row._asdict()) for row in rows)
-    for node_state in NODE_STATES:
+    for node_state in NodeState:
         telemetry.nodes.labels(node_state).set(states[node_state])
     telemetry.database_up.set(1)
     return telemetry.render()
@@ -67,7 +67,7 @@ async def _measure_queue(app: App) -> None:
     telemetry.leading.set(parts is not None and parts.leading)
     telemetry.files_wait.set(len(await app.database.rows(job_events.held_up)))
     for row in await app.database.rows(statements.waiting):
-        telemetry.queued.labels(row.wait_reason or "not_looked_at").set(row.jobs)
+        telemetry.queued.labels(row.wait_reason or WaitReason.NEXT_IN_LINE).set(row.jobs)
     if telemetry.newest_event is None:
         telemetry.newest_event = await app.database.scalar(statements.newest_event)
     for row in await app.database.rows(statements.events_after, event_id=telemetry.newest_event):

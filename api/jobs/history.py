@@ -11,11 +11,10 @@ from api.jobs.service import visible
 from api.jobs.start_sooner import BUSY, what_helps
 from api.sql.database import Row
 from gpulab.schemas import EstimateState, EventPage, EventRead, QueueRead
-from gpulab.states import JobState
+from gpulab.states import JobState, WaitReason
 from gpulab.words import counted
 from models.statements import job_events
 
-UNSEEN = "next_in_line"
 NOT_WAITING = {
     JobState.LEASED: "this run does not wait: it is starting",
     JobState.RUNNING: "this run does not wait: it is running",
@@ -79,7 +78,7 @@ def _waits(job: Row, place: Row, held_up: Sequence[Row]) -> QueueRead:
     return QueueRead(
         state=JobState.QUEUED,
         position=place.place,
-        reason=job.wait_reason or UNSEEN,
+        reason=job.wait_reason or WaitReason.NEXT_IN_LINE,
         explanation=explanation,
         estimated_start_at=job.estimated_start_at,
         would_help=list(what_helps(job, own_ahead=place.own)),
@@ -87,7 +86,7 @@ def _waits(job: Row, place: Row, held_up: Sequence[Row]) -> QueueRead:
 
 
 def _explanation(job: Row) -> str:
-    if job.wait_reason == "estimating" and job.estimate_state == EstimateState.PENDING:
+    if job.wait_reason == WaitReason.ESTIMATING and job.estimate_state == EstimateState.PENDING:
         if job.estimate_node is not None:
             return f"its GPU memory is being predicted by the worker of {job.estimate_node}"
         return "its GPU memory is to be predicted: it is a worker's turn, or the worker is still starting"
@@ -98,7 +97,7 @@ def _waits_not(state: JobState) -> QueueRead:
     return QueueRead(
         state=state,
         position=None,
-        reason="not_waiting",
+        reason=WaitReason.NOT_WAITING,
         explanation=NOT_WAITING[state],
         estimated_start_at=None,
         would_help=[],

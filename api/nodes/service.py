@@ -20,11 +20,11 @@ from gpulab.schemas import (
     NodeTokenRead,
     RevokedRead,
 )
+from gpulab.states import NodeState
 from models.statements import leases, node_health, node_tokens, nodes
 
 EVENTS_SHOWN = 100
 NODE_TOKEN_PREFIX = "glab_node_"  # noqa: S105 - the public beginning of every token
-NODE_STATES = ("up", "draining", "set_aside", "down")
 
 
 async def gpu_page(app: App) -> GpuPage:
@@ -120,10 +120,10 @@ def _node(row: Mapping[str, Any], slots_used: int, gpus: list[GpuRead]) -> NodeR
     )
 
 
-def state_of(row: Mapping[str, Any]) -> str:
+def state_of(row: Mapping[str, Any]) -> NodeState:
     """The first that holds, of a row of `nodes.overview`."""
     if row["down"]:
-        return "down"
+        return NodeState.DOWN
     if row["draining"]:
-        return "draining"
-    return "set_aside" if row["fault"] is not None else "up"
+        return NodeState.DRAINING
+    return NodeState.UP if row["fault"] is None else NodeState.SET_ASIDE

@@ -10,7 +10,7 @@ from gpulab.schemas.base import Incoming, Int64, JsonObject, Line, Outgoing, See
 from gpulab.schemas.estimates import EstimateRead, JobEstimateRead
 from gpulab.schemas.failures import OutOfMemoryRead
 from gpulab.schemas.programs import ProgramBrief
-from gpulab.states import Audience, FailureCause, JobState, Priority
+from gpulab.states import Audience, FailureCause, JobState, Priority, WaitReason
 
 MAX_TIME_LIMIT_SECONDS = 7 * 24 * 3600
 MAX_GPU_MEMORY_BYTES = 2**50
@@ -143,8 +143,7 @@ class QueueRead(Outgoing):
     state: JobState
     position: int | None
     """Its place in the order in which the scheduler looks at the queue: 1 is next; null when the job does not wait."""
-    reason: str
-    """A stable slug: `next_in_line`, `estimating`, `no_free_gpu`, `reserved_for_another`, `not_waiting`, ..."""
+    reason: WaitReason
     explanation: str
     """The reason in words."""
     estimated_start_at: datetime | None

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from gpulab.schemas.base import Incoming, Line, Outgoing
 from gpulab.schemas.memory import Constants
+from gpulab.states import NodeFault, NodeState
 
 
 class GpuRead(Outgoing):
@@ -29,13 +30,11 @@ class GpuRead(Outgoing):
 
 class NodeRead(Outgoing):
     name: str
-    state: str
-    """`up`, `draining`, `set_aside` or `down`."""
+    state: NodeState
     reason: str | None
     """Why it is draining or set aside, in words."""
-    fault: str | None = None
-    """What it is set aside for: `no_token`, `clock_skew`, `flapping`, `unresponsive`, `gpu_lost`, `gpu_xid`,
-    `gpu_changed` or `gpu_duplicate`."""
+    fault: NodeFault | None = None
+    """Why it is set aside."""
     fault_at: datetime | None = None
     fault_until: datetime | None = None
     """When it comes back unless the fault is seen again; null where an admin has to undrain it."""

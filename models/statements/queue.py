@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, Select, Text, Update, Uuid, and_, func, literal, select, update
 
-from gpulab.states import FailureCause, JobState
+from gpulab.states import FailureCause, JobState, WaitReason
 from models.composed import statement
 from models.statements.transitions import announce, moved
 from models.tables.job import Job
@@ -56,8 +56,8 @@ def count_bytes(counted: Mapping[UUID, int | None]) -> Update:
 
 
 @statement(anew=True)
-def explain(reasons: Sequence[tuple[UUID, str, str]]) -> Update:
-    """Say why jobs wait: id, slug and words of each. Only what changed is written."""
+def explain(reasons: Sequence[tuple[UUID, WaitReason, str]]) -> Update:
+    """Say why jobs wait: id, reason and words of each. Only what changed is written."""
     columns = list(zip(*reasons, strict=True))
     # Three arrays, however many rows: a statement takes at most 65,535 parameters.
     arrays: list[Any] = [

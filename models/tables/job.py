@@ -73,7 +73,7 @@ class Job(Base):
     failure: Mapped[dict[str, Any] | None]
     """What is known beyond the message, as the run's last record told it; for `out_of_memory` an `OutOfMemoryRead`."""
     wait_reason: Mapped[str | None]
-    """Slug of the scheduler's latest reason not to start it."""
+    """The scheduler's latest `WaitReason`; null when it has not looked at the job yet."""
     estimated_start_at: Mapped[datetime | None]
     """Of the first in the queue: when it starts if every time limit is used up and nothing new comes."""
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))

@@ -5,18 +5,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from gpulab.states import WaitReason
 from gpulab.words import counted
 from scheduler.planning.fit import Choice, Demand, best_fit, first_fit, gradient_fit
 from scheduler.planning.room import GpuRoom, NodeRoom, Start, Stay, earliest_on_cpu, earliest_on_gpus, large_enough
 from scheduler.planning.terms import Needs, Placement, Policy, Wait, Waiting
 
-NO_FREE_SLOT = Wait("no_free_slot", "every CPU slot is taken; it starts when a job ahead of it ends")
-NO_FREE_GPU = Wait("no_free_gpu", "every GPU that could run it is taken; it starts when a job ahead of it ends")
+NO_FREE_SLOT = Wait(WaitReason.NO_FREE_SLOT, "all CPU slots are in use; it starts when a job ahead of it ends")
+NO_FREE_GPU = Wait(
+    WaitReason.NO_FREE_GPU, "all GPUs that could run it are in use; it starts when a job ahead of it ends"
+)
 RESERVED = Wait(
-    "reserved_for_another", "there is room, but a job ahead of it needs it before this one's time limit would end"
+    WaitReason.RESERVED_FOR_ANOTHER,
+    "there is room, but a job ahead of it needs that room before this one's time limit ends",
 )
 MAX_WORDS = 500
-BLOCKED = Wait("behind_another", "the job ahead of it waits, and nothing may pass")
+BLOCKED = Wait(WaitReason.BEHIND_ANOTHER, "the job ahead of it waits, and no job may start before that one")
 
 
 @dataclass(slots=True, eq=False)
@@ -74,8 +78,8 @@ class Cluster:
         count, site = self._sites[key]
         least, never = needs.gpu_memory_bytes or 0, site.never
         if never is None and count and least > site.largest:
-            words = f"it asks for {least} bytes a GPU and no GPU of the lab is that large"
-            never = Wait("cannot_fit", words)
+            words = f"it asks for {least} bytes on each GPU, and no GPU of the lab is that large"
+            never = Wait(WaitReason.CANNOT_FIT, words)
         needed = None if needs.exclusive or count == 0 else needs.gpu_memory_bytes
         return Ask(
             needs=needs,
@@ -95,15 +99,15 @@ class Cluster:
         equipped = [node for node in willing if datasets <= node.datasets]
         count = gpus if gpus is not None else int(any(node.gpus for node in equipped or self._usable))
         if not self._usable:
-            return count, _Site(never=Wait("no_node", "no node of the lab is up and taking jobs"))
+            return count, _Site(never=Wait(WaitReason.NO_NODE, "no node of the lab is up and accepts jobs"))
         if not willing:
             return count, _Site(never=self._refused(experiment or ""))
         if not equipped:
             return count, _Site(never=self._missing(datasets))
         nodes = [node for node in equipped if len(node.gpus) >= count]
         if not nodes:
-            words = f"it asks for {counted(count, 'GPU')}, more than any node that could run it has"
-            return count, _Site(never=Wait("no_gpu", words))
+            words = f"it asks for {counted(count, 'GPU')}, and no node that could run it has as many"
+            return count, _Site(never=Wait(WaitReason.NO_GPU, words))
         largest = max(sorted(map(_size, node.gpus))[-count] for node in nodes) if count else 0.0
         return count, _Site(nodes, frozenset(map(id, nodes)), largest)
 
@@ -209,12 +213,12 @@ class Cluster:
 
     def _refused(self, experiment: str) -> Wait:
         reasons = ", ".join(f"{node.name}: {node.refuses[experiment]}" for node in self._usable)
-        return Wait("no_sandbox", f"no node can run {experiment} ({reasons})"[:MAX_WORDS])
+        return Wait(WaitReason.NO_SANDBOX, f"no node can run {experiment} ({reasons})"[:MAX_WORDS])
 
     def _missing(self, datasets: frozenset[str]) -> Wait:
         names = ", ".join(sorted(datasets - frozenset().union(*(node.datasets for node in self._usable))))
         missing = f"no node has the data set {names}" if names else "no single node has all its data sets"
-        return Wait("dataset_missing", missing)
+        return Wait(WaitReason.DATASET_MISSING, missing)
 
 
 def _size(gpu: GpuRoom) -> float:

@@ -1,9 +1,8 @@
-"""What one user may have at most. A limit makes jobs wait with a reason; only submitting too many is refused."""
+"""The limits of a user. A limit makes jobs wait with a reason; only submitting too many is refused."""
 
+from gpulab.states import WaitReason
 from gpulab.words import counted
 from scheduler.planning.terms import User, Wait
-
-SLUG_RUNNING, SLUG_GPU_HOURS, SLUG_GIB_HOURS = "limit_running", "limit_gpu_hours", "limit_gib_hours"
 
 
 def wait_of(user: User, started: int, *, uses_gpu: bool) -> Wait | None:
@@ -11,17 +10,17 @@ def wait_of(user: User, started: int, *, uses_gpu: bool) -> Wait | None:
     limits = user.limits
     if limits.running is not None and user.running + started >= limits.running:
         if limits.running == 0:
-            return Wait(SLUG_RUNNING, "its owner may run no job until staff raise that limit")
+            return Wait(WaitReason.LIMIT_RUNNING, "its owner may run no jobs until staff raise the limit")
         most = counted(limits.running, "job")
-        return Wait(SLUG_RUNNING, f"its owner may run {most} at once; it starts when one ends")
+        return Wait(WaitReason.LIMIT_RUNNING, f"its owner may run {most} at once; it starts when one ends")
     if not uses_gpu:
         return None
     if limits.gpu_hours is not None and user.gpu_hours >= limits.gpu_hours:
-        return Wait(SLUG_GPU_HOURS, _used_up(f"{limits.gpu_hours:g} GPU-hours"))
+        return Wait(WaitReason.LIMIT_GPU_HOURS, _used_up(f"{limits.gpu_hours:g} GPU-hours"))
     if limits.gib_hours is not None and user.gib_hours >= limits.gib_hours:
-        return Wait(SLUG_GIB_HOURS, _used_up(f"{limits.gib_hours:g} GiB-hours of GPU memory"))
+        return Wait(WaitReason.LIMIT_GIB_HOURS, _used_up(f"{limits.gib_hours:g} GiB-hours of GPU memory"))
     return None
 
 
 def _used_up(what: str) -> str:
-    return f"its owner has used the {what} that a user may use; it starts when enough of that is long enough ago"
+    return f"its owner has used up the limit of {what}; it starts once older usage leaves the window"

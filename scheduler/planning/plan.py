@@ -11,7 +11,7 @@ from math import inf
 from operator import attrgetter
 from uuid import UUID
 
-from gpulab.states import Priority
+from gpulab.states import Priority, WaitReason
 from scheduler.planning.cluster import RESERVED, Ask, Cluster, demands_of
 from scheduler.planning.limits import wait_of
 from scheduler.planning.order import Line, Queue, charge
@@ -93,7 +93,7 @@ class _Planning:
         job = line.jobs[line.at]
         ask = self._asks[job.needs]
         wait = wait_of(line.user, self._started.get(line.user, 0), uses_gpu=ask.count > 0)
-        if wait is not None and wait.reason == "limit_running":
+        if wait is not None and wait.reason == WaitReason.LIMIT_RUNNING:
             return False
         if wait is None:
             self._decide(job, ask, line.user)

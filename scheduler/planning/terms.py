@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Literal
 from uuid import UUID
 
-from gpulab.states import Priority
+from gpulab.states import Priority, WaitReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +100,9 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why a job stays in the queue: a stable slug and the words for users."""
+    """Why a job stays in the queue, with the words for users."""
 
-    reason: str
+    reason: WaitReason
     message: str
 
 

@@ -16,7 +16,7 @@ import {
   type LucideIcon,
 } from "lucide-react";
 
-import type { FailureCause, JobState, StandingRead, StudySummary } from "../api/schema";
+import type { FailureCause, JobState, NodeState, StandingRead, StudySummary } from "../api/schema";
 import { CAUSE_WORDS, STATE_WORDS } from "../api/states";
 
 export interface Look {
@@ -36,7 +36,7 @@ const JOB: Record<JobState, Look> = {
 
 export const STUDY: Record<StudySummary["state"], Look> = { ...JOB, failed: { ...JOB.failed, word: "Some failed" } };
 
-const NODE: Record<string, Look> = {
+const NODE: Record<NodeState, Look> = {
   up: { color: "teal", icon: CircleCheck, word: "Up" },
   draining: { color: "orange", icon: CirclePause, word: "Draining" },
   set_aside: { color: "orange", icon: TriangleAlert, word: "Set aside" },
@@ -90,6 +90,6 @@ export function JobBadge({ state, cause, size }: { state: JobState; cause?: Fail
   return <State look={JOB[state]} size={size} text={text} />;
 }
 
-export function NodeBadge({ state }: { state: string }) {
-  return <State look={NODE[state] ?? { color: "gray", icon: CircleAlert, word: state }} />;
+export function NodeBadge({ state }: { state: NodeState }) {
+  return <State look={NODE[state]} />;
 }

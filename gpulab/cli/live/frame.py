@@ -10,6 +10,7 @@ from gpulab.cli.live.overview import Overview
 from gpulab.cli.live.rows import NARROW_CELLS, RunningRows, clipped, spread, waiting_rows
 from gpulab.cli.tables import byte_size, duration, printable
 from gpulab.schemas import GpuRead, NodeRead
+from gpulab.states import NODE_WORDS, NodeState
 from gpulab.words import counted
 
 MODEL_CELLS = 16
@@ -18,7 +19,12 @@ LEGEND_CELLS = 31
 WIDE_CELLS = FIXED_CELLS + LEGEND_CELLS + 6
 """From here on a GPU fits in one line."""
 NARROWEST_CELLS = 24
-NODE_STYLES = {"up": "bold green", "draining": "bold yellow", "set_aside": "bold yellow", "down": "bold red"}
+NODE_STYLES = {
+    NodeState.UP: "bold green",
+    NodeState.DRAINING: "bold yellow",
+    NodeState.SET_ASIDE: "bold yellow",
+    NodeState.DOWN: "bold red",
+}
 HOT_CELSIUS = 85
 
 
@@ -55,14 +61,14 @@ def head(seen: Overview, width: int, now: datetime, trouble: str | None) -> Text
 
 def _rank(node: NodeRead) -> tuple[bool, bool, str]:
     """What has GPUs comes first, what is gone last."""
-    return node.state == "down", not node.gpus, node.name
+    return node.state is NodeState.DOWN, not node.gpus, node.name
 
 
 def _node_head(node: NodeRead, now: datetime) -> Text:
     facts = [counted(len(node.gpus), "GPU") if node.gpus else "no GPU"]
-    facts += [f"silent for {duration(now - node.heartbeat_at)}"] if node.state == "down" else []
+    facts += [f"silent for {duration(now - node.heartbeat_at)}"] if node.state is NodeState.DOWN else []
     facts += [printable(node.reason)] if node.reason else []
-    name = Text.assemble((printable(node.name), "bold"), "  ", (node.state, NODE_STYLES.get(node.state, "bold")))
+    name = Text.assemble((printable(node.name), "bold"), "  ", (NODE_WORDS[node.state], NODE_STYLES[node.state]))
     name.append(f"  {', '.join(facts)}", style="dim")
     return name
 

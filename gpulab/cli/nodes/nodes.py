@@ -10,6 +10,7 @@ import typer
 from gpulab.cli.failures import BadInput
 from gpulab.cli.files import private_file
 from gpulab.cli.session import Session, print_json, session_command, with_session
+from gpulab.states import NODE_WORDS
 from gpulab.words import counted
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _describe(node: "NodeRead") -> str:
     from gpulab.cli.tables import ago
 
     parts = [
-        f"{node.name}  {node.state}" + (f" ({node.reason})" if node.reason else ""),
+        f"{node.name}  {NODE_WORDS[node.state]}" + (f" ({node.reason})" if node.reason else ""),
         f"{node.slots_used} of {node.slots} slots",
         f"no GPU: {node.gpu_reason}" if node.gpu_reason and not node.gpus else counted(len(node.gpus), "GPU"),
         f"seen {ago(node.heartbeat_at)} ago",

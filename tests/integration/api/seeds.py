@@ -14,7 +14,7 @@ from sqlalchemy import Engine, func, insert, select, text, update
 from api.auth.token_secrets import digest_of, new_token
 from api.jobs import statements as jobs
 from api.users import statements as users
-from gpulab.states import FailureCause, JobState, Role
+from gpulab.states import FailureCause, JobState, Role, WaitReason
 from models import Artifact, BrowserSession, Job, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, Token, User
 from models.statements import leases, nodes, queue, series, shipping, usage
 
@@ -127,7 +127,7 @@ class Seeds:
         with self.engine.begin() as connection:
             connection.execute(statement).one()
 
-    def tell(self, job_id: UUID, reason: str, words: str, *, used: dict[UUID, float]) -> None:
+    def tell(self, job_id: UUID, reason: WaitReason, words: str, *, used: dict[UUID, float]) -> None:
         """What the scheduler writes of those who wait."""
         with self.engine.begin() as connection:
             connection.execute(queue.explain([(job_id, reason, words)]))

@@ -23,7 +23,7 @@ from api.limits.request_rate import RequestRate
 from api.users import statements as users
 from experiments.registry import experiments, runnable
 from gpulab.schemas import ExperimentDetail, ExperimentPage, MeRead, NodePage
-from gpulab.states import FailureCause, JobState, NodeFault, Role
+from gpulab.states import FailureCause, JobState, NodeFault, Role, WaitReason
 from migrations.settings import config
 from models import Gpu
 from models.settings import ApiSettings
@@ -121,13 +121,13 @@ async def test_metrics_tell_an_operator_what_waits_fails_and_is_lost(
     gone = leases.lose(seeds.tokens[lost], max_lost_attempts=3, actor="scheduler", message="not heard of in time")
     with seeds.engine.begin() as connection:
         connection.execute(gone)
-        connection.execute(queue.explain([(waiting, "no_free_gpu", "every GPU is taken")]))
+        connection.execute(queue.explain([(waiting, WaitReason.NO_FREE_GPU, "every GPU is taken")]))
     text = (await client.get("/metrics")).text
     again = (await client.get("/metrics")).text
 
     for line in (
         'gpulab_queued_jobs{reason="no_free_gpu"} 1.0',
-        'gpulab_queued_jobs{reason="not_looked_at"} 1.0',
+        'gpulab_queued_jobs{reason="next_in_line"} 1.0',
         'gpulab_job_events_total{cause="out_of_memory",type="job.failed"} 1.0',
         'gpulab_job_events_total{cause="",type="job.lost"} 1.0',
         'gpulab_gpus{state="busy"} 1.0',

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from gpulab.schemas import DryRunRead, EventPage, JobPage, JobRead, QueueRead
-from gpulab.states import FailureCause, JobState, Role
+from gpulab.states import FailureCause, JobState, Role, WaitReason
 from models import Job
 from tests.integration.api.seeds import ORDER, SeededUser, Seeds
 
@@ -288,7 +288,7 @@ async def test_queue_place_respects_use_and_says_what_would_help(
     heavy, light = seeds.user("heavy", Role.STUDENT), seeds.user("light", Role.STUDENT)
     older = seeds.job(heavy, gpus=1)
     newer = seeds.job(light, gpus=1)
-    seeds.tell(older, "no_free_gpu", "every GPU is taken", used={heavy.id: 900.0, light.id: 1.0})
+    seeds.tell(older, WaitReason.NO_FREE_GPU, "every GPU is taken", used={heavy.id: 900.0, light.id: 1.0})
 
     async def asked(job_id: UUID) -> QueueRead:
         return QueueRead.model_validate_json((await client.get(f"/v1/jobs/{job_id}/queue")).content)

@@ -3,6 +3,7 @@
 import httpx
 from fastapi import FastAPI
 
+from gpulab.states import WaitReason
 from models.statements import job_events, queue
 from tests.integration.api.seeds import SeededUser, Seeds
 
@@ -27,7 +28,7 @@ async def test_store_that_takes_no_files_is_named_to_those_who_wait_and_in_the_m
         return "No space left on device" in answer, float(count)
 
     with seeds.engine.begin() as connection:
-        connection.execute(queue.explain([(waiting, "no_free_slot", "every slot is taken")]))
+        connection.execute(queue.explain([(waiting, WaitReason.NO_FREE_SLOT, "every slot is taken")]))
     assert await explained() == (False, 0)
     say("job.files_wait", "its files cannot be stored now: No space left on device")
     assert await explained() == (True, 1)

@@ -1,4 +1,4 @@
-"""What the scheduler tells waiting jobs, against a real database."""
+"""The reasons that the scheduler gives waiting jobs, against a real database."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, select
 
+from gpulab.states import WaitReason
 from models import Job
 from models.statements import queue
 
@@ -13,21 +14,23 @@ Execute = Callable[..., list[Any]]
 TOO_MANY_FOR_PARAMETERS = 30_000
 
 
-def told(execute: Execute, job_id: UUID) -> tuple[str | None, str | None, int]:
+def explained(execute: Execute, job_id: UUID) -> tuple[str | None, str | None, int]:
     row = execute(select(Job.wait_reason, Job.message, Job.version).where(Job.id == job_id))[0]
     return row["wait_reason"], row["message"], row["version"]
 
 
 def test_reason_is_written_once_and_only_where_it_changed(execute: Execute, make_job: Callable[..., UUID]) -> None:
     first, second = make_job(), make_job()
-    execute(queue.explain([(first, "no_node", "none is up")]))
-    execute(queue.explain([(first, "no_node", "none is up"), (second, "no_gpu", "there is none")]))
-    assert told(execute, first) == ("no_node", "none is up", 2)
-    assert told(execute, second) == ("no_gpu", "there is none", 2)
+    execute(queue.explain([(first, WaitReason.NO_NODE, "none is up")]))
+    execute(queue.explain([(first, WaitReason.NO_NODE, "none is up"), (second, WaitReason.NO_GPU, "there is none")]))
+    assert explained(execute, first) == (WaitReason.NO_NODE, "none is up", 2)
+    assert explained(execute, second) == (WaitReason.NO_GPU, "there is none", 2)
 
 
-def test_any_number_of_jobs_is_told_at_once(execute: Execute, engine: Engine, make_job: Callable[..., UUID]) -> None:
+def test_many_jobs_are_explained_in_one_statement(
+    execute: Execute, engine: Engine, make_job: Callable[..., UUID]
+) -> None:
     job_id = make_job()
-    others = [(uuid4(), "no_node", "none is up") for _ in range(TOO_MANY_FOR_PARAMETERS)]
-    execute(queue.explain([*others, (job_id, "no_node", "none is up")]))
-    assert told(execute, job_id)[0] == "no_node"
+    others = [(uuid4(), WaitReason.NO_NODE, "none is up") for _ in range(TOO_MANY_FOR_PARAMETERS)]
+    execute(queue.explain([*others, (job_id, WaitReason.NO_NODE, "none is up")]))
+    assert explained(execute, job_id)[0] == WaitReason.NO_NODE

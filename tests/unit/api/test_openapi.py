@@ -1,6 +1,7 @@
 """The contract says all that a client must know."""
 
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.app import create_app
 from api.http.openapi import PROBLEM_MEDIA_TYPE, PROBLEM_REFERENCE
+from gpulab.states import NodeFault, NodeState, WaitReason
 from models.settings import ApiSettings
 
 OPEN = {"get_health", "get_readiness", "get_metrics", "sign_in", "get_openid", "start_openid", "finish_openid"}
@@ -27,6 +29,19 @@ def operations(contract: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 def test_contract_is_valid(contract: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(contract).validate()
+
+
+@pytest.mark.parametrize(
+    ("schema", "field", "kind"),
+    [("QueueRead", "reason", WaitReason), ("NodeRead", "state", NodeState), ("NodeRead", "fault", NodeFault)],
+)
+def test_a_client_learns_every_value_of_a_state_or_reason(
+    contract: dict[str, Any], schema: str, field: str, kind: type[StrEnum]
+) -> None:
+    schemas = contract["components"]["schemas"]
+    found = schemas[schema]["properties"][field]
+    (reference,) = [one["$ref"] for one in [found, *found.get("anyOf", ())] if "$ref" in one]
+    assert schemas[reference.rpartition("/")[2]]["enum"] == [member.value for member in kind]
 
 
 def test_every_refusal_is_a_problem(contract: dict[str, Any]) -> None:
