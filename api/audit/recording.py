@@ -1,8 +1,7 @@
-"""The audit of every route that keeps none itself: an event after each request that changed something.
+"""The audit of every route that does not write its own: an event after each request that changed something.
 
-The routes of users, tokens and sessions write theirs in the statement that makes the change; every other route gets
-one here. Actions are named `thing.done`, like the events of jobs and nodes. Until they were, the operation's id stood
-in the table, which refuses to be changed: those rows are shown, and found, under the name of today.
+The routes of users, tokens and sessions write their event in the statement that makes the change. Every other route
+gets one here. Actions are named `thing.done`, like the events of jobs and nodes.
 """
 
 from collections.abc import Collection
@@ -37,27 +36,26 @@ ACTIONS = {
 }
 """By the operation's id."""
 
-FORMER_NAMES = {action: operation for operation, action in ACTIONS.items()}
-
-UNTOLD = frozenset({"submit_job", "submit_study", "ask_estimate"})
-"""Submitting is told by the job's own first event, with its actor: a second row would halve what the lab takes in. A
-question changes nothing, though it comes in a body."""
+UNRECORDED = frozenset({"submit_job", "submit_study", "ask_estimate"})
+"""A submission is in the job's own first event, with its actor; a second row would halve the rate of submissions. A
+question changes nothing, though it is a POST."""
 
 log = structlog.get_logger()
 
 
 def action_of(operation: str, methods: Collection[str]) -> str | None:
-    """What a request for it is called; None for one that changes nothing or is told elsewhere.
+    """The action of a request for it; None if it changes nothing or is recorded elsewhere.
 
     Raises:
-        KeyError: nobody has named it yet.
+        KeyError: `ACTIONS` does not name the operation.
     """
-    return None if operation in UNTOLD or SAFE_METHODS.issuperset(methods) else ACTIONS[operation]
+    return None if operation in UNRECORDED or SAFE_METHODS.issuperset(methods) else ACTIONS[operation]
 
 
 async def record(request: Request, action: str, kind: str, made: str | None) -> None:
-    """Write the event of a request that was granted. `kind` is what a path's `name` names, and what `made` is, the
-    address of something new.
+    """Write the event of a request that was granted.
+
+    `kind` is the kind of thing that the path's `name` names, or that was created at the address `made`.
     """
     app: App = request.app.state.app
     principal: Principal = request.state.principal
@@ -65,7 +63,7 @@ async def record(request: Request, action: str, kind: str, made: str | None) -> 
     try:
         await app.database.execute(statements.note, origin=principal.origin, action=action, target=target)
     except psycopg.DatabaseError as error:
-        # The change is made; an answer that denies it would be worse than a gap that the log fills.
+        # The change is made. An answer that denies it would be worse than a gap, and the log fills the gap.
         log.exception("audit.lost", action=action, target=target, actor=principal.actor, reason=str(error))
 
 

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from api.audit import statements
-from api.audit.recording import ACTIONS, FORMER_NAMES
 from api.context import App
 from api.http.cursors import decode_number, paged
 from api.sql.database import Row
@@ -25,15 +24,12 @@ async def page(
 ) -> AuditPage:
     """One page, newest first. Raises `InvalidCursor`."""
     given: dict[str, Any] = {**filters, "since": since, "until": until}
-    former = FORMER_NAMES.get(filters["action"] or "")
 
     async def fetch(before: int | None, most: int) -> Sequence[Row]:
         before_at = None
         if before is not None and (since is not None or until is not None):
             before_at = await app.database.scalar(statements.time_of, event_id=before)
-        return await app.database.rows(
-            statements.page, before=before, before_at=before_at, limit=most, former_action=former, **given
-        )
+        return await app.database.rows(statements.page, before=before, before_at=before_at, limit=most, **given)
 
     rows, next_cursor = await paged(
         "audit", given, cursor, limit, fetch, decode=decode_number, position=lambda row: int(row.id)
@@ -42,5 +38,4 @@ async def page(
 
 
 def _read(row: Row) -> AuditEventRead:
-    values = {name: getattr(row, name) for name in NAMES}
-    return AuditEventRead(**{**values, "action": ACTIONS.get(row.action, row.action)})
+    return AuditEventRead(**{name: getattr(row, name) for name in NAMES})

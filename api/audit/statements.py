@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Select, Text, Uuid, cast, insert, literal, or_, select, tuple_
+from sqlalchemy import CTE, ColumnElement, Select, Text, Uuid, cast, insert, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import Insert
 
@@ -78,15 +78,14 @@ def page(
     before_at: Any = None,
     actor: str | None = None,
     action: str | None = None,
-    former_action: str | None = None,
     target: str | None = None,
     since: Any = None,
     until: Any = None,
 ) -> Select[*tuple[Any, ...]]:
     """Newest first, at most `limit`, older than the event `before`.
 
-    Between dates they are in the order of their times, since events written at once may be numbered in another one:
-    there, `before_at` is the time of `before`. `former_action` is what `action` was called once.
+    With dates the order is that of the times, since events of the same moment may be numbered differently. Then
+    `before_at` is the time of `before`.
     """
     conditions: list[ColumnElement[bool]] = []
     if before_at is not None:
@@ -95,9 +94,7 @@ def page(
         conditions.append(AuditEvent.id < before)
     if actor is not None:
         conditions.append(AuditEvent.actor == actor)
-    if action is not None and former_action is not None:
-        conditions.append(or_(AuditEvent.action == action, AuditEvent.action == former_action))
-    elif action is not None:
+    if action is not None:
         conditions.append(AuditEvent.action == action)
     if target is not None:
         conditions.append(AuditEvent.target == target)

@@ -13,12 +13,12 @@ from pydantic import BaseModel
 from gpulab.client import following
 from gpulab.client.events import Change
 from gpulab.client.job import Job
-from gpulab.client.people import People
 from gpulab.client.programs import Programs, local_run
 from gpulab.client.study import Study
 from gpulab.client.submission import given, key_header, plain_spec, submission
 from gpulab.client.transport.connection import resolve
 from gpulab.client.transport.http import READ_TIMEOUT_SECONDS, Http, path_of
+from gpulab.client.users import Users
 from gpulab.schemas import (
     AccuracyRead,
     CoursePage,
@@ -68,7 +68,7 @@ class Client:
         connection = resolve(url, token, token_file)
         self.url = connection.url
         self._http = Http(connection, retry_seconds, transport)
-        self.people = People(self._http)
+        self.users = Users(self._http)
         """Users, tokens, the class and its assignments."""
         self.programs = Programs(self._http)
         """Your own code."""

@@ -24,7 +24,7 @@ def list_assignments(session: Session) -> None:
     """List assignments."""
     from gpulab.cli.tables import print_table
 
-    found = list(session.client.people.assignments())
+    found = list(session.client.users.assignments())
     if session.as_json:
         print_json(found)
         return
@@ -47,7 +47,7 @@ def create(
     tolerance: Annotated[float | None, typer.Option(help="Relative tolerance for re-runs.")] = None,
 ) -> None:
     """Create an assignment. For staff."""
-    made = session.client.people.create_assignment(
+    made = session.client.users.create_assignment(
         name, deadline, templates=template or (), experiments=experiment or (), tolerance=tolerance
     )
     if session.as_json:
@@ -61,7 +61,7 @@ def overview(session: Session, assignment: AssignmentName) -> None:
     """Show where each student of the class stands. For staff."""
     from gpulab.cli.tables import print_table
 
-    found = session.client.people.overview(find_assignment(session, assignment).id)
+    found = session.client.users.overview(find_assignment(session, assignment).id)
     if session.as_json:
         print_json(found)
         return
@@ -76,7 +76,7 @@ def overview(session: Session, assignment: AssignmentName) -> None:
 @session_command(app)
 def pin(session: Session, assignment: AssignmentName, job: JobId) -> None:
     """Hand in one of your successful runs."""
-    done = session.client.people.pin(find_assignment(session, assignment).id, session.job(job).id)
+    done = session.client.users.pin(find_assignment(session, assignment).id, session.job(job).id)
     if session.as_json:
         print_json(done)
     else:
@@ -88,7 +88,7 @@ def submissions(session: Session, assignment: AssignmentName) -> None:
     """List what the class handed in. For staff."""
     from gpulab.cli.tables import moment, print_table
 
-    found = list(session.client.people.submissions(find_assignment(session, assignment).id))
+    found = list(session.client.users.submissions(find_assignment(session, assignment).id))
     if session.as_json:
         print_json(found)
         return
@@ -106,9 +106,9 @@ def submissions(session: Session, assignment: AssignmentName) -> None:
 
 
 @session_command(app)
-def rerun(session: Session, assignment: AssignmentName, person: User) -> None:
+def rerun(session: Session, assignment: AssignmentName, user: User) -> None:
     """Run a submission again, with its spec and seed. For staff."""
-    job = session.client.people.rerun(find_assignment(session, assignment).id, find_user(session, person).id)
+    job = session.client.users.rerun(find_assignment(session, assignment).id, find_user(session, user).id)
     if session.as_json:
         print_json(job)
     else:
@@ -119,12 +119,12 @@ def rerun(session: Session, assignment: AssignmentName, person: User) -> None:
 def compare(
     session: Session,
     assignment: AssignmentName,
-    person: User,
+    user: User,
     tolerance: Annotated[float | None, typer.Option(help="Relative tolerance. Default: the assignment's.")] = None,
 ) -> None:
     """Compare a re-run with the submission. Exits with 1 unless they are the same. For staff."""
-    found = session.client.people.comparison(
-        find_assignment(session, assignment).id, find_user(session, person).id, tolerance=tolerance
+    found = session.client.users.comparison(
+        find_assignment(session, assignment).id, find_user(session, user).id, tolerance=tolerance
     )
     if session.as_json:
         print_json(found)
@@ -140,7 +140,7 @@ def find_assignment(session: Session, text: str) -> "AssignmentRead":
         wanted: UUID | str = UUID(text)
     except ValueError:
         wanted = text
-    for one in session.client.people.assignments():
+    for one in session.client.users.assignments():
         if wanted in (one.id, one.name):
             return one
     raise BadInput(f"no assignment has the id or name {text!r}; `gpulab assignments list` shows them")

@@ -51,7 +51,7 @@ def set_starter(session: Session, assignment: AssignmentName, target: Target, ar
     found = find_assignment(session, assignment)
     local, spec = _sent(session, target, arguments)
     starter_order = {"experiment": local.experiment, "spec": spec}
-    changed = session.client.people.change_assignment(found.id, starter=starter_order)
+    changed = session.client.users.change_assignment(found.id, starter=starter_order)
     _print(session, changed, f"{changed.name}  students begin with {local.name}")
 
 
@@ -69,14 +69,14 @@ def set_check(
     if local.experiment != "script":
         raise BadInput("a check is a script, or a folder with a command")
     check_order = {"spec": spec, "max_points": points, "time_limit_seconds": seconds(time_limit)}
-    changed = session.client.people.change_assignment(found.id, hidden_check=check_order)
+    changed = session.client.users.change_assignment(found.id, hidden_check=check_order)
     _print(session, changed, f"{changed.name}  hand-ins are checked by {local.name}, {points:g} points at most")
 
 
 @command(app)
 def check(session: Session, assignment: AssignmentName, user: User) -> None:
     """Run the hidden check of a submission again. For staff."""
-    done = session.client.people.check(find_assignment(session, assignment).id, find_user(session, user).id)
+    done = session.client.users.check(find_assignment(session, assignment).id, find_user(session, user).id)
     _print(session, done, f"{done.user}  is checked again")
 
 
@@ -87,7 +87,7 @@ def grades(
     out: Annotated[Path | None, typer.Option(help="File for the table; else it is printed.")] = None,
 ) -> None:
     """Get the grade table as CSV. For staff."""
-    text = session.client.people.grades(find_assignment(session, assignment).id)
+    text = session.client.users.grades(find_assignment(session, assignment).id)
     if out is None:
         print(text.removeprefix("\ufeff"), end="")
     else:
@@ -103,7 +103,7 @@ def release(
 ) -> None:
     """Let students see their points and what the check says. For staff."""
     found = find_assignment(session, assignment)
-    changed = session.client.people.change_assignment(found.id, points_released=not withdraw)
+    changed = session.client.users.change_assignment(found.id, points_released=not withdraw)
     _print(session, changed, f"{changed.name}  points are {'hidden' if withdraw else 'released'}")
 
 

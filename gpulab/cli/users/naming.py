@@ -24,15 +24,15 @@ DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def find_user(session: Session, text: str) -> "UserRead":
-    """The person named on the command line. Raises BadInput where nobody or several could be meant."""
+    """The user named on the command line. Raises BadInput if no user matches, or several do."""
     try:
-        return session.client.people.user(UUID(text))
+        return session.client.users.get(UUID(text))
     except ValueError:
         pass
     text = cleaned(text)
     wanted = text.casefold()
-    found = [one for one in session.client.people.users(text=text) if wanted in (one.name.casefold(), one.email)]
-    # An address is one person's, whatever others are called.
+    found = [one for one in session.client.users.search(text=text) if wanted in (one.name.casefold(), one.email)]
+    # An email address belongs to one user, even if another user has it as a name.
     found = [one for one in found if one.email == wanted] or found
     if not found:
         raise BadInput(f"no user has the name, email address or id {text!r}; `gpulab users list` shows them")

@@ -27,7 +27,7 @@ def show(
     """Show the class by section, team and name."""
     from gpulab.cli.tables import print_table
 
-    found = session.client.people.roster(section=section, team=team)
+    found = session.client.users.roster(section=section, team=team)
     if session.as_json:
         print_json(found)
         return
@@ -46,13 +46,13 @@ def import_roster(
     """Add or update a class from a table. If a line is wrong, nothing changes."""
     content = table.read_bytes()
     if dry_run:
-        _tell(session, session.client.people.import_roster(content, dry_run=True))
+        _tell(session, session.client.users.import_roster(content, dry_run=True))
         return
     if tokens is None:
         raise BadInput("tokens are shown only once: name a new file for them with --tokens, or try --dry-run first")
     # Made before anybody is let in: a token that cannot be kept would be lost.
     with private_file(tokens) as file:
-        done = session.client.people.import_roster(content)
+        done = session.client.users.import_roster(content)
         try:
             file.write(done.tokens_csv or "")
             file.flush()

@@ -18,7 +18,7 @@ def list_tokens(session: Session, user: OfUser = None) -> None:
     """List tokens by name and first characters."""
     from gpulab.cli.tables import moment, print_table
 
-    found = list(session.client.people.tokens(None if user is None else find_user(session, user).id))
+    found = list(session.client.users.tokens(None if user is None else find_user(session, user).id))
     if session.as_json:
         print_json(found)
         return
@@ -38,7 +38,7 @@ def create(
 ) -> None:
     """Create a token and print it. It is shown once."""
     whose = None if user is None else find_user(session, user).id
-    made = session.client.people.create_token(name, expires_at=end_of(expires), user_id=whose)
+    made = session.client.users.create_token(name, expires_at=end_of(expires), user_id=whose)
     if session.as_json:
         print_json(made)
     else:
@@ -58,7 +58,7 @@ def revoke(
 
 def _revoke(session: Session, text: str) -> UUID:
     token_id = _find_token(session, text)
-    session.client.people.revoke_token(token_id)
+    session.client.users.revoke_token(token_id)
     return token_id
 
 
@@ -67,7 +67,7 @@ def _find_token(session: Session, text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        found = [one.id for one in session.client.people.tokens() if one.name == text and one.revoked_at is None]
+        found = [one.id for one in session.client.users.tokens() if one.name == text and one.revoked_at is None]
     if len(found) == 1:
         return found[0]
     problem = "no valid token of yours has" if not found else f"{len(found)} tokens of yours have"

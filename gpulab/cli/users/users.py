@@ -29,7 +29,7 @@ def list_users(
     """List users."""
     from gpulab.cli.tables import print_table
 
-    found = list(session.client.people.users(role=role, section=section, team=team, text=text, limit=limit))
+    found = list(session.client.users.search(role=role, section=section, team=team, text=text, limit=limit))
     if session.as_json:
         print_json(found)
         return
@@ -51,22 +51,22 @@ def add(
     expires: Expires = None,
 ) -> None:
     """Add a user and print their first token. It is shown once."""
-    made = session.client.people.create_user(
+    made = session.client.users.create_user(
         name, role=role, email=email, section=section, team=team, token_expires_at=end_of(expires)
     )
     _show(session, made, made.token)
 
 
 @session_command(app)
-def show(session: Session, person: User) -> None:
+def show(session: Session, user: User) -> None:
     """Show a user and their limits."""
-    _show(session, find_user(session, person))
+    _show(session, find_user(session, user))
 
 
 @session_command(app)
 def change(
     session: Session,
-    person: User,
+    user: User,
     role: Annotated[str | None, typer.Option(help="student, instructor or admin.")] = None,
     email: Annotated[str | None, typer.Option(help="Their email address; - removes it.")] = None,
     section: Annotated[str | None, typer.Option(help="Their section; - removes it.")] = None,
@@ -94,19 +94,19 @@ def change(
         changes["forget_sign_in"] = True
     if not changes:
         raise BadInput("name at least one change; --help lists them")
-    _show(session, session.client.people.change_user(find_user(session, person).id, **changes))
+    _show(session, session.client.users.change_user(find_user(session, user).id, **changes))
 
 
 @session_command(app)
-def disable(session: Session, person: User) -> None:
+def disable(session: Session, user: User) -> None:
     """Disable a user. Their runs stay."""
-    _show(session, session.client.people.disable_user(find_user(session, person).id))
+    _show(session, session.client.users.disable_user(find_user(session, user).id))
 
 
 @session_command(app)
-def enable(session: Session, person: User) -> None:
+def enable(session: Session, user: User) -> None:
     """Enable a user again."""
-    _show(session, session.client.people.enable_user(find_user(session, person).id))
+    _show(session, session.client.users.enable_user(find_user(session, user).id))
 
 
 @session_command(app)
@@ -120,7 +120,7 @@ def audit(
     """Show the audit log: who did what, when and from where."""
     from gpulab.cli.tables import moment, print_table
 
-    found = list(session.client.people.audit(actor=actor, action=action, target=target, limit=limit))
+    found = list(session.client.users.audit(actor=actor, action=action, target=target, limit=limit))
     if session.as_json:
         print_json(found)
         return
@@ -128,17 +128,17 @@ def audit(
     print_table(["TIME", "ACTOR", "ACTION", "TARGET", "ADDRESS"], rows)
 
 
-def _show(session: Session, person: "UserRead", token: str | None = None) -> None:
+def _show(session: Session, user: "UserRead", token: str | None = None) -> None:
     from gpulab.cli.tables import print_facts
 
     if session.as_json:
-        print_json(person)
+        print_json(user)
         return
     names = ("name", "role", "email", "section", "team", "weight")
     limits = ("max_running", "max_queued", "max_gpu_hours", "max_gib_hours")
-    facts: list[tuple[str, Any]] = [("id", person.id), *((name, getattr(person, name)) for name in names)]
-    facts += [(name.replace("_", " "), getattr(person, name)) for name in limits]
-    print_facts([*facts, ("disabled since", person.disabled_at), ("token", token)])
+    facts: list[tuple[str, Any]] = [("id", user.id), *((name, getattr(user, name)) for name in names)]
+    facts += [(name.replace("_", " "), getattr(user, name)) for name in limits]
+    print_facts([*facts, ("disabled since", user.disabled_at), ("token", token)])
 
 
 def _number(name: str, text: str) -> float | int | None:

@@ -6,7 +6,6 @@ import httpx
 import psycopg
 import pytest
 
-from api.audit import statements as audit
 from gpulab.states import Role
 from tests.integration.api.seeds import SeededUser, Seeds
 
@@ -100,18 +99,6 @@ async def test_audit_is_filtered_and_paged(client: httpx.AsyncClient) -> None:
     rest = (await client.get("/v1/audit", params={"since": middle, "cursor": page["next_cursor"]})).json()
     assert [event["details"]["name"] for event in (*page["items"], *rest["items"])] == ["s4", "s3", "s2"]
     assert (await client.get("/v1/audit?since=yesterday")).json()["errors"][0]["path"] == "query.since"
-
-
-async def test_rows_from_before_actions_were_named_alike_are_shown_and_found_under_the_name_of_today(
-    client: httpx.AsyncClient, seeds: Seeds
-) -> None:
-    seeds.node()
-    with seeds.engine.begin() as connection:
-        connection.execute(audit.note(audit.OPERATOR, "drain_node", "node:old"))
-    await client.post("/v1/nodes/node-1/drain")
-    for query in ({}, {"action": "node.drained"}):
-        found = [(event["action"], event["target"]) for event in await events(client, **query)]
-        assert found == [("node.drained", "node:old"), ("node.drained", "node:node-1")]
 
 
 @pytest.mark.parametrize("change", ["UPDATE audit_events SET actor = 'x'", "DELETE FROM audit_events"])

@@ -1,4 +1,4 @@
-"""`gpulab users`, `tokens`, `roster` and `assignments`, and `client.people`, against the API at a real port."""
+"""`gpulab users`, `tokens`, `roster` and `assignments`, and `client.users`, against the API at a real port."""
 
 import asyncio
 import csv
@@ -182,14 +182,14 @@ async def test_the_client_has_the_same_calls(server: tuple[Server, str], admin: 
 
     def calls() -> None:
         with gpulab.Client(server[1], admin.token) as client:
-            made = client.people.create_user("sam", section="A")
-            assert [user.name for user in client.people.users(section="A")] == ["sam"]
-            assert client.people.change_user(made.id, section=None).section is None
-            assert client.people.share_job(job_id, "class").shared_with == "class"
-            token = client.people.create_token("spare", user_id=made.id)
-            client.people.revoke_token(token.id)
-            assert [one.revoked_at is None for one in client.people.tokens(made.id)] == [False, True]
+            made = client.users.create_user("sam", section="A")
+            assert [user.name for user in client.users.search(section="A")] == ["sam"]
+            assert client.users.change_user(made.id, section=None).section is None
+            assert client.users.share_job(job_id, "class").shared_with == "class"
+            token = client.users.create_token("spare", user_id=made.id)
+            client.users.revoke_token(token.id)
+            assert [one.revoked_at is None for one in client.users.tokens(made.id)] == [False, True]
             with pytest.raises(gpulab.Conflict):
-                client.people.create_user("sam")
+                client.users.create_user("sam")
 
     await asyncio.to_thread(calls)

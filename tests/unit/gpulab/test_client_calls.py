@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 import gpulab
-from gpulab.client.people import People
+from gpulab.client.users import Users
 from gpulab.version import VERSION, fits
 from tests.unit.gpulab.stub_lab import Fault, StubLab, dropped, make_job, problem, refused, series, unavailable
 
@@ -238,7 +238,7 @@ def test_dataframe_joins_series_on_the_step_and_restores_what_json_cannot_say(
     assert frame["accuracy"].isna().tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("public", [gpulab.Client, gpulab.Job, gpulab.Study, People])
+@pytest.mark.parametrize("public", [gpulab.Client, gpulab.Job, gpulab.Study, Users])
 def test_every_public_method_says_what_it_does(public: type) -> None:
     methods = dict(inspect.getmembers(public, inspect.isfunction))
     assert [name for name, method in methods.items() if not name.startswith("_") and not method.__doc__] == []

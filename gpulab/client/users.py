@@ -1,4 +1,4 @@
-"""`Client.people`: users, tokens, the class and its assignments."""
+"""`Client.users`: users, tokens, the class and its assignments."""
 
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
@@ -32,13 +32,13 @@ from gpulab.schemas.assignments import (
 from gpulab.schemas.roster import RosterImported, RosterRead
 
 
-class People:
+class Users:
     """Users, tokens, the class and its assignments. Most calls are for instructors and admins; others get Forbidden."""
 
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    def users(
+    def search(
         self,
         *,
         role: str | None = None,
@@ -51,7 +51,7 @@ class People:
         filters = {"role": role, "section": section, "team": team, "text": text}
         return self._http.items(UserPage, path_of("users"), limit, **filters)
 
-    def user(self, user_id: UUID | str) -> UserRead:
+    def get(self, user_id: UUID | str) -> UserRead:
         """One user. Raises NotFound."""
         return self._http.get(UserRead, path_of("users", user_id))
 
