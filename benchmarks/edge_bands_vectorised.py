@@ -44,7 +44,7 @@ def plain_epoch(spec: EdgeBandsSpec, seed: int) -> Epoch:
     def epoch(number: int) -> None:
         for batch in torch.split(order(spec, seed, number), spec.batch_size):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(network(pixels[batch]), labels[batch]).backward()
+            nn.functional.cross_entropy(network(pixels[batch]), labels[batch]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
     return epoch

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from gpulab.embedded import EmbeddedPostgres
 from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from api.limits.turns import asker
 from api.sql.pool import Pool
+from server.embedded import EmbeddedPostgres
 
 SIZE = 8
 TABLE = "CREATE TABLE things AS SELECT n AS id, 'thing ' || n AS name FROM generate_series(1, 1000) n"

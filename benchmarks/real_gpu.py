@@ -8,6 +8,7 @@ import ctypes
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks import machine, step_memory
@@ -28,7 +29,7 @@ def main() -> int:
 
     name = torch.cuda.get_device_name()
     print(f"{name}: running tests/gpu")
-    found = {"machine": machine.describe(), "card": name, "tests": _tests()}
+    found: dict[str, Any] = {"machine": machine.describe(), "card": name, "tests": _tests()}
     found |= {"context_bytes": _context_bytes(), "cudnn_description": _cudnn_description()}
     found["cases"] = list(_beside_the_emulated(known_model(name), step_memory.on_card(None)))
     path = step_memory.RESULTS.with_name(f"real-{name.lower().replace(' ', '-')}.json")
@@ -70,7 +71,7 @@ def _cudnn_description() -> Any:
     cudnn = ctypes.CDLL("libcudnn.so.9")
     descriptor, device, count = ctypes.c_void_p(), ctypes.c_int32(0), ctypes.c_int64()
     text = ctypes.create_string_buffer(1 << 16)
-    steps = (
+    steps: tuple[Callable[[], int], ...] = (
         lambda: cudnn.cudnnBackendCreateDescriptor(DEVICE_DESCRIPTOR, ctypes.byref(descriptor)),
         lambda: cudnn.cudnnBackendSetAttribute(
             descriptor, DEVICE_ID, IS_INT32, ctypes.c_int64(1), ctypes.byref(device)

@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         world = FakeNvml(Path(name), build_library(Path(name)))
         jobs = [start_job(options.children) for _ in range(options.jobs)]
-        processes = {job.pid: GIB for job in jobs}
+        processes: dict[int | str, int | None] = {job.pid: GIB for job in jobs}
         gpus = [FakeGpu(f"GPU-{n}", processes=processes) for n in range(options.gpus)]
         world.write(*gpus)
         stack.enter_context(world.loaded())
