@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
-from sqlalchemy import func
+from sqlalchemy import func, update
 from structlog.testing import capture_logs
 
 from api.__main__ import Server
@@ -117,12 +117,12 @@ async def test_stream_ends_when_the_job_is_shared_no_longer(
 async def test_stream_of_a_team_ends_when_the_owner_leaves_it(
     alices: httpx.AsyncClient, seeds: Seeds, ada: SeededUser, bob: SeededUser
 ) -> None:
-    run(seeds, User.__table__.update().values(team="red"))
+    run(seeds, update(User).values(team="red"))
     job_id = seeds.job(ada)
     run(seeds, sharing.share_job(job_id, Audience.TEAM))
     async with opened(alices, f"/v1/jobs/{job_id}/stream", **bob.headers) as shared:
         await shared.until("job")
-        run(seeds, User.__table__.update().where(User.id == ada.id).values(team="blue"))
+        run(seeds, update(User).where(User.id == ada.id).values(team="blue"))
         assert await shared.ended()
 
 
@@ -139,7 +139,7 @@ async def test_held_request_is_not_answered_to_who_may_not_read_any_longer(
         seeds.revoke(ada)
     else:
         values = {"disabled": {"disabled_at": func.now()}, "promoted": {"role": "instructor"}, "moved": {"team": "red"}}
-        run(seeds, User.__table__.update().where(User.id == ada.id).values(values[change]))
+        run(seeds, update(User).where(User.id == ada.id).values(values[change]))
     seeds.lease(job_id)
     answer = await asking
 

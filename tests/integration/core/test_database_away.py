@@ -12,7 +12,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, text, update
 from sqlalchemy.exc import ProgrammingError
 
 from gpulab.threads import VitalThread
@@ -125,6 +125,6 @@ def test_scheduler_outlives_it(
             with trouble(database_url):
                 end_sessions(database_url)
         wait_until(lambda: _answers(engine), what="the database")
-        execute(Node.__table__.update().values(heartbeat_at=text("now()")))
+        execute(update(Node).values(heartbeat_at=text("now()")))
         second = make_job()
         wait_until(lambda: state_of(second) == "leased", what="a lease after it")

@@ -55,11 +55,11 @@ def running(
 )
 def test_service_waits_for_its_database_and_says_so(process: str, said: str, tmp_path: Path) -> None:
     arguments = ("--port", str(free_port())) if process == "api" else ()
-    with running(tmp_path, process, NOWHERE, *arguments) as (log, process):
+    with running(tmp_path, process, NOWHERE, *arguments) as (log, started):
         wait_until(lambda: said in log.read_text(), what="its word")
         # Several tries later it still waits, and has not said it again.
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(2)
+            started.wait(2)
         assert log.read_text().count(said) == 1, log.read_text()
 
 

@@ -45,7 +45,7 @@ def test_words_are_drawn_as_they_are(words: str) -> None:
     panel = Plot.model_construct(title=words, x_label=words, y_label=words, series=lines, x_names=(words, "other"))
     heat = Heat.model_construct(title=words, values=((1.0, 2.0),), row_names=(words,), column_names=(words, words))
     for each in (panel, heat):
-        assert drawing.png(drawing.draw(FigureSpec.model_construct(name="name", title=words, panels=(each,))))
+        assert drawing.png(drawing.draw(FigureSpec.model_construct(name="name", title=words, alt="", panels=(each,))))
     axes = Figure().subplots()
     text = axes.text(0, 0, plain(words))
     shown, as_formula = text._preprocess_math(text.get_text())  # type: ignore[attr-defined]
@@ -58,7 +58,7 @@ def test_words_are_drawn_as_they_are(words: str) -> None:
 
 def test_figure_that_cannot_be_drawn_says_so_in_its_place() -> None:
     broken = Heat.model_construct(title="t", values=(), row_names=(), column_names=())
-    spec = FigureSpec.model_construct(name="name", title="t", panels=(broken,))
+    spec = FigureSpec.model_construct(name="name", title="t", alt="", panels=(broken,))
     with pytest.raises(ValueError, match="zero-size"):
         drawing.draw(spec)
     assert drawing.picture(spec).startswith(b"\x89PNG")
