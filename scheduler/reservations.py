@@ -138,7 +138,10 @@ def _place(row: Any, outlook: Outlook, found: SortedOut) -> None:
 
 
 def outlook(family: str, fits: Mapping[str, Any], gpus: Mapping[str, GpuRoom], excesses: Excesses) -> Outlook:
-    """From the verdicts of all GPU models of the lab. A device that hides its memory is trusted to hold anything."""
+    """From the verdicts of all GPU models of the lab. A device that hides its memory is trusted to hold anything.
+
+    A model for which nothing is predicted has no say.
+    """
     sizes = {key: gpu.total_bytes for key, gpu in gpus.items()}
     if any(size is None for size in sizes.values()):
         return NO_OUTLOOK
@@ -149,7 +152,10 @@ def outlook(family: str, fits: Mapping[str, Any], gpus: Mapping[str, GpuRoom], e
     needs = [
         reserve(fits[key]["peak_device_bytes"], *excesses.get((family, gpu.model), (0, None)))
         for key, gpu in gpus.items()
+        if fits[key]["verdict"] != Verdict.NOT_PREDICTED
     ]
+    if not needs:
+        return Outlook(None, None, fits[largest_key]["reason"])
     return Outlook(min(max(needs), largest), None)
 
 

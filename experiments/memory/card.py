@@ -7,6 +7,7 @@ import torch
 from emulator.cards import card as card_named
 from emulator.world import EmulatedGpu, become, emulated
 from experiments.memory.contract import Workload
+from experiments.memory.processes import StepsRefusedError
 from experiments.memory.recording import Recording, record
 from experiments.memory.step import ran_out_of_memory, take_steps
 
@@ -36,13 +37,18 @@ class Attempt:
 
 
 def recorded(workload: Workload, room: Room) -> Recording | None:
-    """The recording of two steps; None where the room does not suffice. In a fresh process."""
+    """The recording of two steps; None where the room does not suffice. In a fresh process.
+
+    Raises `StepsRefusedError`.
+    """
     become(_gpu(room))
     try:
         return record(workload)
     except RuntimeError as error:
         if not ran_out_of_memory(error):
-            raise
+            raise StepsRefusedError(
+                f"PyTorch refuses the step on an emulated {room.card}: {_first_line(error)}"
+            ) from error
         return None
 
 
@@ -51,14 +57,15 @@ def attempted(workload: Workload, room: Room) -> Attempt:
     become(_gpu(room))
     try:
         take_steps(workload, "cuda")
-    except RuntimeError as error:
-        if not ran_out_of_memory(error):
-            raise
+    except (RuntimeError, ValueError):
+        # No memory is left, a kernel takes no batch of this size, or batch norm has a single pixel to normalise.
         return Attempt(fits=False, retries=_retries())
-    except ValueError:
-        # Batch norm cannot normalise a single image whose maps are one pixel large.
-        return Attempt(fits=False, retries=0)
     return Attempt(fits=True, retries=_retries())
+
+
+def _first_line(error: Exception) -> str:
+    """What it says, without the trace that torch may add."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _retries() -> int:

@@ -1,10 +1,12 @@
 """What to change where a workload does not fit: up to three edits, each with its own steps on the emulated card."""
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from itertools import chain
 
 from experiments.memory.bench import Bench
 from experiments.memory.contract import Workload
+from experiments.memory.processes import StepsRefusedError
 from experiments.memory.step import new_model
 from experiments.torchvision_models import smaller_models
 from gpulab.schemas.memory import Edit, Prediction
@@ -47,23 +49,28 @@ def edits_for(
     ]
     vain = [each for each in changes if _is_vain(each[0], bench, workload, largest)]
     edits = (_tried(bench, workload, *each) for each in changes if each not in vain)
-    models: Iterator[Edit] = iter(())
+    models: Iterator[Edit | None] = iter(())
     if editable is None or {"model", "batch_size"} <= set(editable):
         models = _other_models(bench, workload)
     tried: list[Edit] = []
-    for edit in chain(edits, models):
+    for edit in filter(None, chain(edits, models)):
         tried.append(edit)
         if sum(edit.fits for edit in tried) == MAX_EDITS:
             break
     else:
-        tried += [_tried(bench, workload, *each) for each in vain[: max(0, MAX_EDITS - len(tried))]]
+        more = (_tried(bench, workload, *each) for each in vain[: max(0, MAX_EDITS - len(tried))])
+        tried += filter(None, more)
     tried.sort(key=lambda edit: (not edit.fits, 0 if edit.fits else edit.peak_device_bytes.likely_bytes))
     return tried[:MAX_EDITS]
 
 
-def _tried(bench: Bench, workload: Workload, change: Change, reason: str) -> Edit:
+def _tried(bench: Bench, workload: Workload, change: Change, reason: str) -> Edit | None:
+    """Null where the card cannot take the steps: a T4 has no kernels in bfloat16 for some models."""
     changed = _changed(workload, change)
-    fits = bench.taken(changed).limited is not None
+    try:
+        fits = bench.taken(changed).limited is not None
+    except StepsRefusedError:
+        return None
     peak = bench.prediction(changed).peak_device_bytes
     return Edit(change=change, reason=reason, peak_device_bytes=peak, fits=fits)
 
@@ -115,22 +122,25 @@ def _proposals(workload: Workload, largest: int | None) -> Iterator[tuple[Change
             yield _smaller_images(workload, smaller, largest)
 
 
-def _other_models(bench: Bench, workload: Workload) -> Iterator[Edit]:
+def _other_models(bench: Bench, workload: Workload) -> Iterator[Edit | None]:
     """Smaller models that fit, the nearest first, with fewer images if need be; the last resort."""
     names = [model for model in smaller_models(workload.model) if _valid(workload, {"model": model})]
     for model in names:
-        smaller = _changed(workload, {"model": model})
-        if not _weights_fit(smaller, bench.total_bytes):
-            continue
-        change: Change = {"model": model}
-        reason = "A smaller model; its accuracy is another."
-        if bench.taken(smaller).limited is None:
-            largest = bench.largest(smaller).batch_size
-            if largest is None:
-                continue
-            change |= {"batch_size": largest}
-            reason = "A smaller model, and the largest batch that then fits."
-        yield _tried(bench, workload, change, reason)
+        with suppress(StepsRefusedError):
+            yield _smaller_model(bench, workload, model)
+
+
+def _smaller_model(bench: Bench, workload: Workload, model: str) -> Edit | None:
+    """Null where not even one image fits. Raises `StepsRefusedError`."""
+    change: Change = {"model": model}
+    smaller = _changed(workload, change)
+    if not _weights_fit(smaller, bench.total_bytes):
+        return None
+    if bench.taken(smaller).limited is not None:
+        return _tried(bench, workload, change, "A smaller model; its accuracy is another.")
+    largest = bench.largest(smaller).batch_size
+    reason = "A smaller model, and the largest batch that then fits."
+    return None if largest is None else _tried(bench, workload, change | {"batch_size": largest}, reason)
 
 
 def _weights_fit(workload: Workload, memory_bytes: int) -> bool:

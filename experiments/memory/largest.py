@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments.memory.card import Attempt, Room, attempted, recorded
 from experiments.memory.contract import Workload
-from experiments.memory.processes import each
+from experiments.memory.processes import StepsRefusedError, each
 from experiments.memory.recording import Recording
 from experiments.memory.step import Category
 
@@ -57,7 +57,7 @@ class Search:
         near = min(MAX_BATCH_SIZE, max(2, int(NEARLY * own * room / max(growing, 1))))
         if room <= 0 or near == own:
             near = max(2, 2 * own)
-        other = next(each(recorded, [(_sized(self._workload, near), Room(self._card))]))
+        other = self._recorded(near)
         if other is None:
             return own, own
         for size, recording in ((own, base), (near, other)):
@@ -67,6 +67,13 @@ class Search:
             self._where(own, near, base.peak_allocated_bytes, other.peak_allocated_bytes),
             self._where(own, near, base.peak_reserved_bytes, other.peak_reserved_bytes),
         )
+
+    def _recorded(self, size: int) -> Recording | None:
+        """Null where no machine has so much memory, or no kernel takes so large a batch."""
+        try:
+            return next(each(recorded, [(_sized(self._workload, size), Room(self._card))]))
+        except StepsRefusedError:
+            return None
 
     def _where(self, first: int, second: int, low: int, high: int) -> int:
         """The batch size at which a line through two levels reaches the limit."""

@@ -14,7 +14,7 @@ from experiments.memory.alive import largest_model, largest_tensors, layer_of_ba
 from experiments.memory.contract import Workload
 from experiments.memory.devices import CONTEXT, TYPICAL, GpuAsked, held_at_least
 from experiments.memory.predictor import judge
-from experiments.memory.processes import call
+from experiments.memory.processes import StepsRefusedError, call
 from gpulab.schemas.failures import OutOfMemoryRead, first_advice
 from gpulab.schemas.memory import Edit
 
@@ -150,6 +150,8 @@ def _advice(
     if isinstance(workload, Workload):
         try:
             return _edits(workload, spec, limit_bytes, held_bytes, device)
+        except StepsRefusedError as error:
+            reason = str(error)
         except Exception:  # noqa: BLE001 - advice on a failure must never hide the failure
             traceback.print_exc()
             reason = "the prediction failed; see the log"
@@ -163,4 +165,6 @@ def _edits(
     name = torch.cuda.get_device_name() if device == "cuda" else TYPICAL.name
     asked = GpuAsked(name=name, total_bytes=limit_bytes, outgrown=True, held_bytes=held_bytes)
     found = call(judge, workload, asked, list(type(spec).model_fields))
+    if found.peak_device_bytes is None:
+        raise StepsRefusedError(found.reason)
     return found.peak_device_bytes.likely_bytes, found.edits

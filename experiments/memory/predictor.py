@@ -1,18 +1,26 @@
-"""Predictions: two steps of a workload on an emulated card, and what they mean for a GPU.
+"""Predictions: two steps of a workload on an emulated card, and what they mean for a GPU. Each card answers for
+itself: what one cannot compute, another may.
 
 These functions fork processes for the card: call them by `processes.call`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
 
 from experiments.memory.bench import Bench, Taken, predicted, unlimited_steps
 from experiments.memory.contract import Workload
-from experiments.memory.devices import TYPICAL, Gpu, GpuAsked, gpu_of_device, models_called
+from experiments.memory.devices import STAND_IN, TYPICAL, Gpu, GpuAsked, gpu_of_device, models_called
 from experiments.memory.edits import edits_for, lowered
 from experiments.memory.largest import Largest
-from experiments.memory.processes import CORES, each
+from experiments.memory.processes import CORES, StepsRefusedError, each
 from experiments.memory.step import prepare
 from gpulab.schemas.memory import GpuVerdict, Prediction, Verdict
+
+SIZES = Prediction.model_fields.keys() - {"card", "torch_version"}
+"""The fields of a verdict that only steps can fill."""
 
 
 def predict(workload: Workload, gpu: Gpu = TYPICAL) -> Prediction:
@@ -24,13 +32,24 @@ def predict(workload: Workload, gpu: Gpu = TYPICAL) -> Prediction:
 def predict_and_judge(
     workload: Workload, gpus: Sequence[GpuAsked], editable: Collection[str]
 ) -> tuple[Prediction, list[GpuVerdict]]:
-    """What a typical GPU shows, and a verdict for each of those asked for. Raises as `predict`."""
+    """What a typical GPU shows, and a verdict for each of those asked for.
+
+    Raises as `predict`, and `StepsRefusedError` where no card takes the steps.
+    """
     prepare(workload)
     max_parallel = max(1, CORES // max(len(gpus), 1))
     found = list(each(_judged, [(workload, gpu, editable, max_parallel) for gpu in gpus]))
     verdicts = [verdict for verdict, _ in found]
-    typical = (prediction for _, prediction in found if prediction.card == TYPICAL.card)
-    return next(typical, None) or predict(workload), verdicts
+    by_card = {prediction.card: prediction for _, prediction in found if prediction is not None}
+    return by_card.get(TYPICAL.card) or _typical(workload, by_card), verdicts
+
+
+def _typical(workload: Workload, others: Mapping[str, Prediction]) -> Prediction:
+    """On the typical card; where that cannot take the steps, on another one."""
+    try:
+        return predict(workload)
+    except StepsRefusedError:
+        return next(iter(others.values()), None) or predict(workload, replace(TYPICAL, card=STAND_IN))
 
 
 def judge(workload: Workload, asked: GpuAsked, editable: Collection[str] | None = None) -> GpuVerdict:
@@ -40,9 +59,21 @@ def judge(workload: Workload, asked: GpuAsked, editable: Collection[str] | None 
 
 def _judged(
     workload: Workload, asked: GpuAsked, editable: Collection[str] | None, max_parallel: int
-) -> tuple[GpuVerdict, Prediction]:
-    """The verdict, and what a typical GPU of the same card shows."""
+) -> tuple[GpuVerdict, Prediction | None]:
+    """The verdict, and what a typical GPU of the same card shows; null where the card cannot take the steps."""
     gpu = gpu_of_device(asked.name, asked.constants)
+    try:
+        return _taken(workload, asked, gpu, editable, max_parallel)
+    except StepsRefusedError as error:
+        nothing = dict.fromkeys(("max_batch_size", "max_batch_size_without_retries", *SIZES))
+        known = {**_known(asked, gpu), **nothing, "certain": False, "edits": []}
+        return GpuVerdict(**known, verdict=Verdict.NOT_PREDICTED, reason=str(error)), None
+
+
+def _taken(
+    workload: Workload, asked: GpuAsked, gpu: Gpu, editable: Collection[str] | None, max_parallel: int
+) -> tuple[GpuVerdict, Prediction]:
+    """Raises `StepsRefusedError`."""
     total_bytes = gpu.room_of(asked.total_bytes)
     bench = Bench(gpu, total_bytes, max_parallel)
     taken = bench.taken(workload)
@@ -52,20 +83,30 @@ def _judged(
         taken = bench.taken(workload)
     largest = bench.largest(workload)
     inside = taken.limited is not None
-    models = models_called(asked.name)
+    prediction = bench.prediction(workload)
     verdict = GpuVerdict(
-        **dict(bench.prediction(workload)),
-        name=asked.name,
-        model=models[0] if len(models) == 1 else None,
-        total_bytes=asked.total_bytes,
+        **_known(asked, gpu),
+        **{name: getattr(prediction, name) for name in SIZES},
         verdict=_verdict(inside, largest),
         certain=_is_certain(taken, bench),
         max_batch_size=largest.batch_size,
         max_batch_size_without_retries=largest.without_retries,
         edits=[] if inside else edits_for(bench, workload, largest.batch_size, editable),
-        constants=gpu.constants,
     )
     return verdict, predicted(taken.unlimited, gpu.card, TYPICAL.context)
+
+
+def _known(asked: GpuAsked, gpu: Gpu) -> dict[str, Any]:
+    """The fields of a verdict that need no steps."""
+    models = models_called(asked.name)
+    return {
+        "name": asked.name,
+        "model": models[0] if len(models) == 1 else None,
+        "total_bytes": asked.total_bytes,
+        "card": gpu.card,
+        "torch_version": torch.__version__,
+        "constants": gpu.constants,
+    }
 
 
 def _verdict(inside: bool, largest: Largest) -> Verdict:

@@ -33,6 +33,10 @@ class NotPredictedError(Exception):
     """Why the memory is not predicted here, in words."""
 
 
+class StepsRefusedError(NotPredictedError):
+    """Why a card cannot take the steps, in words: the card's own answer, whatever the machine that asked it."""
+
+
 class Pending(Protocol):
     """A call that is under way elsewhere."""
 
@@ -166,6 +170,8 @@ def _answer(results: Connection, function: Callable[..., Any], arguments: tuple[
         answer = "done", function(*arguments)
     except ValueError as error:
         answer = "invalid", str(error)
+    except StepsRefusedError as error:
+        answer = "refused", str(error)
     except Exception as error:  # noqa: BLE001 - whatever a model raises is the answer
         answer = "failed", f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
     results.send(answer)
@@ -174,6 +180,8 @@ def _answer(results: Connection, function: Callable[..., Any], arguments: tuple[
 def _opened(kind: str, found: Any) -> Any:
     if kind == "invalid":
         raise ValueError(found)
+    if kind == "refused":
+        raise StepsRefusedError(found)
     if kind == "failed":
         raise NotPredictedError(found)
     return found

@@ -90,6 +90,9 @@ def phase_in_words(phase: str | None) -> str | None:
 def _show_verdict(gpu: "GpuVerdict") -> None:
     from gpulab.cli.tables import byte_size
 
+    if gpu.peak_device_bytes is None:
+        print(f"\n{gpu.name} ({byte_size(gpu.total_bytes)}): not predicted. {gpu.reason}")
+        return
     words = {"fits": "fits", "fits_up_to": f"fits up to batch {gpu.max_batch_size}", "cannot_fit": "cannot fit"}
     likely = "" if gpu.certain else " likely"
     largest = f", up to batch {gpu.max_batch_size}" if gpu.verdict == "fits" else ""

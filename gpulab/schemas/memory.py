@@ -16,6 +16,8 @@ class Verdict(StrEnum):
     """Not at this batch size, but at a smaller one."""
     CANNOT_FIT = "cannot_fit"
     """Not even with one image."""
+    NOT_PREDICTED = "not_predicted"
+    """The GPU cannot take the steps, for another reason than memory."""
 
 
 class BytesInterval(Outgoing):
@@ -159,8 +161,8 @@ class ConstantsUsed(Outgoing):
     """Null for defaults."""
 
 
-class GpuVerdict(Prediction):
-    """Whether the run fits into one GPU, and what its memory will be there."""
+class GpuVerdict(Outgoing):
+    """Whether the run fits into one GPU, and what its memory will be there. Sizes are null if nothing is predicted."""
 
     name: str
     """What the driver calls it; of a model that the lab does not have, the model's name."""
@@ -169,8 +171,24 @@ class GpuVerdict(Prediction):
     total_bytes: int
     in_lab: bool = False
     verdict: Verdict
+    reason: str | None = None
+    """Why nothing is predicted for this GPU; null if something is."""
     certain: bool
     """Whether the verdict is the same for the whole interval."""
+    card: str
+    """The emulated card."""
+    torch_version: str
+    peak_allocated_bytes: int | None
+    """What `torch.cuda.max_memory_allocated` will show."""
+    peak_reserved_bytes: int | None
+    """What `torch.cuda.max_memory_reserved` will show."""
+    peak_device_bytes: BytesInterval | None
+    """What the device will show in use by the run: reserved, and the context."""
+    peak_phase: str | None
+    """The phase of the step that the peak falls into."""
+    parts: Parts | None
+    phases: list[PhaseLevel] | None
+    """The allocator phase by phase."""
     max_batch_size: int | None
     """The largest batch that fits; null if none does. The allocator may have to return free blocks and try again."""
     max_batch_size_without_retries: int | None

@@ -106,9 +106,11 @@ def attach(connection: Connection, estimate_id: UUID, *, actor: str) -> None:
 
 
 def _advised(failure: dict[str, Any], fit: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    rest = {name: value for name, value in failure.items() if name != advice.KEY}
+    if fit["peak_device_bytes"] is None:
+        return rest | {"reasons": failure["reasons"] | dict.fromkeys(ADVICE, fit["reason"])}, ""
     edits = [Edit.model_validate(edit) for edit in fit["edits"]]
     reasons = {name: why for name, why in failure["reasons"].items() if name not in ADVICE}
-    rest = {name: value for name, value in failure.items() if name != advice.KEY}
     found = {
         "predicted_peak_bytes": fit["peak_device_bytes"]["likely_bytes"],
         "edits": [edit.model_dump(mode="json") for edit in edits],

@@ -6,6 +6,7 @@ import {
   CircleAlert,
   CircleCheck,
   CircleDashed,
+  CircleHelp,
   CirclePause,
   CirclePlay,
   CircleX,
@@ -60,11 +61,12 @@ export const FIT = {
   fits: { color: "teal", icon: CircleCheck, word: "Fits" },
   fits_up_to: { color: "orange", icon: Scissors, word: "Too large" },
   cannot_fit: { color: "red", icon: CircleX, word: "Cannot fit" },
+  not_predicted: { color: "gray", icon: CircleHelp, word: "Not predicted" },
 } satisfies Record<string, Look>;
 
 /** The verdict of a memory prediction, which the API sends as text. */
 export function fitLook(verdict: string): Look {
-  return (FIT as Record<string, Look>)[verdict] ?? FIT.cannot_fit;
+  return (FIT as Record<string, Look>)[verdict] ?? FIT.not_predicted;
 }
 
 export const UNHEALTHY: Look = { color: "red", icon: CircleAlert, word: "Unhealthy" };

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from gpulab.schemas.memory import Verdict
 from models.channels import ESTIMATES
 from models.composed import statement
 from models.margin import QUANTILE, RUNS
@@ -307,8 +308,8 @@ def measure(job_id: UUID) -> Any:
     allocated = func.coalesce(_peak("allocator", "peak_allocated_bytes"), _peak("allocator", "allocated_bytes"))
     alone = case((Lease.reserved_bytes.is_(None), _peak("gpu", "device_used_bytes")), else_=None)
     device = func.coalesce(_peak("gpu", "process_used_bytes"), alone)
-    fit = Estimate.fits[GPU_KEY]["peak_device_bytes"]
-    peak = func.coalesce(fit, Estimate.prediction["peak_device_bytes"])
+    fit = Estimate.fits[GPU_KEY]
+    peak = func.coalesce(fit["peak_device_bytes"], Estimate.prediction["peak_device_bytes"])
     found = (
         select(
             Job.id,
@@ -326,7 +327,12 @@ def measure(job_id: UUID) -> Any:
         .join(Estimate, Estimate.id == Job.estimate_id)
         .join(Lease, and_(Lease.job_id == Job.id, Lease.attempt == Job.attempt))
         .join(Gpu, Gpu.uuid == Job.gpu_uuids[1])
-        .where(Job.id == job_id, Estimate.prediction.is_not(None), func.coalesce(allocated, device).is_not(None))
+        .where(
+            Job.id == job_id,
+            Estimate.prediction.is_not(None),
+            fit["verdict"].astext.is_distinct_from(Verdict.NOT_PREDICTED),
+            func.coalesce(allocated, device).is_not(None),
+        )
     )
     columns = [column.name for column in MeasuredPeak.__table__.columns if column.name != "at"]
     return insert(MeasuredPeak).from_select(columns, found).on_conflict_do_nothing()

@@ -119,3 +119,13 @@ def test_job_without_a_prediction_says_why_it_is_not_advised(
 ) -> None:
     found = job(execute, out_of_memory(None))["failure"]
     assert found["reasons"]["edits"] == found["reasons"]["predicted_peak_bytes"] == advice.NO_ESTIMATE
+
+
+def test_gpu_that_refuses_the_step_gives_its_reason_for_advice(
+    execute: Execute, estimate_id: UUID, out_of_memory: Callable[..., UUID]
+) -> None:
+    out_of_memory(estimate_id)
+    answer(execute, estimate_id, {KEY: {"verdict": "not_predicted", "peak_device_bytes": None, "reason": "refused"}})
+    after = job(execute, out_of_memory(estimate_id))
+    assert after["message"] == "out"
+    assert after["failure"]["reasons"] == {"module": "none", "edits": "refused", "predicted_peak_bytes": "refused"}

@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
-from models import Gpu, MeasuredPeak, SampleChunk
+from models import Estimate, Gpu, MeasuredPeak, SampleChunk
 from models.statements import leases
 from models.statements.memory import estimates
 from tests.integration.core.questions import put
@@ -77,6 +77,15 @@ def test_device_counts_only_for_a_run_that_had_it_alone(execute: Execute, run_on
     assert kept(execute) == []
     run_on_gpu({"process_used_bytes": [None], "device_used_bytes": [3 * GIB]}, reserved_bytes=None)
     assert kept(execute) == [("resnet", "Test GPU", 2 * GIB, 3 * GIB)]
+
+
+def test_run_on_a_gpu_without_a_prediction_teaches_nothing(
+    execute: Execute, run_on_gpu: Callable[..., UUID], estimate_id: UUID
+) -> None:
+    refused = {"Test GPU/80": {"verdict": "not_predicted", "peak_device_bytes": None}}
+    execute(update(Estimate).where(Estimate.id == estimate_id).values(fits=refused))
+    run_on_gpu({"process_used_bytes": [GIB]})
+    assert kept(execute) == []
 
 
 def test_excess_is_known_by_family_and_gpu(execute: Execute, run_on_gpu: Callable[..., UUID]) -> None:

@@ -41,8 +41,16 @@ def test_without_a_prediction_or_a_gpu_there_is_no_verdict() -> None:
     estimates = [
         {"gpus": [gpu("fits", 80)], "peak_device_bytes": None},
         {"gpus": [], "peak_device_bytes": {"likely_bytes": 1}},
+        {"gpus": [gpu("not_predicted", 16) | {"peak_device_bytes": None}], "peak_device_bytes": {"likely_bytes": 1}},
     ]
-    assert run_module("pages/submit/verdict.ts", body, estimates) == [None, None]
+    assert run_module("pages/submit/verdict.ts", body, estimates) == [None, None, None]
+
+
+def test_a_gpu_without_a_prediction_leaves_the_word_to_the_others() -> None:
+    unknown = gpu("not_predicted", 999) | {"peak_device_bytes": None}
+    estimate = {"gpus": [unknown, gpu("cannot_fit", 80)], "peak_device_bytes": {"likely_bytes": 745 * GIB}}
+    body = "return module.verdictOf(given, 64).text;"
+    assert run_module("pages/submit/verdict.ts", body, estimate) == "Cannot fit: needs 745 GiB of 80 GiB."
 
 
 def test_a_long_form_folds_what_is_neither_basic_nor_set() -> None:

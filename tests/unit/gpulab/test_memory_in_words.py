@@ -58,6 +58,15 @@ def test_estimate_tells_the_peak_its_parts_and_where_it_fits(capsys: pytest.Capt
     assert lines[-1].endswith("measured by a node with driver 580.65, CUDA 13.0, torch 2.14.1")
 
 
+def test_gpu_that_refuses_the_step_says_why_and_leaves_the_others_their_answer(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    refused = verdict(name="Old", verdict="not_predicted", reason="PyTorch refuses.") | {"peak_device_bytes": None}
+    show(estimate(refused, verdict()))
+    out = capsys.readouterr().out
+    assert "\nOld (15.0 GiB): not predicted. PyTorch refuses.\n\nTesla T4 (15.0 GiB): fits" in out
+
+
 def test_edit_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     edits = [
         {"change": {"batch_size": 8}, "reason": "It fits.", "peak_device_bytes": INTERVAL, "fits": True},

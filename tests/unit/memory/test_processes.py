@@ -9,7 +9,7 @@ import pytest
 
 from emulator import BuildError
 from experiments.memory import processes
-from experiments.memory.processes import Child, NotPredictedError, call, can_fork, each
+from experiments.memory.processes import Child, NotPredictedError, StepsRefusedError, call, can_fork, each
 
 
 @pytest.fixture
@@ -29,6 +29,14 @@ def break_down() -> None:
     raise RuntimeError("first line\nsecond line")
 
 
+def refuse_the_step(words: str) -> None:
+    raise StepsRefusedError(words)
+
+
+def through_another(words: str) -> None:
+    Child(refuse_the_step, words).result()
+
+
 def die() -> None:
     os._exit(9)
 
@@ -46,6 +54,8 @@ def test_child_that_refuses_fails_or_dies_says_so() -> None:
         Child(break_down).result()
     with pytest.raises(NotPredictedError, match="died"):
         Child(die).result()
+    with pytest.raises(StepsRefusedError, match=r"^no kernel$"):
+        Child(through_another, "no kernel").result()
 
 
 @pytest.mark.usefixtures("forkable")

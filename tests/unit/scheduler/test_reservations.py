@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scheduler.planning.room import GpuRoom
-from scheduler.reservations import GIB, NO_OUTLOOK, outlook, reserve
+from scheduler.reservations import GIB, NO_OUTLOOK, Outlook, outlook, reserve
 
 SMALL, LARGE = f"T4/{16 * GIB}", f"A100/{40 * GIB}"
 
@@ -25,6 +25,7 @@ def fit(
     } | verdict
 
 
+REFUSED: dict[str, Any] = {"verdict": "not_predicted", "peak_device_bytes": None, "reason": "PyTorch refuses"}
 TOO_LARGE: dict[str, Any] = {"verdict": "fits_up_to", "certain": True}
 
 
@@ -77,3 +78,15 @@ def test_what_may_fit_by_the_ends_of_the_interval_or_by_retries_is_not_refused()
 
 def test_gpu_that_hides_its_memory_is_trusted() -> None:
     assert outlook("resnet", {SMALL: fit(41, 50, 60)}, {SMALL: gpu("T4", None)}, {}) is NO_OUTLOOK
+
+
+def test_gpu_without_a_prediction_leaves_the_word_to_the_others() -> None:
+    alone = outlook("resnet", {LARGE: fit(3, 4, 5)}, {LARGE: BOTH[LARGE]}, {})
+    assert outlook("resnet", {SMALL: fit(0, 0, 0, **REFUSED), LARGE: fit(3, 4, 5)}, BOTH, {}) == alone
+    too_large = {SMALL: fit(41, 50, 60, **TOO_LARGE), LARGE: fit(0, 0, 0, **REFUSED)}
+    assert outlook("resnet", too_large, BOTH, {}).refusal is None, "nobody knows about the largest"
+
+
+def test_where_no_gpu_has_a_prediction_the_job_takes_a_whole_one_and_says_why() -> None:
+    found = outlook("resnet", dict.fromkeys(BOTH, fit(0, 0, 0, **REFUSED)), BOTH, {})
+    assert found == Outlook(None, None, "PyTorch refuses")

@@ -139,6 +139,6 @@ function Estimates({
 function Fits({ estimate }: { estimate: EstimateRead | undefined }) {
   const verdicts = estimate?.gpus.map((gpu) => gpu.verdict) ?? [];
   if (verdicts.length === 0) return null;
-  const best = (["fits", "fits_up_to", "cannot_fit"] as const).find((verdict) => verdicts.includes(verdict));
-  return <State look={FIT[best ?? "cannot_fit"]} size="sm" />;
+  const best = (Object.keys(FIT) as (keyof typeof FIT)[]).find((verdict) => verdicts.includes(verdict));
+  return <State look={FIT[best ?? "not_predicted"]} size="sm" />;
 }

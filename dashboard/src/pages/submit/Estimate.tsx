@@ -116,6 +116,7 @@ function phaseText(name: string): string {
 
 function Gpu({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"] }) {
   const look = fitLook(gpu.verdict);
+  const isGuess = !gpu.certain && gpu.verdict !== "not_predicted";
   return (
     <div>
       <Group justify="space-between" gap="xs">
@@ -125,9 +126,9 @@ function Gpu({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"] })
             {bytes(gpu.total_bytes)}
           </Text>
         </Text>
-        <State look={look} text={gpu.certain ? look.word : `Likely ${look.word.toLowerCase()}`} />
+        <State look={look} text={isGuess ? `Likely ${look.word.toLowerCase()}` : look.word} />
       </Group>
-      {gpu.verdict !== "cannot_fit" && gpu.max_batch_size !== null && (
+      {gpu.max_batch_size !== null && (
         <Text size="xs" c="dimmed" className="numbers">
           Fits up to batch {integer(gpu.max_batch_size)}
           {gpu.max_batch_size_without_retries !== gpu.max_batch_size &&
@@ -135,9 +136,9 @@ function Gpu({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"] })
         </Text>
       )}
       <Text size="xs" c="dimmed" className="numbers">
-        {bytes(gpu.peak_device_bytes.likely_bytes)} on an emulated {gpu.card}, with a CUDA context of{" "}
-        {bytes(gpu.constants.cuda_context.likely_bytes)} (
-        {gpu.constants.source === "measured" ? "measured on a node" : "documented default"})
+        {gpu.peak_device_bytes === null
+          ? sentence(gpu.reason ?? "nothing is predicted for this GPU")
+          : `${bytes(gpu.peak_device_bytes.likely_bytes)} on an emulated ${gpu.card}, with a CUDA context of ${contextOf(gpu)}`}
       </Text>
       {gpu.edits.length > 0 && (
         <Stack gap={6} mt={6}>
@@ -156,6 +157,11 @@ function Gpu({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"] })
       )}
     </div>
   );
+}
+
+function contextOf({ constants }: GpuVerdict): string {
+  const source = constants.source === "measured" ? "measured on a node" : "documented default";
+  return `${bytes(constants.cuda_context.likely_bytes)} (${source})`;
 }
 
 function Parts({ parts }: { parts: PartsOfPeak }) {

@@ -10,7 +10,7 @@ export interface Verdict {
   text: string;
 }
 
-/** The best verdict of the lab's GPUs comes first; of equal ones, the largest card. */
+/** The best verdict of the lab's GPUs; of equal ones, that of the largest card. */
 function bestOf(gpus: readonly GpuVerdict[]): GpuVerdict | undefined {
   const order = Object.keys(FIT);
   return [...gpus].sort(
@@ -22,6 +22,7 @@ function bestOf(gpus: readonly GpuVerdict[]): GpuVerdict | undefined {
 export function verdictOf(estimate: EstimateRead | undefined, batchSize: unknown): Verdict | null {
   const gpu = bestOf(estimate?.gpus ?? []);
   if (!estimate?.peak_device_bytes || gpu === undefined) return null;
+  if (gpu.peak_device_bytes === null) return null;
   const needs = bytes(estimate.peak_device_bytes.likely_bytes);
   const look = fitLook(gpu.verdict);
   if (gpu.verdict === "fits") return { fits: true, look, text: `Fits: needs ${needs} of ${bytes(gpu.total_bytes)}.` };
