@@ -12,6 +12,7 @@ from api.auth.credentials import Credentials
 from api.context import App
 from api.courses import routes as courses
 from api.courses import service as installed_courses
+from api.disk import routes as disk
 from api.environment import routes as environment
 from api.estimates import routes as estimates
 from api.estimates.pending import PendingEstimates
@@ -57,6 +58,8 @@ from models.store import open_store
 
 METRICS_SECONDS = 1.0
 """Metrics are computed no more often than this."""
+DISK_SECONDS = 300.0
+"""So is where the disk goes, which reads whole tables."""
 SHARE_OF_ONE = 3
 """One user has a third of the connections at most."""
 WATCHING_CONNECTIONS = 2
@@ -129,6 +132,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         roster,
         assignments,
         audit,
+        disk,
     ):
         app.include_router(routes.router)
     for open_routes in (sessions.opening, openid_routes.router, openid_routes.returning):
@@ -184,4 +188,5 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> App:
         telemetry=telemetry,
         readiness=SharedAnswer(),
         metrics=SharedAnswer(METRICS_SECONDS),
+        disk=SharedAnswer(DISK_SECONDS),
     )

@@ -27,7 +27,7 @@ from api.nodes.hardware import KnownHardware
 from api.sessions.openid import OpenId
 from api.sql.database import Database
 from api.studies.known_results import KnownResults
-from gpulab.schemas import ReadyRead
+from gpulab.schemas import DiskRead, ReadyRead
 from models.settings import ApiSettings
 
 
@@ -64,6 +64,8 @@ class App:
     telemetry: Telemetry
     readiness: SharedAnswer[ReadyRead]
     metrics: SharedAnswer[bytes]
+    disk: SharedAnswer[DiskRead]
+    """Of the whole lab."""
 
 
 async def _app(request: Request) -> App:

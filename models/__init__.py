@@ -7,6 +7,7 @@ from models.tables.base import Base
 from models.tables.estimate import Estimate, MeasuredPeak
 from models.tables.event import JobEvent
 from models.tables.job import Job
+from models.tables.lab_error import LabError
 from models.tables.lease import Lease
 from models.tables.node import Gpu, Node, NodeEvent, NodeToken
 from models.tables.program import Program, ProgramUpload
@@ -26,6 +27,7 @@ __all__ = [
     "Gpu",
     "Job",
     "JobEvent",
+    "LabError",
     "Lease",
     "LogChunk",
     "MeasuredPeak",

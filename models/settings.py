@@ -108,6 +108,10 @@ class ApiSettings(Settings):
     """The lab's address for browsers, behind a proxy that does not pass the host on: `https://lab.example.edu`."""
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     """Deadlines are shown in it, and read in it if they have no offset: `Europe/Berlin`."""
+    lab_folder: Path | None = None
+    """The folder of `gpulab up`, to say what its logs take."""
+    backup_folder: Path | None = None
+    """Where backups are, to say what they take."""
     openid_issuer: str | None = None
     """The OpenID Connect provider; with client ID and secret, browsers can sign in through it."""
     openid_client_id: str | None = None

@@ -18,7 +18,6 @@ DEATHS_WINDOW_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 0.2
 REFUSED_STATUS = 2
 """With it a process of ours says that its settings are at fault."""
-LOG_ROTATE_BYTES = 10 * 2**20
 
 
 class Stopped(Exception):  # noqa: N818  # not an error: somebody asked
@@ -153,9 +152,3 @@ def run_once(name: str, process: LabProcess, signals: SignalPipe, timeout_second
     if status != 0:
         how = f"not done after {timeout_seconds:.0f} s" if status is None else f"status {status}"
         raise ChildKeepsDyingError(f"{name} failed ({how}); end of {process.log_path}:\n{tail(process.log_path)}")
-
-
-def rotate(log_path: Path) -> None:
-    """Set a log that has grown large aside, keeping one old file."""
-    if log_path.exists() and log_path.stat().st_size > LOG_ROTATE_BYTES:
-        log_path.replace(log_path.with_suffix(".log.1"))

@@ -18,6 +18,7 @@ from pathlib import Path
 from gpulab.proxies import spare_loopback
 from server.child_process import FolderInUseError, FolderLock
 from server.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, postgres_binaries, redis_binary
+from server.log_files import bound_log
 from server.supervision import (
     ChildKeepsDyingError,
     Keeper,
@@ -25,7 +26,6 @@ from server.supervision import (
     SignalPipe,
     Stopped,
     Supervised,
-    rotate,
     run_once,
 )
 
@@ -33,6 +33,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 PRIVATE = 0o700
 READY_SECONDS = 120.0
 MIGRATION_SECONDS = 300.0
+LOG_LOOK_SECONDS = 60.0
 _NEEDED = ("api", "scheduler", "worker", "migrations", "fastapi", "celery", "sqlalchemy", "psycopg", "torch")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound to
 
@@ -73,6 +74,7 @@ class LocalLab:
         self._options = options
         self._say = say
         self._keepers: list[Keeper] = []
+        self._logs_bounded_at = time.monotonic()
 
     def run(self, on_ready: Callable[[Ready], None]) -> None:
         """Bring the lab up, report it, and stay until a signal asks for the end. Raises `LabError`."""
@@ -159,6 +161,7 @@ class LocalLab:
             env["GPULAB_SLOTS"] = str(self._options.slots)
         if self._options.emulate is not None:
             env["GPULAB_EMULATE"] = self._options.emulate
+        env["GPULAB_LAB_FOLDER"] = str(self.folder)
         env["PYTHONUNBUFFERED"] = "1"
         spare_loopback(env)
         return env
@@ -173,7 +176,7 @@ class LocalLab:
 
     def _log(self, name: str) -> Path:
         path = self.logs / f"{name}.log"
-        rotate(path)
+        bound_log(path)
         return path
 
     def _keep(self, name: str, child: Supervised) -> None:
@@ -185,6 +188,13 @@ class LocalLab:
         signals.wait(seconds)
         for keeper in self._keepers:
             keeper.tend(time.monotonic())
+        if time.monotonic() > self._logs_bounded_at + LOG_LOOK_SECONDS:
+            self._bound_logs()
+
+    def _bound_logs(self) -> None:
+        self._logs_bounded_at = time.monotonic()
+        for keeper in self._keepers:
+            bound_log(keeper.child.log_path)
 
     def _await_ready(self, signals: SignalPipe) -> None:
         deadline = time.monotonic() + READY_SECONDS

@@ -94,4 +94,5 @@ RULES = {
     "check_submission": Rule.STAFF,
     "get_grades": Rule.STAFF,
     "list_audit_events": Rule.STAFF,
+    "get_disk": Rule.OWN,
 }

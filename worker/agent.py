@@ -23,6 +23,7 @@ from models.outage import Outage
 from models.settings import NodeSettings
 from models.statements import leases, node_tokens, nodes
 from worker.datasets import DatasetWatch
+from worker.folder_watch import FolderWatch
 from worker.identity import worker_id
 from worker.measuring.gpu_overhead import GpuConstants
 from worker.measuring.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
@@ -60,6 +61,7 @@ class Agent:
         self._sampler = sampler
         self._constants = constants
         self._datasets = DatasetWatch(settings.datasets_folder, settings.heartbeat_seconds)
+        self._folders = FolderWatch({"runs": settings.runs_folder, "cache": settings.cache_folder})
         self._worker_id = worker_id(settings.runs_folder)
         self._xids: list[tuple[int, int]] = []
         """Faults of GPUs that no transaction has kept yet: index and Xid."""
@@ -79,6 +81,7 @@ class Agent:
         """End the thread; call it when the last attempt has ended."""
         self._stop.set()
         self._datasets.stop()
+        self._folders.stop()
         if self._thread.ident is not None:
             self._thread.join(timeout=self._settings.heartbeat_seconds + 5)
 
@@ -104,9 +107,10 @@ class Agent:
                 raise NodeRefusedError(taken(node, holder))
             time.sleep(ADMISSION_PAUSE_SECONDS)
 
-    def watch_datasets(self) -> None:
-        """Begin to look through the folder of data sets."""
+    def watch_folders(self) -> None:
+        """Begin to look through the folder of data sets, and to measure the others."""
         self._datasets.start()
+        self._folders.start()
 
     def join(self) -> None:
         """Describe this node to the lab. Raises `NodeRefusedError` where its token is not good or its name taken."""
@@ -206,6 +210,7 @@ class Agent:
                 worker_id=self._worker_id,
                 datasets=list(found.datasets),
                 skipped_datasets=found.skipped,
+                folders=self._folders.latest(),
             )
             self._check_ours(connection, beat.first())
             self._keep_gpus(connection, gpus)

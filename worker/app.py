@@ -74,7 +74,7 @@ class Worker:
         persist(self._agent.check_token)
         # Before anything is ended or taken up: what runs under the name may be another machine's.
         persist(self._agent.admit)
-        self._agent.watch_datasets()
+        self._agent.watch_folders()
         end_orphans(self._settings.runs_folder)
         self._zygote.warm()
         self._predictor.warm()

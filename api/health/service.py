@@ -9,6 +9,7 @@ from psycopg import DatabaseError
 from redis.exceptions import RedisError
 
 from api.context import App
+from api.disk import service as disk
 from api.health import statements
 from api.http.problems import NotReady
 from api.jobs import statements as jobs
@@ -41,7 +42,7 @@ async def measure(app: App) -> bytes:
     telemetry = app.telemetry
     telemetry.streams.set(app.hub.streams)
     telemetry.held.set(app.hub.held)
-    for gauge in (telemetry.jobs, telemetry.nodes, telemetry.queued, telemetry.gpus, telemetry.gpu_memory):
+    for gauge in telemetry.read_anew:
         gauge.clear()
     telemetry.leading.set(0)
     telemetry.database_up.set(0)
@@ -50,6 +51,7 @@ async def measure(app: App) -> bytes:
         rows = await app.database.rows(nodes.overview, silence_seconds=app.settings.lease_seconds)
         await _measure_queue(app)
         await _measure_gpus(app, {row.name for row in rows if not row.down})
+        await _measure_disk(app)
     except DatabaseError:
         return telemetry.render()
     for state in (JobState.QUEUED, *sorted(ACTIVE_STATES)):
@@ -86,6 +88,20 @@ async def _measure_gpus(app: App, alive: set[str]) -> None:
         app.telemetry.gpus.labels(state).set(count)
     app.telemetry.gpu_memory.labels("total").set(sum(gpu.memory_total_bytes or 0 for gpu in healthy))
     app.telemetry.gpu_memory.labels("reserved").set(sum(gpu.memory_reserved_bytes for gpu in healthy))
+
+
+async def _measure_disk(app: App) -> None:
+    """Without users' names: everybody may read the metrics."""
+    telemetry, found = app.telemetry, await disk.of_lab(app)
+    for use in found.uses:
+        for age, size in use.by_age.items():
+            telemetry.disk.labels(use.kind, age).inc(size)
+    for place in found.places:
+        labels = (place.place, place.node or "")
+        if place.size_bytes is not None:
+            telemetry.disk_places.labels(*labels).set(place.size_bytes)
+        if place.free_bytes is not None:
+            telemetry.disk_free.labels(*labels).set(place.free_bytes)
 
 
 async def _database(app: App) -> dict[str, tuple[bool, str]]:

@@ -39,9 +39,23 @@ class Telemetry:
             "Running jobs with files that the artifact store does not take.",
             registry=self.registry,
         )
+        self.disk = Gauge(
+            "gpulab_disk_user_bytes", "What users keep, by kind and age.", ["kind", "age"], registry=self.registry
+        )
+        self.disk_places = Gauge(
+            "gpulab_disk_place_bytes", "What the lab's own places take.", ["place", "node"], registry=self.registry
+        )
+        self.disk_free = Gauge(
+            "gpulab_disk_free_bytes", "Free space where those places are.", ["place", "node"], registry=self.registry
+        )
         self.leading = Gauge("gpulab_scheduler_leading", "Whether some scheduler leads.", registry=self.registry)
         self.database_up = Gauge("gpulab_database_up", "Whether PostgreSQL answered.", registry=self.registry)
         self.nodes = Gauge("gpulab_nodes", "Nodes.", ["state"], registry=self.registry)
+        self.read_anew = (
+            *(self.jobs, self.nodes, self.queued, self.gpus, self.gpu_memory),
+            *(self.disk, self.disk_places, self.disk_free),
+        )
+        """Whose labels come and go."""
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

@@ -41,6 +41,7 @@ TAGS = [
     {"name": "roster", "description": "The class: let in from a table, with sections and teams."},
     {"name": "assignments", "description": "What is to be handed in, and how the class stands."},
     {"name": "audit", "description": "Who did what."},
+    {"name": "disk", "description": "Where the disk goes."},
     {"name": "health", "description": "Whether the lab works. No token is needed."},
 ]
 IF_NONE_MATCH = {

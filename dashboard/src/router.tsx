@@ -18,7 +18,16 @@ import { PageFailed, Waiting } from "./components/Feedback";
 import { NoSuchPage } from "./components/NotFound";
 import { Shell } from "./shell/Shell";
 import { fields, listOf, oneOf, strings, text } from "./search";
-import { CLASS_TABS, JOB_TABS, STUDY_TABS, type ClassTab, type JobTab, type StudyTab } from "./tabs";
+import {
+  CLASS_TABS,
+  JOB_TABS,
+  NODES_TABS,
+  STUDY_TABS,
+  type ClassTab,
+  type JobTab,
+  type NodesTab,
+  type StudyTab,
+} from "./tabs";
 
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({
   component: Outlet,
@@ -125,6 +134,7 @@ const program = createRoute({
 const nodes = createRoute({
   getParentRoute: () => inside,
   path: "/nodes",
+  validateSearch: (search): { tab?: NodesTab } => ({ tab: oneOf(search["tab"], NODES_TABS) }),
   component: lazyRouteComponent(() => import("./pages/Nodes"), "Nodes"),
 });
 const predictions = createRoute({

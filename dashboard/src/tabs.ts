@@ -6,3 +6,6 @@ export const STUDY_TABS = ["questions", "report"] as const;
 export type StudyTab = (typeof STUDY_TABS)[number];
 export const CLASS_TABS = ["assignments", "audit"] as const;
 export type ClassTab = (typeof CLASS_TABS)[number];
+/** For admins. */
+export const NODES_TABS = ["disk"] as const;
+export type NodesTab = (typeof NODES_TABS)[number];

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gpulab.cli import environment, estimate, experiments
+from gpulab.cli import disk, environment, estimate, experiments
 from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
 from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, watch
 from gpulab.cli.nodes import nodes, top
@@ -27,6 +27,7 @@ GROUPS = (
     artifacts.app,
     experiments.app,
     environment.app,
+    disk.app,
     top.app,
     run.app,
 )

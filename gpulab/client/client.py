@@ -23,6 +23,7 @@ from gpulab.schemas import (
     AccuracyRead,
     CoursePage,
     CourseRead,
+    DiskRead,
     DryRunRead,
     EnvironmentPage,
     EnvironmentRead,
@@ -250,6 +251,10 @@ class Client:
     def environments(self) -> list[EnvironmentRead]:
         """The Python packages that a program finds; one entry if all nodes are alike."""
         return self._http.get(EnvironmentPage, path_of("environment")).items
+
+    def disk(self) -> DiskRead:
+        """Where the disk goes: of the whole lab for admins, else what is yours."""
+        return self._http.get(DiskRead, path_of("disk"))
 
     def nodes(self) -> list[NodeRead]:
         """The machines, their GPUs and what is taken."""

@@ -1,5 +1,6 @@
 """What travels over HTTP, shared by the server and the client. Times are RFC 3339 UTC, memory is bytes."""
 
+from gpulab.schemas.disk import DiskAge, DiskKind, DiskPlace, DiskPlaceRead, DiskRead, DiskUseRead
 from gpulab.schemas.estimates import (
     AccuracyPoint,
     AccuracyRead,
@@ -100,6 +101,12 @@ __all__ = [
     "ConstantsUsed",
     "CoursePage",
     "CourseRead",
+    "DiskAge",
+    "DiskKind",
+    "DiskPlace",
+    "DiskPlaceRead",
+    "DiskRead",
+    "DiskUseRead",
     "DrainOrder",
     "DryRunRead",
     "Edit",

@@ -30,6 +30,8 @@ class Node(Base):
     """Experiments that it cannot run, and why: those of students' own code, where it has no sandbox."""
     environment: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     """What a program finds there: `python`, its version, and `packages`, versions by name."""
+    folders: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """What its folders take: by name, `size_bytes` and `free_bytes`."""
     worker_id: Mapped[str | None]
     """The worker that serves it, as `HOST:FOLDER#DIGEST`; another one takes over only from one that is silent."""
     started_at: Mapped[datetime]

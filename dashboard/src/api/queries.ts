@@ -31,6 +31,11 @@ export const nodes = queryOptions({
   refetchInterval: 2000,
 });
 
+export const disk = queryOptions({
+  queryKey: ["disk"],
+  queryFn: ({ signal }) => data(api.GET("/v1/disk", { signal })),
+});
+
 export const unfinishedJobs = queryOptions({
   queryKey: ["jobs", "unfinished"],
   queryFn: ({ signal }) =>

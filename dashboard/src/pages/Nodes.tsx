@@ -1,9 +1,10 @@
 /** The machines, for staff: health, software and data, with a way to drain one. */
 
-import { Button, Card, Group, Stack, Text, TextInput, Timeline, Title } from "@mantine/core";
+import { Button, Card, Group, Stack, Tabs, Text, TextInput, Timeline, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { lazy, Suspense, useState } from "react";
 
 import { api, data } from "../api/client";
 import * as queries from "../api/queries";
@@ -15,14 +16,51 @@ import { NodeBadge } from "../components/State";
 import { Ago, useNow } from "../components/Time";
 import { useAction } from "../components/useAction";
 import { bytes, eventName, fullTime } from "../format";
+import { oneOf } from "../search";
+import { NODES_TABS } from "../tabs";
+
+const Disk = lazy(() => import("./nodes/Disk"));
 
 export function Nodes() {
-  const query = useQuery(queries.nodes);
+  const { tab } = useSearch({ from: "/inside/nodes" });
+  const navigate = useNavigate({ from: "/nodes" });
+  const { data: me } = useQuery(queries.me);
+  const isAdmin = me?.role === "admin";
   return (
     <Stack gap="md">
       <Title order={1} size="h2">
         Machines
       </Title>
+      {isAdmin ? (
+        <Tabs
+          value={tab ?? "machines"}
+          onChange={(chosen) => void navigate({ search: { tab: oneOf(chosen, NODES_TABS) }, replace: true })}
+          keepMounted={false}
+        >
+          <Tabs.List mb="md">
+            <Tabs.Tab value="machines">Machines</Tabs.Tab>
+            <Tabs.Tab value="disk">Disk</Tabs.Tab>
+          </Tabs.List>
+          <Tabs.Panel value="machines">
+            <Machines />
+          </Tabs.Panel>
+          <Suspense>
+            <Tabs.Panel value="disk">
+              <Disk />
+            </Tabs.Panel>
+          </Suspense>
+        </Tabs>
+      ) : (
+        <Machines />
+      )}
+    </Stack>
+  );
+}
+
+function Machines() {
+  const query = useQuery(queries.nodes);
+  return (
+    <Stack gap="md">
       <Answer query={query}>
         {({ items }) =>
           items.length === 0 ? (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.child_process import FolderInUseError, FolderLock, tail
-from server.supervision import ChildKeepsDyingError, Keeper, LabProcess, SignalPipe, Stopped, rotate, run_once
+from server.supervision import ChildKeepsDyingError, Keeper, LabProcess, SignalPipe, Stopped, run_once
 
 
 def lab_child(tmp_path: Path, code: str, grace_seconds: float = 5.0) -> LabProcess:
@@ -146,15 +146,6 @@ def test_lock_names_its_holder_and_is_free_after_release(tmp_path: Path) -> None
     first.release()
     second.acquire()
     second.release()
-
-
-def test_large_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.supervision.LOG_ROTATE_BYTES", 3)
-    log = tmp_path / "api.log"
-    log.write_text("long")
-    rotate(log)
-    assert not log.exists()
-    assert (tmp_path / "api.log.1").read_text() == "long"
 
 
 def test_child_that_refuses_its_settings_is_not_started_again_before_the_lab_was_ready(tmp_path: Path) -> None:
