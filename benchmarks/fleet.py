@@ -53,7 +53,7 @@ def measure(*, quick: bool) -> list[Figure]:
 
 
 def through(lab: SimulatedLab, jobs: int, tag: str) -> tuple[float, int]:
-    """Submit so many at once and wait for all, none run twice; jobs a second, and how many machines had some."""
+    """Submit `jobs` in one go and wait for all; none runs twice. Returns jobs per second and the machines in use."""
     for number in range(jobs):
         lab.submit("probe-gpu", gpus=1, tags=[tag], gpu_memory_bytes=(10 + number % 3 * 10) * GIB)
     wait_until(lambda: ended(lab), timeout_seconds=ROUND_SECONDS, what="every job done")

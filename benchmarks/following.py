@@ -114,7 +114,7 @@ def measure(*, quick: bool) -> list[Figure]:
 
 
 def change(lab: Lab, count: int) -> dict[UUID, float]:
-    """Commit so many changes, one each quarter of a second; when each was begun, by job."""
+    """Commit `count` changes, one each quarter of a second. Returns the time at which each began, by job."""
     made: dict[UUID, float] = {}
     with psycopg.connect(lab.postgres.url, autocommit=True) as connection:
         for _ in range(count):

@@ -58,7 +58,7 @@ class Role(StrEnum):
 
 
 class Audience(StrEnum):
-    """With whom a job or a study is shared."""
+    """Who can see a shared job or study, besides its owner and staff."""
 
     TEAM = "team"
     """The owner's team."""

@@ -1,4 +1,4 @@
-"""The NOTIFY channels. A notice is a hint: whoever misses one finds the same by looking."""
+"""The NOTIFY channels. A notice is a hint: a reader that misses one finds the same in the tables."""
 
 JOBS = "gpulab_jobs"
 """A job changed: `<job id> <event id> <version> <state>`."""

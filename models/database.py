@@ -93,8 +93,8 @@ def settings_of(url: str, wanted: dict[str, Any]) -> dict[str, Any]:
 def sync_engine(url: str, *, pool_size: int = 5, silent_seconds: float = 0.0) -> Engine:
     """For the scheduler and the worker. Its statements raise one of `DATABASE_AWAY` where another try is worthwhile.
 
-    `silent_seconds`: the server ends a transaction in which nothing came from us for so long; 0 for never, since the
-    scheduler sorts a whole queue in one of its own, and no one knows how long a busy machine takes over that.
+    `silent_seconds`: the server ends a transaction that sent nothing for this time; 0 for never. The scheduler needs
+    0: it sorts the whole queue within one transaction, which can take long on a busy machine.
     """
     engine = create_engine(
         url,

@@ -10,7 +10,7 @@ the interval's high end before the first run, what was seen after many, and a si
 """
 
 PRIOR_RUNS = 20
-"""The prediction's own interval weighs as much as so many runs."""
+"""The weight of the prediction's own interval, in runs."""
 RUNS = 200
 """The latest of a family on a GPU model that count."""
 QUANTILE = 0.95

@@ -7,8 +7,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one sandbox. What the kernel enforces per process is a safety net; whoever starts the sandbox watches the
-    whole of it."""
+    """Of one sandbox. What the kernel enforces per process is a safety net; the process that starts the sandbox watches
+    the whole of it."""
 
     processes: int | None = None
     """Processes and threads together. The kernel does not count those of root."""

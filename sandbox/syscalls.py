@@ -48,4 +48,4 @@ iopl ioperm modify_ldt settimeofday clock_settime adjtimex clock_adjtime stime s
 mbind set_mempolicy set_mempolicy_home_node migrate_pages move_pages
 """
 REFUSED = tuple(_FAR_REACHING.split())
-"""The answer is "not permitted", in place of "not implemented": whoever tries one reads why."""
+"""These fail with "not permitted" instead of "not implemented", so that the user sees the reason."""

@@ -38,7 +38,7 @@ from scheduler.reservations import ESTIMATING
 from scheduler.retention import Retention
 
 REST_SHARE = 9.0
-"""A look at the queue is followed by so many times its own length before new submissions cause the next."""
+"""Pause after a look at the queue, as a multiple of how long it took. Then new submissions cause the next look."""
 MAX_REST_SECONDS = 2.0
 EXPLAINED_A_TICK = 5000
 GRANTS_BATCH_SIZE = 16

@@ -20,7 +20,7 @@ from scheduler.planning.use import aged, committed
 from scheduler.reservations import Reservations
 
 USAGE_SECONDS = 60.0
-"""So often the use of all leases that ended is summed up anew; in between, that of those which ended since is added."""
+"""Interval of summing up the usage of all ended leases. In between, only newly ended leases are added."""
 OVERDUE_SECONDS = 1.0
 """A lease that outlived its time limit is expected to end so soon."""
 PRIORITIES = {each.value: each for each in Priority}

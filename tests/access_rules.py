@@ -6,7 +6,7 @@ from enum import Enum
 class Rule(Enum):
     OPEN = "answers who is not signed in"
     EVERYONE = "answers everybody alike"
-    OWN = "is about whoever asks, and shows nothing of others"
+    OWN = "is about the caller, and shows nothing of others"
     JOB = "is part of a job: not found for who may not read it"
     JOB_CHANGE = "changes a job: not found for strangers, forbidden to mere readers"
     STUDY = "is part of a study, as a job's"

@@ -24,7 +24,7 @@ from worker.runs.zygote import End
 
 
 class Pretended:
-    """A job that ends after so many seconds, or when it is told to; as `worker.runs.zygote.JobProcess`."""
+    """A job that ends after this number of seconds, or when asked to; as `worker.runs.zygote.JobProcess`."""
 
     end = End(0)
 

@@ -35,7 +35,7 @@ class SimulatedLab(Lab):
         self._scheduler = scheduler
 
     def start_all(self, *, count: int = COUNT, gpus: int = GPUS, seconds: float) -> Self:
-        """Bring up the lab with so many machines, whose jobs take so long."""
+        """Start the lab with `count` machines. Every job takes `seconds`."""
         self.start_servers()
         self.spawn("scheduler", module=self._scheduler)
         self.spawn("api")

@@ -232,7 +232,7 @@ class Agent:
             raise NodeRefusedError(taken(name, run(connection, nodes.holder, name=name).one().worker_id))
 
     def _read_gpus(self) -> list[dict[str, Any]]:
-        """The rows of the GPUs. A sick driver takes seconds to answer, and no transaction is open for so long."""
+        """The rows of the GPUs. A sick driver takes seconds to answer, so no transaction is open meanwhile."""
         if isinstance(self._nvml, NvmlAbsent):
             return []
         latest = self._sampler.latest()

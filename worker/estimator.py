@@ -83,7 +83,7 @@ class Estimator:
         folder = self._settings.runs_folder / f"estimate-{estimate_id}-{question.token}"
         try:
             # Claimed before the zygote is warm, so that the lab sees that somebody is at it.
-            # A machine that loads torch for so long says nothing of the question.
+            # A machine that is slow to load torch says nothing about the question.
             release = partial(self._release, estimate_id, question.token)
             if not self._hold(self._zygote.await_warm, estimate_id, question.token, too_late=release):
                 return

@@ -36,6 +36,6 @@ async def list_audit_events(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
-    """What was done, by whom, on what, when and from where; newest first. For staff."""
+    """The log of changes: who did what, to what, when and from where; newest first. For staff."""
     filters = {"actor": actor, "action": action, "target": target}
     return readable(request, await service.page(app, filters, since, until, cursor, limit))

@@ -26,7 +26,7 @@ class Origin:
 
 
 OPERATOR = Origin("operator")
-"""Whoever has the database's address."""
+"""A person with the database's address."""
 
 
 def audited(

@@ -34,7 +34,7 @@ class Plan:
     spec: dict[str, Any]
     workload: Workload | Unpredicted
     fields: tuple[str, ...]
-    """Of the spec: what whoever submits can change."""
+    """The fields of the spec that a user can change."""
     datasets: list[str]
     time_limit_seconds: int
     gpus: int | None

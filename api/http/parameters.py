@@ -14,7 +14,7 @@ Cursor = Annotated[
 Limit = Annotated[int, Query(ge=1, le=200, description="Items of one page.")]
 MaxPoints = Annotated[
     int | None,
-    Query(ge=2, le=1_000_000, description="Thin each series to so many points; its ends and extremes stay."),
+    Query(ge=2, le=1_000_000, description="Reduce each series to at most this many points. Ends and extremes stay."),
 ]
 Shared = Annotated[bool, Query(description="Only what others shared with you, by your team or with the class.")]
 LastEventId = Annotated[

@@ -60,7 +60,7 @@ REPEATED = (
 )
 """The columns that a job has in common with the one that repeats it."""
 ORDERED = ("owner_id", "idempotency_key", "request_digest", "retry_of", *REPEATED)
-"""The columns that whoever submits gives."""
+"""The columns of a submission."""
 
 
 @statement(anew=True)
@@ -240,7 +240,7 @@ def page(
 
 @statement
 def last_of(number: int, *, before: UUID | None = None, **filters: Any) -> Select[UUID]:
-    """The last of so many jobs as `page` lists them with these filters; no row where there are fewer."""
+    """The job at position `number` of the list that `page` gives with these filters; no row if it is shorter."""
     listed = select(Job.id).where(*_conditions(before=before, **filters)).order_by(Job.id.desc())
     if "shared_with_team" in filters:
         listed = listed.join(User, User.id == Job.owner_id)

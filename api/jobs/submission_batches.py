@@ -34,7 +34,7 @@ class SubmissionBatches:
         self._waiting: list[_Waiting] = []
         self._storing: asyncio.Task[None] | None = None
         self._aside: set[asyncio.Task[None]] = set()
-        """Orders of users of whom something else is being stored."""
+        """Submissions of users who already have one being stored."""
 
     async def store(self, order: Mapping[str, Any], question: Mapping[str, Any] | None, *, limited: bool) -> Row | None:
         """The row of the new job, once it is committed.

@@ -1,4 +1,4 @@
-"""Failed sign-ins: whoever keeps trying is told to wait, before the database is asked.
+"""Limits of failed sign-ins. A client that keeps trying has to wait, and the database is not asked.
 
 Tokens cannot be guessed; this keeps a broken script, or somebody who tries all the same, from loading the lab. Counted
 by address and by the beginning of the token. A good token is let in all the same (`api.auth.principal`), so that nobody

@@ -26,7 +26,7 @@ BATCH_SECONDS = 0.05
 RECHECK_SECONDS = 2.0
 """A held request looks at its job this often, should a notice be lost."""
 PROOF_SECONDS = 1.0
-"""So often the connection that listens is asked for an answer, with which comes every notice committed before it."""
+"""Interval of checking the listening connection. Its answer brings every notice committed before it."""
 TRUST_SECONDS = 3.0
 """A connection whose last proof is older may be cut off without knowing it."""
 RECONNECT_SECONDS = 0.5

@@ -31,7 +31,7 @@ PAUSE_SECONDS = 0.1
 RETRY_MILLISECONDS = 1000
 REPLAY_LIMIT = 1000
 OVERLAP = 100
-"""So many ids before the last one seen are looked at again: their transactions may have committed after it."""
+"""Ids before the last one seen that are read again: their transactions may have committed after it."""
 UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 log = structlog.get_logger()

@@ -1,4 +1,4 @@
-"""What the hub tells to whom: notices, the readers that wait for them, and which readers a notice is for."""
+"""Which readers a notice is for, and the readers that wait."""
 
 import asyncio
 import contextlib

@@ -31,7 +31,7 @@ STUDENTS = frozenset(
     {"", "student", "students", "learner", "studentenrollment", "teilnehmer/in", "teilnehmer", "studierende/r"}
     | {"étudiant", "estudiante", "studente"}
 )
-"""Roles at a platform of those whom a roster lets in."""
+"""Roles of a learning platform that a roster admits."""
 
 
 class _User(BaseModel):

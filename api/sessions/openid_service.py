@@ -1,4 +1,4 @@
-"""Who somebody is whom the university's provider vouches for."""
+"""The user behind a sign-in at the university's provider."""
 
 from uuid import UUID
 

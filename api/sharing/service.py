@@ -13,7 +13,7 @@ from gpulab.states import Audience
 
 
 def may_read(principal: Principal, row: Row) -> bool:
-    """Staff, the owner, and whom the owner shared it with. `row` has `owner_id`, `owner_team` and `shared_with`."""
+    """Staff, the owner, and users with access to it. `row` has `owner_id`, `owner_team` and `shared_with`."""
     if principal.is_staff or row.owner_id == principal.id or row.shared_with == Audience.CLASS:
         return True
     return row.shared_with == Audience.TEAM and principal.team is not None and row.owner_team == principal.team

@@ -31,7 +31,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 UNTOUCHED_SECONDS = 1.0
-"""A connection that nobody used for so long is looked at first: the server may have closed it meanwhile."""
+"""A connection that was idle longer than this is checked before use: the server may have closed it."""
 
 Connection = AsyncConnection[Any]
 

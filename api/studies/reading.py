@@ -25,7 +25,7 @@ from gpulab.schemas import CellRead, QuestionProgressRead, StudyPage, StudyRead,
 from gpulab.states import FINAL_STATES, JobState
 
 LOOK_SECONDS = 0.5
-"""A held request looks at its study at most so often, and on every notice in between only once."""
+"""Shortest interval between two looks of a held request at its study."""
 SAME_IN_SUMMARY = (
     *("id", "template", "scale", "title", "name", "owner", "owner_id"),
     *("created_at", "cancelled_at", "report_job_id", "shared_with"),

@@ -58,7 +58,7 @@ async def list_tokens(
     ),
 )
 async def create_token(app: TheApp, principal: ThePrincipal, order: TokenCreate) -> Response:
-    """A further token, shown once. Staff may make one for whom they manage."""
+    """Create a token; it is shown once. Staff may create one for a user they manage."""
     made = await service.create(app, principal, order)
     return json_response(made, status=201, headers={"Cache-Control": "no-store"})
 

@@ -1,4 +1,4 @@
-"""Tokens: made, listed, revoked; by their owners, and by staff for those whom they manage."""
+"""Tokens: create, list and revoke, by their owners and by staff for users they manage."""
 
 from collections.abc import Awaitable, Sequence
 from uuid import UUID
@@ -30,7 +30,7 @@ async def page(app: App, principal: Principal, user_id: UUID | None, cursor: str
 
 
 async def create(app: App, principal: Principal, order: TokenCreate) -> TokenCreated:
-    """A token of one's own, or of somebody whom one manages. Raises `UserNotFound`, `Forbidden`, `TooManyTokens`."""
+    """Create a token for the caller, or a user they manage. Raises `UserNotFound`, `Forbidden`, `TooManyTokens`."""
     whose = principal.id if order.user_id is None else order.user_id
     user = await users.visible(app, principal, whose)
     if whose != principal.id:

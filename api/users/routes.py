@@ -34,7 +34,7 @@ BODY = (MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
 
 @router.get("/me", operation_id="get_me", response_model=MeRead)
 async def get_me(request: Request, app: TheApp, principal: ThePrincipal) -> Response:
-    """Whom the token or the session belongs to, until when, and what the lab allows them."""
+    """The user that the token or session belongs to, when it expires, and the user's limits."""
     return readable(request, await service.me(app, principal))
 
 

@@ -8,7 +8,7 @@ COLUMNS = 3
 
 
 def draw(reports: Sequence[dict[str, Any]], path: Path) -> None:
-    """Part of the jobs that waited at most so long: a panel a report, a curve a policy. The ending says the format."""
+    """Share of jobs by their longest wait. One panel per report, one curve per policy; the suffix sets the format."""
     from matplotlib.figure import Figure
 
     columns = min(COLUMNS, len(reports))
@@ -27,6 +27,6 @@ def draw(reports: Sequence[dict[str, Any]], path: Path) -> None:
     for axes in panels[len(reports) :]:
         axes.set_visible(False)
     figure.supxlabel("waiting time, minutes")
-    figure.supylabel("jobs that waited at most so long, %")
+    figure.supylabel("jobs that waited at most this long, %")
     figure.axes[0].legend(fontsize=8)
     figure.savefig(path)

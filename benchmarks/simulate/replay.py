@@ -44,7 +44,7 @@ class History:
 
 
 class Replay:
-    """One policy over one workload. `tick_seconds` puts the events of so long into one call of the planner."""
+    """One policy over one workload. `tick_seconds` groups events of that span into one call of the planner."""
 
     def __init__(self, tasks: Sequence[Task], machines: Machines, policy: Policy, *, tick_seconds: float = 1.0) -> None:
         self._tasks = tasks

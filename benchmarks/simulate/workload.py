@@ -17,7 +17,7 @@ DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Machines:
-    """So many nodes of the same kind."""
+    """The number of nodes of this kind."""
 
     nodes: int
     gpus: int
@@ -172,7 +172,7 @@ def _in_earnest(row: Mapping[str, str]) -> bool:
 
 
 def _squeezed(tasks: Sequence[Task], span_seconds: float) -> list[Task]:
-    """The tasks with their arrivals spread over so many seconds."""
+    """The tasks with their arrivals spread over this number of seconds."""
     first, last = tasks[0].job.submitted_time, tasks[-1].job.submitted_time
     scale = span_seconds / max(1.0, last - first)
     return _in_order(

@@ -79,7 +79,7 @@ def begin(function: Callable[..., Any], *arguments: Any) -> Pending:
 
 
 def each(function: Callable[..., T], every: Iterable[tuple[Any, ...]], max_parallel: int = CORES) -> Iterator[T]:
-    """The results of calls in children of this process, in order; so many run at a time."""
+    """The results of calls in children of this process, in order; at most `max_parallel` run at a time."""
     running: list[Child] = []
     for arguments in every:
         if len(running) == max_parallel:

@@ -120,7 +120,7 @@ def _highest(events: Sequence[Mapping[str, Any]], at_end: int) -> tuple[int, int
 
 
 def bounded(state: State, most_bytes: int = MAX_BYTES) -> bytes:
-    """As JSON of at most so many bytes: frames go first, then the smallest entries; `left_out` counts these."""
+    """As JSON within a limit of bytes. Frames are dropped first, then the smallest entries; `left_out` counts those."""
     text = _json(state)
     if len(text) <= most_bytes:
         return text

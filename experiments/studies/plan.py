@@ -1,4 +1,4 @@
-"""Which runs a study consists of. The same experiment, spec and seed is the same run, whoever asks for it."""
+"""Which runs a study consists of. The same experiment, spec and seed is the same run, for every user."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

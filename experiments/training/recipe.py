@@ -40,7 +40,7 @@ class Recipe:
     training_accuracy: bool = True
     """Whether to classify the training images again after each epoch."""
     patience_epochs: int | None = None
-    """Stop after so many epochs without a better validation accuracy."""
+    """Stop after this number of epochs without a better validation accuracy."""
     keep_best_weights: bool = False
     """Whether to keep a copy of the weights of the epoch with the best validation accuracy."""
 

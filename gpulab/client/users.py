@@ -94,7 +94,7 @@ class Users:
     def create_token(
         self, name: str, *, expires_at: datetime | date | str | None = None, user_id: UUID | str | None = None
     ) -> TokenCreated:
-        """Another token for you, or for a user whom you manage; `token` is never shown again."""
+        """Create a token for you, or for a user you manage. `token` is never shown again."""
         body = _plain(name=name, expires_at=expires_at, user_id=user_id)
         return self._http.change(TokenCreated, "POST", path_of("tokens"), body)
 

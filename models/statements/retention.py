@@ -31,13 +31,13 @@ def alone() -> Select[bool]:
 
 @statement
 def drop_samples(days: float, *, jobs: int) -> Select[UUID]:
-    """Delete the samples of so many jobs at most; returns the jobs."""
+    """Delete the samples of at most this number of jobs. Returns the jobs."""
     return _dropped(SampleChunk, days, jobs)
 
 
 @statement
 def drop_logs(days: float, *, jobs: int) -> Select[UUID]:
-    """Delete the output of so many jobs at most; returns the jobs."""
+    """Delete the output of at most this number of jobs. Returns the jobs."""
     return _dropped(LogChunk, days, jobs)
 
 
@@ -71,7 +71,7 @@ def forget_checkpoint(job_id: UUID, name: str) -> Delete:
 def drop_program(days: float) -> Select[str]:
     """Delete one program that nothing uses and that nobody sent lately, and what is known of who sent it.
 
-    Returns it. Whoever sends it at the same time waits for the end of this transaction: delete its files before that.
+    Returns it. An upload of the same program waits for the end of this transaction: delete the files before that.
     """
     recent = ago(days * 86_400)
     named = (Assignment.starter["spec"]["program"].astext, Assignment.hidden_check["spec"]["program"].astext)

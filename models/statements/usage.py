@@ -23,7 +23,7 @@ from models.times import from_now
 
 MOVED_SECONDS = 10.0
 HORIZON_HALF_LIVES = 8
-"""Use older than so many half-lives is left out: less than half a percent of it would count."""
+"""Usage older than this number of half-lives is left out: less than half a percent of it would count."""
 
 
 @statement(
@@ -100,7 +100,7 @@ def weights(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
 
 @statement
 def deadline_near(days: float) -> Select[UUID]:
-    """Students with an assignment due within so many days and no run for it that succeeded."""
+    """Students who have an assignment due within this number of days and no successful run for it."""
     done = (
         select(Job.id)
         .where(

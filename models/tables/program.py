@@ -15,7 +15,7 @@ RAN_BY = ("script", "notebook", "program-check")
 
 
 class Program(Base):
-    """Stored once, whoever sends it, and never changed."""
+    """Stored once for all users, and never changed."""
 
     __tablename__ = "programs"
     __table_args__ = (CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256_is_hex"),)

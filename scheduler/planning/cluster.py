@@ -47,7 +47,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """Nodes that have some data sets and so many GPUs; `largest` is the most that each of so many GPUs of one has."""
+    """Nodes that have the data sets and the number of GPUs. `largest` is the memory that each of that number has."""
 
     nodes: Sequence[NodeRoom] = ()
     node_ids: frozenset[int] = frozenset()
@@ -226,7 +226,7 @@ def _size(gpu: GpuRoom) -> float:
 
 
 def demands_of(asks: Iterable[tuple[Ask, int]]) -> list[Demand]:
-    """How the kinds of need are spread over so many jobs each."""
+    """The kinds of need, with the number of jobs that have each."""
     kinds: Counter[tuple[int, int | None]] = Counter()
     for ask, jobs in asks:
         if ask.count:

@@ -50,7 +50,7 @@ class Queue:
         return [Line(user, jobs, self._policy) for user, jobs in self._classes[priority].items()]
 
     def first(self, count: int, cost_of: Callable[[Waiting], float]) -> Iterator[Waiting]:
-        """The first so many jobs in the order in which the planner looks at them."""
+        """The first jobs in the order in which the planner looks at them."""
         for priority in Priority if count else ():
             for job in _merged(self.lines(priority), cost_of):
                 yield job

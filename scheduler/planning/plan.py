@@ -113,7 +113,7 @@ class _Planning:
             self._started[user] = self._started.get(user, 0) + 1
 
     def _narrow(self, ask: Ask, hopeless_from: float) -> None:
-        """A job that may run so long did not fit. A shorter one may still pass a promise, if there is any."""
+        """A job with this time limit did not fit. A shorter one may still fit before a reservation."""
         if hopeless_from and not self._cluster.fits(ask, self._shortest_of(ask)):
             hopeless_from = 0.0
         ask.hopeless_from = hopeless_from

@@ -1,4 +1,4 @@
-"""Who gives way: running jobs of the class `low` that can resume, where that lets one of the class `high` start."""
+"""Preemption: running `low` jobs that can resume give way if that lets a `high` job start."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def _loss(chosen: Sequence[Running]) -> tuple[int, float]:
 
 
 def _of_node(ask: Ask, node: NodeRoom, running: Iterable[Running]) -> list[Running] | None:
-    """Whom to ask on this node, beyond those who were asked before."""
+    """The runs to stop on this node, besides those that were asked before."""
     here = sorted((each for each in running if each.node == node.name), key=lambda each: each.held_seconds)
     gone = [each for each in here if each.yielding]
     if ask.count == 0:

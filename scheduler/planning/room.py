@@ -69,7 +69,7 @@ class GpuRoom:
         return all(_held(others, moment) + needed_bytes <= self.total_bytes for moment in moments)
 
     def earliest(self, needed_bytes: int | None, now: float, seconds: float) -> float:
-        """When so much becomes free for so long."""
+        """When this much memory becomes free for this time."""
         if not self.stays and not self.booked:
             return now
         ends = sorted({now, *(stay.end for stay in (*self.stays, *self.booked) if stay.end > now)})
@@ -116,7 +116,7 @@ def earliest_on_cpu(nodes: Sequence[NodeRoom], now: float) -> Start | None:
 def earliest_on_gpus(
     nodes: Sequence[NodeRoom], count: int, needed_bytes: int | None, least_bytes: int, now: float, seconds: float
 ) -> Start | None:
-    """The first moment at which some node has `count` GPUs, each at least so large, with room for so long."""
+    """The first moment at which a node has `count` GPUs of at least that size, free for the whole time."""
     best: Start | None = None
     for node in nodes:
         large = [gpu for gpu in node.gpus if large_enough(gpu, least_bytes)]

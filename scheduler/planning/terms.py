@@ -73,16 +73,16 @@ class Policy:
     reservations: int = 1
     """Jobs that do not fit and hold a start that later ones must respect."""
     patience_seconds: float = 86_400.0
-    """A job holds a start only when it has waited so long: promises cost others time, as time limits are generous."""
+    """A job gets a reserved start only after this wait: with generous time limits, reservations cost others time."""
     blocking: bool = False
     """Nothing passes the first job that does not fit."""
     foresight_seconds: float = 1800.0
-    """A job counts as use for so much of its time limit from the moment it starts, and a queued one for those behind
-    it of the same user."""
+    """The part of a job's time limit that counts as usage from its start. A queued job counts in the same way for the
+    jobs behind it of the same user."""
     half_life_seconds: float = 86_400.0
-    """After so long, use counts half."""
+    """Half-life of usage."""
     deadline_weight: float = 1.5
-    """Times the weight of those who have a deadline near and no successful run."""
+    """Weight multiplier for users with a near deadline and no successful run."""
     estimates: int = 0
     """Waiting jobs, the first in order, for which a start is estimated."""
 

@@ -13,7 +13,7 @@ def decayed(share: float, began_ago: float, ended_ago: float, half_life_seconds:
 
 
 def aged(used_seconds: float, seconds: float, half_life_seconds: float) -> float:
-    """What is left of use after so long."""
+    """The part of usage that still counts after this time."""
     return float(used_seconds * 2.0 ** (-seconds / half_life_seconds))
 
 

@@ -1,4 +1,4 @@
-"""Giving way to the urgent, a killed leader, a worker whom no message reaches: nothing is lost or done twice."""
+"""Giving way to the urgent, a killed leader, a worker that no message reaches: nothing is lost or done twice."""
 
 import json
 from collections.abc import Iterator

@@ -23,7 +23,7 @@ class GpuLab(Lab):
         self.show(GIB)
 
     def show(self, used_bytes: int | None, *, broken: bool = False, utilization: int = 37) -> None:
-        """Each job uses `used_bytes` on the first GPU; the second may be lost. Both are so many percent utilised."""
+        """Each job uses `used_bytes` on the first GPU; the second may be lost. Both report this utilisation in %."""
         fail = {"all": NVML_ERROR_GPU_IS_LOST} if broken else {}
         self.world.write(
             FakeGpu("GPU-1", processes={"*": used_bytes}, utilization=utilization),

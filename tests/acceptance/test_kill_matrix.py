@@ -22,7 +22,7 @@ STEPS = 8
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     # Long enough for a worker to be started anew on a busy machine before its predecessor's leases expire.
-    # So many kills are no fault of the node here.
+    # The kills of this test are not the node's fault.
     settings = {"GPULAB_LEASE_SECONDS": "15", "GPULAB_FLAP_LIMIT": "100"}
     made = Lab(tmp_path_factory.mktemp("matrix"), settings=settings, durable=True)
     try:

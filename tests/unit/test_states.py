@@ -40,7 +40,7 @@ def test_dashboard_uses_the_words_of_the_terminal() -> None:
 
 
 class Life(RuleBasedStateMachine):
-    """A job pushed about at random by whoever thinks it may."""
+    """A job that random processes move through its states."""
 
     def __init__(self) -> None:
         super().__init__()

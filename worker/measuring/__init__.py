@@ -1,1 +1,1 @@
-"""What the machine and its GPUs are doing, and for whom."""
+"""Load of the machine and its GPUs, and the jobs that cause it."""

@@ -32,7 +32,7 @@ from worker.runs.zygote import NotStartedError, Zygote
 LIMIT_SECONDS = 90.0
 """For all GPUs; a context takes seconds, cold libraries from a slow disk take tens of them."""
 RELEASE_SECONDS = 5.0
-"""For so long a GPU may still show a process that has just ended."""
+"""The time for which a GPU may still show a process that has just ended."""
 LOOK_SECONDS = 0.02
 
 log = structlog.get_logger()
@@ -139,7 +139,7 @@ class GpuConstants:
 def measure(nvml: Nvml, gpu: GpuInfo, folder: Path, start: Start, deadline: float) -> Constants:
     """Run the child in `folder`, and hold what the driver says of it against its allocator. Raises `NotMeasuredError`.
 
-    The GPU must be free: whoever uses it is not to be disturbed. `deadline` is a time of the monotonic clock.
+    The GPU must be free, so that nobody's work is disturbed. `deadline` is a time of the monotonic clock.
     """
     _await_free(nvml, gpu.uuid)
     with _child(start, folder, gpu.uuid) as child:

@@ -1,4 +1,4 @@
-"""Out of memory, for whoever has to change something: what the watchdog saw of a run, and what would have fitted.
+"""Advice for a run that ran out of memory: what the watchdog saw of it, and what would have fitted.
 
 The edits are predicted by the estimator when the run has ended and let its GPU go. They are asked for in the
 transaction of the verdict and taken over in that of the answer, so that no kill in between loses them.

@@ -247,7 +247,7 @@ def _readable(fd: int, timeout_seconds: float | None) -> bool:
 
 
 def _forget_secrets() -> None:
-    """Jobs inherit the environment, and run what students wrote; whoever needs a secret here has read it by now."""
+    """Jobs inherit the environment and run students' code. The worker has read its secrets by now."""
     for name in list(os.environ):
         if name in SECRETS or name.startswith(SECRET_PREFIXES):
             del os.environ[name]

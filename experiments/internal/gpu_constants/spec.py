@@ -8,7 +8,7 @@ LIBRARIES = "libraries"
 STAGES = (CONTEXT, LIBRARIES)
 """Phases of the run. At each it holds still until the file `seen(stage)` appears in its folder."""
 TIMEOUT_SECONDS = 30.0
-"""For so long it holds."""
+"""The longest time that it waits at each phase."""
 
 
 def seen(stage: str) -> str:
@@ -21,7 +21,7 @@ class GpuConstantsSpec(Spec):
 
 
 class GpuConstantsResult(Result):
-    """The part that torch's allocator knows; whoever started the run reads the rest from the driver."""
+    """The part that torch's allocator knows; the worker reads the rest from the driver."""
 
     cublas_workspace_bytes: int
     """What cuBLAS took through the allocator and kept."""

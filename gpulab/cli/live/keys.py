@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 ReadKeys: TypeAlias = Callable[[float], list[str]]
-"""Waits at most so many seconds for keys; returns their names, none when there were none."""
+"""Waits for keys, at most this number of seconds. Returns their names; empty if no key was pressed."""
 
 NAMES = {
     "\x1b[A": "up",

@@ -25,7 +25,7 @@ MAX_PAGES = 5
 MAX_PLACES = 40
 """Of how many waiting jobs the place is asked for; further ones are listed in order of submission."""
 READ_TIMEOUT_SECONDS = 10.0
-"""Whoever looks at a screen wants to know soon that the lab hangs."""
+"""Short, so that the screen soon shows that the lab hangs."""
 PASSING = (LabUnreachable, ServerError, TooManyRequests, UnexpectedAnswer)
 """What a lab says while it restarts, or a proxy in its place."""
 

@@ -42,9 +42,9 @@ from models.tables.series import SampleChunk
 from models.times import ago, from_now
 
 FAILED_ANEW_SECONDS = 60.0
-"""A question that failed is answered anew when it is asked so long after: what was in the way may be gone."""
+"""A failed question is computed again if it is asked after this time: the obstacle may be gone."""
 QUESTION = ("id", "owner_id", "family", "software", "workload", "editable", "wanted")
-"""The columns that whoever asks gives."""
+"""The columns of a question."""
 
 
 @statement

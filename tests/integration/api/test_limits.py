@@ -57,7 +57,7 @@ async def test_too_many_requests_are_told_when_to_come_back(
 ) -> None:
     ada = seeds.user("ada", Role.STUDENT)
     answers = [await client.get("/v1/me", headers=ada.headers) for _ in range(51)]
-    # The first answers of a process take so long to compute that they may count as several.
+    # The first answers of a process are slow to compute, so each may count as several.
     assert {answer.status_code for answer in answers[:20]} == {200}
     assert answers[-1].status_code == 429
     assert answers[-1].json()["type"] == "/problems/too-many-requests"

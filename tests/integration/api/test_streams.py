@@ -68,7 +68,7 @@ def job_id(seeds: Seeds, admin: SeededUser) -> UUID:
 
 
 async def held(server: Server, count: int) -> None:
-    """Return once so many requests are held."""
+    """Return once this number of requests is held."""
     async with asyncio.timeout(15):
         while server.app.state.app.hub.held != count:  # noqa: ASYNC110 - the hub tells nobody
             await asyncio.sleep(0.01)
@@ -250,7 +250,7 @@ async def test_listener_comes_back_after_its_connection_broke(
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             ).fetchall()
         assert cut
-        # Whoever listens is told to look again, and hears what comes after.
+        # Listeners are asked to look again, and receive what comes after.
         await reader.until("resync")
         seeds.engine.dispose()
         job_id = seeds.job(admin)

@@ -1,4 +1,4 @@
-"""Users and their tokens: who lets whom in, what is shown once, and who can never be locked out."""
+"""Users and their tokens: who may add users, what is shown once, and who can never be locked out."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -102,7 +102,7 @@ def test_worker_frozen_in_a_transaction_holds_up_no_rescue(
     frozen = sync_engine(engine.url.render_as_string(hide_password=False), silent_seconds=0.2)
     with frozen.connect() as connection:
         connection.execute(select(Lease.token).where(Lease.token == token).with_for_update())
-        assert execute(lose_abandoned()) == [], "it does not wait for whoever is writing"
+        assert execute(lose_abandoned()) == [], "it does not wait for the writer"
         found = wait_until(lambda: execute(lose_abandoned()), what="the silent transaction ends")
         assert [row["id"] for row in found] == [job]
         with pytest.raises(DatabaseAwayError):

@@ -85,7 +85,7 @@ def happened(execute: Execute) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def let_pass(execute: Execute) -> Callable[[float], None]:
-    """Make everything that was noted of nodes so many seconds older, but the heartbeats."""
+    """Make all records about nodes this number of seconds older, except heartbeats."""
 
     def age(seconds: float) -> None:
         back = timedelta(seconds=seconds)
@@ -183,7 +183,7 @@ def test_silence_counts_as_a_reconnect_unless_the_database_was_away(machine: Any
 
 @pytest.fixture
 def let_expire(execute: Execute, make_lease: Callable[..., Any]) -> Callable[..., None]:
-    """Give the node so many jobs at once, which it does not take up in time."""
+    """Give the node this number of jobs; it does not start them in time."""
 
     def give(jobs: int = 1, *, rung_seconds: float = 60.0) -> None:
         for _ in range(jobs):

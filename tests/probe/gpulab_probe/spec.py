@@ -29,7 +29,7 @@ class ProbeSpec(Spec):
     dataset: str | None = None
     """A data set it asks for."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)] | None = None
-    """The probe on a GPU says that it trains a ResNet-18 in batches of so many pictures; null says nothing."""
+    """The probe on a GPU says that it trains a ResNet-18 with this batch size; null says nothing."""
 
 
 class ProbeResult(Result):

@@ -1,4 +1,4 @@
-"""A user's requests: a burst, then so many a second, and nobody pays for another."""
+"""A user's requests: a burst, then a rate per second; no user pays for another."""
 
 import pytest
 

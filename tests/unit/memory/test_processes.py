@@ -1,4 +1,4 @@
-"""Each prediction has a process of its own, whoever asks: forked from a fresh one, or beside one that is not."""
+"""Each prediction has its own process: forked from a fresh one, or started beside one that is not fresh."""
 
 import os
 import subprocess

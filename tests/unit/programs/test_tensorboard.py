@@ -1,4 +1,4 @@
-"""TensorBoard's event files become series and pictures, whoever wrote them."""
+"""TensorBoard's event files become series and images, from every writer."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Whom the scheduler trusts, and until when it does not: from rows alone."""
+"""Which nodes the scheduler sets aside, and for how long: from rows alone."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace

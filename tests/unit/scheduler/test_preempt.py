@@ -1,4 +1,4 @@
-"""Who gives way: jobs that can resume, for a more urgent one, where that helps, and as few as will do."""
+"""Preemption: resumable jobs give way to a more urgent one, only if that helps, and no more than needed."""
 
 from uuid import UUID
 
