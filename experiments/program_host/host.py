@@ -115,6 +115,7 @@ def _conclude(ended: Ended, run: RunDirectory) -> None:
         run.record("error", **ended.error)
     else:
         value = ended.value or _result(run.folder) or {}
+        run.progress(1.0)  # the program's own count may have ended short of it
         known = without_values(value) if run.is_emulated else value
         run.record("result", value=known if known == value else known | {"not_known": REASON})
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 EXPERIMENTS = {experiment.slug: experiment for experiment in (script.EXPERIMENT, notebook.EXPERIMENT)}
 HERE = str(Path(__file__).parent)
+MAX_MESSAGE_CHARACTERS = 900
+"""Besides the place, which stands behind it."""
 
 
 def run_and_exit(python: "Python", report: int, order: RunOrder, run: RunDirectory) -> NoReturn:
@@ -48,6 +50,7 @@ def run_and_exit(python: "Python", report: int, order: RunOrder, run: RunDirecto
 
 def _run(python: "Python", order: RunOrder, run: RunDirectory) -> tuple[int, dict[str, Any] | None]:
     """Exit status, and the fields of the last record where it failed."""
+    folder = Path.cwd()
     try:
         _as_main(python)
     except SystemExit as error:
@@ -55,7 +58,10 @@ def _run(python: "Python", order: RunOrder, run: RunDirectory) -> tuple[int, dic
     except KeyboardInterrupt:
         return SIGINT_STATUS, {"message": "interrupted"}
     except BaseException as error:  # noqa: BLE001 - a program's own error of any kind is the answer
-        return 1, failure(error.with_traceback(without_host(error.__traceback__)), order, run)
+        fields = failure(error.with_traceback(without_host(error.__traceback__)), order, run)
+        if fields["cause"] == "error" and (place := place_of(error, folder)):
+            fields["message"] = f"{fields['message'][:MAX_MESSAGE_CHARACTERS]} ({place})"
+        return 1, fields
     return 0, None
 
 
@@ -99,6 +105,14 @@ def missing_module(name: str) -> str:
         f"No module named {name!r}. Send it with the program if it is yours; if it is a package, `gpulab environment` "
         "shows what the lab has, and the lab's administrator can add it."
     )
+
+
+def place_of(error: BaseException, folder: Path) -> str | None:
+    """The innermost line of the program's own files: `model.py, line 12`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [(os.path.relpath(folder / frame.filename, folder), frame.lineno) for frame in frames]
+    inside = [(name, line) for name, line in own if not name.startswith("..") and (folder / name).is_file()]
+    return f"{inside[-1][0]}, line {inside[-1][1]}" if inside else None
 
 
 def without_host(trace: TracebackType | None) -> TracebackType | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gpulab.cli import disk, environment, estimate, experiments
+from gpulab.cli import disk, environment, estimate, experiments, programs
 from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
 from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, watch
 from gpulab.cli.nodes import nodes, top
@@ -33,6 +33,7 @@ GROUPS = (
 )
 NAMED_GROUPS = {
     "study": studies.app,
+    "programs": programs.app,
     "nodes": nodes.app,
     "users": users.app,
     "tokens": tokens.app,

@@ -49,7 +49,8 @@ def _fetch(session: Session, job: "Job", name: str, to: Path, size_bytes: int | 
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     # The bar is for eyes and goes to stderr; stdout gets the path, for scripts.
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task(name, total=size_bytes)
         return job.download(name, to, on_progress=lambda done: progress.update(task, completed=done))
 

@@ -92,6 +92,7 @@ def _print_list(jobs: "list[JobSummary]") -> None:
 def _show_one(session: Session, job: "Job") -> None:
     from gpulab.cli.jobs.out_of_memory import print_failure
     from gpulab.cli.jobs.usage import usage_facts
+    from gpulab.cli.programs import program_words
     from gpulab.cli.tables import byte_size, duration, print_facts, value_text
 
     data = job._loaded()
@@ -104,6 +105,7 @@ def _show_one(session: Session, job: "Job") -> None:
             ("job", data.id),
             ("name", data.name),
             ("experiment", data.experiment),
+            ("program", data.program and program_words(data.program)),
             ("state", STATE_WORDS[data.state] + (f": {CAUSE_WORDS[data.cause]}" if data.cause else "")),
             ("message", data.message),
             ("progress", f"{data.progress.fraction:.0%} {data.progress.message}" if data.progress else None),

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gpulab.client.programs.git import GitState
@@ -34,15 +35,11 @@ class Programs:
         return self._http.get(ProgramRead, path_of("programs", sha256))
 
     def send(self, program: Program, *, name: str | None = None, git: GitState = NOTHING_KNOWN) -> ProgramRead:
-        """Make sure that the lab has the program. Its files go only if it has them not, or not with this commit."""
-        said = (name, git.commit, git.dirty)
-        try:
+        """Make sure that the lab has the program from you. Its files go only where you did not send them before."""
+        with suppress(NotFound):
             found = self.get(program.sha256)
-        except NotFound:
-            found = None
-        if found is not None:
             known = found.upload
-            if known is None or (known.name, known.git_commit, known.git_dirty) == said:
+            if known is not None and (known.name, known.git_commit, known.git_dirty) == (name, git.commit, git.dirty):
                 return found
         dirty = None if git.dirty is None else str(git.dirty).lower()
         fields = {"name": name, "git_commit": git.commit, "git_dirty": dirty}

@@ -35,7 +35,8 @@ class Terminal:
         before = Path.cwd()
         os.chdir(self.folder)
         try:
-            command = [group, *self.common, *words] if group == "run" else [group, words[0], *self.common, *words[1:]]
+            alone = group in {"run", "status"}
+            command = [group, *self.common, *words] if alone else [group, words[0], *self.common, *words[1:]]
             found = await asyncio.to_thread(main, command)
         finally:
             os.chdir(before)
@@ -53,6 +54,15 @@ def terminal(
 ) -> Iterator[Terminal]:
     with capture_logs():
         yield Terminal(server[1], admin.token, tmp_path, capsys)
+
+
+@pytest.fixture
+def student(
+    terminal: Terminal, server: tuple[Server, str], seeds: Seeds, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Terminal:
+    folder = tmp_path / "student"
+    folder.mkdir()
+    return Terminal(server[1], seeds.user("olga", Role.STUDENT).token, folder, capsys)
 
 
 async def test_script_with_its_arguments_becomes_a_job(terminal: Terminal) -> None:
@@ -152,3 +162,47 @@ async def test_assignment_gets_a_starter_and_a_check(terminal: Terminal, seeds: 
     assert (terminal.folder / "grades.csv").read_text().splitlines()[1].startswith("olga,")
     notebook = await terminal("set-check", "Own code", "absent.ipynb", group="assignments", codes=(2,))
     assert "does not exist" in notebook
+
+
+async def test_programs_are_listed_shown_and_downloaded(terminal: Terminal) -> None:
+    assert "sent no programs" in await terminal("list", group="programs")
+    (terminal.folder / "train.py").write_text("one\n")
+    job = await terminal.json("train.py")
+    sha = job["program"]["sha256"]
+    assert [sha[:12], "train.py", "1"] == (await terminal("list", group="programs")).splitlines()[1].split()[:3]
+    for named in (sha, sha[:6], "train.py", job["id"], "@last"):
+        assert sha in await terminal("show", named, group="programs")
+    folder = (await terminal("get", "@last", group="programs")).strip()
+    assert (terminal.folder / folder / "train.py").read_text() == "one\n"
+    assert "exists already" in await terminal("get", sha[:8], group="programs", codes=(2,))
+    assert f"train.py ({sha[:12]}, 1 file)" in await terminal("@last", group="status")
+
+
+async def test_programs_of_two_runs_are_compared(terminal: Terminal) -> None:
+    (terminal.folder / "train.py").write_text("lr = 1\n")
+    (terminal.folder / "data.bin").write_bytes(b"\0")
+    first = await terminal.json(".", "--", "python", "train.py")
+    (terminal.folder / "train.py").write_text("lr = 2\n")
+    (terminal.folder / "data.bin").write_bytes(b"\0\0")
+    second = await terminal.json(".", "--", "python", "train.py")
+    said = (await terminal("diff", first["id"], second["id"], group="programs")).splitlines()
+    assert said[:2] == ["changed: data.bin", "not a text file (1 B → 2 B)"]
+    assert {"-lr = 1", "+lr = 2", "2 files changed."} <= set(said)
+    assert "the same" in await terminal("diff", "@last", second["id"], group="programs")
+    found = json.loads(await terminal("diff", first["id"], "@last", "--json", group="programs"))
+    assert [file["path"] for file in found["files"]] == ["data.bin", "train.py"]
+
+
+@pytest.mark.parametrize("named", ["abcdef", "lost.py", "0" * 63])
+async def test_unknown_program_is_said(terminal: Terminal, named: str) -> None:
+    assert "no program of yours" in await terminal("show", named, group="programs", codes=(2,))
+
+
+async def test_what_was_only_readable_is_ones_own_after_a_run(terminal: Terminal, student: Terminal) -> None:
+    (terminal.folder / "start.py").write_text("print(1)\n")
+    await terminal("create", "Own code", "--deadline", "2999-01-01", "--experiment", "script", group="assignments")
+    await terminal("set-starter", "Own code", "start.py", group="assignments")
+    await student("starter", "Own code", "--out", "mine", group="assignments")
+    job = await student.json("mine", "--", "python", "start.py")
+    assert job["program"]["name"] == "mine"
+    assert "mine" in await student("list", group="programs")

@@ -54,6 +54,7 @@ def test_cells_run_with_parameters_and_the_last_value_is_the_result(tmp_path: Pa
     assert 'helped it\'s "quoted"\n' in found.output
     assert found.end["value"] == {"double": 0.5, "drawn": np.random.RandomState(5).rand()}
     assert found.artifacts == {"week-lesson.ipynb", "kept.txt"}
+    assert found.of("progress")[-1]["fraction"] == 1.0
     kept = nbformat.read(found.folder / "artifacts" / "week-lesson.ipynb", as_version=4)  # type: ignore[no-untyped-call]
     assert [cell.get("metadata", {}).get("tags") for cell in kept.cells[:2]] == [
         ["parameters"],

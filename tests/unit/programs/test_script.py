@@ -82,6 +82,16 @@ def test_failure_is_named(tmp_path: Path, program: str, status: int, words: str)
     assert "program_host" not in found.end.get("traceback", "")
 
 
+def test_failure_names_the_innermost_line_of_the_programs_own_files(tmp_path: Path) -> None:
+    files = {
+        "train.py": "import os, parts.net\nos.chdir('/')\nparts.net.build(0)",
+        "parts/net.py": "import json\n\ndef build(n):\n    json.loads('{')",
+    }
+    found = run_script(tmp_path, files)
+    assert found.end["message"].startswith("JSONDecodeError: ")
+    assert found.end["message"].endswith("(parts/net.py, line 4)")
+
+
 def test_out_of_memory_is_recognised(tmp_path: Path) -> None:
     program = "import torch\ntorch.empty(2**55, dtype=torch.uint8)"
     found = run_script(tmp_path, {"train.py": program})
