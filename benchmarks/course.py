@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import machine
 from experiments.contract import OUTPUT_FILE
-from experiments.inventory import available_datasets
+from experiments.datasets.inventory import available_datasets
 from experiments.studies.local import Machine, carry_out
 from experiments.studies.plan import RunPlan, Scale
 from experiments.studies.templates import expand

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from benchmarks.figures import Figure, bootstrap_interval
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
 from worker.measuring.nvml import Nvml
 from worker.measuring.sampler import Sampler, Watched
 

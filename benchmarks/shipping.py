@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from api.jobs import statements as jobs
 from api.users import statements as users
 from benchmarks.figures import Figure, median_figure
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
 from migrations.__main__ import upgrade
 from models.database import sync_engine
 from models.statements import leases, nodes

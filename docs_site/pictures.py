@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from experiments.local import order_of, run_in
+from experiments.hosting.local import order_of, run_in
 
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs" / "pictures"

@@ -1,6 +1,6 @@
 """Words of users in pictures: drawn letter by letter, whatever they are."""
 
-from experiments.wire import clean_text
+from experiments.hosting.wire import clean_text
 
 MAX_LABEL_CHARACTERS = 40
 MAX_TITLE_CHARACTERS = 200

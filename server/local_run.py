@@ -10,14 +10,14 @@ from typing import Any
 
 import typer
 
-from experiments.wire import Disturbed, Ending, Failed, Progress, Record, Stopped, Succeeded
+from experiments.hosting.wire import Disturbed, Ending, Failed, Progress, Record, Stopped, Succeeded
 from gpulab.cli.failures import BadInput, ExitCode
 from gpulab.cli.session import print_json
 
 
 def run_here(submission: dict[str, Any], out: Path | None, datasets: Path, *, as_json: bool) -> None:
     """Run it, show its progress and how it ended. Raises BadInput for a spec that cannot be run."""
-    from experiments.local import order_of, run_in
+    from experiments.hosting.local import order_of, run_in
 
     if find_spec("torch") is None:
         raise BadInput("run --local needs the worker extra: in the checkout, `pip install -e .[worker]`")

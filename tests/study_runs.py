@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from experiments.hosting.run_directory import RunDirectory
 from experiments.registry import runnable
-from experiments.run_directory import RunDirectory
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import RunPlan
 

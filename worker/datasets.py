@@ -9,7 +9,7 @@ from threading import Event
 
 import structlog
 
-from experiments.inventory import Inventory, built_in_datasets, printable, take_inventory
+from experiments.datasets.inventory import Inventory, built_in_datasets, printable, take_inventory
 from gpulab.threads import VitalThread
 
 STALLED_SECONDS = 10.0

@@ -19,9 +19,9 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Engine
 
+from experiments.hosting.record_reader import RecordReader
+from experiments.hosting.wire import Disturbed, Failed, RunOrder, Succeeded
 from experiments.internal.memory_estimate.spec import SLUG
-from experiments.record_reader import RecordReader
-from experiments.wire import Disturbed, Failed, RunOrder, Succeeded
 from models.composed import Statement, run
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings

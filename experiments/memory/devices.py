@@ -17,7 +17,7 @@ from pydantic import Field
 
 from emulator.cards import CARDS
 from experiments.contract import Spec
-from experiments.emulated import emulated_name
+from experiments.hosting.emulated import emulated_name
 from gpulab.schemas.memory import BytesInterval, Constants, ConstantsUsed
 
 MIB = 1 << 20

@@ -17,14 +17,14 @@ from pydantic import ValidationError
 from experiments.catalog.notebook import spec as notebook
 from experiments.catalog.script import spec as script
 from experiments.contract import SPEC_FILE
-from experiments.emulated import REASON, without_values
+from experiments.hosting.emulated import REASON, without_values
+from experiments.hosting.run_directory import RunDirectory
+from experiments.hosting.verdict import words_of
+from experiments.hosting.wire import RunOrder
 from experiments.internal.program_check import spec as program_check
-from experiments.program_host.collecting import Collector
+from experiments.program_host.collecting.collector import Collector
 from experiments.program_host.session import Ended, Session
-from experiments.run_directory import RunDirectory
-from experiments.verdict import words_of
 from experiments.versions import versions
-from experiments.wire import RunOrder
 from gpulab.run.files import RESULT_FILE
 from gpulab.run.values import check_result
 

@@ -8,10 +8,10 @@ from pathlib import Path
 def main() -> None:
     # The folder of this file stands first, and would hide modules of the same names.
     sys.path[0] = str(Path(__file__).parents[2])
+    from experiments.hosting.run_directory import RunDirectory
+    from experiments.hosting.wire import RunOrder
     from experiments.program_host.paths import stand_behind
     from experiments.program_host.preparing import prepare
-    from experiments.run_directory import RunDirectory
-    from experiments.wire import RunOrder
     from gpulab.run import stopping
 
     folder = Path(os.environ["GPULAB_RUN_DIRECTORY"])

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
 from experiments.training.first_steps import CLOSELY, FirstSteps, record_memory
 
 READING_INTERVAL_SECONDS = 0.25

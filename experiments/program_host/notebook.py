@@ -22,9 +22,9 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from experiments.catalog.notebook.spec import NotebookSpec
+from experiments.program_host.collecting.tensorboard import file_name
 from experiments.program_host.python_program import missing_module
 from experiments.program_host.session import Ended, Session
-from experiments.program_host.tensorboard import file_name
 from gpulab.run.files import RESULT_FILE
 
 KERNEL = Path(__file__).with_name("kernel.py")

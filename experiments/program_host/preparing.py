@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from emulator.witness import AfterImport
+from experiments.hosting.run_directory import RunDirectory
+from experiments.hosting.wire import RunOrder
 from experiments.memory.devices import allocator_limit
-from experiments.run_directory import RunDirectory
-from experiments.wire import RunOrder
 
 
 def prepare(order: RunOrder, run: RunDirectory) -> None:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from experiments.catalog.notebook import spec as notebook
 from experiments.catalog.script import spec as script
+from experiments.hosting.run_directory import RunDirectory
+from experiments.hosting.verdict import ending_of
+from experiments.hosting.wire import RunOrder
 from experiments.program_host.paths import stand_behind
 from experiments.program_host.preparing import prepare
-from experiments.run_directory import RunDirectory
-from experiments.verdict import ending_of
-from experiments.wire import RunOrder
 from gpulab.run import stopping
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.program_host.collecting import Collector
-from experiments.run_directory import RunDirectory
-from experiments.wire import RunOrder
+from experiments.hosting.run_directory import RunDirectory
+from experiments.hosting.wire import RunOrder
+from experiments.program_host.collecting.collector import Collector
 
 SIGNAL_STATUS = 128
 """A shell's way to say by which signal a process ended."""

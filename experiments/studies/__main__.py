@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.inventory import available_datasets
+from experiments.datasets.inventory import available_datasets
 from experiments.studies.local import Machine, carry_out
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import PlanError, RunPlan, Scale

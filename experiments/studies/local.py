@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.emulated import emulated_name
-from experiments.local import order_of, run_in
-from experiments.record_reader import RecordReader
+from experiments.hosting.emulated import emulated_name
+from experiments.hosting.local import order_of, run_in
+from experiments.hosting.record_reader import RecordReader
+from experiments.hosting.wire import Disturbed, Ending, Failed, RunOrder, Started, Stopped, Succeeded
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import RunPlan
-from experiments.wire import Disturbed, Ending, Failed, RunOrder, Started, Stopped, Succeeded
 from gpulab.run.files import RECORDS_FILE
 
 

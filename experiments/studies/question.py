@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.emulated import source_of
+from experiments.hosting.emulated import source_of
 from experiments.studies.findings import Comparison, FigureSpec, Least, QuestionReport, Table, at_scale
 from experiments.studies.intervals import Interval, interval
 from experiments.studies.outcome import RunOutcome

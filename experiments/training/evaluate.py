@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.contract import Run, Stopped
-from experiments.data import Images, to_input
+from experiments.datasets.loading import Images, to_input
 from experiments.training.models import logits_of
 from experiments.training.recipe import evaluation_batch_size
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.contract import Diverged, Run, Stopped
-from experiments.data import Images, to_input
+from experiments.datasets.loading import Images, to_input
 from experiments.training.augment import crop, flip
 from experiments.training.checkpoint import load_checkpoint, save_checkpoint
 from experiments.training.evaluate import Evaluation, evaluate

@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from emulator import is_emulated
-from experiments.emulated import REASON
+from experiments.hosting.emulated import REASON
 from experiments.studies.findings import (
     Comparison,
     FigureSpec,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from emulator import is_emulated
-from experiments.emulated import CONTEXT_IS_A_GUESS
+from experiments.hosting.emulated import CONTEXT_IS_A_GUESS
 from experiments.studies.findings import Comparison, FigureSpec, Plot, Series, Table, compare_claim, compare_number
 from experiments.studies.question import Answer, Need, Question, Runs, Setting
 from homework.questions.explanations import WHY_82_AND_84, WHY_814, WHY_THE_SECOND_STEP

@@ -148,7 +148,7 @@ class Campaign:
 
     def kill_zygote(self) -> None:
         children = psutil.Process(self.lab.processes["worker"].pid).children()
-        for pid in [child.pid for child in children if b"experiments.zygote" in _command_of(child.pid)]:
+        for pid in [child.pid for child in children if b"experiments.hosting.zygote" in _command_of(child.pid)]:
             self._kill(pid)
 
     def kill_worker(self) -> None:

@@ -2,13 +2,10 @@
 
 import re
 import subprocess
-from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MAX_FILE_LINES = 400
-MAX_MODULES = 15
-"""Of one folder."""
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -43,11 +40,6 @@ def test_sql_is_written_in_statements_alone() -> None:
         if path.stem not in {"statements", "queue_position"} and writing.search(path.read_text())
     ]
     assert places == []
-
-
-def test_no_folder_of_the_api_has_outgrown_its_room() -> None:
-    modules = Counter(str(path.parent.relative_to(ROOT)) for path in tracked("api/*.py") if path.stem != "__init__")
-    assert {folder: count for folder, count in modules.items() if count > MAX_MODULES} == {}
 
 
 def test_every_decision_is_listed() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments import host
+from experiments.hosting import host
 
 
 def scripted(folder: Path, last_words: Callable[[str], object]) -> int:

@@ -10,12 +10,12 @@ from experiments.catalog.max_batch import run as max_batch
 from experiments.catalog.max_batch.spec import MaxBatchSpec
 from experiments.catalog.max_batch.spec import workload as workload_of_batch
 from experiments.catalog.model_memory.spec import EXPERIMENT, ModelMemorySpec
+from experiments.hosting.run_directory import RunDirectory
 from experiments.memory import postmortem, snapshot
 from experiments.memory.contract import Workload
 from experiments.memory.devices import GPUS, known_model
 from experiments.memory.predictor import predict
 from experiments.memory.processes import call
-from experiments.run_directory import RunDirectory
 from experiments.training.first_steps import FirstSteps
 
 pytestmark = pytest.mark.gpu

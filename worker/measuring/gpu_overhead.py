@@ -19,9 +19,9 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
+from experiments.hosting.record_reader import RecordReader
+from experiments.hosting.wire import Ending, Memory, Phase, RunOrder, Succeeded
 from experiments.internal.gpu_constants.spec import CONTEXT, LIBRARIES, SLUG, STAGES, seen
-from experiments.record_reader import RecordReader
-from experiments.wire import Ending, Memory, Phase, RunOrder, Succeeded
 from gpulab.schemas.memory import Constants, provenance
 from models.composed import run
 from models.settings import NodeSettings

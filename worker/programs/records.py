@@ -5,8 +5,8 @@ Only the lab says what was predicted, what was used, and that a machine failed.
 
 from typing import TypeVar
 
-from experiments.record_reader import Distrust
-from experiments.wire import (
+from experiments.hosting.record_reader import Distrust
+from experiments.hosting.wire import (
     MAX_INTEGER,
     CheckpointFile,
     Disturbed,

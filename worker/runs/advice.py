@@ -12,9 +12,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from experiments.hosting.record_reader import RecordReader, read_regular
+from experiments.hosting.wire import Memory, Phase, clean_text
 from experiments.memory.devices import GpuAsked, held_at_least
-from experiments.record_reader import RecordReader, read_regular
-from experiments.wire import Memory, Phase, clean_text
 from gpulab.run.files import ARTIFACTS_FOLDER
 from gpulab.schemas.failures import OutOfMemoryRead, TensorRead, first_advice
 from gpulab.schemas.memory import Edit

@@ -8,9 +8,9 @@ from uuid import UUID
 from obstore.store import ObjectStore
 from sqlalchemy import Engine
 
+from experiments.hosting.wire import RunOrder
 from experiments.internal.program_check.spec import SLUG as PROGRAM_CHECK
 from experiments.registry import runnable
-from experiments.wire import RunOrder
 from models.settings import NodeSettings
 from sandbox import capability
 from worker.measuring.gpu_overhead import GpuConstants

@@ -9,7 +9,7 @@ import structlog
 from obstore.store import ObjectStore
 from sqlalchemy import Engine
 
-from experiments.run_directory import place_checkpoint
+from experiments.hosting.run_directory import place_checkpoint
 from models.composed import run
 from models.statements import series, shipping
 from worker.shipping.shipper import NOTHING, LeaseGoneError

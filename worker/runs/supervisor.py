@@ -15,8 +15,8 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 from sqlalchemy import Engine
 
-from experiments.record_reader import RecordReader
-from experiments.wire import Ending, Succeeded
+from experiments.hosting.record_reader import RecordReader
+from experiments.hosting.wire import Ending, Succeeded
 from gpulab.states import FailureCause, JobState
 from models.composed import run
 from models.database import DATABASE_AWAY, first_line

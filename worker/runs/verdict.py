@@ -9,7 +9,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.wire import Disturbed, Ending, Failed, Stopped, Succeeded
+from experiments.hosting.wire import Disturbed, Ending, Failed, Stopped, Succeeded
 from gpulab.states import FailureCause, JobState
 from worker.runs.attempt import StopReason
 from worker.runs.zygote import End

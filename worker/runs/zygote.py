@@ -1,4 +1,4 @@
-"""Keeps a warm process (`experiments/zygote.py`) that jobs are forked from, and starts it anew when it is gone.
+"""Keeps a warm process (`experiments/hosting/zygote.py`) that jobs are forked from, and starts it anew when it is gone.
 
 It is exec'ed, not forked, so neither this process's threads nor its connections exist in it or in a job. The socket
 between the two has no name, so there is nothing in /tmp that could be cleaned away.
@@ -24,7 +24,7 @@ import structlog
 
 from worker.runs.orphans import MARKER, end_marked
 
-PRELOAD = "experiments.warm"
+PRELOAD = "experiments.hosting.warm"
 SECRETS = ("DATABASE_URL", "REDIS_URL", "GPULAB_NODE_TOKEN", "PGPASSWORD")
 SECRET_PREFIXES = ("AWS_",)
 ANSWER_SECONDS = 20.0
@@ -219,7 +219,7 @@ def _spawn(control: int, ready: int, marker: str, preload: str, purpose: str) ->
     # times slower. It reads this once, when torch is loaded.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, MARKER: marker}
     return subprocess.Popen(
-        [sys.executable, "-m", "experiments.zygote", str(control), str(ready), preload, purpose],
+        [sys.executable, "-m", "experiments.hosting.zygote", str(control), str(ready), preload, purpose],
         stdin=subprocess.DEVNULL,
         env=environment,
         pass_fds=(control, ready),

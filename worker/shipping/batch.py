@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments import wire
-from experiments.record_reader import Broken
-from experiments.wire import Record, Sample
+from experiments.hosting import wire
+from experiments.hosting.record_reader import Broken
+from experiments.hosting.wire import Record, Sample
 from worker.shipping.uploads import Files
 
 

@@ -16,7 +16,7 @@ from obstore.store import ObjectStore
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
 
-from experiments.record_reader import Broken, RecordReader, SampleReader, read_regular
+from experiments.hosting.record_reader import Broken, RecordReader, SampleReader, read_regular
 from models.composed import run, run_many
 from models.statements import job_events, series, shipping
 from models.statements.job_events import FILES_STORED, FILES_WAIT

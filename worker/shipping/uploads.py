@@ -17,7 +17,7 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 from sqlalchemy import Connection, Engine
 
-from experiments.wire import CheckpointFile, File
+from experiments.hosting.wire import CheckpointFile, File
 from gpulab.run.files import ARTIFACTS_FOLDER, CHECKPOINTS_FOLDER
 from gpulab.states import Role
 from models.composed import run

@@ -10,7 +10,7 @@ import torch
 
 from experiments.catalog.batch_size.spec import BatchSizeResult, BatchSizeSpec, scheduled_learning_rate
 from experiments.contract import Run
-from experiments.data import load
+from experiments.datasets.loading import load
 from experiments.training.fit import Fit
 from experiments.training.memory import NO_GPU, parameter_bytes
 from experiments.training.recipe import Recipe

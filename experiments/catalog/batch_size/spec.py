@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from experiments.contract import Experiment, GpuUse, Result, Spec
-from experiments.inventory import DatasetName
+from experiments.datasets.inventory import DatasetName
 from experiments.memory.contract import Workload
 from experiments.torchvision_models import ModelName, check_image_size
 from experiments.training.recipe import evaluation_batch_size

@@ -8,7 +8,7 @@ import torch
 
 from experiments.catalog.train_classifier.spec import TrainClassifierResult, TrainClassifierSpec
 from experiments.contract import Run
-from experiments.data import load
+from experiments.datasets.loading import load
 from experiments.training.fit import Fit
 from experiments.training.memory import NO_GPU
 from experiments.training.recipe import Recipe

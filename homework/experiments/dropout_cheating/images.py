@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from experiments.contract import Run
-from experiments.data import Images, load, to_input
+from experiments.datasets.loading import Images, load, to_input
 from homework.experiments.dropout_cheating.spec import DropoutCheatingSpec, Sample
 
 SIZE = 32

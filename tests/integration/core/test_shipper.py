@@ -13,9 +13,9 @@ from obstore.store import LocalStore
 from sqlalchemy import Engine, create_engine, event, select, text, update
 from sqlalchemy.exc import OperationalError
 
-from experiments.record_reader import RecordReader
-from experiments.run_directory import RunDirectory
-from experiments.wire import Succeeded
+from experiments.hosting.record_reader import RecordReader
+from experiments.hosting.run_directory import RunDirectory
+from experiments.hosting.wire import Succeeded
 from gpulab.states import JobState
 from models import Artifact, Checkpoint, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, User
 from models.statements import leases, series

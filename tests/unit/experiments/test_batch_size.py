@@ -20,7 +20,7 @@ from experiments.catalog.batch_size.spec import (
     scheduled_learning_rate,
 )
 from experiments.contract import Diverged, Stopped
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
 
 EXPECTED = json.loads((Path(module.__file__).parent / "expected.json").read_text())
 TINY: dict[str, Any] = {"model": "shufflenet_v2_x0_5", "images": 50, "batch_size": 8, "epochs": 3, "image_size": 16}

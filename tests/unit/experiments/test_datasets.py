@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments import data
 from experiments.contract import Stopped
-from experiments.data import DatasetMissing, load, to_input
-from experiments.inventory import available_datasets, class_names
-from experiments.run_directory import RunDirectory
+from experiments.datasets import loading
+from experiments.datasets.inventory import available_datasets, class_names
+from experiments.datasets.loading import DatasetMissing, load, to_input
+from experiments.hosting.run_directory import RunDirectory
 
 
 def save_picture(path: Path, color: tuple[int, int, int], size: tuple[int, int] = (12, 10)) -> None:
@@ -64,7 +64,7 @@ def test_cifar10_is_found_as_batches_and_as_an_image_folder(tmp_path: Path) -> N
 
 def test_the_inventory_imports_neither_torch_nor_scikit_learn(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib; from experiments.inventory import available_datasets;"
+        "import sys, pathlib; from experiments.datasets.inventory import available_datasets;"
         f"available_datasets(pathlib.Path({str(tmp_path)!r}));"
         "assert not {'torch', 'sklearn', 'numpy', 'PIL'} & sys.modules.keys()"
     )
@@ -100,13 +100,13 @@ def test_pictures_are_decoded_once_and_again_when_one_changes(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[Path] = []
-    read_square = data.read_square
+    read_square = loading.read_square
 
     def count(path: Path, side: int) -> np.ndarray:
         decoded.append(path)
         return read_square(path, side)
 
-    monkeypatch.setattr(data, "read_square", count)
+    monkeypatch.setattr(loading, "read_square", count)
     run = make_run(tmp_path, folder)
     load("shades", run, image_size=6)
     load("shades", run, image_size=6)
@@ -121,8 +121,8 @@ MAP_UNDER_A_LIMIT = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from experiments.data import _through_cache
-from experiments.run_directory import RunDirectory
+from experiments.datasets.loading import _through_cache
+from experiments.hosting.run_directory import RunDirectory
 used_kib = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmData"))
 resource.setrlimit(resource.RLIMIT_DATA, ((used_kib << 10) + (64 << 20), -1))
 folder = Path(sys.argv[1])

@@ -11,14 +11,14 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from experiments import host
-from experiments.data import load
+from experiments.datasets.loading import load
 from experiments.drawing import MAX_LABEL_CHARACTERS, plain
+from experiments.hosting import host
+from experiments.hosting.record_reader import RecordReader
+from experiments.hosting.run_directory import RunDirectory
+from experiments.hosting.wire import RunOrder, Succeeded, Warned
 from experiments.internal.study_report import drawing
-from experiments.record_reader import RecordReader
-from experiments.run_directory import RunDirectory
 from experiments.studies.findings import FigureSpec, Heat, Plot, Series
-from experiments.wire import RunOrder, Succeeded, Warned
 from homework.experiments.dropout_linear import figures
 
 WORDS = (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.emulated import emulated_name, is_known, runs_on_emulated, without_values
-from experiments.run_directory import RunDirectory
+from experiments.hosting.emulated import emulated_name, is_known, runs_on_emulated, without_values
+from experiments.hosting.run_directory import RunDirectory
 
 
 @pytest.fixture

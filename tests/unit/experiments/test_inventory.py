@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments import inventory
-from experiments.inventory import take_inventory
+from experiments.datasets import inventory
+from experiments.datasets.inventory import take_inventory
 
 ROOT = Path(__file__).parents[3]
 AS_NOBODY = """
 import os, sys
-from experiments.inventory import Path, take_inventory
+from experiments.datasets.inventory import Path, take_inventory
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 found = take_inventory(Path(sys.argv[1]))
 print(found.datasets, found.skipped)

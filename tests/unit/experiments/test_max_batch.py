@@ -16,7 +16,7 @@ from experiments.catalog.max_batch import run as module
 from experiments.catalog.max_batch.run import confirm, real_step
 from experiments.catalog.max_batch.spec import MaxBatchResult, MaxBatchSpec, RealStep, workload
 from experiments.contract import Stopped
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
 
 EXPECTED = json.loads((Path(module.__file__).parent / "expected.json").read_text())
 MIB = 1 << 20

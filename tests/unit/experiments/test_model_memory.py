@@ -14,9 +14,9 @@ from experiments.catalog.model_memory import figures
 from experiments.catalog.model_memory import run as module
 from experiments.catalog.model_memory.spec import EXPERIMENT, ModelMemoryResult, ModelMemorySpec
 from experiments.contract import Stopped
+from experiments.hosting.run_directory import RunDirectory
 from experiments.memory.contract import Workload
 from experiments.memory.processes import NotPredictedError
-from experiments.run_directory import RunDirectory
 from experiments.torchvision_models import MODELS
 from experiments.training.models import build_model, loss_of
 from gpulab.schemas.memory import Prediction

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import pictures
-from experiments.data import DatasetMissing, load
-from experiments.pictures import PictureUnreadable, read_square, shorter_side
-from experiments.run_directory import RunDirectory
+from experiments.datasets import pictures
+from experiments.datasets.loading import DatasetMissing, load
+from experiments.datasets.pictures import PictureUnreadable, read_square, shorter_side
+from experiments.hosting.run_directory import RunDirectory
 
 Paint = Callable[[Path], None]
 

@@ -14,8 +14,8 @@ from experiments.catalog.train_classifier import figures
 from experiments.catalog.train_classifier import run as module
 from experiments.catalog.train_classifier.spec import EXPERIMENT, TrainClassifierResult, TrainClassifierSpec
 from experiments.contract import Stopped
-from experiments.data import Images
-from experiments.run_directory import RunDirectory
+from experiments.datasets.loading import Images
+from experiments.hosting.run_directory import RunDirectory
 from experiments.training.augment import crop, flip
 from experiments.training.fit import Fit, Standardize
 from experiments.training.recipe import Recipe

@@ -5,7 +5,7 @@ import sys
 
 GATHERED = """
 import os
-from experiments.warm import HUGE_PAGE_BYTES, gather_into_huge_pages
+from experiments.hosting.warm import HUGE_PAGE_BYTES, gather_into_huge_pages
 block = bytearray(os.urandom(1024) * (8 * HUGE_PAGE_BYTES // 1024))
 before = bytes(block)
 gathered_bytes = gather_into_huge_pages()
@@ -25,7 +25,7 @@ LET_GO = """
 import mmap
 import os
 from pathlib import Path
-from experiments import warm
+from experiments.hosting import warm
 
 def resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[2]) * os.sysconf("SC_PAGE_SIZE")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from experiments import record_reader, wire
-from experiments.record_reader import Broken, RecordReader, SampleReader
-from experiments.run_directory import RunDirectory
-from experiments.wire import Failed, Metric, RunOrder, Sample, Started, Succeeded
+from experiments.hosting import record_reader, wire
+from experiments.hosting.record_reader import Broken, RecordReader, SampleReader
+from experiments.hosting.run_directory import RunDirectory
+from experiments.hosting.wire import Failed, Metric, RunOrder, Sample, Started, Succeeded
 from gpulab.states import FailureCause
 
 GOOD = b'{"time":1.5,"type":"metric","step":1,"values":{"loss":0.5}}\n'

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from experiments.record_reader import Broken, RecordReader
+from experiments.hosting.record_reader import Broken, RecordReader
 from gpulab import run
 from gpulab.run import values
 

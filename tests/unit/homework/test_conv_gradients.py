@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from experiments.contract import Stopped
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
 from homework.experiments.conv_gradients import figures
 from homework.experiments.conv_gradients import run as module
 from homework.experiments.conv_gradients.exact import check_gradients, log_cosh

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch.nn import functional
 
 from experiments.contract import Diverged, Stopped
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
 from homework.experiments.dropout_cheating import figures
 from homework.experiments.dropout_cheating import run as module
 from homework.experiments.dropout_cheating.images import read_images, write_code

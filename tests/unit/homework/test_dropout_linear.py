@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from pydantic import ValidationError
 
 from experiments.contract import Diverged, Stopped
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
 from homework.experiments.dropout_linear import figures
 from homework.experiments.dropout_linear import run as module
 from homework.experiments.dropout_linear.spec import EXPERIMENT, DropoutLinearResult, DropoutLinearSpec

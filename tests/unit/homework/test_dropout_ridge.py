@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from experiments.contract import Stopped
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
 from homework.experiments.dropout_ridge import figures
 from homework.experiments.dropout_ridge import run as module
 from homework.experiments.dropout_ridge.spec import EXPERIMENT, DropoutRidgeResult, DropoutRidgeSpec

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
 from homework.experiments.edge_bands.run import run
 from homework.experiments.edge_bands.spec import EdgeBandsResult, EdgeBandsSpec
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.contract import Diverged, Stopped
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
 from homework.experiments.edge_bands.data import draw_images, generator
 from homework.experiments.edge_bands.figures import draw
 from homework.experiments.edge_bands.models import initial_cnn, initial_mlp, stacked_network

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from experiments.emulated import CONTEXT_IS_A_GUESS, source_of
+from experiments.hosting.emulated import CONTEXT_IS_A_GUESS, source_of
 from experiments.studies.findings import Verdict
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import Scale

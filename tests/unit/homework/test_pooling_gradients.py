@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from experiments.contract import Stopped
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
 from homework.experiments.pooling_gradients import figures
 from homework.experiments.pooling_gradients import run as module
 from homework.experiments.pooling_gradients.backward import image_of, pool, pull_back, pull_back_by_formula, windows_of

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from experiments import host
 from experiments.catalog.model_memory import run as model_memory
 from experiments.catalog.model_memory.spec import ModelMemorySpec
 from experiments.contract import SPEC_FILE
+from experiments.hosting import host
 from experiments.memory.postmortem import requested_bytes, stayed_inside
 from gpulab.schemas.failures import OutOfMemoryRead
 from tests.probe.gpulab_probe.limited import LimitedMemory, LimitReached

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from experiments.hosting.run_directory import RunDirectory
 from experiments.memory import snapshot
-from experiments.run_directory import RunDirectory
 
 MIB = 1 << 20
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.record_reader import RecordReader
-from experiments.wire import RunOrder
+from experiments.hosting.record_reader import RecordReader
+from experiments.hosting.wire import RunOrder
 from gpulab.run.files import RECORDS_FILE
 
 ROOT = Path(__file__).parents[3]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.program_host import outputs
-from experiments.program_host.outputs import Outputs
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
+from experiments.program_host.collecting import outputs
+from experiments.program_host.collecting.outputs import Outputs
 
 
 class Watched:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.program_host import tensorboard
-from experiments.program_host.event_files import (
+from experiments.hosting.run_directory import RunDirectory
+from experiments.program_host.collecting import tensorboard
+from experiments.program_host.collecting.event_files import (
     MAX_RECORD_BYTES,
     EventFileError,
     Image,
@@ -21,8 +22,7 @@ from experiments.program_host.event_files import (
     read_records,
     values_of,
 )
-from experiments.program_host.tensorboard import EventFiles, file_name, series_name
-from experiments.run_directory import RunDirectory
+from experiments.program_host.collecting.tensorboard import EventFiles, file_name, series_name
 from tests.unit.programs.event_writing import crc32c, event, framed, image, masked, message, scalar
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from experiments import local
-from experiments.wire import Disturbed, Ending, Failed, Progress, RunOrder, Stopped, Succeeded
+from experiments.hosting import local
+from experiments.hosting.wire import Disturbed, Ending, Failed, Progress, RunOrder, Stopped, Succeeded
 from gpulab.cli import main, server_side
 
 Run = Callable[..., tuple[int, str, str]]

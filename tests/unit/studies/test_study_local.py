@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.local import order_of, run_in
-from experiments.record_reader import RecordReader
+from experiments.hosting.local import order_of, run_in
+from experiments.hosting.record_reader import RecordReader
+from experiments.hosting.wire import Progress, Record, Started, Stopped
 from experiments.studies.__main__ import main
 from experiments.studies.local import Machine, carry_out
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import expand_grid, plan_run
-from experiments.wire import Progress, Record, Started, Stopped
 from gpulab.run.files import RECORDS_FILE
 
 

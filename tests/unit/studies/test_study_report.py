@@ -15,11 +15,11 @@ from markdown_it.common.utils import escapeHtml
 from pydantic import ValidationError
 
 from experiments.contract import Stopped
+from experiments.hosting.run_directory import RunDirectory
 from experiments.internal.study_report.rendering import _markdown_cell
 from experiments.internal.study_report.run import run as render
 from experiments.internal.study_report.spec import EXPERIMENT, StudyReportSpec
 from experiments.registry import experiments, runnable
-from experiments.run_directory import RunDirectory
 from experiments.studies.findings import FigureSpec, Plot, Series
 from experiments.studies.intervals import interval
 from experiments.studies.outcome import RunOutcome

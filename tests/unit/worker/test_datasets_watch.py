@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from experiments.inventory import Inventory
+from experiments.datasets.inventory import Inventory
 from tests.lab import wait_until
 from worker import datasets
 from worker.datasets import DatasetWatch

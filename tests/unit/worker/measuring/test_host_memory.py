@@ -149,10 +149,10 @@ ASK = textwrap.dedent(
     """
     import json, sys
     from pathlib import Path
-    from experiments import host
-    from experiments.run_directory import RunDirectory
-    from experiments.verdict import ending_of
-    from experiments.wire import RunOrder
+    from experiments.hosting import host
+    from experiments.hosting.run_directory import RunDirectory
+    from experiments.hosting.verdict import ending_of
+    from experiments.hosting.wire import RunOrder
     folder = Path(sys.argv[1])
     order = RunOrder(experiment="x", spec={}, host_memory_bytes=1 << 30, datasets_folder=folder, cache_folder=folder)
     host._limit_memory(order)

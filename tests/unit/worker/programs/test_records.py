@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from experiments.record_reader import Broken, RecordReader
-from experiments.wire import Failed
+from experiments.hosting.record_reader import Broken, RecordReader
+from experiments.hosting.wire import Failed
 from worker.programs.records import MAX_BROKEN, MAX_FILES, MAX_METRICS, MAX_WARNINGS, distrust
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.hosting.run_directory import RunDirectory
 from experiments.memory.snapshot import AT_THE_PEAK
-from experiments.run_directory import RunDirectory
 from worker.measuring.sampler import Breach
 from worker.runs.advice import SNAPSHOT, of_breach
 from worker.runs.folder import RunFolder

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from experiments.wire import Disturbed, Ending, Failed, Stopped, Succeeded
+from experiments.hosting.wire import Disturbed, Ending, Failed, Stopped, Succeeded
 from gpulab.states import FailureCause, JobState
 from worker.runs.attempt import StopReason
 from worker.runs.verdict import Finish, Lose, Outgrown, Requeue, Verdict, judge

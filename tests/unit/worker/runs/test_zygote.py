@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from experiments.zygote import Job, Server
+from experiments.hosting.zygote import Job, Server
 from tests.lab import wait_until
 from worker.runs import zygote as module
 from worker.runs.orphans import MARKER, end_orphans, marked
@@ -164,7 +164,7 @@ def test_machine_without_free_descriptors_costs_no_running_job(jobs: Jobs, free:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, socket.socket, socket.socket]]:
     """A server in this process, the worker's end of its socket, and the worker's end of the reply to one request."""
-    monkeypatch.setattr("experiments.zygote.children_of", lambda _: set())
+    monkeypatch.setattr("experiments.hosting.zygote.children_of", lambda _: set())
     ends = (
         socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET),
         socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET),
@@ -183,7 +183,7 @@ def test_zygote_without_memory_for_another_job_refuses_it(
     def refused(*_: Any) -> None:
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
-    monkeypatch.setattr("experiments.zygote.mmap.mmap", refused)
+    monkeypatch.setattr("experiments.hosting.zygote.mmap.mmap", refused)
     server, _, reply = asked
     assert server._take_request()
     assert "Cannot allocate memory" in json.loads(reply.recv(1000))["refused"]

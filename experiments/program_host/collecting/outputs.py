@@ -6,8 +6,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.program_host.tensorboard import file_name
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
+from experiments.program_host.collecting.tensorboard import file_name
 
 FOLDER = "outputs"
 MAX_FILES = 500

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from experiments.contract import OUTPUT_FILE, GpuUse
-from experiments.record_reader import Broken, RecordReader
+from experiments.hosting.record_reader import Broken, RecordReader
+from experiments.hosting.wire import Ending, Record, RunOrder
 from experiments.registry import runnable
-from experiments.wire import Ending, Record, RunOrder
 
 POLL_SECONDS = 0.1
 STOP_GRACE_SECONDS = 15.0
@@ -51,7 +51,7 @@ def run_in(folder: Path, order: RunOrder, take: Callable[[Record], object] | Non
     order.write(folder)
     # Processes fork from a server that has imported torch and the catalogue, once for all runs of this program.
     context = get_context("forkserver")
-    context.set_forkserver_preload(["experiments.predicting", "experiments.warm"])
+    context.set_forkserver_preload(["experiments.hosting.predicting", "experiments.hosting.warm"])
     process = context.Process(target=_execute, args=(str(folder),))
     process.start()
     reader, offset = RecordReader(folder), 0
@@ -71,7 +71,7 @@ def run_in(folder: Path, order: RunOrder, take: Callable[[Record], object] | Non
 
 
 def _execute(folder: str) -> None:
-    from experiments.host import execute
+    from experiments.hosting.host import execute
 
     output = os.open(Path(folder) / OUTPUT_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(output, 1)

@@ -1,6 +1,6 @@
 """The job's process: a spec goes in, a run directory comes out. It knows no database, broker or network of ours.
 
-Forked from the warm zygote (`run_forked`), or without a server by `experiments/local.py`.
+Forked from the warm zygote (`run_forked`), or without a server by `experiments/hosting/local.py`.
 """
 
 import os
@@ -19,14 +19,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from experiments.contract import OUTPUT_FILE, Experiment, Result, Stopped
-from experiments.emulated import REASON, without_values
+from experiments.hosting.emulated import REASON, without_values
+from experiments.hosting.run_directory import RunDirectory
+from experiments.hosting.verdict import DisturbedError, ending_of, words_of
+from experiments.hosting.wire import RunOrder
 from experiments.memory import processes
 from experiments.memory.devices import allocator_limit, gpu_of_run
 from experiments.registry import runnable
-from experiments.run_directory import RunDirectory
-from experiments.verdict import DisturbedError, ending_of, words_of
 from experiments.versions import versions
-from experiments.wire import RunOrder
 
 EXIT_OK = 0
 EXIT_FAILED = 1

@@ -10,9 +10,9 @@ from shutil import disk_usage
 from typing import Any
 
 from experiments.contract import DISK_TROUBLE, CannotFit, Diverged, Experiment
+from experiments.hosting.run_directory import RunDirectory
+from experiments.hosting.wire import RunOrder
 from experiments.memory.devices import allocator_limit
-from experiments.run_directory import RunDirectory
-from experiments.wire import RunOrder
 
 MAX_TRACEBACK_CHARACTERS = 20_000
 MAX_MESSAGE_CHARACTERS = 1000

@@ -4,9 +4,9 @@ import errno
 import time
 from pathlib import Path
 
-from experiments.program_host.outputs import Outputs
-from experiments.program_host.tensorboard import EventFiles
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
+from experiments.program_host.collecting.outputs import Outputs
+from experiments.program_host.collecting.tensorboard import EventFiles
 
 INTERVAL_SECONDS = 1.0
 MAX_SHARE = 0.05

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from experiments.program_host.event_files import EventFileError, Image, Scalar, read_records, values_of
-from experiments.run_directory import RunDirectory
+from experiments.hosting.run_directory import RunDirectory
+from experiments.program_host.collecting.event_files import EventFileError, Image, Scalar, read_records, values_of
 from gpulab.run.values import MAX_NAME_CHARACTERS
 
 MARK = ".tfevents."

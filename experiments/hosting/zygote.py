@@ -93,7 +93,7 @@ class Server:
 
     def _be_job(self, request: dict[str, Any], reply: socket.socket, words: mmap.mmap) -> None:
         """On the other side of the fork; does not return."""
-        from experiments.host import run_forked
+        from experiments.hosting.host import run_forked
 
         status = 1
         try:

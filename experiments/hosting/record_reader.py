@@ -15,7 +15,7 @@ import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
 from experiments.contract import SAMPLES_FILE
-from experiments.wire import (
+from experiments.hosting.wire import (
     MAX_LINE_BYTES,
     Disturbed,
     Ending,

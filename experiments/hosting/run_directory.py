@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import wire
-from experiments.emulated import is_known, runs_on_emulated
+from experiments.hosting import wire
+from experiments.hosting.emulated import is_known, runs_on_emulated
 from experiments.memory.processes import NotPredictedError
 from gpulab.csv_text import csv_text
 from gpulab.run.files import CHECKPOINTS_FOLDER, LATEST_CHECKPOINT, RunFiles

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from experiments.contract import Run, Stopped
-from experiments.inventory import (
+from experiments.datasets.inventory import (
     CLASS_NAMES,
     ImageFolder,
     available_datasets,
@@ -29,8 +29,8 @@ from experiments.inventory import (
     has_cifar10_batches,
     is_picture,
 )
-from experiments.pictures import PictureUnreadable, read_square, shorter_side, shown_name
-from experiments.wire import clean_text
+from experiments.datasets.pictures import PictureUnreadable, read_square, shorter_side, shown_name
+from experiments.hosting.wire import clean_text
 
 MAX_PIXELS_BYTES = 16 * 2**30
 DIGITS_TRAIN = 1437

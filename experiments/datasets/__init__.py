@@ -1,0 +1,1 @@
+"""The data sets of a node: which there are, and their pictures as tensors."""

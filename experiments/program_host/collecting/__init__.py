@@ -1,0 +1,1 @@
+"""Takes what a student's program leaves in its folder."""
