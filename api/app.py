@@ -49,6 +49,8 @@ from api.sessions.openid import OpenId
 from api.sql.database import Database
 from api.studies import routes as studies
 from api.studies.known_results import KnownResults
+from api.timeline import routes as timeline
+from api.timeline.readings import Readings
 from api.tokens import routes as tokens
 from api.users import routes as users
 from api.web import client_files, dashboard
@@ -120,6 +122,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         jobs,
         results,
         nodes,
+        timeline,
         streams,
         estimates,
         experiments,
@@ -170,6 +173,7 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> App:
         credentials=credentials,
         stream_guard=StreamGuard(hub, watching),
         hardware=KnownHardware(database, silence_seconds=settings.lease_seconds),
+        readings=Readings(database),
         known_results=KnownResults(database, heavy),
         heavy=heavy,
         shared_work=SharedWork(),

@@ -27,6 +27,7 @@ from api.nodes.hardware import KnownHardware
 from api.sessions.openid import OpenId
 from api.sql.database import Database
 from api.studies.known_results import KnownResults
+from api.timeline.readings import Readings
 from gpulab.schemas import DiskRead, ReadyRead
 from models.settings import ApiSettings
 
@@ -43,6 +44,8 @@ class App:
     credentials: Credentials
     stream_guard: StreamGuard
     hardware: KnownHardware
+    readings: Readings
+    """How busy the GPUs were."""
     known_results: KnownResults
     open_answers: OpenAnswers
     pending_estimates: PendingEstimates

@@ -9,7 +9,7 @@ from models.tables.event import JobEvent
 from models.tables.job import Job
 from models.tables.lab_error import LabError
 from models.tables.lease import Lease
-from models.tables.node import Gpu, Node, NodeEvent, NodeToken
+from models.tables.node import Gpu, GpuMinute, Node, NodeEvent, NodeToken
 from models.tables.program import Program, ProgramUpload
 from models.tables.series import LogChunk, MetricChunk, Phase, SampleChunk
 from models.tables.study import Study, StudyRun
@@ -25,6 +25,7 @@ __all__ = [
     "Checkpoint",
     "Estimate",
     "Gpu",
+    "GpuMinute",
     "Job",
     "JobEvent",
     "LabError",

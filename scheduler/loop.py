@@ -194,7 +194,7 @@ class Scheduler:
                 run(connection, queue.count_bytes, counted=counted)
             run(connection, usage.keep_shares, shares=shares)
             if made.starts:
-                run(connection, usage.estimated_starts, starts=made.starts)
+                run(connection, usage.estimated_starts, starts=made.starts, sites=made.sites)
 
     def rescue(self) -> None:
         """Take away the leases of workers that were not heard of in time, and those that none took up."""

@@ -34,6 +34,8 @@ RULES = {
     "list_nodes": Rule.EVERYONE,
     "list_environments": Rule.EVERYONE,
     "list_gpus": Rule.EVERYONE,
+    "get_timeline": Rule.OWN,
+    "get_node_history": Rule.EVERYONE,
     "drain_node": Rule.ADMIN,
     "undrain_node": Rule.ADMIN,
     "list_node_events": Rule.EVERYONE,

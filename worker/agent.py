@@ -1,6 +1,7 @@
 """The node's own life: joining, heartbeats, hearing of cancellations, clearing up after a worker that was killed."""
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -21,7 +22,7 @@ from models.database import DATABASE_AWAY, listening_connection
 from models.lab_process import RefusedError
 from models.outage import Outage
 from models.settings import NodeSettings
-from models.statements import leases, node_tokens, nodes
+from models.statements import gpu_minutes, leases, node_tokens, nodes
 from worker.datasets import DatasetWatch
 from worker.folder_watch import FolderWatch
 from worker.identity import worker_id
@@ -248,6 +249,9 @@ class Agent:
         if not rows:
             return
         kept = run(connection, nodes.keep_gpus, rows=rows, silence_seconds=self._settings.lease_seconds).scalars().all()
+        readings = [reading for row in rows if row["uuid"] in set(kept) and (reading := _reading(row))]
+        if readings:
+            run(connection, gpu_minutes.keep, readings=readings)
         if foreign := [row["uuid"] for row in rows if row["uuid"] not in set(kept)]:
             log.error("gpu.of_another_node", uuids=foreign)
             run(connection, nodes.contest_gpus, node=self._settings.node, uuids=foreign)
@@ -276,6 +280,18 @@ def _gpu_row(node: str, gpu: GpuInfo, reading: GpuReading | None) -> dict[str, A
         "healthy": gpu.healthy,
         "reason": gpu.reason,
         "latest": {} if reading is None else _latest(reading),
+    }
+
+
+def _reading(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is kept of a GPU's history; None before its first reading."""
+    if not (latest := row["latest"]):
+        return None
+    return {
+        "gpu_uuid": row["uuid"],
+        "node": row["node"],
+        "memory_used_bytes": latest["device_used_bytes"],
+        **{name: latest[name] for name in ("utilization_percent", "power_watts", "temperature_celsius")},
     }
 
 

@@ -10,11 +10,13 @@ from sqlalchemy import Connection, Engine
 from models.composed import Statement, run
 from models.database import first_line
 from models.settings import NodeSettings
-from models.statements import retention
+from models.statements import gpu_minutes, retention
 from models.tables.program import store_key
 
 JOBS_BATCH_SIZE = 200
 FILES_BATCH_SIZE = 500
+GPU_HISTORY_DAYS = 8.0
+"""The screens show a week."""
 
 log = structlog.get_logger()
 
@@ -41,6 +43,7 @@ class Retention:
                 retention.old_artifacts, retention.forget_artifact, kept.keep_artifacts_days, "files"
             ),
             "programs": self._programs(kept.keep_programs_days),
+            "gpu_minutes": self._gpu_minutes(),
         }
 
     def _rows(self, drop: Statement[...], days: float, what: str) -> int:
@@ -86,6 +89,10 @@ class Retention:
                     break
             every += 1
         return every
+
+    def _gpu_minutes(self) -> int:
+        with self._engine.begin() as connection:
+            return run(connection, gpu_minutes.drop, days=GPU_HISTORY_DAYS).rowcount
 
     def _delete(self, key: str) -> bool:
         """Whether the bytes are gone; one file that stays must not keep the others."""

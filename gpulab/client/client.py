@@ -37,12 +37,14 @@ from gpulab.schemas import (
     MeRead,
     NodeEventPage,
     NodeEventRead,
+    NodeHistoryRead,
     NodePage,
     NodeRead,
     NodeTokenRead,
     RevokedRead,
     StudyPage,
     StudyRead,
+    TimelineRead,
 )
 
 HELD_SECONDS = 20.0
@@ -263,6 +265,14 @@ class Client:
     def node_events(self, name: str) -> list[NodeEventRead]:
         """What happened to a machine, newest first. Raises NotFound."""
         return self._http.get(NodeEventPage, path_of("nodes", name, "events")).items
+
+    def node_history(self, name: str, hours: int = 24) -> NodeHistoryRead:
+        """How busy the GPUs of a machine were. Raises NotFound."""
+        return self._http.get(NodeHistoryRead, path_of("nodes", name, "history"), hours=hours)
+
+    def timeline(self, hours: int = 24) -> TimelineRead:
+        """Which run held which GPU, which are expected to start, and how busy the GPUs were."""
+        return self._http.get(TimelineRead, path_of("timeline"), hours=hours)
 
     def drain_node(self, name: str, reason: str | None = None) -> NodeRead:
         """Start no further job on a machine; those that run go on. For admins."""

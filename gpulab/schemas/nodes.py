@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from pydantic import Field
 
@@ -110,3 +111,83 @@ class ReadyRead(Outgoing):
     """`ready`."""
     checks: dict[str, str]
     """Each part and what was found."""
+
+
+class TimelineGpuRead(Outgoing):
+    """How busy a GPU was, in the cells of the timeline."""
+
+    uuid: str
+    node: str
+    index: int
+    name: str
+    utilization_percent: list[int | None]
+    """Mean of each cell, null where nothing was read; the last cell is not over."""
+    memory_percent: list[int | None]
+    """Largest use of each cell, of the GPU's memory."""
+
+
+class _AnyonesRun(Outgoing):
+    own: bool
+    """Whether it is a run of who asks."""
+    job_id: UUID | None
+    """Null for a run of another user, except for staff; so are `name` and `owner`."""
+    name: str | None
+    """Its name, or its experiment."""
+    owner: str | None
+    node: str
+    gpu_uuids: list[str]
+    """Empty on the CPU."""
+    start: datetime
+
+
+class TimelineRunRead(_AnyonesRun):
+    """An attempt that held a part of the lab."""
+
+    attempt: int | None
+    outcome: str | None
+    """The job's state after it, or `lost`; null while it runs, and for a run of another user."""
+    end: datetime | None
+    """Null while it runs."""
+
+
+class ExpectedRunRead(_AnyonesRun):
+    """A waiting job: `start` is when it starts if every time limit ahead is used up and nothing new comes."""
+
+    time_limit_seconds: int
+
+
+class TimelineRead(Outgoing):
+    """What ran where and when. A cell spans `cell_seconds`, the first one begins at `start`."""
+
+    start: datetime
+    cell_seconds: int
+    gpus: list[TimelineGpuRead]
+    runs: list[TimelineRunRead]
+    """Longest first."""
+    runs_left_out: int
+    """Shorter ones that are not listed."""
+    expected: list[ExpectedRunRead]
+    """First one first."""
+
+
+class GpuHistoryRead(Outgoing):
+    """What a GPU did, in the cells of the history; null where nothing was read."""
+
+    uuid: str
+    index: int
+    name: str
+    memory_total_bytes: int | None
+    utilization_percent: list[int | None]
+    """Mean of each cell, as is the power."""
+    memory_used_bytes: list[int | None]
+    """Largest of each cell, as is the temperature."""
+    temperature_celsius: list[int | None]
+    power_watts: list[int | None]
+
+
+class NodeHistoryRead(Outgoing):
+    """A cell spans `cell_seconds`, the first one begins at `start`."""
+
+    start: datetime
+    cell_seconds: int
+    gpus: list[GpuHistoryRead]

@@ -6,8 +6,23 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, Select, Update, Uuid, cast, exists, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Select,
+    Text,
+    Update,
+    Uuid,
+    cast,
+    column,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.sql.dml import Insert
 
 from gpulab.states import JobState, Role
@@ -159,16 +174,28 @@ def keep_shares(shares: Mapping[UUID, tuple[float, float]]) -> Insert:
 
 
 @statement(anew=True)
-def estimated_starts(starts: Mapping[UUID, float]) -> Update:
-    """Write down when the first in the queue would start (Unix seconds), where that moved by more than ten seconds."""
-    arrays: list[Any] = [literal(list(starts), ARRAY(Uuid)), literal(list(starts.values()), ARRAY(Float(53)))]
-    given = func.unnest(*arrays).table_valued("id", "start").render_derived("given")
+def estimated_starts(starts: Mapping[UUID, float], sites: Mapping[UUID, tuple[str, Sequence[str]]]) -> Update:
+    """Write down when the first in the queue would start (Unix seconds), and where: a node and GPUs of it.
+
+    Only where the place changed, or the time by more than ten seconds.
+    """
+    rows = [{"id": str(of), "start": start, "node": sites[of][0], "gpus": sites[of][1]} for of, start in starts.items()]
+    given = (
+        func.jsonb_to_recordset(literal(rows, JSONB))
+        .table_valued(column("id", Uuid), column("start", Float(53)), column("node", Text), column("gpus", ARRAY(Text)))
+        .render_derived("given", with_types=True)
+    )
     moment = func.to_timestamp(given.c.start)
-    moved = func.abs(_seconds(Job.estimated_start_at - moment)) > MOVED_SECONDS
+    moved = (
+        Job.estimated_start_at.is_(None),
+        func.abs(_seconds(Job.estimated_start_at - moment)) > MOVED_SECONDS,
+        Job.estimated_node.is_distinct_from(given.c.node),
+        Job.estimated_gpu_uuids.is_distinct_from(given.c.gpus),
+    )
     return (
         update(Job)
-        .where(Job.id == given.c.id, Job.state == JobState.QUEUED, or_(Job.estimated_start_at.is_(None), moved))
-        .values(estimated_start_at=moment)
+        .where(Job.id == given.c.id, Job.state == JobState.QUEUED, or_(*moved))
+        .values(estimated_start_at=moment, estimated_node=given.c.node, estimated_gpu_uuids=given.c.gpus)
     )
 
 

@@ -76,6 +76,9 @@ class Job(Base):
     """The scheduler's latest `WaitReason`; null when it has not looked at the job yet."""
     estimated_start_at: Mapped[datetime | None]
     """Of the first in the queue: when it starts if every time limit is used up and nothing new comes."""
+    estimated_node: Mapped[str | None]
+    """Where that would be."""
+    estimated_gpu_uuids: Mapped[list[str] | None]
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
     """Grows with every change that a reader of the job can see; the ETag."""
     attempt: Mapped[int] = mapped_column(server_default=text("0"))

@@ -94,6 +94,23 @@ GPU_KEY = func.concat_ws("/", Gpu.name, Gpu.memory_total_bytes, Gpu.constants_of
 """By which an estimate's verdicts name a GPU, as `GpuAsked.key` does."""
 
 
+class GpuMinute(Base):
+    """What a GPU did in one minute, from the heartbeats of its node."""
+
+    __tablename__ = "gpu_minutes"
+
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    gpu_uuid: Mapped[str] = mapped_column(primary_key=True)
+    """No reference: the history of a GPU outlives the GPU."""
+    node: Mapped[str]
+    readings: Mapped[int]
+    utilization_percent: Mapped[float | None]
+    """Mean of the readings, as is `power_watts`; memory and temperature are the largest."""
+    power_watts: Mapped[float | None]
+    memory_used_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    temperature_celsius: Mapped[float | None]
+
+
 class NodeEvent(Base):
     """What happened to a node, for users."""
 

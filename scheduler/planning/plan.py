@@ -16,8 +16,8 @@ from scheduler.planning.cluster import RESERVED, Ask, Cluster, demands_of
 from scheduler.planning.limits import wait_of
 from scheduler.planning.order import Line, Queue, charge
 from scheduler.planning.reasons import Reasons
-from scheduler.planning.room import NodeRoom
-from scheduler.planning.terms import Needs, Placement, Plan, Policy, User, Wait, Waiting
+from scheduler.planning.room import NodeRoom, Start
+from scheduler.planning.terms import Needs, Placement, Plan, Policy, Site, User, Wait, Waiting
 
 SHIPPED = Policy()
 LOOKS_A_SWEEP = 500
@@ -54,6 +54,7 @@ class _Planning:
         self._placed: set[Waiting] = set()
         self._started: dict[User, int] = {}
         self._starts: dict[UUID, float] = {}
+        self._sites: dict[UUID, Site] = {}
         self._promises = policy.reservations
         self._impatient_since = cluster.now - policy.patience_seconds if policy.patience_seconds else inf
         self._blocked = False
@@ -67,7 +68,7 @@ class _Planning:
                 self._serve(self._queue.lines(priority))
         self._estimate(self._queue.first(self._policy.estimates, self._cost_of))
         reasons = Reasons(self._cluster, self._asks, self._started, blocked=self._blocked)
-        return Plan(tuple(self._placements), self._starts, self._jobs, frozenset(self._placed), reasons.of)
+        return Plan(tuple(self._placements), self._starts, self._jobs, frozenset(self._placed), reasons.of, self._sites)
 
     def _serve(self, its_lines: Iterable[Line]) -> None:
         heap = [(line.tag, line.jobs[0].submitted_time, index, line) for index, line in enumerate(its_lines)]
@@ -142,7 +143,7 @@ class _Planning:
             self._promises -= 1
             start = self._cluster.book(ask, job)
             if start is not None:
-                self._starts[job.id] = start.time
+                self._note(job, start)
 
     def _pass_hopeless(self, line: Line) -> bool:
         """The loop that may see every job of a long queue."""
@@ -178,6 +179,10 @@ class _Planning:
             start = self._cluster.book(ask, job)
             if start is not None:
                 kept.append(start)
-                self._starts[job.id] = start.time
+                self._note(job, start)
         for start in reversed(kept):
             self._cluster.unbook(start)
+
+    def _note(self, job: Waiting, start: Start) -> None:
+        self._starts[job.id] = start.time
+        self._sites[job.id] = Site(start.node.name, tuple(gpu.uuid for gpu in start.gpus))

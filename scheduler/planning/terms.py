@@ -1,9 +1,9 @@
 """What the planner is given and what it answers. Times are seconds of one clock, memory is bytes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from gpulab.states import Priority, WaitReason
@@ -98,6 +98,13 @@ class Placement:
     """Of the lab's capacity."""
 
 
+class Site(NamedTuple):
+    """A node, and the GPUs of it that a job would get."""
+
+    node: str
+    gpu_uuids: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Why a job stays in the queue, with the words for users."""
@@ -118,6 +125,8 @@ class Plan:
     placed: frozenset[Waiting]
     wait_of: Callable[[Waiting], Wait]
     """The reason of a job that waits."""
+    sites: Mapping[UUID, Site] = field(default_factory=dict)
+    """Where each of `starts` would be."""
 
     @cached_property
     def waiting(self) -> Sequence[Waiting]:

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import Engine, event, select
 from sqlalchemy.exc import OperationalError
 
-from models import Gpu
+from models import Gpu, GpuMinute
 from models.settings import NodeSettings
+from models.statements import gpu_minutes
 from worker.agent import Agent
 from worker.measuring.gpu_overhead import UNKNOWN
-from worker.measuring.nvml import GpuInfo
+from worker.measuring.nvml import GpuInfo, GpuReading
 
 Execute = Callable[..., list[Any]]
 
@@ -84,3 +85,32 @@ def test_fault_of_a_gpu_is_kept_although_the_first_commit_fails(
     assert execute(select(Gpu.xid))[0]["xid"] is None
     agent._beat()
     assert execute(select(Gpu.xid))[0]["xid"] == 79
+
+
+def test_heartbeats_of_a_minute_become_one_row_with_means_and_peaks(execute: Execute) -> None:
+    nothing = dict.fromkeys(("utilization_percent", "power_watts", "memory_used_bytes", "temperature_celsius"))
+    readings = [
+        {**nothing, "utilization_percent": 10.0, "memory_used_bytes": 700, "temperature_celsius": 50.0},
+        nothing,
+        {**nothing, "utilization_percent": 40.0, "memory_used_bytes": 300, "temperature_celsius": 61.0},
+    ]
+    # One transaction has one time, and so one minute.
+    for reading in readings:
+        execute(gpu_minutes.keep([{**reading, "gpu_uuid": "GPU-1", "node": "n1"}]))
+    rows = execute(select(*GpuMinute.__table__.c).order_by(GpuMinute.minute))
+    assert sum(row["readings"] for row in rows) == 3
+    assert max(row["memory_used_bytes"] for row in rows) == 700
+    assert max(row["temperature_celsius"] for row in rows) == 61
+    assert {row["power_watts"] for row in rows} == {None}
+
+
+def test_heartbeat_keeps_what_the_sampler_read(agent: Agent, execute: Execute) -> None:
+    assert execute(select(GpuMinute.gpu_uuid)) == [], "nothing was read at the join"
+    reading: Any = GpuReading(uuid="GPU-1", time=0.0, utilization_percent=75, device_used_bytes=40)
+    sampler: Any = SimpleNamespace(latest=lambda: {"GPU-1": reading})
+    agent._sampler = sampler
+    agent._beat()
+    (row,) = execute(select(*GpuMinute.__table__.c))
+    assert (row["gpu_uuid"], row["node"], row["utilization_percent"], row["memory_used_bytes"]) == (
+        "GPU-1", "n1", 75.0, 40
+    )  # fmt: skip

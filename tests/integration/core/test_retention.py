@@ -63,7 +63,7 @@ def test_each_thing_goes_after_its_own_time(
     ages = (1, 30, 100, 200, 400)
     jobs = [ended(execute, store, make_job(), days_ago=days) for days in ages]
     swept = retention.sweep()
-    assert swept == {"samples": 3, "logs": 2, "checkpoints": 4, "artifacts": 1, "programs": 0}
+    assert swept == {"samples": 3, "logs": 2, "checkpoints": 4, "artifacts": 1, "programs": 0, "gpu_minutes": 0}
     assert [len(left(execute, job)) for job in jobs] == [4, 3, 2, 1, 0]
     keys = {entry["path"] for page in store.list() for entry in page}
     assert f"{jobs[4]}-a" not in keys

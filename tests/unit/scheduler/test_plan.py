@@ -163,6 +163,8 @@ def test_estimates_hold_nothing_and_change_no_reason() -> None:
     room = taken(node(gpus=2), (0, 100.0, None), (1, 200.0, None))
     made = plan([job(n, gpus=1) for n in (1, 2)], [room], policy=Policy(estimates=2))
     assert made.starts == {UUID(int=1): 100.0, UUID(int=2): 160.0}
+    assert {of.int: site.node for of, site in made.sites.items()} == {1: room.name, 2: room.name}
+    assert made.sites[UUID(int=1)].gpu_uuids == (room.gpus[0].uuid,)
     assert {wait.reason for wait in made.waits.values()} == {"no_free_gpu"}
     assert not any(gpu.booked for gpu in room.gpus)
 

@@ -1,0 +1,1 @@
+"""What ran where and when, and how busy the GPUs were."""
