@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from pydantic_settings import SettingsConfigDict
 
+from gpulab.cli.tables import byte_size
 from gpulab.version import VERSION
+from gpulab.words import counted
 from models.logs import configure_logs
 from models.outage import ONE_SHOT_SECONDS, persist
 from models.settings import DatabaseSettings
@@ -60,10 +63,25 @@ class BackupSettings(DatabaseSettings):
 
 
 def back_up(settings: BackupSettings, folder: Path) -> dict[str, Any]:
-    """Write a whole backup into a new or empty folder; returns its manifest. Raises `BackupError`."""
+    """Write a whole backup into a new or empty folder; returns its manifest. Raises `BackupError`.
+
+    What fails leaves the folder empty: a half backup would take the room that a disk lacks.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise BackupError(f"{folder} is not empty: name a new folder")
+        raise BackupError(f"{folder} is not empty: name a new folder, or add --keep 7 to keep several in it")
+    try:
+        return _write(settings, folder)
+    except BaseException:
+        shutil.rmtree(folder / FILES, ignore_errors=True)
+        for name in (DUMP, f".{MANIFEST}"):
+            (folder / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def _write(settings: BackupSettings, folder: Path) -> dict[str, Any]:
     connect = partial(psycopg.connect, settings.libpq_url)
     with persist(connect, limit_seconds=ONE_SHOT_SECONDS) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -163,20 +181,49 @@ def _scalar(connection: psycopg.Connection[Any], query: Any) -> Any:
     return row[0]
 
 
+def summary(manifest: dict[str, Any]) -> str:
+    """`52,234 rows and 101 files (1.2 GiB)`."""
+    size = manifest["database"]["size_bytes"] + sum(file["size_bytes"] for file in manifest["files"])
+    rows, files = counted(sum(manifest["tables"].values()), "row"), counted(len(manifest["files"]), "file")
+    gone = len(manifest["missing"])
+    return f"{rows} and {files} ({byte_size(size)})" + (f", without {counted(gone, 'deleted file')}" if gone else "")
+
+
+def made_on(manifest: dict[str, Any]) -> str:
+    """`made on 2026-11-30 at 03:00 UTC`."""
+    return f"made on {datetime.fromisoformat(manifest['made_at']):%Y-%m-%d at %H:%M} UTC"
+
+
+def _made(folder: Path) -> str:
+    return f"Backed up {summary(back_up(BackupSettings(), folder))} to {folder}."
+
+
+def _made_keeping(parent: Path, keep: int) -> str:
+    from migrations.kept_backups import back_up_keeping
+
+    kept = back_up_keeping(BackupSettings(), parent, keep)
+    said = f"Backed up {summary(kept.manifest)} to {kept.folder}, and verified it."
+    if kept.removed:
+        said += f" Removed {counted(len(kept.removed), 'older one')}."
+    if kept.left:
+        said += f" Not removed, since something else is inside: {', '.join(map(str, kept.left))}."
+    return said
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m migrations.backup", description="Back a lab up into a new folder.")
     parser.add_argument("folder", type=Path, help="the backup's folder")
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--keep", type=int, help="make it below the folder, and keep the newest KEEP there")
+    given = parser.parse_args()
+    if given.keep is not None and given.keep < 1:
+        parser.error("--keep must be at least 1")
     configure_logs()
     try:
-        made = back_up(BackupSettings(), folder)
+        said = _made(given.folder) if given.keep is None else _made_keeping(given.folder, given.keep)
     except (BackupError, psycopg.Error, OSError) as error:
         log.error("backup.failed", reason=str(error).strip())  # noqa: TRY400 - the reason says it all
         return 1
-    log.info(
-        "backup.made", folder=str(folder), rows=sum(made["tables"].values()), files=len(made["files"]),
-        missing=len(made["missing"]), schema=made["versions"]["schema"],
-    )  # fmt: skip
+    print(said)
     return 0
 
 

@@ -4,7 +4,6 @@ Everything is checked against the manifest before anything is written, and the r
 """
 
 import argparse
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -12,21 +11,18 @@ from typing import Any
 
 import psycopg
 import structlog
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 
 from migrations.backup import (
     DUMP,
     FILES,
-    FORMAT,
-    MANIFEST,
     BackupError,
     BackupSettings,
     count_rows,
+    made_on,
     pg_tool,
-    sha256_of,
+    summary,
 )
-from migrations.settings import config
+from migrations.verify import checked
 from models.logs import configure_logs
 from models.outage import ONE_SHOT_SECONDS, persist
 from models.store import open_store
@@ -58,31 +54,6 @@ def restore(settings: BackupSettings, folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def checked(folder: Path) -> dict[str, Any]:
-    """The manifest of a whole backup that this version can read. Raises `BackupError`."""
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise BackupError(f"{folder} holds no backup: it has no {MANIFEST}") from None
-    if manifest["format"] != FORMAT:
-        raise BackupError(
-            f"the backup has format {manifest['format']}, this version reads {FORMAT}: restore it with the version of"
-            f" gpulab that made it ({manifest['versions']['gpulab']})"
-        )
-    schema = manifest["versions"]["schema"]
-    try:
-        ScriptDirectory.from_config(config()).get_revision(schema)
-    except CommandError:
-        raise BackupError(f"the backup has schema {schema}, which is newer than this version: upgrade it") from None
-    if sha256_of(folder / DUMP) != manifest["database"]["sha256"]:
-        raise BackupError(f"{folder / DUMP} is damaged: its SHA-256 differs")
-    for file in manifest["files"]:
-        path = folder / FILES / file["key"]
-        if not path.is_file() or sha256_of(path) != file["sha256"]:
-            raise BackupError(f"{path} is missing or damaged")
-    return manifest
-
-
 def _database(settings: BackupSettings) -> str:
     return psycopg.conninfo.conninfo_to_dict(settings.libpq_url)["dbname"]  # type: ignore[return-value] # an address has one
 
@@ -99,10 +70,7 @@ def main() -> int:
     except (BackupError, psycopg.Error, OSError) as error:
         log.error("restore.failed", reason=str(error).strip())  # noqa: TRY400 - the reason says it all
         return 1
-    log.info(
-        "restore.done", made_at=manifest["made_at"], rows=sum(manifest["tables"].values()),
-        files=len(manifest["files"]), missing=len(manifest["missing"]),
-    )  # fmt: skip
+    print(f"Restored {summary(manifest)} from the backup {made_on(manifest)}.")
     return 0
 
 

@@ -48,8 +48,8 @@ def database_of(data: Path, *, may_run: bool) -> Iterator[Mapping[str, str]]:
         lock.release()
 
 
-def call(module: str, folder: Path, env: Mapping[str, str]) -> int:
+def call(module: str, folder: Path, env: Mapping[str, str], *options: str) -> int:
     """Run a process of the server on a folder, with its output on ours; returns its exit status."""
     return subprocess.run(
-        [sys.executable, "-m", module, folder.absolute()], env=env, cwd=CHECKOUT, check=False
+        [sys.executable, "-m", module, *options, folder.absolute()], env=env, cwd=CHECKOUT, check=False
     ).returncode

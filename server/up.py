@@ -13,9 +13,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gpulab.proxies import spare_loopback
+from server.backups import BackupPlan, DailyBackup
 from server.child_process import FolderInUseError, FolderLock
 from server.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, postgres_binaries, redis_binary
 from server.log_files import bound_log
@@ -53,6 +55,7 @@ class LabOptions:
     datasets: Path | None = None
     emulate: str | None = None
     """Cards that this machine pretends to have, as `T4,T4`."""
+    backup: BackupPlan | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class LocalLab:
         self._options = options
         self._say = say
         self._keepers: list[Keeper] = []
+        self._backup: DailyBackup | None = None
         self._logs_bounded_at = time.monotonic()
 
     def run(self, on_ready: Callable[[Ready], None]) -> None:
@@ -90,6 +94,8 @@ class LocalLab:
                 on_ready(Ready(self.url, self.token_file, self.folder, time.monotonic() - started))
                 while True:
                     self._tend(signals, 1.0)
+                    if self._backup is not None:
+                        self._backup.tend(datetime.now(UTC))
             except Stopped:
                 self._say("Stopping.")
             except (EmbeddedError, ChildKeepsDyingError, FolderInUseError) as error:
@@ -136,6 +142,9 @@ class LocalLab:
         self._keep("worker", self._lab_process("worker", env, "worker", grace_seconds=worker_grace_seconds))
         address = ("--host", self._options.host, "--port", str(self._port))
         self._keep("api", self._lab_process("api", env, "api", *address, grace_seconds=15.0))
+        if (plan := self._options.backup) is not None:
+            argv = ("migrations.backup", "--keep", str(plan.keep), str(plan.folder.absolute()))
+            self._backup = DailyBackup(plan, self._lab_process("backup", env, *argv), self._say)
 
     def _start_servers(self, env: dict[str, str]) -> None:
         if "DATABASE_URL" not in env:
@@ -155,6 +164,8 @@ class LocalLab:
         env.setdefault("GPULAB_RUNS_FOLDER", str(self.folder / "runs"))
         env.setdefault("GPULAB_CACHE_FOLDER", str(self.folder / "cache"))
         env.setdefault("GPULAB_DATASETS_FOLDER", str(self.folder / "datasets"))
+        if self._options.backup is not None:
+            env["GPULAB_BACKUP_FOLDER"] = str(self._options.backup.folder.absolute())
         if datasets is not None:
             env["GPULAB_DATASETS_FOLDER"] = str(datasets.absolute())
         if self._options.slots is not None:
@@ -206,6 +217,8 @@ class LocalLab:
             keeper.settled = True
 
     def _stop(self) -> None:
+        if self._backup is not None:
+            self._backup.stop()
         # The last started uses those before it, so it goes first.
         for keeper in reversed(self._keepers):
             keeper.child.stop()

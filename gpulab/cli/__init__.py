@@ -58,7 +58,10 @@ def assemble() -> typer.Typer:
     for name, group in NAMED_GROUPS.items():
         app.add_typer(group, name=name)
     for name, command in server_commands().items():
-        app.command(name)(command)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 

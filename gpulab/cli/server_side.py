@@ -6,12 +6,14 @@ This is the only place where `gpulab` imports from the server's side, and the im
 from collections.abc import Callable
 from pathlib import Path
 
+import typer
+
 INSTALLED = (Path(__file__).parents[2] / "server" / "commands").is_dir()
 """Looked for beside this package: a folder of that name elsewhere is somebody else's."""
 
 
-def server_commands() -> dict[str, Callable[..., None]]:
-    """The commands that bring a lab up and look after it, by name."""
+def server_commands() -> dict[str, Callable[..., None] | typer.Typer]:
+    """The commands, and groups of commands, that bring a lab up and look after it, by name."""
     if not INSTALLED:
         return {}
     from server.commands import COMMANDS

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from server.commands.backup import backup
+import typer
+
+from server.commands import backup
 from server.commands.doctor import doctor
 from server.commands.reproduce import reproduce
 from server.commands.restore import restore
@@ -10,12 +12,12 @@ from server.commands.scheduler import scheduler
 from server.commands.up import up
 from server.commands.worker import worker
 
-COMMANDS: dict[str, Callable[..., None]] = {
+COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "reproduce": reproduce,
     "up": up,
     "doctor": doctor,
     "worker": worker,
     "scheduler": scheduler,
-    "backup": backup,
+    "backup": backup.app,
     "restore": restore,
 }

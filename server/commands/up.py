@@ -1,12 +1,14 @@
 """`gpulab up`."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
 
 import typer
 
+from server.backups import BackupPlan
 from server.up import LabError, LabOptions, LocalLab, Ready
 
 
@@ -22,6 +24,13 @@ def up(
         str | None,
         typer.Option(metavar="CARDS", help="Emulate these GPUs, such as T4,T4: memory figures without a GPU."),
     ] = None,
+    backup_to: Annotated[
+        Path | None, typer.Option(help="Back the lab up every day, into this folder. Default: no backups.")
+    ] = None,
+    backup_at: Annotated[
+        datetime, typer.Option(formats=["%H:%M"], help="Time of day of the backup, in this machine's time zone.")
+    ] = datetime(1900, 1, 1, 3, 0),  # noqa: DTZ001 - a time of day
+    backup_keep: Annotated[int, typer.Option(min=1, help="Daily backups that are kept.")] = 7,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when the lab is ready.")] = False,
 ) -> None:
     """Start a whole lab on this machine. It runs until Ctrl-C.
@@ -29,7 +38,10 @@ def up(
     PostgreSQL, Redis, scheduler, worker and API run as child processes and are restarted if they end. DATABASE_URL and
     REDIS_URL in the environment replace the embedded servers. Stopping loses nothing: start again with the same folder.
     """
-    lab = LocalLab(LabOptions(data, host, port, slots, datasets, emulate), lambda line: typer.echo(line, err=True))
+    backup = None if backup_to is None else BackupPlan(backup_to, backup_at.time(), backup_keep)
+    lab = LocalLab(
+        LabOptions(data, host, port, slots, datasets, emulate, backup), lambda line: typer.echo(line, err=True)
+    )
     try:
         lab.run(_print_json if as_json else _print_summary)
     except LabError as error:
