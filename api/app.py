@@ -24,6 +24,7 @@ from api.http import openapi, rendering
 from api.http.base_path import BelowPath
 from api.http.long_answers import Unread
 from api.http.middleware import RequestBoundary
+from api.jobs import queue_routes as lab_queue
 from api.jobs import routes as jobs
 from api.jobs.announcer import Announcer
 from api.jobs.submission_batches import SubmissionBatches
@@ -120,6 +121,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     for routes in (
         environment,
         jobs,
+        lab_queue,
         results,
         nodes,
         timeline,

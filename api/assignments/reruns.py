@@ -36,7 +36,7 @@ async def comparison(
     app: App, principal: Principal, assignment_id: UUID, user_id: UUID, tolerance: float | None
 ) -> ComparisonRead:
     """The re-run beside the run handed in. Raises `AssignmentNotFound`, `SubmissionNotFound`."""
-    assignment = await service.get(app, assignment_id)
+    assignment = await service.find(app, assignment_id)
     submission = await service.submission(app, principal, assignment_id, user_id)
     if submission.rerun_job_id is None:
         raise SubmissionNotFound("what was handed in has not been run again yet")

@@ -39,6 +39,7 @@ from gpulab.schemas.assignments import (
     PinOrder,
     SubmissionPage,
     SubmissionRead,
+    WorkRead,
 )
 
 router = APIRouter(prefix="/v1/assignments", tags=["assignments"], route_class=LabRoute)
@@ -49,9 +50,11 @@ BODY = (MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
 
 
 @router.get("", operation_id="list_assignments", response_model=AssignmentPage, responses=problems(InvalidCursor))
-async def list_assignments(request: Request, app: TheApp, cursor: Cursor = None, limit: Limit = 50) -> Response:
-    """Assignments, newest first."""
-    return readable(request, await service.page(app, cursor, limit))
+async def list_assignments(
+    request: Request, app: TheApp, principal: ThePrincipal, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
+    """Assignments, newest first, each with what you handed in."""
+    return readable(request, await service.page(app, principal, cursor, limit))
 
 
 @router.post(
@@ -76,9 +79,24 @@ async def create_assignment(app: TheApp, principal: Staff, order: AssignmentCrea
     response_model=AssignmentRead,
     responses=problems(AssignmentNotFound),
 )
-async def get_assignment(request: Request, app: TheApp, assignment_id: AssignmentId) -> Response:
-    """One assignment."""
-    return readable(request, await service.get(app, assignment_id))
+async def get_assignment(
+    request: Request, app: TheApp, principal: ThePrincipal, assignment_id: AssignmentId
+) -> Response:
+    """One assignment, with what you handed in."""
+    return readable(request, await service.get(app, principal, assignment_id))
+
+
+@router.get(
+    "/{assignment_id}/work",
+    operation_id="get_assignment_work",
+    response_model=WorkRead,
+    responses=problems(AssignmentNotFound),
+)
+async def get_assignment_work(
+    request: Request, app: TheApp, principal: ThePrincipal, assignment_id: AssignmentId
+) -> Response:
+    """Your work on it: the questions and experiments that count, which of them you have runs for, and those runs."""
+    return readable(request, await service.work(app, principal, assignment_id))
 
 
 @router.patch(

@@ -1,6 +1,6 @@
 """Assignments: what they are, how the class stands, what was handed in."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -20,9 +20,10 @@ from api.http.problems import (
     SubmissionNotFound,
     shortened,
 )
+from api.jobs import service as jobs
 from api.sql.database import Row
 from experiments.studies.plan import PlanError, Scale
-from experiments.studies.templates import expand
+from experiments.studies.templates import expand, templates
 from gpulab.schemas import InvalidField
 from gpulab.schemas.assignments import (
     AssignmentCreate,
@@ -31,15 +32,18 @@ from gpulab.schemas.assignments import (
     AssignmentUpdate,
     FailureRead,
     OverviewRead,
+    PartRead,
     PinOrder,
     StandingRead,
     SubmissionPage,
     SubmissionRead,
+    WorkRead,
 )
 from gpulab.states import JobState
 from models.tables.assignment import Assignment
 
 NAMES = tuple(column.name for column in Assignment.__table__.columns)
+MAX_OWN_RUNS = 100
 CAN_BE_NULL = frozenset({"description", "starter", "hidden_check"})
 
 
@@ -75,14 +79,14 @@ async def change(app: App, principal: Principal, assignment_id: UUID, order: Ass
     return _read(app, changed)
 
 
-async def page(app: App, cursor: str | None, limit: int) -> AssignmentPage:
+async def page(app: App, principal: Principal, cursor: str | None, limit: int) -> AssignmentPage:
     """One page, newest first. Raises `InvalidCursor`."""
 
     def fetch(before: UUID | None, most: int) -> Awaitable[Sequence[Row]]:
         return app.database.rows(statements.page, before=before, limit=most)
 
     rows, next_cursor = await paged("assignments", {}, cursor, limit, fetch)
-    return AssignmentPage(items=[_read(app, row) for row in rows], next_cursor=next_cursor)
+    return AssignmentPage(items=await _all_read(app, principal, rows), next_cursor=next_cursor)
 
 
 async def find(app: App, assignment_id: UUID) -> Row:
@@ -93,8 +97,56 @@ async def find(app: App, assignment_id: UUID) -> Row:
     return row
 
 
-async def get(app: App, assignment_id: UUID) -> AssignmentRead:
-    return _read(app, await find(app, assignment_id))
+async def get(app: App, principal: Principal, assignment_id: UUID) -> AssignmentRead:
+    """Raises `AssignmentNotFound`."""
+    return (await _all_read(app, principal, [await find(app, assignment_id)]))[0]
+
+
+async def work(app: App, principal: Principal, assignment_id: UUID) -> WorkRead:
+    """What the principal did for it. Raises `AssignmentNotFound`."""
+    row = await find(app, assignment_id)
+    counts = {"user_id": principal.id, "experiments": row.experiments, "questions": row.questions}
+    parts = await app.database.rows(statements.own_parts, **counts)
+    runs = await app.database.rows(statements.own_runs, **counts, limit=MAX_OWN_RUNS)
+    return WorkRead(
+        assignment=(await _all_read(app, principal, [row]))[0],
+        parts=_parts(row, {(one.kind, one.name): one for one in parts}),
+        runs=[jobs.summary_of(one) for one in runs],
+    )
+
+
+def _parts(assignment: Row, counted: Mapping[tuple[str, str], Row]) -> list[PartRead]:
+    titles = {entry.slug: entry.title for entry in catalogue.page().items}
+    titles |= {name: template.title for name, template in templates().items()}
+    wanted = [("question", name) for name in assignment.questions]
+    wanted += [("experiment", name) for name in assignment.experiments]
+    return [
+        PartRead(
+            kind=kind,
+            name=name,
+            # Its package may have left the lab.
+            title=titles.get(name, name),
+            runs=0 if (found := counted.get((kind, name))) is None else found.runs,
+            succeeded=0 if found is None else found.succeeded,
+        )
+        for kind, name in wanted
+    ]
+
+
+async def _all_read(app: App, principal: Principal, rows: Sequence[Row]) -> list[AssignmentRead]:
+    """The assignments with what the principal handed in for them."""
+    found = await app.database.rows(
+        statements.submissions_of, user_id=principal.id, assignment_ids=[row.id for row in rows]
+    )
+    handed_in = {one.assignment_id: one for one in found}
+    return [
+        _read(app, row).model_copy(update={"your_submission": _own_submission(handed_in.get(row.id), row, principal)})
+        for row in rows
+    ]
+
+
+def _own_submission(found: Row | None, assignment: Row, principal: Principal) -> SubmissionRead | None:
+    return None if found is None else _submission(found, assignment, for_staff=principal.is_staff)
 
 
 async def overview(app: App, assignment_id: UUID, cursor: str | None, limit: int) -> OverviewRead:
@@ -231,7 +283,7 @@ def _read(app: App, row: Row) -> AssignmentRead:
 
 
 def _submission(row: Row, assignment: Row, *, for_staff: bool) -> SubmissionRead:
-    names = ("assignment_id", "user_id", "user", "job_id", "pinned_at", "rerun_job_id")
+    names = ("assignment_id", "user_id", "user", "job_id", "experiment", "name", "pinned_at", "rerun_job_id")
     return SubmissionRead(
         **{name: getattr(row, name) for name in names},
         late=row.pinned_at > assignment.deadline,
@@ -253,6 +305,8 @@ def _standing(row: Row, assignment: Row) -> StandingRead:
         user_id=row.id,
         user=row.name,
         job_id=row.job_id,
+        experiment=row.job_experiment,
+        name=row.job_name,
         pinned_at=row.pinned_at,
         rerun_job_id=row.rerun_job_id,
         late=row.pinned_at > assignment.deadline,

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Select, Update, Uuid, case, func, or_, select, true, tuple_, update
+from sqlalchemy import CTE, ColumnElement, Select, Update, Uuid, case, func, literal, or_, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY, array, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
+from api.jobs.statements import SUMMARY
 from gpulab.states import JobState, Role
 from models.composed import statement
 from models.tables.assignment import Assignment, Submission
@@ -49,16 +50,62 @@ def page(*, limit: int, before: UUID | None = None) -> Select[*tuple[Any, ...]]:
 @statement
 def belongs(job_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> Select[*tuple[Any, ...]]:
     """Whose job it is, its state, and whether it is work on an assignment with these experiments and questions."""
+    belonging = _belonging(experiments, questions).label("belongs")
+    return select(Job.id, Job.owner_id, Job.state, belonging).where(Job.id == job_id)
+
+
+def _belonging(experiments: Sequence[str], questions: Sequence[str]) -> ColumnElement[bool]:
     for_question = (
         select(StudyRun.study_id)
         .where(StudyRun.job_id == Job.id, StudyRun.questions.overlap(questions))
         .correlate(Job)
         .exists()
     )
-    belonging = or_(Job.experiment == func.any(experiments), for_question)
-    return select(Job.id, Job.owner_id, Job.state, belonging.label("belongs")).where(Job.id == job_id)
+    return or_(Job.experiment == func.any(experiments), for_question)
 
 
+@statement
+def own_runs(
+    user_id: UUID, experiments: Sequence[str], questions: Sequence[str], *, limit: int
+) -> Select[*tuple[Any, ...]]:
+    """The user's runs that count: those that succeeded first, then the newest."""
+    return (
+        select(*SUMMARY)
+        .join_from(Job, User, User.id == Job.owner_id)
+        .where(Job.owner_id == user_id, _belonging(experiments, questions))
+        .order_by((Job.state == SUCCEEDED).desc(), Job.id.desc())
+        .limit(limit)
+    )
+
+
+@statement
+def own_parts(user_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> Select[*tuple[Any, ...]]:
+    """How many runs the user has for each question and each experiment; none for those without a run."""
+    counted = (
+        func.count(Job.id.distinct()).label("runs"),
+        func.count(Job.id.distinct()).filter(Job.state == SUCCEEDED).label("succeeded"),
+    )
+    by_experiment = (
+        select(literal("experiment").label("kind"), Job.experiment.label("name"), *counted)
+        .where(Job.owner_id == user_id, Job.experiment == func.any(experiments))
+        .group_by(Job.experiment)
+    )
+    planned = (
+        select(Study.owner_id, StudyRun.job_id, func.unnest(StudyRun.questions).label("question"))
+        .join_from(Study, StudyRun, StudyRun.study_id == Study.id)
+        .where(Study.owner_id == user_id)
+        .subquery()
+    )
+    by_question = (
+        select(literal("question").label("kind"), planned.c.question.label("name"), *counted)
+        .join_from(planned, Job, Job.id == planned.c.job_id)
+        .where(planned.c.question == func.any(questions))
+        .group_by(planned.c.question)
+    )
+    return select(by_experiment.union_all(by_question).subquery())
+
+
+HANDED_IN = Job.__table__.alias("handed_in")
 STANDINGS = ("stuck", "working", "none", "succeeded")
 """How somebody may stand, those first who need help."""
 
@@ -129,10 +176,12 @@ def _students(assignment_id: UUID, experiments: Sequence[str], questions: Sequen
             *(count.label(name) for count, name in zip(counts, COUNTS, strict=True)),
             *(found.c.first_success_at, found.c.last_run_at, found.c.last_failure),
             *(Submission.job_id, Submission.pinned_at, Submission.rerun_job_id),
+            *(HANDED_IN.c.experiment.label("job_experiment"), HANDED_IN.c.name.label("job_name")),
             state.label("state"),
         )
         .join_from(User, found, found.c.owner_id == User.id, isouter=True)
         .outerjoin(Submission, (Submission.user_id == User.id) & (Submission.assignment_id == assignment_id))
+        .outerjoin(HANDED_IN, HANDED_IN.c.id == Submission.job_id)
         .where(User.role == Role.STUDENT.value, User.disabled_at.is_(None))
         .subquery()
     )
@@ -172,6 +221,8 @@ SUBMISSION = (
     Submission.user_id,
     User.name.label("user"),
     Submission.job_id,
+    Job.experiment,
+    Job.name,
     Submission.pinned_at,
     Submission.rerun_job_id,
     *CHECKED,
@@ -183,8 +234,21 @@ def submission(assignment_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
     return (
         select(*SUBMISSION)
         .join_from(Submission, User, User.id == Submission.user_id)
+        .join(Job, Job.id == Submission.job_id)
         .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
         .where(Submission.assignment_id == assignment_id, Submission.user_id == user_id)
+    )
+
+
+@statement
+def submissions_of(user_id: UUID, assignment_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    """What the user handed in for these assignments."""
+    return (
+        select(*SUBMISSION)
+        .join_from(Submission, User, User.id == Submission.user_id)
+        .join(Job, Job.id == Submission.job_id)
+        .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
+        .where(Submission.user_id == user_id, Submission.assignment_id == func.any(assignment_ids))
     )
 
 
@@ -194,6 +258,7 @@ def submissions(assignment_id: UUID, *, limit: int, after_name: str | None = Non
     statement = (
         select(*SUBMISSION)
         .join_from(Submission, User, User.id == Submission.user_id)
+        .join(Job, Job.id == Submission.job_id)
         .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
         .where(Submission.assignment_id == assignment_id)
         .order_by(User.name)

@@ -1,12 +1,14 @@
 """Why a job waits, and what happened to it."""
 
 from collections.abc import Awaitable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from api.auth.principal import Principal
 from api.context import App
 from api.http.cursors import decode_number, paged
 from api.jobs import queue_position, statements
+from api.jobs.lab_queue import expected_start
 from api.jobs.service import visible
 from api.jobs.start_sooner import BUSY, what_helps
 from api.sql.database import Row
@@ -67,10 +69,10 @@ async def queue(app: App, principal: Principal, job_id: UUID) -> QueueRead:
         # It started, or ended, between two looks.
         return _waits_not(JobState((await visible(app, principal, job_id)).state))
     held_up = await app.database.rows(job_events.held_up) if row.wait_reason in BUSY else []
-    return _waits(row, place, held_up)
+    return _waits(row, place, held_up, await expected_start(app, row.estimated_start_at, place.place))
 
 
-def _waits(job: Row, place: Row, held_up: Sequence[Row]) -> QueueRead:
+def _waits(job: Row, place: Row, held_up: Sequence[Row], start_at: datetime | None) -> QueueRead:
     explanation = _explanation(job)
     if held_up:
         holding = f"{counted(len(held_up), 'running job')} may hold a place for that reason"
@@ -80,7 +82,7 @@ def _waits(job: Row, place: Row, held_up: Sequence[Row]) -> QueueRead:
         position=place.place,
         reason=job.wait_reason or WaitReason.NEXT_IN_LINE,
         explanation=explanation,
-        estimated_start_at=job.estimated_start_at,
+        estimated_start_at=start_at,
         would_help=list(what_helps(job, own_ahead=place.own)),
     )
 

@@ -39,7 +39,7 @@ def place(job_id: UUID, *, foresight_seconds: float, silence_seconds: float) -> 
     more_urgent = (
         select(func.count())
         .select_from(Job)
-        .where(Job.state == JobState.QUEUED, _rank(Job.priority) < _rank(mine.c.priority))
+        .where(Job.state == JobState.QUEUED, rank(Job.priority) < rank(mine.c.priority))
         .scalar_subquery()
     )
     return (
@@ -83,5 +83,5 @@ def _share(lab: CTE) -> ColumnElement[float]:
     return cast(func.coalesce(share, 0.0), Float(53))
 
 
-def _rank(priority: Any) -> ColumnElement[int]:
+def rank(priority: Any) -> ColumnElement[int]:
     return case({each.value: rank for rank, each in enumerate(Priority)}, value=priority)

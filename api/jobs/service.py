@@ -157,7 +157,7 @@ async def page(app: App, principal: Principal, filters: JobFilters, cursor: str 
     rows, next_cursor = await cursors.paged("jobs", mapping, cursor, limit, fetch)
     if next_cursor is None and searched_to is not None:
         next_cursor = cursors.encode("jobs", mapping, str(searched_to))
-    return JobPage(items=[JobSummary(**_summary(row._asdict())) for row in rows], next_cursor=next_cursor)
+    return JobPage(items=[summary_of(row) for row in rows], next_cursor=next_cursor)
 
 
 async def _called(app: App, text: str) -> dict[str, Any] | None:
@@ -363,6 +363,11 @@ def _estimate(row: Mapping[str, Any]) -> JobEstimateRead | None:
         state=state,
         peak_device_bytes=row["estimate_peak"],
     )
+
+
+def summary_of(row: Row) -> JobSummary:
+    """A row with the columns of `statements.SUMMARY`, as a list shows it."""
+    return JobSummary(**_summary(row._asdict()))
 
 
 def _summary(row: Mapping[str, Any]) -> dict[str, Any]:

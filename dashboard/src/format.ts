@@ -70,6 +70,11 @@ export function ago(moment: string | Date, now: number): string {
   return relative.format(Math.round(seconds / DAY), "day");
 }
 
+/** `Due in 2 days`, `Was due yesterday`. */
+export function whenDue(deadline: string, now: number): string {
+  return `${Date.parse(deadline) > now ? "Due" : "Was due"} ${ago(deadline, now)}`;
+}
+
 const exact = new Intl.DateTimeFormat(LOCALE, {
   dateStyle: "medium",
   timeStyle: "long",

@@ -104,9 +104,10 @@ const studies = createRoute({
 const newStudy = createRoute({
   getParentRoute: () => inside,
   path: "/studies/new",
-  validateSearch: (search): { kind?: "grid"; experiment?: string } => ({
+  validateSearch: (search): { kind?: "grid"; experiment?: string; template?: string } => ({
     kind: oneOf(search["kind"], ["grid"] as const),
     experiment: text(search["experiment"]),
+    template: text(search["template"]),
   }),
   component: lazyRouteComponent(() => import("./pages/NewStudy"), "NewStudy"),
 });
@@ -137,6 +138,11 @@ const nodes = createRoute({
   validateSearch: (search): { tab?: NodesTab } => ({ tab: oneOf(search["tab"], NODES_TABS) }),
   component: lazyRouteComponent(() => import("./pages/Nodes"), "Nodes"),
 });
+const assignments = createRoute({
+  getParentRoute: () => inside,
+  path: "/assignments",
+  component: lazyRouteComponent(() => import("./pages/assignments/Assignments"), "Assignments"),
+});
 const predictions = createRoute({
   getParentRoute: () => inside,
   path: "/predictions",
@@ -165,6 +171,7 @@ const pages = [
   study,
   programs,
   program,
+  assignments,
   predictions,
   nodes,
   people,

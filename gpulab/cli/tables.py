@@ -143,6 +143,14 @@ def roughly(span: timedelta) -> str:
     return " ".join(duration(span).split()[:2])
 
 
+def until(at: datetime) -> str:
+    """`in 2 d`, `3 h ago`, `now`."""
+    left = at - datetime.now(UTC)
+    if abs(left) < timedelta(seconds=1):
+        return "now"
+    return f"in {roughly(left)}" if left > timedelta(0) else f"{roughly(-left)} ago"
+
+
 def byte_size(count: float | None) -> str:
     """`1.5 GiB`; `?` for what was not measured."""
     if count is None:

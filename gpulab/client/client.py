@@ -34,6 +34,7 @@ from gpulab.schemas import (
     ExperimentSummary,
     JobPage,
     JobRead,
+    LabQueueRead,
     MeRead,
     NodeEventPage,
     NodeEventRead,
@@ -257,6 +258,10 @@ class Client:
     def disk(self) -> DiskRead:
         """Where the disk goes: of the whole lab for admins, else what is yours."""
         return self._http.get(DiskRead, path_of("disk"))
+
+    def queue(self) -> LabQueueRead:
+        """How many runs of the whole lab run and wait, your place, and when your next run may start."""
+        return self._http.get(LabQueueRead, path_of("queue"))
 
     def nodes(self) -> list[NodeRead]:
         """The machines, their GPUs and what is taken."""

@@ -28,6 +28,7 @@ from gpulab.schemas.assignments import (
     StandingRead,
     SubmissionPage,
     SubmissionRead,
+    WorkRead,
 )
 from gpulab.schemas.roster import RosterImported, RosterRead
 
@@ -181,6 +182,14 @@ class Users:
             students |= {student.user_id: student for student in page.students}
         # The counts are the last page's.
         return page.model_copy(update={"students": list(students.values())})
+
+    def assignment(self, assignment_id: UUID | str) -> AssignmentRead:
+        """One assignment, with what you handed in. Raises NotFound."""
+        return self._http.get(AssignmentRead, path_of("assignments", assignment_id))
+
+    def work(self, assignment_id: UUID | str) -> WorkRead:
+        """Your work on an assignment: which part has a run already, and which runs you can hand in."""
+        return self._http.get(WorkRead, path_of("assignments", assignment_id, "work"))
 
     def pin(self, assignment_id: UUID | str, job_id: UUID | str) -> SubmissionRead:
         """Hand in a successful run of yours; it replaces an earlier one. Raises Conflict after the deadline."""

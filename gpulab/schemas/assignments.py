@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
 from gpulab.schemas.base import Incoming, Int64, JsonObject, Line, Outgoing
+from gpulab.schemas.jobs import JobSummary
 from gpulab.schemas.users import AnId, Time
 from gpulab.states import FailureCause, JobState
 
@@ -89,6 +90,26 @@ class StarterRead(Outgoing):
     spec: dict[str, Any]
 
 
+class SubmissionRead(Outgoing):
+    """What somebody handed in."""
+
+    assignment_id: UUID
+    user_id: UUID
+    user: str
+    job_id: UUID
+    experiment: str
+    """Of the run."""
+    name: str | None
+    """Of the run."""
+    pinned_at: datetime
+    late: bool
+    """Whether it was pinned after the deadline."""
+    rerun_job_id: UUID | None
+    """The latest re-run by staff."""
+    check: CheckRead | None = None
+    """The hidden check. Students see it once points are released."""
+
+
 class AssignmentRead(Outgoing):
     id: UUID
     name: str
@@ -107,6 +128,8 @@ class AssignmentRead(Outgoing):
     """Of the hidden check; null where there is none."""
     points_released_at: datetime | None = None
     """Since when students see their points; null while they do not."""
+    your_submission: SubmissionRead | None = None
+    """What you handed in; null when you have handed in nothing."""
     created_at: datetime
 
 
@@ -121,25 +144,29 @@ class PinOrder(Incoming):
     job_id: AnId
 
 
-class SubmissionRead(Outgoing):
-    """What somebody handed in."""
-
-    assignment_id: UUID
-    user_id: UUID
-    user: str
-    job_id: UUID
-    pinned_at: datetime
-    late: bool
-    """Whether it was pinned after the deadline."""
-    rerun_job_id: UUID | None
-    """The latest re-run by staff."""
-    check: CheckRead | None = None
-    """The hidden check. Students see it once points are released."""
-
-
 class SubmissionPage(Outgoing):
     items: list[SubmissionRead]
     next_cursor: str | None
+
+
+class PartRead(Outgoing):
+    """A question or an experiment that counts, and your runs for it."""
+
+    kind: Literal["question", "experiment"]
+    name: str
+    """The template of a study that answers the question (`course/1b`), or the experiment."""
+    title: str
+    runs: int
+    succeeded: int
+
+
+class WorkRead(Outgoing):
+    """Your work on an assignment: which part has a run already, and which runs you can hand in."""
+
+    assignment: AssignmentRead
+    parts: list[PartRead]
+    runs: list[JobSummary]
+    """Your runs that count, at most a hundred: those that succeeded first, then the newest."""
 
 
 class FailureRead(Outgoing):

@@ -147,9 +147,38 @@ class QueueRead(Outgoing):
     explanation: str
     """The reason in words."""
     estimated_start_at: datetime | None
-    """If every time limit ahead is used up and nothing new comes; null beyond the first in the queue."""
+    """The scheduler's promise if it made one, else by the pace of the past hour. Null when neither is known."""
     would_help: list[str]
     """What would let it start sooner, most useful first."""
+
+
+class QueuedRunRead(Outgoing):
+    """The run of yours that is next in the queue."""
+
+    job_id: UUID
+    experiment: str
+    name: str | None
+    position: int
+    """Its place in the queue of the whole lab: 1 is next."""
+    estimated_start_at: datetime | None
+    """The scheduler's promise if it made one, else by the pace of the past hour. Null when neither is known."""
+
+
+class LabQueueRead(Outgoing):
+    """How busy the lab is, and where you stand in its queue. It names no other user."""
+
+    running: int
+    """Runs of all users that run or start."""
+    waiting: int
+    """Runs of all users in the queue."""
+    users_waiting: int
+    """How many users have runs in the queue."""
+    your_running: int
+    your_waiting: int
+    started_last_hour: int
+    """Runs that started in the past hour; counted over the newest events alone in a busy lab."""
+    next: QueuedRunRead | None
+    """Null when none of your runs waits."""
 
 
 class EventRead(Outgoing):

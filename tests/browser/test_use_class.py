@@ -116,6 +116,26 @@ def test_run_is_handed_in_in_the_place_of_the_one_before(student: Page, scene: S
     assert kept["job_id"] == made
 
 
+def test_student_sees_what_is_due_and_hands_in_from_there(student: Page, scene: Scene) -> None:
+    student.goto("/")
+    student.get_by_role("link", name="Assignments").click()
+    homework = student.get_by_role("region", name="Homework 1")
+    expect(homework).to_contain_text(re.compile(r"Due in [56] days, .*Hand in one run of question 1b\.", re.DOTALL))
+    expect(homework.get_by_role("row", name=re.compile("^1b"))).to_contain_text("No runs yet")
+    expect(homework.get_by_role("row", name=re.compile("^Probe"))).to_contain_text("Succeeded")
+    expect(homework).to_contain_text("handed in on")
+    homework.get_by_role("combobox").click()
+    student.get_by_role("option", name=re.compile("^first try")).click()
+    button = homework.get_by_role("button", name=re.compile("^Hand(ed)? in$"))
+    if button.is_enabled():
+        button.click()
+    expect(button).to_be_disabled()
+    kept = student.request.get(f"/v1/assignments/{scene.ids['assignment']}/submission").json()
+    assert kept["job_id"] == scene.ids["handed_in"]
+    homework.get_by_role("link", name=re.compile("^1b")).click()
+    expect(student.get_by_role("combobox", name="Question")).to_have_value(re.compile("^1b"))
+
+
 def test_run_is_shared_with_the_team_and_taken_back(student: Page, scene: Scene, open_context: Opener) -> None:
     student.goto(f"/jobs/{scene.ids['handed_in']}")
     student.get_by_role("button", name="Share").click()

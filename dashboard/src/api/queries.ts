@@ -63,6 +63,13 @@ export const job = (id: string) =>
     queryFn: ({ signal }) => data(api.GET("/v1/jobs/{job_id}", { params: { path: { job_id: id } }, signal })),
   });
 
+/** The queue of the whole lab, and the user's place in it. */
+export const labQueue = queryOptions({
+  queryKey: ["jobs", "queue"],
+  queryFn: ({ signal }) => data(api.GET("/v1/queue", { signal })),
+  refetchInterval: 5000,
+});
+
 export const queue = (id: string) =>
   queryOptions({
     queryKey: ["job", id, "queue"],
@@ -164,6 +171,15 @@ export const assignments = queryOptions({
   queryKey: ["assignments"],
   queryFn: ({ signal }) => data(api.GET("/v1/assignments", { params: { query: { limit: 50 } }, signal })),
 });
+
+/** The user's own work on an assignment. */
+export const work = (id: string) =>
+  queryOptions({
+    queryKey: ["assignments", id, "work"],
+    queryFn: ({ signal }) =>
+      data(api.GET("/v1/assignments/{assignment_id}/work", { params: { path: { assignment_id: id } }, signal })),
+    refetchInterval: 10_000,
+  });
 
 /** The error of the lab's memory predictions. */
 export const accuracy = queryOptions({

@@ -5,7 +5,7 @@ import { useQueries, useQuery } from "@tanstack/react-query";
 import { Cpu } from "lucide-react";
 
 import * as queries from "../api/queries";
-import type { GpuRead, JobSummary, NodeRead } from "../api/schema";
+import type { GpuRead, JobSummary, LabQueueRead, NodeRead } from "../api/schema";
 import { Answer, Empty } from "../components/Feedback";
 import { JobLink } from "../components/JobLink";
 import { AnchorLink } from "../components/Links";
@@ -13,7 +13,7 @@ import { Meter, Spark, useTrail } from "../components/Meter";
 import { JobBadge, NodeBadge, State, UNHEALTHY } from "../components/State";
 
 import { Ago, useNow } from "../components/Time";
-import { ago, bytes, duration, percent, secondsBetween } from "../format";
+import { ago, bytes, counted, duration, integer, NOTHING, percent, secondsBetween } from "../format";
 
 /** Queued jobs whose place and reason are shown; a queue may be long. */
 const MAX_EXPLAINED = 40;
@@ -21,6 +21,7 @@ const MAX_EXPLAINED = 40;
 export function Lab() {
   const nodes = useQuery(queries.nodes);
   const unfinished = useQuery(queries.unfinishedJobs);
+  const { data: busy } = useQuery(queries.labQueue);
   const all = unfinished.data?.items ?? [];
   const active = all.filter((job) => job.state !== "queued");
   const waiting = all.filter((job) => job.state === "queued").reverse();
@@ -32,11 +33,7 @@ export function Lab() {
       <Answer query={nodes}>
         {({ items }) => (
           <>
-            <Summary
-              nodes={items}
-              running={active.length}
-              waiting={`${waiting.length}${unfinished.data?.next_cursor ? "+" : ""}`}
-            />
+            <Summary nodes={items} busy={busy} />
             {items.length === 0 ? (
               <Card>
                 <Empty title="No machine has reported yet">
@@ -52,12 +49,12 @@ export function Lab() {
           </>
         )}
       </Answer>
-      <Answer query={unfinished}>{() => <Waiting jobs={waiting} />}</Answer>
+      <Answer query={unfinished}>{() => <Waiting jobs={waiting} busy={busy} />}</Answer>
     </Stack>
   );
 }
 
-function Summary({ nodes, running, waiting }: { nodes: NodeRead[]; running: number; waiting: string }) {
+function Summary({ nodes, busy }: { nodes: NodeRead[]; busy: LabQueueRead | undefined }) {
   const gpus = nodes.flatMap((node) => node.gpus);
   const taken = gpus.filter((gpu) => gpu.memory_reserved_bytes > 0).length;
   const slots = nodes.filter((node) => node.state === "up");
@@ -65,8 +62,8 @@ function Summary({ nodes, running, waiting }: { nodes: NodeRead[]; running: numb
     gpus.length > 0
       ? ["GPUs in use", `${taken} of ${gpus.length}`, "with reserved memory"]
       : ["CPU slots in use", `${sum(slots, "slots_used")} of ${sum(slots, "slots")}`, "no GPU in this lab"],
-    ["Running", String(running), "your jobs"],
-    ["Queued", waiting, "your jobs"],
+    ["Running", busy ? integer(busy.running) : NOTHING, busy ? `${integer(busy.your_running)} of them yours` : ""],
+    ["Queued", busy ? integer(busy.waiting) : NOTHING, busy ? `${integer(busy.your_waiting)} of them yours` : ""],
     ["Machines up", `${slots.length} of ${nodes.length}`, nodes.length === 1 ? nodes[0]!.name : "known to the lab"],
   ];
   return (
@@ -272,7 +269,30 @@ function Occupants({ jobs, now, idle }: { jobs: JobSummary[]; now: number; idle:
   );
 }
 
-function Waiting({ jobs }: { jobs: JobSummary[] }) {
+/** The user's place in the queue of the whole lab. */
+function Place({ busy: { waiting, users_waiting, next } }: { busy: LabQueueRead }) {
+  const now = useNow(5000);
+  return (
+    <Text size="sm" c="dimmed" mb="xs" className="numbers">
+      {counted(waiting, "run")} of {counted(users_waiting, "user")} in the queue.{" "}
+      {next && (
+        <>
+          Your next run, <JobLink job={{ id: next.job_id, name: next.name, experiment: next.experiment }} />, is at
+          place {integer(next.position)}
+          {next.estimated_start_at !== null && (
+            <>
+              {" "}
+              and may start <Ago moment={next.estimated_start_at} now={now} />
+            </>
+          )}
+          .
+        </>
+      )}
+    </Text>
+  );
+}
+
+function Waiting({ jobs, busy }: { jobs: JobSummary[]; busy: LabQueueRead | undefined }) {
   const now = useNow(5000);
   const places = useQueries({
     queries: jobs.slice(0, MAX_EXPLAINED).map((job) => ({ ...queries.queue(job.id), staleTime: 5000 })),
@@ -284,9 +304,12 @@ function Waiting({ jobs }: { jobs: JobSummary[] }) {
       <Title order={2} size="h4" id="waiting" mb="xs">
         Waiting
       </Title>
+      {busy !== undefined && busy.waiting > 0 && <Place busy={busy} />}
       {jobs.length === 0 ? (
-        <Empty title="The queue is empty">
-          A job that you submit now starts immediately.{" "}
+        <Empty title={busy?.waiting ? "None of your jobs waits" : "The queue is empty"}>
+          {busy?.waiting
+            ? "The waiting jobs are those of other users. "
+            : "A job that you submit now starts immediately. "}
           <AnchorLink to="/jobs" size="sm" underline="always">
             See all jobs
           </AnchorLink>

@@ -63,7 +63,8 @@ const SCALES = [
 function FromTemplate() {
   const navigate = useNavigate();
   const { data: courses } = useQuery(queries.courses);
-  const [template, setTemplate] = useState<string | null>(null);
+  const { template: given } = useSearch({ from: "/inside/studies/new" });
+  const [template, setTemplate] = useState(given ?? null);
   const [scale, setScale] = useState<string | null>("smoke");
   const [name, setName] = useState("");
   const send = useMutation({

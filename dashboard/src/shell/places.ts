@@ -1,6 +1,7 @@
 /** The pages of the dashboard, for the menu and the command palette. */
 
 import {
+  ClipboardCheck,
   FileCode,
   FlaskConical,
   GitCompareArrows,
@@ -14,7 +15,17 @@ import {
 } from "lucide-react";
 
 export interface Place {
-  to: "/" | "/jobs" | "/submit" | "/studies" | "/programs" | "/compare" | "/predictions" | "/class" | "/nodes";
+  to:
+    | "/"
+    | "/assignments"
+    | "/jobs"
+    | "/submit"
+    | "/studies"
+    | "/programs"
+    | "/compare"
+    | "/predictions"
+    | "/class"
+    | "/nodes";
   label: string;
   icon: LucideIcon;
   /** Pressed after G. */
@@ -28,6 +39,7 @@ export const PLACES: readonly Place[] = [
   { to: "/submit", label: "Submit", icon: Plus, key: "n" },
   { to: "/programs", label: "Your code", icon: FileCode, key: "y" },
   { to: "/studies", label: "Studies", icon: FlaskConical, key: "s" },
+  { to: "/assignments", label: "Assignments", icon: ClipboardCheck, key: "a" },
   { to: "/compare", label: "Compare", icon: GitCompareArrows, key: "c" },
   { to: "/predictions", label: "Predictions", icon: Target, key: "p" },
   { to: "/class", label: "Class", icon: Users, key: "u", staff: true },

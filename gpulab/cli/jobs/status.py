@@ -1,11 +1,11 @@
 """`gpulab status` and `gpulab queue`."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpulab.cli.session import JobId, Session, print_json, session_command
+from gpulab.cli.session import Session, print_json, session_command
 from gpulab.states import CAUSE_WORDS, STATE_WORDS, JobState
 
 if TYPE_CHECKING:
@@ -46,10 +46,19 @@ def status(
 
 
 @session_command(app)
-def queue(session: Session, job: JobId) -> None:
-    """Show why a run waits, its place in the queue, and what would help."""
-    from gpulab.cli.tables import moment, print_facts, sentence
+def queue(
+    session: Session,
+    job: Annotated[
+        str | None,
+        typer.Argument(metavar="[JOB]", help="Id or name of a run; @last is your newest. Default: the whole lab."),
+    ] = None,
+) -> None:
+    """Show why a run waits, its place in the queue, and what would help; or how busy the lab is."""
+    from gpulab.cli.tables import print_facts, sentence
 
+    if job is None:
+        _show_lab(session)
+        return
     found = session.job(job).queue()
     if session.as_json:
         print_json(found)
@@ -62,10 +71,38 @@ def queue(session: Session, job: JobId) -> None:
             ("state", STATE_WORDS[found.state]),
             ("reason", found.reason),
             ("place", found.position),
-            ("expected start", moment(found.estimated_start_at)),
+            ("expected start", _expected(found.estimated_start_at)),
             *(("would help", hint) for hint in found.would_help),
         ]
     )
+
+
+def _show_lab(session: Session) -> None:
+    from gpulab.cli.tables import print_facts
+    from gpulab.words import counted
+
+    found = session.client.queue()
+    if session.as_json:
+        print_json(found)
+        return
+    of_users = f" of {counted(found.users_waiting, 'user')}" if found.waiting else ""
+    first = found.next
+    print_facts(
+        [
+            ("running", f"{counted(found.running, 'run')}, {found.your_running} of them yours"),
+            ("waiting", f"{counted(found.waiting, 'run')}{of_users}, {found.your_waiting} of them yours"),
+            ("started in the past hour", counted(found.started_last_hour, "run")),
+            ("your next run", first and f"{first.name or first.experiment}  {first.job_id}"),
+            ("its place", first and first.position),
+            ("expected start", _expected(first.estimated_start_at) if first else ""),
+        ]
+    )
+
+
+def _expected(at: datetime | None) -> str:
+    from gpulab.cli.tables import moment, until
+
+    return "" if at is None else f"{moment(at)} ({until(at)})"
 
 
 def _print_list(jobs: "list[JobSummary]") -> None:

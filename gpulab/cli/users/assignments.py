@@ -1,38 +1,114 @@
 """`gpulab assignments ...`: what a class is to hand in."""
 
+from contextlib import closing
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from gpulab.cli.failures import BadInput, ExitCode
-from gpulab.cli.session import JobId, Session, print_json, session_command
+from gpulab.cli.session import AsJson, JobId, Session, TokenFile, Url, print_json, session_command
 from gpulab.cli.users.naming import User, find_user
 from gpulab.states import STATE_WORDS
 from gpulab.words import counted
 
 if TYPE_CHECKING:
-    from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, StandingRead
+    from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, StandingRead, WorkRead
 
-app = typer.Typer(help="Assignments: create them, hand in, and see where the class stands.", no_args_is_help=True)
+app = typer.Typer(help="Assignments: what is due, hand in, and see where the class stands.")
 
 AssignmentName = Annotated[str, typer.Argument(metavar="ASSIGNMENT", help="Id or name of an assignment.")]
 
 
+@app.callback(invoke_without_command=True)
+def root(context: typer.Context, url: Url = None, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """Assignments: what is due, hand in, and see where the class stands. Without a command: the list."""
+    if context.invoked_subcommand is None:
+        with closing(Session(url, token_file, as_json)) as session:
+            _list(session)
+    elif (url, token_file, as_json) != (None, None, False):
+        raise BadInput(f"put the options after the command: gpulab assignments {context.invoked_subcommand} ...")
+
+
 @session_command(app, "list")
 def list_assignments(session: Session) -> None:
-    """List assignments."""
-    from gpulab.cli.tables import print_table
+    """List assignments, with what you handed in."""
+    _list(session)
+
+
+def _list(session: Session) -> None:
+    from gpulab.cli.tables import print_table, until
 
     found = list(session.client.users.assignments())
     if session.as_json:
         print_json(found)
+    elif not found:
+        print("No assignments yet.")
+    else:
+        print_table(
+            ["ASSIGNMENT", "DUE", "", "HANDED IN", "RUNS THAT COUNT"],
+            (
+                [
+                    one.name,
+                    _minute(one.deadline),
+                    until(one.deadline),
+                    _handed_in(one),
+                    ", ".join((*one.templates, *one.experiments)),
+                ]
+                for one in found
+            ),
+        )
+
+
+@session_command(app)
+def show(session: Session, assignment: AssignmentName) -> None:
+    """Show what is due, what counts, what is missing, and what you handed in."""
+    from gpulab.cli.tables import print_facts, printable, until
+
+    found = session.client.people.work(find_assignment(session, assignment).id)
+    if session.as_json:
+        print_json(found)
         return
-    rows = [
-        [one.name, one.deadline_text or str(one.deadline), ", ".join((*one.templates, *one.experiments))]
-        for one in found
-    ]
-    print_table(["ASSIGNMENT", "DEADLINE", "RUNS THAT COUNT"], rows)
+    one = found.assignment
+    print_facts(
+        [
+            ("assignment", one.name),
+            ("due", f"{_minute(one.deadline)} ({until(one.deadline)}), lab time {one.deadline_text}"),
+            ("starter", one.starter and f'gpulab assignments starter "{one.name}"'),
+            ("handed in", _handed_in(one)),
+        ]
+    )
+    for line in (one.description or "").splitlines():
+        print(f"  {printable(line)}".rstrip())
+    _print_work(found)
+
+
+def _print_work(found: "WorkRead") -> None:
+    from gpulab.cli.tables import moment, print_table, styled
+
+    rows = [[part.name, f"{part.succeeded} of {part.runs} succeeded", part.title] for part in found.parts]
+    print_table(["COUNTS", "YOUR RUNS", "TITLE"], rows)
+    if found.runs:
+        print_table(
+            ["RUN", "STATE", "SUBMITTED", "NAME"],
+            (
+                [str(run.id), styled(run.state), moment(run.submitted_at), run.name or run.experiment]
+                for run in found.runs
+            ),
+        )
+
+
+def _minute(at: datetime) -> str:
+    """In the user's zone, which it names."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M %Z}"
+
+
+def _handed_in(one: "AssignmentRead") -> str:
+    submission = one.your_submission
+    if submission is None:
+        return "nothing yet"
+    return f"{submission.name or submission.job_id}{', late' if submission.late else ''}"
 
 
 @session_command(app)
@@ -74,13 +150,13 @@ def overview(session: Session, assignment: AssignmentName) -> None:
 
 
 @session_command(app)
-def pin(session: Session, assignment: AssignmentName, job: JobId) -> None:
-    """Hand in one of your successful runs."""
+def hand_in(session: Session, assignment: AssignmentName, job: JobId) -> None:
+    """Hand in one of your successful runs. It replaces the one before."""
     done = session.client.users.pin(find_assignment(session, assignment).id, session.job(job).id)
     if session.as_json:
         print_json(done)
     else:
-        print(f"{done.job_id}  handed in{' late' if done.late else ''}")
+        print(f"{done.name or done.job_id}  handed in{' late' if done.late else ''}")
 
 
 @session_command(app)

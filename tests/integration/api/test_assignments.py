@@ -8,7 +8,7 @@ import pytest
 
 from api.app import create_app
 from api.http import cursors
-from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, OverviewRead, SubmissionRead
+from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, OverviewRead, SubmissionRead, WorkRead
 from gpulab.states import FailureCause, Role
 from models.settings import ApiSettings
 from tests.integration.api.seeds import SeededUser, Seeds
@@ -270,3 +270,46 @@ async def test_assignment_is_changed_and_its_name_is_its_own(client: httpx.Async
     assert changed["experiments"] == []
     nothing = await client.patch(path, json={"templates": []})
     assert (nothing.status_code, (await client.get(path)).json()) == (422, changed)
+
+
+async def test_work_says_what_counts_what_is_missing_and_which_runs_can_be_handed_in(
+    client: httpx.AsyncClient, seeds: Seeds, users: dict[str, SeededUser]
+) -> None:
+    homework = await assigned(client, templates=["course/1a"], experiments=["dropout-linear", "conv-gradients"])
+    ann, ben = users["ann"], users["ben"]
+    good = ran(seeds, ann, {"loss": 1.0}, name="good")
+    failed = ran(seeds, ann, None)
+    ran(seeds, ann, {"loss": 1.0}, experiment="model-memory")
+    ran(seeds, ben, {"loss": 1.0}, experiment="conv-gradients")
+    order = {"template": "course/1a", "scale": "smoke"}
+    assert (await client.post("/v1/studies", json=order, headers=ben.headers)).status_code == 201
+    path = f"/v1/assignments/{homework.id}/work"
+    found = WorkRead.model_validate_json((await client.get(path, headers=ann.headers)).content)
+    of_ben = WorkRead.model_validate_json((await client.get(path, headers=ben.headers)).content)
+
+    assert [(part.kind, part.name, part.runs, part.succeeded) for part in found.parts] == [
+        ("question", "course/1a", 0, 0),
+        ("experiment", "dropout-linear", 2, 1),
+        ("experiment", "conv-gradients", 0, 0),
+    ]
+    assert found.parts[0].title.startswith("1a. ")
+    assert [run.id for run in found.runs] == [good, failed], "those that succeeded come first"
+    assert (of_ben.parts[0].runs > 0, of_ben.parts[0].succeeded) == (True, 0)
+    assert (await client.get(f"/v1/assignments/{ann.id}/work", headers=ann.headers)).status_code == 404
+
+
+async def test_each_student_sees_what_they_handed_in_with_its_name(
+    client: httpx.AsyncClient, seeds: Seeds, users: dict[str, SeededUser]
+) -> None:
+    homework, other = await assigned(client), await assigned(client, name="Other")
+    ann, ben = users["ann"], users["ben"]
+    job_id = ran(seeds, ann, {"loss": 1.0}, name="my best")
+    await pinned(client, homework, job_id, ann)
+    listed = (await client.get("/v1/assignments", headers=ann.headers)).json()["items"]
+
+    assert [one["id"] for one in listed] == [str(other.id), str(homework.id)]
+    assert listed[0]["your_submission"] is None
+    mine = listed[1]["your_submission"]
+    assert (mine["job_id"], mine["name"], mine["experiment"]) == (str(job_id), "my best", "dropout-linear")
+    of_ben = (await client.get(f"/v1/assignments/{homework.id}", headers=ben.headers)).json()
+    assert of_ben["your_submission"] is None

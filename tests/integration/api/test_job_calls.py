@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from sqlalchemy import func, select
 
-from gpulab.schemas import DryRunRead, EventPage, JobPage, JobRead, QueueRead
+from gpulab.schemas import DryRunRead, EventPage, JobPage, JobRead, LabQueueRead, QueueRead
 from gpulab.states import FailureCause, JobState, Role, WaitReason
 from models import Job
 from tests.integration.api.seeds import ORDER, SeededUser, Seeds
@@ -297,3 +298,41 @@ async def test_queue_place_respects_use_and_says_what_would_help(
     assert any("gpu_memory_bytes" in advice for advice in (await asked(older)).would_help)
     urgent = seeds.job(heavy, priority="high")
     assert ((await asked(urgent)).position, (await asked(newer)).position) == (1, 2)
+
+
+async def test_queue_of_the_lab_counts_everybody_and_names_nobody(
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
+) -> None:
+    seeds.node()
+    sam, ursula = (seeds.user(name, Role.STUDENT) for name in ("sam", "ursula"))
+    for _ in range(3):
+        # Nothing is promised: the pace of the starts says when.
+        seeds.run(seeds.job(ursula, name="secret"))
+    seeds.job(ursula, name="secret")
+    seeds.job(sam, name="later")
+    urgent = seeds.job(sam, name="urgent", priority="high")
+    answer = await client.get("/v1/queue", headers=sam.headers)
+    found = LabQueueRead.model_validate_json(answer.content)
+
+    assert (found.running, found.waiting, found.users_waiting) == (3, 3, 2)
+    assert (found.your_running, found.your_waiting, found.started_last_hour) == (0, 2, 3)
+    assert found.next is not None
+    assert (found.next.job_id, found.next.name, found.next.position) == (urgent, "urgent", 1)
+    assert found.next.estimated_start_at is not None
+    assert datetime.now(UTC) - found.next.estimated_start_at < timedelta(minutes=1)
+    assert [word for word in ("ursula", "secret", str(ursula.id)) if word in answer.text] == []
+    place = QueueRead.model_validate_json((await client.get(f"/v1/jobs/{urgent}/queue", headers=sam.headers)).content)
+    assert place.estimated_start_at is not None
+
+
+async def test_queue_of_the_lab_promises_nothing_where_nothing_is_known(
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
+) -> None:
+    seeds.node()
+    empty = LabQueueRead.model_validate_json((await client.get("/v1/queue")).content)
+    seeds.job(admin)
+    waiting = LabQueueRead.model_validate_json((await client.get("/v1/queue")).content)
+
+    assert (empty.running, empty.waiting, empty.next) == (0, 0, None)
+    assert waiting.next is not None
+    assert (waiting.next.position, waiting.next.estimated_start_at) == (1, None)

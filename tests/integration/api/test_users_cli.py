@@ -4,6 +4,7 @@ import asyncio
 import csv
 import json
 import os
+import re
 import stat
 import sys
 from asyncio.subprocess import PIPE
@@ -159,14 +160,21 @@ async def test_homework_from_setting_it_to_comparing_it(
 ) -> None:
     seeds.node()
     sam = seeds.user("sam", Role.STUDENT)
-    job_id = seeds.job(sam)
+    job_id = seeds.job(sam, name="my best")
     finish(seeds, job_id, {"loss": 1.0})
     deadline = ("--deadline", "2999-01-01T00:00", "--experiment", "dropout-linear")
     await terminal("assignments", "create", "Homework", *deadline)
     assert "Homework" in await terminal("assignments", "list")
     (tmp_path / "sam").mkdir()
     student = Terminal(server[1], sam.token, tmp_path / "sam", capsys)
-    assert "handed in" in await student("assignments", "pin", "Homework", str(job_id))
+    assert "nothing yet" in await student("assignments")
+    shown = await student("assignments", "show", "Homework")
+    assert re.search(r"^due +2999-01-0\d .*\(in \d+ d\)", shown, re.MULTILINE)
+    assert re.search(r"^dropout-linear +1 of 1 succeeded", shown, re.MULTILINE)
+    assert "my best" in shown
+    assert "handed in" in await student("assignments", "hand-in", "Homework", "my best")
+    assert re.search(r"^Homework +2999-01-0\d .* in \d+ d +my best", await student("assignments"), re.MULTILINE)
+    assert "after the command" in await student("assignments", "--json", "list", expected=2)
     assert "only instructors" in await student("assignments", "overview", "Homework", expected=3)
     assert "1 succeeded; 1 handed in" in await terminal("assignments", "overview", "Homework")
     assert str(job_id) in await terminal("assignments", "submissions", "Homework")
