@@ -1,15 +1,21 @@
-"""Which place a waiting job has, in the order by which the scheduler goes through the queue."""
+"""Which place a waiting job has, in the order in which the scheduler goes through the queue; how busy the lab is."""
 
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CTE, ColumnElement, Float, Select, case, cast, func, literal, or_, select
 
-from gpulab.states import JobState, Priority
+from gpulab.states import FINAL_STATES, JobState, Priority
 from models.composed import statement
+from models.tables.event import JobEvent
 from models.tables.job import Job
 from models.tables.node import Gpu, Node
 from models.tables.usage import Usage
+
+QUEUED, RUNNING = JobState.QUEUED.value, JobState.RUNNING.value
+UNFINISHED = [state.value for state in JobState if state not in FINAL_STATES]
+MAX_PACE_EVENTS = 2000
+"""The newest events, which are looked through for starts: it keeps the look short in a busy lab."""
 
 
 @statement
@@ -85,3 +91,41 @@ def _share(lab: CTE) -> ColumnElement[float]:
 
 def rank(priority: Any) -> ColumnElement[int]:
     return case({each.value: rank for rank, each in enumerate(Priority)}, value=priority)
+
+
+@statement
+def counts(user_id: UUID) -> Select[*tuple[Any, ...]]:
+    """How many runs run and wait, of all and of the user."""
+    waits, own = Job.state == QUEUED, Job.owner_id == user_id
+    return select(
+        func.count().filter(~waits).label("running"),
+        func.count().filter(waits).label("waiting"),
+        func.count(Job.owner_id.distinct()).filter(waits).label("users_waiting"),
+        func.count().filter(~waits, own).label("your_running"),
+        func.count().filter(waits, own).label("your_waiting"),
+    ).where(Job.state.in_(UNFINISHED))
+
+
+@statement
+def next_run(user_id: UUID) -> Select[*tuple[Any, ...]]:
+    """The user's run that the scheduler looks at first."""
+    return (
+        select(Job.id, Job.experiment, Job.name, Job.estimated_start_at)
+        .where(Job.owner_id == user_id, Job.state == QUEUED)
+        .order_by(rank(Job.priority), Job.id)
+        .limit(1)
+    )
+
+
+@statement
+def pace(window_seconds: float) -> Select[*tuple[Any, ...]]:
+    """`starts` within the window, and how many `seconds` they took."""
+    # Not a timedelta: the API compiles the statement once, with a parameter in its place.
+    window = func.make_interval(0, 0, 0, 0, 0, 0, window_seconds)
+    newest = select(JobEvent.at, JobEvent.to_state).order_by(JobEvent.id.desc()).limit(MAX_PACE_EVENTS).subquery()
+    seconds: ColumnElement[Any] = func.extract("epoch", func.now() - func.min(newest.c.at))
+    return select(
+        func.count().filter(newest.c.to_state == RUNNING).label("starts"),
+        seconds.label("seconds"),
+        func.now().label("now"),
+    ).where(newest.c.at > func.now() - window)

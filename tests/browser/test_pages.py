@@ -58,7 +58,7 @@ VIEWS = [
     View("study-seeds", lambda ids: f"/studies/{ids['grid']}", "Number of seeds", click=("Add seeds",)),
     View("study-new", lambda _: "/studies/new", "From a course"),
     View("study-new-grid", lambda _: "/studies/new?kind=grid&experiment=train-classifier", "Same in every run"),
-    View("assignments", lambda _: "/assignments", "No runs yet"),
+    View("assignments", lambda _: "/assignments", "What counts"),
     View("predictions", lambda _: "/predictions", "Median error", charts=1),
     View("job-snapshot", lambda ids: f"/jobs/{ids['out_of_memory']}?tab=memory", "Memory layout"),
     View("job-hand-in", lambda ids: f"/jobs/{ids['done']}", "Due", click=("Hand in",)),

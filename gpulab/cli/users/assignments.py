@@ -66,7 +66,7 @@ def show(session: Session, assignment: AssignmentName) -> None:
     """Show what is due, what counts, what is missing, and what you handed in."""
     from gpulab.cli.tables import print_facts, printable, until
 
-    found = session.client.people.work(find_assignment(session, assignment).id)
+    found = session.client.users.work(find_assignment(session, assignment).id)
     if session.as_json:
         print_json(found)
         return
