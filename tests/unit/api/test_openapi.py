@@ -128,7 +128,7 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
         "POST /v1/nodes/{name}/token",
         "DELETE /v1/nodes/{name}/token",
         "GET /v1/me",
-            "GET /v1/queue",
+        "GET /v1/queue",
         *(f"POST {thing}/share" for thing in (job, study)),
         *(f"{method} /v1/users" for method in ("GET", "POST")),
         *(f"{method} /v1/users/{{user_id}}" for method in ("GET", "PATCH")),
