@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
@@ -12,6 +12,7 @@ from emulator import is_emulated
 from emulator.build import build
 from emulator.loading import environment as emulated_environment
 from emulator.world import VARIABLE, World
+from experiments.datasets.inventory import CIFAR10_BATCHES
 from models.settings import NodeSettings
 from sandbox import (
     DeviceError,
@@ -33,6 +34,8 @@ PACKAGES = ("experiments", "gpulab", "emulator")
 RUN_DIRECTORY = "/run/gpulab"
 EMULATED = "/run/emulated"
 PATH = "/usr/local/bin:/usr/bin:/bin"
+CIFAR10 = "cifar10"
+"""Its folder lies below one of this name, as torchvision wants it."""
 FILE_SLACK_BYTES = 2 * 2**30
 """How far one file may outgrow the limit of the disk before the kernel stops it. The watch comes first: its words say
 more than "file too large"."""
@@ -76,28 +79,40 @@ class ProgramSandbox:
         self.work = free_place("/work", self._code)
         self.data = free_place("/data", self._code)
 
-    def start(self, folder: RunFolder, gpu_uuids: Sequence[str], memory_bytes: int | None) -> ProgramProcess:
-        """Run what the order in the folder says. Raises `NotStartedError`: nothing of it runs."""
-        return self._launched(folder, gpu_uuids, memory_bytes)
+    def start(
+        self, folder: RunFolder, gpu_uuids: Sequence[str], memory_bytes: int | None, datasets: Sequence[str] = ()
+    ) -> ProgramProcess:
+        """Run what the order in the folder says; of the node's data sets it sees those. Raises `NotStartedError`:
+        nothing of it runs.
+        """
+        return self._launched(folder, gpu_uuids, memory_bytes, datasets)
 
     def start_spare(
-        self, folder: RunFolder, gpu_uuids: Sequence[str], memory_bytes: int | None, order: int, ready: int
+        self,
+        folder: RunFolder,
+        gpu_uuids: Sequence[str],
+        memory_bytes: int | None,
+        datasets: Sequence[str],
+        order: int,
+        ready: int,
     ) -> ProgramProcess:
         """A host that loads torch, writes a byte to `ready`, and waits for a line on `order`. Raises as `start`."""
-        return self._launched(folder, gpu_uuids, memory_bytes, "--spare", "--ready-fd", str(ready), fds=(order, ready))
+        waiting = ("--spare", "--ready-fd", str(ready))
+        return self._launched(folder, gpu_uuids, memory_bytes, datasets, *waiting, fds=(order, ready))
 
     def _launched(
         self,
         folder: RunFolder,
         gpu_uuids: Sequence[str],
         memory_bytes: int | None,
+        datasets: Sequence[str],
         *more: str,
         fds: tuple[int, ...] = (subprocess.DEVNULL,),
     ) -> ProgramProcess:
         command = [sys.executable, "-m", HOST, "--run-directory", RUN_DIRECTORY, "--work", self.work, *more]
         stdin, *passed = fds
         try:
-            policy = self._policy(folder, gpu_uuids, memory_bytes)
+            policy = self._policy(folder, gpu_uuids, memory_bytes, datasets)
             environment = self._environment(gpu_uuids)
             with folder.output.open("ab+", buffering=0) as output:
                 process = launch(
@@ -113,9 +128,11 @@ class ProgramSandbox:
             raise NotStartedError(str(error)) from error
         return ProgramProcess(process)
 
-    def _policy(self, folder: RunFolder, gpu_uuids: Sequence[str], memory_bytes: int | None) -> SandboxPolicy:
+    def _policy(
+        self, folder: RunFolder, gpu_uuids: Sequence[str], memory_bytes: int | None, datasets: Sequence[str]
+    ) -> SandboxPolicy:
         settings = self._settings
-        readable = {self.data: settings.datasets_folder} if settings.datasets_folder.is_dir() else {}
+        readable = dict(self._data(datasets))
         if self._packages is not None:
             readable[str(self._packages)] = self._packages
         writable = {RUN_DIRECTORY: folder.written_by_run, self.work: folder.work}
@@ -141,6 +158,13 @@ class ProgramSandbox:
             working_directory=self.work,
             limits=limits,
         )
+
+    def _data(self, datasets: Sequence[str]) -> Iterator[tuple[str, Path]]:
+        """Where the data sets lie inside, and outside. One that needs no folder, or has gone, is left out."""
+        for name in datasets:
+            parts = (CIFAR10, CIFAR10_BATCHES) if name == CIFAR10 else (name,)
+            if (folder := self._settings.datasets_folder / parts[-1]).is_dir():
+                yield "/".join((self.data, *parts)), folder.resolve()
 
     def _environment(self, gpu_uuids: Sequence[str]) -> dict[str, str]:
         """All of it: nothing of the worker's own is passed on."""

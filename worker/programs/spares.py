@@ -7,6 +7,7 @@ another.
 import os
 import select
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock
 from uuid import uuid4
@@ -25,12 +26,20 @@ PAUSE_SECONDS = 10.0
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What of the node a sandbox was made with; nothing can be added later."""
+
+    gpu_uuids: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+
+
 class Spare:
     """A sandbox whose host waits for a line."""
 
-    def __init__(self, folder: RunFolder, gpu_uuids: tuple[str, ...], process: ProgramProcess, order: int, ready: int):
+    def __init__(self, folder: RunFolder, access: Access, process: ProgramProcess, order: int, ready: int):
         self.folder = folder
-        self.gpu_uuids = gpu_uuids
+        self.access = access
         self.process = process
         self._order = order
         self._ready = ready
@@ -69,7 +78,10 @@ class Spare:
 
 
 class Spares:
-    """Keeps one spare for the GPUs that the next program is likely to get. `take` may be called from any thread."""
+    """Keeps one spare for the GPUs and data sets that the next program is likely to get: those of the last one.
+
+    `take` may be called from any thread.
+    """
 
     def __init__(self, sandbox: ProgramSandbox, runs: Path, memory_bytes: int | None) -> None:
         self._sandbox = sandbox
@@ -77,7 +89,7 @@ class Spares:
         self._memory_bytes = memory_bytes
         self._lock = Lock()
         self._spare: Spare | None = None
-        self._wanted: tuple[str, ...] = ()
+        self._wanted = Access()
         self._stop = Event()
         self._wake = Event()
         # The sandbox ends with the thread that started it, so one thread makes them all and lives as long as we do.
@@ -85,7 +97,7 @@ class Spares:
 
     def start(self, gpu_uuids: Sequence[str]) -> None:
         """Begin to keep one; `gpu_uuids` are those of the node."""
-        self._wanted = tuple(gpu_uuids[:1])
+        self._wanted = Access(tuple(gpu_uuids[:1]))
         self._wake.set()
         self._thread.start()
 
@@ -95,12 +107,12 @@ class Spares:
         if self._thread.ident is not None:
             self._thread.join(PAUSE_SECONDS)
 
-    def take(self, gpu_uuids: Sequence[str]) -> Spare | None:
-        """A spare for exactly these GPUs; null where none is ready. The next one is made for the same."""
-        wanted = tuple(gpu_uuids)
+    def take(self, gpu_uuids: Sequence[str], datasets: Sequence[str] = ()) -> Spare | None:
+        """A spare for exactly these GPUs and data sets; null where none is ready. The next one is made for the same."""
+        wanted = Access(tuple(gpu_uuids), tuple(sorted(datasets)))
         with self._lock:
             spare, self._wanted = self._spare, wanted
-            if spare is None or spare.gpu_uuids != wanted or not spare.is_ready():
+            if spare is None or spare.access != wanted or not spare.is_ready():
                 spare = None
             else:
                 self._spare = None
@@ -124,7 +136,7 @@ class Spares:
     def _renew(self) -> None:
         with self._lock:
             spare, wanted = self._spare, self._wanted
-            if self._stop.is_set() or (spare is not None and spare.gpu_uuids == wanted and not spare.process.wait(0)):
+            if self._stop.is_set() or (spare is not None and spare.access == wanted and not spare.process.wait(0)):
                 return
             self._spare = None
         if spare is not None:
@@ -133,13 +145,15 @@ class Spares:
         with self._lock:
             self._spare = made
 
-    def _made(self, gpu_uuids: tuple[str, ...]) -> Spare:
+    def _made(self, access: Access) -> Spare:
         folder = RunFolder(self._runs / f"{PREFIX}{uuid4().hex}", is_sandboxed=True)
         folder.make()
         reads, order = os.pipe()
         ready, tells = os.pipe()
         try:
-            process = self._sandbox.start_spare(folder, gpu_uuids, self._memory_bytes, reads, tells)
+            process = self._sandbox.start_spare(
+                folder, access.gpu_uuids, self._memory_bytes, access.datasets, reads, tells
+            )
         except BaseException:
             os.close(order)
             os.close(ready)
@@ -148,4 +162,4 @@ class Spares:
         finally:
             os.close(reads)
             os.close(tells)
-        return Spare(folder, gpu_uuids, process, order, ready)
+        return Spare(folder, access, process, order, ready)

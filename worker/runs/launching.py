@@ -49,7 +49,10 @@ class Launcher:
         """Its process. Raises `ProgramError` where no try can succeed, and `NotStartedError`, `OSError` and errors of
         the database or the store where another may.
         """
-        spare = self.spares.take(claimed.gpu_uuids) if self.spares is not None and folder.is_sandboxed else None
+        datasets = _datasets(claimed) if folder.is_sandboxed else ()
+        spare = (
+            self.spares.take(claimed.gpu_uuids, datasets) if self.spares is not None and folder.is_sandboxed else None
+        )
         if spare is None:
             folder.make()
         else:
@@ -65,7 +68,7 @@ class Launcher:
             return self._zygote.start(folder.path, ",".join(claimed.gpu_uuids))
         if spare is not None:
             return spare.begin()
-        return self._sandbox.start(folder, claimed.gpu_uuids, self.memory_bytes)
+        return self._sandbox.start(folder, claimed.gpu_uuids, self.memory_bytes, datasets)
 
     def keep_spare(self, gpu_uuids: Sequence[str]) -> None:
         """Keep a sandbox ready for the next program, on a node that can and should."""
@@ -110,6 +113,12 @@ def refused_experiments() -> dict[str, str]:
     """What this machine cannot run, and why."""
     reason = capability()
     return {} if reason is None else dict.fromkeys(filter(is_sandboxed, runnable()), reason)
+
+
+def _datasets(claimed: Claimed) -> tuple[str, ...]:
+    """Those that the run names; a program sees no others."""
+    experiment = runnable()[claimed.experiment]
+    return experiment.datasets(experiment.spec.model_validate(claimed.spec))
 
 
 def is_sandboxed(slug: str) -> bool:

@@ -2,139 +2,31 @@
 
 import json
 import os
-import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
-from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
 
 import pytest
-from obstore.store import LocalStore
 from sqlalchemy import Engine, select
-from sqlalchemy.dialects.postgresql import insert
 
-from gpulab.program_files import ProgramLimits, canonical_tar, program
 from gpulab.states import JobState
-from models import Artifact, Job, JobEvent, MetricChunk, SampleChunk
-from models.settings import NodeSettings
-from models.tables.program import Program
-from models.tables.series import LogChunk
+from models import MetricChunk, SampleChunk
 from sandbox import capability, mend
 from sandbox.system import python_folders
+from tests.integration.core.sandboxed_node import Execute, Node, sandboxed_node
 from tests.lab import wait_until
-from worker.measuring.nvml import NvmlAbsent
-from worker.measuring.sampler import Sampler
-from worker.programs.spares import Spares
 from worker.runs.attempt import StopReason
-from worker.runs.supervisor import Supervisor
 
-Execute = Callable[..., list[Any]]
-MIB = 2**20
 DELETED_FILE = "import os\nf = open('f', 'wb')\nos.remove('f')\nwhile True:\n    f.write(bytes(1 << 20))"
 RECORDS = "f = open('/run/gpulab/records.ndjson', 'ab')\nwhile True:\n    f.write(b'{}\\n' * 10_000)"
 pytestmark = pytest.mark.skipif(capability() is not None, reason=f"{capability()}; {mend(capability() or '')}")
 
 
-class Node:
-    """One node. `run` sees a program through and returns its row."""
-
-    def __init__(self, engine: Engine, execute: Execute, folder: Path, make_job: Any, make_lease: Any) -> None:
-        self.execute, self._make_job, self._make_lease = execute, make_job, make_lease
-        self.store = LocalStore(folder / "store", mkdir=True)
-        self.datasets = folder / "datasets"
-        self.datasets.mkdir()
-        self.settings = NodeSettings(
-            node="n1",
-            runs_folder=folder / "runs",
-            datasets_folder=self.datasets,
-            cache_folder=folder / "cache",
-            database_url="postgresql://unused",
-            redis_url="redis://unused",
-            artifacts_url="file:///unused",
-            stop_grace_seconds=0.3,
-            host_memory_bytes=600 * MIB,
-            program_processes=100,
-            program_disk_bytes=32 * MIB,
-            program_files=2000,
-            program_output_bytes=4 * MIB,
-            program_records_bytes=2 * MIB,
-            program_tmp_bytes=16 * MIB,
-            log_limit_bytes=MIB,
-        )
-        (folder / "cache" / "programs").mkdir(parents=True)
-        self.thread = Thread()
-        self.sampler = Sampler(NvmlAbsent("none"))
-        self.sampler.start()
-        constants: Any = SimpleNamespace(of=lambda _: None)
-        no_zygote: Any = SimpleNamespace(warm=lambda: None)
-        self.supervisor = Supervisor(self.settings, engine, self.store, no_zygote, self.sampler, constants)
-
-    def start(self, code: str, **given: Any) -> UUID:
-        """Begin a program; `finish` waits for its end."""
-        made = program([("main.py", textwrap.dedent(code).encode())], ProgramLimits())
-        self.store.put(f"programs/{made.sha256}.tar", canonical_tar(made))
-        job_id = self.submit(made.sha256, **given)
-        _, token = self._make_lease(claimed=False, job_id=job_id)
-        self.thread = Thread(target=self.supervisor.run, args=(job_id, token), daemon=True)
-        self.thread.start()
-        return job_id
-
-    def submit(self, sha256: str, **given: Any) -> UUID:
-        row = {"sha256": sha256, "size_bytes": 1, "file_count": 1, "manifest": []}
-        self.execute(insert(Program).values(row).on_conflict_do_nothing())
-        spec = {"program": sha256, "command": ["python", "main.py"]}
-        found: UUID = self._make_job(experiment="script", spec=spec, device="cpu", **given)
-        return found
-
-    def finish(self, job_id: UUID) -> Any:
-        self._join(60)
-        assert not self.thread.is_alive(), "it did not end"
-        columns = (Job.state, Job.cause, Job.message, Job.result, Job.attempt, Job.lost_attempts)
-        output = self.execute(select(LogChunk.data).where(LogChunk.job_id == job_id).order_by(LogChunk.start))
-        text = b"".join(row["data"] for row in output).decode(errors="replace")
-        return SimpleNamespace(
-            **self.execute(select(*columns).where(Job.id == job_id))[0], id=job_id, output=text[-3000:]
-        )
-
-    def _join(self, seconds: float) -> None:
-        if self.thread.ident is not None:
-            self.thread.join(seconds)
-
-    def run(self, code: str, **given: Any) -> Any:
-        return self.finish(self.start(code, **given))
-
-    def artifacts(self, job_id: UUID) -> dict[str, bytes]:
-        rows = self.execute(select(Artifact.name, Artifact.key).where(Artifact.job_id == job_id))
-        return {row["name"]: bytes(self.store.get(row["key"]).bytes()) for row in rows}
-
-    def events(self, job_id: UUID) -> list[str]:
-        rows = self.execute(select(JobEvent.type, JobEvent.message).where(JobEvent.job_id == job_id))
-        return [f"{row['type']}: {row['message']}" for row in rows]
-
-    def left(self) -> list[str]:
-        """Processes and folders of runs that nobody needs any more."""
-        marks = [path for path in Path("/proc").glob("[0-9]*") if _shows(path, str(self.settings.runs_folder))]
-        return [*map(str, marks), *map(str, self.settings.runs_folder.glob("*-*"))]
-
-
-def _shows(process: Path, mark: str) -> bool:
-    try:
-        return f"GPULAB_ZYGOTE={mark}".encode() in (process / "environ").read_bytes()
-    except OSError:
-        return False
-
-
 @pytest.fixture
 def node(engine: Engine, execute: Execute, tmp_path: Path, make_job: Any, make_lease: Any) -> Iterator[Node]:
-    made = Node(engine, execute, tmp_path, make_job, make_lease)
-    yield made
-    made.supervisor.leave()
-    made._join(20)
-    made.sampler.stop()
-    assert made.left() == []
+    with sandboxed_node(engine, execute, tmp_path, make_job, make_lease) as made:
+        yield made
 
 
 def test_a_program_runs_and_everything_of_it_is_kept(node: Node) -> None:
@@ -151,7 +43,8 @@ for step in range(3):
 Path("outputs").mkdir(exist_ok=True)
 Path("outputs/answer.txt").write_text((Path(os.environ["GPULAB_DATASETS"]) / "flowers/one").read_text())
 run.result({"total": 3})
-"""
+""",
+        datasets=["flowers"],
     )
     assert (job.state, job.cause, job.message) == (JobState.SUCCEEDED, None, None), job.output
     assert job.result["total"] == 3
@@ -364,37 +257,3 @@ def test_killed_worker_leaves_what_the_next_one_finds(node: Node) -> None:
     job = node.finish(job_id)
     assert job.state in {JobState.QUEUED, JobState.FAILED}
     assert json.dumps(node.events(job_id))
-
-
-def test_spare_serves_one_run_and_is_replaced(node: Node) -> None:
-    node.settings.runs_folder.mkdir(exist_ok=True)
-    launcher = node.supervisor.launcher
-    launcher.keep_spare([])
-    spares = launcher.spares
-    assert spares is not None
-    try:
-        wait_until(lambda: spares._spare is not None and spares._spare.is_ready())
-        first = spares._spare
-        assert first is not None
-        job = node.run(
-            "import os\nprint('hello')\nopen('/tmp/left', 'w')\nfrom gpulab import run\nrun.result({'n': 1})"
-        )
-        assert (job.state, job.result["n"]) == (JobState.SUCCEEDED, 1), job.output
-        assert first.process.wait(0), "it ran in the spare"
-        wait_until(lambda: spares._spare is not None and spares._spare.is_ready())
-        assert spares._spare is not first
-        job = node.run("import os\nfrom gpulab import run\nrun.result({'seen': os.path.exists('/tmp/left')})")
-        assert job.result["seen"] is False
-    finally:
-        launcher.stop()
-
-
-def test_spare_for_other_gpus_is_not_taken(node: Node) -> None:
-    node.settings.runs_folder.mkdir(exist_ok=True)
-    spares = Spares(node.supervisor.launcher._sandbox, node.settings.runs_folder, None)
-    spares.start([])
-    try:
-        wait_until(lambda: spares._spare is not None and spares._spare.is_ready())
-        assert spares.take(["GPU-of-another-lease"]) is None
-    finally:
-        spares.stop()
