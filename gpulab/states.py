@@ -76,8 +76,6 @@ class WaitReason(StrEnum):
     NO_FREE_GPU = "no_free_gpu"
     RESERVED_FOR_ANOTHER = "reserved_for_another"
     """There is room, but an earlier job needs it before this one would end."""
-    BEHIND_ANOTHER = "behind_another"
-    """The policy lets no job pass the first one that does not fit."""
     LIMIT_RUNNING = "limit_running"
     LIMIT_GPU_HOURS = "limit_gpu_hours"
     LIMIT_GIB_HOURS = "limit_gib_hours"

@@ -144,7 +144,7 @@ class Scheduler:
         for first in range(0, len(made.placements), GRANTS_BATCH_SIZE):
             self._start(seen, made.placements[first : first + GRANTS_BATCH_SIZE])
         if self._settings.preemption:
-            self._preempt(seen, made, policy)
+            self._preempt(seen, made)
         if explain:
             self._explain(seen, made, policy)
 
@@ -160,9 +160,9 @@ class Scheduler:
             if lease_token is not None:
                 self._ring(placement.node, placement.job_id, lease_token)
 
-    def _preempt(self, seen: Seen, made: Plan, policy: Policy) -> None:
+    def _preempt(self, seen: Seen, made: Plan) -> None:
         """Ask jobs to give way, where that lets a more urgent one start."""
-        found = giving_way(made, resumable(seen.leases), seen.rooms, now=seen.now, policy=policy)
+        found = giving_way(made, resumable(seen.leases), seen.rooms, now=seen.now)
         if found is None:
             return
         job, chosen = found

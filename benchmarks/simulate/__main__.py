@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.simulate.measures import POLICIES, Measures, measured
+from benchmarks.simulate.measures import Measures, measured
+from benchmarks.simulate.policies import POLICIES
 from benchmarks.simulate.replay import Replay
 from benchmarks.simulate.workload import GIB, Machines, Task, deadline_week, public_trace
 from gpulab.words import counted

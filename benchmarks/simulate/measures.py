@@ -6,18 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.simulate.replay import History, Run
-from scheduler.planning.plan import SHIPPED
-from scheduler.planning.terms import Policy, User
-
-POLICIES = {
-    "shipped": SHIPPED,
-    "fifo": Policy(order="age", fit="first", reservations=0, blocking=True),
-    "round-robin": Policy(order="turns", fit="best", reservations=0),
-    "best-fit": Policy(order="age", fit="best", reservations=0),
-    "gradient": Policy(order="age", fit="gradient", reservations=0),
-}
-"""`fifo`: nothing passes the oldest. `round-robin`: who started fewest jobs is next. The others go by age and start
-whatever fits, by best fit or by fragmentation gradient descent."""
+from scheduler.planning.terms import User
 
 
 @dataclass(frozen=True, slots=True)

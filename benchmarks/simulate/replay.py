@@ -1,17 +1,19 @@
-"""Replays a workload: virtual time jumps from one arrival or end to the next, and `plan()` decides at each."""
+"""Replays a workload: virtual time jumps from one arrival or end to the next, and a policy decides at each."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf
 from uuid import UUID
 
+from benchmarks.simulate.fragmentation import Demand, demands_of, fragmentation
+from benchmarks.simulate.policies import Look
 from benchmarks.simulate.workload import Machines, Task
-from scheduler.planning.cluster import Cluster, demands_of
-from scheduler.planning.fit import Demand, fragmentation
-from scheduler.planning.plan import plan
+from scheduler.planning.cluster import Cluster
+from scheduler.planning.plan import SHIPPED
 from scheduler.planning.room import GpuRoom, NodeRoom, Stay
-from scheduler.planning.terms import Placement, Policy, User
+from scheduler.planning.terms import Placement, User
 from scheduler.planning.use import aged, committed, decayed
 
 
@@ -46,7 +48,14 @@ class History:
 class Replay:
     """One policy over one workload. `tick_seconds` groups events of that span into one call of the planner."""
 
-    def __init__(self, tasks: Sequence[Task], machines: Machines, policy: Policy, *, tick_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        machines: Machines,
+        policy: Callable[[Look], Sequence[Placement]],
+        *,
+        tick_seconds: float = 1.0,
+    ) -> None:
         self._tasks = tasks
         self._machines = machines
         self._policy = policy
@@ -56,7 +65,7 @@ class Replay:
         self._ends: list[tuple[float, UUID]] = []
         self._queue: dict[UUID, Task] = {}
         self._past: dict[User, tuple[float, float]] = {}
-        self._turns: dict[User, int] = {}
+        self._started: Counter[User] = Counter()
         self._history = History()
         self._demands = self._measure_demands()
 
@@ -81,19 +90,19 @@ class Replay:
         run = self._running.pop(job_id)
         user = run.task.job.user
         used, then = self._past.get(user, (0.0, run.ended))
-        more = decayed(run.placement.share, run.task.seconds, 0.0, self._policy.half_life_seconds)
-        self._past[user] = (aged(used, run.ended - then, self._policy.half_life_seconds) + more, run.ended)
+        more = decayed(run.placement.share, run.task.seconds, 0.0, SHIPPED.half_life_seconds)
+        self._past[user] = (aged(used, run.ended - then, SHIPPED.half_life_seconds) + more, run.ended)
 
     def _plan(self, now: float, until: float) -> None:
         self._weigh(now)
         rooms = self._rooms(now)
-        made = plan([task.job for task in self._queue.values()], rooms, now=now, policy=self._policy)
-        for placement in made.placements:
+        look = Look([task.job for task in self._queue.values()], rooms, now, self._started)
+        for placement in self._policy(look):
             task = self._queue.pop(placement.job_id)
             run = Run(task, now, placement)
             self._running[placement.job_id] = run
             self._history.runs.append(run)
-            self._turns[task.job.user] = self._turns.get(task.job.user, 0) + 1
+            self._started[task.job.user] += 1
             heappush(self._ends, (run.ended, placement.job_id))
         if self._queue:
             every = self._machines.every_gpu * self._machines.gpu_bytes
@@ -105,17 +114,14 @@ class Replay:
         users = {task.job.user for task in self._queue.values()}
         for user in users:
             used, then = self._past.get(user, (0.0, now))
-            user.used_seconds = aged(used, now - then, self._policy.half_life_seconds)
+            user.used_seconds = aged(used, now - then, SHIPPED.half_life_seconds)
             user.running = 0
         for run in self._running.values():
             job = run.task.job
             job.user.running += 1
             job.user.used_seconds += committed(
-                run.placement.share, now - run.started, job.time_limit_seconds, self._policy.foresight_seconds
+                run.placement.share, now - run.started, job.time_limit_seconds, SHIPPED.foresight_seconds
             )
-        if self._policy.order == "turns":
-            for user in users:
-                user.used_seconds = self._turns.get(user, 0)
 
     def _rooms(self, now: float) -> list[NodeRoom]:
         machines = self._machines
@@ -133,9 +139,4 @@ class Replay:
         return rooms
 
     def _measure_demands(self) -> Sequence[Demand]:
-        lab = Cluster(self._rooms(0.0), 0.0, self._policy)
-        counts: dict[int, int] = {}
-        for task in self._tasks:
-            counts[id(task.job.needs)] = counts.get(id(task.job.needs), 0) + 1
-        kinds = {id(task.job.needs): task.job.needs for task in self._tasks}
-        return demands_of((lab.ask(needs), counts[key]) for key, needs in kinds.items())
+        return demands_of(Cluster(self._rooms(0.0), 0.0), Counter(task.job.needs for task in self._tasks))

@@ -1,15 +1,14 @@
 """The lab as one call of the planner sees it: what each kind of need may use, what it costs, where it goes."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
+from operator import attrgetter
 
 from gpulab.states import WaitReason
 from gpulab.words import counted
-from scheduler.planning.fit import Choice, Demand, best_fit, first_fit, gradient_fit
 from scheduler.planning.room import GpuRoom, NodeRoom, Start, Stay, earliest_on_cpu, earliest_on_gpus, large_enough
-from scheduler.planning.terms import Needs, Placement, Policy, Wait, Waiting
+from scheduler.planning.terms import Needs, Placement, Wait, Waiting
 
 NO_FREE_SLOT = Wait(WaitReason.NO_FREE_SLOT, "all CPU slots are in use; it starts when a job ahead of it ends")
 NO_FREE_GPU = Wait(
@@ -20,7 +19,6 @@ RESERVED = Wait(
     "there is room, but a job ahead of it needs that room before this one's time limit ends",
 )
 MAX_WORDS = 500
-BLOCKED = Wait(WaitReason.BEHIND_ANOTHER, "the job ahead of it waits, and no job may start before that one")
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +43,23 @@ class Ask:
     """Time limits from here on were tried in this call and did not fit; room only shrinks meanwhile."""
 
 
+Choice = tuple[NodeRoom, Sequence[GpuRoom]]
+"""A node, and GPUs of it that would do."""
+Fit = Callable[[Sequence[Choice], Ask], Choice]
+"""Which GPUs to take when several would do: picks a node and exactly as many of its GPUs as are asked for."""
+
+
+def best_fit(choices: Iterable[Choice], ask: Ask) -> Choice:
+    """The tightest GPUs of the node where they are tightest; among equals the node with least room."""
+
+    def looseness(choice: Choice) -> tuple[int, int]:
+        node, gpus = choice
+        return sum(gpu.free_bytes for gpu in gpus), sum(gpu.free_bytes for gpu in node.gpus)
+
+    ordered = ((node, sorted(gpus, key=attrgetter("free_bytes"))[: ask.count]) for node, gpus in choices)
+    return min(ordered, key=looseness)
+
+
 @dataclass(frozen=True, slots=True)
 class _Site:
     """Nodes that have the data sets and the number of GPUs. `largest` is the memory that each of that number has."""
@@ -58,10 +73,9 @@ class _Site:
 class Cluster:
     """The nodes that take jobs, and their room at `now`. Uses it up."""
 
-    def __init__(self, nodes: Sequence[NodeRoom], now: float, policy: Policy) -> None:
+    def __init__(self, nodes: Sequence[NodeRoom], now: float, fit: Fit = best_fit) -> None:
         self.now = now
-        self.demands: Sequence[Demand] = ()
-        self._policy = policy
+        self._fit = fit
         self._usable = [node for node in nodes if not node.draining]
         sizes = [gpu.total_bytes for node in nodes for gpu in node.gpus if gpu.total_bytes is not None]
         self._gpus = sum(len(node.gpus) for node in nodes)
@@ -119,7 +133,7 @@ class Cluster:
         choices, promised = self._choices(ask, until)
         if not choices:
             return RESERVED if promised else NO_FREE_GPU
-        node, gpus = self._chosen(choices, ask)
+        node, gpus = self._fit(choices, ask)
         for gpu in gpus:
             gpu.take(Stay(self.now, until, ask.needed_bytes))
         self._forget_full(node)
@@ -188,15 +202,6 @@ class Cluster:
                 promised = True
         return choices, promised
 
-    def _chosen(self, choices: Sequence[Choice], ask: Ask) -> Choice:
-        match self._policy.fit:
-            case "best":
-                return best_fit(choices, ask.count)
-            case "gradient":
-                return gradient_fit(choices, ask.count, ask.needed_bytes, self.demands)
-            case "first":
-                return first_fit(choices, ask.count)
-
     def _forget_full(self, taken: NodeRoom) -> None:
         for index, (node, gpus) in enumerate(self._open):
             if node is taken:
@@ -223,13 +228,3 @@ class Cluster:
 
 def _size(gpu: GpuRoom) -> float:
     return inf if gpu.total_bytes is None else gpu.total_bytes
-
-
-def demands_of(asks: Iterable[tuple[Ask, int]]) -> list[Demand]:
-    """The kinds of need, with the number of jobs that have each."""
-    kinds: Counter[tuple[int, int | None]] = Counter()
-    for ask, jobs in asks:
-        if ask.count:
-            kinds[ask.count, ask.needed_bytes] += jobs
-    every = sum(kinds.values())
-    return [Demand(count, needed, jobs / every) for (count, needed), jobs in kinds.most_common(20)]

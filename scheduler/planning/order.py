@@ -24,13 +24,8 @@ class Line:
         self.user = user
         self.jobs = jobs
         self.at = 0
-        match policy.order:
-            case "fair":
-                self.tag, self.per_second = user.used_seconds / weight, 1 / weight
-            case "turns":
-                self.tag, self.per_second = user.used_seconds, 1.0
-            case "age":
-                self.tag = self.per_second = 0.0
+        self.tag = user.used_seconds / weight
+        self.per_second = 1 / weight
 
 
 class Queue:
@@ -80,7 +75,5 @@ def weight_of(user: User, policy: Policy) -> float:
 
 
 def charge(share: float, time_limit_seconds: float, policy: Policy) -> float:
-    """What a job adds to the tags behind it: seconds of the whole lab; a turn where turns are counted."""
-    if policy.order == "turns":
-        return 1.0
+    """What a job adds to the tags behind it: seconds of the whole lab."""
     return share * min(time_limit_seconds, policy.foresight_seconds)

@@ -12,7 +12,7 @@ from operator import attrgetter
 from uuid import UUID
 
 from gpulab.states import Priority, WaitReason
-from scheduler.planning.cluster import RESERVED, Ask, Cluster, demands_of
+from scheduler.planning.cluster import RESERVED, Ask, Cluster, Fit, best_fit
 from scheduler.planning.limits import wait_of
 from scheduler.planning.order import Line, Queue, charge
 from scheduler.planning.reasons import Reasons
@@ -23,7 +23,14 @@ SHIPPED = Policy()
 LOOKS_A_SWEEP = 500
 
 
-def plan(jobs: Sequence[Waiting], nodes: Sequence[NodeRoom], *, now: float = 0.0, policy: Policy = SHIPPED) -> Plan:
+def plan(
+    jobs: Sequence[Waiting],
+    nodes: Sequence[NodeRoom],
+    *,
+    now: float = 0.0,
+    policy: Policy = SHIPPED,
+    fit: Fit = best_fit,
+) -> Plan:
     """Place what fits, in order, and say of the rest why it waits. Takes the jobs in order of submission.
 
     Uses up the room in `nodes`.
@@ -32,7 +39,7 @@ def plan(jobs: Sequence[Waiting], nodes: Sequence[NodeRoom], *, now: float = 0.0
     and once nothing that is asked for fits, the rest of the queue is not looked at. `now` is on the clock of the stays
     in `nodes`, in seconds.
     """
-    return _Planning(jobs, Cluster(nodes, now, policy), policy).run()
+    return _Planning(jobs, Cluster(nodes, now, fit), policy).run()
 
 
 class _Planning:
@@ -57,17 +64,14 @@ class _Planning:
         self._sites: dict[UUID, Site] = {}
         self._promises = policy.reservations
         self._impatient_since = cluster.now - policy.patience_seconds if policy.patience_seconds else inf
-        self._blocked = False
         self._shortest: dict[Needs, float] = {}
 
     def run(self) -> Plan:
-        if self._policy.fit == "gradient":
-            self._cluster.demands = demands_of((self._asks[job.needs], 1) for job in self._jobs)
         for priority in Priority:
             if self._hopeful > 0:
                 self._serve(self._queue.lines(priority))
         self._estimate(self._queue.first(self._policy.estimates, self._cost_of))
-        reasons = Reasons(self._cluster, self._asks, self._started, blocked=self._blocked)
+        reasons = Reasons(self._cluster, self._asks, self._started)
         return Plan(tuple(self._placements), self._starts, self._jobs, frozenset(self._placed), reasons.of, self._sites)
 
     def _serve(self, its_lines: Iterable[Line]) -> None:
@@ -137,8 +141,6 @@ class _Planning:
         return shortest[ask.needs]
 
     def _promise(self, job: Waiting, ask: Ask) -> None:
-        if self._policy.blocking:
-            self._blocked, self._hopeful = True, 0
         if self._promises and ask.count and job.submitted_time <= self._impatient_since:
             self._promises -= 1
             start = self._cluster.book(ask, job)
@@ -149,7 +151,6 @@ class _Planning:
         """The loop that may see every job of a long queue."""
         jobs, at, tag, per_second = line.jobs, line.at, line.tag, line.per_second
         asks, foresight = self._asks, self._policy.foresight_seconds
-        turns = self._policy.order == "turns"
         impatient_since = self._impatient_since if self._promises else -inf
         end = len(jobs)
         while at < end:
@@ -158,7 +159,7 @@ class _Planning:
             seconds = job.time_limit_seconds
             if seconds < ask.hopeless_from or (job.submitted_time <= impatient_since and ask.count and not ask.never):
                 break
-            cost = 1.0 if turns else ask.share * (seconds if seconds < foresight else foresight)  # noqa: FURB136 - a call costs more
+            cost = ask.share * (seconds if seconds < foresight else foresight)  # noqa: FURB136 - a call costs more
             tag += cost * per_second
             at += 1
         line.at, line.tag = at, tag

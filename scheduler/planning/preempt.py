@@ -7,7 +7,7 @@ from uuid import UUID
 from gpulab.states import Priority
 from scheduler.planning.cluster import NO_FREE_GPU, NO_FREE_SLOT, Ask, Cluster
 from scheduler.planning.room import GpuRoom, NodeRoom, large_enough
-from scheduler.planning.terms import Needs, Plan, Policy, Waiting
+from scheduler.planning.terms import Needs, Plan, Waiting
 
 BUSY = {NO_FREE_GPU.reason, NO_FREE_SLOT.reason}
 
@@ -26,7 +26,7 @@ class Running:
 
 
 def giving_way(
-    made: Plan, running: Sequence[Running], rooms: Sequence[NodeRoom], *, now: float, policy: Policy
+    made: Plan, running: Sequence[Running], rooms: Sequence[NodeRoom], *, now: float
 ) -> tuple[Waiting, list[Running]] | None:
     """The first urgent job that waits for room, and those to be asked so that it can start; None where nothing helps.
 
@@ -38,7 +38,7 @@ def giving_way(
     for job in made.waiting:
         if job.priority is Priority.HIGH and job.needs not in oldest and made.wait_of(job).reason in BUSY:
             oldest[job.needs] = job
-    cluster = Cluster(rooms, now, policy)
+    cluster = Cluster(rooms, now)
     for job in oldest.values():
         ask = cluster.ask(job.needs)
         choices = [chosen for node in ask.nodes if (chosen := _of_node(ask, node, running)) is not None]

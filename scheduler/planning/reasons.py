@@ -6,7 +6,7 @@ job, and only when somebody asks.
 
 from collections.abc import Mapping
 
-from scheduler.planning.cluster import BLOCKED, Ask, Cluster
+from scheduler.planning.cluster import Ask, Cluster
 from scheduler.planning.limits import wait_of
 from scheduler.planning.terms import Needs, User, Wait, Waiting
 
@@ -14,13 +14,10 @@ from scheduler.planning.terms import Needs, User, Wait, Waiting
 class Reasons:
     """`started` are the jobs of each user that the plan starts; the lab is as the plan leaves it."""
 
-    def __init__(
-        self, cluster: Cluster, asks: Mapping[Needs, Ask], started: Mapping[User, int], *, blocked: bool
-    ) -> None:
+    def __init__(self, cluster: Cluster, asks: Mapping[Needs, Ask], started: Mapping[User, int]) -> None:
         self._cluster = cluster
         self._asks = asks
         self._started = started
-        self._blocked = blocked
         self._rooms: dict[tuple[Ask, float], Wait] = {}
         self._limits: dict[tuple[User, bool], Wait | None] = {}
 
@@ -35,8 +32,6 @@ class Reasons:
         return self._limits[key] or self._room(ask, job.time_limit_seconds)
 
     def _room(self, ask: Ask, seconds: float) -> Wait:
-        if self._blocked:
-            return BLOCKED
         found = self._rooms.get((ask, seconds))
         if found is None:
             found = self._rooms[ask, seconds] = self._cluster.obstacle(ask, seconds)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from gpulab.states import Priority, WaitReason
@@ -64,18 +64,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How to order and where to place. The defaults are what the lab ships; the others are what it is compared with."""
+    """The numbers that decide who is next and who may pass. The defaults are what the lab ships."""
 
-    order: Literal["fair", "turns", "age"] = "fair"
-    """`fair`: decayed use over weight; `turns`: who started fewest jobs is next; `age`: first come, first served."""
-    fit: Literal["best", "gradient", "first"] = "best"
-    """Tightest GPU; least growth of fragmentation; first that fits."""
     reservations: int = 1
     """Jobs that do not fit and hold a start that later ones must respect."""
     patience_seconds: float = 86_400.0
     """A job gets a reserved start only after this wait: with generous time limits, reservations cost others time."""
-    blocking: bool = False
-    """Nothing passes the first job that does not fit."""
     foresight_seconds: float = 1800.0
     """The part of a job's time limit that counts as usage from its start. A queued job counts in the same way for the
     jobs behind it of the same user."""

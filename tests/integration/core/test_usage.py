@@ -156,7 +156,7 @@ def test_place_is_the_one_in_the_planners_order(
         connection.execute(usage.keep_shares({p.id: (p.used_seconds, p.weight) for p in seen.users.values()}))
         if seen.counted:
             connection.execute(queue.count_bytes(seen.counted))
-        lab = Cluster(seen.rooms, seen.now, policy)
+        lab = Cluster(seen.rooms, seen.now)
         order = Queue(seen.jobs, policy).first(
             len(seen.jobs), lambda job: charge(lab.ask(job.needs).share, job.time_limit_seconds, policy)
         )

@@ -23,7 +23,7 @@ def test_nothing_helps_where_nothing_of_ones_own_is_in_the_way() -> None:
 
 
 def test_advice_is_kept_for_every_reason_that_something_helps_against() -> None:
-    without = {WaitReason.NEXT_IN_LINE, WaitReason.BEHIND_ANOTHER, WaitReason.NOT_WAITING}
+    without = {WaitReason.NEXT_IN_LINE, WaitReason.NOT_WAITING}
     assert HELP.keys() | BUSY | without == set(WaitReason)
 
 

@@ -3,13 +3,17 @@
 import json
 from itertools import pairwise
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from benchmarks.simulate.__main__ import interval, main
-from benchmarks.simulate.measures import POLICIES, jain, measured
+from benchmarks.simulate.measures import jain, measured
+from benchmarks.simulate.policies import POLICIES, Look
 from benchmarks.simulate.replay import Replay
 from benchmarks.simulate.workload import GIB, Machines, Task, deadline_week, public_trace
+from scheduler.planning.room import GpuRoom, NodeRoom, Stay
+from scheduler.planning.terms import Needs, User, Waiting
 
 SMALL = Machines(1, 2, 16 * GIB)
 HEADER = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time"
@@ -28,6 +32,20 @@ def test_every_task_runs_once_and_no_gpu_holds_more_than_it_has(name: str, week:
     for at in (run.started for run in history.runs):
         here = [run for run in history.runs if run.started <= at < run.ended]
         assert sum(run.placement.share for run in here) <= 1 + 1e-9
+
+
+def waiting(number: int, user: User, *, gpus: int = 1) -> Waiting:
+    return Waiting(UUID(int=number), user, Needs(gpus=gpus), time_limit_seconds=60.0, submitted_time=float(number))
+
+
+@pytest.mark.parametrize(("name", "placed"), [("fifo", []), ("round-robin", [4, 2]), ("best-fit", [2, 3])])
+def test_policies_differ_in_who_is_next(name: str, placed: list[int]) -> None:
+    busy, other = User(UUID(int=1)), User(UUID(int=2))
+    queue = [waiting(1, busy, gpus=3), waiting(2, busy), waiting(3, busy), waiting(4, other)]
+    room = NodeRoom("n", 0, frozenset(), gpus=[GpuRoom(f"n/{n}", 16 * GIB) for n in range(3)])
+    room.gpus[0].take(Stay(0.0, 1000.0, None))
+    found = POLICIES[name](Look(queue, [room], 10.0, {busy: 3}))
+    assert [placement.job_id.int for placement in found] == placed
 
 
 def test_same_seed_gives_the_same_week_and_another_seed_another(week: list[Task]) -> None:

@@ -200,12 +200,6 @@ def test_what_can_never_run_promises_nothing_and_holds_nobody_up() -> None:
     assert placed(plan(jobs, [node(gpus=1)])) == [2]
 
 
-def test_nothing_passes_where_the_policy_blocks() -> None:
-    made = plan([job(1, gpus=2), job(2, gpus=1)], [taken(node(gpus=2), (0, 9.0, None))], policy=Policy(blocking=True))
-    assert placed(made) == []
-    assert reason(made, 2) == "behind_another"
-
-
 def test_starts_are_estimated_in_order_from_the_ends_of_what_runs() -> None:
     room = taken(node(gpus=1), (0, 50.0, None))
     made = plan([job(n, gpus=1, time_limit_seconds=20) for n in (1, 2, 3)], [room], policy=Policy(estimates=3))

@@ -16,8 +16,6 @@ from tests.unit.scheduler.labs import GIB, PROMPT, job, machines, node, placed, 
 
 POLICIES = st.builds(
     Policy,
-    order=st.sampled_from(["fair", "turns", "age"]),
-    fit=st.sampled_from(["best", "gradient", "first"]),
     reservations=st.integers(0, 3),
     patience_seconds=st.sampled_from([0.0, 7200.0]),
     estimates=st.sampled_from([0, 5]),

@@ -20,10 +20,8 @@ from tests.unit.scheduler.labs import machines, queues
 NOW = 1000.0
 POLICIES = st.builds(
     Policy,
-    order=st.sampled_from(["fair", "turns", "age"]),
     reservations=st.integers(0, 2),
     patience_seconds=st.sampled_from([0.0, 500.0, 2000.0]),
-    blocking=st.sampled_from([False, False, True]),
 )
 LIMITS = st.builds(
     Limits, running=st.none() | st.integers(0, 3), gpu_hours=st.none() | st.just(0.0), gib_hours=st.none()
@@ -34,11 +32,10 @@ class Plain:
     """Takes the job with the smallest tag and tries it, until every job was tried."""
 
     def __init__(self, jobs: list[Waiting], rooms: list[NodeRoom], policy: Policy) -> None:
-        self.jobs, self.policy, self.lab = jobs, policy, Cluster(rooms, NOW, policy)
+        self.jobs, self.policy, self.lab = jobs, policy, Cluster(rooms, NOW)
         self.placements: list[Placement] = []
         self.starts: dict[UUID, float] = {}
         self.started: dict[User, int] = defaultdict(int)
-        self.blocked = False
         for priority in Priority:
             self.serve([job for job in jobs if job.priority is priority])
 
@@ -58,14 +55,13 @@ class Plain:
     def look(self, job: Waiting) -> None:
         ask = self.lab.ask(job.needs)
         limit = wait_of(job.user, self.started[job.user], uses_gpu=ask.count > 0)
-        if ask.never or limit or self.blocked:
+        if ask.never or limit:
             return
         found = self.lab.place(ask, job)
         if isinstance(found, Placement):
             self.placements.append(found)
             self.started[job.user] += 1
             return
-        self.blocked = self.policy.blocking
         impatient = not self.policy.patience_seconds or NOW - job.submitted_time >= self.policy.patience_seconds
         if impatient and ask.count and len(self.starts) < self.policy.reservations:
             start = self.lab.book(ask, job)
@@ -77,8 +73,6 @@ class Plain:
         told = ask.never or wait_of(job.user, self.started[job.user], uses_gpu=ask.count > 0)
         if told:
             return told.reason
-        if self.blocked:
-            return "behind_another"
         assert isinstance(self.lab.place(ask, job), Wait)
         if not ask.count:
             return "no_free_slot"
@@ -104,4 +98,4 @@ def test_shortcuts_change_nothing(
     for gpu in (gpu for room in bare for gpu in room.gpus):
         gpu.booked.clear()
     for job in made.waiting:
-        assert made.wait_of(job).reason == plain.reason(job, Cluster(deepcopy(bare), NOW, policy))
+        assert made.wait_of(job).reason == plain.reason(job, Cluster(deepcopy(bare), NOW))

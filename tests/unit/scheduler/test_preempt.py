@@ -6,7 +6,7 @@ from gpulab.states import Priority
 from scheduler.planning.plan import plan
 from scheduler.planning.preempt import Running, giving_way
 from scheduler.planning.room import NodeRoom
-from scheduler.planning.terms import Policy, Waiting
+from scheduler.planning.terms import Waiting
 from tests.unit.scheduler.labs import GIB, job, node, taken
 
 
@@ -17,7 +17,7 @@ def running(number: int, *gpus: str, held: int | None = None, seconds: float = 1
 def asked(waiting: Waiting, room: NodeRoom, *those: Running) -> list[int] | None:
     """The tokens of those who are asked; None when nobody is."""
     made = plan([waiting], [room])
-    found = giving_way(made, those, [room], now=0.0, policy=Policy())
+    found = giving_way(made, those, [room], now=0.0)
     return None if found is None else sorted(each.lease_token.int for each in found[1])
 
 

@@ -1,12 +1,16 @@
-"""Which GPUs to take when several would do: tightest, or least growth of fragmentation, or the first."""
+"""Room that is free and of no use, and the choice of GPUs by which it grows least.
 
-from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
+Source: Weng et al., "Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation Gradient Descent",
+USENIX ATC 2023; here with GPU memory for the share of a GPU.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from scheduler.planning.cluster import Ask, Choice, Cluster
 from scheduler.planning.room import GpuRoom, NodeRoom
-
-Choice = tuple[NodeRoom, Sequence[GpuRoom]]
+from scheduler.planning.terms import Needs
 
 
 class Demand(NamedTuple):
@@ -17,39 +21,30 @@ class Demand(NamedTuple):
     part: float
 
 
-def best_fit(choices: Iterable[Choice], count: int) -> Choice:
-    """The tightest GPUs of the node where they are tightest; among equals the node with least room."""
-
-    def looseness(choice: Choice) -> tuple[int, int]:
-        node, gpus = choice
-        return sum(gpu.free_bytes for gpu in gpus), sum(gpu.free_bytes for gpu in node.gpus)
-
-    ordered = ((node, sorted(gpus, key=attrgetter("free_bytes"))[:count]) for node, gpus in choices)
-    return min(ordered, key=looseness)
-
-
-def first_fit(choices: Iterable[Choice], count: int) -> Choice:
-    node, gpus = next(iter(choices))
-    return node, gpus[:count]
+def demands_of(lab: Cluster, jobs: Mapping[Needs, int]) -> list[Demand]:
+    """The commonest kinds of need, from the number of jobs that have each."""
+    kinds: Counter[tuple[int, int | None]] = Counter()
+    for needs, count in jobs.items():
+        ask = lab.ask(needs)
+        if ask.count:
+            kinds[ask.count, ask.needed_bytes] += count
+    every = kinds.total()
+    return [Demand(gpus, needed, count / every) for (gpus, needed), count in kinds.most_common(20)]
 
 
-def gradient_fit(choices: Iterable[Choice], count: int, needed_bytes: int | None, demands: Sequence[Demand]) -> Choice:
-    """Where fragmentation grows least: room that the demands, weighed by how common they are, cannot use.
-
-    Source: Weng et al., "Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation Gradient
-    Descent", USENIX ATC 2023; here with GPU memory for the share of a GPU.
-    """
+def gradient_fit(demands: Sequence[Demand], choices: Sequence[Choice], ask: Ask) -> Choice:
+    """Where fragmentation grows least: room that the demands, weighed by how common they are, cannot use."""
 
     def candidates() -> Iterable[Choice]:
         for node, gpus in choices:
-            if count > 1:
-                yield node, gpus[:count]
+            if ask.count > 1:
+                yield node, gpus[: ask.count]
             else:
                 yield from ((node, [gpu]) for gpu in gpus)
 
     def growth(choice: Choice) -> float:
         node, gpus = choice
-        return _fragmentation(node, demands, taking(gpus, needed_bytes)) - _fragmentation(node, demands, _as_it_is)
+        return _fragmentation(node, demands, taking(gpus, ask.needed_bytes)) - _fragmentation(node, demands, _as_it_is)
 
     return min(candidates(), key=growth)
 
