@@ -180,7 +180,10 @@ def by_id(job_id: UUID) -> Select[*tuple[Any, ...]]:
 def standing(job_id: UUID) -> Select[*tuple[Any, ...]]:
     """Whose job it is, who else may read it, and in which state: what reading a part of it needs to know."""
     return (
-        select(Job.id, Job.owner_id, Job.state, Job.wait_reason, Job.message, Job.shared_with, OWNER_TEAM)
+        select(
+            *(Job.id, Job.owner_id, Job.experiment, Job.state, Job.wait_reason, Job.message, Job.shared_with),
+            OWNER_TEAM,
+        )
         .join(User, User.id == Job.owner_id)
         .where(Job.id == job_id)
     )

@@ -14,8 +14,12 @@ from api.jobs.service import visible
 from api.results.downsample import kept_indexes
 from api.results.gpu_usage import usage
 from models.statements import leases, series
+from models.tables.program import RAN_BY
 
 DEFAULT_MAX_POINTS = 2000
+LAB, PROGRAM = "lab", "program"
+BY_SAMPLER = frozenset({"host", "gpu"})
+"""Sources that are read from outside of a run. All others are the run's own words."""
 MANY_POINTS = 5_000
 """More take too long to compute between two requests of others."""
 
@@ -106,7 +110,8 @@ def _picked(indexes: Sequence[int], *columns: Sequence[Any]) -> list[list[Any]]:
 
 async def samples(app: App, principal: Principal, job_id: UUID, *, max_points: int | None) -> bytes:
     """The JSON of a `SamplesRead`; `max_points` bounds each track."""
-    await visible(app, principal, job_id)
+    job = await visible(app, principal, job_id)
+    own = PROGRAM if job.experiment in RAN_BY else LAB
     rows = await app.database.rows(series.sample_chunks, job_id=job_id)
     phases = await app.database.rows(series.phases, job_id=job_id)
     attempts = await app.database.rows(leases.attempts, job_id=job_id)
@@ -120,14 +125,22 @@ async def samples(app: App, principal: Principal, job_id: UUID, *, max_points: i
             )
             _append(track, row._asdict())
         whole = [
-            {"source": source, "gpu_uuid": gpu_uuid, "attempt": attempt, **track}
+            {
+                "source": source,
+                "reported_by": LAB if source in BY_SAMPLER else own,
+                "gpu_uuid": gpu_uuid,
+                "attempt": attempt,
+                **track,
+            }
             for (attempt, source, gpu_uuid), track in tracks.items()
         ]
         return orjson.dumps(
             {
                 "job_id": job_id,
                 "tracks": [track | _thinned(track, max_points) for track in whole],
-                "phases": [{"time": row.time, "name": row.name, "attempt": row.attempt} for row in phases],
+                "phases": [
+                    {"time": row.time, "name": row.name, "attempt": row.attempt, "reported_by": own} for row in phases
+                ],
                 "predicted_peak_bytes": _predicted(whole) or (lab_row[0] if lab_row else None),
                 "usage": usage(
                     whole, {row.attempt for row in attempts}, {row.attempt for row in attempts if row.shared}

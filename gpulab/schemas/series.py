@@ -1,6 +1,6 @@
 """Metrics and the memory timeline on the wire."""
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from gpulab.schemas.base import Outgoing
@@ -34,11 +34,16 @@ class MetricsRead(Outgoing):
     It is true in spite of `after` where a later attempt took points back: what was read before is then no longer so."""
 
 
+Reporter = Literal["lab", "program"]
+
+
 class SampleTrack(Outgoing):
     """Readings of one source on one time axis."""
 
     source: str
     """`host` (the process tree), `gpu` (NVML), `allocator` (torch) or `prediction` (one point)."""
+    reported_by: Reporter
+    """`program` for what a user's own program says of itself: the lab did not measure it and cannot check it."""
     gpu_uuid: str | None
     attempt: int
     times: list[float]
@@ -53,6 +58,7 @@ class PhaseRead(Outgoing):
     time: float
     name: str
     attempt: int
+    reported_by: Reporter
 
 
 class UsageRead(Outgoing):

@@ -45,6 +45,11 @@ def test_code_is_uploaded_edited_compared_and_run(page: Page, scene: Scene, tmp_
     page.screenshot(path=SHOTS / "light-desktop" / "job-program.png", full_page=True)
     page.get_by_role("link", name="Change and run again").click()
     expect(page.get_by_label("Value of parameter 1")).to_have_value("0.1")
+    spec = job["spec"] | {"program": first.rpartition("/")[2].partition("?")[0]}
+    other = scene.client.post("/v1/jobs", json={"experiment": "script", "spec": spec}).json()["id"]
+    page.goto(f'/compare?jobs=["{job["id"]}","{other}"]')
+    page.get_by_role("link", name="Code differs: 1 file").click()
+    expect(page.get_by_label("Changes in train.py")).to_contain_text("-rate = 2")
 
 
 def test_notebook_is_shown_and_nothing_of_it_runs(open_context: Opener, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Check, Link as LinkIcon } from "lucide-react";
 import { useMemo, useState } from "react";
 
+import { programDifference } from "../api/programs";
 import * as queries from "../api/queries";
 import type { JobRead, MetricsRead, SamplesRead } from "../api/schema";
 import { Chart } from "../charts/Chart";
@@ -29,7 +30,7 @@ import { Empty, Failure, Waiting } from "../components/Feedback";
 import { jobName, shortId } from "../components/JobLink";
 import { AnchorLink } from "../components/Links";
 import { JobBadge } from "../components/State";
-import { bytes, number, value, words } from "../format";
+import { bytes, counted, number, value, words } from "../format";
 import { SERIES_COLORS } from "../theme";
 import { differing, numbersOf, peakOf, tableOf } from "./compare/fields";
 
@@ -267,9 +268,14 @@ function Differences({ jobs, different, sampled }: DifferencesProps) {
 function CodeDifference({ jobs }: { jobs: JobRead[] }) {
   const [one, other] = [...new Set(jobs.flatMap((job) => job.program?.sha256 ?? []))];
   if (one === undefined || other === undefined) return null;
+  return <DifferenceLink one={one} other={other} />;
+}
+
+function DifferenceLink({ one, other }: { one: string; other: string }) {
+  const { data } = useQuery(programDifference(one, other));
   return (
     <AnchorLink to="/programs/$sha256" params={{ sha256: one }} search={{ compare: other }} size="sm">
-      Compare code
+      {data === undefined ? "Compare code" : `Code differs: ${counted(data.files.length, "file")}`}
     </AnchorLink>
   );
 }

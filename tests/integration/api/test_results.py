@@ -144,6 +144,20 @@ async def test_samples_make_tracks_with_nulls_where_nothing_was_read(
     assert [(phase.name, phase.time) for phase in found.phases] == [("forward", 1000.5)]
 
 
+@pytest.mark.parametrize(("experiment", "reporter"), [("script", "program"), ("dropout-linear", "lab")])
+async def test_what_a_program_says_of_itself_is_marked(
+    client: httpx.AsyncClient, seeds: Seeds, admin: SeededUser, experiment: str, reporter: str
+) -> None:
+    job_id = seeds.job(admin, experiment=experiment)
+    for source, field in (("host", "rss_bytes"), ("gpu", "process_used_bytes"), ("allocator", "allocated_bytes")):
+        seeds.samples(job_id, source, {field: [7]})
+    seeds.phase(job_id, "forward", 1000.5)
+    found = SamplesRead.model_validate_json((await client.get(f"/v1/jobs/{job_id}/samples")).content, strict=True)
+    said = {track.source: track.reported_by for track in found.tracks}
+    assert said == {"host": "lab", "gpu": "lab", "allocator": reporter}
+    assert [phase.reported_by for phase in found.phases] == [reporter]
+
+
 async def test_samples_hold_the_prediction_and_the_use_of_a_shared_gpu(
     client: httpx.AsyncClient, seeds: Seeds, admin: SeededUser
 ) -> None:

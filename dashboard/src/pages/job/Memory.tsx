@@ -86,6 +86,8 @@ function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
             Device minus processes: neighbours and driver. Processes minus reserved: CUDA context. Reserved minus
             allocated: the allocator&rsquo;s cache.
             {samples.predicted_peak_bytes === null && " This run has no prediction."}
+            {samples.phases.some((phase) => phase.reported_by === "program") &&
+              " The program itself reported the phases and the allocator's readings; the lab measured the rest."}
           </Text>
         </Card>
       )}
@@ -203,7 +205,8 @@ function measured(samples: SamplesRead): SampleTrack[] {
 
 function suffix(track: SampleTrack, several: boolean, attempts: boolean): string {
   const gpu = several && track.gpu_uuid !== null ? `, ${track.gpu_uuid.slice(0, 8)}` : "";
-  return gpu + (attempts ? `, attempt ${track.attempt}` : "");
+  const reporter = track.reported_by === "program" ? " (the program's own reading)" : "";
+  return reporter + gpu + (attempts ? `, attempt ${track.attempt}` : "");
 }
 
 function curve(track: SampleTrack, field: string, label: string, began: number): Curve {
