@@ -85,8 +85,9 @@ doctor: $(INSTALLED) ## Look this machine over for what a lab needs
 # Without a GPU, and with a C compiler, the questions of memory are asked of an emulated one.
 EMULATED = $$($(BIN)/python -m emulator T4 -- echo --emulate T4 2>/dev/null)
 
-demo: $(INSTALLED) try-dashboard ## Reproduce the homework, small, in a lab of its own, and show it beside the sheet
-	$(BIN)/gpulab reproduce --own --scale smoke $(EMULATED) --data .lab/demo --out .lab/demo-report
+demo: $(INSTALLED) try-dashboard ## Reproduce the homework, small, in a lab of its own, and run a notebook of one's own
+	$(BIN)/gpulab reproduce --own --scale smoke $(EMULATED) --data .lab/demo --out .lab/demo-report \
+		--program docs/examples/dropout.ipynb
 
 lint: $(INSTALLED) ## Format, lint, types and import rules
 	$(BIN)/ruff format --check .

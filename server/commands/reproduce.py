@@ -15,6 +15,7 @@ from gpulab.cli.session import RETRY_SECONDS, AsJson, TokenFile, Url
 from gpulab.errors import ConfigurationError, LabUnreachable
 from gpulab.states import JobState
 from gpulab.words import counted
+from server.commands import own_code
 
 if TYPE_CHECKING:
     from gpulab.client import Client, Study
@@ -62,6 +63,10 @@ def reproduce(
             metavar="CARDS", help="GPUs that the lab of its own pretends to have, as T4: memory.", show_default=False
         ),
     ] = None,
+    program: Annotated[
+        Path | None,
+        typer.Option(help="Also run this script or notebook of yours, and show its result.", show_default=False),
+    ] = None,
     url: Url = None,
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -72,6 +77,7 @@ def reproduce(
     starts a temporary lab. Exits with 0 if every run succeeded.
     """
     with _lab(url, token_file, own, data, datasets, slots, emulate) as (client, folder):
+        sent = None if program is None else own_code.send(client, program)
         study = client.submit_study(
             f"{_chosen_course(client, course)}/{'+'.join(only) if only else 'all'}",
             scale=scale,
@@ -81,11 +87,14 @@ def reproduce(
         _follow(study, as_json=as_json)
         paths = study.report(out)
         findings = json.loads((out / "findings.json").read_text(encoding="utf-8"))
+        own_run = None if sent is None else own_code.finished(sent, out)
         if as_json:
-            _print_json(study, out, paths, findings)
+            _print_json(study, out, paths, findings, own_run)
         else:
             _print_findings(findings)
             _print_too_small(findings)
+            if own_run is not None:
+                print(own_code.line(own_run))
             _print_end(study, out, paths, folder)
     if show_page:
         typer.launch(str(out / "report.html"))
@@ -159,7 +168,9 @@ def _follow(study: "Study", *, as_json: bool) -> None:
     follow_study(study)
 
 
-def _print_json(study: "Study", out: Path, paths: list[Path], findings: dict[str, Any]) -> None:
+def _print_json(
+    study: "Study", out: Path, paths: list[Path], findings: dict[str, Any], own_run: "own_code.OwnCode | None"
+) -> None:
     comparisons = [
         {"question": question["question"], **comparison}
         for question in findings["questions"]
@@ -174,6 +185,7 @@ def _print_json(study: "Study", out: Path, paths: list[Path], findings: dict[str
         "files": [path.name for path in paths],
         "verdicts": findings["verdicts"],
         "comparisons": comparisons,
+        "own_code": own_run and own_run.as_json(),
     }
     print(json.dumps(facts, ensure_ascii=False))
 

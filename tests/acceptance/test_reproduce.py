@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sandbox import capability
 from server.commands.reproduce import shown
 from tests.lab import ROOT, Lab
 
@@ -51,7 +52,16 @@ def test_questions_are_reproduced_on_a_lab_and_the_second_time_from_its_finished
     assert "<script" not in page
     assert list((tmp_path / "first").glob("*.png"))
 
-    again = reproduce(*asked, "--out", "second", lab=lab)
+    (tmp_path / "mine.py").write_text(
+        "from gpulab import run\nrun.artifact(b'x', 'x.txt')\nrun.result({'answer': 42})\n"
+    )
+    again = reproduce(*asked, "--out", "second", "--program", "mine.py", lab=lab)
+    own_code = json.loads(again.stdout)["own_code"]
+    if capability() is None:
+        assert (own_code["state"], own_code["result"]["answer"]) == ("succeeded", 42)
+        assert (tmp_path / "second" / "own-code" / "x.txt").read_text() == "x"
+    else:
+        assert "sandbox" in own_code["message"]
     study = lab.client.get(f"/v1/studies/{json.loads(again.stdout)['study_id']}").json()
     assert (study["reused"], study["state"]) == (study["runs"], "succeeded")
     assert verdicts(again) == found
