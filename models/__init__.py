@@ -13,8 +13,7 @@ from models.tables.node import Gpu, GpuMinute, Node, NodeEvent, NodeToken
 from models.tables.program import Program, ProgramUpload
 from models.tables.series import LogChunk, MetricChunk, Phase, SampleChunk
 from models.tables.study import Study, StudyRun
-from models.tables.usage import Usage
-from models.tables.user import BrowserSession, Token, User
+from models.tables.user import BrowserSession, Token, Usage, User
 
 __all__ = [
     "Artifact",

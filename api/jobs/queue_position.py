@@ -10,7 +10,7 @@ from models.composed import statement
 from models.tables.event import JobEvent
 from models.tables.job import Job
 from models.tables.node import Gpu, Node
-from models.tables.usage import Usage
+from models.tables.user import Usage
 
 QUEUED, RUNNING = JobState.QUEUED.value, JobState.RUNNING.value
 UNFINISHED = [state.value for state in JobState if state not in FINAL_STATES]

@@ -16,8 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from experiments.contract import SPEC_FILE
 from gpulab.run.values import ARTIFACT_NAME, METRIC_NAME
-from gpulab.schemas.failures import OutOfMemoryRead
-from gpulab.schemas.memory import Constants
+from gpulab.schemas.memory import Constants, OutOfMemoryRead
 from gpulab.states import FailureCause
 
 MAX_LINE_BYTES = 4 * 2**20

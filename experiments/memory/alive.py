@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gpulab.schemas.failures import TensorKind, TensorRead
+from gpulab.schemas.memory import TensorKind, TensorRead
 
 MAX_NODES = 200_000
 TORCH = Path(torch.__file__).parent

@@ -15,8 +15,7 @@ from experiments.memory.contract import Workload
 from experiments.memory.devices import CONTEXT, TYPICAL, GpuAsked, held_at_least
 from experiments.memory.predictor import judge
 from experiments.memory.processes import StepsRefusedError, call
-from gpulab.schemas.failures import OutOfMemoryRead, first_advice
-from gpulab.schemas.memory import Edit
+from gpulab.schemas.memory import Edit, OutOfMemoryRead, first_advice
 
 MAX_TENSORS = 10
 NO_GPU = "no GPU: the run used the CPU"

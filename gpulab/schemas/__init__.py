@@ -11,7 +11,6 @@ from gpulab.schemas.estimates import (
     JobEstimateRead,
 )
 from gpulab.schemas.experiments import ExperimentDetail, ExperimentPage, ExperimentSummary, MetricRead
-from gpulab.schemas.failures import OutOfMemoryRead, TensorRead
 from gpulab.schemas.jobs import (
     ArtifactPage,
     ArtifactRead,
@@ -35,9 +34,11 @@ from gpulab.schemas.memory import (
     ConstantsUsed,
     Edit,
     GpuVerdict,
+    OutOfMemoryRead,
     Parts,
     PhaseLevel,
     Prediction,
+    TensorRead,
     Verdict,
 )
 from gpulab.schemas.nodes import (

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from gpulab.schemas.base import Incoming, Int64, JsonObject, Line, Outgoing, Seed, Tag
 from gpulab.schemas.estimates import EstimateRead, JobEstimateRead
-from gpulab.schemas.failures import OutOfMemoryRead
+from gpulab.schemas.memory import OutOfMemoryRead
 from gpulab.schemas.programs import ProgramBrief
 from gpulab.states import Audience, FailureCause, JobState, Priority, WaitReason
 

@@ -32,8 +32,7 @@ from models.tables.assignment import Assignment
 from models.tables.job import Job
 from models.tables.lease import Lease
 from models.tables.study import Study, StudyRun
-from models.tables.usage import Usage
-from models.tables.user import User
+from models.tables.user import Usage, User
 from models.times import from_now
 
 MOVED_SECONDS = 10.0

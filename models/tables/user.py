@@ -1,4 +1,4 @@
-"""Users, their tokens, and the sessions of their browsers."""
+"""Users, their tokens, the sessions of their browsers, and what each used of the lab."""
 
 from datetime import datetime
 from uuid import UUID
@@ -69,3 +69,16 @@ class BrowserSession(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+
+
+class Usage(Base):
+    """A copy, made anew from the leases; nothing is decided by it."""
+
+    __tablename__ = "shares"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    used_seconds: Mapped[float]
+    """Decayed use: seconds of the whole lab."""
+    weight: Mapped[float]
+    """With the boost of a deadline, if there is one."""
+    weighed_at: Mapped[datetime] = mapped_column(server_default=func.now())

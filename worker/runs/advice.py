@@ -16,8 +16,7 @@ from experiments.hosting.record_reader import RecordReader, read_regular
 from experiments.hosting.wire import Memory, Phase, clean_text
 from experiments.memory.devices import GpuAsked, held_at_least
 from gpulab.run.files import ARTIFACTS_FOLDER
-from gpulab.schemas.failures import OutOfMemoryRead, TensorRead, first_advice
-from gpulab.schemas.memory import Edit
+from gpulab.schemas.memory import Edit, OutOfMemoryRead, TensorRead, first_advice
 from models.composed import run
 from models.statements.memory import advice
 from worker.measuring.sampler import Breach

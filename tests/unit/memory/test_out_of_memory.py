@@ -14,7 +14,7 @@ from experiments.catalog.model_memory.spec import ModelMemorySpec
 from experiments.contract import SPEC_FILE
 from experiments.hosting import host
 from experiments.memory.postmortem import requested_bytes, stayed_inside
-from gpulab.schemas.failures import OutOfMemoryRead
+from gpulab.schemas.memory import OutOfMemoryRead
 from tests.probe.gpulab_probe.limited import LimitedMemory, LimitReached
 
 MIB = 1 << 20
