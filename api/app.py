@@ -28,6 +28,7 @@ from api.jobs import queue_routes as lab_queue
 from api.jobs import routes as jobs
 from api.jobs.announcer import Announcer
 from api.jobs.submission_batches import SubmissionBatches
+from api.lab_errors import routes as lab_errors
 from api.limits.body_turns import BodyTurns
 from api.limits.buckets import Buckets, BucketSync
 from api.limits.open_answers import OpenAnswers
@@ -138,6 +139,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         assignments,
         audit,
         disk,
+        lab_errors,
     ):
         app.include_router(routes.router)
     for open_routes in (sessions.opening, openid_routes.router, openid_routes.returning):

@@ -29,6 +29,7 @@ from pydantic_settings import SettingsConfigDict
 from gpulab.cli.tables import byte_size
 from gpulab.version import VERSION
 from gpulab.words import counted
+from models.error_log import keeping
 from models.logs import configure_logs
 from models.outage import ONE_SHOT_SECONDS, persist
 from models.settings import DatabaseSettings
@@ -218,8 +219,13 @@ def main() -> int:
     if given.keep is not None and given.keep < 1:
         parser.error("--keep must be at least 1")
     configure_logs()
+    with keeping("backup"):
+        return _back_up(given.folder, given.keep)
+
+
+def _back_up(folder: Path, keep: int | None) -> int:
     try:
-        said = _made(given.folder) if given.keep is None else _made_keeping(given.folder, given.keep)
+        said = _made(folder) if keep is None else _made_keeping(folder, keep)
     except (BackupError, psycopg.Error, OSError) as error:
         log.error("backup.failed", reason=str(error).strip())  # noqa: TRY400 - the reason says it all
         return 1

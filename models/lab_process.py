@@ -1,13 +1,16 @@
 """What every process does first."""
 
 import argparse
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
 from gpulab.proxies import spare_loopback
 from gpulab.threads import exit_status, report_with, watch_threads
 from models.database import DATABASE_AWAY, first_line
+from models.error_log import keeping
 from models.logs import report_death
 from server.open_files import raise_file_limit
 
@@ -36,6 +39,17 @@ def run(main: Callable[[], int | None], *refusals: type[Exception]) -> int:
     spare_loopback()
     raise_file_limit()
     watch_threads()
+    with keeping(own_name()):
+        return _end_of(main, refused)
+
+
+def own_name() -> str:
+    """`worker` for `python -m worker`, `backup` for `python -m migrations.backup`."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.stem == "__main__" else path.stem
+
+
+def _end_of(main: Callable[[], int | None], refused: tuple[type[Exception], ...]) -> int:
     try:
         return main() or exit_status()
     except refused as error:

@@ -11,6 +11,8 @@ from typing import Any, TextIO, cast
 import orjson
 import structlog
 
+from models.error_log import ERRORS
+
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
@@ -27,6 +29,7 @@ def configure_logs(*, as_json: bool | None = None, file: Any = None) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            ERRORS.note,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             renderer,

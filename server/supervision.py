@@ -65,10 +65,18 @@ class LabProcess:
 class Keeper:
     """Starts `child` again when it dies, later each time; raises `ChildKeepsDyingError` when that does not help."""
 
-    def __init__(self, name: str, child: Supervised, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        child: Supervised,
+        say: Callable[[str], None],
+        note: Callable[[str, str], None] = lambda _name, _how: None,
+    ) -> None:
+        """`note` hears of each death: the name, and how."""
         self.name = name
         self.child = child
         self._say = say
+        self._note = note
         self.settled = False
         """Whether the lab was ready once; before that, a child that refuses its settings is not started again."""
         self._deaths: deque[float] = deque(maxlen=DEATHS_LIMIT)
@@ -102,6 +110,7 @@ class Keeper:
         self._deaths.append(now)
         pause_seconds = FIRST_PAUSE_SECONDS * 2**recent
         self._start_at = now + pause_seconds
+        self._note(self.name, how)
         self._say(f"{self.name} {how}; starting it again in {pause_seconds:.1f} s (log: {self.child.log_path})")
 
 

@@ -36,6 +36,8 @@ PRIVATE = 0o700
 READY_SECONDS = 120.0
 MIGRATION_SECONDS = 300.0
 LOG_LOOK_SECONDS = 60.0
+MAX_NOTES = 3
+"""Processes at a time that keep what died."""
 _NEEDED = ("api", "scheduler", "worker", "migrations", "fastapi", "celery", "sqlalchemy", "psycopg", "torch")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound to
 
@@ -78,6 +80,8 @@ class LocalLab:
         self._say = say
         self._keepers: list[Keeper] = []
         self._backup: DailyBackup | None = None
+        self._env: dict[str, str] = {}
+        self._notes: list[LabProcess] = []
         self._logs_bounded_at = time.monotonic()
 
     def run(self, on_ready: Callable[[Ready], None]) -> None:
@@ -133,7 +137,7 @@ class LocalLab:
         _require_lab_processes()
 
     def _start(self, signals: SignalPipe) -> None:
-        env = self._environment()
+        self._env = env = self._environment()
         self._start_servers(env)
         self._once("migrations", env, signals, MIGRATION_SECONDS, "migrations")
         self._once("admin", env, signals, 60.0, "api.admin", "--token-file", str(self.token_file))
@@ -193,7 +197,15 @@ class LocalLab:
     def _keep(self, name: str, child: Supervised) -> None:
         self._say(f"Starting {name}")
         child.start()
-        self._keepers.append(Keeper(name, child, self._say))
+        self._keepers.append(Keeper(name, child, self._say, self._note_death))
+
+    def _note_death(self, name: str, how: str) -> None:
+        """For `gpulab errors`: a process of its own, since the database may be what died."""
+        self._notes = [note for note in self._notes if note.process is not None and note.process.poll() is None]
+        if len(self._notes) < MAX_NOTES:
+            note = self._lab_process("note", self._env, "migrations.note_death", name, how)
+            note.start()
+            self._notes.append(note)
 
     def _tend(self, signals: SignalPipe, seconds: float) -> None:
         signals.wait(seconds)
@@ -219,6 +231,8 @@ class LocalLab:
     def _stop(self) -> None:
         if self._backup is not None:
             self._backup.stop()
+        for note in self._notes:
+            note.stop()
         # The last started uses those before it, so it goes first.
         for keeper in reversed(self._keepers):
             keeper.child.stop()

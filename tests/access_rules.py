@@ -99,4 +99,5 @@ RULES = {
     "get_grades": Rule.STAFF,
     "list_audit_events": Rule.STAFF,
     "get_disk": Rule.OWN,
+    "list_lab_errors": Rule.ADMIN,
 }

@@ -42,6 +42,7 @@ TAGS = [
     {"name": "assignments", "description": "What is to be handed in, and how the class stands."},
     {"name": "audit", "description": "Who did what."},
     {"name": "disk", "description": "Where the disk goes."},
+    {"name": "errors", "description": "What failed in the lab itself."},
     {"name": "health", "description": "Whether the lab works. No token is needed."},
 ]
 IF_NONE_MATCH = {

@@ -7,5 +7,5 @@ export type StudyTab = (typeof STUDY_TABS)[number];
 export const CLASS_TABS = ["assignments", "audit"] as const;
 export type ClassTab = (typeof CLASS_TABS)[number];
 /** For admins. */
-export const NODES_TABS = ["disk"] as const;
+export const NODES_TABS = ["disk", "errors"] as const;
 export type NodesTab = (typeof NODES_TABS)[number];

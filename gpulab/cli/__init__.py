@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gpulab.cli import disk, environment, estimate, experiments, programs
+from gpulab.cli import disk, environment, errors, estimate, experiments, programs
 from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
 from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, watch
 from gpulab.cli.nodes import nodes, top
@@ -28,6 +28,7 @@ GROUPS = (
     experiments.app,
     environment.app,
     disk.app,
+    errors.app,
     top.app,
     run.app,
 )

@@ -34,6 +34,8 @@ from gpulab.schemas import (
     ExperimentSummary,
     JobPage,
     JobRead,
+    LabErrorPage,
+    LabErrorRead,
     LabQueueRead,
     MeRead,
     NodeEventPage,
@@ -262,6 +264,10 @@ class Client:
     def queue(self) -> LabQueueRead:
         """How many runs of the whole lab run and wait, your place, and when your next run may start."""
         return self._http.get(LabQueueRead, path_of("queue"))
+
+    def lab_errors(self) -> list[LabErrorRead]:
+        """What failed in the lab itself, the last one first. For admins."""
+        return self._http.get(LabErrorPage, path_of("errors")).items
 
     def nodes(self) -> list[NodeRead]:
         """The machines, their GPUs and what is taken."""

@@ -28,6 +28,7 @@ from gpulab.schemas.jobs import (
     QueueRead,
     ShareOrder,
 )
+from gpulab.schemas.lab_errors import LabErrorPage, LabErrorRead
 from gpulab.schemas.memory import (
     BytesInterval,
     Constants,
@@ -141,6 +142,8 @@ __all__ = [
     "JobPage",
     "JobRead",
     "JobSummary",
+    "LabErrorPage",
+    "LabErrorRead",
     "LabQueueRead",
     "LogRead",
     "MeRead",

@@ -36,6 +36,11 @@ export const disk = queryOptions({
   queryFn: ({ signal }) => data(api.GET("/v1/disk", { signal })),
 });
 
+export const labErrors = queryOptions({
+  queryKey: ["errors"],
+  queryFn: ({ signal }) => data(api.GET("/v1/errors", { signal })),
+});
+
 export const unfinishedJobs = queryOptions({
   queryKey: ["jobs", "unfinished"],
   queryFn: ({ signal }) =>

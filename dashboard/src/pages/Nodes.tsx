@@ -20,6 +20,7 @@ import { oneOf } from "../search";
 import { NODES_TABS } from "../tabs";
 
 const Disk = lazy(() => import("./nodes/Disk"));
+const Errors = lazy(() => import("./nodes/Errors"));
 
 export function Nodes() {
   const { tab } = useSearch({ from: "/inside/nodes" });
@@ -40,6 +41,7 @@ export function Nodes() {
           <Tabs.List mb="md">
             <Tabs.Tab value="machines">Machines</Tabs.Tab>
             <Tabs.Tab value="disk">Disk</Tabs.Tab>
+            <Tabs.Tab value="errors">Errors</Tabs.Tab>
           </Tabs.List>
           <Tabs.Panel value="machines">
             <Machines />
@@ -47,6 +49,9 @@ export function Nodes() {
           <Suspense>
             <Tabs.Panel value="disk">
               <Disk />
+            </Tabs.Panel>
+            <Tabs.Panel value="errors">
+              <Errors />
             </Tabs.Panel>
           </Suspense>
         </Tabs>

@@ -138,6 +138,7 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
         *(f"{method} /v1/session" for method in ("POST", "DELETE")),
         "GET /v1/audit",
         "GET /v1/disk",
+        "GET /v1/errors",
         "GET /v1/openid",
         *(f"GET /v1/openid/{part}" for part in ("start", "callback")),
         *(f"{method} /v1/roster" for method in ("GET", "POST")),

@@ -1,0 +1,1 @@
+"""What failed in the lab itself."""

@@ -1,0 +1,71 @@
+"""What to do about each event that a process of the lab reports."""
+
+DATABASE = "Bring PostgreSQL back, or give it more connections; nothing is lost meanwhile."
+STORE = "Check the artifact store: space, permissions, credentials. Files wait and are stored then."
+RUNS_DISK = "Free space in the node's folder of runs; `gpulab disk` shows it."
+BUG = "This is a fault of the lab. Read the traceback in the log of {process} on {host}, and report it."
+NODE = "See `gpulab nodes show {host}`, and the log of the worker there."
+REDIS = "Check that {host} reaches Redis. Notices are sent again within seconds."
+
+ADVICE = {
+    "agent.database_away": DATABASE,
+    "artifact.bytes_missing": "A file is gone from the artifact store. Restore it from a backup, or tell its user.",
+    "attempt.failed": BUG,
+    "audit.lost": "A change was made without its audit event; the log of {process} has it. " + DATABASE,
+    "backup.failed": "Fix the reason, then run `gpulab backup` again. Older backups are untouched.",
+    "database.away": DATABASE,
+    "database.too_old": "Upgrade PostgreSQL to version 18.",
+    "database.unreachable": DATABASE,
+    "dataset.skipped": "Check the permissions and the file server of the data sets on {host}.",
+    "doorbell.failed": REDIS,
+    "estimate.database_away": DATABASE,
+    "estimate.doorbell_failed": REDIS,
+    "estimate.failed": BUG,
+    "estimate.lost": "The process that predicts ended. If it goes on, look for the OOM killer in the kernel's log.",
+    "gpu.of_another_node": "Two workers report one GPU: stop one of them.",
+    "gpu.xid": "Look the Xid up in NVIDIA's list, and see the kernel's log of {host}.",
+    "gpu_faults.not_written": DATABASE,
+    "leftover.failed": BUG,
+    "lease.expired": "A worker was silent. " + NODE,
+    "lease.left_to_expire": DATABASE,
+    "limits.not_shared": REDIS,
+    "migration.waits": "Another process holds a lock: end its long transaction.",
+    "node.set_aside": "See `gpulab nodes`; the fault and its remedy are in the operator's guide.",
+    "node.taken": "Two workers use one name: give one of them another (`--name`).",
+    "notices.lost": DATABASE,
+    "plugin.broken": "Repair or uninstall the package that provides it, then restart the processes.",
+    "process.died": "Look for the OOM killer in the kernel's log, and read the log of {process} on {host}.",
+    "process.ends": "Its supervisor restarts it. If it goes on, fix the reason or report it.",
+    "process.refused": "Its settings are wrong; the message says which. Fix them and restart it.",
+    "program.bytes_missing": "A program's files are gone from the artifact store. Restore them from a backup.",
+    "program.not_stored": STORE,
+    "program.not_watched": NODE,
+    "request.failed": BUG,
+    "restore.failed": "Fix the reason, then restore into an empty folder or database.",
+    "retention.doorbell_failed": REDIS,
+    "retention.not_deleted": STORE,
+    "retention.stopped": "What is left is deleted at the next sweep. If it goes on, check the database and the store.",
+    "sampler.failed": NODE,
+    "samples.not_opened": RUNS_DISK,
+    "samples.not_written": RUNS_DISK,
+    "shipper.waits": DATABASE,
+    "spare.not_made": "Programs start slower. Run `gpulab doctor` on {host}.",
+    "store.away": STORE,
+    "store.refused": STORE,
+    "system.refused": "Raise the limit of open files of the process (`ulimit -n`), or start more API processes.",
+    "task.database_away": DATABASE,
+    "task.failed": BUG,
+    "upload.left_behind": STORE,
+    "uploads.left_behind": STORE,
+    "verdict.refused_by_the_database": BUG,
+    "verdict.waits": DATABASE,
+    "warning.not_written": DATABASE,
+    "zygote.failed": NODE,
+    "zygote.gone": "It is started again. If it goes on, look for the OOM killer in the kernel's log of {host}.",
+}
+
+
+def advice_for(event: str, *, process: str, host: str) -> str:
+    """A sentence or two."""
+    found = ADVICE.get(event, "Read the log of {process} on {host}.")
+    return found.format(process=process, host=host)
