@@ -125,6 +125,8 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
         "POST /v1/nodes/{name}/drain",
         "POST /v1/nodes/{name}/undrain",
         "GET /v1/nodes/{name}/events",
+        "GET /v1/nodes/{name}/history",
+        "GET /v1/timeline",
         "POST /v1/nodes/{name}/token",
         "DELETE /v1/nodes/{name}/token",
         "GET /v1/me",
