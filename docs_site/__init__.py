@@ -1,1 +1,1 @@
-"""The documentation as a site: the pages in Markdown, the experiments with their pictures, the HTTP reference."""
+"""The documentation as a site: the pages in Markdown, the experiments with their images, the HTTP reference."""

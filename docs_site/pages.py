@@ -94,11 +94,11 @@ def _outside_fences(text: str, change: Callable[[str], str]) -> str:
 
 
 def _gallery(pictures: list[Path]) -> str:
-    """A section with the pictures of an experiment, where there are any."""
+    """A section with the images of an experiment, where there are any."""
     if not pictures:
         return ""
     shown = "\n\n".join(f"![{picture.stem}](pictures/{picture.name})" for picture in pictures)
-    return f"\n## Pictures\n\n{shown}\n\nFrom a small run (`python -m docs_site.pictures`), to show what is drawn.\n"
+    return f"\n## Images\n\n{shown}\n\nFrom a small run (`python -m docs_site.pictures`), to show what is drawn.\n"
 
 
 def _pictures(root: Path, source: str) -> list[Path]:
@@ -109,7 +109,7 @@ def _pictures(root: Path, source: str) -> list[Path]:
 
 
 def _catalogue(root: Path) -> str:
-    """Every experiment with its first picture."""
+    """Every experiment with its first image."""
     lines = [
         "# Experiments",
         "",

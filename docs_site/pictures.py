@@ -1,4 +1,4 @@
-"""`python -m docs_site.pictures`: run each experiment small and keep its pictures, made smaller, in docs/pictures."""
+"""`python -m docs_site.pictures`: run each experiment small and keep its images, made smaller, in docs/pictures."""
 
 import sys
 import tempfile
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def keep(slug: str, folder: Path) -> None:
-    """Run the experiment in `folder` and replace its pictures."""
+    """Run the experiment in `folder` and replace its images."""
     run = folder / "run"
     submission = {"experiment": slug, "spec": SMALL[slug]}
     run_in(run, order_of(submission, datasets=ROOT / "datasets", cache=folder / "cache"))

@@ -1,7 +1,7 @@
 """What an experiment is, and what its run may do. No torch here: the API and the scheduler read this module.
 
 An experiment is a package with three modules: `spec.py` (its parameters, its result, the `EXPERIMENT` object;
-torch-free), `run.py` (the computation) and `figures.py` (its pictures). A run knows nothing of queues, databases or
+torch-free), `run.py` (the computation) and `figures.py` (its images). A run knows nothing of queues, databases or
 HTTP: it gets a validated spec and a `Run`, and whatever it says through the `Run` ends up as records and files in one
 directory.
 """
@@ -89,7 +89,7 @@ class Experiment(Generic[S, R]):
     run: str
     """Where the computation lives, as `package.module:function` with the signature `(spec, run) -> Result`."""
     figures: str | None = None
-    """Where the pictures live, `package.module:function`, `(spec, result) -> Mapping[str, matplotlib Figure]`."""
+    """Where the images live, `package.module:function`, `(spec, result) -> Mapping[str, matplotlib Figure]`."""
     metrics: tuple[Metric, ...] = ()
     gpu: GpuUse = GpuUse.PREFERRED
     datasets: Callable[[S], tuple[str, ...]] = field(default=lambda _spec: ())

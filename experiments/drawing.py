@@ -1,4 +1,4 @@
-"""Words of users in pictures: drawn letter by letter, whatever they are."""
+"""Words of users in images: drawn letter by letter, whatever they are."""
 
 from experiments.hosting.wire import clean_text
 

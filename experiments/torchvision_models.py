@@ -1,4 +1,4 @@
-"""The classifiers that torchvision brings, and the pictures they can take. No torch here: specs import it."""
+"""The classifiers that torchvision brings, and the images they can take. No torch here: specs import it."""
 
 from typing import Literal, get_args
 
@@ -99,7 +99,7 @@ _MIN_IMAGE_SIZE = {
 }
 """By the start of the name: below this many pixels a training pass runs out of pixels in some layer; elsewhere 1."""
 _IMAGE_MULTIPLE = {"maxvit_t": 224, "vit_b_16": 16, "vit_b_32": 32, "vit_h_14": 14, "vit_l_16": 16, "vit_l_32": 32}
-"""Models that cut a picture into patches or windows of a fixed size."""
+"""Models that cut an image into patches or windows of a fixed size."""
 
 _BY_MEMORY: tuple[tuple[ModelName, ...], ...] = (
     ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
@@ -134,7 +134,7 @@ def smaller_models(model: str) -> list[ModelName]:
 
 
 def check_image_size(model: str, image_size: int) -> None:
-    """Raise `ValueError` where the model cannot take pictures of image_size x image_size pixels."""
+    """Raise `ValueError` where the model cannot take images of image_size x image_size pixels."""
     multiple = _IMAGE_MULTIPLE.get(model, 1)
     if image_size % multiple:
         raise ValueError(f"image_size: {model} takes multiples of {multiple} pixels; it is {image_size}")

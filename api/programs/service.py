@@ -193,7 +193,7 @@ def _headers(tag: str, name: str) -> dict[str, str]:
 
 
 def _media_type(data: bytes) -> str:
-    """Text or bytes, whatever its name says: a page or a picture of a stranger could act."""
+    """Text or bytes, whatever its name says: a page or an image of a stranger could act."""
     try:
         data.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Thinning a series for a picture without losing what the eye looks for: its ends and its extremes."""
+"""Thinning a series for an image without losing what the eye looks for: its ends and its extremes."""
 
 import math
 from collections.abc import Sequence

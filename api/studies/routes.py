@@ -43,7 +43,7 @@ Wait = Annotated[float, Query(ge=0, allow_inf_nan=False, description="Seconds to
 BODY = (MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
 RETRY_AFTER_SECONDS = 2
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-"""A report is a page that stands alone: its own style, its pictures inside, no script."""
+"""A report is a page that stands alone: its own style, its images inside, no script."""
 
 
 class ReportFormat(StrEnum):

@@ -170,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tick-seconds", type=at_least(0.1, float), default=5.0, help="virtual time between two looks at the queue"
     )
     parser.add_argument("--json", type=Path, help="file for every measure of every replay; - prints it")
-    parser.add_argument("--plot", type=Path, help="file for a picture of the waiting times")
+    parser.add_argument("--plot", type=Path, help="file for an image of the waiting times")
     return parser
 
 

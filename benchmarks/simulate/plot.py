@@ -1,4 +1,4 @@
-"""The waiting times of simulations as a picture. Needs matplotlib, which comes with the worker's packages."""
+"""The waiting times of simulations as an image. Needs matplotlib, which comes with the worker's packages."""
 
 from collections.abc import Sequence
 from pathlib import Path

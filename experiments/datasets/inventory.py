@@ -31,7 +31,7 @@ CLASS_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class ImageFolder:
-    """Where the pictures of a data set lie, one sub-folder a class."""
+    """Where the images of a data set lie, one sub-folder a class."""
 
     train: Path
     test: Path
@@ -136,7 +136,7 @@ def _has_a_picture(split: Path) -> bool:
 
 
 def is_picture(entry: os.DirEntry[str]) -> bool:
-    """Whether a directory entry looks like a picture that the loader reads."""
+    """Whether a directory entry looks like an image that the loader reads."""
     return entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.name.startswith(".")
 
 

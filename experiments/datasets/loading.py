@@ -37,7 +37,7 @@ DIGITS_TRAIN = 1437
 CIFAR10_TRAIN = 50_000
 DECODE_BATCH_SIZE = 512
 DECODING = 2
-"""Counts the ways in which pictures were decoded so far: what an earlier one kept is not used."""
+"""Counts the ways in which images were decoded so far: what an earlier one kept is not used."""
 MAX_NAMED = 5
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -49,7 +49,7 @@ class DatasetMissing(Exception):  # noqa: N818 - the name states the fact
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Pictures and their labels."""
+    """Images and their labels."""
 
     pixels: Tensor
     """uint8, N x C x H x W."""
@@ -60,7 +60,7 @@ class Images:
         return len(self.labels)
 
     def take(self, index: Tensor) -> "Images":
-        """The pictures at these indices (int64, any number, repeats allowed)."""
+        """The images at these indices (int64, any number, repeats allowed)."""
         return Images(self.pixels[index], self.labels[index])
 
 
@@ -76,9 +76,9 @@ class ImageData:
 def load(name: str, run: Run, *, image_size: int) -> ImageData:
     """Read a data set by name.
 
-    `image_size` bounds what is stored of an image folder's pictures: they are cropped to squares of that many pixels a
-    side, or of the first picture's shorter side if that is less. `digits` stays 8x8 and CIFAR-10 32x32.
-    Raises `DatasetMissing`; `Stopped` when the run is asked to end while pictures are decoded.
+    `image_size` bounds what is stored of an image folder's images: they are cropped to squares of that many pixels a
+    side, or of the first image's shorter side if that is less. `digits` stays 8x8 and CIFAR-10 32x32.
+    Raises `DatasetMissing`; `Stopped` when the run is asked to end while images are decoded.
     """
     folder = run.datasets_folder
     images = find_image_folder(folder, name)
@@ -167,12 +167,12 @@ def _read_cifar10(folder: Path) -> Arrays:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The pictures of one split in the order of class and file name."""
+    """The images of one split in the order of class and file name."""
 
     paths: list[Path]
     labels: list[int]
     state: str
-    """Changes when a picture is added, removed or rewritten."""
+    """Changes when an image is added, removed or rewritten."""
 
 
 def _load_folder(name: str, images: ImageFolder, run: Run, image_size: int) -> ImageData:
@@ -182,7 +182,7 @@ def _load_folder(name: str, images: ImageFolder, run: Run, image_size: int) -> I
     side = min(image_size, _shorter_side(name, paths[0]))
     if (needed := len(paths) * 3 * side**2) > MAX_PIXELS_BYTES:
         raise DatasetMissing(
-            f"data set {name!r}: {len(paths)} pictures of {side}x{side} pixels take {needed} bytes; "
+            f"data set {name!r}: {len(paths)} images of {side}x{side} pixels take {needed} bytes; "
             f"the limit is {MAX_PIXELS_BYTES}; choose a smaller image_size"
         )
     state = hashlib.sha256(f"{DECODING} {names} {train.state} {test.state}".encode()).hexdigest()[:16]
@@ -216,14 +216,14 @@ def _state(entry: os.DirEntry[str]) -> tuple[str, int, int]:
 
 
 def _decode(name: str, paths: list[Path], side: int, run: Run) -> NDArray[np.uint8]:
-    """Every picture, or the names of those that cannot be read: without them it would be another data set."""
+    """Every image, or the names of those that cannot be read: without them it would be another data set."""
     pixels = np.empty((len(paths), 3, side, side), np.uint8)
     refused: list[str] = []
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for start in range(0, len(paths), DECODE_BATCH_SIZE):
             if run.should_stop():
-                raise Stopped(f"asked to stop after {start} of {len(paths)} pictures were decoded")
-            run.progress(0.0, f"decoding picture {start} of {len(paths)}, once for this node")
+                raise Stopped(f"asked to stop after {start} of {len(paths)} images were decoded")
+            run.progress(0.0, f"decoding image {start} of {len(paths)}, once for this node")
             some = paths[start : start + DECODE_BATCH_SIZE]
             for offset, picture in enumerate(pool.map(lambda path: _read_or_refuse(path, side), some)):
                 if isinstance(picture, str):
@@ -246,7 +246,7 @@ def _unreadable(name: str, refused: list[str], total: int) -> DatasetMissing:
     print(*refused, sep="\n", flush=True)  # noqa: T201 - the run's output has them all
     more = f"; and {len(refused) - MAX_NAMED} more, all named in the output" if len(refused) > MAX_NAMED else ""
     return DatasetMissing(
-        f"data set {name!r}: {len(refused)} of {total} pictures cannot be read; "
+        f"data set {name!r}: {len(refused)} of {total} images cannot be read; "
         f"mend or remove them: {'; '.join(refused[:MAX_NAMED])}{more}"
     )
 

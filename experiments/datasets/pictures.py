@@ -1,4 +1,4 @@
-"""One picture file as pixels, or the reason why not. What has no single meaning as 8-bit colours is refused."""
+"""One image file as pixels, or the reason why not. What has no single meaning as 8-bit colours is refused."""
 
 import os
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from experiments.contract import DISK_TROUBLE
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF")
 """By content, whatever a file is called. Of Pillow's other formats some start programs."""
 MAX_PIXELS = 89_478_485
-"""A larger picture takes more than 256 MiB when it is decoded; a file of a few bytes may claim that much."""
+"""A larger image takes more than 256 MiB when it is decoded; a file of a few bytes may claim that much."""
 SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 WHITE = (255, 255, 255, 255)
 
 
 class PictureUnreadable(Exception):  # noqa: N818 - the name states the fact
-    """A file that is no picture, or none that a training can take; its text is the reason, without the file's name."""
+    """A file that is no image, or none that a training can take; its text is the reason, without the file's name."""
 
 
 # Pillow knows the formats only once their plug-ins are loaded.
@@ -29,7 +29,7 @@ Image.init()
 
 
 def read_square(path: Path, side: int) -> NDArray[np.uint8]:
-    """The picture's middle square, upright, as 3 x side x side; what is transparent shows white."""
+    """The image's middle square, upright, as 3 x side x side; what is transparent shows white."""
     with _reading(), _opened(path) as image:
         square = ImageOps.fit(in_colors(_upright(image)), (side, side), Image.Resampling.BILINEAR)
         return np.asarray(square).transpose(2, 0, 1)
@@ -42,7 +42,7 @@ def shorter_side(path: Path) -> int:
 
 
 def in_colors(image: Image.Image) -> Image.Image:
-    """The picture as 8-bit RGB: 16 bits of grey are scaled, transparency lies on white."""
+    """The image as 8-bit RGB: 16 bits of grey are scaled, transparency lies on white."""
     if image.mode in SIXTEEN_BIT_MODES:
         return Image.fromarray(_eight_bits(_on_white(np.asarray(image), image.info.get("transparency")))).convert("RGB")
     if image.mode in {"I", "F"}:
@@ -60,7 +60,7 @@ def shown_name(path: Path) -> str:
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """A picture is mended by its owner; a disk, or the server of one, is the machine's to blame and goes through."""
+    """An image is mended by its owner; a disk, or the server of one, is the machine's to blame and goes through."""
     try:
         yield
     except (PictureUnreadable, MemoryError):
@@ -91,7 +91,7 @@ def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
         return ImageOps.exif_transpose(image)
-    # A picture without a readable orientation is upright; its pixels are well.
+    # An image without a readable orientation is upright; its pixels are well.
     except Exception:  # noqa: BLE001 - broken EXIF raises as freely as broken pixels
         return image
 
@@ -107,7 +107,7 @@ def _eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "it is no picture of a format that is read here"
+        return "it is no image of a format that is read here"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"it has more pixels than the limit of {MAX_PIXELS:,}"
     if isinstance(error, OSError) and error.strerror:

@@ -194,7 +194,7 @@ def _begin_prediction(experiment: Experiment[Any, Any], spec: Any, run: RunDirec
 
 
 def _draw(experiment: Experiment[Any, Any], spec: Any, result: Result, run: RunDirectory) -> None:
-    """Draw what can be drawn, and name the rest: no picture costs the result."""
+    """Draw what can be drawn, and name the rest: no image costs the result."""
     if experiment.figures is None:
         return
     missing: list[str] = []

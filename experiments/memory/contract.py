@@ -26,9 +26,9 @@ class Workload(Spec):
     num_classes: int = Field(default=10, ge=1, le=100_000)
     """The number of classes, which sets the size of the last layer."""
     image_size: int = Field(default=224, ge=1, le=1024)
-    """Height and width of the pictures in pixels."""
+    """Height and width of the images in pixels."""
     batch_size: int = Field(default=8, ge=1, le=65_536)
-    """Pictures in one forward and backward pass."""
+    """Images in one forward and backward pass."""
     gradient_accumulation_steps: int = Field(default=1, ge=1, le=1024)
     """Passes before each optimizer step."""
     optimizer: Optimizer = "sgd"
@@ -40,13 +40,13 @@ class Workload(Spec):
     precision: Precision = "float32"
     """`bfloat16` and `float16` run the layers that can in mixed precision."""
     channels_last: bool = False
-    """Whether model and pictures are laid out with channels last."""
+    """Whether model and images are laid out with channels last."""
     checkpointing: bool = False
     """Whether the blocks of the model's outermost stages keep only their inputs and compute the rest again."""
     set_to_none: bool = True
     """Whether `zero_grad` frees the gradients, torch's default, or fills them with zeros."""
     evaluation_batch_size: int | None = Field(default=None, ge=1, le=65_536)
-    """Pictures in a forward pass without gradients after the second step; null for no such pass."""
+    """Images in a forward pass without gradients after the second step; null for no such pass."""
 
     @model_validator(mode="after")
     def _image_size_suits_the_model(self) -> Self:

@@ -56,7 +56,7 @@ def _without(outcome: RunOutcome, fields: Collection[str]) -> RunOutcome:
 
 
 def numbers_alone(outcome: RunOutcome) -> RunOutcome:
-    """The outcome with the numbers of its result; curves and pictures stay with the run."""
+    """The outcome with the numbers of its result; curves and images stay with the run."""
     if outcome.result is None:
         return outcome
     several = outcome.result.get("replicas")

@@ -1,4 +1,4 @@
-"""Random changes of training pictures, a batch at once on the device. Shapes: B images, C channels, H x W pixels."""
+"""Random changes of training images, a batch at once on the device. Shapes: B images, C channels, H x W pixels."""
 
 import torch
 from torch import Tensor
@@ -6,13 +6,13 @@ from torch.nn import functional
 
 
 def flip(x_BCHW: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror each picture left to right with probability one half; `generator` is a CPU one."""
+    """Mirror each image left to right with probability one half; `generator` is a CPU one."""
     mirrored_B = torch.rand(len(x_BCHW), generator=generator).lt(0.5).to(x_BCHW.device)
     return torch.where(mirrored_B[:, None, None, None], x_BCHW.flip(-1), x_BCHW)
 
 
 def crop(x_BCHW: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """Shift each picture by up to `padding` pixels each way; what comes in from outside is 0."""
+    """Shift each image by up to `padding` pixels each way; what comes in from outside is 0."""
     B, C, H, W = x_BCHW.shape
     padded_BCHW = functional.pad(x_BCHW, (padding,) * 4)
     shift_2B = torch.randint(2 * padding + 1, (2, B), generator=generator).to(x_BCHW.device)

@@ -1,4 +1,4 @@
-"""Classify every picture of a split in evaluation mode."""
+"""Classify every image of a split in evaluation mode."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from experiments.training.recipe import evaluation_batch_size
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Mean cross-entropy, accuracy, and the predicted class of every picture (int64, N, on the CPU)."""
+    """Mean cross-entropy, accuracy, and the predicted class of every image (int64, N, on the CPU)."""
 
     loss: float
     accuracy: float

@@ -1,6 +1,6 @@
 """The training loop. It can be stopped after any optimizer step, and what goes on from its checkpoint goes on exactly.
 
-The state of a run is the model, the optimizer, the random generators, the order of the current epoch's pictures and how
+The state of a run is the model, the optimizer, the random generators, the order of the current epoch's images and how
 far into it the run is. On the CPU with the same number of threads a resumed run ends at the same bits as one that was
 never stopped; on a GPU as far as cuDNN's kernels repeat themselves.
 """
@@ -105,7 +105,7 @@ class Fit:
         self._unread: list[tuple[Tensor, Tensor, int]] = []
         self._clock = self._saved_at = self._told_at = time.perf_counter()
         whole, rest = divmod(len(train), self._images_per_step)
-        # Batch norm cannot normalise a single picture, so a last batch of one is left out.
+        # Batch norm cannot normalise a single image, so a last batch of one is left out.
         self.steps_per_epoch = whole + (rest > 1 or self._images_per_step == 1 or whole == 0)
         self._resume()
 
@@ -142,11 +142,11 @@ class Fit:
 
     @property
     def saved_activation_bytes_per_image(self) -> float | None:
-        """Bytes that a training forward pass saves for backward, by picture; None before the first step."""
+        """Bytes that a training forward pass saves for backward, by image; None before the first step."""
         return self._progress.saved_activation_bytes_per_image
 
     def evaluate(self, images: Images) -> Evaluation:
-        """Classify these pictures with the weights as they are."""
+        """Classify these images with the weights as they are."""
         return evaluate(self.model, images, self.recipe.image_size, self._run, self._standardize)
 
     @property

@@ -12,7 +12,7 @@ EVALUATION_BATCH_PIXELS = 64 * 224 * 224
 
 
 def evaluation_batch_size(image_size: int) -> int:
-    """Pictures classified at once after an epoch, bounded in pixels."""
+    """Images classified at once after an epoch, bounded in pixels."""
     return max(1, min(EVALUATION_BATCH_SIZE, EVALUATION_BATCH_PIXELS // image_size**2))
 
 

@@ -64,7 +64,7 @@ EPOCH_METRIC_NAMES = tuple(metric.name for metric in EPOCH_METRICS if metric.nam
 
 
 def images_per_second(rows: Sequence[EpochRow]) -> float:
-    """Training pictures a second of the training passes after the first epoch, which warms up; of it if it is alone."""
+    """Training images a second of the training passes after the first epoch, which warms up; of it if it is alone."""
     timed = rows[1:] or rows
     images = sum(row.images_per_second * row.train_seconds for row in timed)
     return images / sum(row.train_seconds for row in timed)

@@ -39,7 +39,7 @@ def fetch_report(
 
 
 def pictures(http: Http, study_id: UUID, wait_seconds: float) -> dict[str, bytes]:
-    """The report's pictures by name; none if it is not rendered after `wait_seconds`."""
+    """The report's images by name; none if it is not rendered after `wait_seconds`."""
     response = _ask(http, study_id, wait_seconds, Backoff(http.retry_seconds))
     job_id = _report_job(http, study_id)
     if response.status_code != 200 or job_id is None:

@@ -104,7 +104,7 @@ class Study:
         return self
 
     def live(self, timeout: float | None = None, *, patience_seconds: float = TIMEOUT_SECONDS) -> None:
-        """Show the study in a notebook and keep it up to date until every run is final, at last with its pictures.
+        """Show the study in a notebook and keep it up to date until every run is final, at last with its images.
 
         Elsewhere it prints a line a change. Raises as `Job.live` does.
         """
@@ -137,7 +137,7 @@ class Study:
         timeout: float | None = None,
         patience_seconds: float = TIMEOUT_SECONDS,
     ) -> list[Path]:
-        """Fetch the report into the folder `to`, once every run is final: the page, Markdown, findings and pictures.
+        """Fetch the report into the folder `to`, once every run is final: the page, Markdown, findings and images.
 
         `format` takes one file alone: `html`, `md` or `json`. Raises WaitTimeout after `timeout` seconds, Conflict when
         the report could not be made.
@@ -169,7 +169,7 @@ class Study:
         return f"<{type(self).__name__} {self.id} {self.title!r} {', '.join(counts)}>"
 
     def _repr_html_(self) -> str:
-        """Its table and pictures for notebooks. It looks again where the study is not final."""
+        """Its table and images for notebooks. It looks again where the study is not final."""
         seen = live.study_now(self._http, self.data)
         self._see(seen.snapshot)
         return seen.card

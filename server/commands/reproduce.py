@@ -251,7 +251,7 @@ def _print_end(study: "Study", out: Path, paths: list[Path], folder: Path | None
     succeeded = study.data.states.get(JobState.SUCCEEDED, 0)
     pictures = sum(path.suffix == ".png" for path in paths)
     print(f"{succeeded} of {study.data.runs} runs succeeded.")
-    print(f"The report: {out / 'report.html'} (also report.md, findings.json and {pictures} pictures)")
+    print(f"The report: {out / 'report.html'} (also report.md, findings.json and {pictures} images)")
     if folder is None:
         print(f"The study: gpulab study show {study.id}")
     else:

@@ -1,4 +1,4 @@
-"""The pictures in README: `python -m tests.browser.pictures`, with Chromium and the built dashboard."""
+"""The images in README: `python -m tests.browser.pictures`, with Chromium and the built dashboard."""
 
 import tempfile
 from pathlib import Path
@@ -21,7 +21,7 @@ PICTURES = {
 
 
 def main() -> None:
-    """Play the scene, take each picture, and keep it small."""
+    """Play the scene, take each image, and keep it small."""
     with tempfile.TemporaryDirectory() as folder:
         scene = Scene(Path(folder))
         try:

@@ -114,7 +114,7 @@ def go_to(page: Page, target: Locator, *, key: str = "Tab") -> None:
 
 
 def around(page: Page, target: Locator) -> bytes:
-    """A picture of it with room for a ring."""
+    """An image of it with room for a ring."""
     box = target.bounding_box()
     assert box is not None
     clip = {"x": box["x"] - 5, "y": box["y"] - 5, "width": box["width"] + 10, "height": box["height"] + 10}

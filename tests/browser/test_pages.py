@@ -110,11 +110,11 @@ def test_sign_in_page(open_context: Opener, theme: str, device: str) -> None:
 
 
 def look(page: Page, mode: str, name: str) -> None:
-    """Keep a picture, and check what no eye should have to: nothing sticks out, and nothing grave for a reader."""
+    """Keep an image, and check what no eye should have to: nothing sticks out, and nothing grave for a reader."""
     place = SHOTS / mode / f"{name}.png"
     place.parent.mkdir(parents=True, exist_ok=True)
     # Not by `wait_for_function`, which has the page itself evaluate a string, as its policy forbids.
-    wait_until(lambda: page.evaluate("[...document.images].every((image) => image.complete)"), what="the pictures")
+    wait_until(lambda: page.evaluate("[...document.images].every((image) => image.complete)"), what="the images")
     page.screenshot(path=place, full_page=True, animations="disabled")
     over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert over <= 0, f"the page is {over} px wider than the screen"

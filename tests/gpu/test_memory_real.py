@@ -47,7 +47,7 @@ def test_largest_batch_is_confirmed_by_real_steps_within_its_cap(tmp_path: Path)
 
 
 def test_out_of_memory_under_a_cap_is_explained(tmp_path: Path) -> None:
-    # The model, its gradients to come and 16 pictures leave room for the first layers' activations, not for all.
+    # The model, its gradients to come and 16 images leave room for the first layers' activations, not for all.
     cap = 256 * MIB
     torch.cuda.set_per_process_memory_fraction(cap / torch.cuda.get_device_properties(0).total_memory)
     spec = MaxBatchSpec(image_size=224)

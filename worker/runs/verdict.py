@@ -148,7 +148,7 @@ def _by_process(end: End | None, gpu_fault: str, *, out_of_host_memory: bool, is
 
 
 def _after_result(end: End | None) -> str:
-    """The result stands, whatever became of the process; pictures are drawn after it."""
+    """The result stands, whatever became of the process; images are drawn after it."""
     if end is None or end.status == 0:
         return ""
     how = "was killed" if end.status is None or end.status < 0 else f"ended with status {end.status}"

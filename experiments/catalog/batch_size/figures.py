@@ -1,4 +1,4 @@
-"""Pictures of `batch-size`: accuracy over time, and memory against batch size, for one run or several."""
+"""Images of `batch-size`: accuracy over time, and memory against batch size, for one run or several."""
 
 from collections.abc import Mapping, Sequence
 

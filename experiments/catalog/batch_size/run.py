@@ -1,8 +1,8 @@
 """Training at one batch size: what it costs in time and in memory.
 
 Claim, for ResNet-18 with 10 classes at 224 pixels and torch 2.14.1: memory is the context + 3 x 44.7 MB (parameters,
-gradients, momentum) + 22.2 MB of saved activations a picture; larger batches take fewer, fuller kernels, so that a
-GPU's pictures a second rise until it is busy. Accuracy after a fixed number of epochs mixes batch, learning rate and
+gradients, momentum) + 22.2 MB of saved activations an image; larger batches take fewer, fuller kernels, so that a
+GPU's images a second rise until it is busy. Accuracy after a fixed number of epochs mixes batch, learning rate and
 number of updates.
 """
 
@@ -41,7 +41,7 @@ def run(spec: BatchSizeSpec, run: Run) -> BatchSizeResult:
 
 
 def draw_images(available: int, wanted: int, generator: torch.Generator, *, with_replacement: bool) -> torch.Tensor:
-    """Indices (int64) of the pictures drawn: `wanted`, or all if without replacement there are fewer."""
+    """Indices (int64) of the images drawn: `wanted`, or all if without replacement there are fewer."""
     if with_replacement:
         return torch.randint(available, (wanted,), generator=generator)
     return torch.randperm(available, generator=generator)[:wanted]

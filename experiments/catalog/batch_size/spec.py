@@ -29,19 +29,19 @@ class BatchSizeSpec(Spec):
     model: ModelName = "resnet18"
     """A torchvision classification model with random weights."""
     batch_size: int = Field(default=16, ge=1, le=4096)
-    """Pictures in an optimizer step."""
+    """Images in an optimizer step."""
     epochs: int = Field(default=10, ge=1, le=1000)
-    """Passes over the drawn pictures."""
+    """Passes over the drawn images."""
     images: int = Field(default=4096, ge=2, le=1_000_000)
-    """Training pictures, drawn once before the first epoch; without replacement at most all there are."""
+    """Training images, drawn once before the first epoch; without replacement at most all there are."""
     with_replacement: bool = True
-    """Whether a picture can be drawn more than once; of 50,000 about 3,933 of 4,096 are then distinct."""
+    """Whether an image can be drawn more than once; of 50,000 about 3,933 of 4,096 are then distinct."""
     image_size: int = Field(default=32, ge=8, le=1024)
-    """Height and width in pixels that pictures are resized to."""
+    """Height and width in pixels that images are resized to."""
     learning_rate: float | None = Field(default=None, gt=0, le=10)
-    """The learning rate; null for 2.5e-5 a picture of the batch, at most 6.4e-3."""
+    """The learning rate; null for 2.5e-5 an image of the batch, at most 6.4e-3."""
     validation_images: int = Field(default=1000, ge=1, le=1_000_000)
-    """Test pictures classified after each epoch, drawn once; all there are if fewer."""
+    """Test images classified after each epoch, drawn once; all there are if fewer."""
 
     @model_validator(mode="after")
     def _image_size_suits_the_model(self) -> Self:
@@ -57,7 +57,7 @@ class BatchSizeResult(Result):
     learning_rate: float
     """The learning rate used."""
     distinct_images: int
-    """How many different pictures were drawn."""
+    """How many different images were drawn."""
     class_names: list[str]
     """The classes, in the order of their labels."""
     steps_per_epoch: int
@@ -71,11 +71,11 @@ class BatchSizeResult(Result):
     elapsed_seconds: float
     """Seconds from the end of epoch 1 to the end of the last."""
     images_per_second: float
-    """Training pictures a second of the training passes after the first epoch; of the first if there is one only."""
+    """Training images a second of the training passes after the first epoch; of the first if there is one only."""
     parameter_bytes: int
     """Bytes of the parameters; gradients and momentum take as many each."""
     saved_activation_bytes_per_image: float
-    """Bytes that a forward pass saves for backward, by picture."""
+    """Bytes that a forward pass saves for backward, by image."""
     memory_used_bytes: int | None
     """Bytes in use on the device after the last training pass; null without a GPU."""
     memory_reason: str | None
@@ -100,7 +100,7 @@ EXPERIMENT = Experiment(
     title="Batch size, speed and memory",
     summary=(
         "Trains a classifier at one batch size with a learning rate that follows it: accuracy against wall time, "
-        "pictures a second, and device memory, which grows with the activations of the batch."
+        "images a second, and device memory, which grows with the activations of the batch."
     ),
     spec=BatchSizeSpec,
     result=BatchSizeResult,

@@ -1,4 +1,4 @@
-"""Pictures of `max-batch`: the predicted peak against the batch size, the memory there is, and what real steps took."""
+"""Images of `max-batch`: the predicted peak against the batch size, the memory there is, and what real steps took."""
 
 from collections.abc import Mapping
 

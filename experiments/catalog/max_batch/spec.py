@@ -20,7 +20,7 @@ class MaxBatchSpec(Spec):
     num_classes: int = Field(default=10, ge=2, le=100_000)
     """The number of classes, which sets the size of the last layer."""
     image_size: int = Field(default=224, ge=1, le=1024)
-    """Height and width of the pictures in pixels."""
+    """Height and width of the images in pixels."""
     optimizer: Optimizer = "sgd_momentum"
     """The optimizer; its state takes 0, 1, 2 and 2 times the bytes of the parameters."""
     precision: Precision = "float32"
@@ -58,7 +58,7 @@ class Probe(Result):
     """The prediction at one batch size."""
 
     batch_size: int
-    """Pictures in a forward and backward pass."""
+    """Images in a forward and backward pass."""
     peak_allocated_bytes: int
     """The most that tensors take, as the caching allocator counts them."""
     peak_reserved_bytes: int
@@ -71,7 +71,7 @@ class RealStep(Result):
     """Two real optimizer steps at one batch size, under a cap of the process's own allocator."""
 
     batch_size: int
-    """Pictures in a forward and backward pass."""
+    """Images in a forward and backward pass."""
     fits: bool
     """Whether both steps ended without running out of memory."""
     peak_allocated_bytes: int | None

@@ -1,4 +1,4 @@
-"""Pictures of `model-memory`: what is live by cause, and what the allocator, the device and the host show."""
+"""Images of `model-memory`: what is live by cause, and what the allocator, the device and the host show."""
 
 from collections.abc import Mapping
 

@@ -14,16 +14,16 @@ Moment = Literal["after_model", "after_backward", "after_step", "after_second_st
 
 
 class ModelMemorySpec(Spec):
-    """A model, an optimizer and a batch of random pictures; the defaults are the homework's ResNet-152."""
+    """A model, an optimizer and a batch of random images; the defaults are the homework's ResNet-152."""
 
     model: ModelName = "resnet152"
     """A torchvision classification model; its weights are random, nothing is downloaded."""
     num_classes: int = Field(default=10, ge=2, le=100_000)
     """The number of classes, which sets the size of the last layer."""
     image_size: int = Field(default=224, ge=1, le=1024)
-    """Height and width of the pictures in pixels."""
+    """Height and width of the images in pixels."""
     batch_size: int = Field(default=8, ge=1, le=4096)
-    """Pictures in the one batch of each of the two steps."""
+    """Images in the one batch of each of the two steps."""
     optimizer: Literal["sgd", "sgd_momentum", "adam", "adamw"] = "sgd"
     """The optimizer; its state takes 0, 1, 2 and 2 times the bytes of the parameters."""
     implementation: Implementation | None = None
@@ -36,7 +36,7 @@ class ModelMemorySpec(Spec):
     checkpointing: bool = False
     """Whether the blocks of the model's outermost stages keep only their inputs and compute the rest again."""
     channels_last: bool = False
-    """Whether model and pictures are laid out with channels last."""
+    """Whether model and images are laid out with channels last."""
 
     @model_validator(mode="after")
     def _image_size_suits_the_model(self) -> Self:

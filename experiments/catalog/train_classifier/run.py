@@ -1,7 +1,7 @@
 """Training a torchvision classifier: the everyday job.
 
 Claim, for the defaults (ResNet-18 on scikit-learn's digits at 32 pixels, AdamW 1e-3 with a cosine, batch 64, 5 epochs),
-seed 0, torch 2.14.1 on a CPU: validation accuracy 0.994 on 360 pictures, best 0.997 after epoch 4.
+seed 0, torch 2.14.1 on a CPU: validation accuracy 0.994 on 360 images, best 0.997 after epoch 4.
 """
 
 import torch
@@ -53,7 +53,7 @@ def run(spec: TrainClassifierSpec, run: Run) -> TrainClassifierResult:
 
 
 def count_confusion(labels_N: torch.Tensor, predictions_N: torch.Tensor, classes: int) -> list[list[int]]:
-    """How many pictures of each class (rows) were taken for which (columns)."""
+    """How many images of each class (rows) were taken for which (columns)."""
     pairs = torch.bincount(labels_N * classes + predictions_N, minlength=classes**2)
     counts: list[list[int]] = pairs.reshape(classes, classes).tolist()
     return counts

@@ -20,15 +20,15 @@ class TrainClassifierSpec(Spec):
     model: ModelName = "resnet18"
     """A torchvision classification model with random weights."""
     image_size: int = Field(default=32, ge=8, le=1024)
-    """Height and width in pixels that pictures are resized to."""
+    """Height and width in pixels that images are resized to."""
     images: int | None = Field(default=None, ge=2, le=10_000_000)
-    """Training pictures, drawn once without replacement; null or more than there are for all."""
+    """Training images, drawn once without replacement; null or more than there are for all."""
     validation_images: int | None = Field(default=None, ge=1, le=10_000_000)
-    """Test pictures classified after each epoch, drawn once; null or more than there are for all."""
+    """Test images classified after each epoch, drawn once; null or more than there are for all."""
     epochs: int = Field(default=5, ge=1, le=10_000)
-    """Passes over the training pictures."""
+    """Passes over the training images."""
     batch_size: int = Field(default=64, ge=1, le=65_536)
-    """Pictures in one forward and backward pass."""
+    """Images in one forward and backward pass."""
     gradient_accumulation_steps: int = Field(default=1, ge=1, le=1024)
     """Passes whose gradients one optimizer step averages: the effect of a larger batch in the memory of a small one."""
     optimizer: Optimizer = "adamw"
@@ -48,17 +48,17 @@ class TrainClassifierSpec(Spec):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """The share of each target spread evenly over all classes."""
     flip: bool = False
-    """Mirror half of the training pictures left to right; wrong for digits and letters."""
+    """Mirror half of the training images left to right; wrong for digits and letters."""
     crop_padding: int = Field(default=0, ge=0, le=64)
-    """Shift training pictures by up to this many of their own pixels each way, black coming in."""
+    """Shift training images by up to this many of their own pixels each way, black coming in."""
     normalize: bool = True
-    """Subtract the training pictures' mean from each channel and divide by its deviation."""
+    """Subtract the training images' mean from each channel and divide by its deviation."""
     precision: Precision = "float32"
     """`bfloat16` and `float16` run the layers that can in mixed precision; `float16` needs a GPU."""
     patience_epochs: int | None = Field(default=None, ge=1, le=10_000)
     """Stop after this many epochs without a better validation accuracy; null trains to the end."""
     training_accuracy: bool = False
-    """Whether to classify the training pictures again in evaluation mode after each epoch."""
+    """Whether to classify the training images again in evaluation mode after each epoch."""
     save_weights: bool = True
     """Whether to keep the weights of the best epoch as the artifact `weights.pt`."""
 
@@ -80,23 +80,23 @@ class TrainClassifierResult(Result):
     parameter_count: int
     """Trainable numbers."""
     train_images: int
-    """Training pictures."""
+    """Training images."""
     validation_images: int
-    """Test pictures classified after each epoch."""
+    """Test images classified after each epoch."""
     stopped_early: bool
     """Whether patience ran out before the last epoch."""
     best_epoch: int
-    """The epoch with the highest validation accuracy, the first of equals; chosen on these pictures, it flatters."""
+    """The epoch with the highest validation accuracy, the first of equals; chosen on these images, it flatters."""
     best_validation_accuracy: float
     """Validation accuracy after the best epoch."""
     final_validation_accuracy: float
     """Validation accuracy after the last epoch."""
     confusion: list[list[int]]
-    """Validation pictures by true class (rows) and predicted class (columns), with the weights of the best epoch."""
+    """Validation images by true class (rows) and predicted class (columns), with the weights of the best epoch."""
     class_accuracies: list[float | None]
-    """Share of each class's validation pictures classified rightly; null for a class without pictures."""
+    """Share of each class's validation images classified rightly; null for a class without images."""
     images_per_second: float
-    """Training pictures a second of the training passes after the first epoch; of the first if there is one only."""
+    """Training images a second of the training passes after the first epoch; of the first if there is one only."""
     memory_used_bytes: int | None
     """Bytes in use on the device after the last training pass; null without a GPU."""
     memory_reason: str | None

@@ -21,7 +21,7 @@ from experiments.internal.gpu_constants.spec import (
 )
 
 CONVOLUTIONS = ((3, 64, 7, 112), (64, 64, 3, 56), (256, 256, 3, 14), (256, 1024, 1, 14), (512, 512, 3, 7))
-"""Channels in and out, kernel and pixels: those of ResNets on pictures of 224 pixels."""
+"""Channels in and out, kernel and pixels: those of ResNets on images of 224 pixels."""
 PICTURES = 8
 MATRIX = 1024
 

@@ -27,7 +27,7 @@ BLOCK = re.compile(r"^(\d*)([-+=.)])(?=\s|$|[-+=])")
 
 
 def render_html(found: StudyReport, pictures: Mapping[str, bytes], lab: Mapping[str, str]) -> str:
-    """The report as one page with its pictures inside."""
+    """The report as one page with its images inside."""
     shown_pictures = {
         name: {"address": f"data:image/png;base64,{b64encode(data).decode()}", "width": shown_width(data)}
         for name, data in pictures.items()
@@ -40,7 +40,7 @@ def render_html(found: StudyReport, pictures: Mapping[str, bytes], lab: Mapping[
 
 
 def render_markdown(found: StudyReport, lab: Mapping[str, str]) -> str:
-    """The report as Markdown; its pictures are files beside it, named after the figures."""
+    """The report as Markdown; its images are files beside it, named after the figures."""
     return (
         _environment(escape=False)
         .get_template("report.md.j2")

@@ -1,4 +1,4 @@
-"""Renders a study's findings: `report.html` stands alone, `report.md` has its pictures beside it."""
+"""Renders a study's findings: `report.html` stands alone, `report.md` has its images beside it."""
 
 from experiments.contract import Run, Stopped
 from experiments.internal.study_report.drawing import picture

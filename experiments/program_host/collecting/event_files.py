@@ -36,7 +36,7 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture of a tag at a step, encoded as the file has it."""
+    """An image of a tag at a step, encoded as the file has it."""
 
     tag: str
     step: int
@@ -80,7 +80,7 @@ def _record_at(data: bytes, at: int) -> bytes | None:
 
 
 def values_of(record: bytes) -> Iterator[Scalar | Image]:
-    """The scalars and pictures of an event. Raises `EventFileError` for what is no event."""
+    """The scalars and images of an event. Raises `EventFileError` for what is no event."""
     time, step, summary = 0.0, 0, b""
     for number, value in _fields(record):
         if number == 1 and isinstance(value, bytes) and len(value) == 8:
@@ -116,7 +116,7 @@ def _value(data: bytes, step: int, time: float) -> Iterator[Scalar | Image]:
 
 
 def _of_tensor(data: bytes, tag: str, step: int, time: float) -> Iterator[Scalar | Image]:
-    """Newer writers put numbers and pictures into tensors."""
+    """Newer writers put numbers and images into tensors."""
     kind, content, floats, doubles = 0, b"", b"", b""
     for number, value in _fields(data):
         if number == 1 and isinstance(value, int):

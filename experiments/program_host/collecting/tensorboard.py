@@ -1,4 +1,4 @@
-"""Series and pictures from the event files that a program writes anywhere below its folder."""
+"""Series and images from the event files that a program writes anywhere below its folder."""
 
 import math
 import os
@@ -49,7 +49,7 @@ class EventFiles:
                 self._read(path)
 
     def finish(self) -> None:
-        """Record what is new, and the last picture of each tag that had too many."""
+        """Record what is new, and the last image of each tag that had too many."""
         self.turn()
         for name, data in self._last_images.values():
             self._keep(name, data)
@@ -109,14 +109,14 @@ class EventFiles:
     def _image(self, tag: str, image: Image) -> None:
         kind = next((kind for magic, kind in IMAGE_TYPES.items() if image.data.startswith(magic)), None)
         if kind is None:
-            self._warn(f"a picture of {tag!r} is neither PNG, JPEG nor GIF")
+            self._warn(f"an image of {tag!r} is neither PNG, JPEG nor GIF")
             return
         name = f"{file_name(tag)[:90]}.{image.step}.{kind}"
         if self._images[tag] < MAX_IMAGES_OF_TAG and self._images.total() < MAX_IMAGES:
             self._images[tag] += 1
             self._keep(name, image.data)
             return
-        self._warn(f"pictures: {MAX_IMAGES_OF_TAG} of a tag and {MAX_IMAGES} in all are kept, and the last of each tag")
+        self._warn(f"images: {MAX_IMAGES_OF_TAG} of a tag and {MAX_IMAGES} in all are kept, and the last of each tag")
         if tag in self._last_images or len(self._last_images) < MAX_IMAGES:
             self._last_images[tag] = name, image.data
 

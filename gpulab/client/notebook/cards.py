@@ -49,7 +49,7 @@ def job_card(job: JobSummary | JobRead, series: Sequence[SeriesRead] = (), troub
 
 
 def study_card(study: StudySummary | StudyRead, pictures: Pictures | None = None, trouble: str | None = None) -> str:
-    """State, progress of each question, the table of the runs, and the report's pictures."""
+    """State, progress of each question, the table of the runs, and the report's images."""
     counts = ", ".join(f"{count} {STATE_WORDS[state]}" for state, count in study.states.items())
     parts = [f"<code>{study.id}</code><br>{escape(counts)}"]
     if isinstance(study, StudyRead):
@@ -109,7 +109,7 @@ def _comparison(experiment: str, cells: Sequence[CellRead]) -> str:
 
 
 def _sweeps(cells: Sequence[CellRead], coordinates: Sequence[str], quantities: Sequence[str]) -> list[str]:
-    """A picture a number, where the cells differ in one number alone."""
+    """An image a number, where the cells differ in one number alone."""
     varied = [name for name in coordinates if len({_value(cell.cell.get(name)) for cell in cells}) > 1]
     if len(varied) != 1 or not all(_is_number(cell.cell.get(varied[0])) for cell in cells):
         return []

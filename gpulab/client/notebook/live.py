@@ -50,7 +50,7 @@ def job_now(http: Http, job: JobSummary | JobRead) -> Seen[JobRead]:
 
 
 def study_now(http: Http, study: StudySummary | StudyRead) -> Seen[StudyRead]:
-    """The study as it is now, with the report's pictures once it is final."""
+    """The study as it is now, with the report's images once it is final."""
     http = http.without_retries()
     snapshot = None
     try:
@@ -86,7 +86,7 @@ def follow_job(
 def follow_study(
     http: Http, study_id: UUID, timeout_seconds: float | None, patience_seconds: float
 ) -> Iterator[Seen[StudyRead]]:
-    """What there is to show, about once a second until every run is final; at last with the report's pictures."""
+    """What there is to show, about once a second until every run is final; at last with the report's images."""
     http = http.without_retries()
 
     def look(study: StudyRead | None, etag: str | None) -> tuple[Snapshot[StudyRead] | None, str]:

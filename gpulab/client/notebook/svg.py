@@ -53,7 +53,7 @@ def intervals(title: str, points: Sequence[tuple[float, float, float]]) -> str:
 
 
 class _Scale:
-    """From values to places in the picture; a value that never changes lies in the middle."""
+    """From values to places in the image; a value that never changes lies in the middle."""
 
     def __init__(self, points: Sequence[Point]) -> None:
         self.low_x, self.high_x = min(x for x, _ in points), max(x for x, _ in points)

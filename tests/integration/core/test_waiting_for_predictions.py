@@ -101,8 +101,8 @@ def test_worker_that_died_over_it_is_not_waited_for(
 def test_prediction_that_failed_is_the_reason(
     execute: Execute, estimate_id: UUID, job_id: UUID, sort: Callable[[], SortedOut]
 ) -> None:
-    execute(estimates.fail(estimate_id, claimed(execute, estimate_id), "batch norm needs two pictures"))
-    assert sort().unpredicted == {job_id: "batch norm needs two pictures"}
+    execute(estimates.fail(estimate_id, claimed(execute, estimate_id), "batch norm needs two images"))
+    assert sort().unpredicted == {job_id: "batch norm needs two images"}
     grant = leases.grant(job_id, node="n1", gpu_uuids=[], reserved_bytes=None, lease_seconds=60, remark=", because")
     assert execute(grant)
 

@@ -25,7 +25,7 @@ def save_picture(path: Path, color: tuple[int, int, int], size: tuple[int, int] 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A data-set folder with one image folder, `shades`: two classes, three training pictures, one test picture."""
+    """A data-set folder with one image folder, `shades`: two classes, three training images, one test image."""
     datasets = tmp_path / "datasets"
     save_picture(datasets / "shades/train/dark/b.png", (10, 20, 30))
     save_picture(datasets / "shades/train/dark/a.png", (1, 2, 3))
@@ -157,7 +157,7 @@ def test_a_name_that_is_a_path_reaches_no_file(tmp_path: Path, folder: Path, nam
 
 
 def test_a_broken_picture_is_named(tmp_path: Path, folder: Path) -> None:
-    (folder / "shades/train/dark/a.png").write_bytes(b"not a picture")
+    (folder / "shades/train/dark/a.png").write_bytes(b"not an image")
     with pytest.raises(DatasetMissing, match=r"train/dark/a\.png cannot be decoded"):
         load("shades", make_run(tmp_path, folder), image_size=32)
 
@@ -185,7 +185,7 @@ def test_batches_that_are_not_the_published_ones_are_never_unpickled(tmp_path: P
 def test_a_stop_ends_the_decoding(tmp_path: Path, folder: Path) -> None:
     run = make_run(tmp_path, folder)
     run.ask_to_stop()
-    with pytest.raises(Stopped, match="0 of 4 pictures"):
+    with pytest.raises(Stopped, match="0 of 4 images"):
         load("shades", run, image_size=6)
 
 

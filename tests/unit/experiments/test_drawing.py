@@ -1,4 +1,4 @@
-"""Pictures with whatever words a user has, and runs whose pictures fail."""
+"""Images with whatever words a user has, and runs whose images fail."""
 
 import io
 import signal
@@ -66,7 +66,7 @@ def test_figure_that_cannot_be_drawn_says_so_in_its_place() -> None:
 
 @pytest.fixture
 def carried_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
-    """Run `dropout-linear`, whose pictures come from `draw`."""
+    """Run `dropout-linear`, whose images come from `draw`."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     threads = torch.get_num_threads()
 

@@ -1,4 +1,4 @@
-"""Picture files as data: what each becomes, and what is refused by name."""
+"""Image files as data: what each becomes, and what is refused by name."""
 
 import errno
 import io
@@ -119,9 +119,9 @@ def tiff(mode: str) -> bytes:
 
 BOMB = zlib.compress(b"\x00" * (80 * 2**20), 9)
 BROKEN = {
-    "empty": (b"", "no picture of a format"),
-    "text": (b"not a picture", "no picture of a format"),
-    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "no picture of a format"),
+    "empty": (b"", "no image of a format"),
+    "text": (b"not an image", "no image of a format"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "no image of a format"),
     "signature alone": (b"\x89PNG\r\n\x1a\n", r"."),
     "truncated": (whole()[:4000], "truncated"),
     "flipped": (whole()[:2000] + b"\xff" * 500 + whole()[2500:], r"."),
@@ -161,7 +161,7 @@ def test_what_is_no_file_holds_no_training_up(tmp_path: Path) -> None:
     (folder / "circle.png").symlink_to("circle.png")
     (folder / "device.png").symlink_to("/dev/zero")
     run = RunDirectory(tmp_path / "run", datasets_folder=tmp_path / "data", cache_folder=tmp_path / "cache")
-    with pytest.raises(DatasetMissing, match="5 of 7 pictures cannot be read") as caught:
+    with pytest.raises(DatasetMissing, match="5 of 7 images cannot be read") as caught:
         load("odd", run, image_size=4)
     assert "nowhere.png cannot be decoded: no such file" in str(caught.value)
     assert "pipe.png cannot be decoded: it is no regular file" in str(caught.value)
@@ -208,8 +208,8 @@ def test_every_bad_picture_of_a_data_set_is_named_at_once(tmp_path: Path, capsys
     with pytest.raises(DatasetMissing) as caught:
         load("mixed", run, image_size=4)
     words = str(caught.value)
-    assert f"'mixed': {len(BROKEN) + 1} of {len(BROKEN) + 3} pictures cannot be read" in words
-    assert "train/a/bad0.png cannot be decoded: it is no picture" in words
+    assert f"'mixed': {len(BROKEN) + 1} of {len(BROKEN) + 3} images cannot be read" in words
+    assert "train/a/bad0.png cannot be decoded: it is no image" in words
     assert f"and {len(BROKEN) - 4} more" in words
     words.encode()
     out = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The cards of a notebook and the pictures in them."""
+"""The cards of a notebook and the images in them."""
 
 import re
 import subprocess

@@ -166,8 +166,8 @@ def test_pictures_are_bounded_and_the_last_is_kept(watched: Watched, monkeypatch
     watched.files.finish()
     assert [each["name"] for each in watched.records("artifact")] == [f"a_b.{step}.png" for step in (0, 1, 2, 9)]
     assert [each["message"] for each in watched.records("warning")] == [
-        "TensorBoard: pictures: 3 of a tag and 200 in all are kept, and the last of each tag",
-        "TensorBoard: a picture of 'svg' is neither PNG, JPEG nor GIF",
+        "TensorBoard: images: 3 of a tag and 200 in all are kept, and the last of each tag",
+        "TensorBoard: an image of 'svg' is neither PNG, JPEG nor GIF",
     ]
 
 
