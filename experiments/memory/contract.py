@@ -38,11 +38,11 @@ class Workload(Spec):
     weight_decay: float = Field(default=0.0, ge=0, le=1)
     """A penalty of the gradient, unlike AdamW's, makes a copy of the gradients."""
     precision: Precision = "float32"
-    """`bfloat16` and `float16` run the layers that can in mixed precision."""
+    """`bfloat16` and `float16` use mixed precision for the layers that support it."""
     channels_last: bool = False
-    """Whether model and images are laid out with channels last."""
+    """Whether model and images use the memory format channels-last."""
     checkpointing: bool = False
-    """Whether the blocks of the model's outermost stages keep only their inputs and compute the rest again."""
+    """Whether the blocks of the model's outermost stages keep only their inputs and recompute the rest."""
     set_to_none: bool = True
     """Whether `zero_grad` frees the gradients, torch's default, or fills them with zeros."""
     evaluation_batch_size: int | None = Field(default=None, ge=1, le=65_536)

@@ -22,26 +22,26 @@ def scheduled_learning_rate(batch_size: int) -> float:
 
 
 class BatchSizeSpec(Spec):
-    """A training run at one batch size; the homework's own is `cifar10` at 224 pixels, the defaults run on any node."""
+    """A training run at one batch size. The homework uses `cifar10` at 224 pixels; the defaults run on any node."""
 
     dataset: DatasetName = "digits"
     """A data set of the node: `digits`, `cifar10`, or the name of an image folder."""
     model: ModelName = "resnet18"
     """A torchvision classification model with random weights."""
     batch_size: int = Field(default=16, ge=1, le=4096)
-    """Images in an optimizer step."""
+    """Images in one optimizer step."""
     epochs: int = Field(default=10, ge=1, le=1000)
     """Passes over the drawn images."""
     images: int = Field(default=4096, ge=2, le=1_000_000)
-    """Training images, drawn once before the first epoch; without replacement at most all there are."""
+    """Number of training images, drawn once before the first epoch. Without replacement, at most the whole data set."""
     with_replacement: bool = True
-    """Whether an image can be drawn more than once; of 50,000 about 3,933 of 4,096 are then distinct."""
+    """Whether an image can be drawn more than once. Of 4,096 images drawn from 50,000, about 3,933 are distinct."""
     image_size: int = Field(default=32, ge=8, le=1024)
-    """Height and width in pixels that images are resized to."""
+    """Height and width in pixels. All images are resized to it."""
     learning_rate: float | None = Field(default=None, gt=0, le=10)
-    """The learning rate; null for 2.5e-5 an image of the batch, at most 6.4e-3."""
+    """The learning rate. Null means 2.5e-5 times the batch size, at most 6.4e-3."""
     validation_images: int = Field(default=1000, ge=1, le=1_000_000)
-    """Test images classified after each epoch, drawn once; all there are if fewer."""
+    """Number of test images to classify after each epoch, drawn once. If the data set has fewer, all of them."""
 
     @model_validator(mode="after")
     def _image_size_suits_the_model(self) -> Self:
@@ -99,8 +99,8 @@ EXPERIMENT = Experiment(
     slug="batch-size",
     title="Batch size, speed and memory",
     summary=(
-        "Trains a classifier at one batch size with a learning rate that follows it: accuracy against wall time, "
-        "images a second, and device memory, which grows with the activations of the batch."
+        "Trains a classifier at one batch size, with a learning rate that grows with it. Shows accuracy over time, "
+        "images per second, and GPU memory, which grows with the batch."
     ),
     spec=BatchSizeSpec,
     result=BatchSizeResult,

@@ -13,26 +13,26 @@ from gpulab.schemas.memory import BytesInterval
 
 
 class MaxBatchSpec(Spec):
-    """A training step and a memory; the defaults are the homework's ResNet-18 on its T4."""
+    """A training step and a memory size. The defaults are the homework's ResNet-18 on a T4."""
 
     model: ModelName = "resnet18"
-    """A torchvision classification model; its weights are random, nothing is downloaded."""
+    """A torchvision classification model with random weights. Nothing is downloaded."""
     num_classes: int = Field(default=10, ge=2, le=100_000)
     """The number of classes, which sets the size of the last layer."""
     image_size: int = Field(default=224, ge=1, le=1024)
     """Height and width of the images in pixels."""
     optimizer: Optimizer = "sgd_momentum"
-    """The optimizer; its state takes 0, 1, 2 and 2 times the bytes of the parameters."""
+    """The optimizer. Its state takes 0, 1, 2 or 2 times the bytes of the parameters, in the order of the choices."""
     precision: Precision = "float32"
-    """`bfloat16` and `float16` run the layers that can in mixed precision."""
+    """`bfloat16` and `float16` use mixed precision for the layers that support it."""
     checkpointing: bool = False
-    """Whether blocks keep only their inputs and compute the rest again in the backward pass."""
+    """Whether blocks keep only their inputs and recompute the rest in the backward pass."""
     gpu: str | None = Field(default="T4", max_length=50)
-    """A GPU model that the estimator knows, whose context and workspace count; null for a typical one."""
+    """A GPU model that the estimator knows, with its context and workspace. Null means a typical one."""
     memory_bytes: int | None = Field(default=None, ge=2**20, le=2**50)
-    """The memory to fit into; null for what a program can have of the GPU model's, 3 % less than `nvidia-smi` shows."""
+    """The memory to fit into. Null means the memory of the GPU model: 3 % less than `nvidia-smi` shows."""
     confirm: bool = True
-    """Whether to take real steps near the answer where the run has a GPU as large as the memory asked for."""
+    """Whether to run real steps near the answer, if the run has a GPU of at least that memory."""
 
     @model_validator(mode="after")
     def _can_be_asked(self) -> Self:
@@ -107,8 +107,8 @@ EXPERIMENT = Experiment(
     slug="max-batch",
     title="The largest batch that fits",
     summary=(
-        "Finds the largest batch of a training step in the memory of a GPU on an emulated card, with the interval of "
-        "what is not known, and confirms it by real steps where there is a GPU, without disturbing its neighbours."
+        "Finds the largest batch of a training step that fits into a GPU, on an emulated card. Gives an interval for "
+        "what is not known. On a GPU, real steps confirm the answer without disturbing other jobs."
     ),
     spec=MaxBatchSpec,
     result=MaxBatchResult,

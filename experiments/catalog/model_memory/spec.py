@@ -14,29 +14,29 @@ Moment = Literal["after_model", "after_backward", "after_step", "after_second_st
 
 
 class ModelMemorySpec(Spec):
-    """A model, an optimizer and a batch of random images; the defaults are the homework's ResNet-152."""
+    """A model, an optimizer and a batch of random images. The defaults are the homework's ResNet-152."""
 
     model: ModelName = "resnet152"
-    """A torchvision classification model; its weights are random, nothing is downloaded."""
+    """A torchvision classification model with random weights. Nothing is downloaded."""
     num_classes: int = Field(default=10, ge=2, le=100_000)
     """The number of classes, which sets the size of the last layer."""
     image_size: int = Field(default=224, ge=1, le=1024)
     """Height and width of the images in pixels."""
     batch_size: int = Field(default=8, ge=1, le=4096)
-    """Images in the one batch of each of the two steps."""
+    """Images in each of the two steps."""
     optimizer: Literal["sgd", "sgd_momentum", "adam", "adamw"] = "sgd"
-    """The optimizer; its state takes 0, 1, 2 and 2 times the bytes of the parameters."""
+    """The optimizer. Its state takes 0, 1, 2 or 2 times the bytes of the parameters, in the order of the choices."""
     implementation: Implementation | None = None
-    """How the optimizer computes its step: a tensor at a time (`for_loop`), many at once with temporaries of their size
-    (`foreach`), or in one kernel without any (`fused`); null leaves it to torch."""
+    """How the optimizer computes its step: one tensor after the other (`for_loop`), many together with temporary copies
+    (`foreach`), or in one kernel without copies (`fused`). Null lets torch choose."""
     precision: Precision = "float32"
-    """`bfloat16` and `float16` run the layers that can in mixed precision."""
+    """`bfloat16` and `float16` use mixed precision for the layers that support it."""
     gradient_accumulation_steps: int = Field(default=1, ge=1, le=64)
     """Forward and backward passes before each of the two optimizer steps."""
     checkpointing: bool = False
-    """Whether the blocks of the model's outermost stages keep only their inputs and compute the rest again."""
+    """Whether the blocks of the model's outermost stages keep only their inputs and recompute the rest."""
     channels_last: bool = False
-    """Whether model and images are laid out with channels last."""
+    """Whether model and images use the memory format channels-last."""
 
     @model_validator(mode="after")
     def _image_size_suits_the_model(self) -> Self:
@@ -105,7 +105,7 @@ EXPERIMENT = Experiment(
     slug="model-memory",
     title="Memory of a model and its optimizer",
     summary=(
-        "What parameters, gradients, optimizer state and activations take, counted exactly, and what the allocator and "
+        "Counts the memory of parameters, gradients, optimizer state and activations. Shows what the allocator and "
         "the device show after the model, the backward pass, the first step and a second step."
     ),
     spec=ModelMemorySpec,

@@ -21,14 +21,14 @@ ParameterName = Annotated[str, Field(max_length=64), AfterValidator(_variable)]
 
 
 class NotebookSpec(ProgramSpec):
-    """A notebook in the program's folder, and the values that replace those of its cell tagged `parameters`."""
+    """A notebook in the program's folder, and values that replace those of its cell tagged `parameters`."""
 
     notebook: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^/\x00][^\x00]*\.ipynb$")]
     """The notebook's path in the program, such as `lesson.ipynb`."""
     parameters: dict[ParameterName, Parameter] = Field(default_factory=dict, max_length=MAX_PARAMETERS)
     """Variables to set. They are assigned in a new cell after the first cell tagged `parameters`, or at the top."""
     cell_timeout_seconds: int | None = Field(default=None, ge=1, le=7 * 24 * 3600)
-    """Maximum time of one cell; null for the time limit of the job alone."""
+    """Maximum time of one cell. Null means only the job's time limit."""
 
 
 EXPERIMENT = Experiment(

@@ -20,11 +20,11 @@ class TrainClassifierSpec(Spec):
     model: ModelName = "resnet18"
     """A torchvision classification model with random weights."""
     image_size: int = Field(default=32, ge=8, le=1024)
-    """Height and width in pixels that images are resized to."""
+    """Height and width in pixels. All images are resized to it."""
     images: int | None = Field(default=None, ge=2, le=10_000_000)
-    """Training images, drawn once without replacement; null or more than there are for all."""
+    """Number of training images, drawn once without replacement. Null means all; so does a number above the total."""
     validation_images: int | None = Field(default=None, ge=1, le=10_000_000)
-    """Test images classified after each epoch, drawn once; null or more than there are for all."""
+    """Number of test images to classify after each epoch, drawn once. Null means all, as does a number above that."""
     epochs: int = Field(default=5, ge=1, le=10_000)
     """Passes over the training images."""
     batch_size: int = Field(default=64, ge=1, le=65_536)
@@ -36,25 +36,25 @@ class TrainClassifierSpec(Spec):
     learning_rate: float = Field(default=1e-3, gt=0, le=10)
     """The learning rate after the warm-up."""
     weight_decay: float = Field(default=0.0, ge=0, le=1)
-    """L2 penalty of SGD and Adam, decoupled decay of AdamW."""
+    """L2 penalty for SGD and Adam, decoupled decay for AdamW."""
     schedule: Schedule = "cosine"
-    """The rate after the warm-up: constant, a cosine to zero, or a factor every few epochs."""
+    """The learning rate after the warm-up: constant, a cosine to zero, or multiplied by a factor every few epochs."""
     step_epochs: int = Field(default=1, ge=1, le=10_000)
     """Epochs between two changes of the `step` schedule."""
     step_factor: float = Field(default=0.1, gt=0, le=1)
     """The factor of each change of the `step` schedule."""
     warmup_epochs: float = Field(default=0.0, ge=0, le=1000)
-    """Epochs, or a part of one, in which the rate rises evenly from near zero; less than `epochs`."""
+    """Epochs in which the learning rate rises linearly from near zero; fractions are allowed. Less than `epochs`."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """The share of each target spread evenly over all classes."""
     flip: bool = False
-    """Mirror half of the training images left to right; wrong for digits and letters."""
+    """Mirror a random half of the training images left to right. Do not use it for digits or letters."""
     crop_padding: int = Field(default=0, ge=0, le=64)
-    """Shift training images by up to this many of their own pixels each way, black coming in."""
+    """Shift training images at random by up to this number of pixels in each direction. The gap becomes black."""
     normalize: bool = True
-    """Subtract the training images' mean from each channel and divide by its deviation."""
+    """Subtract the mean of the training images from each channel, and divide by their standard deviation."""
     precision: Precision = "float32"
-    """`bfloat16` and `float16` run the layers that can in mixed precision; `float16` needs a GPU."""
+    """`bfloat16` and `float16` use mixed precision for the layers that support it. `float16` needs a GPU."""
     patience_epochs: int | None = Field(default=None, ge=1, le=10_000)
     """Stop after this many epochs without a better validation accuracy; null trains to the end."""
     training_accuracy: bool = False

@@ -33,7 +33,7 @@ class MemoryEstimateResult(Result):
 EXPERIMENT = Experiment(
     slug=SLUG,
     title="Estimate of GPU memory",
-    summary="Predicts the peak of GPU memory of a training step without a GPU, and whether it fits into given ones.",
+    summary="Predicts the peak GPU memory of a training step without a GPU, and whether the step fits into given GPUs.",
     spec=MemoryEstimateSpec,
     result=MemoryEstimateResult,
     run="experiments.internal.memory_estimate.run:run",

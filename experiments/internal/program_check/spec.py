@@ -13,7 +13,7 @@ class ProgramCheckSpec(ScriptSpec):
     """A command of the check's own program; the lab fills in what was handed in."""
 
     submission: UUID
-    """The job that was handed in. What it kept lies in `submission/` of the check's folder."""
+    """The job that was handed in. Its files are in `submission/` of the check's folder."""
 
 
 EXPERIMENT = Experiment(

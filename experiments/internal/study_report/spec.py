@@ -58,7 +58,7 @@ class StudyReportResult(Result):
 EXPERIMENT = Experiment(
     slug="study-report",
     title="Report of a study",
-    summary="Renders the findings of a study as a page that stands alone, as Markdown with images, and as JSON.",
+    summary="Renders the findings of a study as a single page, as Markdown with images, and as JSON.",
     spec=StudyReportSpec,
     result=StudyReportResult,
     run="experiments.internal.study_report.run:run",

@@ -13,7 +13,7 @@ Matrix = list[list[float]]
 
 
 class ConvGradientsSpec(Spec):
-    """One image and kernel for the exact checks, and a row of image sides for the growth of the gradient."""
+    """One image and kernel for the exact checks, and several image sizes for the growth of the gradient."""
 
     image_side: int = Field(default=8, ge=2, le=32)
     """Side n of the image in the exact checks and the training steps, pixels."""
@@ -24,9 +24,10 @@ class ConvGradientsSpec(Spec):
     learning_rate: float = Field(default=0.01, gt=0, le=1)
     """Step size of SGD."""
     sides: Annotated[tuple[int, ...], Field(min_length=3, max_length=8)] = (8, 16, 32, 64)
-    """Image sides n at which the variance of the gradient is measured, pixels, growing."""
+    """Image sides n at which the variance of the gradient is measured, in pixels, in increasing order."""
     repeats: int = Field(default=2000, ge=10 * GROUPS, le=100_000)
-    """Draws of image and upstream gradient at each side; taken in 20 groups, whose spread gives the intervals."""
+    """Draws of image and upstream gradient for each side. They form 20 groups; the spread of these gives the
+    intervals."""
     distribution: Literal["uniform", "normal"] = "uniform"
     """Distribution of pixels and upstream gradients, both with mean 0."""
     input_sd: float = Field(default=1.5, gt=0, le=1e3)
@@ -34,7 +35,7 @@ class ConvGradientsSpec(Spec):
     upstream_sd: float = Field(default=0.5, gt=0, le=1e3)
     """Standard deviation of an upstream gradient."""
     shared_variance: float = Field(default=0.0, ge=0, le=1)
-    """Share of both variances that is common to all positions of an image; 0 is the question's independence."""
+    """Share of both variances that is common to all positions of an image. 0: independent pixels (the question)."""
 
     @model_validator(mode="after")
     def _kernel_fits(self) -> Self:

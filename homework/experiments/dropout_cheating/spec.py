@@ -10,26 +10,26 @@ CLASSES = 10
 
 
 class DropoutCheatingSpec(Spec):
-    """A small convolutional net on images that carry their label; the homework: `cifar10`, dropout 0 and 0.75."""
+    """A small convolutional network on images that carry their label. Homework: `cifar10` with dropout 0 and 0.75."""
 
     dataset: Literal["digits", "cifar10"] = "digits"
-    """`cifar10`, or `digits` enlarged to 32x32 in three channels, which every node has."""
+    """`cifar10`, or `digits` scaled to 32x32 pixels and three channels. Every node has `digits`."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """The probability of dropping a unit after each of the two convolution blocks."""
     relu_on_logits: bool = True
-    """Whether the logits pass a ReLU, as in the homework; it can switch a class off for good."""
+    """Whether the logits pass a ReLU, as in the homework. A ReLU can switch off a class permanently."""
     epochs: int = Field(default=10, ge=1, le=200)
     """Passes over the training images."""
     images: int | None = Field(default=None, ge=64, le=50_000)
-    """Training images, drawn without replacement; null or more than there are for all."""
+    """Number of training images, drawn without replacement. Null means all; so does a number above the total."""
     test_images: int | None = Field(default=None, ge=10, le=10_000)
-    """Test images, drawn without replacement; null or more than there are for all."""
+    """Number of test images, drawn without replacement. Null means all; so does a number above the total."""
     batch_size: int = Field(default=64, ge=1, le=4096)
-    """Images in an optimizer step."""
+    """Images in one optimizer step."""
     learning_rate: float = Field(default=3e-3, gt=0, le=10)
     """The learning rate of plain SGD."""
     target_cheat_accuracy: float = Field(default=0.85, gt=0.1, le=1)
-    """The clean accuracy is also reported at the first epoch whose accuracy with the code is at least this."""
+    """The result also has the clean accuracy at the first epoch whose accuracy with the code reaches this value."""
 
 
 class CheatingEpoch(Result):

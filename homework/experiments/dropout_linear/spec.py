@@ -16,12 +16,12 @@ Row = Annotated[tuple[Number, ...], Field(min_length=1, max_length=MAX_COLUMNS)]
 
 
 class DropoutLinearSpec(Spec):
-    """A least-squares problem whose inputs are dropped at random; the defaults are the homework's one data point."""
+    """A least-squares problem with randomly dropped inputs. The defaults are the single data point of the homework."""
 
     method: Literal["closed_form", "gradient"] = "gradient"
-    """`closed_form` solves the expected normal equations; `gradient` iterates from zero weights with drawn masks."""
+    """`closed_form` solves the expected normal equations. `gradient` starts at zero weights and draws masks."""
     x: Annotated[tuple[Row, ...], Field(min_length=1, max_length=MAX_ROWS)] = ((10.0, 1.0),)
-    """The inputs, one list of numbers a row, all rows equally long."""
+    """The inputs: one list of numbers for each row, all of the same length."""
     y: Annotated[tuple[Number, ...], Field(min_length=1, max_length=MAX_ROWS)] = (11.0,)
     """The targets, one number for each row of `x`."""
     bias: bool = False
@@ -29,13 +29,13 @@ class DropoutLinearSpec(Spec):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """The probability of dropping an input; a kept input is scaled by 1/(1 - dropout)."""
     optimizer: Literal["sgd", "adam"] = "sgd"
-    """The rule of the iteration: plain SGD, or Adam with its usual betas (0.9, 0.999); ignored by `closed_form`."""
+    """The optimizer: plain SGD, or Adam with betas 0.9 and 0.999. `closed_form` ignores it."""
     learning_rate: float = Field(default=1e-3, gt=0, le=10)
-    """The step size; ignored by `closed_form`."""
+    """The learning rate. `closed_form` ignores it."""
     iterations: int = Field(default=1000, ge=1, le=100_000)
-    """The number of optimizer steps; ignored by `closed_form`."""
+    """The number of optimizer steps. `closed_form` ignores it."""
     batch_size: int = Field(default=1, ge=1, le=65_536)
-    """Independent masks drawn at every step for every row, so that a step averages rows x batch_size terms."""
+    """Independent masks for each row at each step. A step averages rows x batch_size terms."""
 
     @field_validator("x")
     @classmethod

@@ -10,7 +10,7 @@ MAX_INPUTS = 2 * 10**9
 
 
 class DropoutRidgeSpec(Spec):
-    """A random regression problem whose columns have unequal scales, and how often its masks are drawn."""
+    """A random regression problem with columns of different scales, and the number of masks to draw."""
 
     rows: int = Field(default=30, ge=2, le=256)
     """Rows n of X."""
@@ -19,15 +19,15 @@ class DropoutRidgeSpec(Spec):
     keep: float = Field(default=0.3, ge=0.01, le=0.99)
     """The probability p of keeping an input; kept inputs are not rescaled."""
     scale_ratio: float = Field(default=10.0, ge=1, le=1e4)
-    """Standard deviation of the largest column over that of the smallest; the others lie between, evenly in the log."""
+    """Standard deviation of the largest column over that of the smallest. Others are evenly spaced on a log scale."""
     noise_sd: float = Field(default=0.5, ge=0, le=1e3)
     """Standard deviation of the targets' noise."""
     strength: float = Field(default=2.0, gt=0, le=1e6)
     """The ridge's lambda in the change of variables to a standard ridge problem."""
     masks: int = Field(default=40_000, ge=100, le=10_000_000)
-    """Masks drawn for the Monte Carlo mean of A'A, A the masked X."""
+    """Number of masks for the Monte Carlo mean of A'A, where A is the masked X."""
     path_points: int = Field(default=19, ge=3, le=99)
-    """Keep probabilities on the path of solutions, evenly between 0 and 1."""
+    """Number of keep probabilities on the path of solutions, evenly spaced between 0 and 1."""
 
     @model_validator(mode="after")
     def _affordable(self) -> Self:

@@ -21,20 +21,20 @@ MAX_KERNELS = 8
 
 
 class EdgeBandsSpec(Spec):
-    """One network, its data and its training; `replicas` independent seeds train at once."""
+    """One network, its data and its training. `replicas` independent seeds train at the same time."""
 
     model: Literal["cnn", "mlp", "edge_frozen"] = "cnn"
     """Two convolutions with a global average, a dense network, or the convolutions fixed to edge detectors."""
     geometry: Literal["exact", "original"] = "exact"
-    """`exact` bands always lie inside the image; `original` repeats the oldest code, which leaves some empty."""
+    """`exact`: all bands lie inside the image. `original`: as in the first homework, some images stay empty."""
     classes: Literal[3, 5] = 3
-    """Horizontal, vertical, none; with 5 also a diagonal band and two crossing bands."""
+    """3: horizontal, vertical, none. 5: also a diagonal band and two crossing bands."""
     kernel_size: int = Field(default=7, ge=3, le=MAX_KERNEL_SIZE)
-    """Side of both convolutions' kernels in pixels, odd."""
+    """Side of the kernels of both convolutions, in pixels; odd."""
     pooling: Literal["max", "average"] = "max"
     """How 2 x 2 pixels become one between the convolutions."""
     images_per_class: int = Field(default=10, ge=1, le=1000)
-    """Training images of each class; a smaller set is a part of a larger one of the same seed."""
+    """Training images of each class. With the same seed, a larger set contains the smaller one."""
     validation_images_per_class: int = Field(default=50, ge=1, le=1000)
     """Validation images of each class, drawn apart from the training images."""
     epochs: int = Field(default=400, ge=1, le=5000)
@@ -52,7 +52,7 @@ class EdgeBandsSpec(Spec):
     replicas: int = Field(default=1, ge=1, le=32)
     """Independent seeds trained at once: the run's seed, the next one, and so on."""
     curve_points: int = Field(default=30, ge=1, le=100)
-    """How often in a run both sets are evaluated, evenly spread over the epochs and once before the first."""
+    """Number of evaluations of both sets, evenly spread over the epochs. One more comes before the first epoch."""
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "EdgeBandsSpec":
@@ -181,7 +181,7 @@ EXPERIMENT = Experiment(
     slug="edge-bands",
     title="Inductive bias of convolutions",
     summary=(
-        "Tell horizontal from vertical bands with few images: a CNN of 606 parameters, a dense network of 39,793, and "
+        "Tells horizontal from vertical bands with few images: a CNN of 606 parameters, a dense network of 39,793, and "
         "fixed edge detectors, under domain shift, shuffled pixels and two kinds of pooling."
     ),
     spec=EdgeBandsSpec,

@@ -16,19 +16,19 @@ class PoolingGradientsSpec(Spec):
     """A random image for the gradients, and noisy images with one bright band for the responses."""
 
     image_side: int = Field(default=8, ge=2, le=32)
-    """Side of the image whose gradient is taken, pixels; a multiple of 2^levels."""
+    """Side of the image for the gradients, in pixels; a multiple of 2^levels."""
     levels: int = Field(default=2, ge=1, le=4)
-    """Pooling layers L, each 2 x 2 with stride 2; every number of layers from 1 to L is shown."""
+    """Number of pooling layers L, each 2 x 2 with stride 2. The result has every number from 1 to L."""
     band_side: int = Field(default=28, ge=4, le=64)
-    """Side of the images with a band, pixels; a multiple of 2^levels."""
+    """Side of the images with a band, in pixels; a multiple of 2^levels."""
     band_width: int = Field(default=1, ge=1, le=16)
-    """Height in rows of the bright horizontal band, pixels."""
+    """Height of the bright horizontal band, in pixels."""
     band_height: float = Field(default=0.5, gt=0, le=1e3)
     """Brightness of the band above the background."""
     noise_sd: float = Field(default=0.2, gt=0, le=1e3)
     """Standard deviation of the normal noise on every pixel, in the unit of `band_height`."""
     images: int = Field(default=500, ge=10, le=20_000)
-    """Noisy images drawn, the band at a random row of each."""
+    """Number of noisy images. Each has the band at a random row."""
 
     @model_validator(mode="after")
     def _sides_can_be_halved_and_images_held(self) -> Self:
@@ -127,8 +127,8 @@ EXPERIMENT = Experiment(
     slug="pooling-gradients",
     title="Max against average pooling: gradients and responses",
     summary=(
-        "Max pooling sends each gradient whole to one pixel and keeps a thin band's brightness; average pooling "
-        "spreads it over the block, dilutes the band, and calms noise."
+        "Max pooling sends each whole gradient to one pixel and keeps the brightness of a thin band. Average pooling "
+        "spreads the gradient over the block, weakens the band and reduces noise."
     ),
     spec=PoolingGradientsSpec,
     result=PoolingGradientsResult,
