@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from server.commands import backup
+from server.commands import backup, service
 from server.commands.doctor import doctor
 from server.commands.reproduce import reproduce
 from server.commands.restore import restore
@@ -20,4 +20,5 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "scheduler": scheduler,
     "backup": backup.app,
     "restore": restore,
+    "service": service.app,
 }

@@ -1,0 +1,55 @@
+"""`gpulab service install`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Run a lab or a worker as a service of systemd.", no_args_is_help=True)
+
+
+@app.callback()
+def _service() -> None:
+    """Keeps `install` a command of its own."""
+
+
+@app.command()
+def install(
+    command: Annotated[
+        list[str], typer.Argument(metavar="-- COMMAND", help="What to run: up, worker or scheduler, with its options.")
+    ],
+    system: Annotated[
+        bool, typer.Option("--system", help="For the machine, started at boot; needs root. Default: for this user.")
+    ] = False,
+    account: Annotated[
+        str | None, typer.Option(help="Account of a --system service. Default: who called sudo.")
+    ] = None,
+    only_print: Annotated[bool, typer.Option("--print", help="Print the unit and change nothing.")] = False,
+    start: Annotated[bool, typer.Option(help="Start it now and at every boot.")] = True,
+) -> None:
+    """Write a systemd unit for a lab or a worker, and start it.
+
+    For example: gpulab service install --system -- up --data /srv/lab. Relative paths are read from the current folder.
+    Addresses with passwords belong into the environment file that it names, not into the command.
+    """
+    from server import service_units
+
+    service = service_units.Service(tuple(command), system, account or service_units.default_account(), Path.cwd())
+    try:
+        service_units.check(service)
+        if only_print:
+            typer.echo(service_units.unit_text(service), nl=False)
+            return
+        service_units.write(service)
+        typer.echo(f"Wrote {service.path}. Settings: {service.environment_file} (optional, NAME=VALUE lines).")
+        run = " ".join(service.systemctl)
+        if not start or not service_units.systemd_runs():
+            typer.echo(f"Start it with: {run} daemon-reload && {run} enable --now {service.name}")
+            return
+        service_units.start(service)
+        typer.echo(f"{service.name} runs. Its log: journalctl {'' if system else '--user '}-u {service.name}")
+        if not system:
+            typer.echo("It ends when you log out, unless you run: loginctl enable-linger")
+    except service_units.ServiceError as error:
+        typer.echo(f"gpulab service: {error}", err=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,135 @@
+"""systemd units for a lab or a worker: their text, and where they go."""
+
+import getpass
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+SERVED = ("up", "worker", "scheduler")
+"""Commands that stay in the foreground."""
+MARK = "# Written by `gpulab service install`; the next install replaces it."
+STOP_SECONDS = 90
+"""Above a worker's grace for checkpoints and the API's for open requests."""
+ROOT = "root"
+
+
+class ServiceError(RuntimeError):
+    """The unit cannot be written; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Service:
+    command: tuple[str, ...]
+    """What is run, without the program: `up --data /srv/lab`."""
+    is_system: bool
+    """Of the machine, started at boot; else of this user."""
+    account: str
+    """Whose process a system's unit is."""
+    folder: Path
+    """From which relative paths in the command are read."""
+
+    @property
+    def name(self) -> str:
+        return f"gpulab-{self.command[0]}.service"
+
+    @property
+    def path(self) -> Path:
+        return (SYSTEM_UNITS if self.is_system else _user_config() / "systemd/user") / self.name
+
+    @property
+    def environment_file(self) -> Path:
+        folder = Path("/etc/gpulab") if self.is_system else _user_config() / "gpulab"
+        return folder / f"{self.command[0]}.env"
+
+    @property
+    def systemctl(self) -> tuple[str, ...]:
+        return ("systemctl",) if self.is_system else ("systemctl", "--user")
+
+
+SYSTEM_UNITS = Path("/etc/systemd/system")
+
+
+def unit_text(service: Service) -> str:
+    """The unit. Secrets stand in the environment's file, which is optional."""
+    program = Path(sys.executable).parent / "gpulab"
+    words = " ".join(map(_quoted, (str(program), *service.command)))
+    user = f"User={service.account}\n" if service.is_system and service.account != ROOT else ""
+    target = "multi-user.target" if service.is_system else "default.target"
+    return f"""{MARK}
+[Unit]
+Description=gpulab {service.command[0]}
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+{user}WorkingDirectory={_path(service.folder)}
+EnvironmentFile=-{_path(service.environment_file)}
+ExecStart={words}
+KillMode=mixed
+TimeoutStopSec={STOP_SECONDS}
+Restart=on-failure
+RestartSec=5
+RestartPreventExitStatus=2
+LimitNOFILE=65536
+UMask=0077
+
+[Install]
+WantedBy={target}
+"""
+
+
+def check(service: Service) -> None:
+    """Raises `ServiceError` where systemd could not run it."""
+    if service.command[:1] not in [(name,) for name in SERVED]:
+        raise ServiceError(f"name what to run after --: {', '.join(SERVED)}, such as `-- up --data /srv/lab`")
+    if any(sign in word for word in service.command for sign in "\n\r\0"):
+        raise ServiceError("an argument has a line break, which a unit cannot hold")
+    if any("://" in word and "@" in word for word in service.command):
+        raise ServiceError(f"an argument looks like an address with a password: put it into {service.environment_file}")
+
+
+def write(service: Service) -> None:
+    """Write the unit. Raises `ServiceError` where another one has its place, or it cannot be written."""
+    try:
+        if service.path.exists() and MARK not in service.path.read_text(encoding="utf-8"):
+            raise ServiceError(f"{service.path} was not written by gpulab: remove it first")
+        service.path.parent.mkdir(parents=True, exist_ok=True)
+        service.path.write_text(unit_text(service), encoding="utf-8")
+        service.path.chmod(0o644)
+    except OSError as error:
+        hint = "run it as root, or without --system" if service.is_system and os.geteuid() else "choose another account"
+        raise ServiceError(f"{service.path} cannot be written ({error.strerror}): {hint}") from error
+
+
+def start(service: Service) -> None:
+    """Start it now and at every boot. Raises `ServiceError` with what systemd said."""
+    for arguments in (("daemon-reload",), ("enable", "--now", service.name)):
+        done = subprocess.run([*service.systemctl, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ServiceError(f"systemctl {arguments[0]} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+
+
+def systemd_runs() -> bool:
+    return shutil.which("systemctl") is not None and Path("/run/systemd/system").is_dir()
+
+
+def default_account() -> str:
+    """Who called sudo, or who calls."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def _user_config() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+
+
+def _quoted(word: str) -> str:
+    """As systemd reads it in ExecStart: `%` and `$` have a meaning there."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return escaped if escaped and not set(escaped) & set(" \t\"'\\;") else f'"{escaped}"'
+
+
+def _path(path: Path) -> str:
+    return str(path).replace("%", "%%")
