@@ -27,7 +27,8 @@ def main() -> int:
     if chosen.spare:
         _warm()
         if chosen.ready_fd is not None:
-            os.write(chosen.ready_fd, b"y")
+            with suppress(BrokenPipeError):  # taken before it was ready, and nobody listens any more
+                os.write(chosen.ready_fd, b"y")
             os.close(chosen.ready_fd)
         line = sys.stdin.readline()
         if not line.strip():

@@ -11,7 +11,7 @@ from gpulab.states import JobState
 from sandbox import capability, mend
 from tests.integration.core.sandboxed_node import Execute, Node, sandboxed_node
 from tests.lab import wait_until
-from worker.programs.spares import Spares
+from worker.programs.spares import Spare, Spares
 
 pytestmark = pytest.mark.skipif(capability() is not None, reason=f"{capability()}; {mend(capability() or '')}")
 
@@ -55,10 +55,27 @@ def test_spare_serves_one_run_and_is_replaced(node: Node) -> None:
         )
         assert (job.state, job.result["n"]) == (JobState.SUCCEEDED, 1), job.output
         assert first.process.wait(0), "it ran in the spare"
-        wait_until(lambda: spares._spare is not None and spares._spare.is_ready())
+        wait_until(lambda: spares._spare)
         assert spares._spare is not first
         job = node.run("import os\nfrom gpulab import run\nrun.result({'seen': os.path.exists('/tmp/left')})")
         assert job.result["seen"] is False
+    finally:
+        launcher.stop()
+
+
+def test_spare_that_still_loads_torch_serves_the_run(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Spare, "is_ready", lambda _: False)
+    node.settings.runs_folder.mkdir(exist_ok=True)
+    launcher = node.supervisor.launcher
+    launcher.keep_spare([])
+    spares = launcher.spares
+    assert spares is not None
+    try:
+        first = wait_until(lambda: spares._spare)
+        assert first is not None
+        job = node.run("from gpulab import run\nrun.result({'n': 1})")
+        assert (job.state, job.result["n"]) == (JobState.SUCCEEDED, 1), job.output
+        assert first.process.wait(0), "it ran in the spare"
     finally:
         launcher.stop()
 
@@ -69,9 +86,9 @@ def test_spare_is_made_for_the_data_sets_of_the_last_program(node: Node) -> None
     spares = Spares(node.supervisor.launcher._sandbox, node.settings.runs_folder, None)
     spares.start([])
     try:
-        wait_until(lambda: spares._spare is not None and spares._spare.is_ready())
+        wait_until(lambda: spares._spare)
         assert spares.take([], ["flowers"]) is None
-        wait_until(lambda: spares._spare is not None and spares._spare.access.datasets and spares._spare.is_ready())
+        wait_until(lambda: spares._spare is not None and spares._spare.access.datasets)
         spare = spares.take([], ["flowers"])
         assert spare is not None
         spare.drop()
@@ -84,7 +101,7 @@ def test_spare_for_other_gpus_is_not_taken(node: Node) -> None:
     spares = Spares(node.supervisor.launcher._sandbox, node.settings.runs_folder, None)
     spares.start([])
     try:
-        wait_until(lambda: spares._spare is not None and spares._spare.is_ready())
+        wait_until(lambda: spares._spare)
         assert spares.take(["GPU-of-another-lease"]) is None
     finally:
         spares.stop()
