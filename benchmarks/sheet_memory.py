@@ -29,7 +29,7 @@ def _predicted(**fields: Any) -> Prediction:
 
 
 def _reserved_mib(found: Prediction, phase: str) -> int:
-    return next(level.reserved_bytes for level in found.phases if level.phase == phase) // MIB
+    return next(level.reserved_bytes for level in found.phases or () if level.phase == phase) // MIB
 
 
 def _optimizers() -> Iterator[dict[str, Any]]:
@@ -51,7 +51,7 @@ def _batches() -> Iterator[dict[str, Any]]:
     for batch_size, device_mib in BATCHES_MIB.items():
         fields = {"batch_size": batch_size, "evaluation_batch_size": batch_size, "optimizer": "sgd_momentum"}
         found = _predicted(model="resnet18", **fields)
-        forward = next(level.allocated_bytes for level in found.phases if level.phase == "forward")
+        forward = next(level.allocated_bytes for level in found.phases or () if level.phase == "forward")
         yield {
             "batch_size": batch_size,
             "sheet_device_mib": device_mib,

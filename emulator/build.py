@@ -22,6 +22,8 @@ CUDA, NVML = "cuda/libcuda.so.1", "nvml/libnvidia-ml.so.1"
 NVML_BY_PATH = "nvml_by_path/libnvidia-ml.so.1"
 """The same, but a process that has loaded it can still load a real one by its name: for tests."""
 LIBRARIES = (CUDA, NVML, NVML_BY_PATH)
+FOLDER_VARIABLE = "GPULAB_EMULATOR_LIBRARIES"
+"""The folder with the libraries, where a process cannot see the one that they were compiled in, as in a sandbox."""
 OF_NVML = ("nvml.c", "world.c", "registry.c")
 NOT_OF_CUDA = ("nvml.c",)
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden", "-pthread")
@@ -40,6 +42,9 @@ def build(missing: Sequence[str] = ()) -> Path:
     NVML then lacks the functions named in `missing`, as an older driver would. Raises `BuildError`.
     """
     version = _version(missing)
+    given = Path(os.environ.get(FOLDER_VARIABLE) or "/")
+    if given.name == version and _is_there(given):
+        return given
     if _is_there(beside := HERE / ".cache" / version):
         return beside
     place = _cache() / version

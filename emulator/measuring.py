@@ -24,7 +24,7 @@ from emulator.cards import card as card_named
 from emulator.folders import new_folder
 from emulator.loading import CARDS_VARIABLE, environment, refuse_beside_a_driver
 from emulator.measurement import Environment, Measurement, Outcome, OutOfMemory, StepMemory
-from emulator.world import VARIABLE, World, emulated
+from emulator.world import VARIABLE, EmulatedGpu, World, emulated, with_room
 
 WITNESS = Path(__file__).with_name("witness.py")
 DEFAULT_STEPS = 2
@@ -51,39 +51,42 @@ def measure(
     steps: int = DEFAULT_STEPS,
     *,
     limit_seconds: float = DEFAULT_LIMIT_SECONDS,
+    room_bytes: int | None = None,
     refuses_beside_a_driver: bool = True,
 ) -> Measurement:
     """What the first `steps` optimizer steps of a program take on a card such as `T4`.
 
     `program` is a script, or a list: a script and its arguments, or `-m`, a module and its arguments. It may run
-    twice within `limit_seconds`. In a sandbox that has no GPU the libraries of a driver may lie about; then
-    `refuses_beside_a_driver` is False. Raises `ValueError` for a card that isn't known or for no step, and
-    `BuildError` or `RefusedError` where nothing can be emulated.
+    twice within `limit_seconds`. With `room_bytes` its tensors can take that much, whatever the card has. In a sandbox
+    that has no GPU the libraries of a driver may lie about; then `refuses_beside_a_driver` is False. Raises
+    `ValueError` for a card that isn't known or for no step, and `BuildError` or `RefusedError` where nothing can be
+    emulated.
     """
     wanted = card_named(card)
+    gpu = emulated(wanted, 0) if room_bytes is None else with_room(wanted, room_bytes)
     command = [str(program)] if isinstance(program, str | Path) else [str(part) for part in program]
     if steps < 1 or not command or command == ["-m"]:
         raise ValueError("measure needs a program and at least 1 optimizer step")
     if refuses_beside_a_driver:
         refuse_beside_a_driver()
     build()
-    first = _run(command, wanted, steps, "zeros", limit_seconds)
+    first = _run(command, gpu, steps, "zeros", limit_seconds)
     found = _judged(first, wanted, steps, limit_seconds)
     if found.outcome is not Outcome.FITS or not first.report["reads"]:
         return found
     left = min(limit_seconds - first.seconds, max(MIN_AGAIN_SECONDS, 3 * first.seconds))
-    again = _run(command, wanted, steps, "ones", max(left, 1.0))
+    again = _run(command, gpu, steps, "ones", max(left, 1.0))
     alike = first.report["steps"] == again.report["steps"]
     return _compared(found, _judged(again, wanted, steps, left), alike, first.report["reads"])
 
 
-def _run(command: Sequence[str], card: Card, steps: int, values: str, limit_seconds: float) -> _Run:
+def _run(command: Sequence[str], gpu: EmulatedGpu, steps: int, values: str, limit_seconds: float) -> _Run:
     started = time.monotonic()
     with _own_folder() as folder:
         report = folder / "report.json"
         process = subprocess.Popen(
             [sys.executable, str(WITNESS), str(report), str(steps), values, *command],
-            env=_environment(folder, card),
+            env=_environment(folder, gpu),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -108,12 +111,14 @@ def _own_folder() -> Iterator[Path]:
         rmtree(folder, ignore_errors=True)
 
 
-def _environment(folder: Path, card: Card) -> dict[str, str]:
+def _environment(folder: Path, gpu: EmulatedGpu) -> dict[str, str]:
     world = World(folder / "world.txt")
-    world.write(emulated(card, 0))
+    world.write(gpu)
     temporary = folder / "tmp"
     temporary.mkdir()
-    ours = {CARDS_VARIABLE: card.name, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1", **environment(world)}
+    ours = {"TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1", **environment(world)}
+    if gpu.card is not None:
+        ours[CARDS_VARIABLE] = gpu.card.name
     others = {name: value for name, value in os.environ.items() if name not in {"CUDA_VISIBLE_DEVICES", VARIABLE}}
     return {**others, **ours}
 

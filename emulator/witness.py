@@ -30,6 +30,8 @@ from typing import Any
 STANDARD_LIBRARY = str(Path(os.__file__).parent)
 OTHERS = ("<", STANDARD_LIBRARY, str(Path(__file__).parents[1] / "gpulab") + os.sep)
 """Also what a program reports with: the line that matters is the one that calls it."""
+LAST_PATHS_VARIABLE = "GPULAB_LAST_PATHS"
+"""Folders where the program finds modules that are nowhere else."""
 MAX_PLACES = 20
 MAX_REASON = 2000
 MAX_ROUNDS = 10
@@ -349,6 +351,7 @@ def main(path: str, steps: str, values: str, *program: str) -> int:
 
 
 def _run(program: Sequence[str]) -> None:
+    sys.path += filter(None, os.environ.get(LAST_PATHS_VARIABLE, "").split(os.pathsep))
     if program[0] == "-m":
         sys.argv = [program[1], *program[2:]]
         sys.path[0] = str(Path.cwd())

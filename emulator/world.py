@@ -7,13 +7,15 @@ registry beside the file, and is what NVML says and what the others cannot have.
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emulator.cards import Card
 
 GIB = 1 << 30
 VARIABLE = "GPULAB_EMULATED_WORLD"
+ENDLESS_BYTES = 1 << 46
+"""More than any step takes; the address space of a process holds it."""
 DRIVER_VERSION, CUDA_VERSION = "580.65.06", 13000
 
 
@@ -87,6 +89,12 @@ def emulated(card: Card, index: int) -> EmulatedGpu:
         energy=None,
         card=card,
     )
+
+
+def with_room(card: Card, room_bytes: int) -> EmulatedGpu:
+    """A card whose programs can allocate `room_bytes`, whatever its size; its context takes nothing of them."""
+    bare = replace(card, generation=replace(card.generation, context_bytes=0, cublas_bytes=0, cudnn_bytes=0))
+    return replace(emulated(bare, 0), base_used=card.usable_bytes - room_bytes)
 
 
 def _line(key: str, value: object) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from experiments.memory.contract import Workload
+    from experiments.memory.contract import ProgramRun, Workload
     from gpulab.schemas.memory import Constants, Prediction
 
 SPEC_FILE = "spec.json"
@@ -95,16 +95,17 @@ class Experiment(Generic[S, R]):
     datasets: Callable[[S], tuple[str, ...]] = field(default=lambda _spec: ())
     """Names of the data sets a spec needs; a node without them never gets the job."""
     workload: Callable[[S], Any] | None = None
-    """The training step that decides a spec's memory, a `memory.contract.Workload`; None where nothing is predicted."""
+    """What decides a spec's memory: the training step, a `memory.contract.Workload`, or a `ProgramRun`; None where
+    nothing is predicted."""
     default_time_limit_seconds: int = 3600
     sandboxed: bool = False
     """True for a student's own code: a worker runs it in a sandbox, by `python -m experiments.program_host`."""
 
-    def workload_of(self, spec: S) -> "Workload | Unpredicted":
+    def workload_of(self, spec: S) -> "Workload | ProgramRun | Unpredicted":
         """What a run with this spec trains, or why its GPU memory is not predicted."""
         if self.gpu is GpuUse.NONE:
             return ON_THE_CPU
-        found: Workload | None = None if self.workload is None else self.workload(spec)
+        found: Workload | ProgramRun | None = None if self.workload is None else self.workload(spec)
         return found or (UNMEASURED if self.sandboxed else SILENT)
 
 

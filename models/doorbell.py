@@ -49,9 +49,12 @@ def ring(app: Celery, *, node: str, job_id: UUID, lease_token: UUID, expires_sec
     _send(app, RUN_TASK, node, [str(job_id), str(lease_token)], expires_seconds)
 
 
-def ring_for_estimate(app: Celery, *, node: str, estimate_id: UUID, expires_seconds: float) -> None:
-    """Tell a node's worker that a question waits. Raises as `ring`; the question stays."""
-    _send(app, ESTIMATE_TASK, node, [str(estimate_id)], expires_seconds)
+def ring_for_estimate(app: Celery, *, node: str, estimate_id: UUID, is_program: bool, expires_seconds: float) -> None:
+    """Tell a node's worker that a question waits, and whether it is about a student's program.
+
+    Raises as `ring`; the question stays.
+    """
+    _send(app, ESTIMATE_TASK, node, [str(estimate_id), is_program], expires_seconds)
 
 
 def ring_for_retention(app: Celery, *, node: str, expires_seconds: float) -> None:
@@ -59,5 +62,5 @@ def ring_for_retention(app: Celery, *, node: str, expires_seconds: float) -> Non
     _send(app, RETAIN_TASK, node, [], expires_seconds)
 
 
-def _send(app: Celery, task: str, node: str, arguments: list[str], expires_seconds: float) -> None:
+def _send(app: Celery, task: str, node: str, arguments: list[str | bool], expires_seconds: float) -> None:
     app.send_task(task, args=arguments, queue=queue_of(node), expires=expires_seconds, retry=False, ignore_result=True)

@@ -15,11 +15,14 @@ from models.composed import run
 from models.margin import margin
 from models.settings import SchedulerSettings
 from models.statements.memory import estimates
-from models.tables.estimate import FAILED, READY
+from models.tables.estimate import FAILED, PROGRAM, READY
 from scheduler.planning.room import GpuRoom, NodeRoom
 from scheduler.planning.terms import Wait
 
 ESTIMATING = Wait(WaitReason.ESTIMATING, "its GPU memory is being predicted; this takes seconds once a worker is ready")
+DISPROVED = "a run of this program ran out of the memory that it was predicted to take"
+MIN_PROGRAM_MARGIN = 0.15
+"""Of a program's predicted peak: what comes after its first steps, such as a validation, was not seen."""
 LEARNED_SECONDS = 30.0
 """Interval of reading the margins again."""
 GIB = 2**30
@@ -60,6 +63,8 @@ class Reservations:
         self._learned_at = -LEARNED_SECONDS
         self._known: dict[UUID, Outlook] = {}
         self._known_for: set[str] = set()
+        self._programs: set[UUID] = set()
+        """Of those looked at last, the estimates of students' programs."""
 
     def of(self, connection: Connection, rows: Sequence[Any], rooms: Iterable[NodeRoom], now: float) -> SortedOut:
         """`now` is Unix seconds by the clock of the database."""
@@ -69,9 +74,16 @@ class Reservations:
             return SortedOut(list(rows))
         if self._learn(connection) or self._known_for != gpus.keys():
             self._known, self._known_for = {}, set(gpus)
+        programs: set[UUID] = set()
+        for program in self._programs:
+            # A run may have shown meanwhile that it takes more.
+            self._known.pop(program, None)
         for answer in run(connection, estimates.known, estimate_ids=list(asked - self._known.keys())):
+            if answer.family == PROGRAM:
+                programs.add(answer.id)
             if (found_now := self._outlook(connection, answer, gpus)) is not None:
                 self._known[answer.id] = found_now
+        self._programs = programs
         return self._sorted(connection, rows, now)
 
     def _sorted(self, connection: Connection, rows: Sequence[Any], now: float) -> SortedOut:
@@ -91,7 +103,12 @@ class Reservations:
         else:
             given_up = False
         for row in unanswered:
-            if given_up and self._is_overdue(row, now):
+            is_overdue = self._is_overdue(row, now)
+            if is_overdue and row.estimate_id in self._programs:
+                # A program takes as long as it likes: no job waits longer for it, whatever the lab is at.
+                words = f"its program was not measured within {self._wait_seconds:g} s"
+                _place(row, Outlook(None, None, words), found)
+            elif is_overdue and given_up:
                 _place(row, Outlook(None, None, f"no worker took it up within {self._wait_seconds:g} s"), found)
             else:
                 found.estimating.append(row)
@@ -104,6 +121,8 @@ class Reservations:
         """Null while a worker is at it."""
         if row.state == FAILED:
             return Outlook(None, None, row.reason)
+        if row.disproved:
+            return Outlook(None, None, DISPROVED)
         missing = {key: gpu for key, gpu in gpus.items() if key not in row.fits and gpu.total_bytes}
         if row.state == READY and missing:
             # A model that came to the lab after the question.
@@ -149,9 +168,13 @@ def outlook(family: str, fits: Mapping[str, Any], gpus: Mapping[str, GpuRoom], e
     largest = sizes[largest_key] or 0
     if all(fits[key]["verdict"] != Verdict.FITS and fits[key]["certain"] for key in sizes):
         return Outlook(None, refusal(fits[largest_key], gpus[largest_key].model, largest))
+    least = MIN_PROGRAM_MARGIN if family == PROGRAM else 0.0
+    learned: dict[str, tuple[int, float | None]] = {
+        key: excesses.get((family, gpu.model), (0, None)) for key, gpu in gpus.items()
+    }
     needs = [
-        reserve(fits[key]["peak_device_bytes"], *excesses.get((family, gpu.model), (0, None)))
-        for key, gpu in gpus.items()
+        reserve(fits[key]["peak_device_bytes"], *learned[key], least)
+        for key in gpus
         if fits[key]["verdict"] != Verdict.NOT_PREDICTED
     ]
     if not needs:
@@ -159,10 +182,10 @@ def outlook(family: str, fits: Mapping[str, Any], gpus: Mapping[str, GpuRoom], e
     return Outlook(min(max(needs), largest), None)
 
 
-def reserve(peak: Mapping[str, int], runs: int, excess: float | None) -> int:
+def reserve(peak: Mapping[str, int], runs: int, excess: float | None, min_margin: float = 0.0) -> int:
     """Bytes to reserve for a predicted peak of a device, given what was learned of runs like it."""
     prior = peak["high_bytes"] / peak["likely_bytes"] - 1
-    return ceil(peak["likely_bytes"] * (1 + margin(prior, runs, excess)))
+    return ceil(peak["likely_bytes"] * (1 + max(min_margin, margin(prior, runs, excess))))
 
 
 def refusal(fit: Mapping[str, Any], model: str, total_bytes: int) -> str:

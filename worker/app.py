@@ -24,6 +24,7 @@ from worker.estimator import Estimator
 from worker.measuring.gpu_overhead import GpuConstants
 from worker.measuring.nvml import Nvml
 from worker.measuring.sampler import Sampler
+from worker.programs.estimator import ProgramEstimator
 from worker.retention import Retention
 from worker.runs.orphans import end_orphans
 from worker.runs.supervisor import Supervisor
@@ -65,6 +66,14 @@ class Worker:
         self._constants = GpuConstants(settings, engine, self._nvml, self._zygote)
         self._supervisor = Supervisor(settings, engine, store, self._zygote, self._sampler, self._constants)
         self._estimator = Estimator(settings, engine, self._predictor)
+        self._program_estimator = ProgramEstimator(
+            settings,
+            engine,
+            store,
+            self._supervisor.launcher.sandbox,
+            self._sampler,
+            self._supervisor.launcher.memory_bytes,
+        )
         self._retention = Retention(settings, engine, store)
         self._agent = Agent(settings, engine, self._supervisor, self._nvml, self._sampler, self._constants)
 
@@ -82,7 +91,7 @@ class Worker:
         persist(self._estimator.clear_up)
         persist(self._constants.settle)
         app = celery_app(self._settings.redis_url)
-        _register(app, self._supervisor, self._estimator, self._retention)
+        _register(app, self._supervisor, (self._estimator, self._program_estimator), self._retention)
         worker_ready.connect(self._ready, weak=False)
         worker_shutting_down.connect(self._leave, weak=False)
         worker = app.Worker(
@@ -115,12 +124,16 @@ class Worker:
 
     def _leave(self, **_: Any) -> None:
         log.info("worker.leaving")
-        for part in (self._agent, self._estimator, self._supervisor):
+        for part in (self._agent, self._estimator, self._program_estimator, self._supervisor):
             with vital("the worker's end"):
                 part.leave()
 
 
-def _register(app: Celery, supervisor: Supervisor, estimator: Estimator, retention: Retention) -> None:
+def _register(
+    app: Celery, supervisor: Supervisor, estimators: tuple[Estimator, ProgramEstimator], retention: Retention
+) -> None:
+    of_catalogue, of_programs = estimators
+
     @app.task(name=RUN_TASK, bind=True)  # type: ignore[untyped-decorator]
     def run_job(_task: Task, job_id: str, lease_token: str) -> None:
         try:
@@ -132,9 +145,9 @@ def _register(app: Celery, supervisor: Supervisor, estimator: Estimator, retenti
             log.exception("task.failed", job_id=job_id)
 
     @app.task(name=ESTIMATE_TASK, bind=True)  # type: ignore[untyped-decorator]
-    def estimate(_task: Task, estimate_id: str) -> None:
+    def estimate(_task: Task, estimate_id: str, is_program: bool = False) -> None:
         # Handed on at once: the threads of the pool belong to jobs.
-        estimator.offer(UUID(estimate_id))
+        (of_programs if is_program else of_catalogue).offer(UUID(estimate_id))
 
     @app.task(name=RETAIN_TASK, bind=True)  # type: ignore[untyped-decorator]
     def retain(_task: Task) -> None:

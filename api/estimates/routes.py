@@ -12,6 +12,7 @@ from api.http.openapi import headers, problems
 from api.http.problems import (
     BodyTooLarge,
     EstimateNotFound,
+    InvalidProgram,
     InvalidRequest,
     InvalidSpec,
     MalformedBody,
@@ -45,6 +46,7 @@ Wait = Annotated[
             BodyTooLarge,
             UnsupportedMediaType,
             InvalidRequest,
+            InvalidProgram,
             InvalidSpec,
             UnknownExperiment,
             TooManyEstimates,

@@ -15,16 +15,18 @@ from psycopg.types.json import Jsonb
 from api.auth.principal import Principal
 from api.context import App
 from api.experiments import service as experiments
-from api.http.problems import EstimateNotFound, InvalidRequest
+from api.http.problems import EstimateNotFound, InvalidRequest, ProgramNotFound
 from api.nodes.hardware import Hardware
+from api.programs.access import check_runs, find
 from api.sql.database import Row
 from experiments.contract import Unpredicted
-from experiments.memory.contract import Workload, estimate_id, family_of
+from experiments.memory.contract import ProgramRun, Workload, estimate_id, family_of
 from experiments.memory.devices import GPUS, GpuAsked, models_called
 from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState, InvalidField
 from gpulab.schemas.memory import Prediction
 from models.statements.memory import estimates
 from models.statements.memory.estimate_turns import take_over
+from models.tables.estimate import PROGRAM
 
 LOOK_SECONDS = 2.0
 """A held request looks at its row this often, should a notice be lost."""
@@ -37,7 +39,7 @@ log = structlog.get_logger()
 class Question:
     """What is asked of a worker, and which GPUs the one who asks wants to hear of."""
 
-    workload: Workload
+    workload: Workload | ProgramRun
     editable: tuple[str, ...]
     software: str
     lab: tuple[GpuAsked, ...]
@@ -56,7 +58,7 @@ class Question:
         return {
             "id": self.id,
             "owner_id": owner_id,
-            "family": family_of(self.workload.model),
+            "family": PROGRAM if isinstance(self.workload, ProgramRun) else family_of(self.workload.model),
             "software": self.software,
             "workload": self.workload.model_dump(mode="json"),
             "editable": list(self.editable),
@@ -65,7 +67,7 @@ class Question:
 
 
 async def question(
-    app: App, workload: Workload | Unpredicted, fields: Sequence[str], gpus: Sequence[str] = ()
+    app: App, workload: Workload | ProgramRun | Unpredicted, fields: Sequence[str], gpus: Sequence[str] = ()
 ) -> Question | None:
     """The question about a workload, null where there is none; `fields` are those of the spec that it comes from.
 
@@ -77,13 +79,27 @@ async def question(
     named = _named(gpus, hardware)
     if isinstance(workload, Unpredicted):
         return None
-    editable = tuple(sorted(set(fields) & Workload.model_fields.keys()))
-    return Question(workload, editable, hardware.software, hardware.gpus, tuple(named))
+    changeable = set() if isinstance(workload, ProgramRun) else set(fields) & Workload.model_fields.keys()
+    return Question(workload, tuple(sorted(changeable)), hardware.software, hardware.gpus, tuple(named))
+
+
+async def question_of_job(
+    app: App, workload: Workload | ProgramRun | Unpredicted, fields: Sequence[str], *, on_gpu: bool
+) -> Question | None:
+    """The question that is put along with a job. A program is measured only where a GPU may run it."""
+    if isinstance(workload, ProgramRun) and not (on_gpu and (await app.hardware.now()).gpus):
+        return None
+    return await question(app, workload, fields)
 
 
 async def ask(app: App, principal: Principal, order: EstimateCreate, wait_seconds: float) -> EstimateRead:
-    """The prediction, held for while it is pending. Raises what `experiments.workload` does, and `InvalidRequest`."""
+    """The prediction, held for while it is pending.
+
+    Raises what `experiments.workload` and `check_runs` do, and `InvalidRequest`.
+    """
     workload, fields = experiments.workload(order.experiment, order.spec)
+    if isinstance(workload, ProgramRun):
+        await check_runs(app, principal, [(workload.experiment, workload.spec)])
     found = await predicted(app, principal, workload, fields, order.gpus, wait_seconds=wait_seconds)
     return found.model_copy(update={"experiment": order.experiment})
 
@@ -91,7 +107,7 @@ async def ask(app: App, principal: Principal, order: EstimateCreate, wait_second
 async def predicted(
     app: App,
     principal: Principal,
-    workload: Workload | Unpredicted,
+    workload: Workload | ProgramRun | Unpredicted,
     fields: Sequence[str],
     gpus: Sequence[str] = (),
     *,
@@ -120,11 +136,21 @@ async def answered(app: App, principal: Principal, asked: Question, wait_seconds
 
 
 async def get(app: App, principal: Principal, identifier: UUID, wait_seconds: float) -> EstimateRead:
-    """Raises `EstimateNotFound`."""
+    """Raises `EstimateNotFound`, also for one of a program that the user may not read."""
     row = await app.database.row(estimates.by_id, estimate_id=identifier)
-    if row is None:
+    if row is None or not await _may_read(app, principal, row):
         raise EstimateNotFound(f"nobody asked for an estimate with the id {identifier}")
     return await _held(app, principal, identifier, row, None, wait_seconds)
+
+
+async def _may_read(app: App, principal: Principal, row: Row) -> bool:
+    if row.family != PROGRAM:
+        return True
+    try:
+        await find(app, principal, row.workload["spec"]["program"])
+    except ProgramNotFound:
+        return False
+    return True
 
 
 async def _held(
@@ -170,7 +196,7 @@ def _read(row: Row, asked: Question | None, hardware: Hardware) -> EstimateRead:
         software=row.software or None,
         asked_at=row.asked_at,
         gpus=[] if found is None else [{**row.fits[key], "in_lab": key in own} for key in keys if key in row.fits],
-        **{name: found and found[name] for name in SHOWN},
+        **{name: found and found.get(name) for name in SHOWN},
     )
 
 

@@ -12,7 +12,7 @@ from api.http.problems import ExperimentNotFound, InvalidRequest, InvalidSpec, U
 from api.http.rendering import invalid_fields
 from emulator import is_emulated
 from experiments.contract import Experiment, GpuUse, Unpredicted
-from experiments.memory.contract import Workload
+from experiments.memory.contract import ProgramRun, Workload
 from experiments.registry import broken, experiments, runnable
 from experiments.studies import courses
 from gpulab.schemas import (
@@ -32,7 +32,7 @@ class Plan:
     """A submission with everything that was left open filled in."""
 
     spec: dict[str, Any]
-    workload: Workload | Unpredicted
+    workload: Workload | ProgramRun | Unpredicted
     fields: tuple[str, ...]
     """The fields of the spec that a user can change."""
     datasets: list[str]
@@ -103,7 +103,7 @@ def _gpus(use: GpuUse, asked: int | None) -> int | None:
     return 0 if use is GpuUse.PREFERRED and asked is None and is_emulated() else asked
 
 
-def workload(slug: str, given: dict[str, Any]) -> tuple[Workload | Unpredicted, tuple[str, ...]]:
+def workload(slug: str, given: dict[str, Any]) -> tuple[Workload | ProgramRun | Unpredicted, tuple[str, ...]]:
     """What a run trains, or why that is not known, and the fields of its spec. Raises as `plan`."""
     experiment = _experiment(slug, by_lab=False)
     return _workload(experiment, _spec(experiment, given)), tuple(experiment.spec.model_fields)
@@ -116,7 +116,7 @@ def _experiment(slug: str, *, by_lab: bool) -> Experiment[Any, Any]:
     return experiment
 
 
-def _workload(experiment: Experiment[Any, Any], spec: Any) -> Workload | Unpredicted:
+def _workload(experiment: Experiment[Any, Any], spec: Any) -> Workload | ProgramRun | Unpredicted:
     try:
         return experiment.workload_of(spec)
     except Exception as error:  # noqa: BLE001 - a stranger's package may fail in any way; its jobs can still run

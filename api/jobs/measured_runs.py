@@ -1,7 +1,6 @@
 """What earlier runs of the same program took of a GPU: the reservation of the next one."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -10,6 +9,7 @@ from api.context import App
 from api.experiments.service import Plan
 from api.programs import statements as program_statements
 from experiments.memory.devices import CONTEXT
+from experiments.program_host.shape import shape
 from experiments.registry import experiments
 from gpulab.schemas import JobCreate
 from models.statements.memory import estimates
@@ -19,7 +19,6 @@ MARGIN = 0.15
 CANDIDATES = 50
 MEASURED_RUNS = 3
 """The newest of the same shape; the greatest peak counts."""
-A_NUMBER = "a number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +67,6 @@ async def _measured(app: App, experiment: str, spec: Mapping[str, Any]) -> Measu
     alike = [row.id for row in rows if shape(row.spec) == wanted][:MEASURED_RUNS]
     peaks = [_peak(row) for job_id in alike for row in await app.database.rows(estimates.took, job_id=job_id)]
     return max((Measured(peak) for peak in peaks if peak), key=lambda found: found.peak_bytes, default=None)
-
-
-def shape(spec: Mapping[str, Any]) -> str:
-    """The spec without the values of its fractions: a learning rate changes no memory, a batch size does."""
-    fields = {
-        **spec,
-        "command": _without_fractions(spec.get("command", ())),
-        "arguments": _without_fractions(spec.get("arguments", ())),
-        "parameters": {name: _without_fraction(value) for name, value in spec.get("parameters", {}).items()},
-    }
-    return json.dumps(fields, sort_keys=True)
-
-
-def _without_fractions(words: Sequence[str]) -> list[Any]:
-    return [_without_fraction(word) for word in words]
-
-
-def _without_fraction(value: Any) -> Any:
-    if isinstance(value, float):
-        return A_NUMBER
-    if isinstance(value, str) and not value.lstrip("+-").isdigit():
-        try:
-            float(value)
-        except ValueError:
-            return value
-        return A_NUMBER
-    return value
 
 
 def _peak(row: Any) -> int | None:

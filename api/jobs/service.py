@@ -99,7 +99,9 @@ async def submit(app: App, principal: Principal, order: JobCreate, key: str | No
         "exclusive": plan.exclusive,
         "datasets": plan.datasets,
     }
-    question = await estimates.question(app, plan.workload, plan.fields)
+    question = None
+    if measured is None:
+        question = await estimates.question_of_job(app, plan.workload, plan.fields, on_gpu=plan.gpus != 0)
     row = await insert(app, principal, values, "submitted", question)
     if row is not None:
         asked = None if question is None else question.id
@@ -112,9 +114,11 @@ async def dry_run(app: App, principal: Principal, order: JobCreate) -> DryRunRea
     check_priority(principal, order.priority)
     plan = experiments.plan(order)
     await check_runs(app, principal, [(order.experiment, plan.spec)])
-    estimate = await estimates.predicted(app, principal, plan.workload, plan.fields, wait_seconds=DRY_RUN_WAIT_SECONDS)
     if (measured := await measured_runs.reservation(app, order, plan)) is not None:
-        estimate = estimate.model_copy(update={"reason": str(measured)})
+        estimate = estimates.not_predicted(str(measured))
+    else:
+        wait = DRY_RUN_WAIT_SECONDS
+        estimate = await estimates.predicted(app, principal, plan.workload, plan.fields, wait_seconds=wait)
     return DryRunRead(
         experiment=order.experiment,
         spec=plan.spec,

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from api.auth.principal import Principal
 from api.context import App
 from api.estimates import service as estimates
+from api.estimates.service import Question
 from api.http.problems import IdempotencyKeyReused, StudyChanged
 from api.jobs import measured_runs
 from api.jobs import statements as jobs
@@ -196,7 +197,7 @@ async def _ask(app: App, owner_id: UUID, runs: list[dict[str, Any]]) -> None:
     Each question is put once, and each run notes its own.
     """
     await measured_runs.reserve(app, runs)
-    asked = [await estimates.question(app, *run.pop("trains")) for run in runs]
+    asked = [await _question(app, run) for run in runs]
     for run, question in zip(runs, asked, strict=True):
         run["estimate_id"] = None if question is None else str(question.id)
     rows = {question.id: question.row(owner_id) for question in asked if question is not None}
@@ -204,6 +205,14 @@ async def _ask(app: App, owner_id: UUID, runs: list[dict[str, Any]]) -> None:
         questions = _json(list(rows.values()))
         await app.database.execute(ask_all, questions=questions)
         await app.database.execute(take_over, questions=questions)
+
+
+async def _question(app: App, run: dict[str, Any]) -> Question | None:
+    """What earlier runs of a program took wins over what the program says of itself."""
+    workload, fields = run.pop("trains")
+    if run["gpu_memory_bytes"] is not None:
+        return None
+    return await estimates.question_of_job(app, workload, fields, on_gpu=run["gpus"] != 0)
 
 
 async def _reuse(app: App, owner_id: UUID, runs: list[dict[str, Any]]) -> None:

@@ -1,18 +1,15 @@
 """An emulated card of a given room, in a process of its own: two steps of a workload, recorded or only tried."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from emulator.cards import card as card_named
-from emulator.world import EmulatedGpu, become, emulated
+from emulator.world import ENDLESS_BYTES, EmulatedGpu, become, with_room
 from experiments.memory.contract import Workload
 from experiments.memory.processes import StepsRefusedError
 from experiments.memory.recording import Recording, record
 from experiments.memory.step import ran_out_of_memory, take_steps
-
-ENDLESS_BYTES = 1 << 46
-"""More than any step takes; the address space of a process holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,4 @@ def _retries() -> int:
 
 def _gpu(room: Room) -> EmulatedGpu:
     """The context is left out: the limit is what the allocator may hold."""
-    card = card_named(room.card)
-    bare = replace(card, generation=replace(card.generation, context_bytes=0, cublas_bytes=0, cudnn_bytes=0))
-    limit = ENDLESS_BYTES if room.limit_bytes is None else room.limit_bytes
-    return replace(emulated(bare, 0), base_used=card.usable_bytes - limit)
+    return with_room(card_named(room.card), ENDLESS_BYTES if room.limit_bytes is None else room.limit_bytes)

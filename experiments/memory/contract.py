@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Collection
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID, uuid5
 
 from pydantic import Field, model_validator
 
 from experiments.contract import Spec
+from experiments.program_host.shape import shape
 from experiments.torchvision_models import ModelName, check_image_size
 from experiments.training.recipe import Optimizer, Precision
 
@@ -54,15 +55,33 @@ class Workload(Spec):
         return self
 
 
-def estimate_id(workload: Workload, editable: Collection[str], software: str) -> UUID:
+class ProgramRun(Spec):
+    """A run of a student's own program. What it trains is not known, so its first steps are taken as they are."""
+
+    experiment: str
+    """`script` or `notebook`."""
+    spec: dict[str, Any]
+    """The spec of the run, with every default filled in."""
+
+    @property
+    def program(self) -> str:
+        """The program's id."""
+        return str(self.spec["program"])
+
+
+def estimate_id(workload: Workload | ProgramRun, editable: Collection[str], software: str) -> UUID:
     """A name-based id (RFC 9562, version 5): the same for questions with the same answer.
 
     `editable` names the workload's fields that edits may change; `software` are the versions that take the steps.
     """
-    fields = workload.model_dump(mode="json")
-    # Any penalty makes the same copies of the gradients, whatever its weight.
-    fields["weight_decay"] = workload.weight_decay > 0
-    asked = [ESTIMATOR_VERSION, software, sorted(editable), fields]
+    asked: list[Any]
+    if isinstance(workload, ProgramRun):
+        asked = [ESTIMATOR_VERSION, software, workload.experiment, shape(workload.spec)]
+    else:
+        fields = workload.model_dump(mode="json")
+        # Any penalty makes the same copies of the gradients, whatever its weight.
+        fields["weight_decay"] = workload.weight_decay > 0
+        asked = [ESTIMATOR_VERSION, software, sorted(editable), fields]
     return uuid5(NAMESPACE, json.dumps(asked, sort_keys=True))
 
 

@@ -84,7 +84,7 @@ def _is_vain(change: Change, bench: Bench, workload: Workload, largest: int | No
         return workload.batch_size > 2 * largest
     if change.keys() == {"optimizer"}:
         found = bench.prediction(workload)
-        saved_bytes = found.parts.optimizer_state_bytes + found.parts.temporary_bytes
+        saved_bytes = found.parts.optimizer_state_bytes + found.parts.temporary_bytes if found.parts else 0
         return found.peak_allocated_bytes - saved_bytes > bench.total_bytes
     return False
 

@@ -40,7 +40,8 @@ def execute(folder: Path, work: Path, environment: dict[str, str]) -> int:
     except (OSError, ValidationError) as error:
         print(f"{folder / SPEC_FILE}: {words_of(error)}", file=sys.stderr)  # noqa: T201 - there is nowhere else
         return FAILED
-    start = (work / str(order.spec.get("notebook", "."))).parent if "notebook" in order.spec else work
+    notebook_path = order.spec.get("notebook")
+    start = (work / notebook_path).parent if isinstance(notebook_path, str) else work
     session = Session(order, run, work, Collector(run, work, start))
     try:
         session.hear_signals()

@@ -4,28 +4,33 @@ The program runs on the CPU side alone: the card's driver is emulated, and nothi
 measured as a script of its code cells.
 """
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from emulator.build import BuildError
 from emulator.loading import RefusedError
-from emulator.measurement import Measurement
+from emulator.measurement import Measurement, Outcome
 from emulator.measuring import measure
+from emulator.witness import LAST_PATHS_VARIABLE
+from emulator.world import ENDLESS_BYTES
 from experiments.catalog.notebook.spec import NotebookSpec
 from experiments.catalog.script.spec import ScriptSpec
-from experiments.internal.program_memory.spec import ProgramMemorySpec
+from experiments.internal.program_memory.spec import MAX_WORDS_CHARACTERS, ProgramMemorySpec, run_of
 from experiments.program_host.notebook import NotebookUnreadable, inject, read
+from experiments.program_host.paths import last_places
 from experiments.program_host.script import as_arguments, as_python
 from experiments.program_host.session import Ended, Session
 
 STEPS = 2
-MAX_REASON_CHARACTERS = 1000
 PREAMBLE = "from IPython.display import display\n"
 MAGIC = ("%", "!", "?")
+MIN_SECONDS = 1.0
 
 
 class NotMeasurableError(Exception):
@@ -36,33 +41,48 @@ def run(spec: ProgramMemorySpec, session: Session) -> Ended:
     """Measure it; the answer says also why nothing could be measured."""
     del session
     try:
-        with _own_run_directory():
-            found = measure(
-                _command(spec), spec.card, STEPS, limit_seconds=spec.limit_seconds, refuses_beside_a_driver=False
-            )
+        with _own_environment(spec):
+            found = _measured(_command(spec), spec)
     except (NotMeasurableError, BuildError, RefusedError, ValueError) as error:
         return Ended(0, value=not_measured(spec.card, str(error)))
     print(found.output, end="", flush=True)  # noqa: T201 - goes to the log
     return Ended(0, value=_answer(found))
 
 
+def _measured(command: list[str], spec: ProgramMemorySpec) -> Measurement:
+    """In the room there is; where that is too small, the figures are those of a card with more."""
+    found = _in_room(command, spec, spec.room_bytes, spec.limit_seconds)
+    if found.outcome is not Outcome.OUT_OF_MEMORY:
+        return found
+    left = max(spec.limit_seconds - found.seconds, MIN_SECONDS)
+    larger = _in_room(command, spec, ENDLESS_BYTES, left)
+    if larger.outcome is not Outcome.FITS:
+        return replace(found, assumptions=("it takes more than that: it ran out of memory there",))
+    return replace(larger, outcome=found.outcome, reason=found.reason)
+
+
+def _in_room(command: list[str], spec: ProgramMemorySpec, room_bytes: int | None, seconds: float) -> Measurement:
+    return measure(
+        command, spec.card, STEPS, limit_seconds=seconds, room_bytes=room_bytes, refuses_beside_a_driver=False
+    )
+
+
 def not_measured(card: str, reason: str) -> dict[str, Any]:
     """An answer without figures."""
     nothing = dict.fromkeys(("torch_version", "peak_allocated_bytes", "peak_reserved_bytes", "peak_phase"))
-    known = {"outcome": "not_predicted", "reason": reason[:MAX_REASON_CHARACTERS], "card": card, "device_bytes": 0}
+    known = {"outcome": "not_predicted", "reason": _bounded(reason), "card": card}
     return {**nothing, **known, "steps": [], "assumptions": [], "seconds": 0.0}
 
 
 def _answer(found: Measurement) -> dict[str, Any]:
     return {
         "outcome": found.outcome.value,
-        "reason": found.reason and found.reason[:MAX_REASON_CHARACTERS],
+        "reason": found.reason and _bounded(found.reason),
         "card": found.environment.card,
-        "device_bytes": found.environment.device_bytes,
         "torch_version": found.environment.torch_version,
         "steps": [
             {
-                "optimizer": step.optimizer,
+                "optimizer": _bounded(step.optimizer),
                 "peak_allocated_bytes": step.peak_allocated_bytes,
                 "peak_reserved_bytes": step.peak_reserved_bytes,
                 "peak_phase": step.peak_phase,
@@ -72,17 +92,18 @@ def _answer(found: Measurement) -> dict[str, Any]:
         "peak_allocated_bytes": found.peak_allocated_bytes,
         "peak_reserved_bytes": found.peak_reserved_bytes,
         "peak_phase": found.peak_phase,
-        "assumptions": list(found.assumptions),
+        "assumptions": [_bounded(assumption) for assumption in found.assumptions],
         "seconds": found.seconds,
     }
 
 
+def _bounded(words: str) -> str:
+    return words[:MAX_WORDS_CHARACTERS]
+
+
 def _command(spec: ProgramMemorySpec) -> list[str]:
-    if spec.script is not None:
-        return _of_script(spec.script)
-    if spec.notebook is not None:
-        return [str(_of_notebook(spec.notebook))]
-    raise NotMeasurableError("neither a script nor a notebook is named")
+    run = run_of(spec)
+    return _of_script(run) if isinstance(run, ScriptSpec) else _of_notebook(run)
 
 
 def _of_script(spec: ScriptSpec) -> list[str]:
@@ -94,8 +115,11 @@ def _of_script(spec: ScriptSpec) -> list[str]:
     return [*(["-m"] if python.is_module else []), python.name, *python.arguments]
 
 
-def _of_notebook(spec: NotebookSpec) -> Path:
-    """A script beside the notebook, with the code of its cells and without what IPython alone understands."""
+def _of_notebook(spec: NotebookSpec) -> list[str]:
+    """A script beside the notebook, with the code of its cells and without what IPython alone understands.
+
+    It starts in the notebook's folder, as a kernel does.
+    """
     path = Path(spec.notebook)
     try:
         notebook = read(path)
@@ -105,7 +129,8 @@ def _of_notebook(spec: NotebookSpec) -> Path:
     cells = (cell.source for cell in notebook.cells if cell.cell_type == "code")
     script = path.with_suffix(".as-script.py")
     script.write_text(PREAMBLE + "\n".join(map(_plain, cells)), encoding="utf-8")
-    return script
+    os.chdir(script.parent)
+    return [script.name]
 
 
 def _plain(source: str) -> str:
@@ -119,13 +144,15 @@ def _plain(source: str) -> str:
 
 
 @contextmanager
-def _own_run_directory() -> Iterator[None]:
-    """What the program reports meanwhile counts for nothing."""
+def _own_environment(spec: ProgramMemorySpec) -> Iterator[None]:
+    """As the program's own run would have it, but that what it reports meanwhile counts for nothing."""
+    before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="measured-") as folder:
-        before = os.environ.get("GPULAB_RUN_DIRECTORY")
         os.environ["GPULAB_RUN_DIRECTORY"] = folder
+        os.environ["GPULAB_PARAMETERS"] = json.dumps(run_of(spec).parameters)
+        os.environ[LAST_PATHS_VARIABLE] = os.pathsep.join(last_places())
         try:
             yield
         finally:
-            if before is not None:
-                os.environ["GPULAB_RUN_DIRECTORY"] = before
+            os.environ.clear()
+            os.environ.update(before)

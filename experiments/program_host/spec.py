@@ -1,11 +1,14 @@
 """What every run of a student's program has: its parameters, its data sets, its result. No torch here."""
 
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
 from experiments.contract import Result, Spec
 from gpulab.run.values import check_result
+
+if TYPE_CHECKING:
+    from experiments.memory.contract import ProgramRun
 
 MAX_PARAMETERS = 100
 MAX_TEXT_CHARACTERS = 4096
@@ -47,3 +50,11 @@ class ProgramResult(Result):
 def datasets_of(spec: ProgramSpec) -> tuple[str, ...]:
     """The names of the data sets, each once."""
     return tuple(dict.fromkeys(spec.datasets))
+
+
+def program_run(experiment: str, spec: ProgramSpec) -> "ProgramRun":
+    """What the lab predicts the memory of."""
+    # A program's host reads this module too, and has no use for predictions.
+    from experiments.memory.contract import ProgramRun
+
+    return ProgramRun(experiment=experiment, spec=spec.model_dump(mode="json"))

@@ -47,7 +47,7 @@ class EstimateRead(Outgoing):
     experiment: str | None
     """Null in an answer to a question by id: several experiments may share one prediction."""
     workload: dict[str, Any] | None
-    """What is trained: model, batch, optimizer, precision."""
+    """What is trained: model, batch, optimizer, precision. Of a student's own program: `experiment` and `spec`."""
     peak_allocated_bytes: int | None
     """What `torch.cuda.max_memory_allocated` will show."""
     peak_reserved_bytes: int | None
@@ -61,6 +61,12 @@ class EstimateRead(Outgoing):
     """The allocator phase by phase."""
     card: str | None
     """The emulated card that the steps were taken on."""
+    claimed_by_program: bool | None
+    """Whether a student's program measured itself, in its sandbox: then the lab cannot vouch for it."""
+    assumptions: list[str] | None
+    """What the prediction of a program takes for granted, in words."""
+    reasons: dict[str, str] | None
+    """Why a field of a prediction is null, by its name."""
     gpus: list[GpuVerdict]
     """The lab's GPU models, then those that were named."""
     software: str | None

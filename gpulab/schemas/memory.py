@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+from pydantic import Field
+
 from gpulab.schemas.base import Outgoing
 
 
@@ -17,7 +19,7 @@ class Verdict(StrEnum):
     FITS_UP_TO = "fits_up_to"
     """Not at this batch size, but at a smaller one."""
     CANNOT_FIT = "cannot_fit"
-    """Not even with one image."""
+    """Not even with one image; of a student's own program: not as it is."""
     NOT_PREDICTED = "not_predicted"
     """The GPU cannot take the steps, for another reason than memory."""
 
@@ -90,11 +92,17 @@ class Prediction(Outgoing):
     """What `torch.cuda.max_memory_reserved` will show."""
     peak_device_bytes: BytesInterval
     """What the device will show in use by the run: reserved, and the context."""
-    peak_phase: str
-    """The phase of the step that the peak falls into."""
-    parts: Parts
-    phases: list[PhaseLevel]
+    peak_phase: str | None
+    """The phase of the step that the peak falls into; null where `reasons` says why, as of the two that follow."""
+    parts: Parts | None
+    phases: list[PhaseLevel] | None
     """The allocator phase by phase."""
+    claimed_by_program: bool = False
+    """Whether a student's program measured itself, in its sandbox: then the lab cannot vouch for it."""
+    assumptions: list[str] = Field(default_factory=list)
+    """What the prediction of a program takes for granted, in words."""
+    reasons: dict[str, str] = Field(default_factory=dict)
+    """Why a field is null, by its name."""
 
     def levels(self) -> dict[str, int]:
         """As plain numbers, for the run's record."""
@@ -192,12 +200,19 @@ class GpuVerdict(Outgoing):
     phases: list[PhaseLevel] | None
     """The allocator phase by phase."""
     max_batch_size: int | None
-    """The largest batch that fits; null if none does. The allocator may have to return free blocks and try again."""
+    """The largest batch that fits; null if none does, or where `reasons` says why. The allocator may have to return
+    free blocks and try again."""
     max_batch_size_without_retries: int | None
     """The largest batch that fits at the first try of every request, and so at full speed."""
     edits: list[Edit]
     """Up to three changes that make it fit, or come nearest; empty if it fits."""
     constants: ConstantsUsed
+    claimed_by_program: bool = False
+    """Whether a student's program measured itself, in its sandbox: then the lab cannot vouch for it."""
+    assumptions: list[str] = Field(default_factory=list)
+    """What the prediction of a program takes for granted, in words."""
+    reasons: dict[str, str] = Field(default_factory=dict)
+    """Why a field is null, by its name."""
 
 
 TensorKind = Literal["parameter", "buffer", "gradient", "optimizer_state", "activation", "other"]

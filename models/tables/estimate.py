@@ -11,6 +11,9 @@ from models.tables.base import Base
 
 ESTIMATE_STATES = PENDING, READY, FAILED = "pending", "ready", "failed"
 
+PROGRAM = "program"
+"""The family of all students' programs: nothing is learned from one for another."""
+
 
 class Estimate(Base):
     """One workload under one version of the software. It is asked once; further GPUs are added to the question."""
@@ -32,6 +35,7 @@ class Estimate(Base):
     software: Mapped[str]
     """The versions that the operations are traced with."""
     workload: Mapped[dict[str, Any]]
+    """What is trained; of a program the `experiment` and its `spec`."""
     editable: Mapped[list[str]]
     """Fields of the workload that its owner can change."""
     wanted: Mapped[dict[str, Any]]

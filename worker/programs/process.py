@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
 from emulator import is_emulated
-from emulator.build import build
+from emulator.build import FOLDER_VARIABLE, build
 from emulator.loading import environment as emulated_environment
 from emulator.world import VARIABLE, World
 from experiments.datasets.inventory import CIFAR10_BATCHES
@@ -33,6 +34,7 @@ PACKAGES = ("experiments", "gpulab", "emulator")
 """What the host imports of the lab's own code."""
 RUN_DIRECTORY = "/run/gpulab"
 EMULATED = "/run/emulated"
+CACHE_INSIDE = Path("/tmp/cache")  # noqa: S108 - of a sandbox
 PATH = "/usr/local/bin:/usr/bin:/bin"
 CIFAR10 = "cifar10"
 """Its folder lies below one of this name, as torchvision wants it."""
@@ -100,6 +102,10 @@ class ProgramSandbox:
         waiting = ("--spare", "--ready-fd", str(ready))
         return self._launched(folder, gpu_uuids, memory_bytes, datasets, *waiting, fds=(order, ready))
 
+    def start_measuring(self, folder: RunFolder, datasets: Sequence[str]) -> ProgramProcess:
+        """Run what the order says without a GPU, beside the emulated driver. Raises as `start`, and `BuildError`."""
+        return self._launched(folder, (), None, datasets, driver=build())
+
     def _launched(
         self,
         folder: RunFolder,
@@ -108,12 +114,16 @@ class ProgramSandbox:
         datasets: Sequence[str],
         *more: str,
         fds: tuple[int, ...] = (subprocess.DEVNULL,),
+        driver: Path | None = None,
     ) -> ProgramProcess:
         command = [sys.executable, "-m", HOST, "--run-directory", RUN_DIRECTORY, "--work", self.work, *more]
         stdin, *passed = fds
         try:
             policy = self._policy(folder, gpu_uuids, memory_bytes, datasets)
             environment = self._environment(gpu_uuids)
+            if driver is not None:
+                policy = replace(policy, readable={**policy.readable, str(driver): driver})
+                environment[FOLDER_VARIABLE] = str(driver)
             with folder.output.open("ab+", buffering=0) as output:
                 process = launch(
                     policy,
@@ -181,7 +191,7 @@ class ProgramSandbox:
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": "/tmp",  # noqa: S108 - its own
             "USER": "student",
-            "XDG_CACHE_HOME": "/tmp/cache",  # noqa: S108 - its own
+            "XDG_CACHE_HOME": str(CACHE_INSIDE),
         }
         if self._packages is not None:
             ours["GPULAB_PROGRAM_PACKAGES"] = str(self._packages)

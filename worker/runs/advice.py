@@ -15,10 +15,12 @@ from sqlalchemy import Connection
 from experiments.hosting.record_reader import RecordReader, read_regular
 from experiments.hosting.wire import Memory, Phase, clean_text
 from experiments.memory.devices import GpuAsked, held_at_least
+from experiments.memory.programs import NO_EDITS
 from gpulab.run.files import ARTIFACTS_FOLDER
 from gpulab.schemas.memory import Edit, OutOfMemoryRead, TensorRead, first_advice
 from models.composed import run
 from models.statements.memory import advice
+from models.tables.estimate import PROGRAM
 from worker.measuring.sampler import Breach
 from worker.runs.folder import RunFolder
 
@@ -83,6 +85,8 @@ def seek(connection: Connection, lease_token: UUID, failure: dict[str, Any]) -> 
         return failure, None
     if place.estimate_id is None:
         return failure | {"reasons": failure["reasons"] | dict.fromkeys(ADVICE, NO_ESTIMATE)}, None
+    if place.family == PROGRAM:
+        return _of_program(failure, place.predicted_bytes), None
     gpu = GpuAsked(
         name=place.name if place.device == "cuda" and place.name else "typical",
         # Reservations differ by bytes; the answers do not.
@@ -94,6 +98,13 @@ def seek(connection: Connection, lease_token: UUID, failure: dict[str, Any]) -> 
     asked = gpu.model_dump(mode="json")
     run(connection, advice.seek, estimate_id=place.estimate_id, key=gpu.key, gpu=asked)
     return failure | {advice.KEY: gpu.key}, place.estimate_id
+
+
+def _of_program(failure: dict[str, Any], predicted_bytes: int | None) -> dict[str, Any]:
+    """What was predicted of a student's program; the lab does not know what to change in it."""
+    unknown = {"edits": NO_EDITS} | ({} if predicted_bytes else {"predicted_peak_bytes": NO_ESTIMATE})
+    reasons = {name: why for name, why in failure["reasons"].items() if name not in ADVICE}
+    return failure | {"predicted_peak_bytes": predicted_bytes, "reasons": reasons | unknown}
 
 
 def attach(connection: Connection, estimate_id: UUID, *, actor: str) -> None:

@@ -16,15 +16,13 @@ from sandbox import capability
 from worker.measuring.gpu_overhead import GpuConstants
 from worker.measuring.host_memory import limit_of_job, memory_of_machine
 from worker.programs.cache import Programs
-from worker.programs.process import ProgramProcess, ProgramSandbox
+from worker.programs.process import CACHE_INSIDE, ProgramProcess, ProgramSandbox
 from worker.programs.spares import Spares
 from worker.programs.submission import place_submission
 from worker.runs.attempt import Claimed
 from worker.runs.folder import RunFolder
 from worker.runs.resume import bring_back
 from worker.runs.zygote import JobProcess, Zygote
-
-CACHE_INSIDE = Path("/tmp/cache")  # noqa: S108 - of a sandbox
 
 
 class Launcher:
@@ -38,7 +36,7 @@ class Launcher:
         self._store = store
         self._zygote = zygote
         self._constants = constants
-        self._sandbox = ProgramSandbox(settings)
+        self.sandbox = ProgramSandbox(settings)
         self._programs = Programs(settings.cache_folder / "programs", store)
         self.spares: Spares | None = None
         """Set where a spare sandbox is kept."""
@@ -68,12 +66,12 @@ class Launcher:
             return self._zygote.start(folder.path, ",".join(claimed.gpu_uuids))
         if spare is not None:
             return spare.begin()
-        return self._sandbox.start(folder, claimed.gpu_uuids, self.memory_bytes, datasets)
+        return self.sandbox.start(folder, claimed.gpu_uuids, self.memory_bytes, datasets)
 
     def keep_spare(self, gpu_uuids: Sequence[str]) -> None:
         """Keep a sandbox ready for the next program, on a node that can and should."""
         if self._settings.program_spare and capability() is None:
-            self.spares = Spares(self._sandbox, self._settings.runs_folder, self.memory_bytes)
+            self.spares = Spares(self.sandbox, self._settings.runs_folder, self.memory_bytes)
             self.spares.start(gpu_uuids)
 
     def stop(self) -> None:
@@ -101,7 +99,7 @@ class Launcher:
             seed=claimed.seed,
             device=claimed.device,
             threads=settings.threads_per_job or max(1, (os.cpu_count() or 1) // max(1, settings.slots)),
-            datasets_folder=Path(self._sandbox.data) if folder.is_sandboxed else settings.datasets_folder,
+            datasets_folder=Path(self.sandbox.data) if folder.is_sandboxed else settings.datasets_folder,
             cache_folder=CACHE_INSIDE if folder.is_sandboxed else settings.cache_folder,
             gpu_memory_bytes=claimed.reserved_bytes,
             host_memory_bytes=self.memory_bytes,

@@ -81,7 +81,7 @@ def _draw_prediction(spec: ModelMemorySpec, result: ModelMemoryResult, predictio
     """The caching allocator at the four moments: predicted as steps, measured as dots, the device's peak as a band."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
-    levels = {level.phase: level for level in prediction.phases}
+    levels = {level.phase: level for level in prediction.phases or ()}
     predicted = [levels[PHASES[reading.moment]] for reading in result.readings]
     moments = range(len(predicted))
     for color, field, name in (

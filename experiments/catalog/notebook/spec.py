@@ -1,12 +1,20 @@
 """Parameters of `notebook`: a notebook of a student's own program."""
 
 import keyword
+from functools import partial
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from experiments.contract import Experiment
-from experiments.program_host.spec import MAX_PARAMETERS, Parameter, ProgramResult, ProgramSpec, datasets_of
+from experiments.program_host.spec import (
+    MAX_PARAMETERS,
+    Parameter,
+    ProgramResult,
+    ProgramSpec,
+    datasets_of,
+    program_run,
+)
 
 SLUG = "notebook"
 
@@ -39,5 +47,6 @@ EXPERIMENT = Experiment(
     result=ProgramResult,
     run="experiments.program_host.notebook:run",
     datasets=datasets_of,
+    workload=partial(program_run, SLUG),
     sandboxed=True,
 )

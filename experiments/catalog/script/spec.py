@@ -1,11 +1,20 @@
 """Parameters of `script`: a student's own program and the command that runs it."""
 
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
 
 from experiments.contract import Experiment
-from experiments.program_host.spec import MAX_PARAMETERS, Parameter, ProgramResult, ProgramSpec, Text, datasets_of
+from experiments.program_host.spec import (
+    MAX_PARAMETERS,
+    Parameter,
+    ProgramResult,
+    ProgramSpec,
+    Text,
+    datasets_of,
+    program_run,
+)
 
 SLUG = "script"
 MAX_WORDS = 200
@@ -33,5 +42,6 @@ EXPERIMENT = Experiment(
     result=ProgramResult,
     run="experiments.program_host.script:run",
     datasets=datasets_of,
+    workload=partial(program_run, SLUG),
     sandboxed=True,
 )

@@ -24,10 +24,19 @@ KEY = "advice"
 def place(lease_token: UUID) -> Select[*tuple[Any, ...]]:
     """Of the job that holds a lease: its estimate, its device, and what is known of its first GPU."""
     return (
-        select(Job.estimate_id, Job.device, Gpu.name, Gpu.memory_total_bytes, Gpu.constants)
+        select(
+            Job.estimate_id,
+            Job.device,
+            Gpu.name,
+            Gpu.memory_total_bytes,
+            Gpu.constants,
+            Estimate.family,
+            Estimate.prediction["peak_device_bytes"]["likely_bytes"].label("predicted_bytes"),
+        )
         .select_from(Lease)
         .join(Job, Job.id == Lease.job_id)
         .outerjoin(Gpu, Gpu.uuid == Lease.gpu_uuids[1])
+        .outerjoin(Estimate, Estimate.id == Job.estimate_id)
         .where(Lease.token == lease_token)
     )
 

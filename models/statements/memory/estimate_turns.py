@@ -12,19 +12,31 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 
 from models.composed import statement
-from models.tables.estimate import PENDING, Estimate
+from models.tables.estimate import PENDING, PROGRAM, Estimate
+from models.tables.node import Node
 
 MAX_ATTEMPTS = 3
 
 
-def next_like(estimate_id: UUID) -> Select[Any]:
-    """The id of the waiting question that is next, among those for the same software as this one; it stays locked."""
+def next_like(estimate_id: UUID, node: str) -> Select[Any]:
+    """The id of the waiting question that is next, among those for the same software as this one; it stays locked.
+
+    Questions about programs are a queue of their own, and a node takes up those whose data sets it has.
+    """
     of_user = func.row_number().over(partition_by=Estimate.owner_id, order_by=(Estimate.asked_at, Estimate.id))
     this = aliased(Estimate)
     software = select(this.software).where(this.id == estimate_id).scalar_subquery()
+    is_program = select(this.family == PROGRAM).where(this.id == estimate_id).scalar_subquery()
+    there = select(func.to_jsonb(Node.datasets, type_=JSONB)).where(Node.name == node).scalar_subquery()
+    needed = func.coalesce(datasets_of(Estimate), cast([], JSONB))
     waiting = (
         select(Estimate.id, Estimate.owner_id, Estimate.asked_at, of_user.label("place"))
-        .where(is_waiting(Estimate), Estimate.software == software)
+        .where(
+            is_waiting(Estimate),
+            Estimate.software == software,
+            (Estimate.family == PROGRAM) == is_program,
+            func.coalesce(there, cast([], JSONB)).contains(needed),
+        )
         .cte("waiting")
     )
     # By user, not by question: a user may have thousands.
@@ -68,6 +80,11 @@ def take_over(questions: Any) -> Any:
         .cte("theirs")
     )
     return update(Estimate).where(Estimate.id == theirs.c.id).values(owner_id=theirs.c.owner_id).returning(Estimate.id)
+
+
+def datasets_of(estimate: type[Estimate]) -> Any:
+    """Those that a program reads, as a JSON list; null of what the catalogue trains."""
+    return estimate.workload["spec"]["datasets"]
 
 
 def is_waiting(estimate: type[Estimate]) -> ColumnElement[bool]:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     case,
     cast,
     column,
+    exists,
     func,
     literal,
     or_,
@@ -30,11 +31,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from gpulab.schemas.memory import Verdict
+from gpulab.states import FailureCause, JobState
 from models.channels import ESTIMATES
 from models.composed import statement
 from models.margin import QUANTILE, RUNS
-from models.statements.memory.estimate_turns import MAX_ATTEMPTS, is_waiting, next_like
-from models.tables.estimate import FAILED, PENDING, READY, Estimate, MeasuredPeak
+from models.statements.memory.estimate_turns import MAX_ATTEMPTS, datasets_of, is_waiting, next_like
+from models.tables.estimate import FAILED, PENDING, PROGRAM, READY, Estimate, MeasuredPeak
 from models.tables.job import Job
 from models.tables.lease import Lease
 from models.tables.node import GPU_KEY, Gpu, Node
@@ -131,7 +133,7 @@ def hardware(silence_seconds: float) -> Select[*tuple[Any, ...]]:
 
 
 @statement
-def due(ring_again_seconds: float) -> ReturningUpdate[UUID, str]:
+def due(ring_again_seconds: float) -> ReturningUpdate[*tuple[Any, ...]]:
     """Questions that nobody works on and nobody was told of lately, noted as told now."""
     return (
         update(Estimate)
@@ -143,8 +145,20 @@ def due(ring_again_seconds: float) -> ReturningUpdate[UUID, str]:
             ),
         )
         .values(rung_at=func.now())
-        .returning(Estimate.id, Estimate.software)
+        .returning(
+            Estimate.id,
+            Estimate.software,
+            Estimate.family,
+            Estimate.workload["experiment"].astext.label("experiment"),
+            datasets_of(Estimate).label("datasets"),
+        )
     )
+
+
+@statement
+def refuse(estimate_id: UUID, reason: str) -> Select[Any]:
+    """Fail a question that no node can take up."""
+    return _with_notices(_end(and_(Estimate.id == estimate_id, is_waiting(Estimate)), reason))
 
 
 @statement
@@ -162,7 +176,7 @@ def claim(estimate_id: UUID, *, node: str, lease_seconds: float) -> ReturningUpd
     """
     return (
         update(Estimate)
-        .where(Estimate.id == next_like(estimate_id).scalar_subquery())
+        .where(Estimate.id == next_like(estimate_id, node).scalar_subquery())
         .values(
             token=func.gen_random_uuid(),
             node=node,
@@ -260,6 +274,13 @@ def last_sign() -> Select[*tuple[Any]]:
 @statement
 def known(estimate_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     """What placing a job needs of its estimate."""
+    disproved = exists().where(
+        Estimate.family == PROGRAM,
+        Job.program_sha256 == Estimate.workload["spec"]["program"].astext,
+        Job.estimate_id == Estimate.id,
+        Job.state == JobState.FAILED,
+        Job.cause == FailureCause.OUT_OF_MEMORY,
+    )
     return select(
         Estimate.id,
         Estimate.state,
@@ -267,6 +288,7 @@ def known(estimate_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
         Estimate.prediction["peak_device_bytes"].label("peak_device_bytes"),
         Estimate.fits,
         Estimate.reason,
+        disproved.label("disproved"),
     ).where(Estimate.id == func.any(estimate_ids))
 
 
@@ -329,6 +351,8 @@ def measure(job_id: UUID) -> Any:
         .join(Gpu, Gpu.uuid == Job.gpu_uuids[1])
         .where(
             Job.id == job_id,
+            # What a program says of itself teaches nothing.
+            Estimate.family != PROGRAM,
             Estimate.prediction.is_not(None),
             fit["verdict"].astext.is_distinct_from(Verdict.NOT_PREDICTED),
             func.coalesce(allocated, device).is_not(None),

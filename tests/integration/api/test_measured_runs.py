@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import func, insert, update
 
-from api.jobs.measured_runs import shape
+from experiments.program_host.shape import shape
 from gpulab.schemas import DryRunRead, JobRead
 from gpulab.states import JobState
 from models import Job, SampleChunk

@@ -83,7 +83,7 @@ def test_spare_that_still_loads_torch_serves_the_run(node: Node, monkeypatch: py
 def test_spare_is_made_for_the_data_sets_of_the_last_program(node: Node) -> None:
     (node.datasets / "flowers").mkdir()
     node.settings.runs_folder.mkdir(exist_ok=True)
-    spares = Spares(node.supervisor.launcher._sandbox, node.settings.runs_folder, None)
+    spares = Spares(node.supervisor.launcher.sandbox, node.settings.runs_folder, None)
     spares.start([])
     try:
         wait_until(lambda: spares._spare)
@@ -98,7 +98,7 @@ def test_spare_is_made_for_the_data_sets_of_the_last_program(node: Node) -> None
 
 def test_spare_for_other_gpus_is_not_taken(node: Node) -> None:
     node.settings.runs_folder.mkdir(exist_ok=True)
-    spares = Spares(node.supervisor.launcher._sandbox, node.settings.runs_folder, None)
+    spares = Spares(node.supervisor.launcher.sandbox, node.settings.runs_folder, None)
     spares.start([])
     try:
         wait_until(lambda: spares._spare)

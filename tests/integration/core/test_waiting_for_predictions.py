@@ -2,19 +2,24 @@
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from celery import Celery
+from sqlalchemy import Engine, func, insert, select, update
 
 from models import Estimate, Job, Node
 from models.settings import SchedulerSettings
 from models.statements import leases, nodes, queue
 from models.statements.memory import estimates
+from models.tables.estimate import PROGRAM
+from models.tables.program import Program
+from scheduler.estimates import Estimates
 from scheduler.planning.room import GpuRoom, NodeRoom
 from scheduler.reservations import Reservations, SortedOut
 from tests.integration.core.questions import put
+from tests.predictions import prediction, verdict
 
 Execute = Callable[..., list[Any]]
 GIB = 2**30
@@ -40,12 +45,22 @@ def job_id(execute: Execute, make_job: Callable[..., UUID], node: str, estimate_
 @pytest.fixture
 def sort(engine: Engine, database_url: str) -> Callable[[], SortedOut]:
     def look() -> SortedOut:
-        settings: Any = SimpleNamespace(estimate_wait_seconds=WAIT_SECONDS)
+        return looker(engine)()
+
+    return look
+
+
+def looker(engine: Engine) -> Callable[[], SortedOut]:
+    """A scheduler that keeps what it knows from one look to the next."""
+    settings: Any = SimpleNamespace(estimate_wait_seconds=WAIT_SECONDS)
+    reservations = Reservations(settings)
+
+    def look() -> SortedOut:
         room = NodeRoom("n1", 1, frozenset(), gpus=[GpuRoom("GPU-1", 16 * GIB, model="T4")])
         with engine.begin() as connection:
             rows = connection.execute(queue.waiting()).all()
             now = connection.execute(select(func.extract("epoch", func.now()))).scalar_one()
-            return Reservations(settings).of(connection, rows, [room], float(now))
+            return reservations.of(connection, rows, [room], float(now))
 
     return look
 
@@ -114,3 +129,95 @@ def test_young_job_waits_whoever_works(execute: Execute, job_id: UUID, sort: Cal
 
 def test_setting_is_the_schedulers() -> None:
     assert SchedulerSettings.model_fields["estimate_wait_seconds"].default == WAIT_SECONDS
+
+
+@pytest.fixture
+def program_job(execute: Execute, job_id: UUID, estimate_id: UUID) -> UUID:
+    """The same, of a student's program."""
+    sha256 = "0" * 64
+    execute(insert(Program).values(sha256=sha256, size_bytes=1, file_count=1, manifest=[]))
+    spec = {"program": sha256, "command": ["python", "a.py"]}
+    execute(update(Estimate).values(family=PROGRAM, workload={"experiment": "script", "spec": spec}))
+    execute(update(Job).where(Job.id == job_id).values(experiment="script", spec=spec))
+    return job_id
+
+
+def test_program_that_is_being_measured_is_waited_for_only_so_long(
+    execute: Execute, program_job: UUID, estimate_id: UUID, sort: Callable[[], SortedOut]
+) -> None:
+    claimed(execute, estimate_id)
+    assert sort().unpredicted == {program_job: "its program was not measured within 20 s"}
+    execute(update(Job).values(submitted_at=func.now()))
+    assert [row.id for row in sort().estimating] == [program_job]
+
+
+def test_programs_verdict_is_reserved_with_a_margin_until_a_run_disproves_it(
+    execute: Execute, make_job: Callable[..., UUID], program_job: UUID, estimate_id: UUID, engine: Engine
+) -> None:
+    peak = {"low_bytes": 4 * GIB, "likely_bytes": 4 * GIB, "high_bytes": 4 * GIB}
+    fits = {KEY: verdict(peak, certain=False)}
+    execute(estimates.answer(estimate_id, claimed(execute, estimate_id), prediction=prediction(peak), fits=fits))
+    look = looker(engine)
+    assert look().reserved == {program_job: pytest.approx(4 * GIB * 1.15, abs=2)}
+
+    failed = make_job(estimate_id=estimate_id, gpus=1)
+    spec = {"program": "0" * 64, "command": ["python", "a.py"]}
+    ended = {
+        "state": "failed",
+        "cause": "out_of_memory",
+        "attempt": 1,
+        "started_at": func.now(),
+        "finished_at": func.now(),
+    }
+    execute(update(Job).where(Job.id == failed).values(experiment="script", spec=spec, **ended))
+    found = look()
+    assert found.reserved == {}
+    assert found.unpredicted == {
+        program_job: "a run of this program ran out of the memory that it was predicted to take"
+    }
+
+
+def test_program_that_no_node_can_run_is_refused(
+    engine: Engine, execute: Execute, node: str, program_job: UUID, estimate_id: UUID
+) -> None:
+    celery = Bells()
+    settings: Any = SimpleNamespace(ring_again_seconds=0, lease_seconds=60)
+    ringing = Estimates(settings, engine, cast("Celery", celery))
+    execute(update(Node).values(heartbeat_at=func.now(), stopped_at=None))
+    ringing.ring()
+    assert celery.rung == [(node, [str(estimate_id), True])]
+    workload = {"experiment": "script", "spec": {"program": "0" * 64, "datasets": ["flowers"]}}
+    execute(update(Estimate).values(workload=workload))
+    ringing.ring()
+    assert execute(select(Estimate.state, Estimate.reason))[0] == {
+        "state": "failed",
+        "reason": f"node {node} does not have the data set 'flowers'",
+    }
+
+
+def test_node_that_cannot_run_programs_is_not_rung(
+    engine: Engine, execute: Execute, node: str, program_job: UUID, estimate_id: UUID
+) -> None:
+    celery = Bells()
+    settings: Any = SimpleNamespace(ring_again_seconds=0, lease_seconds=60)
+    refused = {"script": "bubblewrap is not installed"}
+    execute(update(Node).values(heartbeat_at=func.now(), stopped_at=None, refused_experiments=refused))
+    able = {"name": "n2", "slots": 1, "datasets": [], "versions": {}, "gpu_reason": None}
+    execute(nodes.join(able))
+    ringing = Estimates(settings, engine, cast("Celery", celery))
+    ringing.ring()
+    assert celery.rung == [("n2", [str(estimate_id), True])]
+    execute(nodes.leave("n2"))
+    ringing.ring()
+    (row,) = execute(select(Estimate.state, Estimate.reason))
+    assert (row["state"], row["reason"]) == ("failed", "bubblewrap is not installed")
+
+
+class Bells:
+    """Celery, as far as a message is sent."""
+
+    def __init__(self) -> None:
+        self.rung: list[tuple[str, list[Any]]] = []
+
+    def send_task(self, _task: str, *, args: list[Any], queue: str, **_: Any) -> None:
+        self.rung.append((queue.removeprefix("node."), args))

@@ -1,6 +1,7 @@
 """What is asked of the estimator: how specs become workloads, and which questions are the same."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 
@@ -10,7 +11,7 @@ from experiments.catalog.train_classifier.spec import TrainClassifierSpec
 from experiments.contract import Spec, Unpredicted
 from experiments.internal.memory_estimate.run import run
 from experiments.internal.memory_estimate.spec import MemoryEstimateSpec
-from experiments.memory.contract import Workload, estimate_id, family_of
+from experiments.memory.contract import ProgramRun, Workload, estimate_id, family_of
 from experiments.memory.devices import (
     GPUS,
     GpuAsked,
@@ -56,6 +57,10 @@ def test_every_experiment_says_what_it_trains_or_why_not(slug: str) -> None:
     experiment = experiments()[slug]
     if slug in {"model-memory", "batch-size", "train-classifier"}:
         assert isinstance(experiment.workload_of(experiment.spec()), Workload)
+    elif experiment.sandboxed:
+        found = experiment.workload_of(experiment.spec.model_construct())
+        assert isinstance(found, ProgramRun)
+        assert found.experiment == slug
     else:
         found = experiment.workload_of(experiment.spec.model_construct())
         assert isinstance(found, Unpredicted)
@@ -196,3 +201,13 @@ def test_what_a_run_held_is_its_tensors_its_request_and_a_context_or_what_the_dr
     failure: dict[str, int | None], held_mib: int | None
 ) -> None:
     assert held_at_least(failure) == (None if held_mib is None else held_mib * MIB)
+
+
+def test_programs_question_is_that_of_its_shape() -> None:
+    def asked(**changes: object) -> UUID:
+        spec = {"program": "0" * 64, "command": ["python", "a.py"], "parameters": {"lr": 0.1, "batch": 8}, **changes}
+        return estimate_id(ProgramRun(experiment="script", spec=spec), (), "torch 2")
+
+    same = asked()
+    assert asked(parameters={"lr": 0.2, "batch": 8}) == same
+    assert len({same, asked(parameters={"lr": 0.1, "batch": 9}), asked(program="1" * 64), asked(datasets=["x"])}) == 4
