@@ -30,8 +30,7 @@ from typing import Any
 STANDARD_LIBRARY = str(Path(os.__file__).parent)
 OTHERS = ("<", STANDARD_LIBRARY, str(Path(__file__).parents[1] / "gpulab") + os.sep)
 """Also what a program reports with: the line that matters is the one that calls it."""
-LAST_PATHS_VARIABLE = "GPULAB_LAST_PATHS"
-"""Folders where the program finds modules that are nowhere else."""
+LAST_PATHS_VARIABLE = "GPULAB_LAST_PATHS"  # folders with modules that are nowhere else
 MAX_PLACES = 20
 MAX_REASON = 2000
 MAX_ROUNDS = 10
@@ -350,16 +349,15 @@ def main(path: str, steps: str, values: str, *program: str) -> int:
     return code
 
 
-def _run(program: Sequence[str]) -> None:
+def _run(program: Sequence[str]) -> dict[str, Any]:
     sys.path += filter(None, os.environ.get(LAST_PATHS_VARIABLE, "").split(os.pathsep))
     if program[0] == "-m":
         sys.argv = [program[1], *program[2:]]
         sys.path[0] = str(Path.cwd())
-        runpy.run_module(program[1], run_name="__main__", alter_sys=True)
-        return
+        return runpy.run_module(program[1], run_name="__main__", alter_sys=True)
     sys.argv = list(program)
     sys.path[0] = str(Path(program[0]).resolve().parent)
-    runpy.run_path(program[0], run_name="__main__")
+    return runpy.run_path(program[0], run_name="__main__")
 
 
 def _note_out_of_memory(error: BaseException, report: Report) -> None:
