@@ -40,6 +40,25 @@ def test_bars_say_in_words_what_they_show(page: Page) -> None:
         assert re.findall(r"[^\s,]+", said) == re.findall(r"[^\s,]+", beside)
 
 
+def test_timeline_is_walked_by_arrow_keys_and_a_run_opened(page: Page) -> None:
+    page.goto("/")
+    bar = page.locator(".timeline").get_by_role("link", name=re.compile("^packed, first, running, since"))
+    expect(bar).to_be_visible()
+    expect(page.locator(".timeline [tabindex='0']")).to_have_count(1)
+    bar.focus()
+    expect(page.locator(".timeline .tip")).to_contain_text("packed, first")
+    lane = page.get_by_role("list", name=re.compile("^GPU ")).filter(has=bar).locator(".bar")
+    page.keyboard.press("Home")
+    expect(lane.first).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(lane.nth(1)).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(lane.first).to_be_focused()
+    bar.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="packed, first")).to_be_visible()
+
+
 def test_job_is_submitted_and_cancelled_by_keys(page: Page, scene: Scene) -> None:
     with scene.drained():
         page.goto("/submit?experiment=probe")

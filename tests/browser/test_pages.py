@@ -69,7 +69,7 @@ VIEWS = [
     View("class-assignments", lambda _: "/class?tab=assignments", "Stuck"),
     View("class-assignment", lambda _: "/class?tab=assignments", "Relative tolerance", click=("New assignment",)),
     View("class-audit", lambda _: "/class?tab=audit", "user:admin"),
-    View("nodes", lambda _: "/nodes", "Drain"),
+    View("nodes", lambda _: "/nodes", "GPUs over time", charts=4),
     View("nowhere", lambda _: "/no/such/page", "Page not found"),
 ]
 

@@ -198,6 +198,23 @@ export const nodeEvents = (name: string) =>
     queryFn: ({ signal }) => data(api.GET("/v1/nodes/{name}/events", { params: { path: { name } }, signal })),
   });
 
+export const timeline = (hours: number) =>
+  queryOptions({
+    queryKey: ["timeline", hours],
+    queryFn: ({ signal }) => data(api.GET("/v1/timeline", { params: { query: { hours } }, signal })),
+    refetchInterval: 15_000,
+    placeholderData: keepPreviousData,
+  });
+
+export const nodeHistory = (name: string, hours: number) =>
+  queryOptions({
+    queryKey: ["nodes", name, "history", hours],
+    queryFn: ({ signal }) =>
+      data(api.GET("/v1/nodes/{name}/history", { params: { path: { name }, query: { hours } }, signal })),
+    refetchInterval: 30_000,
+    placeholderData: keepPreviousData,
+  });
+
 export const tokens = queryOptions({
   queryKey: ["tokens"],
   queryFn: ({ signal }) => data(api.GET("/v1/tokens", { params: { query: { limit: 100 } }, signal })),

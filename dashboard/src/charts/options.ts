@@ -18,6 +18,8 @@ export interface Drawing {
   formatY?: (y: number) => string;
   /** Memory counts in powers of two. */
   binary?: boolean;
+  /** Nothing is drawn where nothing was read. */
+  gaps?: boolean;
   log?: boolean;
   fromZero?: boolean;
   height?: number;
@@ -113,7 +115,7 @@ function axesOf(given: Drawing, { look, data, latest }: Plan): uPlot.Axis[] {
 function seriesOf(
   curve: Curve,
   index: number,
-  { binary }: Drawing,
+  { binary, gaps }: Drawing,
   { colors }: Look,
   hidden: ReadonlySet<string>,
 ): uPlot.Series {
@@ -124,7 +126,7 @@ function seriesOf(
     stroke: curve.faint ? `${stroke}55` : stroke,
     width: alone ? 0 : curve.faint ? 1 : 1.75,
     dash: curve.dash ?? DASHES[Math.floor(index / colors.length) % DASHES.length],
-    spanGaps: !binary,
+    spanGaps: !binary && !gaps,
     show: !hidden.has(curve.label),
     points: alone ? { show: true, size: 8, fill: stroke } : { show: curve.xs.length === 1 ? true : undefined, size: 5 },
   };

@@ -3,6 +3,7 @@
 import { Badge, Card, Group, SimpleGrid, Stack, Table, Text, Title, Tooltip } from "@mantine/core";
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { Cpu } from "lucide-react";
+import { lazy, Suspense } from "react";
 
 import * as queries from "../api/queries";
 import type { GpuRead, JobSummary, LabQueueRead, NodeRead } from "../api/schema";
@@ -14,6 +15,8 @@ import { JobBadge, NodeBadge, State, UNHEALTHY } from "../components/State";
 
 import { Ago, useNow } from "../components/Time";
 import { ago, bytes, counted, duration, integer, NOTHING, percent, secondsBetween } from "../format";
+
+const Timeline = lazy(async () => ({ default: (await import("./lab/Timeline")).Timeline }));
 
 /** Queued jobs whose place and reason are shown; a queue may be long. */
 const MAX_EXPLAINED = 40;
@@ -34,6 +37,11 @@ export function Lab() {
         {({ items }) => (
           <>
             <Summary nodes={items} busy={busy} />
+            {items.length > 0 && (
+              <Suspense fallback={<Card h={220} />}>
+                <Timeline nodes={items.map((node) => node.name)} />
+              </Suspense>
+            )}
             {items.length === 0 ? (
               <Card>
                 <Empty title="No machine has reported yet">

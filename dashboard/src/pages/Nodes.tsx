@@ -11,7 +11,7 @@ import * as queries from "../api/queries";
 import type { NodeRead } from "../api/schema";
 import { Ask, Dialog } from "../components/Dialog";
 import { Facts } from "../components/Facts";
-import { Answer, Empty, Failure } from "../components/Feedback";
+import { Answer, Empty, Failure, Waiting } from "../components/Feedback";
 import { NodeBadge } from "../components/State";
 import { Ago, useNow } from "../components/Time";
 import { useAction } from "../components/useAction";
@@ -21,6 +21,8 @@ import { NODES_TABS } from "../tabs";
 
 const Disk = lazy(() => import("./nodes/Disk"));
 const Errors = lazy(() => import("./nodes/Errors"));
+
+const History = lazy(async () => ({ default: (await import("./nodes/History")).History }));
 
 export function Nodes() {
   const { tab } = useSearch({ from: "/inside/nodes" });
@@ -149,6 +151,11 @@ function Machine({ node }: { node: NodeRead }) {
             </Text>
           </Text>
         ))}
+        {node.gpus.length > 0 && (
+          <Suspense fallback={<Waiting />}>
+            <History node={node.name} />
+          </Suspense>
+        )}
         <Events node={node} />
       </Stack>
     </Card>
