@@ -42,7 +42,7 @@ def test_bars_say_in_words_what_they_show(page: Page) -> None:
 
 def test_timeline_is_walked_by_arrow_keys_and_a_run_opened(page: Page) -> None:
     page.goto("/")
-    bar = page.locator(".timeline").get_by_role("link", name=re.compile("^packed, first, running, since"))
+    bar = page.get_by_role("link", name=re.compile("^packed, first, running, since"))
     expect(bar).to_be_visible()
     expect(page.locator(".timeline [tabindex='0']")).to_have_count(1)
     bar.focus()
