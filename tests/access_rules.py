@@ -56,6 +56,7 @@ RULES = {
     "get_job_artifact": Rule.JOB,
     "stream_job": Rule.JOB,
     "cancel_job": Rule.JOB_CHANGE,
+    "change_job": Rule.JOB_CHANGE,
     "share_job": Rule.JOB_CHANGE,
     "upload_program": Rule.OWN,
     "list_programs": Rule.OWN,

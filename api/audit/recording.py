@@ -18,6 +18,7 @@ from api.context import App
 ACTIONS = {
     "cancel_job": "job.cancel_requested",
     "retry_job": "job.retried",
+    "change_job": "job.changed",
     "share_job": "job.shared",
     "cancel_study": "study.cancel_requested",
     "retry_study": "study.retried",

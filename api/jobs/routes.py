@@ -30,7 +30,8 @@ from api.http.problems import (
 from api.http.rendering import json_response, readable
 from api.http.routing import LabRoute
 from api.jobs import history, service
-from gpulab.schemas import DryRunRead, EventPage, JobCreate, JobPage, JobRead, QueueRead, ShareOrder
+from api.labels import service as labels
+from gpulab.schemas import DryRunRead, EventPage, JobCreate, JobPage, JobRead, JobUpdate, QueueRead, ShareOrder
 from gpulab.schemas.base import Tag
 from gpulab.states import JobState
 
@@ -117,6 +118,17 @@ async def get_job(
     """One job. With `wait`, held until it differs from `If-None-Match`, or from what it is now."""
     job, tag = await service.get_when_changed(app, principal, job_id, wait, request.headers.get("if-none-match"))
     return readable(request, job, etag=tag)
+
+
+@router.patch(
+    "/{job_id}",
+    operation_id="change_job",
+    response_model=JobRead,
+    responses=problems(MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest, Forbidden, JobNotFound),
+)
+async def change_job(app: TheApp, principal: ThePrincipal, job_id: JobId, order: JobUpdate) -> Response:
+    """Give the job another name, or other tags."""
+    return json_response(await labels.change(app, principal, job_id, order))
 
 
 @router.post(

@@ -216,6 +216,10 @@ class Users:
         path = path_of("assignments", assignment_id, "submissions", user_id, "comparison")
         return self._http.get(ComparisonRead, path, tolerance=tolerance)
 
+    def change_job(self, job_id: UUID | str, **changes: Any) -> JobRead:
+        """Change `name` or `tags` of a job; None takes the name away."""
+        return self._http.change(JobRead, "PATCH", path_of("jobs", job_id), changes)
+
     def share_job(self, job_id: UUID | str, audience: str | None) -> JobRead:
         """Let `team` or `class` read a job; None makes it private again."""
         return self._http.change(JobRead, "POST", path_of("jobs", job_id, "share"), {"audience": audience})

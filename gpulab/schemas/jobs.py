@@ -48,6 +48,14 @@ class JobCreate(Incoming):
     """True takes whole GPUs; null lets the experiment decide."""
 
 
+class JobUpdate(Incoming):
+    """What to change of a job; what is left out stays, null takes the name or all tags away."""
+
+    name: Line | None = None
+    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] | None = None
+    """All of its tags from now on."""
+
+
 class ProgressRead(Outgoing):
     fraction: float
     message: str

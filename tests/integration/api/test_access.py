@@ -18,6 +18,7 @@ BODIES: dict[str, Any] = {
     "ask_estimate": {"experiment": "model-memory"},
     "submit_study": GRID,
     "add_study_seeds": {"seeds": [7]},
+    "change_job": {"tags": ["kept"]},
     "share_job": {"audience": "class"},
     "share_study": {"audience": "class"},
     "create_token": {"name": "another"},

@@ -336,3 +336,36 @@ async def test_queue_of_the_lab_promises_nothing_where_nothing_is_known(
     assert (empty.running, empty.waiting, empty.next) == (0, 0, None)
     assert waiting.next is not None
     assert (waiting.next.position, waiting.next.estimated_start_at) == (1, None)
+
+
+async def test_name_and_tags_are_changed_in_any_state_and_what_is_left_out_stays(
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds
+) -> None:
+    job = seeds.job(admin, name="first", tags=["a", "b"])
+    seeds.node()
+    seeds.run(job)
+    seeds.finish(job)
+    before = (await client.get(f"/v1/jobs/{job}")).headers["etag"]
+
+    renamed = await client.patch(f"/v1/jobs/{job}", json={"name": "second"})
+    assert (renamed.json()["name"], renamed.json()["tags"]) == ("second", ["a", "b"])
+    tagged = await client.patch(f"/v1/jobs/{job}", json={"tags": ["c"]})
+    assert (tagged.json()["name"], tagged.json()["tags"]) == ("second", ["c"])
+    cleared = await client.patch(f"/v1/jobs/{job}", json={"name": None, "tags": []})
+    assert (cleared.json()["name"], cleared.json()["tags"]) == (None, [])
+    assert cleared.json()["state"] == "succeeded"
+    assert (await client.get(f"/v1/jobs/{job}")).headers["etag"] != before
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"tags": ["x"] * 21}, "tags"), ({"name": "two\nlines"}, "name"), ({"state": "failed"}, "state")],
+)
+async def test_labels_that_a_submission_could_not_have_are_refused(
+    client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds, body: dict[str, object], field: str
+) -> None:
+    job = seeds.job(admin, name="kept")
+    answer = await client.patch(f"/v1/jobs/{job}", json=body)
+    assert answer.status_code == 422
+    assert field in answer.json()["detail"]
+    assert (await client.get(f"/v1/jobs/{job}")).json()["name"] == "kept"

@@ -15,6 +15,7 @@ import { JobBadge } from "../../components/State";
 import { Ago, useNow } from "../../components/Time";
 import { useAction } from "../../components/useAction";
 import { bytes, counted, duration, percent, secondsBetween } from "../../format";
+import { EditLabels } from "./EditLabels";
 import { HandIn } from "./HandIn";
 import { FINAL } from "../../api/states";
 
@@ -72,6 +73,7 @@ export function Header({ job }: { job: JobRead }) {
                 {tag}
               </Badge>
             ))}
+            <EditLabels job={job} />
           </Group>
         </div>
         <Actions job={job} />

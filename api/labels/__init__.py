@@ -1,0 +1,1 @@
+"""The name and the tags of a job."""

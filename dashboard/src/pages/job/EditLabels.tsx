@@ -1,0 +1,72 @@
+/** Another name or other tags for a run. */
+
+import { ActionIcon, TagsInput, TextInput, Tooltip } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { useQuery } from "@tanstack/react-query";
+import { Tag } from "lucide-react";
+import { useState } from "react";
+
+import { api, data } from "../../api/client";
+import * as queries from "../../api/queries";
+import type { JobRead } from "../../api/schema";
+import { Ask, Dialog } from "../../components/Dialog";
+import { useAction } from "../../components/useAction";
+
+const MAX_TAGS = 20;
+
+export function EditLabels({ job }: { job: JobRead }) {
+  const { data: me } = useQuery(queries.me);
+  const [opened, { open, close }] = useDisclosure();
+  if (me === undefined || (me.id !== job.owner_id && me.role === "student")) return null;
+  const label = "Edit name and tags";
+  return (
+    <>
+      <Tooltip label={label}>
+        <ActionIcon variant="subtle" color="gray" size="sm" aria-label={label} onClick={open}>
+          <Tag size={14} aria-hidden />
+        </ActionIcon>
+      </Tooltip>
+      <Dialog title={label} opened={opened} close={close}>
+        <Labels job={job} close={close} />
+      </Dialog>
+    </>
+  );
+}
+
+function Labels({ job, close }: { job: JobRead; close: () => void }) {
+  const [name, setName] = useState(job.name ?? "");
+  const [tags, setTags] = useState(job.tags);
+  const save = useAction(
+    () =>
+      data(
+        api.PATCH("/v1/jobs/{job_id}", {
+          params: { path: { job_id: job.id } },
+          body: { name: name.trim() || null, tags },
+        }),
+      ),
+    () => {
+      close();
+      return null;
+    },
+    true,
+  );
+  return (
+    <Ask action="Save" busy={save.isPending} error={save.error} send={() => save.mutate(undefined)}>
+      <TextInput
+        label="Name"
+        description="Empty shows the experiment"
+        value={name}
+        onChange={(event) => setName(event.currentTarget.value)}
+        data-autofocus
+      />
+      <TagsInput
+        label="Tags"
+        description="Press Enter after each tag"
+        value={tags}
+        onChange={setTags}
+        maxTags={MAX_TAGS}
+        acceptValueOnBlur
+      />
+    </Ask>
+  );
+}
