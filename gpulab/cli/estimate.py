@@ -10,6 +10,7 @@ from gpulab.cli.specs.submission import read_submission
 
 if TYPE_CHECKING:
     from gpulab.schemas import AccuracyRead, BytesInterval, ConstantsUsed, EstimateRead, GpuVerdict
+    from gpulab.schemas.memory import Parts
 
 app = typer.Typer()
 
@@ -55,10 +56,9 @@ def show(found: "EstimateRead") -> None:
     """The peak, its parts, and a verdict for each GPU."""
     from gpulab.cli.tables import byte_size, print_facts
 
-    if found.peak_device_bytes is None or found.parts is None:
+    if found.peak_device_bytes is None:
         print(f"{found.state.replace('_', ' ')}: {found.reason or 'the prediction is not ready yet; try again'}")
         return
-    parts = found.parts.model_dump(exclude={"cuda_context"})
     print_facts(
         [
             ("peak on the device", _interval(found.peak_device_bytes)),
@@ -67,15 +67,27 @@ def show(found: "EstimateRead") -> None:
             ("reached in", phase_in_words(found.peak_phase)),
         ]
     )
+    if found.parts is not None:
+        _show_parts(found.parts)
+    if found.claimed_by_program:
+        print("\nThe program measured itself in its sandbox. Later steps are not counted.")
+    for assumption in found.assumptions or ():
+        print(f"Assumed: {assumption}")
+    for verdict in found.gpus:
+        _show_verdict(verdict)
+
+
+def _show_parts(parts: "Parts") -> None:
+    from gpulab.cli.tables import byte_size, print_facts
+
+    sizes = parts.model_dump(exclude={"cuda_context"})
     print()
     print_facts(
         [
-            *((name.removesuffix("_bytes").replace("_", " "), byte_size(value)) for name, value in parts.items()),
-            ("CUDA context", _interval(found.parts.cuda_context)),
+            *((name.removesuffix("_bytes").replace("_", " "), byte_size(value)) for name, value in sizes.items()),
+            ("CUDA context", _interval(parts.cuda_context)),
         ]
     )
-    for verdict in found.gpus:
-        _show_verdict(verdict)
 
 
 def phase_in_words(phase: str | None) -> str | None:
@@ -95,7 +107,7 @@ def _show_verdict(gpu: "GpuVerdict") -> None:
         return
     words = {"fits": "fits", "fits_up_to": f"fits up to batch {gpu.max_batch_size}", "cannot_fit": "cannot fit"}
     likely = "" if gpu.certain else " likely"
-    largest = f", up to batch {gpu.max_batch_size}" if gpu.verdict == "fits" else ""
+    largest = f", up to batch {gpu.max_batch_size}" if gpu.verdict == "fits" and gpu.max_batch_size else ""
     if gpu.max_batch_size_without_retries != gpu.max_batch_size:
         largest += f"; without retries of the allocator up to batch {gpu.max_batch_size_without_retries or 'none'}"
     print(f"\n{gpu.name} ({byte_size(gpu.total_bytes)}):{likely} {words[gpu.verdict]}{largest}")

@@ -10,9 +10,22 @@ import pytest
 from emulator.build import BuildError, build
 from emulator.cards import card
 from emulator.world import VARIABLE, World, emulated
+from sandbox import capability
 from tests.lab import Lab, wait_until
 
 GIB = 1 << 30
+PROGRAM = b"""
+import sys, torch
+from gpulab import run
+model = torch.nn.Sequential(torch.nn.Linear(512, 2048), torch.nn.ReLU(), torch.nn.Linear(2048, 10)).cuda()
+optimizer = torch.optim.AdamW(model.parameters())
+for step in range(int(sys.argv[1])):
+    loss = model(torch.ones(64, 512, device="cuda")).sum()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+run.result({"allocated": torch.cuda.max_memory_allocated(), "reserved": torch.cuda.max_memory_reserved()})
+"""
 GPU_IS_LOST, LAUNCH_FAILURE, FELL_OFF_THE_BUS = 15, 719, 79
 SMALL = {"model": "resnet18", "image_size": 64, "batch_size": 8, "optimizer": "sgd_momentum"}
 
@@ -158,3 +171,25 @@ def test_a_job_whose_card_is_lost_goes_on_from_its_checkpoint_on_the_other(lab: 
     finally:
         lab.show()
         lab.cancel(job_id)
+
+
+@pytest.mark.skipif(capability() is not None, reason=f"{capability()}")
+def test_verdict_of_a_program_comes_before_its_run_and_is_what_the_run_then_takes(lab: EmulatedLab) -> None:
+    sent = lab.client.post("/v1/programs", files=[("files", ("train.py", PROGRAM))]).json()["sha256"]
+
+    def order(steps: int) -> dict[str, Any]:
+        spec = {"program": sent, "command": ["python", "train.py", str(steps)]}
+        return {"experiment": "script", "spec": spec}
+
+    found = lab.client.post("/v1/estimates?wait=60", json=order(3), timeout=70).json()
+    assert found["state"] == "ready", found["reason"]
+    (verdict,) = found["gpus"]
+    assert (verdict["name"], verdict["verdict"], verdict["certain"]) == ("emulated T4", "fits", False)
+    job_id = lab.submit(**order(3), gpus=1)
+    assert lab.wait_for(job_id, "succeeded", timeout_seconds=100)["estimate"]["id"] == found["id"]
+    took = lab.result(job_id)
+    assert took == {"allocated": verdict["peak_allocated_bytes"], "reserved": verdict["peak_reserved_bytes"]}
+
+    none = lab.client.post("/v1/estimates?wait=60", json=order(0), timeout=70).json()
+    assert none["state"] == "failed"
+    assert "took no optimizer step" in none["reason"]

@@ -67,6 +67,18 @@ def test_gpu_that_refuses_the_step_says_why_and_leaves_the_others_their_answer(
     assert "\nOld (15.0 GiB): not predicted. PyTorch refuses.\n\nTesla T4 (15.0 GiB): fits" in out
 
 
+def test_program_is_shown_without_parts_and_batch_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    own = {"parts": None, "claimed_by_program": True, "assumptions": ["the values read at a.py:3 do not matter"]}
+    program = verdict(certain=False, max_batch_size=None, max_batch_size_without_retries=None)
+    show(estimate(program).model_copy(update=own))
+    out = capsys.readouterr().out
+    assert "peak on the device  13.0 GiB" in out
+    assert "The program measured itself" in out
+    assert "Assumed: the values read at a.py:3 do not matter" in out
+    assert "Tesla T4 (15.0 GiB): likely fits\n" in out
+    assert "batch" not in out
+
+
 def test_edit_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     edits = [
         {"change": {"batch_size": 8}, "reason": "It fits.", "peak_device_bytes": INTERVAL, "fits": True},
