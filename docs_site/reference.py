@@ -35,7 +35,7 @@ def _index(document: Document, tags: dict[str, str], calls: list[tuple[str, str,
         f"{document['info']['title']} {document['info']['version']}, made from `/openapi.json`.",
         "",
     ]
-    lines += ["How the calls play together is told in [The HTTP interface](../api.md).", ""]
+    lines += ["[The HTTP interface](../api.md) explains how the calls work together.", ""]
     for tag, text in tags.items():
         lines += [f"## [{tag}]({tag}.md)", "", text, "", "| call | does |", "|---|---|"]
         for method, path, call in calls:

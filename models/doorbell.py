@@ -41,7 +41,7 @@ def queue_of(node: str) -> str:
 
 
 def ring(app: Celery, *, node: str, job_id: UUID, lease_token: UUID, expires_seconds: float) -> None:
-    """Tell a node's worker that it holds a lease.
+    """Notify a node's worker of its lease.
 
     Raises:
         kombu.exceptions.OperationalError: Redis cannot be reached; the lease stays, the bell rings again later.
@@ -50,7 +50,7 @@ def ring(app: Celery, *, node: str, job_id: UUID, lease_token: UUID, expires_sec
 
 
 def ring_for_estimate(app: Celery, *, node: str, estimate_id: UUID, is_program: bool, expires_seconds: float) -> None:
-    """Tell a node's worker that a question waits, and whether it is about a student's program.
+    """Notify a node's worker of a waiting question, and whether it is about a student's program.
 
     Raises as `ring`; the question stays.
     """
@@ -58,7 +58,7 @@ def ring_for_estimate(app: Celery, *, node: str, estimate_id: UUID, is_program: 
 
 
 def ring_for_retention(app: Celery, *, node: str, expires_seconds: float) -> None:
-    """Tell a node's worker to delete what the lab keeps no longer. Raises as `ring`; the next time will do."""
+    """Ask a node's worker to delete expired data. Raises as `ring`; the next sweep comes anyway."""
     _send(app, RETAIN_TASK, node, [], expires_seconds)
 
 

@@ -47,7 +47,7 @@ MORE_TO_DO = frozenset({JobState.QUEUED, *ESTIMATE_STATES})
 ASKS = frozenset({JobState.QUEUED, PENDING})
 """News that a question about memory may be behind: one of its own, or a job that brought it."""
 ESTIMATED = 30
-"""Waiting jobs, the first in order, that are told when they would start."""
+"""Number of waiting jobs, first in order, that get an estimated start."""
 
 log = structlog.get_logger()
 
@@ -132,7 +132,7 @@ class Scheduler:
         return heard
 
     def schedule(self, *, explain: bool) -> None:
-        """Lease what can start now; with `explain`, tell the others why they wait."""
+        """Lease what can start now; with `explain`, write down why the others wait."""
         policy = policy_of(self._settings, estimates=ESTIMATED if explain else 0)
         with self._engine.begin() as connection:
             seen = self._reader.look(connection)

@@ -26,7 +26,7 @@ class Retention:
         self._due = 0.0
 
     def ring(self) -> None:
-        """Tell one worker, when it is time; any will do, since all see the same tables and files."""
+        """Notify one worker when it is time. Any worker is fine: all see the same tables and files."""
         now = time.monotonic()
         if now < self._due:
             return

@@ -1,4 +1,4 @@
-"""`gpulab doctor`: looks over a machine before it becomes a lab, and says how to mend what is wrong."""
+"""`gpulab doctor`: checks a machine before it becomes a lab, and says how to fix what is wrong."""
 
 import ctypes
 import importlib.metadata
@@ -44,7 +44,7 @@ class Finding:
     status: Status
     found: str
     mend: str | None = None
-    """What to do about it, where there is something to do."""
+    """How to fix it; null if there is nothing to fix."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def examine(what: Examined) -> Iterator[Finding]:
         try:
             yield from check(what)
         except Exception as error:  # noqa: BLE001  # one broken check must not hide the others
-            yield Finding(name, Status.FAIL, f"the check broke: {type(error).__name__}: {error}")
+            yield Finding(name, Status.FAIL, f"the check failed: {type(error).__name__}: {error}")
 
 
 def _python(_: Examined) -> Iterator[Finding]:
@@ -86,7 +86,7 @@ def _packages(_: Examined) -> Iterator[Finding]:
         if not missing:
             yield Finding(f"extra {extra}", Status.OK, "installed")
         elif len(missing) == len(modules):
-            yield Finding(f"extra {extra}", Status.WARN, "absent: this is a client only", mend)
+            yield Finding(f"extra {extra}", Status.WARN, "not installed: this is a client only", mend)
         else:
             yield Finding(f"extra {extra}", Status.FAIL, f"incomplete: no {', '.join(missing)}", mend)
 
@@ -122,7 +122,7 @@ def _servers(_: Examined) -> Iterator[Finding]:
         said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=20)
         good = said.returncode == 0
         found = said.stdout.strip() if good else said.stderr.strip()[-300:]
-        mend = None if good else f"the wheel's program does not run here: use a server of your own ({setting})"
+        mend = None if good else f"the program of the wheel does not run here: use your own server ({setting})"
         yield Finding(name, Status.OK if good else Status.FAIL, found, mend)
 
 
@@ -137,7 +137,9 @@ def _folder(what: Examined) -> Iterator[Finding]:
     scarce = Status.FAIL if free_bytes < DISK_FAIL_BYTES else Status.WARN
     status = scarce if free_bytes < DISK_WARN_BYTES else Status.OK
     mend = (
-        None if status is Status.OK else f"free some: runs and checkpoints want {DISK_WARN_BYTES // 2**30} GiB or more"
+        None
+        if status is Status.OK
+        else f"free some space: runs and checkpoints need {DISK_WARN_BYTES // 2**30} GiB or more"
     )
     yield Finding("disk", status, f"{free_bytes / 2**30:.1f} GiB free", mend)
 
@@ -162,18 +164,20 @@ def _port(what: Examined) -> Iterator[Finding]:
         if unready(f"http://{what.host}:{what.port}") is None:
             yield Finding(name, Status.OK, "a lab answers there")
         else:
-            yield Finding(name, Status.FAIL, str(error), "stop what listens there, or choose another --port")
+            yield Finding(
+                name, Status.FAIL, str(error), "stop the program that listens there, or choose another --port"
+            )
 
 
 def _gpu(_: Examined) -> Iterator[Finding]:
     if importlib.util.find_spec("pynvml") is None:
-        yield Finding("gpu", Status.WARN, "not looked at: extra worker is absent")
+        yield Finding("gpu", Status.WARN, "not checked: the extra `worker` is not installed")
         return
     answer = _probe("worker.measuring.probe", 60.0)
     if "gpus" not in answer:
         yield Finding(
             "gpu", Status.WARN, str(answer.get("absent", answer.get("error"))),
-            "none needed for a CPU lab; else install NVIDIA's driver, or start the container with its GPUs",
+            "a CPU lab needs none; for GPUs install NVIDIA's driver, or start the container with its GPUs",
         )  # fmt: skip
         return
     for name, total_bytes, driver, healthy, reason in answer["gpus"]:
@@ -202,9 +206,9 @@ def _sandbox(_: Examined) -> Iterator[Finding]:
     if "error" in answer:
         return
     if answer["reason"] is not None:
-        yield Finding("sandbox", Status.WARN, f"runs no programs of users: {answer['reason']}", answer["mend"])
+        yield Finding("sandbox", Status.WARN, f"users' programs cannot run here: {answer['reason']}", answer["mend"])
         return
-    as_root = "run workers under an account of their own: a program that breaks out of its sandbox is then not root"
+    as_root = "run workers under a separate account, so that a program that escapes its sandbox is not root"
     yield Finding(
         "sandbox", Status.WARN if answer["as_root"] else Status.OK,
         "works, as root" if answer["as_root"] else "works", as_root if answer["as_root"] else None,

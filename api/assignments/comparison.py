@@ -7,7 +7,7 @@ from typing import Any
 from gpulab.schemas.assignments import DifferenceRead, VersionRead
 
 OF_THE_MACHINE = ("_seconds", "_bytes", "_per_second", "_milliseconds", "_watts", "_joules", "_percent")
-"""Endings of the names that measure the machine and not the result: told, never judged."""
+"""Endings of names that measure the machine and not the result: shown, never judged."""
 MAX_DIFFERENCES = 100
 MISSING = object()
 

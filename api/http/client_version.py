@@ -1,4 +1,4 @@
-"""Clients of another version are told so before anything else is made of their request."""
+"""Requests of clients with another version are refused before anything else is checked."""
 
 from starlette.types import Scope
 

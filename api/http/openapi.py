@@ -1,4 +1,4 @@
-"""The contract of the API as `/openapi.json` tells it."""
+"""The contract of the API, as `/openapi.json` has it."""
 
 import gzip
 from functools import lru_cache

@@ -15,10 +15,10 @@ STATUS_SLUGS = {
     414: "address-too-long",
     431: "headers-too-large",
 }
-"""Of refusals by the framework and the server, which know a status alone."""
+"""For refusals by the framework and the server, which have only a status."""
 
 MAX_ERRORS = 100
-"""Fields that one refusal names."""
+"""Limit of fields in one problem response."""
 
 
 class Refusal(Exception):  # noqa: N818 - its subclasses state the fact, such as `JobNotFound`
@@ -63,11 +63,11 @@ class Refusal(Exception):  # noqa: N818 - its subclasses state the fact, such as
 
 
 class AnswerCutOff(Exception):  # noqa: N818 - it states the fact
-    """An answer that has begun must not go on. Its connection is closed: its reader sees that it is not whole."""
+    """A response that has begun must stop. Its connection is closed, so the client sees that it is incomplete."""
 
 
 class InternalError(Refusal):
-    """A fault of ours; the log has the traceback under the request's id."""
+    """A fault of the lab; the log has the traceback under the request's id."""
 
 
 class MalformedBody(Refusal):
@@ -157,7 +157,7 @@ class TokenNotFound(NotFound):
 
 class AlreadyTaken(Refusal):
     status = 409
-    title = "Somebody has this name or address already"
+    title = "Another user has this name or address"
 
 
 class LastAdmin(Refusal):
@@ -210,7 +210,7 @@ class JobNotFinished(Refusal):
 
 class StudyChanged(Refusal):
     status = 409
-    title = "The study was changed by others at the same time"
+    title = "Another request changed the study at the same time"
 
 
 class ReportFailed(Refusal):
@@ -252,11 +252,11 @@ class InvalidSpec(InvalidRequest):
 
 
 class InvalidProgram(InvalidRequest):
-    title = "The files cannot be a program"
+    title = "The files are not a valid program"
 
 
 class InvalidStudy(InvalidRequest):
-    title = "What was asked for is no study"
+    title = "The request is not a valid study"
 
 
 class InvalidCursor(InvalidRequest):
@@ -270,7 +270,7 @@ class TooManySignIns(Refusal):
 
 class TooManyRequests(Refusal):
     status = 429
-    title = "The user asks too often"
+    title = "Too many requests by this user"
 
 
 class TooManyEstimates(Refusal):

@@ -32,7 +32,7 @@ class LabRoute(APIRoute):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         if not self.is_open:
-            # Told here, and asked for before anything else: as a dependency it would be looked for at each request.
+            # Declared here and enforced first: a dependency would be resolved at each request.
             options["openapi_extra"] = SIGNED_IN | (options.get("openapi_extra") or {})
         super().__init__(*arguments, **options)
 

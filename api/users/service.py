@@ -151,7 +151,9 @@ async def _refuse_taken_email(app: App, email: str, but: UUID | None = None) -> 
 async def _refuse_taken_name(app: App, name: str) -> None:
     """For somebody without an address: nothing would tell the two apart."""
     if await app.database.rows(statements.by_name, name=name):
-        raise AlreadyTaken.of("name", "somebody has it already; give an address, which tells the two apart", value=name)
+        raise AlreadyTaken.of(
+            "name", "another user has this name; add an email address to distinguish the two", value=name
+        )
 
 
 def read(row: Row) -> UserRead:

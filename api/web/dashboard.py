@@ -63,7 +63,7 @@ class Dashboard(BaseRoute):
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             return Match.NONE, {}
         first = scope["path"].lstrip("/").partition("/")[0]
-        # A program that mistyped an address is told so; only who can show a page gets one.
+        # A program with a mistyped address gets a problem; only browsers get a page.
         wanted = scope["path"] == "/" or self._is_file(scope["path"]) or "text/html" in _header(scope, b"accept")
         return (Match.FULL, {"route": self}) if wanted and first not in RESERVED else (Match.NONE, {})
 

@@ -92,7 +92,7 @@ class AccuracyPoint(Outgoing):
     predicted_bytes: int
     """Likely peak of the device."""
     measured_bytes: int | None
-    """Peak that the driver told of the run; null where it told none."""
+    """The run's peak as the driver reported it; null if it reported none."""
     predicted_allocated_bytes: int
     allocated_bytes: int | None
     """The allocator's peak; null where the run recorded none."""

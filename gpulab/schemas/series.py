@@ -82,7 +82,7 @@ class SamplesRead(Outgoing):
     job_id: UUID
     tracks: list[SampleTrack]
     phases: list[PhaseRead]
-    """Marks of the run: `model`, `forward`, `backward`, `step`, `evaluation`, or names of its own."""
+    """Marks of the run: `model`, `forward`, `backward`, `step`, `evaluation`, or the run's own names."""
     predicted_peak_bytes: int | None
     """The likely peak on the device, context included: by the run, and before it does, by the lab."""
     usage: list[UsageRead]

@@ -48,7 +48,7 @@ class Estimate(Base):
     reason: Mapped[str | None]
     asked_at: Mapped[datetime] = mapped_column(server_default=func.now())
     rung_at: Mapped[datetime | None]
-    """When a worker was last told."""
+    """When a worker was last notified."""
     node: Mapped[str | None]
     """Where it was last taken up."""
     token: Mapped[UUID | None]

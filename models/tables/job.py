@@ -71,7 +71,7 @@ class Job(Base):
     message: Mapped[str | None]
     """One line: the error of a failed job, the reason a queued one waits."""
     failure: Mapped[dict[str, Any] | None]
-    """What is known beyond the message, as the run's last record told it; for `out_of_memory` an `OutOfMemoryRead`."""
+    """Details beyond the message, from the run's last record; for `out_of_memory` an `OutOfMemoryRead`."""
     wait_reason: Mapped[str | None]
     """The scheduler's latest `WaitReason`; null when it has not looked at the job yet."""
     estimated_start_at: Mapped[datetime | None]

@@ -20,7 +20,7 @@ class GpuRoom:
 
     uuid: str
     total_bytes: int | None
-    """Null where the driver does not tell; then it is trusted to hold what is asked for."""
+    """Null if the driver does not report it; then every request is assumed to fit."""
     stays: list[Stay] = field(default_factory=list)
     booked: list[Stay] = field(default_factory=list)
     model: str = ""

@@ -47,20 +47,22 @@ def reproduce(
     fresh: Annotated[bool, typer.Option("--fresh", help="Run again what succeeded before.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for the report; made if missing.")] = Path("reproduction"),
     show_page: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
-    own: Annotated[bool, typer.Option("--own", help="Bring a lab of its own up, also where one answers.")] = False,
-    data: Annotated[Path, typer.Option(help="Folder of the lab of its own; finished runs in it are reused.")] = Path(
+    own: Annotated[bool, typer.Option("--own", help="Start a separate lab, even if one answers.")] = False,
+    data: Annotated[Path, typer.Option(help="Folder of the separate lab. Its finished runs are reused.")] = Path(
         ".lab/reproduce"
     ),
     datasets: Annotated[
-        Path | None, typer.Option(help="Folder of data sets for the lab of its own.", show_default=False)
+        Path | None, typer.Option(help="Folder of data sets for the separate lab.", show_default=False)
     ] = None,
     slots: Annotated[
-        int | None, typer.Option(min=1, help="CPU jobs at once in the lab of its own.", show_default="one a core")
+        int | None, typer.Option(min=1, help="CPU jobs at once in the separate lab.", show_default="one a core")
     ] = None,
     emulate: Annotated[
         str | None,
         typer.Option(
-            metavar="CARDS", help="GPUs that the lab of its own pretends to have, as T4: memory.", show_default=False
+            metavar="CARDS",
+            help="Emulated GPUs of the separate lab, such as T4: memory figures without a GPU.",
+            show_default=False,
         ),
     ] = None,
     program: Annotated[
@@ -217,7 +219,7 @@ def _print_findings(findings: dict[str, Any]) -> None:
 
 
 def _print_too_small(findings: dict[str, Any]) -> None:
-    """What larger runs would tell; said apart, since these runs tell nothing of it."""
+    """What only larger runs can show; printed separately."""
     rows = [
         (one["least"]["scale"] if one["least"] and one["verdict"] == TOO_SMALL else None, question["question"])
         for question in findings["questions"]

@@ -192,7 +192,7 @@ def _others(nvml: Nvml, uuid: str) -> str:
 def _read(nvml: Nvml, uuid: str) -> tuple[GpuReading, Mapping[int, int | None]]:
     reading = nvml.read(uuid)
     if reading.processes is None:
-        raise NotMeasuredError(f"the driver tells no memory of single processes: {reading.reasons['processes']}")
+        raise NotMeasuredError(f"the driver reports no memory of single processes: {reading.reasons['processes']}")
     return reading, reading.processes
 
 
@@ -205,11 +205,11 @@ def _outside_allocator(nvml: Nvml, uuid: str, folder: Path, child: Child, stage:
     _, processes = _read(nvml, uuid)
     used = processes.get(child.pid)
     if used is None:
-        raise NotMeasuredError("the driver tells no memory of the measuring process")
+        raise NotMeasuredError("the driver reports no memory of the measuring process")
     if processes.keys() - {child.pid}:
         raise NotMeasuredError("another process came to the GPU meanwhile")
     if used < reserved_bytes:
-        raise NotMeasuredError(f"the driver tells less ({used} bytes) than torch reserved ({reserved_bytes} bytes)")
+        raise NotMeasuredError(f"the driver reports less ({used} bytes) than torch reserved ({reserved_bytes} bytes)")
     (folder / seen(stage)).touch()
     return used - reserved_bytes
 

@@ -1,4 +1,4 @@
-"""Tells when a job holds GPUs and does not use them."""
+"""Detects jobs that hold GPUs and do not use them."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -7,7 +7,7 @@ from enum import StrEnum
 class Verdict(StrEnum):
     NOTHING = "nothing"
     NOTICE = "notice"
-    """Half of the time is over: tell the owner."""
+    """Half of the time is over: notify the owner."""
     END = "end"
 
 

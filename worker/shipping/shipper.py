@@ -82,7 +82,7 @@ class Shipper:
             engine, store, written, job_id, attempt, max_bytes=max_artifact_bytes, is_checked=folder.is_sandboxed
         )
         self._refused: set[str] = set()
-        """Files that their owner was told of."""
+        """Files that the owner already has an event about."""
         self._records = RecordReader(written, distrust(max_record_bytes) if folder.is_sandboxed else None)
         self._samples = SampleReader(folder.path)
         self._offsets = shipped
@@ -227,7 +227,7 @@ class Shipper:
         run(connection, shipping.tell_of_data, job_id=self._job_id)
 
     def _warn_owner(self, connection: Connection, batch: Batch, uploaded: Uploaded) -> None:
-        """Tell the owner of what was refused, what waits, and what could not be read."""
+        """Notify the owner of files that were refused, wait, or could not be read."""
 
         def warn(event: str, message: str) -> None:
             run(

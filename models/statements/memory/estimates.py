@@ -51,7 +51,7 @@ QUESTION = ("id", "owner_id", "family", "software", "workload", "editable", "wan
 
 @statement
 def ask(questions: Any) -> Select[Any]:
-    """Put questions, given as to `ask_all`, or add GPUs to them, and tell the scheduler. No row: nothing was new."""
+    """Store questions, as for `ask_all`, or add GPUs to them, and notify the scheduler. No row: nothing was new."""
     return _with_notices(_asked(_putting(questions)).returning(Estimate.id, Estimate.state))
 
 
@@ -134,7 +134,7 @@ def hardware(silence_seconds: float) -> Select[*tuple[Any, ...]]:
 
 @statement
 def due(ring_again_seconds: float) -> ReturningUpdate[*tuple[Any, ...]]:
-    """Questions that nobody works on and nobody was told of lately, noted as told now."""
+    """Questions without a worker that nobody was notified of lately; marks them as notified."""
     return (
         update(Estimate)
         .where(

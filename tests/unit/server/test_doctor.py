@@ -96,7 +96,7 @@ def test_sandbox_that_cannot_be_made_says_how_to_mend_it(what: Examined, monkeyp
 
 def test_sandboxes_that_would_run_as_root_are_named(what: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PROBES, "sandbox", {"reason": None, "mend": None, "as_root": True})
-    assert "an account of their own" in (find(what, "sandbox").mend or "")
+    assert "a separate account" in (find(what, "sandbox").mend or "")
 
 
 def test_old_pynvml_that_shadows_the_new_one_fails(what: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_broken_check_is_a_finding_and_hides_no_other(what: Examined, monkeypatc
 
     monkeypatch.setattr("shutil.disk_usage", broken)
     findings = list(examine(what))
-    assert Finding("folder", Status.FAIL, "the check broke: OSError: stale file handle") in findings
+    assert Finding("folder", Status.FAIL, "the check failed: OSError: stale file handle") in findings
     assert any(finding.check == "torch" for finding in findings)
 
 

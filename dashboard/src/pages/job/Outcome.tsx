@@ -20,7 +20,7 @@ const HELP: Record<FailureCause, string> = {
   error: "The code of the run failed. The traceback is at the end of the output. The same run would fail again.",
   time_limit: "The run reached its time limit. Set a longer limit, or make the run shorter.",
   lost: "The machine or the process was lost too often. The run is not at fault: run it again.",
-  gpu_fault: "The GPU failed. The run is not at fault: run it again, and tell your instructor.",
+  gpu_fault: "The GPU failed. This is not the fault of your run: run it again, and tell your instructor.",
   idle: "The run reserved a GPU but did not use it. Run it on the CPU if it needs no GPU.",
   limit_exceeded:
     "The program used more processes, CPU time, disk or output than a program may. The message names the limit. Staff can raise it.",
