@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpulab.cli.session import Session, print_json, session_command
+from gpulab.words import counted
 
 if TYPE_CHECKING:
     from gpulab.schemas import DiskRead
@@ -67,7 +68,7 @@ def _print_users(found: "DiskRead", limit: int) -> None:
         rows.append(_row(f"all {len(order)} users", everybody, old.total()))
     print_table(["USER", "TOTAL", *(kind.upper() for kind in DiskKind), "OLDER THAN 90 DAYS"], rows)
     if len(order) > limit:
-        print(f"{len(order) - limit} more users; --limit shows them")
+        print(f"{counted(len(order) - limit, 'more user')}; --limit shows them")
 
 
 def _row(user: str, sizes: Counter[str], old_bytes: int) -> list[str | None]:
