@@ -88,7 +88,7 @@ function Users({ uses }: { uses: DiskUseRead[] }) {
       <Title order={2} size="h4" id="users" p="md" pb="xs">
         Users
       </Title>
-      <Table.ScrollContainer minWidth={320} mah="60vh">
+      <Table.ScrollContainer minWidth={320}>
         <Table verticalSpacing={6} horizontalSpacing="md">
           <Table.Thead>
             <Table.Tr>
