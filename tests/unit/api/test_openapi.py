@@ -101,6 +101,7 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
         "POST /v1/jobs",
         "GET /v1/jobs",
         f"GET {job}",
+        f"PATCH {job}",
         f"POST {job}/cancel",
         f"POST {job}/retry",
         *(f"GET {job}/{part}" for part in ("metrics", "samples", "logs", "events", "artifacts", "queue", "stream")),
