@@ -121,6 +121,7 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
         f"GET {study}/report",
         *(f"POST {study}/{part}" for part in ("cancel", "retry", "seeds")),
         "GET /v1/stream",
+        f"PATCH {job}",
         "GET /v1/nodes",
         "GET /v1/gpus",
         "POST /v1/nodes/{name}/drain",

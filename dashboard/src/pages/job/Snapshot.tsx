@@ -10,7 +10,7 @@ import * as queries from "../../api/queries";
 import type { ArtifactRead, JobRead } from "../../api/schema";
 import { Answer } from "../../components/Feedback";
 import { bytes, counted } from "../../format";
-import { heldBy, parsedSnapshot, type Holder, type Segment, type Snapshot as State } from "./allocator";
+import { heldBy, parsedSnapshot, type Holder, type Segment, type Snapshot as State } from "../../allocator";
 
 const NAMES: Record<string, string> = {
   "allocator-peak.json": "What held the memory at the peak",
