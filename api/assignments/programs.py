@@ -8,6 +8,7 @@ import orjson
 from psycopg.types.json import Jsonb
 
 from api.assignments import statements
+from api.assignments.late import Lateness, lateness
 from api.auth.principal import Principal
 from api.context import App
 from api.experiments import service as experiments
@@ -26,7 +27,7 @@ NO_RUN = UUID(int=0)
 MAX_WORDS = 5000
 COLUMNS = (
     *("name", "email", "section", "team", "handed_in_at_utc", "late"),
-    *("points", "max_points", "check", "words", "job_id"),
+    *("days_late", "deduction", "points", "final_points", "max_points", "check", "words", "job_id"),
 )
 
 
@@ -95,10 +96,23 @@ def _grades(rows: Sequence[Row], assignment: Row) -> Iterator[list[object]]:
     for row in rows:
         check = None if row.job_id is None else check_read(row, assignment, for_staff=True)
         handed_in = "" if row.pinned_at is None else f"{row.pinned_at:%Y-%m-%d %H:%M:%S}"
-        late = "" if row.pinned_at is None else "yes" if row.pinned_at > assignment.deadline else "no"
-        given = [""] * 4 if check is None else [check.points, check.max_points, check.state, check.words]
-        yield ["" if cell is None else cell for cell in
-               (row.name, row.email, row.section, row.team, handed_in, late, *given, row.job_id)]  # fmt: skip
+        late = None if row.pinned_at is None else lateness(row.pinned_at, row.due_at, assignment)
+        cells = [
+            *(row.name, row.email, row.section, row.team, handed_in),
+            *(_late_cells(late) if late else [""] * 3),
+            *(_check_cells(check, late) if check and late else [""] * 5),
+            row.job_id,
+        ]
+        yield ["" if cell is None else cell for cell in cells]
+
+
+def _late_cells(late: Lateness) -> list[object]:
+    return ["yes" if late.days else "no", late.days, f"{late.deduction:g} {late.unit}" if late.deduction else ""]
+
+
+def _check_cells(check: CheckRead, late: Lateness) -> list[object]:
+    final = None if check.points is None else late.off(check.points)
+    return [check.points, final, check.max_points, check.state, check.words]
 
 
 def _verdict(row: Row, max_points: float) -> tuple[str, float | None, str | None]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from api.assignments import reruns, service
 from api.auth.principal import Staff, ThePrincipal
 from api.context import TheApp
+from api.extensions import service as extensions
 from api.http.openapi import headers, problems
 from api.http.parameters import Cursor, Limit
 from api.http.problems import (
@@ -16,6 +17,7 @@ from api.http.problems import (
     AssignmentNotFound,
     AssignmentOver,
     BodyTooLarge,
+    ExtensionNotFound,
     Forbidden,
     InvalidCursor,
     InvalidRequest,
@@ -35,6 +37,9 @@ from gpulab.schemas.assignments import (
     AssignmentRead,
     AssignmentUpdate,
     ComparisonRead,
+    ExtensionList,
+    ExtensionOrder,
+    ExtensionRead,
     OverviewRead,
     PinOrder,
     SubmissionPage,
@@ -110,6 +115,46 @@ async def change_assignment(
 ) -> Response:
     """Change the deadline, what belongs to it, its programs, or whether students see their points. For staff."""
     return json_response(await service.change(app, principal, assignment_id, order))
+
+
+@router.get(
+    "/{assignment_id}/extensions",
+    operation_id="list_extensions",
+    response_model=ExtensionList,
+    responses=problems(Forbidden, AssignmentNotFound),
+)
+async def list_extensions(request: Request, app: TheApp, _: Staff, assignment_id: AssignmentId) -> Response:
+    """Later deadlines for single users and sections, newest first. For staff."""
+    return readable(request, await extensions.extensions(app, assignment_id))
+
+
+@router.post(
+    "/{assignment_id}/extensions",
+    operation_id="extend_assignment",
+    response_model=ExtensionRead,
+    responses=problems(*BODY, Forbidden, AssignmentNotFound),
+)
+async def extend_assignment(app: TheApp, _: Staff, assignment_id: AssignmentId, order: ExtensionOrder) -> Response:
+    """Give one user or one section a later deadline. For staff."""
+    return json_response(await extensions.extend(app, assignment_id, order))
+
+
+@router.delete(
+    "/{assignment_id}/extensions/{extension_id}",
+    operation_id="end_extension",
+    status_code=204,
+    response_class=Response,
+    responses=problems(Forbidden, AssignmentNotFound, ExtensionNotFound),
+)
+async def end_extension(
+    app: TheApp,
+    _: Staff,
+    assignment_id: AssignmentId,
+    extension_id: Annotated[UUID, Path(description="The extension's id.")],
+) -> Response:
+    """Take a later deadline back. For staff."""
+    await extensions.end(app, assignment_id, extension_id)
+    return Response(status_code=204)
 
 
 @router.get(

@@ -1,15 +1,20 @@
 """Assignments: what they are, how the class stands, what was handed in."""
 
 from collections.abc import Awaitable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
 from api import deadlines
 from api.assignments import programs, statements
+from api.assignments.late import lateness
 from api.auth.principal import Principal
 from api.context import App
 from api.experiments import service as catalogue
+from api.extensions import statements as extensions
 from api.http.cursors import decode_name, decode_place, paged
 from api.http.problems import (
     AlreadyTaken,
@@ -22,6 +27,7 @@ from api.http.problems import (
 )
 from api.jobs import service as jobs
 from api.sql.database import Row
+from api.tokens import statements as tokens
 from experiments.studies.plan import PlanError, Scale
 from experiments.studies.templates import expand, templates
 from gpulab.schemas import InvalidField
@@ -40,11 +46,14 @@ from gpulab.schemas.assignments import (
     WorkRead,
 )
 from gpulab.states import JobState
+from gpulab.words import counted
 from models.tables.assignment import Assignment
 
 NAMES = tuple(column.name for column in Assignment.__table__.columns)
 MAX_OWN_RUNS = 100
-CAN_BE_NULL = frozenset({"description", "starter", "hidden_check"})
+CAN_BE_NULL = frozenset({"description", "starter", "hidden_check", "late_days"})
+MAX_PERCENT = 100
+MAX_DEADLINE_CHANGES = 50
 
 
 async def create(app: App, principal: Principal, order: AssignmentCreate) -> AssignmentRead:
@@ -56,7 +65,7 @@ async def create(app: App, principal: Principal, order: AssignmentCreate) -> Ass
     row = await app.database.row(statements.create, values=values)
     if row is None:
         raise AlreadyTaken.of("name", "another assignment has this name", value=order.name)
-    return _read(app, row)
+    return (await _all_read(app, principal, [row]))[0]
 
 
 async def change(app: App, principal: Principal, assignment_id: UUID, order: AssignmentUpdate) -> AssignmentRead:
@@ -68,15 +77,25 @@ async def change(app: App, principal: Principal, assignment_id: UUID, order: Ass
     if (released := values.pop("points_released", None)) is not None:
         values["points_released_at"] = statements.RELEASED_FIRST if released else None
     if not values:
-        return _read(app, row)
+        return await get(app, principal, assignment_id)
     if "deadline" in values:
         # One may end it early, but not before it began.
         values["deadline"] = await deadlines.deadline(app, "deadline", values["deadline"], after=row.created_at)
+        values |= await _deadline_changes(app, row, values["deadline"])
     if "templates" in values:
         values["questions"] = _questions_of(values["templates"])
     _check({**row._asdict(), **values})
     changed = await app.database.row(statements.change, assignment_id=assignment_id, values=values)
-    return _read(app, changed)
+    return (await _all_read(app, principal, [changed]))[0]
+
+
+async def _deadline_changes(app: App, row: Row, deadline: datetime) -> dict[str, Any]:
+    """The history with one more change; nothing where the deadline stays."""
+    if deadline == row.deadline:
+        return {}
+    at = await app.database.scalar(tokens.now)
+    change = {"at": at.isoformat(), "before": row.deadline.isoformat(), "after": deadline.isoformat()}
+    return {"deadline_changes": Jsonb([*row.deadline_changes, change][-MAX_DEADLINE_CHANGES:])}
 
 
 async def page(app: App, principal: Principal, cursor: str | None, limit: int) -> AssignmentPage:
@@ -139,8 +158,17 @@ async def _all_read(app: App, principal: Principal, rows: Sequence[Row]) -> list
         statements.submissions_of, user_id=principal.id, assignment_ids=[row.id for row in rows]
     )
     handed_in = {one.assignment_id: one for one in found}
+    ids = [row.id for row in rows]
+    due = await app.database.rows(extensions.due_of, user_id=principal.id, assignment_ids=ids)
+    due_at = {one.id: one.due_at for one in due}
     return [
-        _read(app, row).model_copy(update={"your_submission": _own_submission(handed_in.get(row.id), row, principal)})
+        _read(app, row).model_copy(
+            update={
+                "your_submission": _own_submission(handed_in.get(row.id), row, principal),
+                "your_deadline": due_at[row.id],
+                "your_deadline_text": deadlines.shown(due_at[row.id], app.settings.time_zone),
+            }
+        )
         for row in rows
     ]
 
@@ -195,12 +223,23 @@ async def pin(app: App, principal: Principal, assignment_id: UUID, order: PinOrd
         statements.pin, assignment_id=assignment_id, user_id=principal.id, job_id=order.job_id
     )
     if pinned is None:
-        deadline = deadlines.shown(row.deadline, app.settings.time_zone)
-        raise AssignmentOver(f"the deadline was {deadline}; what you handed in before it stays as it is")
+        raise await _over(app, principal, row)
     found = await _submitted(app, assignment_id, principal.id)
     if row.hidden_check is not None and found.check_job_id is None:
         await programs.check_hand_in(app, principal, row, principal.id, order.job_id)
     return await submission(app, principal, assignment_id, principal.id)
+
+
+async def _over(app: App, principal: Principal, assignment: Row) -> AssignmentOver:
+    (mine,) = await app.database.rows(extensions.due_of, user_id=principal.id, assignment_ids=[assignment.id])
+    due, zone = deadlines.shown(mine.due_at, app.settings.time_zone), app.settings.time_zone
+    if mine.ends_at is None or mine.now <= mine.ends_at:
+        return AssignmentOver(f"the deadline was {due}; what you handed in before it stays as it is")
+    if assignment.late_days == 0:
+        return AssignmentOver(f"the deadline was {due}; late work is not accepted (late_days is 0)")
+    days = counted(assignment.late_days, "day")
+    ended = deadlines.shown(mine.ends_at, zone)
+    return AssignmentOver(f"the deadline was {due}; late work was accepted for {days}, until {ended}")
 
 
 async def submission(app: App, principal: Principal, assignment_id: UUID, user_id: UUID) -> SubmissionRead:
@@ -270,6 +309,11 @@ def _check(values: dict[str, Any]) -> None:
         raise InvalidRequest.of("templates", "name at least one template or experiment")
     if fields:
         raise InvalidRequest.of_fields(fields)
+    if values["late_deduction_unit"] == "percent" and values["late_deduction"] > MAX_PERCENT:
+        limit = {"le": MAX_PERCENT}
+        raise InvalidRequest.of(
+            "late_deduction", "a day takes at most 100 percent off", limit=limit, value=values["late_deduction"]
+        )
 
 
 def _wrong_job(job_id: UUID, message: str) -> InvalidRequest:
@@ -286,9 +330,20 @@ def _submission(row: Row, assignment: Row, *, for_staff: bool) -> SubmissionRead
     names = ("assignment_id", "user_id", "user", "job_id", "experiment", "name", "pinned_at", "rerun_job_id")
     return SubmissionRead(
         **{name: getattr(row, name) for name in names},
-        late=row.pinned_at > assignment.deadline,
+        **_lateness(row, assignment),
         check=programs.check_read(row, assignment, for_staff=for_staff),
     )
+
+
+def _lateness(row: Row, assignment: Row) -> dict[str, Any]:
+    found = lateness(row.pinned_at, row.due_at, assignment)
+    return {
+        "late": found.days > 0,
+        "due_at": row.due_at,
+        "days_late": found.days,
+        "deduction": found.deduction,
+        "deduction_unit": found.unit,
+    }
 
 
 def _standing(row: Row, assignment: Row) -> StandingRead:
@@ -309,7 +364,7 @@ def _standing(row: Row, assignment: Row) -> StandingRead:
         name=row.job_name,
         pinned_at=row.pinned_at,
         rerun_job_id=row.rerun_job_id,
-        late=row.pinned_at > assignment.deadline,
+        **_lateness(row, assignment),
     )
     return StandingRead(
         user_id=row.id,

@@ -4,10 +4,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Select, Update, Uuid, case, func, literal, or_, select, true, tuple_, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    Update,
+    Uuid,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, array, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
+from api.extensions.statements import DUE_AT, LATE_TIME
 from api.jobs.statements import SUMMARY
 from gpulab.states import JobState, Role
 from models.composed import statement
@@ -177,11 +193,13 @@ def _students(assignment_id: UUID, experiments: Sequence[str], questions: Sequen
             *(found.c.first_success_at, found.c.last_run_at, found.c.last_failure),
             *(Submission.job_id, Submission.pinned_at, Submission.rerun_job_id),
             *(HANDED_IN.c.experiment.label("job_experiment"), HANDED_IN.c.name.label("job_name")),
+            DUE_AT.label("due_at"),
             state.label("state"),
         )
         .join_from(User, found, found.c.owner_id == User.id, isouter=True)
         .outerjoin(Submission, (Submission.user_id == User.id) & (Submission.assignment_id == assignment_id))
         .outerjoin(HANDED_IN, HANDED_IN.c.id == Submission.job_id)
+        .join(Assignment, Assignment.id == assignment_id)
         .where(User.role == Role.STUDENT.value, User.disabled_at.is_(None))
         .subquery()
     )
@@ -225,6 +243,7 @@ SUBMISSION = (
     Job.name,
     Submission.pinned_at,
     Submission.rerun_job_id,
+    DUE_AT.label("due_at"),
     *CHECKED,
 )
 
@@ -235,6 +254,7 @@ def submission(assignment_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
         select(*SUBMISSION)
         .join_from(Submission, User, User.id == Submission.user_id)
         .join(Job, Job.id == Submission.job_id)
+        .join(Assignment, Assignment.id == Submission.assignment_id)
         .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
         .where(Submission.assignment_id == assignment_id, Submission.user_id == user_id)
     )
@@ -247,6 +267,7 @@ def submissions_of(user_id: UUID, assignment_ids: Sequence[UUID]) -> Select[*tup
         select(*SUBMISSION)
         .join_from(Submission, User, User.id == Submission.user_id)
         .join(Job, Job.id == Submission.job_id)
+        .join(Assignment, Assignment.id == Submission.assignment_id)
         .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
         .where(Submission.user_id == user_id, Submission.assignment_id == func.any(assignment_ids))
     )
@@ -259,6 +280,7 @@ def submissions(assignment_id: UUID, *, limit: int, after_name: str | None = Non
         select(*SUBMISSION)
         .join_from(Submission, User, User.id == Submission.user_id)
         .join(Job, Job.id == Submission.job_id)
+        .join(Assignment, Assignment.id == Submission.assignment_id)
         .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
         .where(Submission.assignment_id == assignment_id)
         .order_by(User.name)
@@ -269,16 +291,27 @@ def submissions(assignment_id: UUID, *, limit: int, after_name: str | None = Non
 
 @statement
 def pin(assignment_id: UUID, user_id: UUID, job_id: UUID) -> ReturningInsert[Any]:
-    """Hand a run in, in the place of the one before. No row: the deadline is over, and what is there was in time."""
-    deadline = select(Assignment.deadline).where(Assignment.id == assignment_id).scalar_subquery()
-    statement = insert(Submission).values(assignment_id=assignment_id, user_id=user_id, job_id=job_id)
+    """Hand a run in, in the place of the one before.
+
+    No row: late work is no longer accepted, or the deadline is over and what is there was in time.
+    """
+    mine = (
+        select(DUE_AT.label("due_at"), (DUE_AT + LATE_TIME).label("ends_at"))
+        .join_from(Assignment, User, User.id == user_id)
+        .where(Assignment.id == assignment_id)
+        .cte("mine")
+    )
+    due_at = select(mine.c.due_at).scalar_subquery()
+    given = (cast(one, Uuid) for one in (assignment_id, user_id, job_id))
+    accepted = select(*given).select_from(mine).where(or_(mine.c.ends_at.is_(None), func.now() <= mine.c.ends_at))
+    statement = insert(Submission).from_select(["assignment_id", "user_id", "job_id"], accepted)
     rerun, check = (
         case((Submission.job_id == job_id, column)) for column in (Submission.rerun_job_id, Submission.check_job_id)
     )
     return statement.on_conflict_do_update(
         index_elements=[Submission.assignment_id, Submission.user_id],
         set_={"job_id": job_id, "pinned_at": func.now(), "rerun_job_id": rerun, "check_job_id": check},
-        where=or_(func.now() <= deadline, Submission.pinned_at > deadline),
+        where=or_(func.now() <= due_at, Submission.pinned_at > due_at),
     ).returning(Submission.job_id)
 
 
@@ -306,13 +339,23 @@ def checked(assignment_id: UUID, user_id: UUID, job_id: UUID, check_job_id: UUID
 def grades(assignment_id: UUID) -> Select[*tuple[Any, ...]]:
     """Every student who is let in, by name, with what they handed in and how its check stands."""
     return (
-        select(User.name, User.email, User.section, User.team, Submission.job_id, Submission.pinned_at, *CHECKED)
+        select(
+            User.name,
+            User.email,
+            User.section,
+            User.team,
+            Submission.job_id,
+            Submission.pinned_at,
+            DUE_AT.label("due_at"),
+            *CHECKED,
+        )
         .join_from(
             User,
             Submission,
             (Submission.user_id == User.id) & (Submission.assignment_id == assignment_id),
             isouter=True,
         )
+        .join(Assignment, Assignment.id == assignment_id)
         .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
         .where(User.role == Role.STUDENT.value, User.disabled_at.is_(None))
         .order_by(User.name)

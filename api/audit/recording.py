@@ -31,6 +31,8 @@ ACTIONS = {
     "upload_program": "program.uploaded",
     "create_assignment": "assignment.created",
     "change_assignment": "assignment.changed",
+    "extend_assignment": "assignment.extended",
+    "end_extension": "assignment.extension_ended",
     "pin_submission": "submission.pinned",
     "rerun_submission": "submission.rerun",
     "check_submission": "submission.checked",

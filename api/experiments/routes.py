@@ -4,6 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from api.answers import service as answers
+from api.auth.principal import ThePrincipal
+from api.context import TheApp
 from api.experiments import service
 from api.http.openapi import problems
 from api.http.problems import ExperimentNotFound
@@ -15,9 +18,10 @@ router = APIRouter(prefix="/v1/experiments", tags=["experiments"], route_class=L
 
 
 @router.get("", operation_id="list_experiments", response_model=ExperimentPage)
-async def list_experiments(request: Request) -> Response:
+async def list_experiments(request: Request, app: TheApp, principal: ThePrincipal) -> Response:
     """Every experiment, and the plug-ins that could not be loaded."""
-    return readable(request, service.page())
+    held = await answers.holding(app, principal)
+    return readable(request, answers.page_without_answers(held, service.page()) if held else service.page())
 
 
 @router.get(
@@ -28,7 +32,10 @@ async def list_experiments(request: Request) -> Response:
 )
 async def get_experiment(
     request: Request,
+    app: TheApp,
+    principal: ThePrincipal,
     slug: Annotated[str, Path(max_length=200, examples=["dropout-linear"])],
 ) -> Response:
     """One experiment: the JSON Schemas of its spec and its result, its metrics with units."""
-    return readable(request, service.detail(slug))
+    held = await answers.holding(app, principal)
+    return readable(request, answers.detail_without_answers(held, service.detail(slug)))

@@ -193,6 +193,16 @@ class NoHiddenCheck(Refusal):
     title = "The assignment has no hidden check"
 
 
+class ExtensionNotFound(Refusal):
+    status = 404
+    title = "No such extension"
+
+
+class AnswersHeldBack(Refusal):
+    status = 403
+    title = "Answers are shown after the deadline"
+
+
 class AssignmentOver(Refusal):
     status = 409
     title = "The deadline is over"

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from api.answers import service as answers
 from api.auth.principal import Principal
 from api.context import App
 from api.estimates import service as estimates
@@ -204,7 +205,15 @@ async def _visible(app: App, principal: Principal, job_id: UUID, standing: State
 
 
 async def get(app: App, principal: Principal, job_id: UUID) -> JobRead:
-    return _read((await _whole(app, principal, job_id))._asdict())
+    return (await _shown(app, principal, await _whole(app, principal, job_id)))[0]
+
+
+async def _shown(app: App, principal: Principal, row: Row) -> tuple[JobRead, str]:
+    """The job as the principal may see it now, and its tag."""
+    job = _read(row._asdict())
+    if await answers.held_of_job(app, principal, row.id, row.experiment) is None:
+        return job, _tag(row)
+    return answers.stripped(job), _tag(row, "held")
 
 
 async def get_when_changed(
@@ -215,19 +224,19 @@ async def get_when_changed(
     Without a tag, it is held from what the job is now. A final job does not change and is never held.
     """
     row = await _whole(app, principal, job_id)
-    tag = _tag(row)
+    shown, tag = await _shown(app, principal, row)
     unchanged = if_none_match is None or etag.matches(if_none_match, tag)
     if wait_seconds > 0 and unchanged and JobState(row.state) not in FINAL_STATES:
         timeout_seconds = min(wait_seconds, app.settings.max_wait_seconds)
         with app.open_answers.taken(principal.id):
             await app.hub.wait_for_change(job_id, row.version, timeout_seconds)
-        row = await _whole(app, principal, job_id)
-    return _read(row._asdict()), _tag(row)
+        return await _shown(app, principal, await _whole(app, principal, job_id))
+    return shown, tag
 
 
-def _tag(row: Row) -> str:
+def _tag(row: Row, *more: str) -> str:
     # An estimate is answered without a change of the job's own row.
-    return etag.of_job(row.id, row.version, *(() if row.estimate_state is None else (row.estimate_state,)))
+    return etag.of_job(row.id, row.version, *(() if row.estimate_state is None else (row.estimate_state,)), *more)
 
 
 async def cancel(app: App, principal: Principal, job_id: UUID) -> JobRead:
@@ -294,7 +303,7 @@ async def _first_under(app: App, principal: Principal, key: str | None, digest: 
         raise await queue_is_full(app, principal.id)
     if row.request_digest != digest:
         raise IdempotencyKeyReused(f"the key {key!r} belongs to job {row.id}, whose submission was another")
-    return _read(row._asdict())
+    return (await _shown(app, principal, row))[0]
 
 
 def _digest(order: JobCreate) -> bytes:

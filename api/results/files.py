@@ -11,12 +11,14 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from obstore.store import ObjectStore
 
+from api.answers import service as answers
 from api.auth.principal import Principal
 from api.context import App
 from api.http import etag
 from api.http.problems import AnswerCutOff, ArtifactNotFound, RangeNotSatisfiable, shortened
 from api.jobs.service import visible
 from api.sql.database import Row
+from experiments.studies.report_job import SLUG as REPORT
 from gpulab.schemas import ArtifactPage, ArtifactRead, LogRead
 from gpulab.states import FINAL_STATES, JobState
 from models.statements import series
@@ -47,6 +49,8 @@ class Span:
 async def logs(app: App, principal: Principal, job_id: UUID, offset: int, limit: int) -> LogRead:
     """At most `limit` bytes from `offset`; a negative offset counts from the end."""
     job = await visible(app, principal, job_id)
+    if job.experiment == REPORT:
+        await _check_answers(app, principal, job_id, job.experiment, "its output")
     end = await app.database.scalar(series.log_end, job_id=job_id) or 0
     offset = max(0, end + offset) if offset < 0 else offset
     rows = (
@@ -98,8 +102,10 @@ def _whole_characters(data: bytes) -> bytes:
 
 
 async def artifacts(app: App, principal: Principal, job_id: UUID) -> ArtifactPage:
-    await visible(app, principal, job_id)
+    job = await visible(app, principal, job_id)
     rows = await app.database.rows(series.artifacts, job_id=job_id)
+    if await answers.held_of_job(app, principal, job_id, job.experiment) is not None:
+        rows = [row for row in rows if not _shows_answers(job.experiment, row)]
     return ArtifactPage(
         items=[
             ArtifactRead(
@@ -117,10 +123,12 @@ async def artifacts(app: App, principal: Principal, job_id: UUID) -> ArtifactPag
 
 async def download(app: App, principal: Principal, request: Request, job_id: UUID, name: str) -> Response:
     """The file's bytes, or the range that was asked for. The name is looked up in the table and is never a path."""
-    await visible(app, principal, job_id)
+    job = await visible(app, principal, job_id)
     row = None if "\0" in name else await app.database.row(series.artifact, job_id=job_id, name=name)
     if row is None:
         raise ArtifactNotFound(f"job {job_id} has no artifact called {shortened(name)!r}")
+    if _shows_answers(job.experiment, row):
+        await _check_answers(app, principal, job_id, job.experiment, row.name)
     tag = f'"{row.sha256}"'
     headers = {**SAFE_HEADERS, "ETag": tag, "Content-Disposition": disposition(row.name)}
     if etag.matches(request.headers.get("if-none-match"), tag):
@@ -134,6 +142,17 @@ async def download(app: App, principal: Principal, request: Request, job_id: UUI
     headers["Content-Length"] = str(span.end - span.start)
     content = _permitted(app, principal, job_id, await _open(app.store, row, span))
     return StreamingResponse(content, status, headers, media_type=row.media_type)
+
+
+def _shows_answers(experiment: str, artifact: Row) -> bool:
+    """All of a report, and the figures and tables of other runs. Weights and checkpoints show none."""
+    return experiment == REPORT or artifact.media_type.startswith(("image/", "text/", "application/json"))
+
+
+async def _check_answers(app: App, principal: Principal, job_id: UUID, experiment: str, what: str) -> None:
+    """Raises `AnswersHeldBack`."""
+    if (held := await answers.held_of_job(app, principal, job_id, experiment)) is not None:
+        answers.refuse(app, what, held)
 
 
 async def _permitted(

@@ -8,7 +8,7 @@ from api.auth.principal import ThePrincipal
 from api.context import TheApp
 from api.http.openapi import headers, problems
 from api.http.parameters import JobId, MaxPoints
-from api.http.problems import ArtifactNotFound, JobNotFound, RangeNotSatisfiable
+from api.http.problems import AnswersHeldBack, ArtifactNotFound, JobNotFound, RangeNotSatisfiable
 from api.http.rendering import readable
 from api.http.routing import LabRoute
 from api.results import files, series
@@ -58,7 +58,9 @@ async def get_job_samples(
     return readable(request, await series.samples(app, principal, job_id, max_points=max_points))
 
 
-@router.get("/logs", operation_id="get_job_logs", response_model=LogRead, responses=problems(JobNotFound))
+@router.get(
+    "/logs", operation_id="get_job_logs", response_model=LogRead, responses=problems(JobNotFound, AnswersHeldBack)
+)
 async def get_job_logs(
     request: Request,
     app: TheApp,
@@ -96,7 +98,7 @@ async def list_job_artifacts(request: Request, app: TheApp, principal: ThePrinci
             "content": {"application/octet-stream": BYTES},
             "headers": headers(Content_Range="Which bytes, of how many."),
         },
-        **problems(JobNotFound, ArtifactNotFound, RangeNotSatisfiable),
+        **problems(JobNotFound, ArtifactNotFound, AnswersHeldBack, RangeNotSatisfiable),
     },
 )
 async def get_job_artifact(

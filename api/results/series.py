@@ -8,6 +8,8 @@ from uuid import UUID
 
 import orjson
 
+from api.answers import service as answers
+from api.answers.rules import is_answer
 from api.auth.principal import Principal
 from api.context import App
 from api.jobs.service import visible
@@ -35,9 +37,13 @@ async def metrics(
     max_points: int | None,
 ) -> bytes:
     """The JSON of a `MetricsRead`."""
-    await visible(app, principal, job_id)
+    job = await visible(app, principal, job_id)
+    held = await answers.held_of_job(app, principal, job_id, job.experiment) is not None
     every = [row.name for row in await app.database.rows(series.metric_names, job_id=job_id)]
     before, rows = await _chunks(app, job_id, names, after)
+    if held:
+        every = [name for name in every if not is_answer(name)]
+        rows = [row for row in rows if not is_answer(row.name)]
     last_id = max((row.id for row in rows), default=before.last_id if before else 0)
     points = (before.points if before else 0) + sum(len(row.steps) for row in rows)
     more = {"names": every, "cursor": f"{last_id}-{points}", "whole": before is None}

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 from uuid import UUID
 
+from api.answers import service as answers
 from api.auth.principal import Principal
 from api.context import App
 from api.http import etag
@@ -104,16 +105,31 @@ async def get_when_changed(
     """The study and its tag, held as a job is; empty for one that the client has already."""
     row = await visible(app, principal, study_id)
     standing = await version(app, study_id)
-    tag = _tag(study_id, standing)
+    held = await answers.holding(app, principal)
+    tag = _tag_for(held, _tag(study_id, standing))
     unchanged = if_none_match is None or etag.matches(if_none_match, tag)
     if wait_seconds > 0 and unchanged and not standing.final:
         await wait_for_change(app, principal, row, standing.version, wait_seconds)
         row = await visible(app, principal, study_id)
-        tag = _tag(study_id, await version(app, study_id))
+        tag = _tag_for(held, _tag(study_id, await version(app, study_id)))
     if etag.matches(if_none_match, tag):
         return b"", tag
     body = await read(app, row)
-    return body.content, body.tag
+    return await _shown(app, held, body.content), _tag_for(held, body.tag)
+
+
+async def shown(app: App, principal: Principal, study: bytes) -> bytes:
+    """The JSON of a `StudyRead` as the principal may see it now."""
+    return await _shown(app, await answers.holding(app, principal), study)
+
+
+async def _shown(app: App, held: Sequence[Row], study: bytes) -> bytes:
+    return await app.heavy.run(answers.study_without_answers, held, study) if held else study
+
+
+def _tag_for(held: Sequence[Row], tag: str) -> str:
+    # After the deadline the study is the same, and its answer is another one.
+    return f'{tag[:-1]}.held"' if held else tag
 
 
 async def wait_for_change(app: App, principal: Principal, study: Row, seen: str, wait_seconds: float) -> None:

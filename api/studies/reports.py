@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from api.answers import service as answers
 from api.auth.principal import Principal
 from api.context import App
 from api.experiments import service as experiments
@@ -36,9 +37,12 @@ async def report(
 ) -> Report | StudyReportRead:
     """The file `name` of the newest report, or why it is not there yet.
 
-    Raises `StudyNotFound`, `ReportFailed`, `QueueLimitReached`, `ArtifactQuotaReached`.
+    Raises `StudyNotFound`, `AnswersHeldBack`, `ReportFailed`, `QueueLimitReached`, `ArtifactQuotaReached`.
     """
     row = await reading.visible(app, principal, study_id)
+    held = await answers.held_by(app, principal, questions=row.definition["questions"])
+    if held is not None:
+        answers.refuse(app, "the report", held)
     deadline = time.monotonic() + min(wait_seconds, app.settings.max_wait_seconds)
     standing = await reading.version(app, study_id)
     while not standing.final and not app.hub.closing and (left := deadline - time.monotonic()) > 0:

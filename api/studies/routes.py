@@ -13,6 +13,7 @@ from api.http.long_answers import Whole
 from api.http.openapi import headers, problems
 from api.http.parameters import Cursor, Limit, Shared
 from api.http.problems import (
+    AnswersHeldBack,
     ArtifactNotFound,
     ArtifactQuotaReached,
     BodyTooLarge,
@@ -175,7 +176,9 @@ async def share_study(app: TheApp, principal: ThePrincipal, study_id: StudyId, o
             "description": "It is not there yet.",
             "headers": headers(Retry_After="Seconds."),
         },
-        **problems(StudyNotFound, ArtifactNotFound, ReportFailed, QueueLimitReached, ArtifactQuotaReached),
+        **problems(
+            StudyNotFound, AnswersHeldBack, ArtifactNotFound, ReportFailed, QueueLimitReached, ArtifactQuotaReached
+        ),
     },
 )
 async def get_study_report(

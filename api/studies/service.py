@@ -23,7 +23,7 @@ from api.sharing import statements as sharing_statements
 from api.sharing.service import check_may_change
 from api.sql.database import Row
 from api.studies import plans, statements
-from api.studies.reading import read, visible
+from api.studies.reading import read, shown, visible
 from experiments.studies.plan import StudyPlan
 from gpulab.schemas import (
     SeedsAdd,
@@ -153,7 +153,7 @@ async def share(app: App, principal: Principal, study_id: UUID, order: ShareOrde
 
 async def _changed(app: App, principal: Principal, study_id: UUID) -> Changed:
     body = await read(app, await visible(app, principal, study_id))
-    return Changed(study_id, body.content)
+    return Changed(study_id, await shown(app, principal, body.content))
 
 
 async def _replan(app: App, principal: Principal, row: Row, definition: dict[str, Any], *, fresh: bool) -> bool:

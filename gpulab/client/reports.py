@@ -11,7 +11,7 @@ from gpulab.client.following import LONG_POLL_SECONDS
 from gpulab.client.transport.answers import retry_after_seconds
 from gpulab.client.transport.http import Http, path_of
 from gpulab.client.transport.pauses import Backoff, pause
-from gpulab.errors import ConfigurationError, WaitTimeout
+from gpulab.errors import ConfigurationError, Forbidden, WaitTimeout
 from gpulab.schemas import StudyRead
 
 MAX_PICTURE_BYTES = 2**20
@@ -39,8 +39,11 @@ def fetch_report(
 
 
 def pictures(http: Http, study_id: UUID, wait_seconds: float) -> dict[str, bytes]:
-    """The report's images by name; none if it is not rendered after `wait_seconds`."""
-    response = _ask(http, study_id, wait_seconds, Backoff(http.retry_seconds))
+    """The report's images by name; none if it is not rendered after `wait_seconds`, or answers are held back."""
+    try:
+        response = _ask(http, study_id, wait_seconds, Backoff(http.retry_seconds))
+    except Forbidden:
+        return {}
     job_id = _report_job(http, study_id)
     if response.status_code != 200 or job_id is None:
         return {}

@@ -24,6 +24,8 @@ from gpulab.schemas.assignments import (
     AssignmentPage,
     AssignmentRead,
     ComparisonRead,
+    ExtensionList,
+    ExtensionRead,
     OverviewRead,
     StandingRead,
     SubmissionPage,
@@ -141,10 +143,15 @@ class Users:
         experiments: Sequence[str] = (),
         description: str | None = None,
         tolerance: float | None = None,
+        late_days: int | None = None,
+        late_deduction: float | None = None,
+        late_deduction_unit: str | None = None,
+        answers_after_deadline: bool | None = None,
     ) -> AssignmentRead:
         """Create an assignment; templates or experiments say which runs belong to it. For staff.
 
-        A date is the end of that day, and a time without an offset is in the lab's time zone.
+        A date is the end of that day, and a time without an offset is in the lab's time zone. Late work is accepted for
+        `late_days` (None sets no limit), and each day that has begun takes `late_deduction` off the points.
         """
         body = _plain(
             name=name,
@@ -153,12 +160,37 @@ class Users:
             experiments=list(experiments),
             description=description,
             tolerance=tolerance,
+            late_days=late_days,
+            late_deduction=late_deduction,
+            late_deduction_unit=late_deduction_unit,
+            answers_after_deadline=answers_after_deadline,
         )
         return self._http.change(AssignmentRead, "POST", path_of("assignments"), body)
 
     def change_assignment(self, assignment_id: UUID | str, **fields: Any) -> AssignmentRead:
         """Change fields of an assignment, as `PATCH /v1/assignments/{id}` takes them. For staff."""
         return self._http.change(AssignmentRead, "PATCH", path_of("assignments", assignment_id), fields)
+
+    def extend(
+        self,
+        assignment_id: UUID | str,
+        deadline: datetime | date | str,
+        *,
+        user_id: UUID | str | None = None,
+        section: str | None = None,
+        reason: str | None = None,
+    ) -> ExtensionRead:
+        """Give one user or one section a later deadline; a second one for the same replaces the first. For staff."""
+        body = _plain(deadline=deadline, user_id=user_id, section=section, reason=reason)
+        return self._http.change(ExtensionRead, "POST", path_of("assignments", assignment_id, "extensions"), body)
+
+    def extensions(self, assignment_id: UUID | str) -> list[ExtensionRead]:
+        """The later deadlines of an assignment, newest first. For staff."""
+        return self._http.get(ExtensionList, path_of("assignments", assignment_id, "extensions")).items
+
+    def end_extension(self, assignment_id: UUID | str, extension_id: UUID | str) -> None:
+        """Take a later deadline back. For staff."""
+        self._http.send("DELETE", path_of("assignments", assignment_id, "extensions", extension_id))
 
     def check(self, assignment_id: UUID | str, user_id: UUID | str) -> SubmissionRead:
         """Run the hidden check of a student's submission again. For staff."""

@@ -15,6 +15,9 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
 Names = Annotated[list[Line], Field(max_length=50)]
 Tolerance = Annotated[float, Field(ge=0, le=1)]
 DEFAULT_TOLERANCE = 1e-5
+LateDays = Annotated[int, Field(ge=0, le=366)]
+Deduction = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+DeductionUnit = Literal["percent", "points"]
 
 
 class StarterOrder(Incoming):
@@ -69,10 +72,18 @@ class AssignmentCreate(Incoming):
     """The program from which students begin."""
     hidden_check: CheckOrder | None = None
     """The check that runs after each hand-in."""
+    late_days: LateDays | None = None
+    """Days after the deadline during which late work is accepted: 0 accepts none, null sets no limit."""
+    late_deduction: Deduction = 0.0
+    """What each day that has begun after the deadline takes off the points."""
+    late_deduction_unit: DeductionUnit = "percent"
+    """Percent of the points that the work has earned, or points."""
+    answers_after_deadline: bool = True
+    """Whether students see correct answers and verdicts only once they can hand in no more; staff always see them."""
 
 
 class AssignmentUpdate(Incoming):
-    """What to change; what is left out stays. Null takes a description, a starter or a check away."""
+    """What to change; what is left out stays. Null takes a description, a starter, a check or a late limit away."""
 
     deadline: Time | None = None
     description: Text | None = None
@@ -81,8 +92,44 @@ class AssignmentUpdate(Incoming):
     tolerance: Tolerance | None = None
     starter: StarterOrder | None = None
     hidden_check: CheckOrder | None = None
+    late_days: LateDays | None = None
+    late_deduction: Deduction | None = None
+    late_deduction_unit: DeductionUnit | None = None
+    answers_after_deadline: bool | None = None
     points_released: bool | None = None
     """Whether students see their points and what the check says."""
+
+
+class ExtensionOrder(Incoming):
+    """A later deadline for one user or for one section; a second one for the same replaces the first."""
+
+    user_id: AnId | None = None
+    section: Line | None = None
+    deadline: Time
+    """As of an assignment; later than the assignment's own."""
+    reason: Text | None = None
+    """For staff alone."""
+
+
+class ExtensionRead(Outgoing):
+    id: UUID
+    user_id: UUID | None
+    user: str | None
+    section: str | None
+    deadline: datetime
+    deadline_text: str
+    reason: str | None
+    created_at: datetime
+
+
+class ExtensionList(Outgoing):
+    items: list[ExtensionRead]
+
+
+class DeadlineChangeRead(Outgoing):
+    at: datetime
+    before: datetime
+    after: datetime
 
 
 class StarterRead(Outgoing):
@@ -103,7 +150,14 @@ class SubmissionRead(Outgoing):
     """Of the run."""
     pinned_at: datetime
     late: bool
-    """Whether it was pinned after the deadline."""
+    """Whether it was pinned after the student's deadline."""
+    due_at: datetime
+    """The student's deadline: the assignment's, or a later one by an extension."""
+    days_late: int
+    """Days that had begun after it; 0 when it was in time."""
+    deduction: float
+    """What they cost, in `deduction_unit`."""
+    deduction_unit: DeductionUnit
     rerun_job_id: UUID | None
     """The latest re-run by staff."""
     check: CheckRead | None = None
@@ -128,6 +182,18 @@ class AssignmentRead(Outgoing):
     """Of the hidden check; null where there is none."""
     points_released_at: datetime | None = None
     """Since when students see their points; null while they do not."""
+    late_days: int | None = None
+    """Days after the deadline during which late work is accepted; null sets no limit."""
+    late_deduction: float = 0.0
+    """What each day that has begun after the deadline takes off the points."""
+    late_deduction_unit: DeductionUnit = "percent"
+    answers_after_deadline: bool = True
+    """Whether students see correct answers and verdicts only once they can hand in no more."""
+    deadline_changes: list[DeadlineChangeRead] = Field(default_factory=list)
+    """Former deadlines, oldest first."""
+    your_deadline: datetime | None = None
+    """Your deadline: the assignment's, or a later one by an extension. Null where nobody in particular is meant."""
+    your_deadline_text: str | None = None
     your_submission: SubmissionRead | None = None
     """What you handed in; null when you have handed in nothing."""
     created_at: datetime

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.tables.base import Base
@@ -12,7 +13,10 @@ from models.tables.base import Base
 
 class Assignment(Base):
     __tablename__ = "assignments"
-    __table_args__ = (CheckConstraint("tolerance >= 0", name="tolerance_not_negative"),)
+    __table_args__ = (
+        CheckConstraint("tolerance >= 0", name="tolerance_not_negative"),
+        CheckConstraint("late_deduction_unit IN ('percent', 'points')", name="late_deduction_unit_known"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
     name: Mapped[str] = mapped_column(unique=True)
@@ -32,6 +36,35 @@ class Assignment(Base):
     """The hidden check that runs after a hand-in: `max_points`, `time_limit_seconds` and `spec` of its job."""
     points_released_at: Mapped[datetime | None]
     """When students began to see their points; null while they do not."""
+    late_days: Mapped[int | None]
+    """Days after the deadline during which late work is accepted; null sets no limit."""
+    late_deduction: Mapped[float] = mapped_column(server_default=text("0"))
+    """What each day that has begun after the deadline costs."""
+    late_deduction_unit: Mapped[str] = mapped_column(server_default=text("'percent'"))
+    answers_after_deadline: Mapped[bool] = mapped_column(server_default=text("true"))
+    """Whether students see correct answers only once nothing more can be handed in."""
+    deadline_changes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    """Former deadlines, oldest first: `at`, `before`, `after`."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Extension(Base):
+    """A later deadline for one user or one section."""
+
+    __tablename__ = "extensions"
+    __table_args__ = (
+        CheckConstraint("(user_id IS NULL) <> (section IS NULL)", name="for_a_user_or_a_section"),
+        UniqueConstraint(
+            "assignment_id", "user_id", "section", name="uq_extensions_target", postgresql_nulls_not_distinct=True
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    assignment_id: Mapped[UUID] = mapped_column(ForeignKey("assignments.id"))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    section: Mapped[str | None]
+    deadline: Mapped[datetime]
+    reason: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

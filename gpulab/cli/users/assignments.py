@@ -14,7 +14,7 @@ from gpulab.states import STATE_WORDS
 from gpulab.words import counted
 
 if TYPE_CHECKING:
-    from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, StandingRead, WorkRead
+    from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, StandingRead, SubmissionRead, WorkRead
 
 app = typer.Typer(help="Assignments: what is due, hand in, and see where the class stands.")
 
@@ -51,8 +51,8 @@ def _list(session: Session) -> None:
             (
                 [
                     one.name,
-                    _minute(one.deadline),
-                    until(one.deadline),
+                    _minute(_due(one)),
+                    until(_due(one)),
                     _handed_in(one),
                     ", ".join((*one.templates, *one.experiments)),
                 ]
@@ -74,7 +74,10 @@ def show(session: Session, assignment: AssignmentName) -> None:
     print_facts(
         [
             ("assignment", one.name),
-            ("due", f"{_minute(one.deadline)} ({until(one.deadline)}), lab time {one.deadline_text}"),
+            ("due", f"{_minute(_due(one))} ({until(_due(one))}), lab time {one.your_deadline_text}"),
+            *(("deadline moved", f"from {_minute(change.before)}") for change in one.deadline_changes[-1:]),
+            ("late work", late_policy(one)),
+            ("correct answers", "shown after the deadline" if one.answers_after_deadline else "shown at once"),
             ("starter", one.starter and f'gpulab assignments starter "{one.name}"'),
             ("handed in", _handed_in(one)),
         ]
@@ -99,6 +102,19 @@ def _print_work(found: "WorkRead") -> None:
         )
 
 
+def late_policy(one: "AssignmentRead") -> str:
+    """`accepted for 3 days, 10 percent off for each`."""
+    if one.late_days == 0:
+        return "not accepted"
+    span = "without a limit" if one.late_days is None else f"for {counted(one.late_days, 'day')}"
+    cost = f", {one.late_deduction:g} {one.late_deduction_unit} off for each day" if one.late_deduction else ""
+    return f"accepted {span}{cost}"
+
+
+def _due(one: "AssignmentRead") -> datetime:
+    return one.your_deadline or one.deadline
+
+
 def _minute(at: datetime) -> str:
     """In the user's zone, which it names."""
     return f"{at.astimezone():%Y-%m-%d %H:%M %Z}"
@@ -108,28 +124,14 @@ def _handed_in(one: "AssignmentRead") -> str:
     submission = one.your_submission
     if submission is None:
         return "nothing yet"
-    return f"{submission.name or submission.job_id}{', late' if submission.late else ''}"
+    return f"{submission.name or submission.job_id}{_late(submission)}"
 
 
-@session_command(app)
-def create(
-    session: Session,
-    name: Annotated[str, typer.Argument(help="A unique name.")],
-    deadline: Annotated[
-        str, typer.Option(help="Last day (2030-01-31) or a time (2030-01-31T18:00), in the lab's time zone.")
-    ],
-    template: Annotated[list[str] | None, typer.Option(help="A study template, such as course/1b; repeatable.")] = None,
-    experiment: Annotated[list[str] | None, typer.Option(help="An experiment; repeatable.")] = None,
-    tolerance: Annotated[float | None, typer.Option(help="Relative tolerance for re-runs.")] = None,
-) -> None:
-    """Create an assignment. For staff."""
-    made = session.client.users.create_assignment(
-        name, deadline, templates=template or (), experiments=experiment or (), tolerance=tolerance
-    )
-    if session.as_json:
-        print_json(made)
-    else:
-        print(f"{made.id}  {made.name}, due {made.deadline_text}")
+def _late(submission: "SubmissionRead") -> str:
+    if not submission.late:
+        return ""
+    cost = f", {submission.deduction:g} {submission.deduction_unit} off" if submission.deduction else ""
+    return f", {counted(submission.days_late, 'day')} late{cost}"
 
 
 @session_command(app)
@@ -156,7 +158,7 @@ def hand_in(session: Session, assignment: AssignmentName, job: JobId) -> None:
     if session.as_json:
         print_json(done)
     else:
-        print(f"{done.name or done.job_id}  handed in{' late' if done.late else ''}")
+        print(f"{done.name or done.job_id}  handed in{_late(done)}")
 
 
 @session_command(app)

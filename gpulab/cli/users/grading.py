@@ -10,8 +10,9 @@ from gpulab.cli.jobs.run import RunCommand, without_dashes
 from gpulab.cli.session import Session, print_json, with_session
 from gpulab.cli.session import session_command as command
 from gpulab.cli.specs.submission import seconds
-from gpulab.cli.users.assignments import AssignmentName, app, find_assignment
+from gpulab.cli.users.assignments import AssignmentName, find_assignment
 from gpulab.cli.users.naming import User, find_user
+from gpulab.cli.users.setting import app
 
 if TYPE_CHECKING:
     from gpulab.client.programs import LocalRun

@@ -27,6 +27,7 @@ BODIES: dict[str, Any] = {
     "import_roster": {"csv": "name,email\nNew,new@example.org\n", "dry_run": True},
     "create_assignment": {"name": "More", "deadline": "2999-01-01T00:00:00Z", "experiments": ["dropout-linear"]},
     "change_assignment": {"tolerance": 0.5},
+    "extend_assignment": {"section": "B", "deadline": "2999-02-01T00:00:00Z"},
 }
 FILES = {"upload_program": {"files": ("own.py", b"1")}}
 ENDLESS = {"stream_jobs"}
@@ -53,6 +54,7 @@ class World:
     job_id: UUID
     study_id: UUID
     assignment_id: UUID
+    extension_id: UUID
     program: str
 
     async def call(self, operation: str, who: str | None) -> httpx.Response:
@@ -64,6 +66,7 @@ class World:
             token_id=uuid4(),
             assignment_id=self.assignment_id,
             estimate_id=uuid4(),
+            extension_id=self.extension_id,
             sha256=self.program,
             other_sha256=self.program,
             path="olga.py",
@@ -105,6 +108,9 @@ async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: SeededUser, s
     assert pinned.status_code == 200, pinned.text
     again = await anonymous.post(f"{base}/submissions/{users['olga'].id}/rerun", headers=admin.headers)
     assert again.status_code == 201, again.text
+    extension = {"section": "A", "deadline": "2999-02-01T00:00:00Z"}
+    extended = await anonymous.post(f"{base}/extensions", json=extension, headers=admin.headers)
+    assert extended.status_code == 200, extended.text
     sent = await anonymous.post("/v1/programs", files={"files": ("olga.py", b"1")}, headers=users["olga"].headers)
     assert sent.status_code == 201, sent.text
     operations = {
@@ -119,6 +125,7 @@ async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: SeededUser, s
         job_id,
         UUID(study.json()["id"]),
         UUID(assignment.json()["id"]),
+        UUID(extended.json()["id"]),
         sent.json()["sha256"],
     )
 

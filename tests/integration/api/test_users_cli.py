@@ -174,6 +174,18 @@ async def test_homework_from_setting_it_to_comparing_it(
     assert "my best" in shown
     assert "handed in" in await student("assignments", "hand-in", "Homework", "my best")
     assert re.search(r"^Homework +2999-01-0\d .* in \d+ d +my best", await student("assignments"), re.MULTILINE)
+    changed = ("--late-days", "3", "--late-deduction", "10%", "--description", "One run.")
+    assert "for 3 days, 10 percent off" in await terminal("assignments", "change", "Homework", *changed)
+    assert "One run." in await student("assignments", "show", "Homework")
+    extended = ("assignments", "extend", "Homework", "--user", "sam", "--deadline", "2999-02-01T00:00")
+    assert "sam  due 2999-02-01 00:00 UTC" in await terminal(*extended)
+    assert "2999-02-01" in await terminal("assignments", "extensions", "Homework")
+    assert "2999-02-01 00:00 UTC" in await student("assignments", "show", "Homework")
+    assert "one section" in await terminal(*extended, "--section", "A", expected=2)
+    assert "no deduction" in await terminal(
+        "assignments", "change", "Homework", "--late-deduction", "a lot", expected=2
+    )
+    assert "what to change" in await terminal("assignments", "change", "Homework", expected=2)
     assert "after the command" in await student("assignments", "--json", "list", expected=2)
     assert "only instructors" in await student("assignments", "overview", "Homework", expected=3)
     assert "1 succeeded; 1 handed in" in await terminal("assignments", "overview", "Homework")

@@ -153,6 +153,8 @@ def test_calls_of_the_design_are_all_there(contract: dict[str, Any]) -> None:
         f"POST {assignment}/submissions/{{user_id}}/rerun",
         f"POST {assignment}/submissions/{{user_id}}/check",
         f"GET {assignment}/grades",
+        *(f"{method} {assignment}/extensions" for method in ("GET", "POST")),
+        f"DELETE {assignment}/extensions/{{extension_id}}",
         f"GET {assignment}/submissions/{{user_id}}/comparison",
         "GET /healthz",
         "GET /readyz",

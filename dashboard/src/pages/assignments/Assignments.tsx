@@ -9,7 +9,7 @@ import { Answer, Empty } from "../../components/Feedback";
 import { State } from "../../components/State";
 import { useNow } from "../../components/Time";
 import { counted, fullTime, whenDue } from "../../format";
-import { statusOf } from "./status";
+import { dueOf, isOver, statusOf } from "./status";
 import { Work } from "./Work";
 
 const MINUTE_MILLISECONDS = 60_000;
@@ -24,9 +24,9 @@ export function Assignments() {
       </Title>
       <Answer query={query}>
         {({ items }) => {
-          const inOrder = [...items].sort((a, b) => Date.parse(a.deadline) - Date.parse(b.deadline));
-          const open = inOrder.filter((assignment) => Date.parse(assignment.deadline) > now);
-          const past = inOrder.filter((assignment) => Date.parse(assignment.deadline) <= now).reverse();
+          const inOrder = [...items].sort((a, b) => Date.parse(dueOf(a)) - Date.parse(dueOf(b)));
+          const open = inOrder.filter((assignment) => !isOver(assignment, now));
+          const past = inOrder.filter((assignment) => isOver(assignment, now)).reverse();
           return (
             <>
               {open.length === 0 && (
@@ -68,12 +68,16 @@ function Heading({ assignment, now }: { assignment: AssignmentRead; now: number 
 }
 
 function Due({ assignment, now }: { assignment: AssignmentRead; now: number }) {
+  const due = dueOf(assignment);
+  const moved = assignment.deadline_changes?.at(-1);
   return (
     <Text size="sm" c="dimmed" className="numbers">
       <Text span inherit fw={600}>
-        {whenDue(assignment.deadline, now)}
+        {whenDue(due, now)}
       </Text>
-      , <time dateTime={assignment.deadline}>{fullTime(assignment.deadline)}</time>
+      , <time dateTime={due}>{fullTime(due)}</time>
+      {due !== assignment.deadline && ` (extended for you; the class: ${fullTime(assignment.deadline)})`}
+      {moved && due === assignment.deadline && ` (moved from ${fullTime(moved.before)})`}
     </Text>
   );
 }

@@ -10,7 +10,8 @@ import { Failure } from "../../components/Feedback";
 import { jobName, shortId } from "../../components/JobLink";
 import { AnchorLink } from "../../components/Links";
 import { useAction } from "../../components/useAction";
-import { ago, fullTime, number } from "../../format";
+import { ago, counted, fullTime, number } from "../../format";
+import { isOver, latePolicy } from "./status";
 
 interface ChooseProps {
   assignment: AssignmentRead;
@@ -20,7 +21,7 @@ interface ChooseProps {
 
 export function Choose({ assignment, runs, now }: ChooseProps) {
   const { your_submission: before } = assignment;
-  const over = Date.parse(assignment.deadline) < now;
+  const over = isOver(assignment, now);
   return (
     <Stack gap="xs">
       {before ? <Submitted submission={before} /> : <Text size="sm">You have handed in nothing yet.</Text>}
@@ -31,6 +32,10 @@ export function Choose({ assignment, runs, now }: ChooseProps) {
       ) : (
         <SendOne assignment={assignment} runs={runs} now={now} />
       )}
+      <Text size="xs" c="dimmed">
+        {latePolicy(assignment)}
+        {assignment.answers_after_deadline && " Correct answers are shown once nothing more can be handed in."}
+      </Text>
     </Stack>
   );
 }
@@ -44,7 +49,8 @@ function Submitted({ submission }: { submission: SubmissionRead }) {
           {jobName(submission)}
         </AnchorLink>{" "}
         <span className="mono">{shortId(submission.job_id)}</span>, handed in on {fullTime(submission.pinned_at)}
-        {submission.late && ", late"}.
+        {submission.late && `, ${counted(submission.days_late, "day")} late`}
+        {submission.deduction > 0 && `, ${number(submission.deduction)} ${submission.deduction_unit} off`}.
       </Text>
       {check?.points != null && (
         <Text size="sm">

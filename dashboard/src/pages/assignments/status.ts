@@ -4,13 +4,35 @@ import { Circle, CircleAlert, CircleCheck, Clock } from "lucide-react";
 
 import type { AssignmentRead } from "../../api/schema";
 import type { Look } from "../../components/State";
+import { counted, number } from "../../format";
 
 const HANDED_IN: Look = { color: "teal", icon: CircleCheck, word: "Handed in" };
 const LATE: Look = { color: "orange", icon: Clock, word: "Handed in late" };
 const TO_DO: Look = { color: "blue", icon: Circle, word: "Not handed in yet" };
 const MISSING: Look = { color: "red", icon: CircleAlert, word: "Nothing handed in" };
 
-export function statusOf({ your_submission: submission, deadline }: AssignmentRead, now: number): Look {
+/** The user's own deadline, which an extension may have moved. */
+export function dueOf({ your_deadline, deadline }: AssignmentRead): string {
+  return your_deadline ?? deadline;
+}
+
+export function isOver(assignment: AssignmentRead, now: number): boolean {
+  return Date.parse(dueOf(assignment)) <= now;
+}
+
+export function statusOf(assignment: AssignmentRead, now: number): Look {
+  const { your_submission: submission } = assignment;
   if (submission) return submission.late ? LATE : HANDED_IN;
-  return Date.parse(deadline) > now ? TO_DO : MISSING;
+  return isOver(assignment, now) ? MISSING : TO_DO;
+}
+
+/** `Late work is accepted for 3 days; each takes 10 percent off.` */
+export function latePolicy({
+  late_days: days,
+  late_deduction: cost,
+  late_deduction_unit: unit,
+}: AssignmentRead): string {
+  if (days === 0) return "Late work is not accepted.";
+  const span = days == null ? "" : ` for ${counted(days, "day")}`;
+  return `Late work is accepted${span}${cost ? `; each day takes ${number(cost)} ${unit} off` : ""}.`;
 }

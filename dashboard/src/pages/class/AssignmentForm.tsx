@@ -1,6 +1,6 @@
 /** Creates and edits an assignment: what the class hands in, and until when. */
 
-import { Button, MultiSelect, NumberInput, Text, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, MultiSelect, NumberInput, Select, Switch, Text, Textarea, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { Pencil, Plus } from "lucide-react";
@@ -76,9 +76,17 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
   const [templates, setTemplates] = useState(before?.templates ?? []);
   const [experiments, setExperiments] = useState(before?.experiments ?? []);
   const [tolerance, setTolerance] = useState<number | string>(before?.tolerance ?? DEFAULT_TOLERANCE);
+  const [lateDays, setLateDays] = useState<number | string>(before?.late_days ?? "");
+  const [lateDeduction, setLateDeduction] = useState<number | string>(before?.late_deduction ?? 0);
+  const [lateUnit, setLateUnit] = useState(before?.late_deduction_unit ?? "percent");
+  const [answersLater, setAnswersLater] = useState(before?.answers_after_deadline ?? true);
   const send = useAction(
     () => {
       const body = {
+        late_days: lateDays === "" ? null : Number(lateDays),
+        late_deduction: Number(lateDeduction),
+        late_deduction_unit: lateUnit,
+        answers_after_deadline: answersLater,
         description: description.trim() || null,
         templates,
         experiments,
@@ -164,6 +172,38 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
         step={0.001}
         value={tolerance}
         onChange={setTolerance}
+      />
+      <Group grow align="flex-end">
+        <NumberInput
+          label="Late days"
+          description="Empty: no limit"
+          min={0}
+          max={366}
+          allowDecimal={false}
+          value={lateDays}
+          onChange={setLateDays}
+        />
+        <NumberInput
+          label="Off per late day"
+          description="Of the points"
+          min={0}
+          max={lateUnit === "percent" ? 100 : undefined}
+          value={lateDeduction}
+          onChange={setLateDeduction}
+        />
+        <Select
+          label="Unit"
+          data={["percent", "points"]}
+          value={lateUnit}
+          onChange={(unit) => setLateUnit(unit === "points" ? "points" : "percent")}
+          allowDeselect={false}
+        />
+      </Group>
+      <Switch
+        label="Hold correct answers back until the deadline"
+        description="Students see them once they can hand in no more"
+        checked={answersLater}
+        onChange={(event) => setAnswersLater(event.currentTarget.checked)}
       />
       {!ready && (
         <Text size="xs" c="dimmed">

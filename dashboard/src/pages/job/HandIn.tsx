@@ -53,7 +53,8 @@ function Choose({ job, close }: { job: JobRead; close: () => void }) {
   const [chosen, choose] = useState<string | null>(null);
   const assignment = found?.items.find((item) => item.id === chosen) ?? found?.items[0];
   const { data: before } = useQuery({ ...handedIn(assignment?.id ?? ""), enabled: assignment !== undefined });
-  const over = assignment !== undefined && Date.parse(assignment.deadline) < Date.now();
+  const due = assignment?.your_deadline ?? assignment?.deadline ?? "";
+  const over = Date.parse(due) < Date.now();
   const send = useAction(
     (id: string) =>
       data(
@@ -94,7 +95,7 @@ function Choose({ job, close }: { job: JobRead; close: () => void }) {
       />
       {assignment.description !== null && <Text size="sm">{assignment.description}</Text>}
       <Text size="sm" c="dimmed">
-        {over ? "Was due" : "Due"} {fullTime(assignment.deadline)}.
+        {over ? "Was due" : "Due"} {fullTime(due)}.
       </Text>
       <Submitted before={before} job={job} over={over} />
     </Ask>

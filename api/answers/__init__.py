@@ -1,0 +1,1 @@
+"""Correct answers, and from whom they are held back."""

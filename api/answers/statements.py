@@ -1,0 +1,31 @@
+"""Assignments whose answers a user may not see yet."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+
+from api.extensions.statements import DUE_AT, LATE_TIME
+from models.composed import statement
+from models.tables.assignment import Assignment
+from models.tables.job import Job
+from models.tables.user import User
+
+
+@statement
+def reported(job_id: UUID) -> Select[*tuple[Any, ...]]:
+    """The questions that a report is about."""
+    return select(Job.spec["questions"].label("questions")).where(Job.id == job_id)
+
+
+@statement
+def holding_back(user_id: UUID) -> Select[*tuple[Any, ...]]:
+    """Assignments that hold answers back and for which the user can still hand in. The last one to end comes first."""
+    # Without a limit, late work would hold answers back for ever: then the deadline counts.
+    shown_at = DUE_AT + func.coalesce(LATE_TIME, func.make_interval(0))
+    return (
+        select(Assignment.name, shown_at.label("shown_at"), Assignment.experiments, Assignment.questions)
+        .join_from(Assignment, User, User.id == user_id)
+        .where(Assignment.answers_after_deadline, shown_at >= func.now())
+        .order_by(shown_at.desc(), Assignment.id)
+    )

@@ -1,0 +1,1 @@
+"""Later deadlines for single users and sections."""

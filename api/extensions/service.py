@@ -1,0 +1,49 @@
+"""Later deadlines for one user or one section."""
+
+from typing import Any
+from uuid import UUID
+
+from api import deadlines
+from api.assignments.service import find
+from api.context import App
+from api.extensions import statements
+from api.http.problems import ExtensionNotFound, InvalidRequest
+from api.sql.database import Row
+from gpulab.schemas.assignments import ExtensionList, ExtensionOrder, ExtensionRead
+
+
+async def extend(app: App, assignment_id: UUID, order: ExtensionOrder) -> ExtensionRead:
+    """Raises `AssignmentNotFound`, `InvalidRequest`."""
+    assignment = await find(app, assignment_id)
+    if (order.user_id is None) == (order.section is None):
+        raise InvalidRequest.of("user_id", "name one user or one section")
+    user_id = None if order.user_id is None else UUID(str(order.user_id))
+    if user_id is not None and await app.database.row(statements.student, user_id=user_id) is None:
+        raise InvalidRequest.of("user_id", "no student has this id", value=user_id)
+    deadline = await deadlines.deadline(app, "deadline", order.deadline, after=assignment.deadline)
+    values: dict[str, Any] = {"assignment_id": assignment_id, "user_id": user_id, "section": order.section}
+    values |= {"deadline": deadline, "reason": order.reason}
+    made = await app.database.row(statements.extend, values=values)
+    found = await extensions(app, assignment_id)
+    return next(one for one in found.items if made is not None and one.id == made.id)
+
+
+async def extensions(app: App, assignment_id: UUID) -> ExtensionList:
+    """Newest first. Raises `AssignmentNotFound`."""
+    await find(app, assignment_id)
+    rows = await app.database.rows(statements.extensions, assignment_id=assignment_id)
+    return ExtensionList(items=[_read(app, row) for row in rows])
+
+
+async def end(app: App, assignment_id: UUID, extension_id: UUID) -> None:
+    """Raises `AssignmentNotFound`, `ExtensionNotFound`."""
+    await find(app, assignment_id)
+    ids = {"assignment_id": assignment_id, "extension_id": extension_id}
+    if await app.database.row(statements.end_extension, **ids) is None:
+        raise ExtensionNotFound(f"the assignment has no extension with the id {extension_id}")
+
+
+def _read(app: App, row: Row) -> ExtensionRead:
+    names = ("id", "user_id", "user", "section", "deadline", "reason", "created_at")
+    text = deadlines.shown(row.deadline, app.settings.time_zone)
+    return ExtensionRead(**{name: getattr(row, name) for name in names}, deadline_text=text)

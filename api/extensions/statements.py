@@ -1,0 +1,67 @@
+"""When an assignment is due for whom."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
+
+from gpulab.states import Role
+from models.composed import statement
+from models.tables.assignment import Assignment, Extension
+from models.tables.user import User
+
+EXTENDED = (
+    select(func.max(Extension.deadline))
+    .where(
+        Extension.assignment_id == Assignment.id, or_(Extension.user_id == User.id, Extension.section == User.section)
+    )
+    .correlate(Assignment, User)
+    .scalar_subquery()
+)
+DUE_AT: ColumnElement[Any] = func.greatest(Assignment.deadline, EXTENDED)
+"""The deadline of a user: the assignment's, or the latest extension of theirs or their section's."""
+LATE_TIME: ColumnElement[Any] = func.make_interval(0, 0, 0, Assignment.late_days)
+
+
+@statement
+def due_of(user_id: UUID, assignment_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    """The user's deadline for each assignment, when late work ends (null: never), and the time now."""
+    return (
+        select(Assignment.id, DUE_AT.label("due_at"), (DUE_AT + LATE_TIME).label("ends_at"), func.now().label("now"))
+        .join_from(Assignment, User, User.id == user_id)
+        .where(Assignment.id == func.any(assignment_ids))
+    )
+
+
+@statement(anew=True)
+def extend(values: Mapping[str, Any]) -> ReturningInsert[Any]:
+    made = insert(Extension).values(**values)
+    return made.on_conflict_do_update(
+        constraint="uq_extensions_target",
+        set_={"deadline": made.excluded.deadline, "reason": made.excluded.reason, "created_at": func.now()},
+    ).returning(Extension.id)
+
+
+@statement
+def extensions(assignment_id: UUID) -> Select[*tuple[Any, ...]]:
+    """Newest first."""
+    return (
+        select(*Extension.__table__.columns, User.name.label("user"))
+        .outerjoin(User, User.id == Extension.user_id)
+        .where(Extension.assignment_id == assignment_id)
+        .order_by(Extension.created_at.desc(), Extension.id)
+    )
+
+
+@statement
+def end_extension(assignment_id: UUID, extension_id: UUID) -> ReturningDelete[Any]:
+    mine = (Extension.id == extension_id, Extension.assignment_id == assignment_id)
+    return delete(Extension).where(*mine).returning(Extension.id)
+
+
+@statement
+def student(user_id: UUID) -> Select[*tuple[Any, ...]]:
+    return select(User.id).where(User.id == user_id, User.role == Role.STUDENT.value)

@@ -1,0 +1,162 @@
+"""`gpulab assignments create`, `change` and `extend`: what staff set."""
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gpulab.cli.failures import BadInput
+from gpulab.cli.session import Session, print_json
+from gpulab.cli.session import session_command as command
+from gpulab.cli.users.assignments import AssignmentName, app, find_assignment, late_policy
+from gpulab.cli.users.naming import find_user
+
+if TYPE_CHECKING:
+    from gpulab.schemas.assignments import AssignmentRead, ExtensionRead
+
+__all__ = ["app"]
+
+COST = re.compile(r"(\d+(?:\.\d+)?)\s*(%|percent|points?)")
+NO_LIMIT = "-"
+
+Deadline = Annotated[
+    str, typer.Option(help="Last day (2030-01-31) or a time (2030-01-31T18:00), in the lab's time zone.")
+]
+NewDeadline = Annotated[
+    str | None, typer.Option(help="Last day (2030-01-31) or a time (2030-01-31T18:00), in the lab's time zone.")
+]
+Templates = Annotated[list[str] | None, typer.Option(help="A study template, such as course/1b; repeatable.")]
+Experiments = Annotated[list[str] | None, typer.Option(help="An experiment; repeatable.")]
+Tolerance = Annotated[float | None, typer.Option(help="Relative tolerance for re-runs.")]
+Description = Annotated[str | None, typer.Option(help="What to do, for the class.")]
+LateDays = Annotated[str | None, typer.Option(help="Days for late work: 0 accepts none, - sets no limit.")]
+LateDeduction = Annotated[str | None, typer.Option(help="What each late day costs: 10% or 2points.")]
+Answers = Annotated[
+    bool | None,
+    typer.Option(
+        "--answers-after-deadline/--answers-at-once",
+        help="When students see correct answers.",
+        show_default="after the deadline",
+    ),
+]
+
+
+@command(app)
+def create(
+    session: Session,
+    name: Annotated[str, typer.Argument(help="A unique name.")],
+    deadline: Deadline,
+    template: Templates = None,
+    experiment: Experiments = None,
+    tolerance: Tolerance = None,
+    description: Description = None,
+    late_days: LateDays = None,
+    late_deduction: LateDeduction = None,
+    answers_after_deadline: Answers = None,
+) -> None:
+    """Create an assignment. For staff."""
+    made = session.client.users.create_assignment(
+        name,
+        deadline,
+        templates=template or (),
+        experiments=experiment or (),
+        tolerance=tolerance,
+        description=description,
+        answers_after_deadline=answers_after_deadline,
+        **_late(late_days, late_deduction),
+    )
+    _print(session, made, str(made.id))
+
+
+@command(app)
+def change(
+    session: Session,
+    assignment: AssignmentName,
+    deadline: NewDeadline = None,
+    template: Templates = None,
+    experiment: Experiments = None,
+    tolerance: Tolerance = None,
+    description: Description = None,
+    late_days: LateDays = None,
+    late_deduction: LateDeduction = None,
+    answers_after_deadline: Answers = None,
+) -> None:
+    """Change an assignment; what you leave out stays. For staff."""
+    given = {
+        "deadline": deadline,
+        "templates": template,
+        "experiments": experiment,
+        "tolerance": tolerance,
+        "description": description,
+        "answers_after_deadline": answers_after_deadline,
+    }
+    fields = {name: value for name, value in given.items() if value is not None} | _late(late_days, late_deduction)
+    if not fields:
+        raise BadInput("name what to change, such as --deadline 2030-01-31; see --help")
+    found = find_assignment(session, assignment)
+    _print(session, session.client.users.change_assignment(found.id, **fields), "changed")
+
+
+@command(app)
+def extend(
+    session: Session,
+    assignment: AssignmentName,
+    deadline: Deadline,
+    user: Annotated[str | None, typer.Option(help="For this user: name, email address or id.")] = None,
+    section: Annotated[str | None, typer.Option(help="For everybody in this section.")] = None,
+    reason: Annotated[str | None, typer.Option(help="For staff alone.")] = None,
+) -> None:
+    """Give one user or one section a later deadline. For staff."""
+    if (user is None) == (section is None):
+        raise BadInput("name one user (--user) or one section (--section)")
+    made = session.client.users.extend(
+        find_assignment(session, assignment).id,
+        deadline,
+        user_id=None if user is None else find_user(session, user).id,
+        section=section,
+        reason=reason,
+    )
+    if session.as_json:
+        print_json(made)
+    else:
+        print(f"{_whose(made)}  due {made.deadline_text}")
+
+
+@command(app)
+def extensions(session: Session, assignment: AssignmentName) -> None:
+    """List later deadlines of single users and sections. For staff."""
+    from gpulab.cli.tables import print_table
+
+    found = session.client.users.extensions(find_assignment(session, assignment).id)
+    if session.as_json:
+        print_json(found)
+    else:
+        rows = ([_whose(one), one.deadline_text, str(one.id), one.reason] for one in found)
+        print_table(["FOR", "DUE", "ID", "REASON"], rows)
+
+
+def _whose(one: "ExtensionRead") -> str:
+    return one.user or f"section {one.section}"
+
+
+def _late(days: str | None, cost: str | None) -> dict[str, Any]:
+    """The fields of the late policy that were given. Raises BadInput."""
+    fields: dict[str, Any] = {}
+    if days is not None:
+        if days != NO_LIMIT and not days.isdecimal():
+            raise BadInput(f"{days!r} is no number of days; write 3, 0 for none, or - for no limit")
+        fields["late_days"] = None if days == NO_LIMIT else int(days)
+    if cost is not None:
+        found = COST.fullmatch(cost.strip())
+        if found is None:
+            raise BadInput(f"{cost!r} is no deduction; write 10% or 2points")
+        fields |= {"late_deduction": float(found[1])}
+        fields |= {"late_deduction_unit": "points" if found[2].startswith("point") else "percent"}
+    return fields
+
+
+def _print(session: Session, one: "AssignmentRead", what: str) -> None:
+    if session.as_json:
+        print_json(one)
+    else:
+        print(f"{what}  {one.name}, due {one.deadline_text}; late work {late_policy(one)}")
