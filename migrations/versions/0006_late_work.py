@@ -28,9 +28,6 @@ def upgrade() -> None:
     )
     for column in columns:
         op.add_column("assignments", column)
-    op.create_check_constraint(
-        op.f("ck_assignments_late_deduction_unit_known"), "assignments", "late_deduction_unit IN ('percent', 'points')"
-    )
     op.create_table(
         "extensions",
         sa.Column("id", sa.Uuid(), server_default=sa.text("uuidv7()"), nullable=False),
@@ -56,6 +53,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("extensions")
-    op.drop_constraint(op.f("ck_assignments_late_deduction_unit_known"), "assignments")
     for name in ("deadline_changes", "answers_after_deadline", "late_deduction_unit", "late_deduction", "late_days"):
         op.drop_column("assignments", name)

@@ -13,10 +13,7 @@ from models.tables.base import Base
 
 class Assignment(Base):
     __tablename__ = "assignments"
-    __table_args__ = (
-        CheckConstraint("tolerance >= 0", name="tolerance_not_negative"),
-        CheckConstraint("late_deduction_unit IN ('percent', 'points')", name="late_deduction_unit_known"),
-    )
+    __table_args__ = (CheckConstraint("tolerance >= 0", name="tolerance_not_negative"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
     name: Mapped[str] = mapped_column(unique=True)
@@ -41,6 +38,7 @@ class Assignment(Base):
     late_deduction: Mapped[float] = mapped_column(server_default=text("0"))
     """What each day that has begun after the deadline costs."""
     late_deduction_unit: Mapped[str] = mapped_column(server_default=text("'percent'"))
+    """`percent` or `points`."""
     answers_after_deadline: Mapped[bool] = mapped_column(server_default=text("true"))
     """Whether students see correct answers only once nothing more can be handed in."""
     deadline_changes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
