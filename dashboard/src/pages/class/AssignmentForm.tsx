@@ -200,7 +200,7 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
         />
       </Group>
       <Switch
-        label="Hold correct answers back until the deadline"
+        label="Hold correct answers back"
         description="Students see them once they can hand in no more"
         checked={answersLater}
         onChange={(event) => setAnswersLater(event.currentTarget.checked)}
