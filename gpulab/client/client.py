@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from gpulab.client import following
 from gpulab.client.events import Change
 from gpulab.client.job import Job
-from gpulab.client.programs import Programs, local_run
+from gpulab.client.programs import Programs
 from gpulab.client.study import Study
 from gpulab.client.submission import given, key_header, plain_spec, submission
 from gpulab.client.transport.connection import resolve
@@ -129,16 +129,8 @@ class Client:
         `parameters` become `--name value` of a script and variables of a notebook. `options` are those of `submit`.
         Files are sent only if the lab has them not. Raises ConfigurationError for what cannot be sent, InvalidRequest.
         """
-        local = local_run(
-            target,
-            arguments,
-            limits=self.programs.limits(),
-            command=command,
-            parameters=parameters,
-            datasets=datasets,
-        )
-        sent = self.programs.send(local.program, name=local.name, git=local.git)
-        return self.submit(local.experiment, {"program": sent.sha256, **local.spec}, **options)
+        prepared = self.programs.prepare(target, *arguments, command=command, parameters=parameters, datasets=datasets)
+        return self.submit(*prepared, **options)
 
     def dry_run(self, experiment: str, spec: Mapping[str, Any] | BaseModel | None = None, **options: Any) -> DryRunRead:
         """Validate a submission without queueing it; takes the options of `submit`."""

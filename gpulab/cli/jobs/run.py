@@ -1,6 +1,7 @@
 """`gpulab run`: your own code in the lab, or with --local an experiment on this machine."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from gpulab.cli.failures import BadInput
+from gpulab.cli.jobs import dry_run as dry_runs
 from gpulab.cli.session import Session, print_json, with_session
 from gpulab.cli.specs.submission import read_parameter, seconds
 from gpulab.states import STATE_WORDS
@@ -15,6 +17,8 @@ from gpulab.states import STATE_WORDS
 app = typer.Typer()
 
 SCRIPT = ".py"
+DRY_RUN = "--dry-run"
+FOR_A_DRY_RUN = f"To predict its memory without a job, write {DRY_RUN} before the script or folder."
 UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
@@ -58,6 +62,9 @@ def run(
         bool | None,
         typer.Option(help="Wait for its end; exit with 1 unless it succeeds.", show_default="in a terminal"),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option(DRY_RUN, help="Send the program and predict its GPU memory; queue no job.")
+    ] = False,
     local: Annotated[bool, typer.Option("--local", help="Run an experiment on this machine, without a lab.")] = False,
     spec: Annotated[str | None, typer.Option(help="With --local: the spec, as JSON or as a file.")] = None,
     out: Annotated[Path | None, typer.Option(help="With --local: folder for the run; empty or new.")] = None,
@@ -69,28 +76,35 @@ def run(
     """
     from gpulab.client.programs.local import is_program
 
+    if local and dry_run:
+        raise BadInput("--dry-run asks a lab, and --local runs without one; use one of them")
     if local:
         _run_here(session, target, spec, parameters, seed, out, datasets)
         return
     if not is_program(target):
         raise BadInput(_no_program(target))
-    job = session.client.run(
+    options = _chosen(
+        seed=seed,
+        name=name,
+        tags=tags or None,
+        priority=priority,
+        time_limit_seconds=None if time_limit is None else seconds(time_limit),
+        gpus=gpus,
+        gpu_memory_bytes=None if gpu_memory is None else byte_count(gpu_memory),
+        exclusive=exclusive,
+    )
+    experiment, spec_sent = session.client.programs.prepare(
         target,
         *without_dashes(arguments or []),
         parameters=dict(read_parameter(text) for text in parameters or []),
         datasets=dataset or [],
-        **_chosen(
-            seed=seed,
-            name=name,
-            tags=tags or None,
-            priority=priority,
-            time_limit_seconds=None if time_limit is None else seconds(time_limit),
-            gpus=gpus,
-            gpu_memory_bytes=None if gpu_memory is None else byte_count(gpu_memory),
-            exclusive=exclusive,
-        ),
     )
-    _show(session, job, follow)
+    if dry_run:
+        dry_runs.show_program(session, session.client.dry_run(experiment, spec_sent, **options))
+        return
+    if DRY_RUN in (arguments or []):
+        print(f"{DRY_RUN} went to your program, since it follows {target}. {FOR_A_DRY_RUN}", file=sys.stderr)
+    _show(session, session.client.submit(experiment, spec_sent, **options), follow)
 
 
 def byte_count(text: str) -> int:

@@ -1,16 +1,13 @@
 """`gpulab submit`."""
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from gpulab.cli.jobs import dry_run as dry_runs
 from gpulab.cli.session import Session, print_json, session_command
-from gpulab.cli.specs.submission import Submission, read_submission, seconds
+from gpulab.cli.specs.submission import read_submission, seconds
 from gpulab.states import STATE_WORDS
-
-if TYPE_CHECKING:
-    from gpulab.schemas import EstimateRead
 
 app = typer.Typer()
 
@@ -55,7 +52,9 @@ def submit(
     }
     submission.fields |= {option: value for option, value in chosen.items() if value is not None}
     if dry_run:
-        _show_dry_run(session, submission)
+        with submission.named():
+            found = session.client.dry_run(**submission.fields)
+        dry_runs.show(session, found)
         return
     with submission.named():
         job = session.client.submit(**submission.fields, idempotency_key=key)
@@ -67,35 +66,3 @@ def submit(
         print_json(job.data)
     else:
         print(f"{job.id}  {job.experiment} {STATE_WORDS[job.state]}")
-
-
-def _show_dry_run(session: Session, submission: Submission) -> None:
-    from gpulab.cli.tables import duration, print_facts, value_text
-
-    with submission.named():
-        found = session.client.dry_run(**submission.fields)
-    if session.as_json:
-        print_json(found)
-        return
-    print_facts(
-        [
-            ("experiment", found.experiment),
-            *((f"spec.{field}", value_text(value)) for field, value in found.spec.items()),
-            ("time limit", duration(timedelta(seconds=found.time_limit_seconds))),
-            ("gpus", "decided by the lab" if found.gpus is None else found.gpus),
-            ("exclusive", found.exclusive),
-            ("datasets", ", ".join(found.datasets)),
-            ("GPU memory", _predicted(found.estimate)),
-        ]
-    )
-
-
-def _predicted(estimate: "EstimateRead | None") -> str | None:
-    from gpulab.cli.tables import byte_size
-
-    if estimate is None:
-        return None
-    if estimate.peak_device_bytes is None:
-        return f"{estimate.state.replace('_', ' ')}: {estimate.reason or 'ask `gpulab estimate`'}"
-    peak = estimate.peak_device_bytes
-    return f"{byte_size(peak.likely_bytes)} predicted ({byte_size(peak.low_bytes)} to {byte_size(peak.high_bytes)})"

@@ -1,11 +1,13 @@
 """Programs in the lab: sent only where the lab has them not, listed, fetched, compared."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from gpulab.client.programs.git import GitState
+from gpulab.client.programs.local import local_run
 from gpulab.client.transport.http import Http, path_of
 from gpulab.errors import ConfigurationError, NotFound
 from gpulab.program_archives import read_archive
@@ -50,6 +52,24 @@ class Programs:
             files={"archive": ("program.tar.gz", gzip.compress(canonical_tar(program), mtime=0))},
         )
         return self._http.parse(ProgramRead, answer)
+
+    def prepare(
+        self,
+        target: str | Path,
+        *arguments: str,
+        command: Sequence[str] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        datasets: Sequence[str] = (),
+    ) -> tuple[str, dict[str, Any]]:
+        """Send a program without running it: the experiment and the spec of its run, for `dry_run` and `estimate`.
+
+        Takes what `Client.run` takes, and raises as it does.
+        """
+        local = local_run(
+            target, arguments, limits=self.limits(), command=command, parameters=parameters, datasets=datasets
+        )
+        sent = self.send(local.program, name=local.name, git=local.git)
+        return local.experiment, {"program": sent.sha256, **local.spec}
 
     def fetch(self, sha256: str) -> Program:
         """Every file of a program. Raises NotFound; ConfigurationError where it is not the one asked for."""
