@@ -19,7 +19,7 @@ from experiments.memory.processes import CORES, StepsRefusedError, each
 from experiments.memory.step import prepare
 from gpulab.schemas.memory import GpuVerdict, Prediction, Verdict
 
-SIZES = Prediction.model_fields.keys() - {"card", "torch_version"}
+SIZES = {name for name, field in Prediction.model_fields.items() if field.is_required()} - {"card", "torch_version"}
 """The fields of a verdict that only steps can fill."""
 
 
