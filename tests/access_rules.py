@@ -11,7 +11,7 @@ class Rule(Enum):
     JOB_CHANGE = "changes a job: not found for strangers, forbidden to mere readers"
     STUDY = "is part of a study, as a job's"
     STUDY_CHANGE = "changes a study, as a job's"
-    PROGRAM = "is a program, or part of one: not found for who may not read it"
+    PROGRAM = "is a program, part of one, or its estimate: not found for who may not read it"
     USER = "is about one user: not found for other students"
     STAFF = "is for instructors and admins"
     ADMIN = "is for admins"
@@ -29,7 +29,7 @@ RULES = {
     "get_experiment": Rule.OWN,
     "list_courses": Rule.EVERYONE,
     "ask_estimate": Rule.EVERYONE,
-    "get_estimate": Rule.EVERYONE,
+    "get_estimate": Rule.PROGRAM,  # an estimate of an experiment answers everybody
     "get_estimate_accuracy": Rule.EVERYONE,
     "list_nodes": Rule.EVERYONE,
     "list_environments": Rule.EVERYONE,

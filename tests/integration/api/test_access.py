@@ -56,6 +56,7 @@ class World:
     assignment_id: UUID
     extension_id: UUID
     program: str
+    estimate_id: UUID
 
     async def call(self, operation: str, who: str | None) -> httpx.Response:
         method, path = self.operations[operation]
@@ -65,7 +66,7 @@ class World:
             user_id=self.users["olga"].id,
             token_id=uuid4(),
             assignment_id=self.assignment_id,
-            estimate_id=uuid4(),
+            estimate_id=self.estimate_id,
             extension_id=self.extension_id,
             sha256=self.program,
             other_sha256=self.program,
@@ -113,6 +114,10 @@ async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: SeededUser, s
     assert extended.status_code == 200, extended.text
     sent = await anonymous.post("/v1/programs", files={"files": ("olga.py", b"1")}, headers=users["olga"].headers)
     assert sent.status_code == 201, sent.text
+    program = sent.json()["sha256"]
+    question = {"experiment": "script", "spec": {"program": program, "command": ["python", "olga.py"]}}
+    asked = await anonymous.post("/v1/estimates", json=question, headers=users["olga"].headers)
+    assert asked.status_code == 202, asked.text
     operations = {
         operation["operationId"]: (method.upper(), path)
         for path, methods in app.openapi()["paths"].items()
@@ -126,7 +131,8 @@ async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: SeededUser, s
         UUID(study.json()["id"]),
         UUID(assignment.json()["id"]),
         UUID(extended.json()["id"]),
-        sent.json()["sha256"],
+        program,
+        UUID(asked.json()["id"]),
     )
 
 
