@@ -51,6 +51,11 @@ def tells(experiment: str) -> bool:
     return any(map(is_answer, [*field_names(found.result_schema), *(metric.name for metric in found.metrics)]))
 
 
+def about_report(questions: Collection[str], experiments: Collection[str]) -> dict[str, Collection[str]]:
+    """What a report shows answers about: its questions; without any, as for a grid, the experiments of its runs."""
+    return {"questions": questions, "experiments": [] if questions else list(filter(tells, set(experiments)))}
+
+
 async def held_of_job(app: App, principal: Principal, job_id: UUID, experiment: str) -> Row | None:
     """The assignment that holds back the answers in a job; None where it has none, or the user may see them."""
     if principal.is_staff or not tells(experiment):
@@ -61,7 +66,7 @@ async def held_of_job(app: App, principal: Principal, job_id: UUID, experiment: 
     if not (assignments := await holding(app, principal)):
         return None
     about = await app.database.row(statements.reported, job_id=job_id)
-    return about and first(assignments, questions=about.questions or [])
+    return about and first(assignments, **about_report(about.questions or [], about.experiments))
 
 
 def stripped(job: JobRead) -> JobRead:

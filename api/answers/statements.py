@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, cast, func, select
+from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 
 from api.extensions.statements import DUE_AT, LATE_TIME
 from models.composed import statement
@@ -14,8 +15,9 @@ from models.tables.user import User
 
 @statement
 def reported(job_id: UUID) -> Select[*tuple[Any, ...]]:
-    """The questions that a report is about."""
-    return select(Job.spec["questions"].label("questions")).where(Job.id == job_id)
+    """The questions that a report is about, and the experiments of its runs."""
+    every = func.jsonb_path_query_array(Job.spec, cast("$.outcomes[*].experiment", JSONPATH), type_=JSONB)
+    return select(Job.spec["questions"].label("questions"), every.label("experiments")).where(Job.id == job_id)
 
 
 @statement

@@ -24,6 +24,7 @@ from api.sharing import statements as sharing_statements
 from api.sharing.service import check_may_change, may_read
 from api.sql.database import Row
 from api.users import statements as users
+from experiments.studies.report_job import SLUG as REPORT
 from gpulab.schemas import (
     DryRunRead,
     EstimateState,
@@ -311,8 +312,10 @@ def _digest(order: JobCreate) -> bytes:
 
 
 async def _stored(app: App, principal: Principal, values: Mapping[str, Any], row: Row) -> JobRead:
-    """A job just submitted. It is read back only where it runs a program, of which the lab knows more."""
-    return await get(app, principal, row.id) if values["experiment"] in RAN_BY else _fresh(values, row, principal)
+    """A job just submitted. It is read back where the row has more, or the spec has answers in it."""
+    if values["experiment"] in RAN_BY or values["experiment"] == REPORT:
+        return await get(app, principal, row.id)
+    return _fresh(values, row, principal)
 
 
 def _fresh(values: Mapping[str, Any], row: Row, principal: Principal) -> JobRead:

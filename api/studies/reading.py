@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Sequence
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -128,8 +129,11 @@ async def _shown(app: App, held: Sequence[Row], study: bytes) -> bytes:
 
 
 def _tag_for(held: Sequence[Row], tag: str) -> str:
-    # After the deadline the study is the same, and its answer is another one.
-    return f'{tag[:-1]}.held"' if held else tag
+    # After a deadline the study is the same, and its answer is another one.
+    if not held:
+        return tag
+    what = sha256(repr([(one.experiments, one.questions) for one in held]).encode()).hexdigest()
+    return f'{tag[:-1]}.{what[:16]}"'
 
 
 async def wait_for_change(app: App, principal: Principal, study: Row, seen: str, wait_seconds: float) -> None:

@@ -40,7 +40,9 @@ async def report(
     Raises `StudyNotFound`, `AnswersHeldBack`, `ReportFailed`, `QueueLimitReached`, `ArtifactQuotaReached`.
     """
     row = await reading.visible(app, principal, study_id)
-    held = await answers.held_by(app, principal, questions=row.definition["questions"])
+    experiment = row.definition["experiment"]
+    about = answers.about_report(row.definition["questions"], [] if experiment is None else [experiment])
+    held = await answers.held_by(app, principal, **about)
     if held is not None:
         answers.refuse(app, "the report", held)
     deadline = time.monotonic() + min(wait_seconds, app.settings.max_wait_seconds)

@@ -164,6 +164,8 @@ async def test_report_that_was_made_before_is_refused_at_every_door(
     for door in doors:
         refused = await client.get(door, headers=ann.headers)
         assert (refused.status_code, refused.json()["type"]) == (403, "/problems/answers-held-back"), door
+    again = (await client.post(f"/v1/jobs/{report}/retry", headers=ann.headers)).json()
+    assert (again["spec"], again["retry_of"]) == ({"title": "Report"}, str(report))
     job = (await client.get(f"/v1/jobs/{report}", headers=ann.headers)).json()
     assert (job["spec"], job["result"]) == ({"title": "Report"}, None)
     assert (await client.get(f"/v1/jobs/{report}/artifacts", headers=ann.headers)).json()["items"] == []
@@ -190,3 +192,62 @@ async def test_comparison_of_a_study_is_without_answers_also_where_it_was_shared
     end(seeds, homework)
     again = await client.get(path, headers={**ann.headers, "If-None-Match": found.headers["etag"]})
     assert "sheet_exponent" in again.json()["comparison"][0]["fields"]
+
+
+async def grid(
+    client: httpx.AsyncClient, seeds: Seeds, owner: SeededUser, experiment: str, spec: dict[str, Any]
+) -> str:
+    """A finished study of one run, without any question of a course."""
+    order = {"experiment": experiment, "seeds": [0], **spec}
+    made = await client.post("/v1/studies", json=order, headers=owner.headers)
+    assert made.status_code == 201, made.text
+    for job in (await client.get(f"/v1/jobs?study={made.json()['id']}")).json()["items"]:
+        finish(seeds, UUID(job["id"]), RESULT)
+    study: str = made.json()["id"]
+    return study
+
+
+async def test_report_of_a_grid_is_held_back_like_its_runs(
+    client: httpx.AsyncClient, seeds: Seeds, ann: SeededUser, homework: str
+) -> None:
+    study = await grid(client, seeds, ann, "conv-gradients", {"grid": {"steps": [5]}})
+    outcomes = [{"experiment": "conv-gradients", "result": RESULT}]
+    spec = {"title": "Grid", "questions": [], "outcomes": outcomes}
+    report = ran(seeds, ann, experiment="study-report", spec=spec)
+    keep(seeds, report, "findings.json", "application/json")
+    doors = (
+        *(f"/v1/studies/{study}/report?format={form}" for form in ("html", "md", "json")),
+        f"/v1/jobs/{report}/artifacts/findings.json",
+        f"/v1/jobs/{report}/logs",
+    )
+    for door in doors:
+        refused = await client.get(door, headers=ann.headers)
+        assert (refused.status_code, refused.json()["type"]) == (403, "/problems/answers-held-back"), door
+    assert (await client.get(f"/v1/jobs/{report}", headers=ann.headers)).json()["spec"] == {"title": "Grid"}
+    end(seeds, homework)
+    for door in doors:
+        assert (await client.get(door, headers=ann.headers)).status_code != 403, door
+
+
+async def test_report_of_a_grid_without_answers_is_shown(
+    client: httpx.AsyncClient, seeds: Seeds, ann: SeededUser
+) -> None:
+    assignment = {"name": "Training", "deadline": LATER.isoformat(), "experiments": ["model-memory"]}
+    made = await client.post("/v1/assignments", json=assignment)
+    assert made.status_code == 201, made.text
+    study = await grid(client, seeds, ann, "model-memory", {"grid": {"batch_size": [8]}})
+    answer = await client.get(f"/v1/studies/{study}/report", headers=ann.headers)
+    assert answer.status_code == 202, answer.text
+
+
+async def test_study_is_shown_whole_after_its_deadline_while_another_assignment_is_open(
+    client: httpx.AsyncClient, seeds: Seeds, ann: SeededUser, homework: str
+) -> None:
+    other = {"name": "Next", "deadline": LATER.isoformat(), "experiments": ["dropout-ridge"]}
+    assert (await client.post("/v1/assignments", json=other)).status_code == 201
+    path = f"/v1/studies/{await grid(client, seeds, ann, 'conv-gradients', {'grid': {'steps': [5]}})}"
+    before = await client.get(path, headers=ann.headers)
+    end(seeds, homework)
+    after = await client.get(path, headers={**ann.headers, "If-None-Match": before.headers["etag"]})
+    assert after.status_code == 200
+    assert "sheet_exponent" in after.json()["comparison"][0]["fields"]
