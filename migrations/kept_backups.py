@@ -1,7 +1,8 @@
 """A folder of backups, of which the newest few are kept.
 
 A backup is written as `gpulab-TIME.partial` and gets its name once it is complete and verified; only then are older
-ones removed. Nothing is removed that this module did not make.
+ones removed. What a backup left that was cut off goes first: it may hold the room that the new one needs. Nothing is
+removed that this module did not make.
 """
 
 import fcntl
@@ -39,6 +40,9 @@ def back_up_keeping(settings: BackupSettings, parent: Path, keep: int) -> Kept:
         raise BackupError(f"{parent} is a backup itself: with --keep, name the folder for all of them")
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(parent):
+        half = [path for path in _unfinished(parent) if _is_ours(path)]
+        for path in half:
+            shutil.rmtree(path, ignore_errors=True)
         name = f"gpulab-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         partial, folder = parent / f"{name}{PARTIAL}", parent / name
         if folder.exists() or partial.exists():
@@ -48,17 +52,21 @@ def back_up_keeping(settings: BackupSettings, parent: Path, keep: int) -> Kept:
         partial.rename(folder)
         # Old ones go only when the new one would survive a power cut.
         os.sync()
-        old = [*complete(parent)[:-keep], *_unfinished(parent)]
+        # Never the new one, though a clock that was once ahead left names that are later.
+        others = [path for path in complete(parent) if path != folder]
+        old = others[: max(0, len(others) - keep + 1)]
         removed = [path for path in old if _is_ours(path)]
         for path in removed:
             shutil.rmtree(path)
-        return Kept(folder, manifest, removed, [path for path in old if path not in removed])
+        gone = [path for path in half if not path.exists()]
+        left = [path for path in [*old, *_unfinished(parent)] if path not in removed]
+        return Kept(folder, manifest, gone + removed, left)
 
 
 def _unfinished(parent: Path) -> list[Path]:
     """What backups left that were cut off. None of them is being written: that one would hold the lock."""
     return sorted(path for path in parent.iterdir() if NAME.fullmatch(path.name.removesuffix(PARTIAL))
-                  and path.name.endswith(PARTIAL) and not path.is_symlink())  # fmt: skip
+                  and path.name.endswith(PARTIAL) and path.is_dir() and not path.is_symlink())  # fmt: skip
 
 
 def _is_ours(folder: Path) -> bool:

@@ -1,10 +1,26 @@
 """What folders take on a disk."""
 
 import os
+import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 BLOCK_BYTES = 512
 """Unit of `st_blocks`, whatever the file system."""
+
+
+class FolderUse(NamedTuple):
+    size_bytes: int
+    free_bytes: int
+    """Of its file system."""
+
+
+def folder_use(folder: Path) -> FolderUse | None:
+    """None where there is no such folder, or its file system gives no answer."""
+    try:
+        return FolderUse(folder_bytes(folder), shutil.disk_usage(folder).free) if folder.is_dir() else None
+    except OSError:
+        return None
 
 
 def folder_bytes(folder: Path) -> int:

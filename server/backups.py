@@ -36,20 +36,28 @@ class DailyBackup:
         self._look_at: datetime | None = None
 
     def tend(self, now: datetime) -> None:
-        """Look once. `now` is aware."""
-        if self._look_at is not None and now < self._look_at:
+        """Look once. `now` is aware. What the folder or the log refuses is said, and tried again: the lab goes on."""
+        # A later one was set while the clock was ahead.
+        if self._look_at is not None and now < self._look_at <= now + RETRY:
             return
         self._look_at = now + LOOK
+        try:
+            self._look(now)
+        except (OSError, ValueError) as error:
+            self._look_at = now + RETRY
+            self._say(f"No backup could be made: {error}. The next try is in an hour.")
+
+    def stop(self) -> None:
+        """A backup that is cut off is removed by the next one."""
+        self._process.stop()
+
+    def _look(self, now: datetime) -> None:
         if self._process.process is not None:
             self._note_end(now)
         elif is_due(self._plan, now):
             self._say(f"Backing up to {self._plan.folder}")
             bound_log(self._process.log_path)
             self._process.start()
-
-    def stop(self) -> None:
-        """A backup that is cut off is removed by the next one."""
-        self._process.stop()
 
     def _note_end(self, now: datetime) -> None:
         status = self._process.process.poll() if self._process.process is not None else None
@@ -72,13 +80,23 @@ def is_due(plan: BackupPlan, now: datetime) -> bool:
     due = local.replace(hour=plan.at.hour, minute=plan.at.minute, second=0, microsecond=0)
     if due > local:
         due -= timedelta(days=1)
-    newest = _newest(plan.folder)
+    newest = _newest(plan.folder, now)
     return newest is None or newest < due
 
 
-def _newest(folder: Path) -> datetime | None:
-    """When the newest complete backup was made, by its name."""
+def _newest(folder: Path, now: datetime) -> datetime | None:
+    """When the newest complete backup was made, by its name. One later than now was made while the clock was ahead."""
     if not folder.is_dir():
         return None
-    found = [match[1] for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
-    return datetime.strptime(max(found), "%Y%m%dT%H%M%S").replace(tzinfo=UTC) if found else None
+    found = [made_at for path in folder.iterdir() if (made_at := _made_at(path.name)) is not None]
+    return max((made_at for made_at in found if made_at <= now), default=None)
+
+
+def _made_at(name: str) -> datetime | None:
+    """None for a name that is not a backup's, such as one of the thirteenth month."""
+    if (match := _NAME.fullmatch(name)) is None:
+        return None
+    try:
+        return datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None

@@ -70,12 +70,12 @@ def stop_process(process: "subprocess.Popen[bytes]", *steps: tuple[signal.Signal
 
 
 def tail(path: Path, lines: int = 10) -> str:
-    """The last `lines` lines of a log, or an empty string where there is none."""
+    """The last `lines` lines of a log, or an empty string where none can be read."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 16_384))
             return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
-    except FileNotFoundError:
+    except OSError:
         return ""
 
 

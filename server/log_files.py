@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 MAX_LOG_BYTES = 10 * 2**20
@@ -13,16 +14,20 @@ def bound_log(path: Path, now: float | None = None) -> None:
     """Move the end of a log that is large or old into `NAME.log.1`, and empty it. There is one old file.
 
     The log is emptied in place, since its writer keeps it open: that must append. The old file's time says when that
-    was last done.
+    was last done. What a file refuses is left for the next time.
     """
     old = path.with_suffix(".log.1")
-    if not path.exists():
-        return
+    with suppress(OSError):
+        age_limit = (time.time() if now is None else now) - MAX_LOG_DAYS * DAY_SECONDS
+        if path.stat().st_size > MAX_LOG_BYTES or _emptied_at(old) < age_limit:
+            _set_aside(path, old)
+
+
+def _emptied_at(old: Path) -> float:
+    """When the log was last set aside, or first seen."""
     if not old.exists():
         old.touch()
-    age_seconds = (time.time() if now is None else now) - old.stat().st_mtime
-    if path.stat().st_size > MAX_LOG_BYTES or age_seconds > MAX_LOG_DAYS * DAY_SECONDS:
-        _set_aside(path, old)
+    return old.stat().st_mtime
 
 
 def _set_aside(path: Path, old: Path) -> None:

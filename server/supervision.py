@@ -91,7 +91,7 @@ class Keeper:
             self._start_at = None
             try:
                 self.child.start()
-            except RuntimeError as error:
+            except (RuntimeError, OSError) as error:
                 self._note_death(now, str(error).partition("\n")[0])
 
     def _note_end(self, now: float, status: int) -> None:

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -204,8 +205,10 @@ class LocalLab:
         self._notes = [note for note in self._notes if note.process is not None and note.process.poll() is None]
         if len(self._notes) < MAX_NOTES:
             note = self._lab_process("note", self._env, "migrations.note_death", name, how)
-            note.start()
-            self._notes.append(note)
+            # It is only told of; what keeps the process alive goes on.
+            with suppress(OSError):
+                note.start()
+                self._notes.append(note)
 
     def _tend(self, signals: SignalPipe, seconds: float) -> None:
         signals.wait(seconds)

@@ -1,13 +1,12 @@
 """Measures again and again what a node's folders take, in a thread of its own: a disk may answer late."""
 
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Event
 
 from gpulab.threads import VitalThread
-from models.folders import folder_bytes
+from models.folders import folder_use
 
 MIN_PAUSE_SECONDS = 60.0
 PAUSES_PER_LOOK = 20
@@ -35,9 +34,9 @@ class FolderWatch:
     def look(self) -> None:
         """Look once. The thread does this; so may a test that has not started it."""
         self._found = {
-            name: {"size_bytes": folder_bytes(folder), "free_bytes": shutil.disk_usage(folder).free}
+            name: {"size_bytes": use.size_bytes, "free_bytes": use.free_bytes}
             for name, folder in self._folders.items()
-            if folder.is_dir()
+            if (use := folder_use(folder)) is not None
         }
 
     def _run(self) -> None:

@@ -1,7 +1,6 @@
 """Measures where the disk goes."""
 
 import asyncio
-import shutil
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from api.context import App
 from api.disk import statements
 from api.sql.database import Row
 from gpulab.schemas import DiskAge, DiskKind, DiskPlace, DiskPlaceRead, DiskRead, DiskUseRead
-from models.folders import folder_bytes
+from models.folders import folder_use
 from models.statements import nodes
 
 
@@ -67,9 +66,9 @@ async def _of_lab_folder(app: App) -> list[DiskPlaceRead]:
 
 def _measured(folders: dict[DiskPlace, Path]) -> list[DiskPlaceRead]:
     return [
-        _place(place, folder_bytes(folder), free_bytes=shutil.disk_usage(folder).free)
+        _place(place, use.size_bytes, free_bytes=use.free_bytes)
         for place, folder in folders.items()
-        if folder.is_dir()
+        if (use := folder_use(folder)) is not None
     ]
 
 

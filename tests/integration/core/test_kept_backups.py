@@ -63,14 +63,35 @@ def test_what_gpulab_did_not_make_stays(lab: BackupSettings, parent: Path, tmp_p
     assert (parent / "gpulab-20260105T030000Z").is_dir()
 
 
-def test_a_half_one_goes_after_the_next_and_does_not_count(lab: BackupSettings, parent: Path) -> None:  # noqa: F811
+def test_a_half_one_goes_before_the_next_and_does_not_count(
+    lab: BackupSettings, parent: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:  # fmt: skip
     (whole,) = older(lab, parent, "20260101")
     half = parent / "gpulab-20260102T030000Z.partial"
     (half / "artifacts").mkdir(parents=True)
     (half / "database.dump").write_bytes(b"cut o")
+    (parent / "gpulab-20260103T030000Z.partial").write_text("a file of somebody")
+    foreign = parent / "gpulab-20260104T030000Z.partial"
+    foreign.mkdir()
+    (foreign / "thesis.pdf").write_bytes(b"mine")
+    real = backing_up.back_up
+
+    def into_its_room(settings: BackupSettings, folder: Path) -> object:
+        assert not half.exists()
+        return real(settings, folder)
+
+    monkeypatch.setattr("migrations.kept_backups.back_up", into_its_room)
     kept = back_up_keeping(lab, parent, 2)
-    assert kept.removed == [half]
+    assert (kept.removed, kept.left) == ([half], [foreign])
     assert complete(parent) == [whole, kept.folder]
+    assert (parent / "gpulab-20260103T030000Z.partial").read_text() == "a file of somebody"
+
+
+def test_the_new_one_stays_beside_one_of_a_clock_that_was_ahead(lab: BackupSettings, parent: Path) -> None:  # noqa: F811
+    first, ahead = older(lab, parent, "20260101", "20300101")
+    kept = back_up_keeping(lab, parent, 1)
+    assert kept.removed == [first, ahead]
+    assert complete(parent) == [kept.folder]
 
 
 def test_one_that_is_being_written_is_left_alone(lab: BackupSettings, parent: Path) -> None:  # noqa: F811

@@ -1,5 +1,7 @@
 """When `gpulab up` makes its daily backup, and what it says of it."""
 
+import errno
+import os
 import sys
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -46,6 +48,15 @@ def test_before_the_time_of_day_the_backup_of_the_day_before_counts(tmp_path: Pa
     assert is_due(plan(tmp_path / "not-made-yet"), NOON)
 
 
+def test_a_name_that_is_no_time_and_one_of_a_clock_that_was_ahead_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "gpulab-20261399T000000Z").mkdir()
+    (tmp_path / "gpulab-20300101T030000Z").mkdir()
+    (tmp_path / name_of(NOON - timedelta(days=2))).mkdir()
+    assert is_due(plan(tmp_path), NOON)
+    (tmp_path / name_of(NOON - timedelta(hours=1))).mkdir()
+    assert not is_due(plan(tmp_path), NOON)
+
+
 def backup_by(tmp_path: Path, code: str) -> tuple[DailyBackup, LabProcess, list[str]]:
     said: list[str] = []
     process = LabProcess([sys.executable, "-c", code], tmp_path / "backup.log", {}, tmp_path)
@@ -77,3 +88,33 @@ def test_a_failed_one_is_said_and_tried_again_after_an_hour(tmp_path: Path) -> N
     assert process.process is not None
     backup.stop()
     assert process.process is None
+
+
+def test_a_folder_that_gives_no_answer_is_said_and_asked_again_after_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, process, said = backup_by(tmp_path, "print('done')")
+
+    def stale(_: Path) -> bool:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_dir", stale)
+        backup.tend(NOON)
+        backup.tend(NOON + timedelta(minutes=30))
+    assert said == ["No backup could be made: [Errno 116] Stale file handle. The next try is in an hour."]
+    backup.tend(NOON + timedelta(minutes=62))
+    assert process.process is not None
+    backup.stop()
+
+
+def test_a_clock_that_was_ahead_does_not_put_off_the_next_look(tmp_path: Path) -> None:
+    backup, process, said = backup_by(tmp_path, "print('done')")
+    (tmp_path / "backups").mkdir()
+    ahead = NOON + timedelta(days=400)
+    (tmp_path / "backups" / name_of(ahead)).mkdir()
+    backup.tend(ahead)
+    assert said == []
+    backup.tend(NOON)
+    assert process.process is not None
+    backup.stop()

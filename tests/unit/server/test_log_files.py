@@ -53,3 +53,20 @@ def test_a_disk_without_room_for_the_old_log_still_gets_the_log_emptied(
 def test_a_log_that_is_not_there_is_no_failure(tmp_path: Path) -> None:
     bound_log(tmp_path / "worker.log")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_whose_folder_takes_no_file_ends_nobody_and_is_still_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(Path, "touch", full)
+    path = tmp_path / "api.log"
+    path.write_bytes(b"one line")
+    bound_log(path)
+    assert path.read_bytes() == b"one line"
+    path.write_bytes(b"x" * 500)
+    bound_log(path)
+    assert path.stat().st_size == 0
+    assert (tmp_path / "api.log.1").stat().st_size == 100

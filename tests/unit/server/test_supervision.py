@@ -165,3 +165,23 @@ def test_end_of_a_child_is_told_with_its_reason(tmp_path: Path) -> None:
     wait_for_end(child)
     Keeper("worker", child, said.append).tend(0.0)
     assert "worker ended with status 1 (the disk is full)" in said[0]
+
+
+def test_child_whose_log_cannot_be_opened_is_tried_again_and_given_up(tmp_path: Path) -> None:
+    said: list[str] = []
+    child = lab_child(tmp_path, "pass")
+    child.start()
+    wait_for_end(child)
+    keeper = Keeper("worker", child, said.append)
+    keeper.tend(0.0)
+    child.log_path.unlink()
+    child.log_path.mkdir()
+    keeper.tend(1.0)
+    assert "worker [Errno 21] Is a directory" in said[-1]
+
+    def try_again() -> None:
+        for step in range(1, 12):
+            keeper.tend(7.0 * step)
+
+    with pytest.raises(ChildKeepsDyingError, match="cannot be kept alive"):
+        try_again()
