@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import Select, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 
-from api.extensions.statements import DUE_AT, LATE_TIME
 from models.composed import statement
+from models.statements.deadlines import DUE_AT, LATE_TIME
 from models.tables.assignment import Assignment
 from models.tables.job import Job
 from models.tables.user import User

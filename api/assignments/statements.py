@@ -23,10 +23,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, array, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
-from api.extensions.statements import DUE_AT, LATE_TIME
 from api.jobs.statements import SUMMARY
 from gpulab.states import JobState, Role
 from models.composed import statement
+from models.statements.deadlines import DUE_AT, LATE_TIME
 from models.tables.assignment import Assignment, Submission
 from models.tables.job import Job
 from models.tables.study import Study, StudyRun

@@ -192,12 +192,21 @@ def _read(row: Row, asked: Question | None, hardware: Hardware) -> EstimateRead:
         state=state,
         reason=row.reason,
         experiment=None,
-        workload=row.workload,
+        workload=_workload(row, asked),
         software=row.software or None,
         asked_at=row.asked_at,
         gpus=[] if found is None else [{**row.fits[key], "in_lab": key in own} for key in keys if key in row.fits],
         **{name: found and found.get(name) for name in SHOWN},
     )
+
+
+def _workload(row: Row, asked: Question | None) -> dict[str, Any]:
+    """What was asked about. Users with the same program share its row; what else the first one gave is theirs."""
+    if row.family != PROGRAM:
+        return dict(row.workload)
+    if asked is not None:
+        return asked.workload.model_dump(mode="json")
+    return {"experiment": row.workload["experiment"], "spec": {"program": row.workload["spec"]["program"]}}
 
 
 def _named(names: Sequence[str], hardware: Hardware) -> list[GpuAsked]:

@@ -20,6 +20,8 @@ async def extend(app: App, assignment_id: UUID, order: ExtensionOrder) -> Extens
     user_id = None if order.user_id is None else UUID(str(order.user_id))
     if user_id is not None and await app.database.row(statements.student, user_id=user_id) is None:
         raise InvalidRequest.of("user_id", "no student has this id", value=user_id)
+    if order.section is not None and await app.database.row(statements.in_section, section=order.section) is None:
+        raise InvalidRequest.of("section", "no student is in this section", value=order.section)
     deadline = await deadlines.deadline(app, "deadline", order.deadline, after=assignment.deadline)
     values: dict[str, Any] = {"assignment_id": assignment_id, "user_id": user_id, "section": order.section}
     values |= {"deadline": deadline, "reason": order.reason}

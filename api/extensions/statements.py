@@ -4,26 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 
 from gpulab.states import Role
 from models.composed import statement
+from models.statements.deadlines import DUE_AT, LATE_TIME
 from models.tables.assignment import Assignment, Extension
 from models.tables.user import User
-
-EXTENDED = (
-    select(func.max(Extension.deadline))
-    .where(
-        Extension.assignment_id == Assignment.id, or_(Extension.user_id == User.id, Extension.section == User.section)
-    )
-    .correlate(Assignment, User)
-    .scalar_subquery()
-)
-DUE_AT: ColumnElement[Any] = func.greatest(Assignment.deadline, EXTENDED)
-"""The deadline of a user: the assignment's, or the latest extension of theirs or their section's."""
-LATE_TIME: ColumnElement[Any] = func.make_interval(0, 0, 0, Assignment.late_days)
 
 
 @statement
@@ -65,3 +54,9 @@ def end_extension(assignment_id: UUID, extension_id: UUID) -> ReturningDelete[An
 @statement
 def student(user_id: UUID) -> Select[*tuple[Any, ...]]:
     return select(User.id).where(User.id == user_id, User.role == Role.STUDENT.value)
+
+
+@statement
+def in_section(section: str) -> Select[*tuple[Any, ...]]:
+    """A student of the section."""
+    return select(User.id).where(User.section == section, User.role == Role.STUDENT.value).limit(1)

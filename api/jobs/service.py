@@ -24,6 +24,7 @@ from api.sharing import statements as sharing_statements
 from api.sharing.service import check_may_change, may_read
 from api.sql.database import Row
 from api.users import statements as users
+from experiments.memory.contract import ProgramRun
 from experiments.studies.report_job import SLUG as REPORT
 from gpulab.schemas import (
     DryRunRead,
@@ -118,6 +119,8 @@ async def dry_run(app: App, principal: Principal, order: JobCreate) -> DryRunRea
     await check_runs(app, principal, [(order.experiment, plan.spec)])
     if (measured := await measured_runs.reservation(app, order, plan)) is not None:
         estimate = estimates.not_predicted(str(measured))
+    elif isinstance(plan.workload, ProgramRun) and plan.gpus == 0:
+        estimate = estimates.not_predicted("the run takes no GPU")
     else:
         wait = DRY_RUN_WAIT_SECONDS
         estimate = await estimates.predicted(app, principal, plan.workload, plan.fields, wait_seconds=wait)

@@ -40,10 +40,11 @@ async def metrics(
     job = await visible(app, principal, job_id)
     held = await answers.held_of_job(app, principal, job_id, job.experiment) is not None
     every = [row.name for row in await app.database.rows(series.metric_names, job_id=job_id)]
-    before, rows = await _chunks(app, job_id, names, after)
     if held:
         every = [name for name in every if not is_answer(name)]
-        rows = [row for row in rows if not is_answer(row.name)]
+        # Left out before they are counted: the cursor counts what the reader was sent.
+        names = every if names is None else [name for name in names if not is_answer(name)]
+    before, rows = await _chunks(app, job_id, names, after)
     last_id = max((row.id for row in rows), default=before.last_id if before else 0)
     points = (before.points if before else 0) + sum(len(row.steps) for row in rows)
     more = {"names": every, "cursor": f"{last_id}-{points}", "whole": before is None}

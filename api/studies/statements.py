@@ -280,7 +280,8 @@ def results(job_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
 @statement
 def version(study_id: UUID) -> Select[*tuple[Any, ...]]:
     """`version` differs whenever the runs do, and `marks` whenever the study itself does."""
-    each = func.concat(StudyRun.job_id, ".", Job.version)
+    # A finished run that gets another name is still the same run.
+    each = func.concat(StudyRun.job_id, ".", case((FINAL, cast(Job.state, Text)), else_=cast(Job.version, Text)))
     return (
         select(
             func.concat(Study.revision, ".", func.md5(func.string_agg(each, _ordered(",")))).label("version"),

@@ -118,7 +118,7 @@ def _path(result: Mapping[str, Any] | None) -> list[FigureSpec]:
 def _answer_2c(runs: Runs) -> Answer:
     ours = _worst(runs, "largest_change_difference")
     first = runs.first
-    reason = first["left_product_error"] if first else None
+    reason = first["sheet_left_product_error"] if first else None
     comparison = compare_claim(
         "solution through the changed variables less the direct one, over the largest weight",
         sheet="X̃ = √λ·Γ⁻¹X",

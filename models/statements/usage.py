@@ -27,6 +27,7 @@ from sqlalchemy.sql.dml import Insert
 
 from gpulab.states import JobState, Role
 from models.composed import statement
+from models.statements.deadlines import DUE_AT
 from models.tables.artifact import Checkpoint
 from models.tables.assignment import Assignment
 from models.tables.job import Job
@@ -114,7 +115,7 @@ def weights(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
 
 @statement
 def deadline_near(days: float) -> Select[UUID]:
-    """Students who have an assignment due within this number of days and no successful run for it."""
+    """Students with an assignment due within this number of days, for them, and no successful run for it."""
     done = (
         select(Job.id)
         .where(
@@ -137,7 +138,7 @@ def deadline_near(days: float) -> Select[UUID]:
     )
     return (
         select(User.id)
-        .join(Assignment, Assignment.deadline.between(func.now(), from_now(days * 86_400)))
+        .join(Assignment, DUE_AT.between(func.now(), from_now(days * 86_400)))
         .where(User.role == Role.STUDENT, User.disabled_at.is_(None), ~done, ~done_in_study)
         .distinct()
     )

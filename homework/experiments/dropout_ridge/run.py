@@ -115,7 +115,7 @@ def _compare(spec: DropoutRidgeSpec, X: Array, y: Array, mean: Array, convergenc
         changed_column_norms=column_norms(X_changed).tolist(),
         predicted_column_norm=float(np.sqrt(spec.strength * keep / (1 - keep))),
         sheet_column_norms=column_norms(sheet_changed).tolist(),
-        left_product_error=_left_product_error(spec),
+        sheet_left_product_error=_left_product_error(spec),
         dropout_prediction_change=_prediction_change(X, lambda Z: tikhonov(Z, y, gamma(Z, keep))),
         plain_ridge_prediction_change=_prediction_change(
             X, lambda Z: tikhonov(Z, y, np.full(spec.columns, np.sqrt(spec.strength)))

@@ -102,7 +102,7 @@ class DropoutRidgeResult(Result):
     """sqrt(lambda p/(1-p)), the same for every column."""
     sheet_column_norms: list[float]
     """Norms of the columns of X~ if Gamma_jj is the sum of squares without its root."""
-    left_product_error: str | None
+    sheet_left_product_error: str | None
     """Why the sheet's Gamma^-1 X does not exist; null where n = d and it does, yet scales rows."""
     dropout_prediction_change: float
     """Largest change of a prediction under dropout's ridge when one column's unit changes by 1000, over the largest."""

@@ -251,3 +251,19 @@ async def test_study_is_shown_whole_after_its_deadline_while_another_assignment_
     after = await client.get(path, headers={**ann.headers, "If-None-Match": before.headers["etag"]})
     assert after.status_code == 200
     assert "sheet_exponent" in after.json()["comparison"][0]["fields"]
+
+
+async def test_reader_of_metrics_without_answers_goes_on_where_it_was(
+    client: httpx.AsyncClient, seeds: Seeds, ann: SeededUser, homework: str
+) -> None:
+    assert homework
+    job_id = ran(seeds, ann)
+    for metric in ("variance", "sheet_variance"):
+        seeds.metric(job_id, metric, [0, 1], [1.0, 2.0])
+    path = f"/v1/jobs/{job_id}/metrics"
+    first = (await client.get(path, headers=ann.headers)).json()
+    for metric in ("variance", "sheet_variance"):
+        seeds.metric(job_id, metric, [2], [3.0])
+    newer = (await client.get(f"{path}?after={first['cursor']}", headers=ann.headers)).json()
+    assert not newer["whole"]
+    assert [(one["name"], one["values"]) for one in newer["series"]] == [("variance", [3.0])]

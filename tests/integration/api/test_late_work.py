@@ -54,6 +54,8 @@ async def test_extension_of_a_user_or_a_section_moves_their_deadline_alone(
     path = f"/v1/assignments/{homework.id}/extensions"
     of_ann = await client.post(path, json={"user_id": str(ann.id), "deadline": "2999-02-01", "reason": "ill"})
     of_b = await client.post(path, json={"section": "B", "deadline": "2999-03-01T12:00:00Z"})
+    nobody = await client.post(path, json={"section": "Z", "deadline": "2999-03-01"})
+    assert (nobody.status_code, nobody.json()["errors"][0]["path"]) == (422, "section")
     assert (of_ann.status_code, of_ann.json()["user"], of_b.json()["section"]) == (200, "ann", "B")
 
     async def due(who: SeededUser) -> str:

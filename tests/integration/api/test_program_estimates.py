@@ -126,11 +126,36 @@ async def test_dry_run_asks_and_a_submission_notes_the_same_question(
     assert other.estimate.id != dry.estimate.id
 
 
-async def test_run_that_takes_no_gpu_is_not_measured(client: httpx.AsyncClient, seeds: Seeds, program: str) -> None:
+async def test_program_is_not_measured_in_a_lab_without_a_gpu(
+    client: httpx.AsyncClient, seeds: Seeds, program: str
+) -> None:
     seeds.node()
-    assert (await client.post("/v1/jobs", json=order(program))).json()["estimate"] is None, "the lab has no GPU"
-    assert (await client.post("/v1/jobs", json=order(program) | {"gpus": 0})).json()["estimate"] is None
+    assert (await client.post("/v1/jobs", json=order(program))).json()["estimate"] is None
     assert asked(seeds) == []
+
+
+async def test_run_that_takes_no_gpu_is_not_measured(client: httpx.AsyncClient, lab: Seeds, program: str) -> None:
+    without = order(program) | {"gpus": 0}
+    dry = DryRunRead.model_validate_json((await client.post("/v1/jobs?dry_run=true", json=without)).content)
+    assert dry.estimate is not None
+    assert (dry.estimate.state, dry.estimate.reason) == ("not_predicted", "the run takes no GPU")
+    assert (await client.post("/v1/jobs", json=without)).json()["estimate"] is None
+    assert asked(lab) == []
+
+
+async def test_users_with_the_same_program_see_their_own_parameters_alone(
+    client: httpx.AsyncClient, lab: Seeds, program: str
+) -> None:
+    bob = lab.user("bob", Role.STUDENT)
+    await client.post("/v1/programs", files=[("files", ("train.py", b"print(1)"))], headers=bob.headers)
+    first = EstimateRead.model_validate_json((await ask(client, order(program, lr=0.1))).content)
+    answer = await ask(client, order(program, lr=0.5), headers=bob.headers)
+    found = EstimateRead.model_validate_json(answer.content)
+    assert found.id == first.id
+    assert found.workload is not None
+    assert found.workload["spec"]["parameters"] == {"lr": 0.5}
+    by_id = (await client.get(f"/v1/estimates/{first.id}", headers=bob.headers)).json()
+    assert by_id["workload"] == {"experiment": "script", "spec": {"program": program}}
 
 
 async def test_runs_of_a_study_ask_once_for_each_shape(client: httpx.AsyncClient, lab: Seeds, program: str) -> None:

@@ -226,6 +226,10 @@ async def test_report_waits_for_the_runs_and_is_made_once(
     assert [outcome["result"] for outcome in job["spec"]["outcomes"]] == [{"clean_loss": 1.0}] * 2
     assert count(seeds, Job) == 3
     assert (await read(client, study)).runs == 2
+    renamed = await client.patch(f"/v1/jobs/{jobs_of(seeds, study)[0]}", json={"name": "the best one"})
+    assert renamed.status_code == 200
+    again = StudyReportRead.model_validate_json((await client.get(address)).content)
+    assert again.report_job_id == bodies[0].report_job_id, "a name of a run is not in the report"
 
 
 async def test_report_is_a_page_without_scripts_and_new_after_a_retry(

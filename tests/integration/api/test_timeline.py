@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from api.timeline import service
 from api.timeline.readings import MAX_CELLS, MAX_HOURS, Window
 from gpulab.states import Role
-from models import Gpu, GpuMinute
+from models import Gpu, GpuMinute, Lease
 from models.statements import usage
 from tests.integration.api.seeds import NODE, SeededUser, Seeds
 
@@ -68,6 +68,12 @@ async def test_ended_runs_are_shown_within_the_hours_and_the_longest_when_there_
     done = lab.job(admin, name="done")
     lab.run(done)
     lab.finish(done)
+    before = lab.job(admin, name="before")
+    lab.run(before)
+    lab.finish(before)
+    with lab.engine.begin() as connection:
+        began, ended = (datetime.now(UTC) - timedelta(hours=hours) for hours in (9, 2))
+        connection.execute(update(Lease).where(Lease.job_id == before).values(granted_at=began, released_at=ended))
     lab.run(lab.job(admin, name="runs"))
     both = (await client.get("/v1/timeline?hours=1")).json()
     assert {run["name"]: (run["outcome"], run["end"] is None) for run in both["runs"]} == {

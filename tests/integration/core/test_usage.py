@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, func, insert, update
+from sqlalchemy import Engine, func, insert, select, update
 
 from api.jobs.queue_position import place
-from models import Assignment, Gpu, Job, Lease, Study, StudyRun, User
+from models import Assignment, Extension, Gpu, Job, Lease, Study, StudyRun, User
 from models.settings import SchedulerSettings
 from models.statements import queue, usage
 from models.statements.memory import estimates
@@ -129,6 +129,10 @@ def test_boost_is_for_students_with_a_deadline_near_and_no_success(
     assign("over", -1)
     assign("far", 4)
     assert near() == set()
+    extended = select(Assignment.id).where(Assignment.name == "over").scalar_subquery()
+    later = {"deadline": func.now() + timedelta(days=1), "reason": None}
+    execute(insert(Extension).values(assignment_id=extended, user_id=fresh, **later))
+    assert near() == {fresh}, "the deadline of one student is later"
     assign("near", 2)
     assert near() == {stuck, fresh}
 

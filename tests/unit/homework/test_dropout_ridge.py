@@ -87,8 +87,8 @@ def test_a_columns_unit_matters_to_the_plain_ridge_only(tmp_path: Path) -> None:
 
 
 def test_the_left_product_exists_for_square_inputs_only(tmp_path: Path) -> None:
-    assert "4 x 4" in str(execute(tmp_path, masks=100).left_product_error)
-    assert execute(tmp_path, masks=100, rows=4).left_product_error is None
+    assert "4 x 4" in str(execute(tmp_path, masks=100).sheet_left_product_error)
+    assert execute(tmp_path, masks=100, rows=4).sheet_left_product_error is None
 
 
 def test_values_of_seed_0_are_the_recorded_ones(tmp_path: Path) -> None:

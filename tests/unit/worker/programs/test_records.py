@@ -37,6 +37,18 @@ def test_a_program_says_nothing_that_only_the_lab_says(tmp_path: Path, record: d
     assert not isinstance(second, Broken), "the next line is read all the same"
 
 
+def test_file_that_its_program_locked_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "records.ndjson").write_text('{"type": "result", "time": 1.0, "value": {}}\n')
+    assert RecordReader(tmp_path, distrust(0)).ending() is not None
+
+    # A real one would not be locked for root.
+    def refused(*_: Any) -> int:
+        raise PermissionError("records.ndjson")
+
+    monkeypatch.setattr("experiments.hosting.record_reader.os.open", refused)
+    assert RecordReader(tmp_path, distrust(0)).ending() is None
+
+
 @pytest.mark.parametrize("cause", ["error", "out_of_memory", "diverged", "cannot_fit"])
 def test_its_own_failure_is_its_own_to_tell(tmp_path: Path, cause: str) -> None:
     (found,) = lines(tmp_path, {"type": "error", "message": "no", "cause": cause})
