@@ -81,12 +81,16 @@ def begin(function: Callable[..., Any], *arguments: Any) -> Pending:
 def each(function: Callable[..., T], every: Iterable[tuple[Any, ...]], max_parallel: int = CORES) -> Iterator[T]:
     """The results of calls in children of this process, in order; at most `max_parallel` run at a time."""
     running: list[Child] = []
-    for arguments in every:
-        if len(running) == max_parallel:
+    try:
+        for arguments in every:
+            if len(running) == max_parallel:
+                yield running.pop(0).result()
+            running.append(Child(function, *arguments))
+        while running:
             yield running.pop(0).result()
-        running.append(Child(function, *arguments))
-    for child in running:
-        yield child.result()
+    finally:
+        for child in running:
+            child.end()
 
 
 class Child:
@@ -97,10 +101,13 @@ class Child:
         parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
-            self._results.close()
-            _end_with(parent)
-            _answer(theirs, function, arguments)
-            os._exit(0)
+            try:
+                self._results.close()
+                _end_with(parent)
+                _answer(theirs, function, arguments)
+            finally:
+                # Whatever happened: nothing of the parent's work goes on in the child.
+                os._exit(0)
         theirs.close()
 
     def result(self) -> Any:
@@ -111,6 +118,12 @@ class Child:
         os.waitpid(self._pid, 0)
         self._results.close()
         return _opened(kind, found)
+
+    def end(self) -> None:
+        """Without a result."""
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        self._results.close()
 
 
 class _Beside:

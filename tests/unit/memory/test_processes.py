@@ -1,9 +1,12 @@
 """Each prediction has its own process: forked from a fresh one, or started beside one that is not fresh."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from select import select
 
 import pytest
 
@@ -41,6 +44,16 @@ def die() -> None:
     os._exit(9)
 
 
+def answer_what_cannot_be_sent() -> Callable[[], None]:
+    return lambda: None
+
+
+def refuse_or_wait(place: int) -> None:
+    if place == 0:
+        raise ValueError("the first")
+    signal.pause()
+
+
 def test_children_answer_in_order_and_few_at_a_time() -> None:
     found = list(each(pid_after, [(number,) for number in range(5)], max_parallel=2))
     assert [number for number, _ in found] == list(range(5))
@@ -56,6 +69,22 @@ def test_child_that_refuses_fails_or_dies_says_so() -> None:
         Child(die).result()
     with pytest.raises(StepsRefusedError, match=r"^no kernel$"):
         Child(through_another, "no kernel").result()
+
+
+def test_child_whose_answer_cannot_be_sent_does_not_go_on_as_its_parent() -> None:
+    parent = os.getpid()
+    with pytest.raises(NotPredictedError, match="died"):
+        Child(answer_what_cannot_be_sent).result()
+    assert os.getpid() == parent
+
+
+def test_where_one_child_fails_the_others_end() -> None:
+    kept_open, held_by_children = os.pipe()
+    with pytest.raises(ValueError, match="the first"):
+        list(each(refuse_or_wait, [(0,), (1,), (2,)], max_parallel=3))
+    os.close(held_by_children)
+    assert select([kept_open], [], [], 0)[0]
+    os.close(kept_open)
 
 
 @pytest.mark.usefixtures("forkable")
