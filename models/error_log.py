@@ -94,6 +94,8 @@ class ErrorLog:
         with self._lock:
             for group in groups:
                 self._waiting[group.fingerprint] = _joined(group, self._waiting.get(group.fingerprint))
+            # Else they would wait for the next error.
+            self.noted.set()
 
     def _add(self, event: str, message: str, *, is_warning: bool) -> None:
         now = datetime.now(UTC)
@@ -111,6 +113,8 @@ class ErrorLog:
 
 ERRORS = ErrorLog()
 """Of this process."""
+_remembered: set[str] = set()
+"""Secrets that stood in the environment when `keeping` began."""
 
 
 def message_of(line: Mapping[str, Any]) -> str:
@@ -119,11 +123,13 @@ def message_of(line: Mapping[str, Any]) -> str:
     about = [str(line[name]) for name in ("name", "node", "fault", "part") if line.get(name)]
     text = ": ".join([*about, said] if said else about)
     # Cut to what is looked through, and cut again: half a secret at the first cut is beyond the second.
-    return without_secrets(" ".join(text[:MAX_LOOKED_THROUGH].split()))[:MAX_MESSAGE].replace("\0", "")
+    shown = without_secrets(" ".join(text[:MAX_LOOKED_THROUGH].split())).replace("\0", "")
+    # PostgreSQL takes no lone surrogate, such as one of a file's name.
+    return shown.encode(errors="backslashreplace").decode()[:MAX_MESSAGE]
 
 
 def without_secrets(text: str) -> str:
-    for value in _own_passwords():
+    for value in sorted(_remembered | _own_passwords(), key=len, reverse=True):
         text = text.replace(value, "***")
     for pattern, instead in SECRETS:
         text = pattern.sub(instead, text)
@@ -138,6 +144,8 @@ def keeping(process: str) -> Iterator[None]:
     if not url:
         yield
         return
+    # A worker takes them out of its environment before its first job.
+    _remembered.update(_own_passwords())
     stop = Event()
     engine = engine_for(url)
     thread = VitalThread("errors", lambda: _keep(engine, stop), until=stop)
@@ -148,11 +156,13 @@ def keeping(process: str) -> Iterator[None]:
         stop.set()
         ERRORS.noted.set()
         thread.join(2 * FLUSH_SECONDS)
+        _remembered.clear()
 
 
 def flush(engine: Engine) -> bool:
     """Write what was noted; what the database does not take waits. Returns whether nothing does."""
-    groups = ERRORS.take()
+    # In one order: processes that write the same groups wait for each other, and never both ways.
+    groups = sorted(ERRORS.take(), key=lambda group: group.fingerprint)
     if not groups:
         return True
     try:
@@ -195,11 +205,11 @@ def _exception(info: Any) -> str:
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-def _own_passwords() -> list[str]:
+def _own_passwords() -> set[str]:
     """The literal secrets of this process's environment."""
     found = [
         os.environ.get(name, "")
-        for name in ("GPULAB_NODE_TOKEN", "GPULAB_OPENID_CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY")
+        for name in ("GPULAB_NODE_TOKEN", "GPULAB_OPENID_CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD")
     ]
     for name in ("DATABASE_URL", "REDIS_URL"):
         try:
@@ -207,4 +217,4 @@ def _own_passwords() -> list[str]:
         except ValueError:
             continue
         found += [password or "", unquote(password or "")]
-    return [value for value in found if len(value) >= 4]
+    return {value for value in found if len(value) >= 4}

@@ -54,8 +54,7 @@ SYSTEM_UNITS = Path("/etc/systemd/system")
 
 def unit_text(service: Service) -> str:
     """The unit. Secrets stand in the environment's file, which is optional."""
-    program = Path(sys.executable).parent / "gpulab"
-    words = " ".join(map(_quoted, (str(program), *service.command)))
+    words = " ".join(map(_quoted, (*_program(), *service.command)))
     user = f"User={service.account}\n" if service.is_system and service.account != ROOT else ""
     target = "multi-user.target" if service.is_system else "default.target"
     return f"""{MARK}
@@ -85,8 +84,10 @@ def check(service: Service) -> None:
     """Raises `ServiceError` where systemd could not run it."""
     if service.command[:1] not in [(name,) for name in SERVED]:
         raise ServiceError(f"name what to run after --: {', '.join(SERVED)}, such as `-- up --data /srv/lab`")
-    if any(sign in word for word in service.command for sign in "\n\r\0"):
-        raise ServiceError("an argument has a line break, which a unit cannot hold")
+    given = {"an argument": service.command, "--account": (service.account,), "the folder": (str(service.folder),)}
+    for name, words in given.items():
+        if any(sign in word for word in words for sign in "\n\r\0"):
+            raise ServiceError(f"{name} has a line break, which a unit cannot hold")
     if any("://" in word and "@" in word for word in service.command):
         raise ServiceError(f"an argument looks like an address with a password: put it into {service.environment_file}")
 
@@ -105,8 +106,10 @@ def write(service: Service) -> None:
 
 
 def start(service: Service) -> None:
-    """Start it now and at every boot. Raises `ServiceError` with what systemd said."""
-    for arguments in (("daemon-reload",), ("enable", "--now", service.name)):
+    """Start it now and at every boot; one that runs is restarted with its new options. Raises `ServiceError` with what
+    systemd said.
+    """
+    for arguments in (("daemon-reload",), ("enable", service.name), ("restart", service.name)):
         done = subprocess.run([*service.systemctl, *arguments], capture_output=True, text=True, check=False)
         if done.returncode:
             raise ServiceError(f"systemctl {arguments[0]} failed: {(done.stderr or done.stdout).strip()[-500:]}")
@@ -119,6 +122,12 @@ def systemd_runs() -> bool:
 def default_account() -> str:
     """Who called sudo, or who calls."""
     return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def _program() -> tuple[str, ...]:
+    """Of this environment, whose script may lie elsewhere, such as after an install for one user."""
+    script = Path(sys.executable).parent / "gpulab"
+    return (str(script),) if script.is_file() else (sys.executable, "-m", "gpulab")
 
 
 def _user_config() -> Path:

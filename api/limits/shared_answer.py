@@ -11,16 +11,17 @@ T = TypeVar("T")
 class SharedAnswer(Generic[T]):
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
-        """For how long an answer is given again."""
+        """For how long an answer is given again. A failure is not: only who waited for it hears of it."""
         self._computing = asyncio.Lock()
         self._made_at = float("-inf")
-        self._answer: T | Exception
+        self._answer: T | Exception = LookupError("nothing was computed yet")
 
     async def get(self, compute: Callable[[], Awaitable[T]]) -> T:
         """The newest answer, or what `compute` returns or raises. Who waits for another's answer takes it."""
         asked_at = time.monotonic()
         async with self._computing:
-            if self._made_at < asked_at - self.seconds:
+            kept_seconds = 0.0 if isinstance(self._answer, Exception) else self.seconds
+            if self._made_at < asked_at - kept_seconds:
                 try:
                     self._answer = await compute()
                 except Exception as error:  # noqa: BLE001 - all who asked hear of it

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpulab.errors import WaitTimeout
 from gpulab.states import JobState, WaitReason
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ def finished(job: "Job", out: Path) -> OwnCode:
     if waiting.reason == WaitReason.NO_SANDBOX:
         job.cancel()
         return _of(job, f"not run: {waiting.explanation}", [])
-    job.wait(PATIENCE_SECONDS)
+    try:
+        job.wait(PATIENCE_SECONDS)
+    except WaitTimeout:
+        return _of(job, f"not finished {PATIENCE_SECONDS:.0f} s after the questions: gpulab status {job.id}", [])
     files = [str(job.download(artifact.name, out / FOLDER)) for artifact in job.artifacts()]
     return _of(job, job.data.message, files)
 

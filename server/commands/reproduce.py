@@ -79,9 +79,10 @@ def reproduce(
     starts a temporary lab. Exits with 0 if every run succeeded.
     """
     with _lab(url, token_file, own, data, datasets, slots, emulate) as (client, folder):
+        chosen = _chosen_course(client, course)
         sent = None if program is None else own_code.send(client, program)
         study = client.submit_study(
-            f"{_chosen_course(client, course)}/{'+'.join(only) if only else 'all'}",
+            f"{chosen}/{'+'.join(only) if only else 'all'}",
             scale=scale,
             seeds=None if seeds is None else list(range(seeds)),
             fresh=fresh,
@@ -100,7 +101,7 @@ def reproduce(
             _print_end(study, out, paths, folder)
     if show_page:
         typer.launch(str(out / "report.html"))
-    if study.state != "succeeded":
+    if study.state != "succeeded" or (own_run is not None and own_run.state is JobState.FAILED):
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 

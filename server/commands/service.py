@@ -44,7 +44,9 @@ def install(
         typer.echo(f"Wrote {service.path}. Settings: {service.environment_file} (optional, NAME=VALUE lines).")
         run = " ".join(service.systemctl)
         if not start or not service_units.systemd_runs():
-            typer.echo(f"Start it with: {run} daemon-reload && {run} enable --now {service.name}")
+            typer.echo(
+                f"Start it with: {run} daemon-reload && {run} enable {service.name} && {run} restart {service.name}"
+            )
             return
         service_units.start(service)
         typer.echo(f"{service.name} runs. Its log: journalctl {'' if system else '--user '}-u {service.name}")

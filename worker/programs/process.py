@@ -173,8 +173,15 @@ class ProgramSandbox:
         """Where the data sets lie inside, and outside. One that needs no folder, or has gone, is left out."""
         for name in datasets:
             parts = (CIFAR10, CIFAR10_BATCHES) if name == CIFAR10 else (name,)
-            if (folder := self._settings.datasets_folder / parts[-1]).is_dir():
+            if (folder := self._dataset_folder(name)).is_dir():
                 yield "/".join((self.data, *parts)), folder.resolve()
+
+    def identities(self, datasets: Sequence[str]) -> tuple[tuple[int, int] | None, ...]:
+        """Device and inode of each data set's folder; None where there is none."""
+        return tuple(_identity(self._dataset_folder(name)) for name in datasets)
+
+    def _dataset_folder(self, name: str) -> Path:
+        return self._settings.datasets_folder / (CIFAR10_BATCHES if name == CIFAR10 else name)
 
     def _environment(self, gpu_uuids: Sequence[str]) -> dict[str, str]:
         """All of it: nothing of the worker's own is passed on."""
@@ -223,3 +230,11 @@ def _own_cards(folder: RunFolder) -> Path:
     own.mkdir(exist_ok=True)
     (own / "world.txt").write_bytes(Path(os.environ[VARIABLE]).read_bytes())
     return own
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

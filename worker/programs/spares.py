@@ -32,6 +32,8 @@ class Access:
 
     gpu_uuids: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
+    folders: tuple[tuple[int, int] | None, ...] = ()
+    """Device and inode of each data set: one that was replaced since is not what the sandbox shows."""
 
 
 class Spare:
@@ -112,7 +114,8 @@ class Spares:
 
         One that still loads torch is given too: it begins sooner than a fresh start, which loads it once more.
         """
-        wanted = Access(tuple(gpu_uuids), tuple(sorted(datasets)))
+        names = tuple(sorted(datasets))
+        wanted = Access(tuple(gpu_uuids), names, self._sandbox.identities(names))
         with self._lock:
             spare, self._wanted = self._spare, wanted
             if spare is None or spare.access != wanted or spare.process.wait(0):

@@ -1,11 +1,13 @@
 """What failed in the lab, for its admins."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import OperationalError
 
 from gpulab.schemas import LabErrorPage
 from gpulab.states import Role
@@ -62,6 +64,7 @@ async def test_the_table_is_bounded_and_forgets(
     client: httpx.AsyncClient, errors: ErrorLog, settings: ApiSettings, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lab_errors, "MAX_KEPT", 5)
+    monkeypatch.setattr(lab_errors.trim, "_composed", {})
     engine = engine_for(settings.database_url)
     for letters in ("a", "b", "c", "d", "e", "f", "g"):
         note(errors, "api", "request.failed", letters)
@@ -72,7 +75,7 @@ async def test_the_table_is_bounded_and_forgets(
             run(connection, lab_errors.trim)
             return connection.execute(select(func.count()).select_from(LabError)).scalar()
 
-    assert count() <= 7
+    assert count() == 5
     with seeds.engine.begin() as connection:
         connection.execute(update(LabError).values(last_at=datetime.now(UTC) - timedelta(days=40)))
     assert count() == 0
@@ -88,3 +91,27 @@ def test_a_database_that_is_away_loses_nothing(errors: ErrorLog, settings: ApiSe
     with engine.begin() as connection:
         assert connection.execute(select(LabError.message)).scalars().all() == ["no luck"]
     engine.dispose()
+
+
+async def test_errors_of_an_outage_are_kept_once_it_ends(
+    client: httpx.AsyncClient, errors: ErrorLog, settings: ApiSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", settings.database_url)
+    monkeypatch.setattr(error_log, "FLUSH_SECONDS", 0.05)
+    tries: list[int] = []
+    real = error_log.run
+
+    def away_at_first(*args: Any, **kwargs: Any) -> Any:
+        tries.append(len(tries))
+        if len(tries) == 1:
+            raise OperationalError("the database is away", None, Exception())
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(error_log, "run", away_at_first)
+    with keeping("worker"):
+        note(errors, "worker", "store.refused", "a name with \udc80")
+        for _ in range(100):
+            if (found := await read(client)).items:
+                break
+            await asyncio.sleep(0.05)
+        assert [each.message for each in found.items] == ["a name with \\udc80"]

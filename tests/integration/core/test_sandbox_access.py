@@ -92,6 +92,10 @@ def test_spare_is_made_for_the_data_sets_of_the_last_program(node: Node) -> None
         spare = spares.take([], ["flowers"])
         assert spare is not None
         spare.drop()
+        wait_until(lambda: spares._spare)
+        (node.datasets / "flowers").rename(node.datasets / "old flowers")
+        (node.datasets / "flowers").mkdir()
+        assert spares.take([], ["flowers"]) is None, "its data set was replaced since"
     finally:
         spares.stop()
 

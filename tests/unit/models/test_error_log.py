@@ -78,6 +78,15 @@ def test_a_password_of_the_environment_is_hidden_wherever_it_stands(monkeypatch:
     assert without_secrets("no entry for p@ss-word or p%40ss-word") == "no entry for *** or ***"
 
 
+def test_a_password_that_left_the_environment_stays_hidden(errors: ErrorLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://gpulab:hunter22@127.0.0.1:1/gpulab")
+    monkeypatch.setenv("PGPASSWORD", "swordfish")
+    with error_log.keeping("worker"):
+        monkeypatch.delenv("DATABASE_URL")
+        monkeypatch.delenv("PGPASSWORD")
+        assert without_secrets("no entry for hunter22 or swordfish") == "no entry for *** or ***"
+
+
 def test_the_number_of_groups_and_their_length_are_bounded(errors: ErrorLog) -> None:
     for letter in range(3 * MAX_WAITING):
         note(errors, "error", f"event.{'x' * letter}", reason="y" * 10_000)

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from gpulab.errors import WaitTimeout
 from gpulab.states import JobState, WaitReason
 from server.commands.own_code import OwnCode, finished, line
 
@@ -50,3 +51,23 @@ def test_lab_without_a_sandbox_is_said_and_not_waited_for(tmp_path: Path) -> Non
         "Your own code: mine.py not run: no node can run script (no bubblewrap)"
     )
     assert job.cancelled
+
+
+def test_program_that_goes_on_is_said(tmp_path: Path) -> None:
+    class Running:
+        id = "7"
+
+        def refresh(self) -> "Running":
+            return self
+
+        def queue(self) -> Any:
+            return SimpleNamespace(reason=None)
+
+        def wait(self, seconds: float) -> None:
+            raise WaitTimeout(f"not final after {seconds} s")
+
+        def _loaded(self) -> Any:
+            return SimpleNamespace(name="mine.py", state=JobState.RUNNING, result=None)
+
+    found = finished(cast("Any", Running()), tmp_path)
+    assert line(found) == "Your own code: mine.py not finished 120 s after the questions: gpulab status 7"

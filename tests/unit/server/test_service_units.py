@@ -71,7 +71,7 @@ def test_it_is_written_and_the_next_step_is_said(units: Path) -> None:
     path = units / "config/systemd/user/gpulab-up.service"
     assert MARK in path.read_text()
     assert f"Wrote {path}" in said
-    assert "systemctl --user enable --now gpulab-up.service" in said
+    assert "systemctl --user enable gpulab-up.service && systemctl --user restart gpulab-up.service" in said
     assert install("--", "up", "--data", "other")[0] == 0, "ours is replaced"
     assert "other" in path.read_text()
 
@@ -105,3 +105,37 @@ def test_print_changes_nothing(units: Path) -> None:
     code, said = install("--system", "--account", "lab", "--print", "--", "scheduler")
     assert (code, "User=lab" in said) == (0, True)
     assert not list(units.iterdir())
+
+
+def test_account_or_folder_with_a_line_break_is_refused(
+    units: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, said = install("--system", "--account", "lab\nExecStartPre=/bin/evil", "--print", "--", "scheduler")
+    assert (code, "--account has a line break" in said) == (1, True)
+    broken = tmp_path / "a\nb"
+    broken.mkdir()
+    monkeypatch.chdir(broken)
+    code, said = install("--print", "--", "scheduler")
+    assert (code, "the folder has a line break" in said) == (1, True)
+
+
+def test_where_no_script_lies_beside_python_the_module_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python3"))
+    assert f"ExecStart={tmp_path / 'python3'} -m gpulab worker\n" in unit_text(service("worker"))
+
+
+def test_one_that_runs_is_restarted_with_its_new_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def systemctl(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        asked.append(" ".join(command))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr("subprocess.run", systemctl)
+    service_units.start(service("worker"))
+    run = "systemctl --user"
+    assert asked == [
+        f"{run} daemon-reload",
+        f"{run} enable gpulab-worker.service",
+        f"{run} restart gpulab-worker.service",
+    ]
