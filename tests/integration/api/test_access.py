@@ -93,8 +93,9 @@ async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: SeededUser, s
     seeds.node()
     users = {name: seeds.user(name, Role.STUDENT) for name in ("olga", "sam", "tim")}
     users |= {"ina": seeds.user("ina", Role.INSTRUCTOR), "admin": admin}
-    for name in ("olga", "tim"):
-        moved = await anonymous.patch(f"/v1/users/{users[name].id}", json={"team": "red"}, headers=admin.headers)
+    for name, section in (("olga", "A"), ("tim", "B")):
+        groups = {"team": "red", "section": section}
+        moved = await anonymous.patch(f"/v1/users/{users[name].id}", json=groups, headers=admin.headers)
         assert moved.status_code == 200, moved.text
     job_id = seeds.job(users["olga"], name="olgas-secret")
     seeds.run(job_id)
