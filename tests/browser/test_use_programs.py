@@ -3,12 +3,18 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
+from gpulab.schemas import EstimateRead
 from tests.browser.conftest import SHOTS, Opener
 from tests.browser.scene import Scene
 from tests.browser.test_pages import look
+from tests.fakes.nvml import GIB
+from tests.predictions import prediction, verdict
+
+NO_ESTIMATE: dict[str, Any] = dict.fromkeys(EstimateRead.model_fields) | {"gpus": []}
 
 
 def test_code_is_uploaded_edited_compared_and_run(page: Page, scene: Scene, tmp_path: Path) -> None:
@@ -86,3 +92,41 @@ def test_a_page_is_found_by_keys(page: Page) -> None:
     page.keyboard.press("g")
     page.keyboard.press("s")
     expect(page.get_by_role("heading", name="Studies", level=1)).to_be_visible()
+
+
+def test_memory_of_a_program_is_predicted_before_it_runs(page: Page, tmp_path: Path) -> None:
+    peak = {"low_bytes": 9 * GIB, "likely_bytes": 10 * GIB, "high_bytes": 11 * GIB}
+    own = {"claimed_by_program": True, "parts": None, "peak_phase": None, "reasons": {"parts": "why"}}
+    judged = verdict(peak, **own | {"certain": False, "in_lab": True, "max_batch_size": None, "reason": None})
+    judged["max_batch_size_without_retries"] = None
+    predicted = {**prediction(peak, **own), "state": "ready", "reason": None, "assumptions": ["data are random"]}
+    fits = NO_ESTIMATE | {**predicted, "gpus": [judged]}
+    too_large = {**fits, "gpus": [{**judged, "verdict": "cannot_fit"}]}
+    failed = NO_ESTIMATE | {"state": "failed", "reason": "the program takes no optimizer step"}
+    answers = {"1": fits, "2": too_large, "3": failed}
+
+    def answer(route: Route) -> None:
+        last = json.loads(route.request.post_data or "")["spec"]["command"][-1]
+        if last in answers:  # the first question stays open, as while a worker measures
+            route.fulfill(json=answers[last])
+
+    page.route("**/v1/estimates?*", answer)
+    script = tmp_path / "train.py"
+    script.write_text("print('memory')\n")
+    page.goto("/programs")
+    page.locator("input[type=file]").first.set_input_files(script)
+    memory = page.get_by_role("region", name="GPU memory")
+    expect(memory).to_contain_text("Predicting the peak")
+    for steps, said in (
+        ("1", "Likely fits"),
+        ("2", "Likely cannot fit"),
+        ("3", "The program takes no optimizer step"),
+        ("absent", "Correct the form"),
+    ):
+        command = "python absent.py" if steps == "absent" else f"python train.py --steps {steps}"
+        page.get_by_label("Command").fill(command)
+        expect(memory).to_contain_text(said)
+    page.get_by_label("Command").fill("python train.py --steps 1")
+    expect(memory).to_contain_text(re.compile(r"10(\.0+)? GiB"))
+    expect(memory).to_contain_text("Assumed: data are random.")
+    look(page, "light-desktop", "program-memory")

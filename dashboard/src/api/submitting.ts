@@ -10,18 +10,26 @@ export type Order = Pick<JobCreate, "experiment"> & Partial<JobCreate>;
 
 const ESTIMATE_WAIT_SECONDS = 10;
 
-/** The errors of a job; none if the lab would accept it. */
+export interface Checked {
+  /** None if the lab would accept the job. */
+  errors: InvalidField[];
+  /** Its predicted memory, as far as the lab had it when it answered. */
+  estimate: EstimateRead | null;
+}
+
+/** Validates a job without queueing it. */
 export const dryRun = (order: Order) =>
   queryOptions({
     queryKey: ["dry-run", order],
-    queryFn: async ({ signal }): Promise<{ errors: InvalidField[] }> => {
+    queryFn: async ({ signal }): Promise<Checked> => {
       try {
-        await data(api.POST("/v1/jobs", { params: { query: { dry_run: true } }, body: order as JobCreate, signal }));
-        return { errors: [] };
+        const query = { dry_run: true };
+        const found = await data(api.POST("/v1/jobs", { params: { query }, body: order as JobCreate, signal }));
+        return { errors: [], estimate: "estimate" in found ? (found.estimate as EstimateRead | null) : null };
       } catch (error) {
         if (!(error instanceof Refused) || error.problem.status !== 422) throw error;
         const { detail, errors } = error.problem;
-        return { errors: errors ?? [{ path: "", message: detail, limit: null, value: null }] };
+        return { errors: errors ?? [{ path: "", message: detail, limit: null, value: null }], estimate: null };
       }
     },
     staleTime: 60_000,
@@ -32,18 +40,26 @@ export const estimateOf = (experiment: string, spec: Record<string, unknown>) =>
     queryKey: ["estimate", experiment, spec],
     queryFn: async ({ signal }): Promise<EstimateRead> => {
       const query = { wait: ESTIMATE_WAIT_SECONDS };
-      let found = await data(
+      const found = await data(
         api.POST("/v1/estimates", { params: { query }, body: { experiment, spec, gpus: [] }, signal }),
       );
-      while (found.state === "pending" && found.id !== null) {
-        const path = { estimate_id: found.id };
-        found = await data(api.GET("/v1/estimates/{estimate_id}", { params: { path, query }, signal }));
-      }
-      return found;
+      return found.state === "pending" && found.id !== null ? awaited(found.id, signal) : found;
     },
     staleTime: 60_000,
     placeholderData: keepPreviousData,
   });
+
+/** One that was asked for before, as with a job. */
+export const estimateWith = (id: string) =>
+  queryOptions({ queryKey: ["estimate", id], queryFn: ({ signal }) => awaited(id, signal), staleTime: 60_000 });
+
+async function awaited(id: string, signal: AbortSignal): Promise<EstimateRead> {
+  const params = { path: { estimate_id: id }, query: { wait: ESTIMATE_WAIT_SECONDS } };
+  for (;;) {
+    const found = await data(api.GET("/v1/estimates/{estimate_id}", { params, signal }));
+    if (found.state !== "pending") return found;
+  }
+}
 
 /** Submits the job. A repeated request submits it only once. */
 export function submit(order: Order): Promise<JobRead> {

@@ -35,7 +35,7 @@ import { Estimate } from "./submit/Estimate";
 import { Options, optionsOf, type JobOptions } from "./submit/Options";
 import { fieldOf, filled, propertiesOf } from "./submit/schema";
 import { SpecForm } from "./submit/SpecForm";
-import { verdictOf, type Verdict } from "./submit/verdict";
+import { CORRECT_FIRST, verdictOf, type Verdict } from "./submit/verdict";
 
 type Spec = Record<string, unknown>;
 
@@ -187,8 +187,6 @@ function OrderForm({ experiment, again, change }: { experiment: ExperimentDetail
     </form>
   );
 }
-
-const CORRECT_FIRST = new Error("Correct the form to see a prediction.");
 
 function Problems({ problems }: { problems: readonly InvalidField[] }) {
   // Those of the spec are shown at their fields too.

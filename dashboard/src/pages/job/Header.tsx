@@ -15,6 +15,7 @@ import { JobBadge } from "../../components/State";
 import { Ago, useNow } from "../../components/Time";
 import { useAction } from "../../components/useAction";
 import { bytes, counted, duration, percent, secondsBetween } from "../../format";
+import { Predicted } from "../submit/Predicted";
 import { EditLabels } from "./EditLabels";
 import { HandIn } from "./HandIn";
 import { FINAL } from "../../api/states";
@@ -40,6 +41,7 @@ export function Header({ job }: { job: JobRead }) {
     ["Attempt", job.attempt === 0 ? "none yet" : String(job.attempt)],
   ];
   if (job.gpu_memory_bytes !== null) facts.push(["Reserved", `${bytes(job.gpu_memory_bytes)} per GPU`]);
+  if (job.estimate) facts.push(["Predicted", <Predicted key="predicted" estimate={job.estimate} />]);
   if (job.priority !== "normal") facts.push(["Priority", job.priority]);
   if (job.retry_of !== null) {
     facts.push([

@@ -27,6 +27,7 @@ import { dryRun, submit, type Order } from "../../api/submitting";
 import { Failure } from "../../components/Feedback";
 import { Options, optionsOf, type JobOptions } from "../submit/Options";
 import { entryPoint, lineOf, parametersOf, rowsOf, wordsOf, type Parameter } from "./command";
+import { ProgramMemory } from "./ProgramMemory";
 
 interface RunFormProps {
   program: ProgramRead;
@@ -43,6 +44,8 @@ interface Choice {
 }
 
 const SCRIPT = "";
+/** Each check may start the program on a worker to predict its memory. */
+const PAUSE_MILLISECONDS = 600;
 
 function first(program: ProgramRead, again: JobRead | undefined): Choice {
   const paths = program.files.map((file) => file.path);
@@ -75,7 +78,7 @@ export function RunForm({ program, again }: RunFormProps) {
   const [choice, setChoice] = useState(() => first(program, again));
   const set = (change: Partial<Choice>) => setChoice((before) => ({ ...before, ...change }));
   const order = orderOf(program, choice);
-  const [settled] = useDebouncedValue(order, 250);
+  const [settled] = useDebouncedValue(order, PAUSE_MILLISECONDS);
   const check = useQuery({ ...dryRun(settled), placeholderData: keepPreviousData });
   const problem = check.data?.errors[0];
   const send = useMutation({
@@ -84,57 +87,67 @@ export function RunForm({ program, again }: RunFormProps) {
   });
   const notebooks = program.files.map((file) => file.path).filter((path) => path.endsWith(".ipynb"));
   return (
-    <Card component="section" aria-labelledby="run">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          send.mutate();
-        }}
-      >
-        <Stack gap="sm">
-          <Title order={2} size="h4" id="run">
-            Run
-          </Title>
-          {notebooks.length > 0 && (
-            <Select
-              label="What to run"
-              data={[...notebooks.map((path) => ({ value: path, label: path })), { value: SCRIPT, label: "A command" }]}
-              value={choice.notebook ?? SCRIPT}
-              onChange={(chosen) => set({ notebook: chosen === SCRIPT ? null : chosen })}
-              allowDeselect={false}
+    <>
+      <Card component="section" aria-labelledby="run">
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            send.mutate();
+          }}
+        >
+          <Stack gap="sm">
+            <Title order={2} size="h4" id="run">
+              Run
+            </Title>
+            {notebooks.length > 0 && (
+              <Select
+                label="What to run"
+                data={[
+                  ...notebooks.map((path) => ({ value: path, label: path })),
+                  { value: SCRIPT, label: "A command" },
+                ]}
+                value={choice.notebook ?? SCRIPT}
+                onChange={(chosen) => set({ notebook: chosen === SCRIPT ? null : chosen })}
+                allowDeselect={false}
+              />
+            )}
+            {choice.notebook === null && (
+              <TextInput
+                label="Command"
+                description="Runs in the folder of the files, without a shell"
+                value={choice.command}
+                onChange={(event) => set({ command: event.currentTarget.value })}
+                styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)" } }}
+                spellCheck={false}
+              />
+            )}
+            <Parameters rows={choice.rows} change={(rows) => set({ rows })} notebook={choice.notebook !== null} />
+            <Datasets chosen={choice.datasets} change={(datasets) => set({ datasets })} />
+            <MoreOptions
+              experiment={order.experiment}
+              options={choice.options}
+              change={(options) => set({ options })}
             />
-          )}
-          {choice.notebook === null && (
-            <TextInput
-              label="Command"
-              description="Runs in the folder of the files, without a shell"
-              value={choice.command}
-              onChange={(event) => set({ command: event.currentTarget.value })}
-              styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)" } }}
-              spellCheck={false}
-            />
-          )}
-          <Parameters rows={choice.rows} change={(rows) => set({ rows })} notebook={choice.notebook !== null} />
-          <Datasets chosen={choice.datasets} change={(datasets) => set({ datasets })} />
-          <MoreOptions experiment={order.experiment} options={choice.options} change={(options) => set({ options })} />
-          {problem && (
-            <Text size="sm" c="red" className="break" role="alert">
-              {invalidText(problem)}
-            </Text>
-          )}
-          {check.error !== null && <Failure error={check.error} again={() => void check.refetch()} />}
-          {send.error !== null && problem === undefined && <Failure error={send.error} />}
-          <Button
-            type="submit"
-            leftSection={<Play size={17} aria-hidden />}
-            loading={send.isPending}
-            disabled={problem !== undefined}
-          >
-            Run
-          </Button>
-        </Stack>
-      </form>
-    </Card>
+            {problem && (
+              <Text size="sm" c="red" className="break" role="alert">
+                {invalidText(problem)}
+              </Text>
+            )}
+            {check.error !== null && <Failure error={check.error} again={() => void check.refetch()} />}
+            {send.error !== null && problem === undefined && <Failure error={send.error} />}
+            <Button
+              type="submit"
+              leftSection={<Play size={17} aria-hidden />}
+              loading={send.isPending}
+              disabled={problem !== undefined}
+            >
+              Run
+            </Button>
+          </Stack>
+        </form>
+      </Card>
+      <ProgramMemory order={settled} checked={check.data} />
+    </>
   );
 }
 

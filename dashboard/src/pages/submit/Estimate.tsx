@@ -12,7 +12,8 @@ interface EstimateProps {
   /** Whether it belongs to an earlier state of the form. */
   stale: boolean;
   error: Error | null;
-  apply: (change: Change) => void;
+  /** Null where the fields are none of an experiment: no change of them is proposed. */
+  apply: ((change: Change) => void) | null;
 }
 
 const PARTS: Partial<Record<keyof PartsOfPeak, string>> = {
@@ -96,6 +97,13 @@ function Predicted({ estimate, peak, apply }: PredictedProps) {
         />
       ))}
       {estimate.parts !== null && <Parts parts={estimate.parts} />}
+      {estimate.claimed_by_program && (
+        <Text size="xs" c="dimmed">
+          {["The program measured its first two steps in the sandbox. What comes later is not counted."]
+            .concat((estimate.assumptions ?? []).map((assumption) => `Assumed: ${assumption}.`))
+            .join(" ")}
+        </Text>
+      )}
     </Stack>
   );
 }
@@ -140,7 +148,7 @@ function Gpu({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"] })
           ? sentence(gpu.reason ?? "nothing is predicted for this GPU")
           : `${bytes(gpu.peak_device_bytes.likely_bytes)} on an emulated ${gpu.card}, with a CUDA context of ${contextOf(gpu)}`}
       </Text>
-      {gpu.edits.length > 0 && (
+      {apply !== null && gpu.edits.length > 0 && (
         <Stack gap={6} mt={6}>
           <Text size="sm" fw={600}>
             {gpu.edits.some((edit) => edit.fits) ? "What would fit" : "Closest to fitting"}

@@ -10,8 +10,11 @@ export interface Verdict {
   text: string;
 }
 
+/** Shown instead of a prediction. */
+export const CORRECT_FIRST = new Error("Correct the form to see a prediction.");
+
 /** The best verdict of the lab's GPUs; of equal ones, that of the largest card. */
-function bestOf(gpus: readonly GpuVerdict[]): GpuVerdict | undefined {
+export function bestOf(gpus: readonly GpuVerdict[]): GpuVerdict | undefined {
   const order = Object.keys(FIT);
   return [...gpus].sort(
     (a, b) => order.indexOf(a.verdict) - order.indexOf(b.verdict) || b.total_bytes - a.total_bytes,
