@@ -7,7 +7,7 @@ from sqlalchemy import Select, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 
 from models.composed import statement
-from models.statements.deadlines import DUE_AT, LATE_TIME
+from models.deadlines import DUE_AT, LATE_TIME
 from models.tables.assignment import Assignment
 from models.tables.job import Job
 from models.tables.user import User

@@ -26,7 +26,7 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from api.jobs.statements import SUMMARY
 from gpulab.states import JobState, Role
 from models.composed import statement
-from models.statements.deadlines import DUE_AT, LATE_TIME
+from models.deadlines import DUE_AT, LATE_TIME
 from models.tables.assignment import Assignment, Submission
 from models.tables.job import Job
 from models.tables.study import Study, StudyRun

@@ -10,7 +10,7 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 
 from gpulab.states import Role
 from models.composed import statement
-from models.statements.deadlines import DUE_AT, LATE_TIME
+from models.deadlines import DUE_AT, LATE_TIME
 from models.tables.assignment import Assignment, Extension
 from models.tables.user import User
 

@@ -27,7 +27,7 @@ from sqlalchemy.sql.dml import Insert
 
 from gpulab.states import JobState, Role
 from models.composed import statement
-from models.statements.deadlines import DUE_AT
+from models.deadlines import DUE_AT
 from models.tables.artifact import Checkpoint
 from models.tables.assignment import Assignment
 from models.tables.job import Job
