@@ -77,7 +77,7 @@ def test_examples_run_are_handed_in_and_get_points(lab: Lab, tmp_path: Path) -> 
     assert (student.folder / dropout / "weights.png").read_bytes().startswith(b"\x89PNG")
     assert (student.folder / edges / "kernel.pt").stat().st_size > 0
 
-    student("assignments", "pin", ASSIGNMENT, memory)
+    student("assignments", "hand-in", ASSIGNMENT, memory)
     row = wait_until(lambda: _graded(staff), what="the check")
     assert (row["name"], row["points"], row["words"]) == ("Ada of own code", "10.0", "all correct")
     assert row["job_id"] == memory
