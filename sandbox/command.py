@@ -19,13 +19,14 @@ def _options(policy: SandboxPolicy, environment: Mapping[str, str], data: Mappin
     yield ["--uid", str(UID), "--gid", str(UID), "--hostname", HOSTNAME, "--cap-drop", "ALL"]
     yield ["--die-with-parent", "--new-session", "--clearenv"]
     yield from (["--setenv", name, value] for name, value in environment.items())
+    # First: this Python, the lab's code or a data set may lie below it.
+    yield ["--size", str(policy.limits.tmp_bytes), "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 - its own
     yield from _system(data)
     yield from _devices(policy)
     for inside, outside in policy.readable.items():
         yield ["--ro-bind", str(outside), inside]
     for path in policy.code:
         yield ["--ro-bind", str(path), str(path)]
-    yield ["--size", str(policy.limits.tmp_bytes), "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 - its own
     for inside, outside in policy.writable.items():
         yield ["--bind", str(outside), inside]
     # Last, when every mount point exists. What is not mounted here lies in memory that nothing bounds.

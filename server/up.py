@@ -205,7 +205,7 @@ class LocalLab:
         self._notes = [note for note in self._notes if note.process is not None and note.process.poll() is None]
         if len(self._notes) < MAX_NOTES:
             note = self._lab_process("note", self._env, "migrations.note_death", name, how)
-            # It is only told of; what keeps the process alive goes on.
+            # A dead process is only reported here; the keeper restarts it.
             with suppress(OSError):
                 note.start()
                 self._notes.append(note)

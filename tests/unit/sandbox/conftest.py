@@ -29,7 +29,7 @@ class Box:
     folder: Path
     limits: Limits
 
-    def start(self, code: str, **more: object) -> SandboxProcess:
+    def start(self, code: str, /, **more: object) -> SandboxProcess:
         policy = SandboxPolicy(
             readable={"/program": self.folder / "program"},
             writable={WORK: self.folder / "work"},
@@ -42,7 +42,7 @@ class Box:
         with (self.folder / "output.log").open("wb+") as output:
             return launch(policy, [sys.executable, "/program/main.py"], environment, output=output.fileno())
 
-    def run(self, code: str, **more: object) -> Ended:
+    def run(self, code: str, /, **more: object) -> Ended:
         process = self.start(code, **more)
         try:
             assert process.wait(SECONDS), "it did not end"

@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 
 import pytest
@@ -51,6 +52,28 @@ def test_its_own_folder_can_be_written(box) -> None:
     run = box()
     assert run.run("open('answer', 'w').write('42'); open('/tmp/a', 'w'); open('/dev/shm/a', 'w')").status == 0
     assert (run.folder / "work" / "answer").read_text() == "42"
+
+
+def test_code_below_the_temporary_folder_is_there_and_nothing_else_of_it(box) -> None:
+    """A checkout may lie anywhere, also where programs get a folder of their own."""
+    with TemporaryDirectory(dir="/tmp") as name:
+        code = Path(name, "packages")
+        code.mkdir()
+        (code / "lab.py").write_text("ANSWER = 42")
+        Path(name, "secret").write_text("glab_secret")
+        ended = box().run(
+            f"""
+import os, sys
+sys.path.insert(0, {str(code)!r})
+import lab
+print(lab.ANSWER, os.listdir({name!r}))
+open("/tmp/mine", "w")
+""",
+            code=(code,),
+        )
+        assert ended.status == 0, ended.output
+        assert ended.output == "42 ['packages']\n"
+        assert not Path("/tmp/mine").exists()
 
 
 def test_files_of_others_are_not_there(box, tmp_path_factory) -> None:
