@@ -88,6 +88,14 @@ class SandboxProcess:
             return [int(pid) for pid in text.split()]
         return []
 
+    def init_waits(self) -> bool:
+        """Whether pid 1 has started the program and sleeps until it ends. Between the two it ties its end to ours."""
+        if not self.children_of_init():
+            return False
+        with suppress(OSError):
+            return Path(f"/proc/{self.init_pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "S"
+        return False
+
 
 def launch(
     policy: SandboxPolicy,
@@ -174,9 +182,9 @@ def _ended(pidfd: int, deadline: float | None) -> bool:
 
 
 def _await_program(process: SandboxProcess) -> None:
-    """Until pid 1 has started it, and so has tied its own end to ours."""
+    """Until pid 1 has started it and has tied its own end to ours."""
     deadline = time.monotonic() + START_SECONDS
-    while not process.children_of_init() and not process.wait(0.001):
+    while not process.init_waits() and not process.wait(0.001):
         if time.monotonic() > deadline:
             raise LaunchError("bubblewrap did not start the program")
 
