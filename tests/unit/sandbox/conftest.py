@@ -40,7 +40,9 @@ class Box:
         environment = {"PATH": "/usr/bin:/bin", "HOME": WORK, "PYTHONDONTWRITEBYTECODE": "1"}
         (self.folder / "program" / "main.py").write_text(textwrap.dedent(code).replace("/work/", WORK + "/"))
         with (self.folder / "output.log").open("wb+") as output:
-            return launch(policy, [sys.executable, "/program/main.py"], environment, output=output.fileno())
+            return launch(
+                policy, [sys.executable, "/program/main.py", str(self.folder)], environment, output=output.fileno()
+            )
 
     def run(self, code: str, /, **more: object) -> Ended:
         process = self.start(code, **more)
