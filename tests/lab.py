@@ -27,7 +27,7 @@ PROBE = ROOT / "tests" / "probe"
 T = TypeVar("T")
 
 
-def wait_until(look: Callable[[], T], *, timeout_seconds: float = 30.0, what: str = "it") -> T:
+def wait_until(look: Callable[[], T], *, timeout_seconds: float = 60.0, what: str = "it") -> T:
     """Poll `look` until it returns something true; fail with what it said last."""
     deadline = time.monotonic() + timeout_seconds
     while True:

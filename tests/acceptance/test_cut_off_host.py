@@ -17,7 +17,7 @@ from tests.lab import ROOT, Lab, free_port, processes_below, serve_with_password
 
 STEPS = 8
 PASSWORD = "of-the-test-alone"
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def ip(*arguments: str) -> None:
@@ -146,24 +146,29 @@ def test_cut_off_host_loses_its_job_to_another_and_rejoins(scattered: ScatteredL
         return series[0]["steps"] if series else []
 
     gate.write_text("5")
-    wait_until(lambda: steps()[-1:] == [5], what="five steps over HTTP")
-    first: str = lab.job(job_id)["node"]
+    # Both hosts load torch meanwhile. A slow machine may be so busy with it that a lease of four seconds runs out.
+    wait_until(lambda: steps()[-1:] == [5], what="five steps over HTTP", timeout_seconds=120)
+    before = lab.job(job_id)
+    first: str = before["node"]
+    attempt: int = before["attempt"]
     (other,) = lab.hosts.keys() - {first}
     lab.hosts[first].cut()
     second = wait_until(
-        lambda: found if (found := lab.job(job_id))["attempt"] == 2 and found["state"] == "running" else None,
-        what="the second attempt",
+        lambda: found if (found := lab.job(job_id))["attempt"] > attempt and found["state"] == "running" else None,
+        what="the next attempt",
     )
     assert second is not None
     assert second["node"] == other
     assert lab.states()[first] == "down"
 
-    # Both attempts go on: what the first one writes from here on is late.
+    # Both attempts go on: what the cut-off one writes from here on is late.
     gate.write_text(str(STEPS))
     done = lab.wait_for(job_id, "succeeded")
     assert done["result"]["resumed_from"] == 4
-    late = lab.runs_of(first) / f"{job_id}-1" / "records.ndjson"
-    wait_until(lambda: f'"step {STEPS}"' in late.read_text(), what="late writes in the directory of the first attempt")
+    late = lab.runs_of(first) / f"{job_id}-{attempt}" / "records.ndjson"
+    wait_until(
+        lambda: f'"step {STEPS}"' in late.read_text(), what="late writes in the directory of the cut-off attempt"
+    )
 
     lab.hosts[first].mend()
     wait_until(lambda: lab.states()[first] == "up", what="the host is back", timeout_seconds=60)
@@ -174,7 +179,7 @@ def test_cut_off_host_loses_its_job_to_another_and_rejoins(scattered: ScatteredL
     assert steps() == list(range(1, STEPS + 1))
     events: list[Any] = lab.client.get(f"/v1/jobs/{job_id}/events").json()["items"]
     kinds = [event["type"] for event in events]
-    assert (kinds.count("job.lost"), kinds.count("job.succeeded")) == (1, 1)
+    assert (kinds.count("job.lost"), kinds.count("job.succeeded")) == (attempt, 1)
 
     lab.client.post(f"/v1/nodes/{other}/drain")
     again = lab.submit("probe", {"steps": 1})
