@@ -99,6 +99,10 @@ Block address_block(const void *pointer) {
     return block;
 }
 
+void addresses_after_fork(void) {
+    pthread_mutex_init(&lock, NULL);
+}
+
 int address_is_device(const void *pointer) {
     return first && (char *)pointer >= first && (char *)pointer < end;
 }

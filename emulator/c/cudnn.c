@@ -82,6 +82,10 @@ static Descriptor description(const Library *cudnn) {
     return *found;
 }
 
+void cudnn_after_fork(void) {
+    pthread_mutex_init(&lock, NULL);
+}
+
 static int device_attribute(int type) {
     return type == ENGINE ? ENGINE_DEVICE : type == ENGINE_HEURISTICS ? HEURISTICS_DEVICE : type == PLAN ? PLAN_DEVICE : 0;
 }

@@ -155,6 +155,9 @@ static void forget(void) {
     memset(devices, 0, sizeof devices);
     count = is_ready = 0;
     registry_after_fork();
+    addresses_after_fork();
+    memory_after_fork();
+    cudnn_after_fork();
 }
 
 __attribute__((constructor)) static void prepare(void) {

@@ -58,7 +58,7 @@ int registry_take(int gpu, uint64_t bytes, uint64_t limit);
 void registry_give_back(int gpu, uint64_t bytes);
 /* The processes that hold something of a GPU; those that are gone are not listed. */
 int registry_list(int gpu, Process *out, int room);
-/* A forked child holds nothing. */
+/* A forked child holds no memory, and no lock: the thread that held one stayed in the parent. */
 void registry_after_fork(void);
 
 /* What all processes hold of a GPU. */
@@ -100,6 +100,12 @@ Block address_give_back(void *start);
 Block address_block(const void *pointer); /* the block that holds it */
 int address_is_device(const void *pointer);
 size_t whole_pages(size_t bytes);
+void addresses_after_fork(void);
+
+/* ---- memory.c and cudnn.c */
+
+void memory_after_fork(void);
+void cudnn_after_fork(void);
 
 /* ---- errors of the CUDA runtime that the emulator gives */
 

@@ -93,6 +93,10 @@ static int is_pinned(const char *pointer) {
     return found;
 }
 
+void memory_after_fork(void) {
+    pthread_mutex_init(&lock, NULL);
+}
+
 API int cudaHostAlloc(void **out, size_t bytes, unsigned flags UNUSED) {
     size_t room = bytes ? bytes : 1;
     *out = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -113,6 +113,15 @@ static int64_t used_bytes(const Gpu *gpu) {
     return used;
 }
 
+static void after_fork(void) {
+    pthread_mutex_init(&lock, NULL);
+    registry_after_fork();
+}
+
+__attribute__((constructor)) static void prepare(void) {
+    pthread_atfork(NULL, NULL, after_fork);
+}
+
 /* ---- the library itself */
 
 API int nvmlInitWithFlags(unsigned flags UNUSED) {
@@ -253,7 +262,7 @@ API int nvmlDeviceGetTotalEnergyConsumption(Gpu *gpu, uint64_t *out) {
 API int nvmlDeviceGetMigMode(Gpu *gpu, unsigned *current, unsigned *pending) {
     int result = enter(gpu, "mig");
     if (!result) result = number(gpu->mig, current);
-    *pending = *current;
+    if (!result) *pending = *current;
     return leave(result);
 }
 

@@ -124,6 +124,36 @@ def test_memory_of_a_killed_process_is_free_even_before_it_is_reaped(world: Worl
         assert seen(world, "processes(0)") == {}
 
 
+FORKS = """
+import signal, threading
+def use_memory():
+    place = ctypes.c_void_p()
+    assert cuda.cudaMalloc(ctypes.byref(place), ctypes.c_size_t(MIB)) == 0
+    cuda.cudaFree(place)
+    assert cuda.cudaHostAlloc(ctypes.byref(place), ctypes.c_size_t(4096), 0) == 0
+    cuda.cudaFreeHost(place)
+def use_it_without_end():
+    while True:
+        use_memory()
+for _ in range(4):
+    threading.Thread(target=use_it_without_end, daemon=True).start()
+def fork():
+    if (pid := os.fork()) == 0:
+        signal.alarm(10)
+        use_memory()
+        os._exit(0)
+    return os.waitpid(pid, 0)[1]
+print([fork() for _ in range(200)].count(0), flush=True)
+os._exit(0)
+"""
+
+
+def test_a_child_is_forked_while_other_threads_take_memory(world: World) -> None:
+    with start(world, FORKS) as process:
+        output, _ = process.communicate(timeout=100)
+    assert output == "200\n"
+
+
 def test_a_forked_child_holds_nothing_of_its_parent(world: World) -> None:
     code = """
 malloc(14 << 30)
