@@ -14,7 +14,7 @@ from gpulab.states import WaitReason
 from models.composed import run
 from models.margin import margin
 from models.settings import SchedulerSettings
-from models.statements.memory import estimates
+from models.statements.memory import estimates, peaks
 from models.tables.estimate import FAILED, PROGRAM, READY
 from scheduler.planning.room import GpuRoom, NodeRoom
 from scheduler.planning.terms import Wait
@@ -119,11 +119,11 @@ class Reservations:
 
     def _outlook(self, connection: Connection, row: Any, gpus: Mapping[str, GpuRoom]) -> Outlook | None:
         """Null while a worker is at it."""
-        if row.state == FAILED:
-            return Outlook(None, None, row.reason)
         if row.disproved:
             return Outlook(None, None, DISPROVED)
         missing = {key: gpu for key, gpu in gpus.items() if key not in row.fits and gpu.total_bytes}
+        if row.state == FAILED and (missing or row.peak_device_bytes is None):
+            return Outlook(None, None, row.reason)
         if row.state == READY and missing:
             # A model that came to the lab after the question.
             wanted = {
@@ -138,7 +138,7 @@ class Reservations:
         if time.monotonic() - self._learned_at < LEARNED_SECONDS:
             return False
         self._learned_at = time.monotonic()
-        rows = run(connection, estimates.excesses)
+        rows = run(connection, peaks.excesses)
         self._excesses = {(row.family, row.gpu): (row.runs, row.excess) for row in rows}
         return True
 

@@ -48,8 +48,7 @@ class Estimator(Answerer):
             started = time.monotonic()
             process = self._start(folder, question)
             try:
-                words = f"it took longer than {MAX_SECONDS:g} s"
-                late = partial(self._run, estimates.fail, *ours, reason=words)
+                late = partial(self._refuse, question, MAX_SECONDS, f"it took longer than {MAX_SECONDS:g} s")
                 finished = self._hold(process.wait, *ours, max_seconds=MAX_SECONDS, too_late=late)
             finally:
                 process.kill()
@@ -84,7 +83,7 @@ class Estimator(Answerer):
                 given = {"prediction": found["prediction"], "fits": question.fits | fits}
                 self._conclude(question, estimates.answer, "estimate.answered", seconds, given)
             case Failed(message=message):
-                self._conclude(question, estimates.fail, "estimate.refused", seconds, {"reason": message})
+                self._refuse(question, seconds, message)
             case Disturbed(message=message):
                 self._hand_on(question.id, question.token, message)
             case _:

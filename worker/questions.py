@@ -16,6 +16,8 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Engine
 
+from experiments.memory.devices import GpuAsked, nothing_predicted
+from experiments.versions import versions
 from models.composed import Statement, run
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
@@ -88,7 +90,7 @@ class Answerer(ABC):
     ) -> bool:
         """Renew the claim until what is waited for is there, and whether the answer is still ours to give.
 
-        `too_late` is called where it is not there after the longest time.
+        `too_late` is called where it is not there after the longest time; what it raises is raised.
         """
         deadline = time.monotonic() + max_seconds
         renew_at = time.monotonic() + self._settings.heartbeat_seconds
@@ -118,6 +120,17 @@ class Answerer(ABC):
                 advice.attach(connection, question.id, actor=f"node:{self._settings.node}")
         log.info(event, estimate_id=str(question.id), seconds=round(seconds, 2), too_late=not counts)
 
+    def _refuse(self, question: Any, seconds: float, reason: str) -> None:
+        """Nothing is predicted for the GPUs that are still open. What was answered before stands."""
+        if question.prediction is None:
+            self._conclude(question, estimates.fail, "estimate.refused", seconds, {"reason": reason})
+            return
+        refused = {
+            key: refused_verdict(GpuAsked.model_validate(gpu), reason) for key, gpu in unanswered(question).items()
+        }
+        given = {"prediction": None, "fits": question.fits | refused}
+        self._conclude(question, estimates.answer, "estimate.refused", seconds, given)
+
     def _hand_on(self, estimate_id: UUID, token: UUID, reason: str) -> None:
         """The machine failed, and not the question: another try follows, and this one does not count."""
         log.warning("estimate.handed_on", estimate_id=str(estimate_id), reason=reason)
@@ -139,6 +152,11 @@ def trouble_of(end: End | None) -> str:
     if end == End(None):
         return "its zygote died"
     return end.words if end else ""
+
+
+def refused_verdict(asked: GpuAsked, reason: str) -> dict[str, Any]:
+    """That nothing is predicted for one GPU, as it is stored."""
+    return nothing_predicted(asked, reason, versions()["torch"]).model_dump(mode="json")
 
 
 def unanswered(question: Any) -> dict[str, Any]:

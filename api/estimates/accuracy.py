@@ -8,11 +8,11 @@ from api.context import App
 from api.sql.database import Row
 from gpulab.schemas import AccuracyPoint, AccuracyRead, AccuracyRow
 from models.margin import QUANTILE, RUNS, margin
-from models.statements.memory import estimates
+from models.statements.memory import peaks
 
 
 async def read(app: App) -> AccuracyRead:
-    rows = await app.database.rows(estimates.measured, limit=RUNS)
+    rows = await app.database.rows(peaks.measured, limit=RUNS)
     groups = groupby(rows, key=lambda row: (row.family, row.gpu))
     return AccuracyRead(items=[_row(*key, list(runs)) for key, runs in groups])
 

@@ -23,7 +23,7 @@ from experiments.contract import Unpredicted
 from experiments.memory.contract import ProgramRun, Workload, estimate_id, family_of
 from experiments.memory.devices import GPUS, GpuAsked, models_called
 from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState, InvalidField
-from gpulab.schemas.memory import Prediction
+from gpulab.schemas.memory import Prediction, Verdict
 from models.statements.memory import estimates
 from models.statements.memory.estimate_turns import take_over
 from models.tables.estimate import PROGRAM
@@ -93,7 +93,7 @@ async def question_of_job(
 
 
 async def ask(app: App, principal: Principal, order: EstimateCreate, wait_seconds: float) -> EstimateRead:
-    """The prediction, held for while it is pending.
+    """The prediction, held for until it is there, or a verdict more than there was.
 
     Raises what `experiments.workload` and `check_runs` do, and `InvalidRequest`.
     """
@@ -127,12 +127,19 @@ async def answered(app: App, principal: Principal, asked: Question, wait_seconds
     if row is not None and row.state == EstimateState.PENDING:
         given = Jsonb([{"id": asked.id, "owner_id": principal.id}], dumps=orjson.dumps)
         await app.database.execute(take_over, questions=given)
-    if row is None or row.state == EstimateState.FAILED or not asked.keys <= row.wanted.keys():
+    if row is None or row.state == EstimateState.FAILED or _is_open(row, asked):
         if not principal.is_admin:
             await app.pending_estimates.note(principal.id, asked.id)
         await app.database.row(estimates.ask, questions=Jsonb([asked.row(principal.id)], dumps=orjson.dumps))
         row = None
     return await _held(app, principal, asked.id, row, asked, wait_seconds)
+
+
+def _is_open(row: Row, asked: Question) -> bool:
+    """Whether a worker may know more: of GPUs that nobody asked about yet, or on which a program failed."""
+    fits = [row.fits.get(key) for key in asked.keys & row.wanted.keys()]
+    refused = any(fit is not None and fit["verdict"] == Verdict.NOT_PREDICTED for fit in fits)
+    return not asked.keys <= row.wanted.keys() or (row.family == PROGRAM and refused)
 
 
 async def get(app: App, principal: Principal, identifier: UUID, wait_seconds: float) -> EstimateRead:
@@ -158,13 +165,15 @@ async def _held(
 ) -> EstimateRead:
     deadline = time.monotonic() + min(wait_seconds, app.settings.max_wait_seconds)
     place = app.open_answers.taken(principal.id) if wait_seconds > 0 else contextlib.nullcontext()
+    known: int | None = None
     with place, app.hub.estimate_heard_of(identifier) as heard:
         while True:
             row = row or await app.database.row(estimates.by_id, estimate_id=identifier)
             assert row is not None  # noqa: S101 - it was asked for, and estimates are not deleted
             found = _read(row, asked, await app.hardware.now())
+            known = len(found.gpus) if known is None else known
             left = deadline - time.monotonic()
-            if found.state is not EstimateState.PENDING or left <= 0 or app.hub.closing:
+            if found.state is not EstimateState.PENDING or len(found.gpus) > known or left <= 0 or app.hub.closing:
                 return found
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left, LOOK_SECONDS)):
@@ -175,27 +184,33 @@ async def _held(
 
 def not_predicted(reason: str) -> EstimateRead:
     nothing: dict[str, Any] = dict.fromkeys(EstimateRead.model_fields, None)
-    return EstimateRead(**nothing | {"gpus": [], "state": EstimateState.NOT_PREDICTED, "reason": reason})
+    return EstimateRead(
+        **nothing | {"gpus": [], "gpus_pending": [], "state": EstimateState.NOT_PREDICTED, "reason": reason}
+    )
 
 
 def _read(row: Row, asked: Question | None, hardware: Hardware) -> EstimateRead:
     own = {gpu.key for gpu in hardware.gpus}
-    everybodys = sorted(key for key, gpu in row.wanted.items() if not gpu.get("outgrown"))
-    keys = everybodys if asked is None else list(dict.fromkeys(gpu.key for gpu in (*asked.lab, *asked.named)))
+    everybodys = sorted((key, gpu["name"]) for key, gpu in row.wanted.items() if not gpu.get("outgrown"))
+    keys = dict(everybodys if asked is None else [(gpu.key, gpu.name) for gpu in (*asked.lab, *asked.named)])
+    missing = [name for key, name in keys.items() if key not in row.fits]
     state = EstimateState(row.state)
-    if state is EstimateState.PENDING and row.prediction is not None and all(key in row.fits for key in keys):
-        # Others asked for further GPUs.
+    found = row.prediction
+    if found is not None and not missing:
+        # Others may have asked for further GPUs, which are still open or failed.
         state = EstimateState.READY
-    found = row.prediction if state is EstimateState.READY else None
     return EstimateRead(
         id=row.id,
         state=state,
-        reason=row.reason,
+        reason=None if state is EstimateState.READY else row.reason,
         experiment=None,
         workload=_workload(row, asked),
         software=row.software or None,
         asked_at=row.asked_at,
-        gpus=[] if found is None else [{**row.fits[key], "in_lab": key in own} for key in keys if key in row.fits],
+        gpus=[{**row.fits[key], "in_lab": key in own} for key in keys if key in row.fits],
+        gpus_pending=[
+            row.wanted[key]["name"] for key in keys if state is EstimateState.PENDING and key not in row.fits
+        ],
         **{name: found and found.get(name) for name in SHOWN},
     )
 

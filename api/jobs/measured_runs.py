@@ -12,7 +12,7 @@ from experiments.memory.devices import CONTEXT
 from experiments.program_host.shape import shape
 from experiments.registry import experiments
 from gpulab.schemas import JobCreate
-from models.statements.memory import estimates
+from models.statements.memory import peaks
 
 MARGIN = 0.15
 """Of the measured peak, for what differs between two runs."""
@@ -65,8 +65,8 @@ async def _measured(app: App, experiment: str, spec: Mapping[str, Any]) -> Measu
         program_statements.succeeded_runs, experiment=experiment, program=spec["program"], limit=CANDIDATES
     )
     alike = [row.id for row in rows if shape(row.spec) == wanted][:MEASURED_RUNS]
-    peaks = [_peak(row) for job_id in alike for row in await app.database.rows(estimates.took, job_id=job_id)]
-    return max((Measured(peak) for peak in peaks if peak), key=lambda found: found.peak_bytes, default=None)
+    took = [_peak(row) for job_id in alike for row in await app.database.rows(peaks.took, job_id=job_id)]
+    return max((Measured(peak) for peak in took if peak), key=lambda found: found.peak_bytes, default=None)
 
 
 def _peak(row: Any) -> int | None:

@@ -18,7 +18,7 @@ from pydantic import Field
 from emulator.cards import CARDS
 from experiments.contract import Spec
 from experiments.hosting.emulated import emulated_name
-from gpulab.schemas.memory import BytesInterval, Constants, ConstantsUsed
+from gpulab.schemas.memory import BytesInterval, Constants, ConstantsUsed, GpuVerdict, Prediction, Verdict
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -36,6 +36,9 @@ DECORATION = {"NVIDIA", "TESLA", "GEFORCE", "PCIE", "SXM2", "SXM3", "SXM4", "SXM
 SIZE = re.compile(r"\d+GB")
 SIZE_TOLERANCE = 0.1
 """A card sold as 24 GB shows 22.5 GiB, and one of 141 GB 140.4 GiB."""
+
+SIZES = {name for name, field in Prediction.model_fields.items() if field.is_required()} - {"card", "torch_version"}
+"""The fields of a prediction that steps fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +185,29 @@ class GpuAsked(Spec):
         software = [self.constants.provenance] if self.constants else []
         outgrown = [f"outgrown by {self.held_bytes}" if self.held_bytes else "outgrown"] if self.outgrown else []
         return "/".join([self.name, str(self.total_bytes), *software, *outgrown])
+
+
+def facts_of(asked: GpuAsked, torch_version: str) -> dict[str, Any]:
+    """The fields of a verdict that need no steps."""
+    models = models_called(asked.name)
+    gpu = gpu_of_device(asked.name, asked.constants)
+    return {
+        "name": asked.name,
+        "model": models[0] if len(models) == 1 else None,
+        "total_bytes": asked.total_bytes,
+        "card": gpu.card,
+        "torch_version": torch_version,
+        "constants": gpu.constants,
+    }
+
+
+def nothing_predicted(asked: GpuAsked, reason: str, torch_version: str) -> GpuVerdict:
+    """The verdict on a GPU on which the steps could not be taken."""
+    nothing = dict.fromkeys((*SIZES, "max_batch_size", "max_batch_size_without_retries"))
+    return GpuVerdict(
+        **facts_of(asked, torch_version) | nothing,
+        verdict=Verdict.NOT_PREDICTED,
+        reason=reason,
+        certain=False,
+        edits=[],
+    )

@@ -6,21 +6,26 @@ These functions fork processes for the card: call them by `processes.call`.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 
 from experiments.memory.bench import Bench, Taken, predicted, unlimited_steps
 from experiments.memory.contract import Workload
-from experiments.memory.devices import STAND_IN, TYPICAL, Gpu, GpuAsked, gpu_of_device, models_called
+from experiments.memory.devices import (
+    SIZES,
+    STAND_IN,
+    TYPICAL,
+    Gpu,
+    GpuAsked,
+    facts_of,
+    gpu_of_device,
+    nothing_predicted,
+)
 from experiments.memory.edits import edits_for, lowered
 from experiments.memory.largest import Largest
 from experiments.memory.processes import CORES, StepsRefusedError, each
 from experiments.memory.step import prepare
 from gpulab.schemas.memory import GpuVerdict, Prediction, Verdict
-
-SIZES = {name for name, field in Prediction.model_fields.items() if field.is_required()} - {"card", "torch_version"}
-"""The fields of a verdict that only steps can fill."""
 
 
 def predict(workload: Workload, gpu: Gpu = TYPICAL) -> Prediction:
@@ -65,9 +70,7 @@ def _judged(
     try:
         return _taken(workload, asked, gpu, editable, max_parallel)
     except StepsRefusedError as error:
-        nothing = dict.fromkeys(("max_batch_size", "max_batch_size_without_retries", *SIZES))
-        known = {**_known(asked, gpu), **nothing, "certain": False, "edits": []}
-        return GpuVerdict(**known, verdict=Verdict.NOT_PREDICTED, reason=str(error)), None
+        return nothing_predicted(asked, str(error), torch.__version__), None
 
 
 def _taken(
@@ -85,7 +88,7 @@ def _taken(
     inside = taken.limited is not None
     prediction = bench.prediction(workload)
     verdict = GpuVerdict(
-        **_known(asked, gpu),
+        **facts_of(asked, torch.__version__),
         **{name: getattr(prediction, name) for name in SIZES},
         verdict=_verdict(inside, largest),
         certain=_is_certain(taken, bench),
@@ -94,19 +97,6 @@ def _taken(
         edits=[] if inside else edits_for(bench, workload, largest.batch_size, editable),
     )
     return verdict, predicted(taken.unlimited, gpu.card, TYPICAL.context)
-
-
-def _known(asked: GpuAsked, gpu: Gpu) -> dict[str, Any]:
-    """The fields of a verdict that need no steps."""
-    models = models_called(asked.name)
-    return {
-        "name": asked.name,
-        "model": models[0] if len(models) == 1 else None,
-        "total_bytes": asked.total_bytes,
-        "card": gpu.card,
-        "torch_version": torch.__version__,
-        "constants": gpu.constants,
-    }
 
 
 def _verdict(inside: bool, largest: Largest) -> Verdict:

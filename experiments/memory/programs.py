@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from experiments.internal.program_memory.spec import ProgramMemoryResult
-from experiments.memory.devices import MIN_LIMIT_BYTES, TYPICAL, Gpu, GpuAsked, gpu_of_device, models_called
+from experiments.memory.devices import MIN_LIMIT_BYTES, TYPICAL, Gpu, GpuAsked, facts_of, gpu_of_device
 from gpulab.schemas.memory import GpuVerdict, Prediction, Verdict
 
 NO_PARTS = "the lab does not see into a program: it knows the sum alone"
@@ -79,16 +79,12 @@ def prediction_of(found: ProgramMemoryResult, bench: Bench) -> Prediction:
 def verdict_of(found: ProgramMemoryResult, bench: Bench, asked: GpuAsked) -> GpuVerdict:
     """Never a certain one: no job is refused for what its program says."""
     prediction = prediction_of(found, bench)
-    models = models_called(asked.name)
+    reasons = {**prediction.reasons, **UNKNOWN_OF_GPU}
     return GpuVerdict(
-        **dict(prediction) | {"reasons": {**prediction.reasons, **UNKNOWN_OF_GPU}},
-        name=asked.name,
-        model=models[0] if len(models) == 1 else None,
-        total_bytes=asked.total_bytes,
+        **facts_of(asked, prediction.torch_version) | dict(prediction) | {"reasons": reasons},
         verdict=Verdict.FITS if found.outcome == "fits" else Verdict.CANNOT_FIT,
         certain=False,
         max_batch_size=None,
         max_batch_size_without_retries=None,
         edits=[],
-        constants=bench.gpu.constants,
     )

@@ -75,6 +75,10 @@ def show(found: "EstimateRead") -> None:
         print(f"Assumed: {assumption}")
     for verdict in found.gpus:
         _show_verdict(verdict)
+    if found.gpus_pending:
+        print(f"\nStill being measured: {', '.join(found.gpus_pending)}. Ask again for their verdicts.")
+    elif found.reason is not None:
+        print(f"\nOther GPUs were not measured: {found.reason}")
 
 
 def _show_parts(parts: "Parts") -> None:

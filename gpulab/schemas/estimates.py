@@ -68,7 +68,9 @@ class EstimateRead(Outgoing):
     reasons: dict[str, str] | None
     """Why a field of a prediction is null, by its name."""
     gpus: list[GpuVerdict]
-    """The lab's GPU models, then those that were named."""
+    """The lab's GPU models, then those that were named: those with a verdict so far."""
+    gpus_pending: list[str] = Field(default_factory=list)
+    """Of a pending estimate, the GPUs without a verdict: a student's program is measured on one model after another."""
     software: str | None
     """The versions that the steps were taken with."""
     asked_at: datetime | None

@@ -14,7 +14,7 @@ from tests.browser.test_pages import look
 from tests.fakes.nvml import GIB
 from tests.predictions import prediction, verdict
 
-NO_ESTIMATE: dict[str, Any] = dict.fromkeys(EstimateRead.model_fields) | {"gpus": []}
+NO_ESTIMATE: dict[str, Any] = dict.fromkeys(EstimateRead.model_fields) | {"gpus": [], "gpus_pending": []}
 
 
 def test_code_is_uploaded_edited_compared_and_run(page: Page, scene: Scene, tmp_path: Path) -> None:

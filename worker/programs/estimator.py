@@ -3,6 +3,7 @@ on an emulated card. It is assumed to be hostile, as in a run: the same limits h
 """
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from experiments.internal.program_memory.spec import DEFAULT_LIMIT_SECONDS, SLUG
 from experiments.memory.contract import ProgramRun
 from experiments.memory.devices import TYPICAL_CARD, GpuAsked
 from experiments.memory.programs import Bench, NotBelievedError, believed, bench_of, prediction_of, verdict_of
-from models.composed import Statement
+from gpulab.schemas.memory import Verdict
 from models.settings import NodeSettings
 from models.statements.memory import estimates
 from sandbox import capability
@@ -29,7 +30,7 @@ from worker.programs.cache import ProgramError, Programs
 from worker.programs.process import CACHE_INSIDE, ProgramProcess, ProgramSandbox
 from worker.programs.records import distrust
 from worker.programs.watch import ProgramBreach, ProgramLimits, ProgramWatch
-from worker.questions import Answerer, trouble_of, unanswered
+from worker.questions import Answerer, refused_verdict, trouble_of, unanswered
 from worker.runs.folder import RunFolder
 
 MAX_CONCURRENT = 1
@@ -43,6 +44,10 @@ log = structlog.get_logger()
 
 class GivenBackError(Exception):
     """The question is no longer ours."""
+
+
+class NoSandboxError(Exception):
+    """Why this node runs no programs."""
 
 
 class ProgramEstimator(Answerer):
@@ -65,43 +70,43 @@ class ProgramEstimator(Answerer):
         self._memory_bytes = memory_bytes
 
     def _work_on(self, question: Any) -> None:
+        """One emulated card a turn, however many GPUs it stands for: others' programs come in between."""
         started = time.monotonic()
-        statement: Statement[...]
-        given: dict[str, Any]
+        wanted = {key: GpuAsked.model_validate(gpu) for key, gpu in unanswered(question).items()}
+        bench, keys = _next_bench(wanted)
         try:
-            given = self._answers(question)
+            found = self._measured(question, ProgramRun.model_validate(question.workload), bench)
         except GivenBackError:
             return
-        except (NotBelievedError, ProgramError, BuildError) as error:
-            statement, event, given = estimates.fail, "estimate.refused", {"reason": str(error)}
         except StoreError as error:
             raise OSError(str(error)) from error
+        except (ProgramError, BuildError, NoSandboxError) as error:
+            self._refuse(question, time.monotonic() - started, str(error))
+        except NotBelievedError as error:
+            verdicts = {key: refused_verdict(wanted[key], str(error)) for key in keys}
+            self._note_refusal(question, time.monotonic() - started, str(error), verdicts)
         else:
-            statement, event = estimates.answer, "estimate.answered"
-        self._conclude(question, statement, event, time.monotonic() - started, given)
+            verdicts = {key: verdict_of(found, bench, wanted[key]).model_dump(mode="json") for key in keys}
+            is_typical = question.prediction is None or bench.gpu.card == TYPICAL_CARD
+            shown = prediction_of(found, bench).model_dump(mode="json") if is_typical else None
+            given = {"prediction": shown, "fits": question.fits | verdicts}
+            self._conclude(question, estimates.answer, "estimate.answered", time.monotonic() - started, given)
 
-    def _answers(self, question: Any) -> dict[str, Any]:
-        """The prediction and the verdicts. One card is measured once, however many GPUs it stands for."""
-        if (reason := capability()) is not None:
-            raise NotBelievedError(reason)
-        run = ProgramRun.model_validate(question.workload)
-        wanted = {key: GpuAsked.model_validate(gpu) for key, gpu in unanswered(question).items()}
-        benches = {key: bench_of(asked) for key, asked in wanted.items()} or {"": bench_of(None)}
-        found: dict[Bench, ProgramMemoryResult] = {}
-        for bench in benches.values():
-            if bench not in found:
-                found[bench] = self._measured(question, run, bench)
-        verdicts = {
-            key: verdict_of(found[benches[key]], benches[key], asked).model_dump(mode="json")
-            for key, asked in wanted.items()
-        }
-        shown = min(benches.values(), key=lambda bench: bench.gpu.card != TYPICAL_CARD)
-        return {
-            "prediction": prediction_of(found[shown], shown).model_dump(mode="json"),
-            "fits": question.fits | verdicts,
-        }
+    def _note_refusal(self, question: Any, seconds: float, reason: str, verdicts: dict[str, Any]) -> None:
+        """The program failed on one card. Where it fails on a second one in the same words, it is not the card's doing:
+        no further one is tried.
+        """
+        before = {fit["reason"] for fit in question.fits.values() if fit["verdict"] == Verdict.NOT_PREDICTED}
+        is_last = unanswered(question).keys() == verdicts.keys()
+        if question.prediction is None and (is_last or reason in before):
+            self._refuse(question, seconds, reason)
+        else:
+            given = {"prediction": None, "fits": question.fits | verdicts}
+            self._conclude(question, estimates.answer, "estimate.refused", seconds, given)
 
     def _measured(self, question: Any, run: ProgramRun, bench: Bench) -> ProgramMemoryResult:
+        if (reason := capability()) is not None:
+            raise NoSandboxError(reason)
         folder = RunFolder(self._settings.runs_folder / f"estimate-{question.id}-{question.token}", is_sandboxed=True)
         try:
             folder.make()
@@ -152,7 +157,7 @@ class ProgramEstimator(Answerer):
                 )
             )
             seconds = DEFAULT_LIMIT_SECONDS + SLACK_SECONDS
-            late = partial(self._run, estimates.fail, *ours, reason=f"the program did not end within {seconds:g} s")
+            late = partial(_raise_late, seconds)
             if not self._hold(process.wait, *ours, max_seconds=seconds, too_late=late):
                 raise GivenBackError
         finally:
@@ -175,3 +180,16 @@ class ProgramEstimator(Answerer):
             case Failed(message=message):
                 raise NotBelievedError(message)
         raise NotBelievedError("the program ended without an answer")
+
+
+def _next_bench(wanted: Mapping[str, GpuAsked]) -> tuple[Bench, list[str]]:
+    """The card to measure next, and the keys of the GPUs that it answers for. GPUs that a node measured come first:
+    the lab's own, whose answers jobs wait for.
+    """
+    benches = {key: bench_of(asked) for key, asked in wanted.items()} or {"": bench_of(None)}
+    first = min(benches, key=lambda key: (key not in wanted or wanted[key].constants is None, key))
+    return benches[first], [key for key in wanted if benches[key] == benches[first]]
+
+
+def _raise_late(seconds: float) -> None:
+    raise NotBelievedError(f"the program did not end within {seconds:g} s")

@@ -13,7 +13,7 @@ from models.composed import Statement, run
 from models.database import DATABASE_AWAY, first_line
 from models.settings import NodeSettings
 from models.statements import leases, nodes
-from models.statements.memory import estimates
+from models.statements.memory import peaks
 from worker.runs import advice
 from worker.runs.verdict import Finish, Lose, Requeue, Verdict
 from worker.shipping.shipper import LeaseGoneError
@@ -81,7 +81,7 @@ class Conclusion:
                 # What was asked for the job is another's to ask again.
                 raise LeaseGoneError
             if verdict.state is JobState.SUCCEEDED and measured:
-                run(connection, estimates.measure, job_id=row["id"])
+                run(connection, peaks.measure, job_id=row["id"])
             if estimate_id is not None:
                 advice.attach(connection, estimate_id, actor=self._actor)
         _concluded(row)

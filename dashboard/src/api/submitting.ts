@@ -9,6 +9,7 @@ import type { EstimateRead, InvalidField, JobCreate, JobRead } from "./schema";
 export type Order = Pick<JobCreate, "experiment"> & Partial<JobCreate>;
 
 const ESTIMATE_WAIT_SECONDS = 10;
+const ASK_AGAIN_MS = 200;
 
 export interface Checked {
   /** None if the lab would accept the job. */
@@ -35,16 +36,21 @@ export const dryRun = (order: Order) =>
     staleTime: 60_000,
   });
 
+/** A program is measured on one GPU model after another: the verdicts that are there are shown meanwhile. */
 export const estimateOf = (experiment: string, spec: Record<string, unknown>) =>
   queryOptions({
     queryKey: ["estimate", experiment, spec],
     queryFn: async ({ signal }): Promise<EstimateRead> => {
       const query = { wait: ESTIMATE_WAIT_SECONDS };
-      const found = await data(
-        api.POST("/v1/estimates", { params: { query }, body: { experiment, spec, gpus: [] }, signal }),
-      );
-      return found.state === "pending" && found.id !== null ? awaited(found.id, signal) : found;
+      for (;;) {
+        const found = await data(
+          api.POST("/v1/estimates", { params: { query }, body: { experiment, spec, gpus: [] }, signal }),
+        );
+        if (found.state !== "pending" || found.gpus.length > 0) return found;
+      }
     },
+    refetchInterval: ({ state }) =>
+      state.status === "success" && state.data?.state === "pending" ? ASK_AGAIN_MS : false,
     staleTime: 60_000,
     placeholderData: keepPreviousData,
   });

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Float,
     Select,
@@ -24,7 +23,6 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
@@ -34,13 +32,10 @@ from gpulab.schemas.memory import Verdict
 from gpulab.states import FailureCause, JobState
 from models.channels import ESTIMATES
 from models.composed import statement
-from models.margin import QUANTILE, RUNS
 from models.statements.memory.estimate_turns import MAX_ATTEMPTS, datasets_of, is_waiting, next_like
-from models.tables.estimate import FAILED, PENDING, PROGRAM, READY, Estimate, MeasuredPeak
+from models.tables.estimate import FAILED, PENDING, PROGRAM, READY, Estimate
 from models.tables.job import Job
-from models.tables.lease import Lease
-from models.tables.node import GPU_KEY, Gpu, Node
-from models.tables.series import SampleChunk
+from models.tables.node import Gpu, Node
 from models.times import ago, from_now
 
 FAILED_ANEW_SECONDS = 60.0
@@ -99,19 +94,32 @@ def _asked(putting: Any) -> Any:
     wanted = Estimate.wanted.op("||", return_type=JSONB)(given.wanted)
     old = Estimate.finished_at < ago(FAILED_ANEW_SECONDS)
     failed = Estimate.state == FAILED
+    refused = and_(Estimate.state == READY, Estimate.family == PROGRAM, given.wanted.has_any(_refused_gpus()))
     return putting.on_conflict_do_update(
         index_elements=[Estimate.id],
         set_={
             "wanted": wanted,
             "state": PENDING,
+            "fits": case((or_(failed, and_(refused, old)), _without_refused()), else_=Estimate.fits),
             "reason": None,
             "owner_id": case((Estimate.state == PENDING, Estimate.owner_id), else_=given.owner_id),
             "attempts": 0,
             "asked_at": func.now(),
             "rung_at": case((Estimate.state == PENDING, Estimate.rung_at), else_=None),
         },
-        where=case((failed, old), else_=~Estimate.wanted.contains(given.wanted)),
+        where=case((failed, old), else_=or_(~Estimate.wanted.contains(given.wanted), and_(refused, old))),
     )
+
+
+def _refused_gpus() -> Any:
+    """The keys of the GPUs for which nothing was predicted, as an array."""
+    fit = func.jsonb_each(Estimate.fits).table_valued("key", column("value", JSONB), name="fit")
+    keys = select(func.array_agg(fit.c.key)).where(fit.c.value["verdict"].astext == Verdict.NOT_PREDICTED)
+    return func.coalesce(keys.correlate(Estimate).scalar_subquery(), cast([], ARRAY(Text)))
+
+
+def _without_refused() -> Any:
+    return Estimate.fits.op("-", return_type=JSONB)(_refused_gpus())
 
 
 @statement
@@ -184,7 +192,15 @@ def claim(estimate_id: UUID, *, node: str, lease_seconds: float) -> ReturningUpd
             claimed_at=func.now(),
             attempts=Estimate.attempts + 1,
         )
-        .returning(Estimate.id, Estimate.token, Estimate.workload, Estimate.editable, Estimate.wanted, Estimate.fits)
+        .returning(
+            Estimate.id,
+            Estimate.token,
+            Estimate.workload,
+            Estimate.editable,
+            Estimate.wanted,
+            Estimate.fits,
+            Estimate.prediction,
+        )
     )
 
 
@@ -210,15 +226,18 @@ def abandoned(node: str) -> Update:
 
 
 @statement(anew=True)
-def answer(estimate_id: UUID, token: UUID, *, prediction: dict[str, Any], fits: dict[str, Any]) -> Select[Any]:
-    """Write the prediction and all verdicts, and notify. GPUs that were added meanwhile keep the question pending."""
+def answer(estimate_id: UUID, token: UUID, *, prediction: dict[str, Any] | None, fits: dict[str, Any]) -> Select[Any]:
+    """Write the verdicts so far and the prediction, null where the one that is there stands, and notify.
+
+    GPUs without a verdict keep the question pending: it waits for its next turn.
+    """
     missing = Estimate.wanted.op("-", return_type=JSONB)(literal(list(fits), ARRAY(Text)))
     whole = missing == cast({}, JSONB)
     return _with_notices(
         _held(estimate_id, token)
         .values(
-            {
-                "prediction": prediction,
+            ({} if prediction is None else {"prediction": prediction})
+            | {
                 "fits": fits,
                 "state": case((whole, READY), else_=PENDING),
                 "finished_at": func.now(),
@@ -290,99 +309,3 @@ def known(estimate_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
         Estimate.reason,
         disproved.label("disproved"),
     ).where(Estimate.id == func.any(estimate_ids))
-
-
-@statement
-def excesses() -> Select[*tuple[Any, ...]]:
-    """Of each family and GPU model: how many of the latest runs were measured, and the quantile of their excess."""
-    latest = (
-        select(
-            MeasuredPeak.family,
-            MeasuredPeak.gpu,
-            (MeasuredPeak.device_bytes * 1.0 / MeasuredPeak.predicted_likely_bytes - 1).label("excess"),
-            func.row_number()
-            .over(partition_by=(MeasuredPeak.family, MeasuredPeak.gpu), order_by=MeasuredPeak.at.desc())
-            .label("place"),
-        )
-        .where(MeasuredPeak.device_bytes.is_not(None))
-        .subquery()
-    )
-    quantile = cast(func.percentile_cont(QUANTILE).within_group(latest.c.excess), Float(53))
-    return (
-        select(latest.c.family, latest.c.gpu, func.count().label("runs"), quantile.label("excess"))
-        .where(latest.c.place <= RUNS)
-        .group_by(latest.c.family, latest.c.gpu)
-    )
-
-
-@statement
-def measured(*, limit: int) -> Select[*tuple[Any, ...]]:
-    """The latest runs of each family and GPU model, oldest first."""
-    table = MeasuredPeak.__table__
-    place = func.row_number().over(partition_by=(table.c.family, table.c.gpu), order_by=table.c.at.desc())
-    latest = select(*table.c, place.label("place")).subquery()
-    return select(latest).where(latest.c.place <= limit).order_by(latest.c.family, latest.c.gpu, latest.c.at)
-
-
-@statement
-def measure(job_id: UUID) -> Any:
-    """Keep what a run on a GPU was predicted to take and what its samples show, where both are known."""
-    allocated = func.coalesce(_peak("allocator", "peak_allocated_bytes"), _peak("allocator", "allocated_bytes"))
-    alone = case((Lease.reserved_bytes.is_(None), _peak("gpu", "device_used_bytes")), else_=None)
-    device = func.coalesce(_peak("gpu", "process_used_bytes"), alone)
-    fit = Estimate.fits[GPU_KEY]
-    peak = func.coalesce(fit["peak_device_bytes"], Estimate.prediction["peak_device_bytes"])
-    found = (
-        select(
-            Job.id,
-            Job.attempt,
-            Estimate.id,
-            Estimate.family,
-            Gpu.name,
-            _number(Estimate.prediction["peak_allocated_bytes"]),
-            _number(Estimate.prediction["peak_reserved_bytes"]),
-            *(_number(peak.op("->", return_type=JSONB)(end)) for end in ("low_bytes", "likely_bytes", "high_bytes")),
-            allocated,
-            _peak("allocator", "reserved_bytes"),
-            device,
-        )
-        .join(Estimate, Estimate.id == Job.estimate_id)
-        .join(Lease, and_(Lease.job_id == Job.id, Lease.attempt == Job.attempt))
-        .join(Gpu, Gpu.uuid == Job.gpu_uuids[1])
-        .where(
-            Job.id == job_id,
-            # What a program says of itself teaches nothing.
-            Estimate.family != PROGRAM,
-            Estimate.prediction.is_not(None),
-            fit["verdict"].astext.is_distinct_from(Verdict.NOT_PREDICTED),
-            func.coalesce(allocated, device).is_not(None),
-        )
-    )
-    columns = [column.name for column in MeasuredPeak.__table__.columns if column.name != "at"]
-    return insert(MeasuredPeak).from_select(columns, found).on_conflict_do_nothing()
-
-
-@statement
-def took(job_id: UUID) -> Select[*tuple[Any, ...]]:
-    """What a run's GPU showed of it, and what its allocator held at most; null where nothing was seen."""
-    device, allocator = _peak("gpu", "process_used_bytes"), _peak("allocator", "reserved_bytes")
-    return select(device.label("device_bytes"), allocator.label("allocator_bytes")).where(Job.id == job_id)
-
-
-def _peak(source: str, name: str) -> Any:
-    """The greatest value of a track of the job's latest attempt; null where every value is."""
-    every = func.jsonb_array_elements_text(func.coalesce(SampleChunk.values[name], cast([], JSONB))).table_valued(
-        "value"
-    )
-    return (
-        select(func.max(cast(every.c.value, BigInteger)))
-        .select_from(SampleChunk)
-        .join(every, true())
-        .where(SampleChunk.job_id == Job.id, SampleChunk.attempt == Job.attempt, SampleChunk.source == source)
-        .correlate(Job)
-        .scalar_subquery()
-    )
-
-
-def _number(value: Any) -> Any:
-    return cast(value, BigInteger)

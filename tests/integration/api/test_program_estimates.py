@@ -1,15 +1,17 @@
 """The memory verdict of a student's program over HTTP: who may ask, who may read it, and when it is asked for."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from gpulab.schemas import DryRunRead, EstimateRead, JobRead
 from gpulab.states import Role
 from models import Estimate, Gpu, Job
+from models.channels import ESTIMATES
 from models.tables.estimate import PROGRAM
 from tests.integration.api.seeds import Seeds
 from tests.integration.api.study_calls import jobs_of
@@ -49,6 +51,14 @@ def answered(seeds: Seeds, estimate_id: UUID) -> None:
     values = {"state": "ready", "prediction": prediction(INTERVAL, **own), "fits": {KEY: fit}}
     with seeds.engine.begin() as connection:
         connection.execute(update(Estimate).where(Estimate.id == estimate_id).values(**values))
+
+
+def known(seeds: Seeds, estimate_id: UUID, fits: dict[str, Any], **values: Any) -> None:
+    """What a worker has found out so far."""
+    values |= {"fits": fits, "prediction": prediction(INTERVAL)}
+    with seeds.engine.begin() as connection:
+        connection.execute(update(Estimate).where(Estimate.id == estimate_id).values(**values))
+        connection.execute(select(func.pg_notify(ESTIMATES, f"{estimate_id} pending")))
 
 
 def asked(seeds: Seeds) -> list[Any]:
@@ -165,3 +175,49 @@ async def test_runs_of_a_study_ask_once_for_each_shape(client: httpx.AsyncClient
     assert len(asked(lab)) == 2
     with lab.engine.connect() as connection:
         assert None not in connection.scalars(select(Job.estimate_id)).all()
+
+
+async def test_verdict_on_one_gpu_is_shown_while_another_is_measured(
+    client: httpx.AsyncClient, lab: Seeds, program: str
+) -> None:
+    question = order(program) | {"gpus": ["L4"]}
+    first = EstimateRead.model_validate_json((await ask(client, question)).content)
+    assert (first.state, first.gpus, first.gpus_pending) == ("pending", [], ["Tesla T4", "L4"])
+    assert first.id is not None
+    held = asyncio.create_task(ask(client, question, params={"wait": 20}))
+    while not held.done():
+        known(lab, first.id, {KEY: verdict(INTERVAL)})
+        await asyncio.wait([held], timeout=0.2)
+    answer = held.result()
+    found = EstimateRead.model_validate_json(answer.content)
+    assert (answer.status_code, found.state, found.gpus_pending) == (202, "pending", ["L4"])
+    assert ([gpu.name for gpu in found.gpus], found.peak_device_bytes is None) == (["Tesla T4"], False)
+    others = EstimateRead.model_validate_json((await ask(client, order(program))).content)
+    assert (others.state, others.gpus_pending) == ("ready", []), "who asks about that one alone has the answer"
+
+
+async def test_model_that_could_not_be_measured_leaves_the_others_their_answer(
+    client: httpx.AsyncClient, lab: Seeds, program: str
+) -> None:
+    question = order(program) | {"gpus": ["L4"]}
+    first = EstimateRead.model_validate_json((await ask(client, question)).content)
+    assert first.id is not None
+    ended = {"state": "failed", "reason": "3 workers were lost over it", "finished_at": func.now()}
+    known(lab, first.id, {KEY: verdict(INTERVAL)}, **ended)
+    found = EstimateRead.model_validate_json((await ask(client, question)).content)
+    assert (found.state, found.reason, len(found.gpus)) == ("failed", "3 workers were lost over it", 1)
+    others = EstimateRead.model_validate_json((await ask(client, order(program))).content)
+    assert (others.state, others.reason, len(others.gpus)) == ("ready", None, 1)
+
+
+async def test_program_is_asked_about_again_where_a_model_could_not_be_measured(
+    client: httpx.AsyncClient, lab: Seeds, program: str
+) -> None:
+    first = EstimateRead.model_validate_json((await ask(client, order(program))).content)
+    assert first.id is not None
+    refused = verdict(INTERVAL, verdict="not_predicted", reason="it did not end within 60 s", certain=False)
+    known(lab, first.id, {KEY: refused}, state="ready", finished_at=func.now())
+    assert (await ask(client, order(program))).json()["state"] == "ready", "it was tried just now"
+    long_ago = func.now() - func.make_interval(0, 0, 0, 1)
+    known(lab, first.id, {KEY: refused}, finished_at=long_ago)
+    assert (await ask(client, order(program))).json()["gpus_pending"] == ["Tesla T4"]

@@ -8,10 +8,12 @@ from sqlalchemy import func, select, update
 
 from models import Estimate
 from models.statements.memory import estimates
+from models.tables.estimate import PROGRAM
 from tests.integration.core.questions import put
 
 Execute = Callable[..., list[Any]]
 T4, A100 = "T4/16", "A100/80"
+LONG_AGO = func.now() - func.make_interval(0, 0, 0, 1)
 
 
 def question(estimate_id: UUID, *gpus: str) -> dict[str, Any]:
@@ -79,6 +81,28 @@ def test_gpu_that_is_added_while_a_worker_answers_keeps_it_pending(execute: Exec
     assert due(execute) == [estimate_id]
 
 
+def test_gpu_without_a_prediction_is_tried_again_when_a_program_is_asked_about_later(execute: Execute) -> None:
+    estimate_id = uuid4()
+    asked_for = question(estimate_id, T4, A100) | {"family": PROGRAM}
+    execute(put(asked_for))
+    fits = {T4: {"verdict": "not_predicted"}, A100: {"verdict": "fits"}}
+    execute(estimates.answer(estimate_id, claimed(execute, estimate_id), prediction={}, fits=fits))
+    assert execute(put(asked_for)) == [], "it was tried just now"
+    execute(update(Estimate).values(finished_at=LONG_AGO))
+    assert execute(put(question(estimate_id, A100) | {"family": PROGRAM})) == []
+    assert execute(put(asked_for))
+    found = row(execute, estimate_id)
+    assert (found["state"], set(found["fits"])) == ("pending", {A100})
+
+
+def test_refused_gpu_of_what_the_catalogue_trains_stays_refused(execute: Execute) -> None:
+    estimate_id = asked(execute, T4)
+    fits = {T4: {"verdict": "not_predicted"}}
+    execute(estimates.answer(estimate_id, claimed(execute, estimate_id), prediction={}, fits=fits))
+    execute(update(Estimate).values(finished_at=LONG_AGO))
+    assert execute(put(question(estimate_id, T4))) == []
+
+
 def test_question_is_rung_for_again_only_when_nobody_is_at_it(execute: Execute) -> None:
     estimate_id = asked(execute, T4)
     assert due(execute) == [estimate_id]
@@ -123,7 +147,7 @@ def test_failed_question_is_tried_anew_only_after_a_while(execute: Execute) -> N
     estimate_id = asked(execute, T4)
     execute(estimates.fail(estimate_id, claimed(execute, estimate_id), "no"))
     assert execute(put(question(estimate_id, T4))) == []
-    execute(update(Estimate).values(finished_at=func.now() - func.make_interval(0, 0, 0, 1)))
+    execute(update(Estimate).values(finished_at=LONG_AGO))
     assert execute(put(question(estimate_id, T4)))
     assert execute(select(Estimate.state, Estimate.reason))[0] == {"state": "pending", "reason": None}
 

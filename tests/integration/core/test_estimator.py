@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
+from models import Estimate
 from models.settings import NodeSettings
 from models.statements.memory import estimates
 from tests.integration.core.questions import put
@@ -23,7 +24,7 @@ Execute = Callable[..., list[Any]]
 def answered(engine: Engine, execute: Execute, tmp_path: Path) -> Callable[..., Any]:
     """What is known of a question after an estimator with this zygote was at it."""
 
-    def answer(**zygote: Any) -> Any:
+    def answer(known: dict[str, Any] | None = None, **zygote: Any) -> Any:
         settings = NodeSettings(
             node="n1",
             runs_folder=tmp_path,
@@ -34,7 +35,10 @@ def answered(engine: Engine, execute: Execute, tmp_path: Path) -> Callable[..., 
             artifacts_url="file:///unused",
         )
         made: Any = SimpleNamespace(**zygote)
-        Estimator(settings, engine, made)._answer(asked(execute))
+        estimate_id = asked(execute)
+        if known is not None:
+            execute(update(Estimate).values(prediction={}, fits=known))
+        Estimator(settings, engine, made)._answer(estimate_id)
         (row,) = execute(estimates.by_id(asked_id[0]))
         return row
 
@@ -42,7 +46,7 @@ def answered(engine: Engine, execute: Execute, tmp_path: Path) -> Callable[..., 
 
     def asked(execute: Execute) -> UUID:
         asked_id.append(uuid4())
-        wanted = {"T4/16": {"name": "T4", "total_bytes": 16}}
+        wanted = {f"{name}/16": {"name": name, "total_bytes": 16} for name in ("A100", "T4")}
         question = {"id": asked_id[0], "family": "resnet", "software": "torch 1", "workload": {}, "editable": []}
         assert execute(put(question | {"wanted": wanted}))
         return asked_id[0]
@@ -73,3 +77,13 @@ def test_time_that_runs_out_counts_only_once_the_process_runs(
     row = answered(await_warm=lambda _: warm, start=ended(None))
     assert row["state"] == ("failed" if warm else "pending")
     assert warm or row["attempts"] == 0
+
+
+def test_time_that_runs_out_over_a_further_gpu_leaves_what_was_answered(
+    answered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimator, "MAX_SECONDS", 0.0)
+    row = answered({"T4/16": {"verdict": "fits"}}, await_warm=lambda _: True, start=ended(None))
+    assert (row["state"], row["fits"]["T4/16"]["verdict"]) == ("ready", "fits")
+    refused = row["fits"]["A100/16"]
+    assert (refused["verdict"], refused["reason"]) == ("not_predicted", "it took longer than 0 s")

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 
 from models import Estimate, Gpu, MeasuredPeak, SampleChunk
 from models.statements import leases
-from models.statements.memory import estimates
+from models.statements.memory import estimates, peaks
 from tests.integration.core.questions import put
 
 Execute = Callable[..., list[Any]]
@@ -56,7 +56,7 @@ def run_on_gpu(execute: Execute, make_job: Callable[..., UUID], node: str, estim
                 reasons={},
             )
         )
-        execute(estimates.measure(job_id))
+        execute(peaks.measure(job_id))
         return job_id
 
     return run
@@ -91,6 +91,6 @@ def test_run_on_a_gpu_without_a_prediction_teaches_nothing(
 def test_excess_is_known_by_family_and_gpu(execute: Execute, run_on_gpu: Callable[..., UUID]) -> None:
     for used in (2 * GIB, 3 * GIB):
         run_on_gpu({"process_used_bytes": [used]})
-    (found,) = execute(estimates.excesses())
+    (found,) = execute(peaks.excesses())
     assert (found["family"], found["gpu"], found["runs"]) == ("resnet", "Test GPU", 2)
     assert found["excess"] == pytest.approx(0.475)

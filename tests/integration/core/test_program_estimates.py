@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from obstore.store import LocalStore
 from sqlalchemy import Engine
 
+from api.users import statements as users
 from experiments.memory.devices import GPUS, GpuAsked
 from gpulab.program_files import ProgramLimits, canonical_tar, program
 from gpulab.schemas.memory import GpuVerdict, Prediction
@@ -78,13 +79,27 @@ class Node:
         self.estimator = ProgramEstimator(self.settings, engine, self.store, sandbox, self.sampler, 2048 * MIB)
 
     def asked(self, code: str, gpus: tuple[str, ...] = ("T4",), **spec: Any) -> Any:
-        """What is known of a question about this script once a worker was at it."""
+        """What is known of a question about this script once a worker was at it, one turn for each GPU."""
+        estimate_id = self.put(code, gpus, **spec)
+        for _ in gpus:
+            row = self.turn(estimate_id)
+        return row
+
+    def turn(self, estimate_id: UUID) -> Any:
+        """What is known of a question after a worker heard of it and took up the one that was next."""
+        self.estimator._answer(estimate_id)
+        assert not list(self.settings.runs_folder.iterdir())
+        (row,) = self.execute(estimates.by_id(estimate_id))
+        return row
+
+    def put(self, code: str, gpus: tuple[str, ...] = ("T4",), owner_id: UUID | None = None, **spec: Any) -> UUID:
         made = program([("main.py", textwrap.dedent(code).encode())], ProgramLimits())
         self.store.put(f"programs/{made.sha256}.tar", canonical_tar(made))
         wanted = [GpuAsked(name=name, total_bytes=GPUS[name].total_bytes) for name in gpus]
         spec = {"program": made.sha256, "command": ["python", "main.py"], **spec}
         question = {
-            "id": uuid4(),
+            "id": (estimate_id := uuid4()),
+            "owner_id": owner_id,
             "family": PROGRAM,
             "software": "torch 1",
             "workload": {"experiment": "script", "spec": spec},
@@ -92,10 +107,7 @@ class Node:
             "wanted": {gpu.key: gpu.model_dump() for gpu in wanted},
         }
         assert self.execute(put(question))
-        self.estimator._answer(question["id"])
-        (row,) = self.execute(estimates.by_id(question["id"]))
-        assert not list(self.settings.runs_folder.iterdir())
-        return row
+        return estimate_id
 
 
 @pytest.fixture
@@ -105,8 +117,8 @@ def node(engine: Engine, execute: Execute, tmp_path: Path) -> Iterator[Node]:
     made.sampler.stop()
 
 
-def test_program_is_measured_and_judged_for_each_gpu(node: Node) -> None:
-    row = node.asked(TRAIN, gpus=("H100", "T4"))
+def test_program_is_measured_and_judged(node: Node) -> None:
+    row = node.asked(TRAIN)
     assert row["state"] == "ready", row["reason"]
     found = Prediction.model_validate(row["prediction"])
     # Weights, gradients and two moments of 4 MiB each, and what a step of Adam makes beside them.
@@ -114,13 +126,47 @@ def test_program_is_measured_and_judged_for_each_gpu(node: Node) -> None:
     assert found.claimed_by_program
     assert (found.peak_phase, found.parts, found.phases) == ("step", None, None)
     assert found.reasons.keys() == {"parts", "phases"}
-    verdicts = {fit["name"]: GpuVerdict.model_validate(fit) for fit in row["fits"].values()}
-    assert {name: (fit.card, fit.verdict, fit.certain) for name, fit in verdicts.items()} == {
-        "T4": ("T4", "fits", False),
-        "H100": ("H100", "fits", False),
-    }
-    assert verdicts["T4"].reasons["max_batch_size"]
-    assert verdicts["T4"].reasons["edits"]
+    (fit,) = [GpuVerdict.model_validate(fit) for fit in row["fits"].values()]
+    assert (fit.name, fit.card, fit.verdict, fit.certain) == ("T4", "T4", "fits", False)
+    assert fit.reasons["max_batch_size"]
+    assert fit.reasons["edits"]
+
+
+REFUSES_ONE = "    import torch\n    assert 'T4' not in torch.cuda.get_device_name(), 'no T4 for me'\n" + TRAIN
+
+
+def verdicts(row: Any) -> dict[str, str]:
+    return {fit["name"]: fit["verdict"] for fit in row["fits"].values()}
+
+
+def test_one_model_is_measured_at_a_turn_and_one_that_fails_spoils_no_other(node: Node) -> None:
+    ada, bob = (node.execute(users.ensure_user(name, "student"))[0]["id"] for name in ("ada", "bob"))
+    large = node.put(REFUSES_ONE, gpus=("A10", "T4"), owner_id=ada)
+    small = node.put("print(1)", owner_id=bob)
+    first = node.turn(large)
+    assert (first["state"], first["token"], verdicts(first)) == ("pending", None, {"A10": "fits"}), "shown at once"
+    assert first["prediction"]["card"] == "A10"
+
+    assert node.turn(large)["fits"] == first["fits"], "the turn was the other user's"
+    (other,) = node.execute(estimates.by_id(small))
+    assert (other["state"], other["reason"]) == ("failed", "the program never used the GPU")
+
+    node.turn(small)
+    (row,) = node.execute(estimates.by_id(large))
+    assert (row["state"], row["reason"]) == ("ready", None)
+    assert verdicts(row) == {"A10": "fits", "T4": "not_predicted"}
+    fit = next(GpuVerdict.model_validate(fit) for fit in row["fits"].values() if fit["name"] == "T4")
+    assert "no T4 for me" in (fit.reason or "")
+    assert (fit.peak_device_bytes, fit.certain) == (None, False)
+    assert row["prediction"] == first["prediction"]
+
+
+def test_failure_that_a_second_model_repeats_is_the_programs_own(node: Node) -> None:
+    estimate_id = node.put("raise ValueError('no data')", gpus=("A10", "H100", "L4", "T4"))
+    assert node.turn(estimate_id)["state"] == "pending"
+    row = node.turn(estimate_id)
+    assert (row["state"], row["prediction"]) == ("failed", None)
+    assert "no data" in row["reason"]
 
 
 def test_program_that_is_too_large_is_shown_with_what_it_wants(node: Node) -> None:

@@ -36,6 +36,13 @@ def test_the_verdict_is_that_of_the_best_gpu(
     assert run_module("pages/submit/verdict.ts", body, [estimate, batch_size]) == {"fits": fits, "text": text}
 
 
+def test_while_a_gpu_is_still_measured_only_a_fit_is_a_verdict() -> None:
+    body = "return given.map((estimate) => module.verdictOf(estimate, 1)?.fits ?? null);"
+    open_ = {"state": "pending", "peak_device_bytes": {"likely_bytes": 20 * GIB}}
+    estimates = [open_ | {"gpus": [gpu("cannot_fit", 16)]}, open_ | {"gpus": [gpu("cannot_fit", 16), gpu("fits", 80)]}]
+    assert run_module("pages/submit/verdict.ts", body, estimates) == [None, True]
+
+
 def test_without_a_prediction_or_a_gpu_there_is_no_verdict() -> None:
     body = "return given.map((estimate) => module.verdictOf(estimate, 1));"
     estimates = [

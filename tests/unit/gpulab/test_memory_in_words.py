@@ -32,7 +32,7 @@ def verdict(**changes: Any) -> dict[str, Any]:
     return a_verdict(INTERVAL, total_bytes=15 * GIB, in_lab=True, constants=constants, **largest | changes)
 
 
-def estimate(*verdicts: dict[str, Any]) -> EstimateRead:
+def estimate(*verdicts: dict[str, Any], **changes: Any) -> EstimateRead:
     parts = {f"{name}_bytes": GIB for name in PARTS} | {"cuda_context": INTERVAL}
     known = {
         "state": "ready",
@@ -42,8 +42,17 @@ def estimate(*verdicts: dict[str, Any]) -> EstimateRead:
         "peak_phase": "second_backward",
         "parts": parts,
         "gpus": verdicts,
+        "gpus_pending": [],
     }
-    return EstimateRead.model_validate(dict.fromkeys(EstimateRead.model_fields) | known)
+    return EstimateRead.model_validate(dict.fromkeys(EstimateRead.model_fields) | known | changes)
+
+
+def test_verdicts_that_are_there_are_shown_with_what_is_still_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    show(estimate(verdict(), state="pending", gpus_pending=["L4", "A10"]))
+    assert "Tesla T4 (15.0 GiB): fits" in (shown := capsys.readouterr().out)
+    assert shown.endswith("Still being measured: L4, A10. Ask again for their verdicts.\n")
+    show(estimate(verdict(), state="failed", reason="no worker"))
+    assert capsys.readouterr().out.endswith("Other GPUs were not measured: no worker\n")
 
 
 def test_estimate_tells_the_peak_its_parts_and_where_it_fits(capsys: pytest.CaptureFixture[str]) -> None:

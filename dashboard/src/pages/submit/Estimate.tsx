@@ -2,7 +2,7 @@
 
 import { Button, Card, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 
-import type { EstimateRead, GpuVerdict, Parts as PartsOfPeak } from "../../api/schema";
+import type { BytesInterval, EstimateRead, GpuVerdict, Parts as PartsOfPeak } from "../../api/schema";
 import { Edits, type Change } from "../../components/Edits";
 import { fitLook, State } from "../../components/State";
 import { bytes, integer, sentence } from "../../format";
@@ -40,14 +40,14 @@ export function Estimate({ estimate, stale, error, apply }: EstimateProps) {
           <Text size="sm" c="dimmed">
             {error.message}
           </Text>
-        ) : estimate === undefined || estimate.state === "pending" ? (
+        ) : estimate === undefined || (estimate.state === "pending" && estimate.gpus.length === 0) ? (
           <Stack gap={6}>
             <Text size="sm" c="dimmed">
               Predicting the peak…
             </Text>
             <Skeleton height={10} />
           </Stack>
-        ) : estimate.peak_device_bytes === null ? (
+        ) : estimate.peak_device_bytes === null && estimate.state !== "pending" ? (
           <Text size="sm" c="dimmed">
             {sentence(estimate.reason ?? "this experiment has no memory prediction")}
           </Text>
@@ -68,22 +68,26 @@ export function Estimate({ estimate, stale, error, apply }: EstimateProps) {
 
 interface PredictedProps {
   estimate: EstimateRead;
-  peak: { low_bytes: number; likely_bytes: number; high_bytes: number };
+  /** Null while the only verdicts are that nothing is predicted for a GPU. */
+  peak: BytesInterval | null;
   apply: EstimateProps["apply"];
 }
 
 function Predicted({ estimate, peak, apply }: PredictedProps) {
+  const open = estimate.gpus_pending ?? [];
   return (
     <Stack gap="sm">
-      <div>
-        <Text fz="1.5rem" fw={650} lh={1.2} className="numbers">
-          {bytes(peak.likely_bytes)}
-        </Text>
-        <Text size="xs" c="dimmed" className="numbers">
-          likely peak on the device; {bytes(peak.low_bytes)} to {bytes(peak.high_bytes)}
-          {estimate.peak_phase !== null && `, reached in ${phaseText(estimate.peak_phase)}`}
-        </Text>
-      </div>
+      {peak !== null && (
+        <div>
+          <Text fz="1.5rem" fw={650} lh={1.2} className="numbers">
+            {bytes(peak.likely_bytes)}
+          </Text>
+          <Text size="xs" c="dimmed" className="numbers">
+            likely peak on the device; {bytes(peak.low_bytes)} to {bytes(peak.high_bytes)}
+            {estimate.peak_phase !== null && `, reached in ${phaseText(estimate.peak_phase)}`}
+          </Text>
+        </div>
+      )}
       {estimate.gpus.length === 0 && (
         <Text size="sm" c="dimmed">
           The lab has no GPU. On the CPU, the run needs main memory instead.
@@ -96,6 +100,16 @@ function Predicted({ estimate, peak, apply }: PredictedProps) {
           apply={apply}
         />
       ))}
+      {open.length > 0 && (
+        <Text size="sm" c="dimmed">
+          Still measuring: {open.join(", ")}.
+        </Text>
+      )}
+      {estimate.state === "failed" && (
+        <Text size="sm" c="dimmed">
+          {sentence(estimate.reason ?? "the other GPUs were not measured")}
+        </Text>
+      )}
       {estimate.parts !== null && <Parts parts={estimate.parts} />}
       {estimate.claimed_by_program && (
         <Text size="xs" c="dimmed">
