@@ -29,6 +29,7 @@ from api.jobs import routes as jobs
 from api.jobs.announcer import Announcer
 from api.jobs.submission_batches import SubmissionBatches
 from api.lab_errors import routes as lab_errors
+from api.lab_hours import routes as lab_hours
 from api.limits.body_turns import BodyTurns
 from api.limits.buckets import Buckets, BucketSync
 from api.limits.open_answers import OpenAnswers
@@ -126,6 +127,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         results,
         nodes,
         timeline,
+        lab_hours,
         streams,
         estimates,
         experiments,

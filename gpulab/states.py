@@ -76,6 +76,8 @@ class WaitReason(StrEnum):
     NO_FREE_GPU = "no_free_gpu"
     RESERVED_FOR_ANOTHER = "reserved_for_another"
     """There is room, but an earlier job needs it before this one would end."""
+    LAB_HOURS = "lab_hours"
+    """There is room, but it is kept for lab hours before this one would end."""
     LIMIT_RUNNING = "limit_running"
     LIMIT_GPU_HOURS = "limit_gpu_hours"
     LIMIT_GIB_HOURS = "limit_gib_hours"

@@ -8,6 +8,7 @@ from models.tables.estimate import Estimate, MeasuredPeak
 from models.tables.event import JobEvent
 from models.tables.job import Job
 from models.tables.lab_error import LabError
+from models.tables.lab_hours import LabHours
 from models.tables.lease import Lease
 from models.tables.node import Gpu, GpuMinute, Node, NodeEvent, NodeToken
 from models.tables.program import Program, ProgramUpload
@@ -29,6 +30,7 @@ __all__ = [
     "Job",
     "JobEvent",
     "LabError",
+    "LabHours",
     "Lease",
     "LogChunk",
     "MeasuredPeak",

@@ -29,6 +29,7 @@ from models.statements.readiness import try_to_lead
 from models.tables.estimate import ESTIMATE_STATES, PENDING
 from scheduler.estimates import Estimates
 from scheduler.inspection import inspect_nodes
+from scheduler.planning.guests import leaving
 from scheduler.planning.order import weight_of
 from scheduler.planning.plan import plan
 from scheduler.planning.preempt import giving_way
@@ -103,6 +104,7 @@ class Scheduler:
                     self.rescue()
                 self.ring_again()
                 self.inspect()
+                self.keep_for_lab_hours()
             if ticking or news & ASKS:
                 self._estimates.ring()
             self._retention.ring()
@@ -140,7 +142,7 @@ class Scheduler:
                 return
             for job_id, message in seen.refused:
                 run(connection, queue.refuse, job_id=job_id, message=message)
-        made = plan(seen.jobs, seen.rooms, now=seen.now, policy=policy)
+        made = plan(seen.jobs, seen.rooms, now=seen.now, policy=policy, lab_hours=seen.lab_hours)
         for first in range(0, len(made.placements), GRANTS_BATCH_SIZE):
             self._start(seen, made.placements[first : first + GRANTS_BATCH_SIZE])
         if self._settings.preemption:
@@ -161,21 +163,18 @@ class Scheduler:
                 self._ring(placement.node, placement.job_id, lease_token)
 
     def _preempt(self, seen: Seen, made: Plan) -> None:
-        """Ask jobs to give way, where that lets a more urgent one start."""
-        found = giving_way(made, resumable(seen.leases), seen.rooms, now=seen.now)
-        if found is None:
+        """Ask jobs to give way, where that lets a more urgent one start, or one during its lab hours."""
+        running = resumable(seen.leases, seen.entitled)
+        job, chosen = giving_way(made, running, seen.rooms, now=seen.now) or (None, [])
+        asked = [(f"to give way to job {job and job.id}, whose priority is higher", each) for each in chosen]
+        for theirs, guest in leaving(made, running, seen.rooms, now=seen.now):
+            asked.append((f"to give way to job {theirs.id}, for whose lab hours this GPU is kept", guest))
+        if not asked:
             return
-        job, chosen = found
         with self._engine.begin() as connection:
-            for running in chosen:
-                message = f"to give way to job {job.id}, whose priority is higher"
-                if (
-                    run(connection, job_events.ask_to_yield, lease_token=running.lease_token, message=message).first()
-                    is not None
-                ):
-                    log.info(
-                        "job.preempted", lease_token=str(running.lease_token), node=running.node, urgent=str(job.id)
-                    )
+            for message, each in asked:
+                if run(connection, job_events.ask_to_yield, lease_token=each.lease_token, message=message).first():
+                    log.info("job.preempted", lease_token=str(each.lease_token), node=each.node, reason=message)
 
     def _explain(self, seen: Seen, made: Plan, policy: Policy) -> None:
         """Write down what changed; no more than `EXPLAINED_A_TICK`, to keep a tick short."""
@@ -225,6 +224,12 @@ class Scheduler:
         """Set nodes aside that cannot be trusted, and take back those that can be again."""
         with self._engine.begin() as connection:
             inspect_nodes(connection, self._settings)
+
+    def keep_for_lab_hours(self) -> None:
+        """Write down which GPUs are kept, for those who look at the lab's timeline."""
+        with self._engine.begin() as connection:
+            if kept := self._reader.kept_gpus(connection):
+                run(connection, queue.keep_gpus, kept=kept)
 
     def _grant(
         self, connection: Any, placement: Placement, sizes: Mapping[str, int], unpredicted: str | None

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +14,11 @@ from gpulab.states import Priority
 from models.composed import run
 from models.settings import SchedulerSettings
 from models.statements import nodes, queue, usage
+from models.tables.lab_hours import occurrences
+from scheduler.planning.lab_hours import keep_free
 from scheduler.planning.preempt import Running
-from scheduler.planning.room import GpuRoom, NodeRoom, Stay
-from scheduler.planning.terms import Limits, Needs, Policy, User, Waiting
+from scheduler.planning.room import NOBODY, GpuRoom, NodeRoom, Stay
+from scheduler.planning.terms import LabHours, Limits, Needs, Policy, User, Waiting
 from scheduler.planning.use import aged, committed
 from scheduler.reservations import Reservations
 
@@ -23,6 +26,8 @@ USAGE_SECONDS = 60.0
 """Interval of summing up the usage of all ended leases. In between, only newly ended leases are added."""
 OVERDUE_SECONDS = 1.0
 """A lease that outlived its time limit is expected to end so soon."""
+AHEAD = timedelta(days=8)
+"""How far ahead lab hours are looked at: a day more than the longest time limit."""
 PRIORITIES = {each.value: each for each in Priority}
 
 
@@ -51,6 +56,10 @@ class Seen:
     """Jobs that no GPU of the lab can hold, and why."""
     counted: Mapping[UUID, int | None]
     """Bytes on each GPU of the jobs for which another number stands in their row."""
+    lab_hours: Sequence[LabHours]
+    """Occurrences that are under way or come soon."""
+    entitled: Mapping[UUID, frozenset[UUID]]
+    """The lab hours of each unfinished job that has any."""
     unpredicted: Mapping[UUID, str]
     """Jobs that take a whole GPU because their memory was not predicted, and why it was not."""
 
@@ -85,9 +94,11 @@ class Reader:
         owners = list({row.owner_id for row in rows})
         waiting = run(connection, usage.weights, user_ids=owners).all()
         users = self._users(waiting, self._used(connection, moment), leases)
-        rooms = self._rooms(connection, leases, now)
+        lab_hours = _coming(run(connection, queue.lab_hours), moment)
+        entitled = _entitled(connection, lab_hours)
+        rooms = self._rooms(connection, leases, entitled, now)
         sorted_out = self._reservations.of(connection, rows, rooms, now)
-        jobs = _waiting(sorted_out.rows, users, sorted_out.reserved, rooms)
+        jobs = _waiting(sorted_out.rows, users, sorted_out.reserved, rooms, entitled)
         return Seen(
             now=now,
             jobs=jobs,
@@ -98,8 +109,26 @@ class Reader:
             leases=leases,
             estimating=sorted_out.estimating,
             refused=sorted_out.refused,
+            lab_hours=lab_hours,
+            entitled=entitled,
             unpredicted=sorted_out.unpredicted,
         )
+
+    def kept_gpus(self, connection: Connection) -> dict[UUID, dict[str, list[str]]]:
+        """For each of the lab hours: UUIDs of the GPUs to keep, by the Unix seconds at which an occurrence starts."""
+        rows = run(connection, queue.lab_hours).all()
+        if not rows:
+            return {}
+        moment, now = run(connection, usage.clock).one()
+        lab_hours = _coming(rows, moment)
+        leases = run(connection, usage.live).all()
+        rooms = self._rooms(connection, leases, _entitled(connection, lab_hours), now)
+        keep_free(lab_hours, rooms, now)
+        found: dict[UUID, dict[str, list[str]]] = {row.id: {} for row in rows}
+        for gpu in (gpu for room in rooms for gpu in room.gpus):
+            for kept in gpu.kept:
+                found[kept.lab_hours].setdefault(f"{kept.start:.0f}", []).append(gpu.uuid)
+        return found
 
     def _used(self, connection: Connection, moment: datetime) -> dict[UUID, Used]:
         known = self._sum
@@ -161,7 +190,9 @@ class Reader:
         owner.gpu_hours += len(lease.gpu_uuids) * hours
         owner.gib_hours += (lease.held_bytes or 0) / 2**30 * hours
 
-    def _rooms(self, connection: Connection, leases: Iterable[Any], now: float) -> list[NodeRoom]:
+    def _rooms(
+        self, connection: Connection, leases: Iterable[Any], entitled: Mapping[UUID, frozenset[UUID]], now: float
+    ) -> list[NodeRoom]:
         rooms = {
             node.name: NodeRoom(
                 node.name, node.slots, frozenset(node.datasets), _closed(node), node.refused_experiments
@@ -180,7 +211,7 @@ class Reader:
                 )
                 rooms[gpu.node].gpus.append(gpus[gpu.uuid])
         for lease in leases:
-            _take(lease, rooms, gpus, now)
+            _take(lease, rooms, gpus, entitled.get(lease.job_id, NOBODY), now)
         return list(rooms.values())
 
 
@@ -192,12 +223,12 @@ class _Shapes:
     """Experiments that some node cannot run."""
     known: dict[tuple[Any, ...], Needs] = field(default_factory=dict)
 
-    def of(self, row: Any, gpu_memory_bytes: int | None) -> Needs:
+    def of(self, row: Any, gpu_memory_bytes: int | None, lab_hours: frozenset[UUID]) -> Needs:
         experiment = row.experiment if row.experiment in self.refused else None
-        key = (row.gpus, gpu_memory_bytes, row.exclusive, experiment, *row.datasets)
+        key = (row.gpus, gpu_memory_bytes, row.exclusive, experiment, lab_hours, *row.datasets)
         found = self.known.get(key)
         if found is None:
-            found = Needs(row.gpus, gpu_memory_bytes, row.exclusive, frozenset(row.datasets), experiment)
+            found = Needs(row.gpus, gpu_memory_bytes, row.exclusive, frozenset(row.datasets), experiment, lab_hours)
             self.known[key] = found
         return found
 
@@ -212,31 +243,41 @@ def policy_of(settings: SchedulerSettings, *, estimates: int) -> Policy:
     )
 
 
-def resumable(leases: Iterable[Any]) -> list[Running]:
-    """Those that may give way: of the class `low`, under way, with a checkpoint to go on from."""
+def resumable(leases: Iterable[Any], entitled: Mapping[UUID, frozenset[UUID]]) -> list[Running]:
+    """Attempts under way that have a checkpoint to go on from."""
     return [
-        Running(
-            lease_token=lease.token,
-            node=lease.node,
-            gpu_uuids=tuple(lease.gpu_uuids),
-            reserved_bytes=lease.reserved_bytes,
-            held_seconds=lease.held_seconds,
-            yielding=lease.yield_requested_at is not None,
-        )
+        _running(lease, entitled.get(lease.job_id, NOBODY))
         for lease in leases
-        if lease.priority == Priority.LOW and lease.resumable and lease.claimed_at is not None
+        if lease.resumable and lease.claimed_at is not None
     ]
 
 
+def _running(lease: Any, lab_hours: frozenset[UUID]) -> Running:
+    return Running(
+        lease_token=lease.token,
+        node=lease.node,
+        gpu_uuids=tuple(lease.gpu_uuids),
+        reserved_bytes=lease.reserved_bytes,
+        held_seconds=lease.held_seconds,
+        yielding=lease.yield_requested_at is not None,
+        is_low=lease.priority == Priority.LOW,
+        lab_hours=lab_hours,
+    )
+
+
 def _waiting(
-    rows: Iterable[Any], users: dict[UUID, User], reserved: Mapping[UUID, int], rooms: Iterable[NodeRoom]
+    rows: Iterable[Any],
+    users: dict[UUID, User],
+    reserved: Mapping[UUID, int],
+    rooms: Iterable[NodeRoom],
+    entitled: Mapping[UUID, frozenset[UUID]],
 ) -> list[Waiting]:
     shapes = _Shapes(frozenset(name for room in rooms for name in room.refuses))
     return [
         Waiting(
             row.id,
             users[row.owner_id],
-            shapes.of(row, reserved.get(row.id, row.gpu_memory_bytes)),
+            shapes.of(row, reserved.get(row.id, row.gpu_memory_bytes), entitled.get(row.id, NOBODY)),
             row.time_limit_seconds,
             row.submitted_at.timestamp(),
             PRIORITIES[row.priority],
@@ -250,14 +291,43 @@ def _counted(rows: Iterable[Any], jobs: Iterable[Waiting]) -> dict[UUID, int | N
     return {row.id: size for row, job in pairs if (size := job.needs.gpu_memory_bytes) != row.counted_bytes}
 
 
-def _take(lease: Any, rooms: dict[str, NodeRoom], gpus: dict[str, GpuRoom], now: float) -> None:
+def _coming(rows: Iterable[Any], moment: datetime) -> list[LabHours]:
+    """The occurrences of the next days."""
+    return [
+        LabHours(
+            row.id,
+            each.start.timestamp(),
+            each.end.timestamp(),
+            row.gpus,
+            row.node,
+            give_back_seconds=60.0 * row.give_back_minutes,
+        )
+        for row in rows
+        for each in takewhile(lambda one: one.start < moment + AHEAD, occurrences(row, moment))
+    ]
+
+
+def _entitled(connection: Connection, lab_hours: Iterable[LabHours]) -> dict[UUID, frozenset[UUID]]:
+    ids = list({each.id for each in lab_hours})
+    if not ids:
+        return {}
+    found: defaultdict[UUID, set[UUID]] = defaultdict(set)
+    for row in run(connection, queue.of_lab_hours, ids=ids):
+        for job_id in row.job_ids:
+            found[job_id].add(row.id)
+    return {job_id: frozenset(theirs) for job_id, theirs in found.items()}
+
+
+def _take(
+    lease: Any, rooms: dict[str, NodeRoom], gpus: dict[str, GpuRoom], lab_hours: frozenset[UUID], now: float
+) -> None:
     start = now - lease.held_seconds
     end = max(start + lease.time_limit_seconds, now + OVERDUE_SECONDS)
     if not lease.gpu_uuids and lease.node in rooms:
         rooms[lease.node].slot_ends.append(end)
     for uuid in lease.gpu_uuids:
         if uuid in gpus:
-            gpus[uuid].take(Stay(start, end, lease.reserved_bytes))
+            gpus[uuid].take(Stay(start, end, lease.reserved_bytes, lab_hours))
 
 
 def _closed(node: Any) -> bool:

@@ -36,6 +36,7 @@ TAGS = [
     {"name": "results", "description": "What runs recorded, printed and kept."},
     {"name": "streams", "description": "Server-sent events: notices that something changed."},
     {"name": "nodes", "description": "The machines."},
+    {"name": "lab_hours", "description": "GPUs that are kept free for a class at certain times."},
     {"name": "users", "description": "Who is asking, who there is, and their tokens."},
     {"name": "sessions", "description": "Signing a browser in and out."},
     {"name": "roster", "description": "The class: let in from a table, with sections and teams."},

@@ -198,6 +198,11 @@ class ExtensionNotFound(Refusal):
     title = "No such extension"
 
 
+class LabHoursNotFound(Refusal):
+    status = 404
+    title = "No such lab hours"
+
+
 class AnswersHeldBack(Refusal):
     status = 403
     title = "Answers are shown after the deadline"

@@ -80,7 +80,7 @@ class LabRoute(APIRoute):
         action = recording.action_of(self.operation_id or self.name, self.methods or ())
         if action is None:
             return handler
-        kind = str(self.tags[0]).removesuffix("s") if self.tags else "thing"
+        kind = action.partition(".")[0]
 
         async def recorded(request: Request) -> Response:
             response = await handler(request)

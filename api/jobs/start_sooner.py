@@ -6,7 +6,8 @@ from typing import Any
 from gpulab.states import WaitReason
 from gpulab.words import counted
 
-BUSY = {WaitReason.NO_FREE_GPU, WaitReason.RESERVED_FOR_ANOTHER, WaitReason.NO_FREE_SLOT}
+LASTS_TOO_LONG = {WaitReason.RESERVED_FOR_ANOTHER, WaitReason.LAB_HOURS}
+BUSY = {WaitReason.NO_FREE_GPU, WaitReason.NO_FREE_SLOT, *LASTS_TOO_LONG}
 HELP = {
     WaitReason.NO_NODE: ["a node that is up: staff can see at /v1/nodes why none is"],
     WaitReason.NO_SANDBOX: ["staff setting up a sandbox on a node: `gpulab doctor` says how"],
@@ -27,7 +28,7 @@ def what_helps(job: Any, *, own_ahead: int) -> Sequence[str]:
     found = list(HELP.get(job.wait_reason, ()))
     if job.wait_reason not in BUSY:
         return found
-    if job.wait_reason == WaitReason.RESERVED_FOR_ANOTHER:
+    if job.wait_reason in LASTS_TOO_LONG:
         found.append(f"a time limit below {job.time_limit_seconds} s: a job that ends in time may go first")
     if job.wait_reason != WaitReason.NO_FREE_SLOT:
         found += _smaller(job)

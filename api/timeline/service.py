@@ -5,14 +5,18 @@ from typing import Any
 from api.auth.principal import Principal
 from api.context import App
 from api.http.problems import NodeNotFound, shortened
+from api.lab_hours import statements as lab_hours
+from api.lab_hours.reading import on_timeline
 from api.sql.database import Row
 from api.timeline import statements
-from api.timeline.readings import History
+from api.timeline.readings import History, Window
+from api.tokens import statements as tokens
 from gpulab.schemas import (
     ExpectedRunRead,
     GpuHistoryRead,
     NodeHistoryRead,
     TimelineGpuRead,
+    TimelineLabHoursRead,
     TimelineRead,
     TimelineRunRead,
 )
@@ -36,7 +40,18 @@ async def timeline(app: App, principal: Principal, hours: int) -> TimelineRead:
         runs=[_run(row, principal) for row in runs],
         runs_left_out=runs[0].of_all - len(runs) if runs else 0,
         expected=[_expected(row, principal) for row in expected],
+        lab_hours=await _lab_hours(app, principal, window),
     )
+
+
+async def _lab_hours(app: App, principal: Principal, window: Window) -> list[TimelineLabHoursRead]:
+    rows = await app.database.rows(lab_hours.every)
+    if not rows:
+        return []
+    now = await app.database.scalar(tokens.now)
+    section = await app.database.scalar(lab_hours.section_of, user_id=principal.id)
+    found = [one for row in rows for one in on_timeline(row, principal, section, window.start, now)]
+    return sorted(found, key=lambda one: (one.start, one.id))
 
 
 async def node_history(app: App, name: str, hours: int) -> NodeHistoryRead:

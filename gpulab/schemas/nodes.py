@@ -1,14 +1,26 @@
-"""The machines on the wire, and whether the lab is well."""
+"""The machines on the wire: how they are, what ran there, for whom they are kept, and whether the lab is well."""
 
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from gpulab.schemas.base import Incoming, Line, Outgoing
 from gpulab.schemas.memory import Constants
+from gpulab.schemas.users import AnId, Time
 from gpulab.states import NodeFault, NodeState
+
+
+def _day(text: str) -> str:
+    return date.fromisoformat(text).isoformat()
+
+
+Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$", strip_whitespace=True), AfterValidator(_day)]
+"""A day by the lab's calendar: `2030-01-31`."""
+GpuCount = Annotated[int, Field(ge=1, le=10_000)]
+UserIds = Annotated[list[AnId], Field(max_length=500)]
+GiveBackMinutes = Annotated[int, Field(ge=0, le=24 * 60)]
 
 
 class GpuRead(Outgoing):
@@ -156,6 +168,116 @@ class ExpectedRunRead(_AnyonesRun):
     time_limit_seconds: int
 
 
+class LabHoursCreate(Incoming):
+    """GPUs to keep free for the jobs of a section, of an assignment or of named users; of more than one, for jobs that
+    belong to all of them.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Lab of section A",
+                    "gpus": 2,
+                    "section": "A",
+                    "start": "2030-01-07T10:00",
+                    "end": "2030-01-07T12:00",
+                    "weekly_until": "2030-02-04",
+                }
+            ]
+        }
+    )
+
+    name: Line
+    gpus: GpuCount | None = None
+    """GPUs to keep; null: all of the node."""
+    node: Line | None = None
+    """Keep GPUs of this node only."""
+    section: Line | None = None
+    assignment_id: AnId | None = None
+    user_ids: UserIds = Field(default_factory=list)
+    start: Time
+    """The first start: in the lab's time zone unless it has an offset."""
+    end: Time
+    weekly_until: Day | None = None
+    """The last day on which they may begin, `2030-02-04`: each week, at the same time by the lab's clocks. Null: once.
+    """
+    give_back_minutes: GiveBackMinutes = 15
+    """Minutes after each start. From then on, GPUs that no job of theirs uses or waits for are open to everybody."""
+
+
+class LabHoursUpdate(Incoming):
+    """What to change; what is left out stays. Null takes a limit to a node, section, assignment or week away."""
+
+    name: Line | None = None
+    gpus: GpuCount | None = None
+    node: Line | None = None
+    section: Line | None = None
+    assignment_id: AnId | None = None
+    user_ids: UserIds | None = None
+    start: Time | None = None
+    end: Time | None = None
+    weekly_until: Day | None = None
+    skipped_days: Annotated[list[Day], Field(max_length=100)] | None = None
+    """Days on which they would begin and do not, such as holidays."""
+    give_back_minutes: GiveBackMinutes | None = None
+
+
+class OccurrenceRead(Outgoing):
+    start: datetime
+    end: datetime
+    gpu_uuids: list[str]
+    """The GPUs that the scheduler keeps for it now; empty until it is eight days ahead."""
+
+
+class LabHoursRead(Outgoing):
+    """Students see the name and for whom they are only where that includes them."""
+
+    id: UUID
+    name: str | None
+    when: str
+    """`Mondays 10:00 to 12:00 until 2030-02-04 (Europe/Berlin)`."""
+    yours: bool
+    """Whether they are for the user who asks; where they are for an assignment, for the user's work on it."""
+    gpus: int | None
+    node: str | None
+    section: str | None
+    assignment_id: UUID | None
+    assignment: str | None
+    users: dict[str, str] | None
+    """Names by id; null for students."""
+    local_start: str
+    """The first start by the clocks of `time_zone`, `2030-01-07T10:00`."""
+    local_end: str
+    weekly_until: str | None
+    skipped_days: list[str]
+    time_zone: str
+    give_back_minutes: int
+    next: list[OccurrenceRead]
+    """The next five, or the one under way and four more."""
+
+
+class LabHoursList(Outgoing):
+    """Those that are not over, the next one first."""
+
+    items: list[LabHoursRead]
+
+
+class TimelineLabHoursRead(Outgoing):
+    """One occurrence of lab hours within the timeline or in the week after it."""
+
+    id: UUID
+    name: str | None
+    """Null for a student for whom they are not."""
+    yours: bool
+    gpus: int | None
+    """Null: all of the node."""
+    node: str | None
+    gpu_uuids: list[str]
+    start: datetime
+    end: datetime
+
+
 class TimelineRead(Outgoing):
     """What ran where and when. A cell spans `cell_seconds`, the first one begins at `start`."""
 
@@ -167,6 +289,8 @@ class TimelineRead(Outgoing):
     runs_left_out: int
     """Shorter ones that are not listed."""
     expected: list[ExpectedRunRead]
+    """First one first."""
+    lab_hours: list[TimelineLabHoursRead]
     """First one first."""
 
 

@@ -4,12 +4,35 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Select, Text, Update, Uuid, and_, func, literal, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    Update,
+    Uuid,
+    and_,
+    cast,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
-from gpulab.states import FailureCause, JobState, WaitReason
+from gpulab.states import ACTIVE_STATES, FailureCause, JobState, WaitReason
 from models.composed import statement
 from models.statements.transitions import announce, moved
+from models.tables.assignment import Assignment
 from models.tables.job import Job
+from models.tables.lab_hours import LabHours
+from models.tables.study import StudyRun
+from models.tables.user import User
+
+UNFINISHED = [state.value for state in (JobState.QUEUED, *ACTIVE_STATES)]
 
 
 @statement
@@ -34,6 +57,50 @@ def waiting() -> Select[*tuple[Any, ...]]:
         .where(Job.state == JobState.QUEUED)
         .order_by(Job.id)
     )
+
+
+@statement
+def lab_hours() -> Select[*tuple[Any, ...]]:
+    """All lab hours, of which some occurrences may be over."""
+    return select(*LabHours.__table__.columns)
+
+
+@statement
+def of_lab_hours(ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    """With each of these lab hours the unfinished jobs that may use their GPUs."""
+    return (
+        select(LabHours.id, func.array_agg(Job.id).label("job_ids"))
+        .join_from(LabHours, Job, Job.state.in_(UNFINISHED))
+        .join(User, User.id == Job.owner_id)
+        .outerjoin(Assignment, Assignment.id == LabHours.assignment_id)
+        .where(
+            LabHours.id == func.any(ids),
+            or_(LabHours.section.is_(None), LabHours.section == User.section),
+            or_(LabHours.assignment_id.is_(None), _is_work()),
+            or_(func.cardinality(LabHours.user_ids) == 0, User.id == func.any(LabHours.user_ids)),
+        )
+        .group_by(LabHours.id)
+    )
+
+
+@statement(anew=True)
+def keep_gpus(kept: Mapping[UUID, Mapping[str, Sequence[str]]]) -> Update:
+    """Write down the GPUs that are kept for occurrences of lab hours. Only what changed is written."""
+    by_id = {str(lab_hours_id): gpus for lab_hours_id, gpus in kept.items()}
+    given = func.jsonb_each(literal(by_id, JSONB)).table_valued(column("key", Text), column("value", JSONB))
+    same = (LabHours.id == cast(given.c.key, Uuid), LabHours.kept != given.c.value)
+    return update(LabHours).where(*same).values(kept=given.c.value)
+
+
+def _is_work() -> ColumnElement[bool]:
+    """Whether the job is work on the assignment."""
+    for_question = (
+        select(StudyRun.study_id)
+        .where(StudyRun.job_id == Job.id, StudyRun.questions.overlap(Assignment.questions))
+        .correlate(Job, Assignment)
+        .exists()
+    )
+    return or_(Job.experiment == func.any(Assignment.experiments), for_question)
 
 
 @statement

@@ -18,6 +18,7 @@ RESERVED = Wait(
     WaitReason.RESERVED_FOR_ANOTHER,
     "there is room, but a job ahead of it needs that room before this one's time limit ends",
 )
+LAB_HOURS = Wait(WaitReason.LAB_HOURS, "there is room, but it is kept for lab hours before this job's time limit ends")
 MAX_WORDS = 500
 
 
@@ -130,10 +131,10 @@ class Cluster:
         if ask.count == 0:
             return self._place_on_cpu(ask, job)
         until = self.now + job.time_limit_seconds
-        choices, promised = self._choices(ask, until)
+        choices, obstacle = self._choices(ask, until)
         if not choices:
-            return RESERVED if promised else NO_FREE_GPU
-        node, gpus = self._fit(choices, ask)
+            return obstacle
+        node, gpus = self._fit(self._kept_for(ask, choices) or choices, ask)
         for gpu in gpus:
             gpu.take(Stay(self.now, until, ask.needed_bytes))
         self._forget_full(node)
@@ -147,7 +148,13 @@ class Cluster:
                 start.node.slot_ends.append(start.time + job.time_limit_seconds)
             return start
         start = earliest_on_gpus(
-            ask.nodes, ask.count, ask.needed_bytes, ask.least_bytes, self.now, job.time_limit_seconds
+            ask.nodes,
+            ask.count,
+            ask.needed_bytes,
+            ask.least_bytes,
+            self.now,
+            job.time_limit_seconds,
+            ask.needs.lab_hours,
         )
         if start is not None:
             for gpu in start.gpus:
@@ -165,8 +172,7 @@ class Cluster:
         """What stands in the way of a job of this kind now, there being no room for it."""
         if ask.count == 0:
             return NO_FREE_SLOT
-        _, promised = self._choices(ask, self.now + seconds)
-        return RESERVED if promised else NO_FREE_GPU
+        return self._choices(ask, self.now + seconds)[1]
 
     def fits(self, ask: Ask, seconds: float) -> bool:
         """Whether a job of this kind could start now."""
@@ -181,12 +187,20 @@ class Cluster:
         node.slot_ends.append(self.now + job.time_limit_seconds)
         return Placement(job.id, node.name, (), None, ask.share)
 
-    def _choices(self, ask: Ask, until: float) -> tuple[list[Choice], bool]:
-        """Nodes with the GPUs that have room until then; and whether there would be room but for a promise."""
+    def _kept_for(self, ask: Ask, choices: Sequence[Choice]) -> list[Choice]:
+        """Of the choices, GPUs that are kept for such jobs now: they leave the others to the others."""
+        lab_hours = ask.needs.lab_hours
+        if not lab_hours:
+            return []
+        kept = ((node, [gpu for gpu in gpus if gpu.is_kept_for(lab_hours, self.now)]) for node, gpus in choices)
+        return [(node, gpus) for node, gpus in kept if len(gpus) >= ask.count]
+
+    def _choices(self, ask: Ask, until: float) -> tuple[list[Choice], Wait]:
+        """Nodes with the GPUs that have room until then; and what is in the way where there are none."""
         needed, count, now = ask.needed_bytes, ask.count, self.now
-        least, whole = ask.least_bytes, needed is None
+        least, whole, lab_hours = ask.least_bytes, needed is None, ask.needs.lab_hours
         choices: list[Choice] = []
-        promised = False
+        obstacle = NO_FREE_GPU
         for node, gpus in self._open:
             if id(node) not in ask.node_ids or len(gpus) < count:
                 continue
@@ -195,12 +209,16 @@ class Cluster:
                 fitting = [gpu for gpu in fitting if large_enough(gpu, least)]
             if len(fitting) < count:
                 continue
-            lasting = [gpu for gpu in fitting if not gpu.booked or gpu.fits(needed, now, until)]
+            lasting = [
+                gpu for gpu in fitting if not (gpu.booked or gpu.kept) or gpu.fits(needed, now, until, lab_hours)
+            ]
             if len(lasting) >= count:
                 choices.append((node, lasting))
-            else:
-                promised = True
-        return choices, promised
+            elif any(gpu.is_barred(now, until, lab_hours) for gpu in fitting):
+                obstacle = LAB_HOURS
+            elif obstacle is NO_FREE_GPU:
+                obstacle = RESERVED
+        return choices, obstacle
 
     def _forget_full(self, taken: NodeRoom) -> None:
         for index, (node, gpus) in enumerate(self._open):

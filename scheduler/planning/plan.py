@@ -12,15 +12,17 @@ from operator import attrgetter
 from uuid import UUID
 
 from gpulab.states import Priority, WaitReason
-from scheduler.planning.cluster import RESERVED, Ask, Cluster, Fit, best_fit
+from scheduler.planning.cluster import LAB_HOURS, RESERVED, Ask, Cluster, Fit, best_fit
+from scheduler.planning.lab_hours import give_back, keep_free
 from scheduler.planning.limits import wait_of
 from scheduler.planning.order import Line, Queue, charge
 from scheduler.planning.reasons import Reasons
 from scheduler.planning.room import NodeRoom, Start
-from scheduler.planning.terms import Needs, Placement, Plan, Policy, Site, User, Wait, Waiting
+from scheduler.planning.terms import LabHours, Needs, Placement, Plan, Policy, Site, User, Wait, Waiting
 
 SHIPPED = Policy()
 LOOKS_A_SWEEP = 500
+LASTS_TOO_LONG = (RESERVED, LAB_HOURS)
 
 
 def plan(
@@ -30,16 +32,20 @@ def plan(
     now: float = 0.0,
     policy: Policy = SHIPPED,
     fit: Fit = best_fit,
+    lab_hours: Sequence[LabHours] = (),
 ) -> Plan:
     """Place what fits, in order, and say of the rest why it waits. Takes the jobs in order of submission.
 
-    Uses up the room in `nodes`.
+    Uses up the room in `nodes`. Keeps GPUs free for the occurrences of `lab_hours`.
 
     Room only shrinks meanwhile, so where a job did not fit, no later one that asks for the same for as long is tried,
     and once nothing that is asked for fits, the rest of the queue is not looked at. `now` is on the clock of the stays
     in `nodes`, in seconds.
     """
-    return _Planning(jobs, Cluster(nodes, now, fit), policy).run()
+    keep_free(lab_hours, nodes, now)
+    planning = _Planning(jobs, Cluster(nodes, now, fit), policy)
+    give_back(lab_hours, nodes, now, planning.wanted(lab_hours))
+    return planning.run()
 
 
 class _Planning:
@@ -65,6 +71,17 @@ class _Planning:
         self._promises = policy.reservations
         self._impatient_since = cluster.now - policy.patience_seconds if policy.patience_seconds else inf
         self._shortest: dict[Needs, float] = {}
+
+    def wanted(self, lab_hours: Sequence[LabHours]) -> frozenset[UUID]:
+        """Those for whose GPUs somebody waits who may start."""
+        if not any(each.start <= self._cluster.now for each in lab_hours):
+            return frozenset()
+        theirs = (job for job in self._jobs if job.needs.lab_hours and self._may_start(job))
+        return frozenset(hours for job in theirs for hours in job.needs.lab_hours)
+
+    def _may_start(self, job: Waiting) -> bool:
+        ask = self._asks[job.needs]
+        return ask.count > 0 and ask.never is None and wait_of(job.user, 0, uses_gpu=True) is None
 
     def run(self) -> Plan:
         for priority in Priority:
@@ -111,7 +128,7 @@ class _Planning:
             self._promise(job, ask)
         elif isinstance(found := self._cluster.place(ask, job), Wait):
             self._promise(job, ask)
-            self._narrow(ask, job.time_limit_seconds if found is RESERVED else 0.0)
+            self._narrow(ask, job.time_limit_seconds if found in LASTS_TOO_LONG else 0.0)
         else:
             self._placements.append(found)
             self._placed.add(job)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from gpulab.states import Priority
 from scheduler.planning.cluster import NO_FREE_GPU, NO_FREE_SLOT, Ask, Cluster
-from scheduler.planning.room import GpuRoom, NodeRoom, large_enough
+from scheduler.planning.room import NOBODY, GpuRoom, NodeRoom, large_enough
 from scheduler.planning.terms import Needs, Plan, Waiting
 
 BUSY = {NO_FREE_GPU.reason, NO_FREE_SLOT.reason}
@@ -23,6 +23,10 @@ class Running:
     held_seconds: float
     yielding: bool
     """It was asked already; its room is about to be free."""
+    is_low: bool = True
+    """Of the class `low`."""
+    lab_hours: frozenset[UUID] = NOBODY
+    """Lab hours whose GPUs it may use."""
 
 
 def giving_way(
@@ -32,6 +36,7 @@ def giving_way(
 
     `rooms` are as `plan` left them. As few as possible are asked, and of those the ones that lose least.
     """
+    running = [each for each in running if each.is_low]
     if not running:
         return None
     oldest: dict[Needs, Waiting] = {}
@@ -41,7 +46,8 @@ def giving_way(
     cluster = Cluster(rooms, now)
     for job in oldest.values():
         ask = cluster.ask(job.needs)
-        choices = [chosen for node in ask.nodes if (chosen := _of_node(ask, node, running)) is not None]
+        until = now + job.time_limit_seconds
+        choices = [chosen for node in ask.nodes if (chosen := _of_node(ask, node, running, now, until)) is not None]
         if choices:
             fewest = min(choices, key=_loss)
             return (job, fewest) if fewest else None  # nobody more to ask: the room is about to be free
@@ -52,7 +58,7 @@ def _loss(chosen: Sequence[Running]) -> tuple[int, float]:
     return len(chosen), sum(each.held_seconds for each in chosen)
 
 
-def _of_node(ask: Ask, node: NodeRoom, running: Iterable[Running]) -> list[Running] | None:
+def _of_node(ask: Ask, node: NodeRoom, running: Iterable[Running], now: float, until: float) -> list[Running] | None:
     """The runs to stop on this node, besides those that were asked before."""
     here = sorted((each for each in running if each.node == node.name), key=lambda each: each.held_seconds)
     gone = [each for each in here if each.yielding]
@@ -60,7 +66,11 @@ def _of_node(ask: Ask, node: NodeRoom, running: Iterable[Running]) -> list[Runni
         return _for_a_slot(node, here, gone)
     chosen = list(gone)
     fitting = 0
-    large = [gpu for gpu in node.gpus if large_enough(gpu, ask.least_bytes)]
+    large = [
+        gpu
+        for gpu in node.gpus
+        if large_enough(gpu, ask.least_bytes) and not gpu.is_barred(now, until, ask.needs.lab_hours)
+    ]
     singly = [(more, gpu) for gpu in large if (more := _for_gpu(gpu, ask.needed_bytes, here, gone)) is not None]
     # The GPUs that cost least first; each is looked at again with those gone who went for another.
     for _, gpu in sorted(singly, key=lambda each: _loss(each[0])):

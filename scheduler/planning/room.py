@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
+from uuid import UUID
+
+NOBODY: frozenset[UUID] = frozenset()
 
 
 class Stay(NamedTuple):
@@ -12,17 +16,32 @@ class Stay(NamedTuple):
     start: float
     end: float
     held_bytes: int | None
+    lab_hours: frozenset[UUID] = NOBODY
+    """Lab hours whose GPUs the job may use."""
+
+
+class Kept(NamedTuple):
+    """One GPU kept for lab hours from `start` to before `end`. Only their jobs may use it, and none starts before."""
+
+    start: float
+    end: float
+    lab_hours: UUID
+
+    def bars(self, start: float, end: float, lab_hours: frozenset[UUID]) -> bool:
+        """Whether a job with these lab hours may not be here for that time."""
+        return self.start < end and self.end > start and (start < self.start or self.lab_hours not in lab_hours)
 
 
 @dataclass(slots=True)
 class GpuRoom:
-    """One GPU. `stays` are leases, `booked` are starts promised to jobs that wait."""
+    """One GPU. `stays` are leases, `booked` are starts promised to jobs that wait, `kept` is for lab hours."""
 
     uuid: str
     total_bytes: int | None
     """Null if the driver does not report it; then every request is assumed to fit."""
     stays: list[Stay] = field(default_factory=list)
     booked: list[Stay] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
     model: str = ""
     """What the driver calls the device."""
     constants: Mapping[str, Any] | None = None
@@ -56,8 +75,17 @@ class GpuRoom:
             return not self.stays
         return not self.whole and (self.total_bytes is None or needed_bytes <= self.free_bytes)
 
-    def fits(self, needed_bytes: int | None, start: float, end: float) -> bool:
-        """Whether so much is free all the time from `start` to `end`, given every stay and every booking."""
+    def is_barred(self, start: float, end: float, lab_hours: frozenset[UUID]) -> bool:
+        """Whether it is kept from a job with these lab hours for some of that time."""
+        return any(kept.bars(start, end, lab_hours) for kept in self.kept)
+
+    def is_kept_for(self, lab_hours: frozenset[UUID], now: float) -> bool:
+        return any(kept.start <= now < kept.end and kept.lab_hours in lab_hours for kept in self.kept)
+
+    def fits(self, needed_bytes: int | None, start: float, end: float, lab_hours: frozenset[UUID] = NOBODY) -> bool:
+        """Whether so much is free from `start` to `end`, given every stay, every booking and all lab hours."""
+        if self.is_barred(start, end, lab_hours):
+            return False
         others = [stay for stay in (*self.stays, *self.booked) if stay.start < end and stay.end > start]
         if not others:
             return True
@@ -68,16 +96,19 @@ class GpuRoom:
         moments = {start, *(stay.start for stay in others if stay.start > start)}
         return all(_held(others, moment) + needed_bytes <= self.total_bytes for moment in moments)
 
-    def earliest(self, needed_bytes: int | None, now: float, seconds: float) -> float:
+    def earliest(
+        self, needed_bytes: int | None, now: float, seconds: float, lab_hours: frozenset[UUID] = NOBODY
+    ) -> float:
         """When this much memory becomes free for this time."""
-        if not self.stays and not self.booked:
+        if not self.stays and not self.booked and not self.kept:
             return now
-        ends = sorted({now, *(stay.end for stay in (*self.stays, *self.booked) if stay.end > now)})
-        return next(end for end in ends if self.fits(needed_bytes, end, end + seconds))
+        moments = sorted({now, *self.moments(now)})
+        return next(each for each in moments if self.fits(needed_bytes, each, each + seconds, lab_hours))
 
-    def ends(self, now: float) -> Iterator[float]:
-        """When something here ends."""
-        return (stay.end for stay in (*self.stays, *self.booked) if stay.end > now)
+    def moments(self, now: float) -> Iterator[float]:
+        """When a job could begin that could not before: something ends here, or lab hours begin."""
+        ends = chain((stay.end for stay in (*self.stays, *self.booked)), (kept.end for kept in self.kept))
+        return (moment for moment in chain(ends, (kept.start for kept in self.kept)) if moment > now)
 
 
 @dataclass(slots=True)
@@ -114,7 +145,13 @@ def earliest_on_cpu(nodes: Sequence[NodeRoom], now: float) -> Start | None:
 
 
 def earliest_on_gpus(
-    nodes: Sequence[NodeRoom], count: int, needed_bytes: int | None, least_bytes: int, now: float, seconds: float
+    nodes: Sequence[NodeRoom],
+    count: int,
+    needed_bytes: int | None,
+    least_bytes: int,
+    now: float,
+    seconds: float,
+    lab_hours: frozenset[UUID] = NOBODY,
 ) -> Start | None:
     """The first moment at which a node has `count` GPUs of at least that size, free for the whole time."""
     best: Start | None = None
@@ -122,7 +159,7 @@ def earliest_on_gpus(
         large = [gpu for gpu in node.gpus if large_enough(gpu, least_bytes)]
         if len(large) < count:
             continue
-        found = _earliest_of(large, count, needed_bytes, now, seconds)
+        found = _earliest_of(large, count, needed_bytes, now, seconds, lab_hours)
         if best is None or found[0] < best.time:
             best = Start(found[0], node, found[1])
     return best
@@ -134,16 +171,21 @@ def large_enough(gpu: GpuRoom, least_bytes: int) -> bool:
 
 
 def _earliest_of(
-    gpus: Sequence[GpuRoom], count: int, needed_bytes: int | None, now: float, seconds: float
+    gpus: Sequence[GpuRoom],
+    count: int,
+    needed_bytes: int | None,
+    now: float,
+    seconds: float,
+    lab_hours: frozenset[UUID],
 ) -> tuple[float, Sequence[GpuRoom]]:
-    each = sorted(((gpu.earliest(needed_bytes, now, seconds), index) for index, gpu in enumerate(gpus)))
+    each = sorted(((gpu.earliest(needed_bytes, now, seconds, lab_hours), index) for index, gpu in enumerate(gpus)))
     time = each[count - 1][0]
     chosen = [gpus[index] for _, index in each[:count]]
-    if count == 1 or all(gpu.fits(needed_bytes, time, time + seconds) for gpu in chosen):
+    if count == 1 or all(gpu.fits(needed_bytes, time, time + seconds, lab_hours) for gpu in chosen):
         return time, chosen
-    # A GPU that is free early may be promised to somebody later: look at every moment at which something ends.
-    for moment in sorted({end for gpu in gpus for end in gpu.ends(now) if end >= time}):
-        free = [gpu for gpu in gpus if gpu.fits(needed_bytes, moment, moment + seconds)]
+    # A GPU that is free early may be promised to somebody later: look at every moment at which something changes.
+    for moment in sorted({moment for gpu in gpus for moment in gpu.moments(now) if moment >= time}):
+        free = [gpu for gpu in gpus if gpu.fits(needed_bytes, moment, moment + seconds, lab_hours)]
         if len(free) >= count:
             return moment, free[:count]
     raise AssertionError("after the last end every GPU is free")

@@ -48,6 +48,24 @@ class Needs:
     datasets: frozenset[str] = frozenset()
     experiment: str | None = None
     """Null for one that every node runs."""
+    lab_hours: frozenset[UUID] = frozenset()
+    """Lab hours whose GPUs it may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabHours:
+    """One occurrence of lab hours: GPUs that are kept for some jobs from `start` to before `end`."""
+
+    id: UUID
+    """The same for each week."""
+    start: float
+    end: float
+    gpus: int | None
+    """Null: all of the node."""
+    node: str | None = None
+    """Null: of any node."""
+    give_back_seconds: float = 900.0
+    """After this time of its occurrence, GPUs that nobody of theirs uses or waits for are open to all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,1 @@
+"""Lab hours: GPUs kept free for a section, an assignment or named users."""

@@ -1,0 +1,189 @@
+"""Lab hours: set, changed and cancelled by staff, listed for all."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from api import deadlines
+from api.assignments import statements as assignments
+from api.auth.principal import Principal
+from api.context import App
+from api.extensions import statements as extensions
+from api.http.problems import InvalidRequest, LabHoursNotFound
+from api.lab_hours import statements
+from api.lab_hours.capacity import TooMany, too_many
+from api.lab_hours.reading import read
+from api.sql.database import Row
+from api.tokens import statements as tokens
+from gpulab.schemas import LabHoursCreate, LabHoursList, LabHoursRead, LabHoursUpdate
+from gpulab.words import counted
+from models.statements import nodes
+from models.tables.lab_hours import LabHours, occurrences, zone_of
+
+MAX_LAB_HOURS = 100
+"""Those that are not over."""
+MAX_SPAN = timedelta(days=7)
+MAX_TERM = timedelta(days=366)
+COLUMNS = tuple(column.name for column in LabHours.__table__.columns)
+CAN_BE_NULL = frozenset({"gpus", "node", "section", "assignment_id", "weekly_until"})
+DATE_LENGTH = len("2030-01-31")
+
+
+async def lab_hours(app: App, principal: Principal) -> LabHoursList:
+    """Those that are not over, the next one first."""
+    rows, now = await _coming(app), await _now(app)
+    section = await app.database.scalar(statements.section_of, user_id=principal.id)
+    found = [read(row, principal, section, now) for row in rows]
+    return LabHoursList(items=sorted(found, key=lambda one: (one.next[0].start, one.id)))
+
+
+async def get(app: App, principal: Principal, lab_hours_id: UUID) -> LabHoursRead:
+    """Raises `LabHoursNotFound`."""
+    section = await app.database.scalar(statements.section_of, user_id=principal.id)
+    return read(await _find(app, lab_hours_id), principal, section, await _now(app))
+
+
+async def create(app: App, principal: Principal, order: LabHoursCreate) -> LabHoursRead:
+    """Raises `InvalidRequest`."""
+    coming, now = await _coming(app), await _now(app)
+    if len(coming) >= MAX_LAB_HOURS:
+        limit = {"le": MAX_LAB_HOURS}
+        raise InvalidRequest.of("body", f"the lab has {len(coming)} lab hours that are not over", limit=limit)
+    values = order.model_dump(exclude={"start", "end"})
+    values |= {"time_zone": app.settings.time_zone, "skipped_days": []}
+    values |= _local(values["time_zone"], {"start": order.start, "end": order.end})
+    values["weekly_until"] = _as_day(order.weekly_until)
+    await _check(app, values, coming, now)
+    made = await app.database.row(statements.create, values=values | {"created_by": principal.id})
+    assert made is not None  # noqa: S101 - an INSERT of one row returns it
+    return await get(app, principal, made.id)
+
+
+async def change(app: App, principal: Principal, lab_hours_id: UUID, order: LabHoursUpdate) -> LabHoursRead:
+    """Raises `LabHoursNotFound`, `InvalidRequest`."""
+    row = await _find(app, lab_hours_id)
+    given = order.model_dump(exclude_unset=True)
+    values = {name: value for name, value in given.items() if value is not None or name in CAN_BE_NULL}
+    times: dict[str, str] = {name: values.pop(name) for name in ("start", "end") if name in values}
+    values |= _local(row.time_zone, times)
+    if "weekly_until" in values:
+        values["weekly_until"] = _as_day(values["weekly_until"])
+    if "skipped_days" in values:
+        values["skipped_days"] = sorted(filter(None, map(_as_day, values["skipped_days"])))
+    if values:
+        others = [other for other in await _coming(app) if other.id != lab_hours_id]
+        await _check(app, {**row._asdict(), **values}, others, await _now(app))
+        if await app.database.row(statements.change, lab_hours_id=lab_hours_id, values=values) is None:
+            raise _not_found(lab_hours_id)
+    return await get(app, principal, lab_hours_id)
+
+
+async def cancel(app: App, lab_hours_id: UUID) -> None:
+    """Raises `LabHoursNotFound`."""
+    if await app.database.row(statements.cancel, lab_hours_id=lab_hours_id) is None:
+        raise _not_found(lab_hours_id)
+
+
+async def _check(app: App, values: Mapping[str, Any], others: Sequence[Row], now: datetime) -> None:
+    _check_times(SimpleNamespace(**values), now)
+    await _check_audience(app, values)
+    gpus = Counter(gpu.node for gpu in await app.database.rows(nodes.gpus))
+    _check_gpus(values, gpus)
+    found = too_many(SimpleNamespace(**values), others, gpus, now)
+    if found is not None:
+        raise _refusal(app, values, found)
+
+
+def _check_times(wanted: Any, now: datetime) -> None:
+    start, end = wanted.local_start, wanted.local_end
+    if end <= start:
+        raise InvalidRequest.of("end", f"must be later than the start {start}", limit={"gt": str(start)}, value=end)
+    if end - start > MAX_SPAN:
+        raise InvalidRequest.of("end", "lab hours last at most 7 days", limit={"le": str(start + MAX_SPAN)}, value=end)
+    until = wanted.weekly_until
+    if until is not None and not start.date() <= until <= start.date() + MAX_TERM:
+        limit = {"ge": str(start.date()), "le": str(start.date() + MAX_TERM)}
+        message = f"the last day lies between the first day, {start.date()}, and a year after it"
+        raise InvalidRequest.of("weekly_until", message, limit=limit, value=until)
+    if next(occurrences(wanted, now), None) is None:
+        field = "end" if until is None else "weekly_until"
+        shown = end if until is None else until
+        message = f"{shown} is over, or every day is skipped"
+        raise InvalidRequest.of(field, message, limit={"gt": now.isoformat()}, value=shown)
+
+
+async def _check_audience(app: App, values: Mapping[str, Any]) -> None:
+    section, assignment_id, user_ids = (values[name] for name in ("section", "assignment_id", "user_ids"))
+    if section is None and assignment_id is None and not user_ids:
+        raise InvalidRequest.of("section", "name a section, an assignment or users: for whom are the GPUs kept?")
+    if section is not None and await app.database.row(extensions.in_section, section=section) is None:
+        raise InvalidRequest.of("section", "no student is in this section", value=section)
+    if assignment_id is not None and (await app.database.row(assignments.by_id, assignment_id=assignment_id) is None):
+        raise InvalidRequest.of("assignment_id", "no assignment has this id", value=assignment_id)
+    known = {row.id for row in await app.database.rows(statements.known_users, user_ids=list(user_ids))}
+    for index, user_id in enumerate(user_ids):
+        if user_id not in known:
+            raise InvalidRequest.of(f"user_ids.{index}", "no user who may sign in has this id", value=user_id)
+
+
+def _check_gpus(values: Mapping[str, Any], gpus: Mapping[str, int]) -> None:
+    node, count = values["node"], values["gpus"]
+    if node is None and count is None:
+        raise InvalidRequest.of("gpus", "say how many GPUs to keep, or name a node to keep as a whole")
+    if node is not None and not gpus.get(node):
+        limit = {"enum": sorted(gpus)}
+        raise InvalidRequest.of("node", "no node of this name has GPUs", limit=limit, value=node)
+    there = sum(gpus.values()) if node is None else gpus[node]
+    if count is not None and count > there:
+        where = "the lab" if node is None else f"node {node}"
+        message = f"{where} has {counted(there, 'GPU')}"
+        raise InvalidRequest.of("gpus", message, limit={"le": there}, value=count)
+
+
+def _refusal(app: App, values: Mapping[str, Any], found: TooMany) -> InvalidRequest:
+    names = ", ".join(f"“{other.name}”" for other in found.others)
+    moment = deadlines.shown(found.moment, app.settings.time_zone)
+    message = f"{counted(found.free, 'GPU')} free on {moment}, beside {names}"
+    field = "node" if values["gpus"] is None else "gpus"
+    return InvalidRequest.of(field, message, limit={"le": found.free}, value=found.wanted)
+
+
+def _local(zone: str, times: Mapping[str, str]) -> dict[str, datetime]:
+    """By the clocks of the zone."""
+    found = {}
+    for name, text in times.items():
+        if len(text) == DATE_LENGTH:
+            raise InvalidRequest.of(name, "needs a time of day: 2030-01-31T10:00", value=text)
+        moment = deadlines.read(text, zone, name)
+        found[f"local_{name}"] = moment.astimezone(zone_of(zone)).replace(tzinfo=None)
+    return found
+
+
+def _as_day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+async def _now(app: App) -> datetime:
+    now: datetime = await app.database.scalar(tokens.now)
+    return now
+
+
+async def _coming(app: App) -> list[Row]:
+    """Those that are not over."""
+    now = await _now(app)
+    rows = await app.database.rows(statements.every)
+    return [row for row in rows if next(occurrences(row, now), None) is not None]
+
+
+async def _find(app: App, lab_hours_id: UUID) -> Row:
+    for row in await app.database.rows(statements.every):
+        if row.id == lab_hours_id:
+            return row
+    raise _not_found(lab_hours_id)
+
+
+def _not_found(lab_hours_id: UUID) -> LabHoursNotFound:
+    return LabHoursNotFound(f"no lab hours have the id {lab_hours_id}")
