@@ -10,7 +10,7 @@ import typer
 from gpulab.cli import disk, environment, errors, estimate, experiments, programs
 from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
 from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, watch
-from gpulab.cli.nodes import nodes, top
+from gpulab.cli.nodes import nodes, reserve, top
 from gpulab.cli.server_side import server_commands
 from gpulab.cli.studies import commands as studies
 from gpulab.cli.users import grading, roster, tokens, users
@@ -36,6 +36,7 @@ NAMED_GROUPS = {
     "study": studies.app,
     "programs": programs.app,
     "nodes": nodes.app,
+    "reserve": reserve.app,
     "users": users.app,
     "tokens": tokens.app,
     "roster": roster.app,

@@ -36,6 +36,8 @@ from gpulab.schemas import (
     JobRead,
     LabErrorPage,
     LabErrorRead,
+    LabHoursList,
+    LabHoursRead,
     LabQueueRead,
     MeRead,
     NodeEventPage,
@@ -272,6 +274,23 @@ class Client:
     def node_history(self, name: str, hours: int = 24) -> NodeHistoryRead:
         """How busy the GPUs of a machine were. Raises NotFound."""
         return self._http.get(NodeHistoryRead, path_of("nodes", name, "history"), hours=hours)
+
+    def lab_hours(self) -> list[LabHoursRead]:
+        """Lab hours that are not over, the next one first."""
+        return self._http.get(LabHoursList, path_of("lab-hours")).items
+
+    def create_lab_hours(self, name: str, start: str, end: str, **fields: Any) -> LabHoursRead:
+        """Keep GPUs free, as `POST /v1/lab-hours` takes it. Times are in the lab's time zone. For staff."""
+        body = {"name": name, "start": start, "end": end, **fields}
+        return self._http.change(LabHoursRead, "POST", path_of("lab-hours"), body)
+
+    def change_lab_hours(self, lab_hours_id: UUID | str, **fields: Any) -> LabHoursRead:
+        """Change fields, as `PATCH /v1/lab-hours/{id}` takes them. For staff."""
+        return self._http.change(LabHoursRead, "PATCH", path_of("lab-hours", lab_hours_id), fields)
+
+    def cancel_lab_hours(self, lab_hours_id: UUID | str) -> None:
+        """Cancel lab hours, with all that are still to come. For staff."""
+        self._http.send("DELETE", path_of("lab-hours", lab_hours_id))
 
     def timeline(self, hours: int = 24) -> TimelineRead:
         """Which run held which GPU, which are expected to start, and how busy the GPUs were."""
