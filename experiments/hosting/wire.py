@@ -95,7 +95,6 @@ Count = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 Size = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 FileName = Annotated[str, Field(pattern=f"^{ARTIFACT_NAME}$")]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Cause = Annotated[FailureCause, BeforeValidator(FailureCause)]
 
 
 class _Record(BaseModel):
@@ -195,7 +194,7 @@ class Failed(_Record):
 
     type: Literal["error"]
     message: Text
-    cause: Cause = FailureCause.ERROR
+    cause: FailureCause = FailureCause.ERROR
     traceback: Text = ""
     failure: Annotated[dict[str, Any] | None, BeforeValidator(_known_failure)] = None
     """An `OutOfMemoryRead`."""
