@@ -24,6 +24,7 @@ from api.http import openapi, rendering
 from api.http.base_path import BelowPath
 from api.http.long_answers import Unread
 from api.http.middleware import RequestBoundary
+from api.job_table import routes as job_table
 from api.jobs import queue_routes as lab_queue
 from api.jobs import routes as jobs
 from api.jobs.announcer import Announcer
@@ -37,7 +38,7 @@ from api.limits.request_rate import RequestRate
 from api.limits.shared_answer import SharedAnswer
 from api.limits.shared_work import KeptBodies, SharedWork
 from api.limits.sign_ins import ADDRESS_FACTOR, SignIns
-from api.limits.turns import HeavyWork
+from api.limits.turns import HeavyWork, Turns
 from api.live import routes as streams
 from api.live.hub import Hub
 from api.live.stream_guard import StreamGuard
@@ -67,6 +68,8 @@ DISK_SECONDS = 300.0
 """So is where the disk goes, which reads whole tables."""
 SHARE_OF_ONE = 3
 """One user has a third of the connections at most."""
+TABLES_AT_ONCE = 2
+"""Statements of the table of jobs, each of which may take seconds."""
 WATCHING_CONNECTIONS = 2
 """One for the guard of streams, one for the hub's look at jobs that requests are held for."""
 DESCRIPTION = """
@@ -123,6 +126,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     for routes in (
         environment,
         jobs,
+        job_table,
         lab_queue,
         results,
         nodes,
@@ -187,6 +191,7 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> App:
         pending_estimates=PendingEstimates(database, of_user=settings.max_pending_estimates),
         open_answers=OpenAnswers(of_all=settings.stream_limit, of_user=settings.open_per_user),
         openid=OpenId(settings),
+        table_turns=Turns(TABLES_AT_ONCE, of_one=1),
         sign_ins=SignIns(by_token, by_address),
         store=open_store(settings.artifacts_url),
         redis=redis,

@@ -20,7 +20,7 @@ from api.limits.request_rate import RequestRate
 from api.limits.shared_answer import SharedAnswer
 from api.limits.shared_work import KeptBodies, SharedWork
 from api.limits.sign_ins import SignIns
-from api.limits.turns import HeavyWork
+from api.limits.turns import HeavyWork, Turns
 from api.live.hub import Hub
 from api.live.stream_guard import StreamGuard
 from api.nodes.hardware import KnownHardware
@@ -53,6 +53,8 @@ class App:
     shared_work: SharedWork
     studies: KeptBodies
     """Studies as they were read last."""
+    table_turns: Turns
+    """Of readers of the table of jobs, each of which may take seconds of the database."""
     sign_ins: SignIns
     openid: OpenId
     store: ObjectStore

@@ -29,6 +29,7 @@ NAMES = (
     "visible",
     "shipping",
     "reading",
+    "job_table",
     "recording",
     "polling",
     "following",

@@ -51,6 +51,11 @@ def decode_id(cursor: str, kind: str, filters: Mapping[str, Any]) -> UUID:
         raise _invalid(cursor, "it was not given out by the lab") from None
 
 
+def invalid_cursor(cursor: str) -> InvalidCursor:
+    """For a position that `decode` cannot judge."""
+    return _invalid(cursor, "it was not given out by the lab")
+
+
 def decode_number(cursor: str, kind: str, filters: Mapping[str, Any]) -> int:
     """As `decode`, for lists whose position is a number."""
     position = decode(cursor, kind, filters)

@@ -29,7 +29,7 @@ from api.http.problems import (
 )
 from api.http.rendering import json_response, readable
 from api.http.routing import LabRoute
-from api.jobs import history, service
+from api.jobs import history, listing, service
 from api.labels import service as labels
 from gpulab.schemas import DryRunRead, EventPage, JobCreate, JobPage, JobRead, JobUpdate, QueueRead, ShareOrder
 from gpulab.schemas.base import Tag
@@ -101,8 +101,8 @@ async def list_jobs(
     limit: Limit = 50,
 ) -> Response:
     """Jobs, newest first. Students see their own, or those shared with them."""
-    filters = service.JobFilters(tuple(state or ()), experiment, owner, tag, text, study, shared)
-    return readable(request, await service.page(app, principal, filters, cursor, limit))
+    filters = listing.JobFilters(tuple(state or ()), experiment, owner, tag, text, study, shared)
+    return readable(request, await listing.page(app, principal, filters, cursor, limit))
 
 
 @router.get("/{job_id}", operation_id="get_job", response_model=JobRead, responses=problems(JobNotFound))

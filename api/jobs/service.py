@@ -1,7 +1,6 @@
 """Jobs: submitting, reading, waiting, cancelling, trying again."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -14,7 +13,7 @@ from api.context import App
 from api.estimates import service as estimates
 from api.estimates.service import Question
 from api.experiments import service as experiments
-from api.http import cursors, etag
+from api.http import etag
 from api.http.problems import IdempotencyKeyReused, JobAlreadyFinished, JobNotFinished, JobNotFound
 from api.jobs import measured_runs, statements
 from api.jobs.allowances import check_priority, check_quota, priority_of_copy, queue_is_full
@@ -23,7 +22,6 @@ from api.sharing import service as sharing
 from api.sharing import statements as sharing_statements
 from api.sharing.service import check_may_change, may_read
 from api.sql.database import Row
-from api.users import statements as users
 from experiments.memory.contract import ProgramRun
 from experiments.studies.report_job import SLUG as REPORT
 from gpulab.schemas import (
@@ -31,7 +29,6 @@ from gpulab.schemas import (
     EstimateState,
     JobCreate,
     JobEstimateRead,
-    JobPage,
     JobRead,
     JobSummary,
     ProgressRead,
@@ -46,31 +43,7 @@ from models.tables.program import RAN_BY
 DRY_RUN_WAIT_SECONDS = 3.0
 """How long a dry run is held for its estimate."""
 NOTHING_YET: Mapping[str, None] = dict.fromkeys(column.name for column in Job.__table__.columns)
-SEARCHED = 10_000
-"""Jobs that one page of a search for text looks through."""
 SAME_IN_SUMMARY = tuple(column.key for column in statements.SUMMARY if not column.key.startswith("progress_"))
-
-
-@dataclass(frozen=True, slots=True)
-class JobFilters:
-    states: tuple[JobState, ...] = ()
-    experiment: str | None = None
-    owner: str | None = None
-    tag: str | None = None
-    text: str | None = None
-    study: UUID | None = None
-    shared: bool = False
-
-    def as_mapping(self) -> dict[str, Any]:
-        return {
-            "states": sorted(set(self.states)),
-            "experiment": self.experiment,
-            "owner": self.owner,
-            "tag": self.tag,
-            "text": self.text,
-            "study": self.study,
-            "shared": self.shared,
-        }
 
 
 async def submit(app: App, principal: Principal, order: JobCreate, key: str | None) -> tuple[JobRead, bool]:
@@ -133,58 +106,6 @@ async def dry_run(app: App, principal: Principal, order: JobCreate) -> DryRunRea
         datasets=plan.datasets,
         estimate=estimate.model_copy(update={"experiment": order.experiment}),
     )
-
-
-async def page(app: App, principal: Principal, filters: JobFilters, cursor: str | None, limit: int) -> JobPage:
-    """One page, newest first. Students see their own jobs. Raises `InvalidCursor`.
-
-    A page of a search for text may be short, or empty, though more follow: each looks through `SEARCHED` jobs at most.
-    """
-    mapping = filters.as_mapping()
-    owner = {} if filters.owner is None else await _called(app, filters.owner)
-    if owner is None:
-        return JobPage(items=[], next_cursor=None)
-    listed = {
-        "owner_id": await _whose(app, principal, filters),
-        **(sharing.shared_with(principal) if filters.shared else {}),
-        **owner,
-        "states": [state.value for state in filters.states] or None,
-        "experiment": filters.experiment,
-        "left_out": experiments.of_the_lab() if filters.experiment is None else None,
-        "tag": filters.tag,
-        "study": filters.study,
-    }
-    searched_to: UUID | None = None
-
-    async def fetch(before: UUID | None, most: int) -> Sequence[Row]:
-        nonlocal searched_to
-        behind = {"before": before, **listed}
-        if filters.text is not None:
-            searched_to = await app.database.scalar(statements.last_of, number=SEARCHED, **behind)
-        return await app.database.rows(statements.page, limit=most, text=filters.text, down_to=searched_to, **behind)
-
-    rows, next_cursor = await cursors.paged("jobs", mapping, cursor, limit, fetch)
-    if next_cursor is None and searched_to is not None:
-        next_cursor = cursors.encode("jobs", mapping, str(searched_to))
-    return JobPage(items=[summary_of(row) for row in rows], next_cursor=next_cursor)
-
-
-async def _called(app: App, text: str) -> dict[str, Any] | None:
-    """Whose jobs are asked for by a name, an address or an id; None where nobody is called so."""
-    found = [row.id for row in await app.database.rows(users.called, text=text)]
-    if not found:
-        return None
-    # One owner's jobs are read by their index, newest first.
-    return {"owner": found[0]} if len(found) == 1 else {"namesakes": found}
-
-
-async def _whose(app: App, principal: Principal, filters: JobFilters) -> UUID | None:
-    """The owner that a list is narrowed to: students see their own, what was shared, and shared studies' runs."""
-    if principal.is_staff or filters.shared:
-        return None
-    if filters.study is not None and await sharing.is_shared_study(app, principal, filters.study):
-        return None
-    return principal.id
 
 
 async def visible(app: App, principal: Principal, job_id: UUID) -> Row:

@@ -21,9 +21,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
-from api.sharing.statements import shared
 from gpulab.states import JobState
 from models.channels import CANCEL, JOBS
 from models.composed import statement
@@ -36,7 +35,6 @@ from models.tables.event import JobEvent
 from models.tables.job import Job
 from models.tables.lease import Lease
 from models.tables.program import Program, ProgramUpload
-from models.tables.study import StudyRun
 from models.tables.user import User
 
 LEASED, RUNNING, QUEUED, CANCELLED = (
@@ -215,73 +213,6 @@ def _program() -> Any:
     pairs = [part for column in columns for part in (column.key, column)]
     found = select(func.jsonb_build_object(*pairs)).join_from(Program, ProgramUpload, sent, isouter=True)
     return found.where(Program.sha256 == Job.program_sha256).correlate(Job).scalar_subquery().label("program")
-
-
-@statement
-def page(
-    *,
-    before: UUID | None = None,
-    limit: int,
-    down_to: UUID | None = None,
-    text: str | None = None,
-    **filters: Any,
-) -> Select[*tuple[Any, ...]]:
-    """The `SUMMARY` of each, newest first, at most `limit`, older than `before`, as `filters` say. Never counts.
-
-    `text` is looked for in every row, by no index: give it the bound `down_to`, from `last_of`.
-    """
-    conditions = _conditions(before=before, **filters)
-    if down_to is not None:
-        conditions.append(Job.id >= down_to)
-    if text is not None:
-        words = func.lower(text)
-        conditions.append(
-            or_(func.strpos(func.lower(Job.name), words) > 0, func.strpos(func.lower(Job.experiment), words) > 0)
-        )
-    return select(*SUMMARY).join(User, User.id == Job.owner_id).where(*conditions).order_by(Job.id.desc()).limit(limit)
-
-
-@statement
-def last_of(number: int, *, before: UUID | None = None, **filters: Any) -> Select[UUID]:
-    """The job at position `number` of the list that `page` gives with these filters; no row if it is shorter."""
-    listed = select(Job.id).where(*_conditions(before=before, **filters)).order_by(Job.id.desc())
-    if "shared_with_team" in filters:
-        listed = listed.join(User, User.id == Job.owner_id)
-    return listed.offset(number - 1).limit(1)
-
-
-def _conditions(
-    *,
-    before: UUID | None,
-    owner_id: UUID | None = None,
-    owner: UUID | None = None,
-    namesakes: Sequence[UUID] | None = None,
-    states: Sequence[str] | None = None,
-    experiment: str | None = None,
-    left_out: Sequence[str] | None = None,
-    tag: str | None = None,
-    study: UUID | None = None,
-    shared_with_class: bool | None = None,
-    shared_with_team: str | None = None,
-) -> list[ColumnElement[bool]]:
-    """`owner_id` is whose jobs may be seen, `owner` whose are asked for, `namesakes` where several are called so.
-
-    Jobs of the experiments `left_out` are not listed. With `shared_with_class`, only what is shared with the class, or
-    with the team `shared_with_team`.
-    """
-    possible = (
-        (shared_with_class, lambda _: shared(Job.shared_with, shared_with_team)),
-        (before, lambda wanted: Job.id < wanted),
-        (owner_id, lambda wanted: Job.owner_id == wanted),
-        (owner, lambda wanted: Job.owner_id == wanted),
-        (namesakes, lambda wanted: Job.owner_id == func.any(wanted)),
-        (states, lambda wanted: Job.state == func.any(wanted)),
-        (experiment, lambda wanted: Job.experiment == wanted),
-        (left_out, lambda slugs: Job.experiment != func.all(slugs)),
-        (tag, lambda wanted: Job.tags.contains(array([wanted], type_=Text))),
-        (study, lambda wanted: Job.id.in_(select(StudyRun.job_id).where(StudyRun.study_id == wanted))),
-    )
-    return [condition(value) for value, condition in possible if value is not None]
 
 
 @statement

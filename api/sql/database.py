@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, ParamSpec
 from uuid import UUID
 
 from psycopg import AsyncCursor, OperationalError
+from psycopg.errors import QueryCanceled
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
@@ -62,6 +63,10 @@ class TurnTakenError(Exception):
     """Something else of the same user is being stored."""
 
 
+class TookTooLongError(Exception):
+    """The statement was ended at its time limit."""
+
+
 class Database:
     def __init__(self, url: str, *, pool_size: int, of_one: int | None = None) -> None:
         """At most `pool_size` connections, of which one user has `of_one` at most."""
@@ -98,6 +103,23 @@ class Database:
         """As `rows_in_turn`, without waiting. Raises `TurnTakenError` where one of the users is being served."""
         lock = sql_of(allowances.one_at_a_time_now, user_ids=list(user_ids))
         return await self._locked(lock, sql_of(statement, *args, **kwargs))
+
+    async def rows_within(
+        self, seconds: float, statement: Statement[P], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Sequence[Row]:
+        """As `rows`, of a statement that may read much. Raises `TookTooLongError` when the time is up."""
+        asked = sql_of(statement, *args, **kwargs)
+        async with self._pool.connection() as connection:
+            try:
+                async with connection.transaction():
+                    await connection.execute(
+                        "SELECT set_config('statement_timeout', %s, true)", [f"{1000 * seconds:.0f}"]
+                    )
+                    # Its text has a shape of its own: keeping it prepared would only take room.
+                    cursor = await connection.execute(asked.sql, asked.values, binary=True, prepare=False)
+                    return await _fetched(cursor)
+            except QueryCanceled as error:
+                raise TookTooLongError from error
 
     async def row_after_reconnecting(self, statement: Statement[P], /, *args: P.args, **kwargs: P.kwargs) -> Row | None:
         """As `row`, for a read that comes first in a request: here it is found out that the server restarted."""

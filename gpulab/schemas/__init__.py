@@ -11,6 +11,15 @@ from gpulab.schemas.estimates import (
     JobEstimateRead,
 )
 from gpulab.schemas.experiments import ExperimentDetail, ExperimentPage, ExperimentSummary, MetricRead
+from gpulab.schemas.job_table import (
+    FieldRead,
+    FieldsRead,
+    FieldStatistics,
+    JobGroup,
+    JobGroupsRead,
+    JobRow,
+    JobTableRead,
+)
 from gpulab.schemas.jobs import (
     ArtifactPage,
     ArtifactRead,
@@ -138,6 +147,9 @@ __all__ = [
     "ExperimentDetail",
     "ExperimentPage",
     "ExperimentSummary",
+    "FieldRead",
+    "FieldStatistics",
+    "FieldsRead",
     "GpuHistoryRead",
     "GpuPage",
     "GpuRead",
@@ -146,9 +158,13 @@ __all__ = [
     "InvalidField",
     "JobCreate",
     "JobEstimateRead",
+    "JobGroup",
+    "JobGroupsRead",
     "JobPage",
     "JobRead",
+    "JobRow",
     "JobSummary",
+    "JobTableRead",
     "JobUpdate",
     "LabErrorPage",
     "LabErrorRead",

@@ -35,6 +35,7 @@ LISTS = (
     "list_assignments",
     "get_assignment",
     "list_jobs",
+    "get_job_table",
     "list_studies",
     "list_programs",
     "list_tokens",

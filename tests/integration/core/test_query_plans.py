@@ -10,9 +10,10 @@ from sqlalchemy import Engine, select, text
 
 from api.assignments import statements as assignments
 from api.audit import statements as audit
+from api.jobs import listing_statements as listing
 from api.jobs import statements as jobs
+from api.jobs.listing import SEARCHED
 from api.jobs.queue_position import place
-from api.jobs.service import SEARCHED
 from api.sql.database import sql_of
 from api.users import statements as users
 from models import Base, Job
@@ -108,18 +109,18 @@ def _plans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 LISTS: dict[str, tuple[Statement[...], dict[str, Any]]] = {
-    "jobs": (jobs.page, {}),
-    "jobs of the owner": (jobs.page, {"owner_id": ...}),
-    "jobs of the owner, queued": (jobs.page, {"owner_id": ..., "states": ["queued"]}),
-    "jobs of the owner, none": (jobs.page, {"owner_id": ..., "states": ["failed"]}),
-    "jobs of one owner": (jobs.page, {"owner": ...}),
-    "jobs in states": (jobs.page, {"states": ["queued", "running"]}),
-    "jobs running": (jobs.page, {"states": ["leased", "running"]}),
-    "jobs by experiment": (jobs.page, {"experiment": "experiment-3"}),
-    "jobs by an experiment that is seldom": (jobs.page, {"experiment": "seldom"}),
-    "jobs by an experiment that is none": (jobs.page, {"experiment": "none"}),
-    "jobs by tag": (jobs.page, {"tag": "homework"}),
-    "jobs shared": (jobs.page, {"shared_with_class": True, "shared_with_team": "team 3"}),
+    "jobs": (listing.page, {}),
+    "jobs of the owner": (listing.page, {"owner_id": ...}),
+    "jobs of the owner, queued": (listing.page, {"owner_id": ..., "states": ["queued"]}),
+    "jobs of the owner, none": (listing.page, {"owner_id": ..., "states": ["failed"]}),
+    "jobs of one owner": (listing.page, {"owner": ...}),
+    "jobs in states": (listing.page, {"states": ["queued", "running"]}),
+    "jobs running": (listing.page, {"states": ["leased", "running"]}),
+    "jobs by experiment": (listing.page, {"experiment": "experiment-3"}),
+    "jobs by an experiment that is seldom": (listing.page, {"experiment": "seldom"}),
+    "jobs by an experiment that is none": (listing.page, {"experiment": "none"}),
+    "jobs by tag": (listing.page, {"tag": "homework"}),
+    "jobs shared": (listing.page, {"shared_with_class": True, "shared_with_team": "team 3"}),
     "users": (users.page, {}),
     "the audit since lately": (audit.page, {"since": LATELY}),
     "the audit until long ago": (audit.page, {"until": LONG_AGO}),
@@ -171,9 +172,9 @@ def test_question_about_one_thing_reads_what_belongs_to_it(full: Engine, mine: d
 
 def test_search_for_text_looks_through_so_many_jobs_a_page(full: Engine, mine: dict[str, Any]) -> None:
     with full.connect() as connection:
-        end = connection.execute(jobs.last_of(SEARCHED)).scalar_one()
-        assert connection.execute(jobs.last_of(1_000, owner_id=mine["owner_id"])).first() is None
-    read, plan = rows_read(full, jobs.page, {"limit": PAGE, "text": "found nowhere", "down_to": end})
+        end = connection.execute(listing.last_of(SEARCHED)).scalar_one()
+        assert connection.execute(listing.last_of(1_000, owner_id=mine["owner_id"])).first() is None
+    read, plan = rows_read(full, listing.page, {"limit": PAGE, "text": "found nowhere", "down_to": end})
     # Each with its owner.
     assert read <= 2 * SEARCHED + 1_000, plan
 
