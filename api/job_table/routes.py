@@ -14,7 +14,7 @@ from api.http.problems import Busy, InvalidCursor, InvalidRequest
 from api.http.rendering import readable
 from api.http.routing import LabRoute
 from api.job_table import fields, service
-from api.jobs.listing import JobFilters
+from api.jobs.listing.service import JobFilters
 from gpulab.schemas import FieldsRead, JobGroupsRead, JobTableRead
 from gpulab.schemas.base import Tag
 from gpulab.states import JobState

@@ -15,7 +15,7 @@ from api.http.cursors import decode_name, encode, invalid_cursor
 from api.http.problems import InvalidRequest
 from api.job_table import fields, statements
 from api.job_table.fields import AGGREGATES, CURVE, METRIC, PLAIN, Condition, Field, Order
-from api.jobs import listing
+from api.jobs.listing import service as listing
 from api.jobs.service import summary_of
 from api.sql.database import Row, TookTooLongError
 from gpulab.schemas import FieldRead, FieldsRead, FieldStatistics, JobGroup, JobGroupsRead, JobRow, JobTableRead

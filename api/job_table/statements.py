@@ -26,7 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
 
-from api.job_table.expressions import (
+from api.job_table.fields import Condition, Field, Order
+from api.job_table.values.statements import (
     SORTED_CHARACTERS,
     Position,
     bound,
@@ -37,8 +38,7 @@ from api.job_table.expressions import (
     text_of,
     value_of,
 )
-from api.job_table.fields import Condition, Field, Order
-from api.jobs.listing_statements import conditions, is_called
+from api.jobs.listing.statements import conditions, is_called
 from api.jobs.statements import SUMMARY
 from models.composed import statement
 from models.tables.job import Job

@@ -29,7 +29,8 @@ from api.http.problems import (
 )
 from api.http.rendering import json_response, readable
 from api.http.routing import LabRoute
-from api.jobs import history, listing, service
+from api.jobs import history, service
+from api.jobs.listing import service as listing
 from api.labels import service as labels
 from gpulab.schemas import DryRunRead, EventPage, JobCreate, JobPage, JobRead, JobUpdate, QueueRead, ShareOrder
 from gpulab.schemas.base import Tag

@@ -9,7 +9,7 @@ import typer
 
 from gpulab.cli import disk, environment, errors, estimate, experiments, programs
 from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
-from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, watch
+from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, table, watch
 from gpulab.cli.nodes import nodes, reserve, top
 from gpulab.cli.server_side import server_commands
 from gpulab.cli.studies import commands as studies
@@ -21,6 +21,7 @@ GROUPS = (
     submit.app,
     estimate.app,
     status.app,
+    table.app,
     ending.app,
     watch.app,
     logs.app,

@@ -32,8 +32,10 @@ from gpulab.schemas import (
     ExperimentDetail,
     ExperimentPage,
     ExperimentSummary,
+    JobGroupsRead,
     JobPage,
     JobRead,
+    JobTableRead,
     LabErrorPage,
     LabErrorRead,
     LabHoursList,
@@ -52,6 +54,8 @@ from gpulab.schemas import (
     TimelineRead,
 )
 
+TABLE_PAGE = 200
+"""Rows of one page of the table of runs; the lab sends no more."""
 HELD_SECONDS = 20.0
 """How long one request for an estimate is held."""
 
@@ -193,6 +197,30 @@ class Client:
         """Jobs, newest first, at most `limit`; fetched page by page while you iterate. `state` may be several."""
         filters = {"state": state, "experiment": experiment, "owner": owner, "tag": tag, "text": text, "study": study}
         return (Job(self._http, summary) for summary in self._http.items(JobPage, path_of("jobs"), limit, **filters))
+
+    def job_table(
+        self, columns: Sequence[str] = (), *, sort: Sequence[str] = (), limit: int = 50, **filters: Any
+    ) -> JobTableRead:
+        """Runs with columns such as `spec.lr`, `result.accuracy` or `metric.loss.min`, sorted by the lab over all runs.
+
+        `sort` takes columns, `-` before one that descends. `filters` are those of `jobs`, and `where`, a list of
+        conditions such as `spec.lr>=0.01`. Raises InvalidRequest, whose `errors` say what can be written.
+        """
+        query = {"columns": list(columns), "sort": list(sort), **filters}
+        found = self._http.get(JobTableRead, path_of("job-table"), limit=min(limit, TABLE_PAGE), **query)
+        rows, cursor = list(found.items), found.next_cursor
+        while cursor is not None and len(rows) < limit:
+            size = min(limit - len(rows), TABLE_PAGE)
+            page = self._http.get(JobTableRead, path_of("job-table"), limit=size, cursor=cursor, **query)
+            rows, cursor = [*rows, *page.items], page.next_cursor
+        return found.model_copy(update={"items": rows, "next_cursor": cursor})
+
+    def job_groups(
+        self, by: Sequence[str], columns: Sequence[str] = (), *, sort: Sequence[str] = (), **filters: Any
+    ) -> JobGroupsRead:
+        """Runs grouped by up to three columns, with n, mean, sd, min and max of others. `filters` as in `job_table`."""
+        query = {"by": list(by), "columns": list(columns), "sort": list(sort), **filters}
+        return self._http.get(JobGroupsRead, path_of("job-table", "groups"), **query)
 
     def submit_study(
         self,

@@ -11,25 +11,23 @@ from gpulab.schemas.estimates import (
     JobEstimateRead,
 )
 from gpulab.schemas.experiments import ExperimentDetail, ExperimentPage, ExperimentSummary, MetricRead
-from gpulab.schemas.job_table import (
-    FieldRead,
-    FieldsRead,
-    FieldStatistics,
-    JobGroup,
-    JobGroupsRead,
-    JobRow,
-    JobTableRead,
-)
 from gpulab.schemas.jobs import (
     ArtifactPage,
     ArtifactRead,
     DryRunRead,
     EventPage,
     EventRead,
+    FieldRead,
+    FieldsRead,
+    FieldStatistics,
     JobCreate,
+    JobGroup,
+    JobGroupsRead,
     JobPage,
     JobRead,
+    JobRow,
     JobSummary,
+    JobTableRead,
     JobUpdate,
     LabQueueRead,
     LogRead,

@@ -148,7 +148,7 @@ async def test_filters_pick_jobs(client: httpx.AsyncClient, admin: SeededUser, s
 async def test_search_goes_on_where_a_page_stopped_looking(
     client: httpx.AsyncClient, admin: SeededUser, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.jobs.listing.SEARCHED", 2)
+    monkeypatch.setattr("api.jobs.listing.service.SEARCHED", 2)
     made = [seeds.job(admin, name=name) for name in ("needle 1", "straw", "needle 2", "straw", "straw")]
     pages: list[list[str]] = []
     cursor: str | None = ""

@@ -10,9 +10,9 @@ from sqlalchemy import Engine, select, text
 
 from api.assignments import statements as assignments
 from api.audit import statements as audit
-from api.jobs import listing_statements as listing
 from api.jobs import statements as jobs
-from api.jobs.listing import SEARCHED
+from api.jobs.listing import statements as listing
+from api.jobs.listing.service import SEARCHED
 from api.jobs.queue_position import place
 from api.sql.database import sql_of
 from api.users import statements as users

@@ -9,7 +9,7 @@ from api.auth.principal import Principal
 from api.context import App
 from api.experiments import service as experiments
 from api.http import cursors
-from api.jobs import listing_statements as statements
+from api.jobs.listing import statements
 from api.jobs.service import summary_of
 from api.sharing import service as sharing
 from api.sql.database import Row

@@ -1,0 +1,1 @@
+"""Lists of jobs: what narrows them, and their pages."""
