@@ -8,10 +8,11 @@ from experiments.studies.findings import FigureSpec, Finding, Plot, QuestionRepo
 from experiments.studies.intervals import Interval
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import Scale
-from experiments.studies.summary import CellSummary, compare
+from experiments.studies.summary import CellSummary, compare, runs_programs
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 MAX_SERIES_IN_WORDS = 8
+NOT_MEASURED = "The lab measured only how long they ran and how they ended."
 
 
 class Glance(Finding):
@@ -76,7 +77,18 @@ def report(
         glance=tuple(_glance(answered)),
         comparison=() if answered else tuple(compare(outcomes)),
         provenance=_provenance(outcomes),
-        notes=tuple(notes),
+        notes=(*notes, *_claims(outcomes)),
+    )
+
+
+def _claims(outcomes: Sequence[RunOutcome]) -> list[str]:
+    """What of a report students' programs say, if there are any."""
+    programs = sorted({outcome.experiment for outcome in outcomes if runs_programs(outcome.experiment)})
+    names = " and ".join(programs)
+    return (
+        [f"The programs of the {names} runs report their numbers and versions themselves. {NOT_MEASURED}"]
+        if programs
+        else []
     )
 
 

@@ -4,10 +4,11 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from experiments.registry import runnable
 from experiments.studies.outcome import SUCCEEDED, RunOutcome
 
 
@@ -56,6 +57,8 @@ class CellSummary(BaseModel):
     """How many of them are in each state."""
     job_ids: list[str]
     """Their jobs."""
+    reported_by: Literal["lab", "program"] = "lab"
+    """Who the results' numbers are from: `program` for what a student's program says of itself."""
     fields: dict[str, Statistic]
     """Statistics of the results' numbers, by field; `weights[0]` for a place in a short list."""
     collapsed: list[NamedRun]
@@ -98,6 +101,12 @@ def numbers(result: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
+def runs_programs(slug: str) -> bool:
+    """Whether the runs of an experiment are students' programs, which report their results themselves."""
+    experiment = runnable().get(slug)
+    return experiment is not None and experiment.sandboxed
+
+
 def _summarise(runs: Sequence[RunOutcome]) -> CellSummary:
     trainings = [(run, seed, result) for run in runs for seed, result in run.replicas]
     values: dict[str, list[float]] = {}
@@ -111,6 +120,7 @@ def _summarise(runs: Sequence[RunOutcome]) -> CellSummary:
         runs=len(runs),
         states={state: states.count(state) for state in dict.fromkeys(states)},
         job_ids=[run.job_id for run in runs if run.job_id],
+        reported_by="program" if runs_programs(runs[0].experiment) else "lab",
         fields={name: statistic(known) for name, known in values.items()},
         collapsed=[
             NamedRun(seed=seed, job_id=run.job_id, why="collapsed")

@@ -269,6 +269,8 @@ class OutOfMemoryRead(Outgoing):
     """Up to three, the cheapest for the run's owner first. They follow within seconds of the failure."""
     snapshot: str | None
     """Name of the artifact with the allocator's segments and blocks."""
+    claimed_by_program: list[str] = Field(default_factory=list)
+    """Fields that a student's program says of itself: the lab did not measure them and cannot check them."""
     reasons: dict[str, str]
     """Why fields are null or empty. `edits` is among them until they are there."""
 

@@ -91,6 +91,8 @@ class CellRead(Outgoing):
     runs: int
     states: dict[str, int]
     job_ids: list[UUID]
+    reported_by: Literal["lab", "program"] = "lab"
+    """Who the results' numbers are from: `program` for what a student's program says of itself."""
     fields: dict[str, StatisticRead]
     """Statistics of the results' numbers, by field."""
     collapsed: list[NamedRunRead]

@@ -3,13 +3,15 @@
 Only the lab says what was predicted, what was used, and that a machine failed.
 """
 
-from typing import TypeVar
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
 
 from experiments.hosting.record_reader import Distrust
 from experiments.hosting.wire import (
     MAX_INTEGER,
     CheckpointFile,
     Disturbed,
+    Ending,
     Failed,
     File,
     Memory,
@@ -32,6 +34,33 @@ MAX_BROKEN = 1000
 """Lines that count for nothing; after them, no line does."""
 MAX_VERSIONS = 100
 OWN_CAUSES = frozenset({FailureCause.ERROR, FailureCause.OUT_OF_MEMORY, FailureCause.DIVERGED, FailureCause.CANNOT_FIT})
+
+LAB_ONLY: dict[str, Any] = {
+    "ended_by": "allocator",
+    "process_used_bytes": None,
+    "predicted_peak_bytes": None,
+    "edits": [],
+}
+"""Of an explanation of a failure, what no program knows or decides."""
+NOT_FROM_THE_PROGRAM = dict.fromkeys(("predicted_peak_bytes", "edits"), "only the lab says this, and no program")
+
+CLAIMED = (
+    "phase",
+    "module",
+    "requested_bytes",
+    "allocated_bytes",
+    "reserved_bytes",
+    "fragmentation_bytes",
+    "device_used_bytes",
+    "device_total_bytes",
+    "limit_bytes",
+    "inside_reservation",
+    "largest_tensors",
+    "snapshot",
+)
+"""What a program can say of its failure."""
+CLAIMED_OF_BREACH = ("phase", "allocated_bytes", "reserved_bytes", "fragmentation_bytes")
+"""The same of a run that the watchdog ended: all else is the lab's reading."""
 
 T = TypeVar("T")
 
@@ -86,3 +115,17 @@ def _added(known: set[T], more: set[T], limit: int, what: str) -> str | None:
         return f"a program may have {limit} {what}"
     known |= more
     return None
+
+
+def own_ending(ending: Ending | None) -> Ending | None:
+    """What a program says of its end, without what only the lab knows, and with all figures marked as its own."""
+    if not isinstance(ending, Failed) or ending.failure is None:
+        return ending
+    failure = ending.failure | LAB_ONLY
+    failure["reasons"] = failure["reasons"] | NOT_FROM_THE_PROGRAM
+    return ending.model_copy(update={"failure": failure | {"claimed_by_program": claimed(failure)}})
+
+
+def claimed(failure: Mapping[str, Any], fields: Collection[str] = CLAIMED) -> list[str]:
+    """Which of these fields a program filled in."""
+    return [name for name in fields if failure[name] not in (None, [])]

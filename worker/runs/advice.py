@@ -22,6 +22,7 @@ from models.composed import run
 from models.statements.memory import advice
 from models.tables.estimate import PROGRAM
 from worker.measuring.sampler import Breach
+from worker.programs.records import CLAIMED_OF_BREACH, claimed
 from worker.runs.folder import RunFolder
 
 MIB = 2**20
@@ -63,6 +64,7 @@ def of_breach(breach: Breach, folder: RunFolder) -> OutOfMemoryRead:
         reasons["phase"] = "the run had marked none"
     return OutOfMemoryRead(
         **values,
+        claimed_by_program=claimed(values, CLAIMED_OF_BREACH) if folder.is_sandboxed else [],
         device="cuda",
         ended_by="watchdog",
         at=datetime.fromtimestamp(breach.time, UTC),

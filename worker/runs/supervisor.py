@@ -28,7 +28,7 @@ from worker.measuring.host_memory import HostBreach, oom_kills
 from worker.measuring.sampler import Breach, Sampler, Watched
 from worker.programs.cache import ProgramError
 from worker.programs.process import ProgramProcess
-from worker.programs.records import distrust
+from worker.programs.records import distrust, own_ending
 from worker.programs.watch import ProgramBreach, ProgramLimits, ProgramWatch
 from worker.runs import advice
 from worker.runs.attempt import Attempt, Claimed, StopReason
@@ -200,7 +200,7 @@ class Supervisor:
             return RecordReader(folder.written_by_run).ending()
         ending = RecordReader(folder.written_by_run, distrust(self._settings.program_records_bytes)).ending()
         failed_later = isinstance(ending, Succeeded) and end is not None and end.status != 0
-        return None if failed_later else ending
+        return None if failed_later else own_ending(ending)
 
     def _gpu_fault(self, gpu_uuids: Sequence[str]) -> str:
         """What is wrong with GPUs that the job had, in words. The lab learns it before the verdict."""

@@ -16,14 +16,24 @@ def print_failure(failure: OutOfMemoryRead) -> None:
         [
             ("ended by", failure.ended_by),
             ("at", failure.at and f"{failure.at:%Y-%m-%d %H:%M:%S %Z}"),
-            ("phase", failure.phase),
-            ("layer", failure.module),
-            *((name.replace("_", " "), byte_size(size)) for name, size in known if size is not None),
+            (_label(failure, "phase"), failure.phase),
+            (_label(failure, "layer", "module"), failure.module),
+            *(
+                (_label(failure, name.replace("_", " "), f"{name}_bytes"), byte_size(size))
+                for name, size in known
+                if size is not None
+            ),
             ("allocator snapshot", failure.snapshot),
         ]
     )
+    if failure.claimed_by_program:
+        print("* what the program says of itself; the lab did not measure it")
     _print_tensors(failure)
     _print_edits(failure)
+
+
+def _label(failure: OutOfMemoryRead, label: str, field: str | None = None) -> str:
+    return f"{label} *" if (field or label) in failure.claimed_by_program else label
 
 
 def _print_tensors(failure: OutOfMemoryRead) -> None:

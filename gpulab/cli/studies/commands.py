@@ -205,6 +205,8 @@ def _print_study(study: "Study") -> None:
     else:
         print()
         _print_comparison(data)
+    if any(cell.reported_by == "program" for cell in data.comparison):
+        print("\nPrograms report their results themselves; the lab did not measure them.")
     for cell in data.comparison:
         for run in (*cell.collapsed, *cell.failed):
             where = ", ".join(f"{key}={value}" for key, value in cell.cell.items()) or cell.experiment

@@ -122,9 +122,14 @@ def test_phase_says_which_step(phase: str | None, words: str | None) -> None:
 def test_what_is_not_known_of_a_failure_is_no_empty_table(capsys: pytest.CaptureFixture[str]) -> None:
     nothing = dict.fromkeys(OutOfMemoryRead.model_fields)
     reasons = {"edits": "nothing was predicted", "largest_tensors": "the run ended before a snapshot was taken"}
-    known = {"device": "cuda", "limit_bytes": GIB, "largest_tensors": [], "edits": [], "reasons": reasons}
+    claimed = ["allocated_bytes", "module"]
+    known = {"device": "cuda", "limit_bytes": GIB, "allocated_bytes": 1, "module": "fc", "claimed_by_program": claimed}
+    known |= {"largest_tensors": [], "edits": [], "reasons": reasons}
     print_failure(OutOfMemoryRead.model_validate(nothing | {"ended_by": "watchdog"} | known))
     said = capsys.readouterr().out
+    assert "layer *" in said
+    assert "allocated *" in said
+    assert "limit *" not in said
     assert "LARGEST TENSORS" not in said
     assert "CHANGE" not in said
     assert all(reason in said for reason in reasons.values())

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from experiments.contract import Stopped
 from experiments.hosting.run_directory import RunDirectory
-from experiments.internal.study_report.rendering import _markdown_cell
+from experiments.internal.study_report.rendering import _markdown_cell, render_html, render_markdown
 from experiments.internal.study_report.run import run as render
 from experiments.internal.study_report.spec import EXPERIMENT, StudyReportSpec
 from experiments.registry import experiments, runnable
@@ -294,3 +294,17 @@ def test_words_of_a_plug_in_are_escaped_in_its_report(finished: Finish, tmp_path
     page = MarkdownIt("commonmark", {"html": True}).enable("table").render((artifacts / "report.md").read_text())
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_numbers_that_programs_report_are_marked_as_theirs(tmp_path: Path) -> None:
+    outcomes = [
+        RunOutcome(experiment=slug, spec={}, seed=1, cell={"slug": slug}, result={"loss": 0.5})
+        for slug in ("script", "pi")
+    ]
+    found = report("Mine", outcomes)
+    assert [cell.reported_by for cell in found.comparison] == ["program", "lab"]
+    (note,) = found.notes
+    assert note.startswith("The programs of the script runs report their numbers and versions themselves. The lab ")
+    assert report("Mine", outcomes[1:]).notes == ()
+    for text in (render_markdown(found, {}), render_html(found, {}, {})):
+        assert text.count("numbers reported by the program") == 1

@@ -51,22 +51,24 @@ function halfBatch(spec: Record<string, unknown>): Change | null {
 }
 
 function Where({ failure }: { failure: OutOfMemoryRead }) {
+  const claimed: readonly string[] = failure.claimed_by_program ?? [];
   const facts = (
     [
-      ["Phase", failure.phase],
-      ["Layer", failure.module],
-      ["Requested", failure.requested_bytes],
-      ["Held by tensors", failure.allocated_bytes],
-      ["Held by the allocator", failure.reserved_bytes],
-      ["Fragmented", failure.fragmentation_bytes],
-      ["Held by the run (NVML)", failure.process_used_bytes ?? null],
-      ["Used on the device", failure.device_used_bytes],
-      [failure.ended_by === "watchdog" ? "Reserved for the run" : "Limit", failure.limit_bytes],
-      ["Predicted peak", failure.predicted_peak_bytes],
-    ] as [string, string | number | null][]
+      ["Phase", "phase"],
+      ["Layer", "module"],
+      ["Requested", "requested_bytes"],
+      ["Held by tensors", "allocated_bytes"],
+      ["Held by the allocator", "reserved_bytes"],
+      ["Fragmented", "fragmentation_bytes"],
+      ["Held by the run (NVML)", "process_used_bytes"],
+      ["Used on the device", "device_used_bytes"],
+      [failure.ended_by === "watchdog" ? "Reserved for the run" : "Limit", "limit_bytes"],
+      ["Predicted peak", "predicted_peak_bytes"],
+    ] as [string, keyof OutOfMemoryRead][]
   )
-    .filter(([, fact]) => fact !== null)
-    .map(([name, fact]): [string, string] => [name, typeof fact === "number" ? bytes(fact) : String(fact)]);
+    .map(([label, name]) => ({ label: claimed.includes(name) ? `${label} *` : label, fact: failure[name] ?? null }))
+    .filter(({ fact }) => fact !== null)
+    .map(({ label, fact }): [string, string] => [label, typeof fact === "number" ? bytes(fact) : String(fact)]);
   return (
     <>
       {facts.length > 0 && (
@@ -75,6 +77,11 @@ function Where({ failure }: { failure: OutOfMemoryRead }) {
             Where the memory went
           </Title>
           <Facts facts={facts} columns={{ base: 2, sm: 3, lg: 5 }} />
+          {claimed.length > 0 && (
+            <Text size="xs" c="dimmed" mt={6}>
+              * What the program says of itself. The lab did not measure it.
+            </Text>
+          )}
         </div>
       )}
       {failure.ended_by === "watchdog" && (
@@ -91,7 +98,9 @@ function LargestTensors({ failure }: { failure: OutOfMemoryRead }) {
   return (
     <Table.ScrollContainer minWidth={420}>
       <Table verticalSpacing={4} captionSide="top">
-        <Table.Caption>Largest live tensors</Table.Caption>
+        <Table.Caption>
+          Largest live tensors{(failure.claimed_by_program ?? []).includes("largest_tensors") && ", by the program"}
+        </Table.Caption>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Tensor</Table.Th>

@@ -40,6 +40,8 @@ export function Comparison({ study }: { study: StudyRead }) {
       <Text size="sm" c="dimmed">
         Mean ± half-width of the 95 % confidence interval (Student&rsquo;s t). Below: minimum to maximum, number of
         runs.
+        {study.comparison.some((cell) => cell.reported_by === "program") &&
+          " Programs report their results themselves; the lab did not measure them."}
       </Text>
       <Card padding={0}>
         <Table.ScrollContainer minWidth={280}>

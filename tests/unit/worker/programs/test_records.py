@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from experiments.hosting.record_reader import Broken, RecordReader
-from experiments.hosting.wire import Failed
-from worker.programs.records import MAX_BROKEN, MAX_FILES, MAX_METRICS, MAX_WARNINGS, distrust
+from experiments.hosting.wire import Failed, Succeeded
+from gpulab.schemas.memory import OutOfMemoryRead
+from gpulab.states import FailureCause
+from worker.programs.records import MAX_BROKEN, MAX_FILES, MAX_METRICS, MAX_WARNINGS, distrust, own_ending
 
 
 def lines(folder: Path, *records: dict[str, Any]) -> list[Any]:
@@ -98,3 +100,59 @@ def test_nothing_beyond_the_limit_is_read(tmp_path: Path) -> None:
     found, at = reader.read(0)
     assert len(found) == 5
     assert reader.read(at) == ([], at)
+
+
+LIE = {
+    "device": "cuda",
+    "ended_by": "watchdog",
+    "phase": "backward",
+    "module": None,
+    "requested_bytes": 7,
+    "allocated_bytes": 5,
+    "reserved_bytes": 6,
+    "fragmentation_bytes": 1,
+    "process_used_bytes": 9,
+    "device_used_bytes": None,
+    "device_total_bytes": None,
+    "limit_bytes": 10,
+    "inside_reservation": False,
+    "largest_tensors": [],
+    "predicted_peak_bytes": 8,
+    "edits": [
+        {
+            "change": {"batch_size": 1},
+            "reason": "trust me",
+            "peak_device_bytes": {"low_bytes": 1, "likely_bytes": 2, "high_bytes": 3},
+            "fits": True,
+        }
+    ],
+    "snapshot": None,
+    "claimed_by_program": [],
+    "reasons": {"module": "none was running"},
+}
+
+
+def test_explanation_of_a_program_keeps_its_figures_as_its_own_and_none_of_the_labs() -> None:
+    said = Failed(type="error", message="CUDA out of memory", cause=FailureCause.OUT_OF_MEMORY, failure=LIE)
+    assert said.failure is not None
+    found = own_ending(said)
+    assert isinstance(found, Failed)
+    failure = OutOfMemoryRead.model_validate(found.failure)
+    assert (failure.ended_by, failure.process_used_bytes, failure.predicted_peak_bytes) == ("allocator", None, None)
+    assert failure.edits == []
+    assert (failure.requested_bytes, failure.allocated_bytes) == (7, 5)
+    assert failure.claimed_by_program == [
+        "phase",
+        "requested_bytes",
+        "allocated_bytes",
+        "reserved_bytes",
+        "fragmentation_bytes",
+        "limit_bytes",
+        "inside_reservation",
+    ]
+    assert failure.reasons.keys() == {"module", "predicted_peak_bytes", "edits"}
+
+
+def test_other_ends_of_a_program_are_as_it_says() -> None:
+    for ending in (None, Succeeded(type="result", value={"x": 1}), Failed(type="error", message="no")):
+        assert own_ending(ending) is ending
