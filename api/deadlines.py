@@ -27,7 +27,7 @@ async def check_in_future(app: App, path: str, moment: datetime, *, after: datet
     if moment <= least:
         given, earliest = (shown(one, app.settings.time_zone) for one in (moment, least))
         limit = {"gt": least.isoformat()}
-        message = f"{given} is over: it must be later than {earliest}"
+        message = f"{given} is in the past: it must be later than {earliest}"
         raise InvalidRequest.of(path, message, limit=limit, value=moment.isoformat())
 
 

@@ -154,7 +154,7 @@ def explain(problem: "Problem", place: "Callable[[str], str | None]" = lambda _p
 def _explain_field(error: "InvalidField") -> str:
     options = _options(error)
     if len(options) > MAX_OPTIONS and isinstance(error.value, str):
-        known = f"{error.value!r} is none of the {len(options)} that are known"
+        known = f"{error.value!r} is not one of the {len(options)} known values"
         return f"{error.path}: {known}{_nearest(error.value, options)}"
     facts = [f"{name} {limit}" for name, limit in (error.limit or {}).items()]
     if error.value is not None:
@@ -173,4 +173,4 @@ def _nearest(value: str, options: list[str]) -> str:
     from difflib import get_close_matches
 
     found = get_close_matches(value, options, cutoff=0.5)
-    return f"; near it: {', '.join(found)}" if found else f", such as {', '.join(options[:MAX_OPTIONS])}"
+    return f"; similar: {', '.join(found)}" if found else f", such as {', '.join(options[:MAX_OPTIONS])}"

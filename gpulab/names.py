@@ -33,9 +33,9 @@ UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 def checked(text: str) -> str:
-    """The name in its one form. Raises `ValueError`, which names the first character that has no use in a name."""
+    """The name in its one form. Raises `ValueError`, which names the first character that is not allowed in a name."""
     for place, character in _useless(text):
-        raise ValueError(f"the character {called(character)} at place {place + 1} has no use in a name")
+        raise ValueError(f"the character {called(character)} at place {place + 1} is not allowed in a name")
     return _one_form(text)
 
 

@@ -107,7 +107,7 @@ def _tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, collected: Co
     if kind := _tar_kind(member):
         raise _refused(member.name, f"is {kind}; a program has only files and folders")
     if member.size < 0 or len(archive.pax_headers) > MAX_PAX_HEADERS:
-        raise _refused(member.name, "has an impossible header")
+        raise _refused(member.name, "has an invalid header")
     if member.isdir():
         collected.check_folder(member.name)
         return
@@ -148,7 +148,7 @@ def _check_directory(data: bytes) -> None:
         raise ProgramFilesError("the archive is a zip64, which is for larger files; write it as a plain zip")
     (size,) = struct.unpack_from("<L", data, at + 12)
     if size > MAX_DIRECTORY_BYTES:
-        raise ProgramFilesError(f"the archive has a table of contents of more than {MAX_DIRECTORY_BYTES:,} bytes")
+        raise ProgramFilesError(f"the archive's table of contents has more than {MAX_DIRECTORY_BYTES:,} bytes")
 
 
 def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, collected: Collector) -> None:

@@ -144,7 +144,7 @@ class Collector:
         key = _same(path)
         if (other := self._spellings.get(key)) is not None:
             how = "twice" if other == path else f"and as {other!r}, which differs only in case or in its Unicode form"
-            raise ProgramFilesError(f"{path!r} is there {how}", path=path)
+            raise ProgramFilesError(f"{path!r} appears {how}", path=path)
         if (inside := self._folders.get(key)) is not None:
             raise ProgramFilesError(f"{path!r} is a file, and a folder in {inside!r}", path=path)
         folders = [_same(folder) for folder in _folders(path)]
@@ -182,9 +182,9 @@ def too_large(limits: ProgramLimits, sizes: Mapping[str, int]) -> ProgramFilesEr
 
 def _path_problem(path: str) -> str | None:
     if "\0" in path:
-        return "holds a NUL"
+        return "contains a NUL"
     if "\\" in path:
-        return "holds a backslash; folders are separated by /"
+        return "contains a backslash; separate folders with /"
     if path.startswith("/") or (path[1:2] == ":" and path[:1].isalpha()):
         return "is absolute; paths are relative to the program"
     if path.endswith("/"):
@@ -196,7 +196,7 @@ def _path_problem(path: str) -> str | None:
 
 def _part_problem(part: str) -> str | None:
     if part == "..":
-        return "leaves the program by .."
+        return "leaves the program's folder with .."
     if len(part.encode()) > MAX_PART_BYTES:
         return f"has a name longer than {MAX_PART_BYTES} bytes"
     try:

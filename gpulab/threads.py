@@ -17,7 +17,7 @@ from typing import Any
 
 STOP_SECONDS = 45.0
 """What an orderly stop may take before it is cut short."""
-UNASKED = "it returned though nobody had asked it to"
+UNASKED = "it returned although it was not stopped"
 FAILED = 70
 """Exit status of a process that was cut short."""
 

@@ -21,7 +21,7 @@ ONE_AT_A_TIME = 7_010_001
 """Advisory lock: two processes that upgrade at once take turns."""
 
 UNRELEASED = (
-    "this database was made before the first release of gpulab, and no upgrade leads from there. Keep its data with"
+    "this database was made before the first release of gpulab and cannot be upgraded. Keep its data with"
     " `gpulab backup` of the version that made it, then start this version on a new folder (`gpulab up --data FOLDER`)"
     " or a new database. Only that version restores the backup"
 )

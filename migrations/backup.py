@@ -171,7 +171,7 @@ def _copy_files(settings: BackupSettings, folder: Path, keys: Iterator[tuple[str
             missing.append(key)
             continue
         if expected is not None and digest.hexdigest() != expected:
-            raise BackupError(f"the stored file {key} is not what its run wrote: its SHA-256 differs")
+            raise BackupError(f"the stored file {key} is not the one that its run wrote: its SHA-256 differs")
         files.append({"key": key, "size_bytes": path.stat().st_size, "sha256": digest.hexdigest()})
     return {"files": files, "missing": missing}
 
@@ -207,14 +207,14 @@ def _made_keeping(parent: Path, keep: int) -> str:
     if kept.removed:
         said += f" Removed {counted(len(kept.removed), 'older one')}."
     if kept.left:
-        said += f" Not removed, since something else is inside: {', '.join(map(str, kept.left))}."
+        said += f" Not removed, because something else is inside: {', '.join(map(str, kept.left))}."
     return said
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m migrations.backup", description="Back a lab up into a new folder.")
+    parser = argparse.ArgumentParser(prog="python -m migrations.backup", description="Back up a lab into a new folder.")
     parser.add_argument("folder", type=Path, help="the backup's folder")
-    parser.add_argument("--keep", type=int, help="make it below the folder, and keep the newest KEEP there")
+    parser.add_argument("--keep", type=int, help="make it inside the folder, and keep the newest KEEP there")
     given = parser.parse_args()
     if given.keep is not None and given.keep < 1:
         parser.error("--keep must be at least 1")

@@ -37,7 +37,7 @@ class Kept:
 def back_up_keeping(settings: BackupSettings, parent: Path, keep: int) -> Kept:
     """Add a backup to `parent` and remove all but the newest `keep`. Raises `BackupError`; old ones then all stay."""
     if (parent / MANIFEST).exists():
-        raise BackupError(f"{parent} is a backup itself: with --keep, name the folder for all of them")
+        raise BackupError(f"{parent} is itself a backup: with --keep, name the folder for all backups")
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(parent):
         half = [path for path in _unfinished(parent) if _is_ours(path)]
@@ -46,7 +46,7 @@ def back_up_keeping(settings: BackupSettings, parent: Path, keep: int) -> Kept:
         name = f"gpulab-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         partial, folder = parent / f"{name}{PARTIAL}", parent / name
         if folder.exists() or partial.exists():
-            raise BackupError(f"{folder} was made within this second: try again")
+            raise BackupError(f"{folder} was made in the same second: try again")
         back_up(settings, partial)
         manifest = checked(partial)
         partial.rename(folder)

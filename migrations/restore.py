@@ -50,7 +50,7 @@ def restore(settings: BackupSettings, folder: Path) -> dict[str, Any]:
         counted = count_rows(connection)
         connection.execute("ANALYZE")
     if counted != manifest["tables"]:
-        raise BackupError(f"the rows are not those of the backup: {counted} for {manifest['tables']}")
+        raise BackupError(f"the rows differ from those of the backup: {counted} for {manifest['tables']}")
     return manifest
 
 
@@ -60,7 +60,7 @@ def _database(settings: BackupSettings) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m migrations.restore", description="Bring a backup back into a new, empty lab."
+        prog="python -m migrations.restore", description="Restore a backup into a new, empty lab."
     )
     parser.add_argument("folder", type=Path, help="the backup's folder")
     folder: Path = parser.parse_args().folder

@@ -50,7 +50,7 @@ class OneByOne(PostgresqlImpl):
                     return None
                 if not isinstance(error.orig, BUSY) or time.monotonic() > deadline:
                     raise
-                log.warning("migration.waits", reason="somebody holds a lock that it needs")
+                log.warning("migration.waits", reason="another transaction holds a lock that it needs")
                 time.sleep(PAUSE_SECONDS)
 
     def _set_lock_timeout(self, milliseconds: int) -> None:

@@ -48,7 +48,7 @@ def checked(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise BackupError(f"{error.filename} is missing") from None
     except (KeyError, TypeError):
-        raise BackupError(f"{folder / MANIFEST} is not that of a backup of gpulab") from None
+        raise BackupError(f"{folder / MANIFEST} does not belong to a backup of gpulab") from None
     return manifest
 
 
@@ -56,7 +56,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise BackupError(f"{folder} holds no backup: it has no {MANIFEST}") from None
+        raise BackupError(f"{folder} has no backup: it has no {MANIFEST}") from None
     except ValueError:
         raise BackupError(f"{folder / MANIFEST} is damaged: it is not JSON") from None
     return manifest
@@ -85,14 +85,14 @@ def verify(folder: Path) -> int:
             print(f"{each} is complete: {summary(manifest)}, {made_on(manifest)}.")
         except (BackupError, OSError) as error:
             damaged += 1
-            print(f"Not a whole backup: {error}.", file=sys.stderr)
+            print(f"Not a complete backup: {error}.", file=sys.stderr)
     if len(backups) > 1:
         print(f"{len(backups) - damaged} of {counted(len(backups), 'backup')} can be restored.")
     return damaged
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m migrations.verify", description="Check that a backup is whole.")
+    parser = argparse.ArgumentParser(prog="python -m migrations.verify", description="Check that a backup is complete.")
     parser.add_argument("folder", type=Path, help="a backup, or a folder of them")
     return 1 if verify(parser.parse_args().folder) else 0
 

@@ -18,7 +18,7 @@ ROOT_PATH = r"(?:/[A-Za-z0-9._~-]+)+"
 def _above_pages(path: str) -> str:
     """Without its last slash. A part that is also a page's name would make addresses ambiguous."""
     if taken := PAGES.intersection(path.split("/")):
-        raise ValueError(f"{min(taken)} is the name of a page of the lab; choose another path")
+        raise ValueError(f"{min(taken)} is a page of the lab; choose another path")
     return path.rstrip("/")
 
 
@@ -27,7 +27,9 @@ def _known_zone(name: str) -> str:
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{name!r} is no time zone that this machine knows; write one as Europe/Berlin") from None
+            raise ValueError(
+                f"{name!r} is not a time zone that this machine knows; write one such as Europe/Berlin"
+            ) from None
     return name
 
 

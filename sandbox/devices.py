@@ -21,7 +21,7 @@ def device_nodes(uuids: Iterable[str], information: Path = INFORMATION, dev: Pat
     minors = _minors(information)
     missing = [uuid for uuid in wanted if uuid not in minors]
     if missing:
-        raise DeviceError(f"no device node is known for {', '.join(missing)}")
+        raise DeviceError(f"there is no known device node for {', '.join(missing)}")
     shared = [dev / name for name in SHARED if (dev / name).exists()]
     return (*shared, *(dev / f"nvidia{minors[uuid]}" for uuid in wanted))
 

@@ -10,13 +10,13 @@ from models.statements import readiness
 
 
 def main() -> int:
-    take_no_options("scheduler.health", "Exit with 0 while some scheduler leads.")
+    take_no_options("scheduler.health", "Exit with 0 while a scheduler leads.")
     engine = sync_engine(SchedulerSettings().sqlalchemy_url, pool_size=1)
     try:
         with engine.connect() as connection:
             leads = run(connection, readiness.leading).scalar_one()
     except DATABASE_AWAY as error:
-        return _unwell(f"the database is away: {first_line(error)}")
+        return _unwell(f"the database is unreachable: {first_line(error)}")
     return 0 if leads else _unwell("no scheduler leads")
 
 

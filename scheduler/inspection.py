@@ -88,17 +88,19 @@ def _faults(node: Any, gpus: Sequence[Any], settings: SchedulerSettings) -> Iter
             yield Fault(kind, message, seen_at + quiet)
 
     if settings.node_tokens_required and not node.admitted:
-        yield Fault(NodeFault.NO_TOKEN, "the lab asks for node tokens and it showed none that is good", node.now)
+        yield Fault(NodeFault.NO_TOKEN, "the lab requires node tokens and it has no valid one", node.now)
     skew = node.clock_skew_seconds
     if skew is not None and abs(skew) > settings.clock_skew_limit_seconds:
-        yield from fault(NodeFault.CLOCK_SKEW, f"its clock is off by {skew:+.0f} s; set it by a time server", node.now)
+        yield from fault(
+            NodeFault.CLOCK_SKEW, f"its clock is off by {skew:+.0f} s; set it from a time server", node.now
+        )
     window = timedelta(seconds=settings.flap_window_seconds)
     recent = [at for at in node.reconnects if at > node.now - window]
     if len(recent) >= settings.flap_limit:
         words = f"it vanished and came back {len(recent)} times within {settings.flap_window_seconds:.0f} s"
         yield from fault(NodeFault.FLAPPING, words, max(recent))
     if node.untaken_leases >= settings.untaken_limit:
-        words = f"it did not take up {node.untaken_leases} jobs in a row, though its heartbeats go on"
+        words = f"it did not take up {node.untaken_leases} jobs in a row, although its heartbeats continue"
         yield from fault(NodeFault.UNRESPONSIVE, words, node.untaken_at)
     for gpu in gpus:
         for kind, message, seen_at in _gpu_faults(node, gpu, settings):
@@ -117,5 +119,5 @@ def _gpu_faults(node: Any, gpu: Any, settings: SchedulerSettings) -> Iterator[tu
         yield NodeFault.GPU_XID, f"GPU {gpu.index} ({gpu.uuid}) reported Xid {gpu.xid}", gpu.xid_at
     before, now = gpu.known_total_bytes, gpu.memory_total_bytes
     if before is not None and now is not None and abs(now - before) > node_health.MIN_CHANGE * before:
-        words = f"GPU {gpu.index} ({gpu.uuid}) reports {now} bytes of memory and had {before}"
+        words = f"GPU {gpu.index} ({gpu.uuid}) reports {now} bytes of memory, before it was {before}"
         yield NodeFault.GPU_CHANGED, words, node.now

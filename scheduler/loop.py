@@ -203,7 +203,7 @@ class Scheduler:
                 leases.lose_abandoned,
                 max_lost_attempts=self._settings.max_lost_attempts,
                 actor="scheduler",
-                message="its worker was not heard of in time",
+                message="its worker sent no heartbeat in time",
             )
             for row in lost.mappings().all():
                 log.warning("lease.expired", **_log_fields(row))
@@ -250,7 +250,7 @@ class Scheduler:
             lease_seconds=self._settings.lease_seconds,
             held_bytes=sum(held) if held else None,
             share=placement.share,
-            remark=f", with a whole GPU since its memory was not predicted: {unpredicted}" if whole else "",
+            remark=f", with a whole GPU because its memory was not predicted: {unpredicted}" if whole else "",
         )
         row = granted.mappings().first()
         if row is None:

@@ -20,7 +20,7 @@ from scheduler.planning.room import GpuRoom, NodeRoom
 from scheduler.planning.terms import Wait
 
 ESTIMATING = Wait(WaitReason.ESTIMATING, "its GPU memory is being predicted; this takes seconds once a worker is ready")
-DISPROVED = "a run of this program ran out of the memory that it was predicted to take"
+DISPROVED = "a run of this program ran out of memory with the predicted reservation"
 MIN_PROGRAM_MARGIN = 0.15
 """Of a program's predicted peak: what comes after its first steps, such as a validation, was not seen."""
 LEARNED_SECONDS = 30.0
@@ -109,7 +109,7 @@ class Reservations:
                 words = f"its program was not measured within {self._wait_seconds:g} s"
                 _place(row, Outlook(None, None, words), found)
             elif is_overdue and given_up:
-                _place(row, Outlook(None, None, f"no worker took it up within {self._wait_seconds:g} s"), found)
+                _place(row, Outlook(None, None, f"no worker started on it within {self._wait_seconds:g} s"), found)
             else:
                 found.estimating.append(row)
         return found
@@ -192,11 +192,11 @@ def refusal(fit: Mapping[str, Any], model: str, total_bytes: int) -> str:
     """Why it cannot fit, in numbers, and what to change."""
     peak = fit["peak_device_bytes"]
     message = (
-        f"it needs {_gib(peak['low_bytes'])} of GPU memory at the least, likely {_gib(peak['likely_bytes'])}, and the "
+        f"it needs {_gib(peak['low_bytes'])} of GPU memory at least, likely {_gib(peak['likely_bytes'])}, and the "
         f"largest GPU of the lab, {model}, has {_gib(total_bytes)}"
     )
     helpful = [edit for edit in fit["edits"] if edit["fits"]]
-    nearest = "; it would fit with " if helpful else "; nearest comes "
+    nearest = "; it would fit with " if helpful else "; closest is "
     edits = [_edit(edit) for edit in helpful or fit["edits"]]
     return message + (nearest + ", or ".join(edits) if edits else "")
 

@@ -101,7 +101,7 @@ def _pynvml(_: Examined) -> Iterator[Finding]:
     yield Finding(
         "pynvml",
         Status.FAIL if shadows else Status.WARN,
-        f"the old distribution pynvml {old.version} is installed beside nvidia-ml-py",
+        f"the old distribution pynvml {old.version} is installed next to nvidia-ml-py",
         "pip uninstall pynvml && pip install --force-reinstall nvidia-ml-py",
     )
 
@@ -283,7 +283,10 @@ def _clock(_: Examined) -> Iterator[Finding]:
     state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
     if state == not_synchronised:
         yield Finding(
-            "clock", Status.WARN, "no time server keeps it", "matters with several machines: run chrony or ntpd"
+            "clock",
+            Status.WARN,
+            "not synchronised with a time server",
+            "needed with several machines: run chrony or ntpd",
         )
     else:
-        yield Finding("clock", Status.OK, "kept by a time server")
+        yield Finding("clock", Status.OK, "synchronised with a time server")

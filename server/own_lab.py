@@ -44,7 +44,7 @@ def own_lab(
         deadline = time.monotonic() + READY_SECONDS
         while (ready := _ready(log_path)) is None:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise LabUnreachable(f"a lab of our own did not come up: {tail(log_path, 3)}")
+                raise LabUnreachable(f"the temporary lab did not start: {tail(log_path, 3)}")
             time.sleep(POLL_SECONDS)
         yield OwnLab(ready["url"], Path(ready["token_file"]), folder)
     finally:

@@ -87,9 +87,9 @@ def check(service: Service) -> None:
     given = {"an argument": service.command, "--account": (service.account,), "the folder": (str(service.folder),)}
     for name, words in given.items():
         if any(sign in word for word in words for sign in "\n\r\0"):
-            raise ServiceError(f"{name} has a line break, which a unit cannot hold")
+            raise ServiceError(f"{name} has a line break, which is not possible in a unit")
     if any("://" in word and "@" in word for word in service.command):
-        raise ServiceError(f"an argument looks like an address with a password: put it into {service.environment_file}")
+        raise ServiceError(f"an argument contains an address with a password: put it into {service.environment_file}")
 
 
 def write(service: Service) -> None:

@@ -104,14 +104,14 @@ class Keeper:
         recent = sum(1 for death in self._deaths if now - death < DEATHS_WINDOW_SECONDS)
         if recent >= DEATHS_LIMIT:
             raise ChildKeepsDyingError(
-                f"{self.name} cannot be kept alive ({how}; {recent + 1} times within {DEATHS_WINDOW_SECONDS:.0f} s); "
+                f"{self.name} keeps ending ({how}; {recent + 1} times within {DEATHS_WINDOW_SECONDS:.0f} s); "
                 f"end of {self.child.log_path}:\n{tail(self.child.log_path)}"
             )
         self._deaths.append(now)
         pause_seconds = FIRST_PAUSE_SECONDS * 2**recent
         self._start_at = now + pause_seconds
         self._note(self.name, how)
-        self._say(f"{self.name} {how}; starting it again in {pause_seconds:.1f} s (log: {self.child.log_path})")
+        self._say(f"{self.name} {how}; restarting it in {pause_seconds:.1f} s (log: {self.child.log_path})")
 
 
 class SignalPipe:

@@ -147,8 +147,8 @@ class Agent:
         if found is None:
             name = self._settings.node
             raise NodeRefusedError(
-                f"the lab does not know this GPULAB_NODE_TOKEN for the node {name}, or it was revoked: "
-                f"an admin makes one with `gpulab nodes token {name}`"
+                f"this GPULAB_NODE_TOKEN is not valid for the node {name}: "
+                f"an admin creates one with `gpulab nodes token {name}`"
             )
         return found
 
@@ -264,8 +264,8 @@ class Agent:
 def taken(node: str, holder: str | None) -> str:
     """What to say to a worker whose node has another one."""
     return (
-        f"the node {node} is served by another worker, {holder or 'of an older version'}: give this machine a name of "
-        f"its own with GPULAB_NODE=NAME (gpulab worker --name NAME), or stop the other worker"
+        f"the node {node} is served by another worker, {holder or 'of an older version'}: give this machine another "
+        f"name with GPULAB_NODE=NAME (gpulab worker --name NAME), or stop the other worker"
     )
 
 

@@ -10,7 +10,7 @@ from models.statements import nodes
 
 
 def main() -> int:
-    take_no_options("worker.health", "Exit with 0 while this node's heartbeat is young.")
+    take_no_options("worker.health", "Exit with 0 while this node's last heartbeat is recent.")
     settings = NodeSettings()
     engine = sync_engine(settings.sqlalchemy_url, pool_size=1)
     try:
@@ -18,8 +18,8 @@ def main() -> int:
             alive = run(connection, nodes.alive, silence_seconds=settings.lease_seconds)
             here = any(node.name == settings.node for node in alive)
     except DATABASE_AWAY as error:
-        return _unwell(f"the database is away: {first_line(error)}")
-    silent = f"node {settings.node} was not heard of in the last {settings.lease_seconds:g} s"
+        return _unwell(f"the database is unreachable: {first_line(error)}")
+    silent = f"node {settings.node} sent no heartbeat in the last {settings.lease_seconds:g} s"
     return 0 if here else _unwell(silent)
 
 

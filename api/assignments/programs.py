@@ -126,7 +126,7 @@ def _verdict(row: Row, max_points: float) -> tuple[str, float | None, str | None
     said = None if words is None else str(words)[:MAX_WORDS]
     if isinstance(points, int | float) and not isinstance(points, bool) and 0 <= points <= max_points:
         return "done", float(points), said
-    return "failed", None, f"the check said no points between 0 and {max_points:g}: {str(points)[:100]}"
+    return "failed", None, f"the check did not return points between 0 and {max_points:g}: {str(points)[:100]}"
 
 
 def _max_points(assignment: Row) -> float:

@@ -39,7 +39,7 @@ async def comparison(
     assignment = await service.find(app, assignment_id)
     submission = await service.submission(app, principal, assignment_id, user_id)
     if submission.rerun_job_id is None:
-        raise SubmissionNotFound("what was handed in has not been run again yet")
+        raise SubmissionNotFound("the submission has not been run again yet")
     pinned = await jobs.get(app, principal, submission.job_id)
     again = await jobs.get(app, principal, submission.rerun_job_id)
     within = assignment.tolerance if tolerance is None else tolerance

@@ -216,9 +216,9 @@ async def pin(app: App, principal: Principal, assignment_id: UUID, order: PinOrd
     if job is None or job.owner_id != principal.id:
         raise _wrong_job(order.job_id, "no job of yours has this id")
     if job.state != JobState.SUCCEEDED:
-        raise _wrong_job(order.job_id, f"the job is {job.state}; only one that succeeded can be handed in")
+        raise _wrong_job(order.job_id, f"the job is {job.state}; you can hand in only a job that succeeded")
     if not job.belongs:
-        raise _wrong_job(order.job_id, "the job is no work on this assignment")
+        raise _wrong_job(order.job_id, "the job does not count for this assignment")
     pinned = await app.database.row(
         statements.pin, assignment_id=assignment_id, user_id=principal.id, job_id=order.job_id
     )
@@ -234,7 +234,7 @@ async def _over(app: App, principal: Principal, assignment: Row) -> AssignmentOv
     (mine,) = await app.database.rows(extensions.due_of, user_id=principal.id, assignment_ids=[assignment.id])
     due, zone = deadlines.shown(mine.due_at, app.settings.time_zone), app.settings.time_zone
     if mine.ends_at is None or mine.now <= mine.ends_at:
-        return AssignmentOver(f"the deadline was {due}; what you handed in before it stays as it is")
+        return AssignmentOver(f"the deadline was {due}; your submission stays as it is")
     if assignment.late_days == 0:
         return AssignmentOver(f"the deadline was {due}; late work is not accepted (late_days is 0)")
     days = counted(assignment.late_days, "day")
@@ -312,7 +312,7 @@ def _check(values: dict[str, Any]) -> None:
     if values["late_deduction_unit"] == "percent" and values["late_deduction"] > MAX_PERCENT:
         limit = {"le": MAX_PERCENT}
         raise InvalidRequest.of(
-            "late_deduction", "a day takes at most 100 percent off", limit=limit, value=values["late_deduction"]
+            "late_deduction", "a late day deducts at most 100 percent", limit=limit, value=values["late_deduction"]
         )
 
 

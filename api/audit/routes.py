@@ -31,8 +31,8 @@ async def list_audit_events(
     actor: Annotated[Words, Query(description="`user:<name>`, `anonymous` or `operator`.")] = None,
     action: Annotated[Words, Query(description="`user.created`, `node.drained`, ...")] = None,
     target: Annotated[Words, Query(description="`user:<id>`, `job:<id>`, `node:<name>`, ...")] = None,
-    since: Annotated[Moment | None, Query(description="From this instant on.")] = None,
-    until: Annotated[Moment | None, Query(description="Before this instant.")] = None,
+    since: Annotated[Moment | None, Query(description="At or after this time.")] = None,
+    until: Annotated[Moment | None, Query(description="Before this time.")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:

@@ -78,7 +78,7 @@ async def authenticate(request: Request, app: App) -> Principal:
         return await _of_session(request, app, cookie)
     scheme, _, token = (given or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated("send a token: Authorization: Bearer glab_…", invalid_token=False)
+        raise Unauthenticated("the request has no token; send Authorization: Bearer glab_…", invalid_token=False)
     return await of_token(request, app, token.strip())
 
 
@@ -92,9 +92,9 @@ async def check_again(request: Request, app: App, principal: Principal) -> None:
         return
     row = await app.credentials.row(principal.credential)
     if row is None or not row.good:
-        raise Unauthenticated("the token or session ended while the answer was held", invalid_token=True)
+        raise Unauthenticated("the token or session ended while the lab held the request", invalid_token=True)
     if (row.role, row.team) != (principal.role, principal.team):
-        raise Forbidden("your role or team changed while the answer was held; ask again")
+        raise Forbidden("your role or team changed while the lab held the request; send it again")
 
 
 async def of_token(request: Request, app: App, token: str) -> Principal:

@@ -28,7 +28,7 @@ class PendingEstimates:
             asked.intersection_update({row.id for row in rows if row.state == PENDING})
         if len(asked | {estimate_id}) > self._of_user:
             raise TooManyEstimates(
-                f"{len(asked)} estimates that you asked for have no answer yet, which is the limit; wait for some",
+                f"{len(asked)} of your estimates have no answer yet, which is the limit; wait until some are answered",
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
         asked.add(estimate_id)

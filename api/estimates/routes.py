@@ -38,7 +38,7 @@ Wait = Annotated[
     responses={
         202: {
             "model": EstimateRead,
-            "description": "A worker is at it; ask again at `Location`.",
+            "description": "A worker computes it; ask again at `Location`.",
             "headers": headers(Location="The estimate's address."),
         },
         **problems(

@@ -146,7 +146,7 @@ async def get(app: App, principal: Principal, identifier: UUID, wait_seconds: fl
     """Raises `EstimateNotFound`, also for one of a program that the user may not read."""
     row = await app.database.row(estimates.by_id, estimate_id=identifier)
     if row is None or not await _may_read(app, principal, row):
-        raise EstimateNotFound(f"nobody asked for an estimate with the id {identifier}")
+        raise EstimateNotFound(f"there is no estimate with the id {identifier}")
     return await _held(app, principal, identifier, row, None, wait_seconds)
 
 

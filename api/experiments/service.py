@@ -83,7 +83,7 @@ def plan(order: JobCreate, *, by_lab: bool = False) -> Plan:
     if experiment.gpu is GpuUse.NONE and (order.gpus or order.exclusive or order.gpu_memory_bytes):
         raise _no_gpu(experiment, order)
     if experiment.gpu is GpuUse.EXCLUSIVE and order.exclusive is False:
-        message = f"{experiment.slug} measures the device and takes it whole"
+        message = f"{experiment.slug} measures the GPU and needs it alone"
         raise InvalidRequest.of("exclusive", message, limit={"const": True}, value=False)
     return Plan(
         spec=spec.model_dump(mode="json"),
@@ -121,7 +121,7 @@ def _workload(experiment: Experiment[Any, Any], spec: Any) -> Workload | Program
         return experiment.workload_of(spec)
     except Exception as error:  # noqa: BLE001 - a stranger's package may fail in any way; its jobs can still run
         log.warning("workload.failed", experiment=experiment.slug, reason=repr(error))
-        return Unpredicted("its experiment could not say what it trains")
+        return Unpredicted("its experiment could not describe its training step")
 
 
 def _spec(experiment: Experiment[Any, Any], given: dict[str, Any]) -> Any:

@@ -115,7 +115,7 @@ async def _database(app: App) -> dict[str, tuple[bool, str]]:
         return {"database": (False, first_line(error))}
     assert parts is not None  # noqa: S101 - a SELECT without FROM has one row
     return {
-        "database": (not parts.read_only, "it takes no changes now" if parts.read_only else "reachable"),
+        "database": (not parts.read_only, "it is read-only now" if parts.read_only else "reachable"),
         "schema": (version == _head(), f"version {version}, this version needs {_head()}"),
         "scheduler": (parts.leading, "one leads" if parts.leading else "none is running"),
         "nodes": (parts.nodes > 0, f"{parts.nodes} {ALIVE}"),

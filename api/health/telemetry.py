@@ -24,10 +24,10 @@ class Telemetry:
         self.streams = Gauge("gpulab_http_streams", "Open event streams.", registry=self.registry)
         self.held = Gauge("gpulab_http_held_requests", "Requests held by ?wait=.", registry=self.registry)
         self.jobs = Gauge("gpulab_jobs", "Jobs that are not final.", ["state"], registry=self.registry)
-        self.queued = Gauge("gpulab_queued_jobs", "Jobs that wait, by reason.", ["reason"], registry=self.registry)
+        self.queued = Gauge("gpulab_queued_jobs", "Waiting jobs by reason.", ["reason"], registry=self.registry)
         self.events = Counter(
             "gpulab_job_events",
-            "Events of jobs since this process first was asked; every process counts all of them.",
+            "Events of jobs since the first request for metrics to this process; every process counts all of them.",
             ["type", "cause"],
             registry=self.registry,
         )
@@ -36,17 +36,23 @@ class Telemetry:
         self.gpu_memory = Gauge("gpulab_gpu_memory_bytes", "Memory of healthy GPUs.", ["kind"], registry=self.registry)
         self.files_wait = Gauge(
             "gpulab_jobs_waiting_for_store",
-            "Running jobs with files that the artifact store does not take.",
+            "Running jobs whose files the artifact store does not accept.",
             registry=self.registry,
         )
         self.disk = Gauge(
-            "gpulab_disk_user_bytes", "What users keep, by kind and age.", ["kind", "age"], registry=self.registry
+            "gpulab_disk_user_bytes",
+            "Bytes that users have stored, by kind and age.",
+            ["kind", "age"],
+            registry=self.registry,
         )
         self.disk_places = Gauge(
-            "gpulab_disk_place_bytes", "What the lab's own places take.", ["place", "node"], registry=self.registry
+            "gpulab_disk_place_bytes", "Bytes in the lab's own folders.", ["place", "node"], registry=self.registry
         )
         self.disk_free = Gauge(
-            "gpulab_disk_free_bytes", "Free space where those places are.", ["place", "node"], registry=self.registry
+            "gpulab_disk_free_bytes",
+            "Free bytes on the disks of those folders.",
+            ["place", "node"],
+            registry=self.registry,
         )
         self.leading = Gauge("gpulab_scheduler_leading", "Whether some scheduler leads.", registry=self.registry)
         self.database_up = Gauge("gpulab_database_up", "Whether PostgreSQL answered.", registry=self.registry)

@@ -48,7 +48,7 @@ def decode_id(cursor: str, kind: str, filters: Mapping[str, Any]) -> UUID:
     try:
         return UUID(str(decode(cursor, kind, filters)))
     except ValueError:
-        raise _invalid(cursor, "it was not given out by the lab") from None
+        raise _invalid(cursor, "it does not come from this lab") from None
 
 
 def invalid_cursor(cursor: str) -> InvalidCursor:
@@ -60,7 +60,7 @@ def decode_number(cursor: str, kind: str, filters: Mapping[str, Any]) -> int:
     """As `decode`, for lists whose position is a number."""
     position = decode(cursor, kind, filters)
     if not isinstance(position, int) or not 0 <= position < 2**63:
-        raise _invalid(cursor, "it was not given out by the lab")
+        raise _invalid(cursor, "it does not come from this lab")
     return position
 
 
@@ -69,7 +69,7 @@ def decode_name(cursor: str, kind: str, filters: Mapping[str, Any]) -> str:
     position = decode(cursor, kind, filters)
     # Half of a surrogate pair can be written in JSON, and is no character for the database.
     if not isinstance(position, str) or "\0" in position or any("\ud800" <= one <= "\udfff" for one in position):
-        raise _invalid(cursor, "it was not given out by the lab")
+        raise _invalid(cursor, "it does not come from this lab")
     return position
 
 
@@ -77,7 +77,7 @@ def decode_place(cursor: str, kind: str, filters: Mapping[str, Any], groups: Seq
     """As `decode`, for lists by group and name: their position is `group/name`."""
     group, _, name = decode_name(cursor, kind, filters).partition("/")
     if group not in groups:
-        raise _invalid(cursor, "it was not given out by the lab")
+        raise _invalid(cursor, "it does not come from this lab")
     return group, name
 
 
@@ -87,11 +87,11 @@ def decode(cursor: str, kind: str, filters: Mapping[str, Any]) -> str | int:
         padded = cursor + "=" * (-len(cursor) % 4)
         found_kind, fingerprint, position = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, TypeError, RecursionError):
-        raise _invalid(cursor, "it was not given out by the lab") from None
+        raise _invalid(cursor, "it does not come from this lab") from None
     if found_kind != kind or not isinstance(position, str | int) or isinstance(position, bool):
         raise _invalid(cursor, "it belongs to another list")
     if fingerprint != _fingerprint(filters):
-        raise _invalid(cursor, "it belongs to other filters; keep them the same from page to page")
+        raise _invalid(cursor, "it belongs to other filters; use the same filters for all pages")
     return position
 
 

@@ -32,8 +32,8 @@ class Unread:
         held = self._bytes[who]
         if held and held + size_bytes > self._max_bytes:
             raise TooManyRequests(
-                f"{held} bytes of answers to you are not read yet; the limit is {self._max_bytes} bytes: read them "
-                "before you ask for more",
+                f"{held} bytes of responses to you are unread; the limit is {self._max_bytes} bytes: read them "
+                "before you send more requests",
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
 

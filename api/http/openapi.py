@@ -29,18 +29,21 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 PROBLEM_REFERENCE = {"$ref": "#/components/schemas/Problem"}
 TAGS = [
     {"name": "experiments", "description": "The catalogue: what can be run, with which parameters."},
-    {"name": "estimates", "description": "The GPU memory that a run will take, before it runs."},
+    {"name": "estimates", "description": "The predicted GPU memory of a run, before it starts."},
     {"name": "jobs", "description": "Submitting, following, cancelling."},
-    {"name": "programs", "description": "Your own code: files that never change, named by their content."},
-    {"name": "studies", "description": "Many runs that answer one question: compared, and reported on."},
+    {
+        "name": "programs",
+        "description": "Your own code: sets of files that never change. The id is the hash of the content.",
+    },
+    {"name": "studies", "description": "Sets of runs that answer one question, with a comparison and a report."},
     {"name": "results", "description": "What runs recorded, printed and kept."},
     {"name": "streams", "description": "Server-sent events: notices that something changed."},
     {"name": "nodes", "description": "The machines."},
     {"name": "lab_hours", "description": "GPUs that are kept free for a class at certain times."},
-    {"name": "users", "description": "Who is asking, who there is, and their tokens."},
+    {"name": "users", "description": "Your own account, the users, and their tokens."},
     {"name": "sessions", "description": "Signing a browser in and out."},
-    {"name": "roster", "description": "The class: let in from a table, with sections and teams."},
-    {"name": "assignments", "description": "What is to be handed in, and how the class stands."},
+    {"name": "roster", "description": "The class: import from a table, with sections and teams."},
+    {"name": "assignments", "description": "Assignments, submissions, and the progress of the class."},
     {"name": "audit", "description": "Who did what."},
     {"name": "disk", "description": "Where the disk goes."},
     {"name": "errors", "description": "What failed in the lab itself."},
@@ -174,8 +177,10 @@ def _declare_conditional(operation: dict[str, Any]) -> None:
     if operation["tags"] == ["streams"]:
         return
     operation.setdefault("parameters", []).append(IF_NONE_MATCH)
-    operation["responses"]["200"].setdefault("headers", {}).update(headers(ETag="Stands for this answer."))
-    operation["responses"]["304"] = {"description": "You have it already."}
+    operation["responses"]["200"].setdefault("headers", {}).update(
+        headers(ETag="Identifies this version of the response.")
+    )
+    operation["responses"]["304"] = {"description": "Nothing changed: you have this version."}
 
 
 def _problem(description: str) -> dict[str, Any]:

@@ -14,10 +14,14 @@ Cursor = Annotated[
 Limit = Annotated[int, Query(ge=1, le=200, description="Items of one page.")]
 MaxPoints = Annotated[
     int | None,
-    Query(ge=2, le=1_000_000, description="Reduce each series to at most this many points. Ends and extremes stay."),
+    Query(
+        ge=2,
+        le=1_000_000,
+        description="Reduce each series to at most this many points. The ends and the extremes are kept.",
+    ),
 ]
-Shared = Annotated[bool, Query(description="Only what others shared with you, by your team or with the class.")]
+Shared = Annotated[bool, Query(description="Only what others shared with your team or with the class.")]
 LastEventId = Annotated[
-    int | None, Header(alias="Last-Event-ID", ge=0, lt=2**63, description="Id of the last event you got.")
+    int | None, Header(alias="Last-Event-ID", ge=0, lt=2**63, description="Id of the last event that you received.")
 ]
 Words = Annotated[Line | None, Query()]

@@ -79,7 +79,7 @@ class ClientVersion(Refusal):
     """Not 426, which would need a protocol to change to."""
 
     status = 400
-    title = "The client's version does not fit the lab's"
+    title = "The versions of client and lab do not match"
 
 
 class Unauthenticated(Refusal):
@@ -93,12 +93,12 @@ class Unauthenticated(Refusal):
 
 class Forbidden(Refusal):
     status = 403
-    title = "The token may not do this"
+    title = "You are not allowed to do this"
 
 
 class CsrfFailed(Refusal):
     status = 403
-    title = "The request does not prove where it comes from"
+    title = "The request has no valid CSRF token"
 
 
 class OpenidRefused(Refusal):
@@ -108,7 +108,7 @@ class OpenidRefused(Refusal):
 
 class NotFound(Refusal):
     status = 404
-    title = "There is no such thing"
+    title = "Not found"
 
 
 class JobNotFound(NotFound):
@@ -162,7 +162,7 @@ class AlreadyTaken(Refusal):
 
 class LastAdmin(Refusal):
     status = 409
-    title = "The lab would have no admin left"
+    title = "The last admin cannot be removed"
 
 
 class TooManyTokens(Refusal):
@@ -185,7 +185,7 @@ class AssignmentNotFound(NotFound):
 
 
 class SubmissionNotFound(NotFound):
-    title = "Nothing was handed in, or it was not run again"
+    title = "There is no submission, or it was not run again"
 
 
 class NoHiddenCheck(Refusal):
@@ -210,7 +210,7 @@ class AnswersHeldBack(Refusal):
 
 class AssignmentOver(Refusal):
     status = 409
-    title = "The deadline is over"
+    title = "The deadline has passed"
 
 
 class JobAlreadyFinished(Refusal):
@@ -225,7 +225,7 @@ class JobNotFinished(Refusal):
 
 class StudyChanged(Refusal):
     status = 409
-    title = "Another request changed the study at the same time"
+    title = "The study was changed by another request"
 
 
 class ReportFailed(Refusal):
@@ -259,7 +259,7 @@ class InvalidRequest(Refusal):
 
 
 class UnknownExperiment(InvalidRequest):
-    title = "The job names no known experiment"
+    title = "The experiment is not known"
 
 
 class InvalidSpec(InvalidRequest):

@@ -42,7 +42,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._status, self._why = 400, "this is not HTTP"
+        self._status, self._why = 400, "this is not a valid HTTP request"
         self._client_timer: asyncio.TimerHandle | None = None
         """Runs while the client has something to send."""
         self._reader_timer: asyncio.TimerHandle | None = None
@@ -110,7 +110,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._pieces += 1
         self._body_bytes += len(body)
         if self._pieces > MAX_TINY_PIECES + self._body_bytes / TINY_BYTES:
-            self._refuse(400, "the body comes in too many small pieces")
+            self._refuse(400, "the body arrives in too many small pieces")
         if self.cycle.response_complete:
             self._discard(body)
         super().on_body(body)

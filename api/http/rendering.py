@@ -126,14 +126,16 @@ def as_served(method: str) -> str:
 
 async def _database_away(request: Request, error: Exception) -> Response:
     log.warning("database.unreachable", reason=str(error).partition("\n")[0])
-    return problem_response(Unavailable("the database is away or takes no changes now; try again"), request.scope)
+    return problem_response(Unavailable("the database is unreachable or read-only now; try again"), request.scope)
 
 
 async def _system_refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, OSError) or error.errno not in SCARCE:
         raise error
     log.error("system.refused", reason=str(error), limit=file_limits()[0])
-    return problem_response(Unavailable(f"the lab has no more of it now: {error.strerror}; try again"), request.scope)
+    return problem_response(
+        Unavailable(f"the lab has reached a limit of the system: {error.strerror}; try again"), request.scope
+    )
 
 
 def _instance(scope: Scope) -> str:

@@ -108,7 +108,7 @@ def _without_values(handler: Handler, said: str) -> Handler:
         try:
             return await handler(request)
         except MalformedBody:
-            raise MalformedBody(f"the body is not acceptable JSON; {said}") from None
+            raise MalformedBody(f"the body is not valid JSON; {said}") from None
         except (InvalidRequest, RequestValidationError):
             raise InvalidRequest.of("body", said) from None
 

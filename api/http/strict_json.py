@@ -37,7 +37,7 @@ def loads(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise MalformedBody(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
     except ValueError:
-        raise MalformedBody("the body holds an integer of thousands of digits") from None
+        raise MalformedBody("the body has an integer with thousands of digits") from None
     if LARGE_NUMBER.search(outside) or rb"\u0000" in body or SURROGATE.search(body):
         _check(value, [])
     return value
@@ -61,7 +61,7 @@ def _check_shape(outside: bytes) -> None:
 
 
 def _refuse_size() -> NoReturn:
-    raise MalformedBody(f"the body holds more than {MAX_VALUES} values")
+    raise MalformedBody(f"the body has more than {MAX_VALUES} values")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _check_text(text: str, path: list[str | int]) -> None:
     if "\0" in text:
         _refuse(path, "the character U+0000 cannot be stored", None, text.replace("\0", "\\u0000"))
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        _refuse(path, "half of a surrogate pair is no character", None, None)
+        _refuse(path, "half of a surrogate pair is not a character", None, None)
 
 
 def _refuse(path: list[str | int], message: str, limit: dict[str, Any] | None, value: object) -> NoReturn:

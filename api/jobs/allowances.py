@@ -28,7 +28,7 @@ async def check_quota(app: App, principal: Principal, *, more_bytes: int = 0) ->
         return
     held = await app.database.scalar(allowances.stored_bytes, user_id=principal.id)
     if held + more_bytes > quota or held >= quota:
-        more = f", and these {more_bytes} more" if more_bytes else ""
+        more = f", and the new files {more_bytes} bytes" if more_bytes else ""
         raise ArtifactQuotaReached(f"the files of your jobs and programs take {held} bytes{more}; you may keep {quota}")
 
 

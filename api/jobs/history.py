@@ -75,8 +75,8 @@ async def queue(app: App, principal: Principal, job_id: UUID) -> QueueRead:
 def _waits(job: Row, place: Row, held_up: Sequence[Row], start_at: datetime | None) -> QueueRead:
     explanation = _explanation(job)
     if held_up:
-        holding = f"{counted(len(held_up), 'running job')} may hold a place for that reason"
-        explanation = f"{explanation}; the artifact store does not take files, and {holding}: {held_up[0].message}"
+        holding = f"{counted(len(held_up), 'running job')} may have the same cause"
+        explanation = f"{explanation}; the artifact store does not accept files, and {holding}: {held_up[0].message}"
     return QueueRead(
         state=JobState.QUEUED,
         position=place.place,
@@ -91,8 +91,8 @@ def _explanation(job: Row) -> str:
     if job.wait_reason == WaitReason.ESTIMATING and job.estimate_state == EstimateState.PENDING:
         if job.estimate_node is not None:
             return f"its GPU memory is being predicted by the worker of {job.estimate_node}"
-        return "its GPU memory is to be predicted: it is a worker's turn, or the worker is still starting"
-    return job.message if job.wait_reason and job.message else "the scheduler looks at it next"
+        return "its GPU memory will be predicted as soon as a worker is free"
+    return job.message if job.wait_reason and job.message else "the scheduler has not looked at it yet"
 
 
 def _waits_not(state: JobState) -> QueueRead:

@@ -33,7 +33,7 @@ class Measured:
 
     def __str__(self) -> str:
         peak, reserved = (f"{size / 2**30:.2f} GiB" for size in (self.peak_bytes, self.reserve_bytes))
-        return f"an earlier run of this program took {peak} of GPU memory, so {reserved} are reserved"
+        return f"an earlier run of this program used {peak} of GPU memory, so this run reserves {reserved}"
 
 
 async def reservation(app: App, order: JobCreate, plan: Plan) -> Measured | None:

@@ -42,7 +42,7 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         pattern=r"^[\x21-\x7e]{1,200}$",
-        description="Sending the same submission again under the same key gives the first job.",
+        description="Sending the same submission again with the same key returns the first job.",
     ),
 ]
 
@@ -53,7 +53,7 @@ IdempotencyKey = Annotated[
     status_code=201,
     response_model=JobRead,
     responses={
-        200: {"model": JobRead | DryRunRead, "description": "The first job under the key, or what a dry run found."},
+        200: {"model": JobRead | DryRunRead, "description": "The first job with this key, or the result of a dry run."},
         201: {"headers": headers(Location="The job's address.")},
         **problems(
             MalformedBody,
@@ -74,7 +74,7 @@ async def submit_job(
     app: TheApp,
     principal: ThePrincipal,
     order: JobCreate,
-    dry_run: Annotated[bool, Query(description="Only check, and say what would be stored.")] = False,
+    dry_run: Annotated[bool, Query(description="Only check the submission, and return what would be stored.")] = False,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Queue one experiment. What the spec leaves out takes its default and is stored."""
@@ -113,7 +113,7 @@ async def get_job(
     principal: ThePrincipal,
     job_id: JobId,
     wait: Annotated[
-        float, Query(ge=0, allow_inf_nan=False, description="Seconds to hold the answer until the job changes.")
+        float, Query(ge=0, allow_inf_nan=False, description="Seconds to hold the response until the job changes.")
     ] = 0.0,
 ) -> Response:
     """One job. With `wait`, held until it differs from `If-None-Match`, or from what it is now."""

@@ -178,7 +178,7 @@ async def retry(app: App, principal: Principal, job_id: UUID) -> JobRead:
     """A new job with the same order, linked to the first. Raises `JobNotFound`, `JobNotFinished`, and over limits."""
     row = await _whole(app, principal, job_id)
     if JobState(row.state) not in FINAL_STATES:
-        raise JobNotFinished(f"the job is {row.state}; only a final one can be tried again")
+        raise JobNotFinished(f"the job is {row.state}; only a final job can be retried")
     await check_quota(app, principal)
     order = row._asdict()
     values = {name: order[name] for name in statements.REPEATED}
@@ -227,7 +227,7 @@ async def _first_under(app: App, principal: Principal, key: str | None, digest: 
     if not row:
         raise await queue_is_full(app, principal.id)
     if row.request_digest != digest:
-        raise IdempotencyKeyReused(f"the key {key!r} belongs to job {row.id}, whose submission was another")
+        raise IdempotencyKeyReused(f"the key {key!r} belongs to job {row.id}, which had a different submission")
     return (await _shown(app, principal, row))[0]
 
 

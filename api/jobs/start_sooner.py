@@ -9,7 +9,7 @@ from gpulab.words import counted
 LASTS_TOO_LONG = {WaitReason.RESERVED_FOR_ANOTHER, WaitReason.LAB_HOURS}
 BUSY = {WaitReason.NO_FREE_GPU, WaitReason.NO_FREE_SLOT, *LASTS_TOO_LONG}
 HELP = {
-    WaitReason.NO_NODE: ["a node that is up: staff can see at /v1/nodes why none is"],
+    WaitReason.NO_NODE: ["a node that is up: staff can see the reason at /v1/nodes"],
     WaitReason.NO_SANDBOX: ["staff setting up a sandbox on a node: `gpulab doctor` says how"],
     WaitReason.DATASET_MISSING: ["staff adding the data set to a node, or another data set in the spec"],
     WaitReason.NO_GPU: ["asking for fewer GPUs: all of a job's GPUs are on one node"],
@@ -17,8 +17,8 @@ HELP = {
     WaitReason.LIMIT_RUNNING: [
         "the end of one of your running jobs (you can cancel one), or a higher limit from staff"
     ],
-    WaitReason.LIMIT_GPU_HOURS: ["time, because older usage stops counting; or a higher limit of GPU-hours from staff"],
-    WaitReason.LIMIT_GIB_HOURS: ["time, because older usage stops counting; or a higher limit of GiB-hours from staff"],
+    WaitReason.LIMIT_GPU_HOURS: ["time: older usage stops counting; or a higher limit of GPU-hours from staff"],
+    WaitReason.LIMIT_GIB_HOURS: ["time: older usage stops counting; or a higher limit of GiB-hours from staff"],
     WaitReason.ESTIMATING: ["nothing is needed: the prediction takes seconds. Setting `gpu_memory_bytes` skips it"],
 }
 

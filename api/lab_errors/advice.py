@@ -1,6 +1,6 @@
 """What to do about each event that a process of the lab reports."""
 
-DATABASE = "Bring PostgreSQL back, or give it more connections; nothing is lost meanwhile."
+DATABASE = "Start PostgreSQL again, or give it more connections. Nothing is lost meanwhile."
 STORE = "Check the artifact store: space, permissions, credentials. Files wait and are stored then."
 RUNS_DISK = "Free space in the node's folder of runs; `gpulab disk` shows it."
 BUG = "This is a fault of the lab. Read the traceback in the log of {process} on {host}, and report it."
@@ -9,7 +9,7 @@ REDIS = "Check that {host} reaches Redis. Notices are sent again within seconds.
 
 ADVICE = {
     "agent.database_away": DATABASE,
-    "artifact.bytes_missing": "A file is gone from the artifact store. Restore it from a backup, or tell its user.",
+    "artifact.bytes_missing": "A file is missing in the artifact store. Restore it from a backup, or inform its user.",
     "attempt.failed": BUG,
     "audit.lost": "A change was made without its audit event; the log of {process} has it. " + DATABASE,
     "backup.failed": "Fix the reason, then run `gpulab backup` again. Older backups are untouched.",
@@ -21,9 +21,9 @@ ADVICE = {
     "estimate.database_away": DATABASE,
     "estimate.doorbell_failed": REDIS,
     "estimate.failed": BUG,
-    "estimate.lost": "The process that predicts ended. If it goes on, look for the OOM killer in the kernel's log.",
+    "estimate.lost": "The process that predicts ended. If it ends again, look for the OOM killer in the kernel's log.",
     "gpu.of_another_node": "Two workers report one GPU: stop one of them.",
-    "gpu.xid": "Look the Xid up in NVIDIA's list, and see the kernel's log of {host}.",
+    "gpu.xid": "Look up the Xid in NVIDIA's list, and read the kernel's log of {host}.",
     "gpu_faults.not_written": DATABASE,
     "leftover.failed": BUG,
     "lease.expired": "A worker was silent. " + NODE,
@@ -31,20 +31,20 @@ ADVICE = {
     "limits.not_shared": REDIS,
     "migration.waits": "Another process holds a lock: end its long transaction.",
     "node.set_aside": "See `gpulab nodes`; the fault and its remedy are in the operator's guide.",
-    "node.taken": "Two workers use one name: give one of them another (`--name`).",
+    "node.taken": "Two workers use the same name: give one of them another name (`--name`).",
     "notices.lost": DATABASE,
     "plugin.broken": "Repair or uninstall the package that provides it, then restart the processes.",
     "process.died": "Look for the OOM killer in the kernel's log, and read the log of {process} on {host}.",
-    "process.ends": "Its supervisor restarts it. If it goes on, fix the reason or report it.",
+    "process.ends": "Its supervisor restarts it. If it happens again, fix the reason or report it.",
     "process.refused": "Its settings are wrong; the message says which. Fix them and restart it.",
-    "program.bytes_missing": "A program's files are gone from the artifact store. Restore them from a backup.",
+    "program.bytes_missing": "A program's files are missing in the artifact store. Restore them from a backup.",
     "program.not_stored": STORE,
     "program.not_watched": NODE,
     "request.failed": BUG,
     "restore.failed": "Fix the reason, then restore into an empty folder or database.",
     "retention.doorbell_failed": REDIS,
     "retention.not_deleted": STORE,
-    "retention.stopped": "What is left is deleted at the next sweep. If it goes on, check the database and the store.",
+    "retention.stopped": "The next sweep deletes the rest. If this happens again, check the database and the store.",
     "sampler.failed": NODE,
     "samples.not_opened": RUNS_DISK,
     "samples.not_written": RUNS_DISK,
@@ -61,7 +61,7 @@ ADVICE = {
     "verdict.waits": DATABASE,
     "warning.not_written": DATABASE,
     "zygote.failed": NODE,
-    "zygote.gone": "It is started again. If it goes on, look for the OOM killer in the kernel's log of {host}.",
+    "zygote.gone": "It is started again. If this happens again, look for the OOM killer in the kernel's log of {host}.",
 }
 
 

@@ -27,7 +27,9 @@ class OpenAnswers:
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
         if self._taken.total() >= self._of_all:
-            raise TooManyStreams(f"at most {self._of_all} streams and held requests may be open; poll, or try later")
+            raise TooManyStreams(
+                f"at most {self._of_all} streams and held requests may be open; poll, or try again later"
+            )
         self._taken[user_id] += 1
         try:
             yield

@@ -29,7 +29,7 @@ class RequestRate:
             seconds = math.ceil(left_seconds)
             raise TooManyRequests(
                 f"at most {self._buckets.per_second:g} requests a second, after a burst of {self._buckets.burst}; "
-                f"large bodies and slow answers count as several; wait {seconds} s",
+                f"large bodies and slow responses count as several; wait {seconds} s",
                 headers={"Retry-After": str(seconds)},
             )
 

@@ -31,7 +31,7 @@ class SignIns:
         of_address = self._by_address.wait_seconds(network_of(address))
         if (seconds := max(of_address, self._by_token.wait_seconds(token[:SHOWN_CHARACTERS]))) > 0:
             raise TooManySignIns(
-                "too many sign-ins failed; try again later, with a token that is good",
+                "too many sign-ins failed; try again later with a valid token",
                 headers={"Retry-After": str(math.ceil(seconds))},
             )
 

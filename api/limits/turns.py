@@ -54,7 +54,9 @@ class Turns:
             if turn.done() and not turn.cancelled():
                 self._leave(who)
             if isinstance(error, TimeoutError):
-                raise Busy(f"your request waited {wait_seconds:g} s for its turn; send fewer at once") from None
+                raise Busy(
+                    f"your request waited {wait_seconds:g} s for its turn; send fewer requests at the same time"
+                ) from None
             raise
 
     def _has_room(self, who: UUID | str) -> bool:

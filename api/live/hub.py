@@ -215,7 +215,7 @@ class Hub:
         cursor = await connection.execute(*sql_of(readiness.read_only))
         row = await cursor.fetchone()
         if row is None or row[0]:
-            raise DatabaseAwayError("the database takes no changes, so none can be heard of")
+            raise DatabaseAwayError("the database is read-only, so there are no notices of changes")
         self._proved_at = asked_at
 
     def _heard_anew(self) -> None:

@@ -18,7 +18,7 @@ EVENT = {
     "type": "object",
     "properties": {
         "event": {"enum": ["job", "records", "resync", "ready"]},
-        "id": {"type": "string", "description": "Where to go on from, as `Last-Event-ID`."},
+        "id": {"type": "string", "description": "Where to resume, as in `Last-Event-ID`."},
         "data": {"type": "string", "description": "JSON: `job_id`, and of a `job` event `event_id, version, state`."},
         "retry": {"type": "integer"},
     },
@@ -46,7 +46,7 @@ async def stream_jobs(app: TheApp, principal: ThePrincipal, last_event_id: LastE
     response_class=Response,
     responses={
         200: EVENTS,
-        204: {"description": "The job is final and you have seen its last event: do not come back."},
+        204: {"description": "The job is final and you have its last event: do not reconnect."},
         **problems(JobNotFound, TooManyOpen, TooManyStreams),
     },
 )

@@ -46,7 +46,7 @@ FORM: dict[str, Any] = {
                         "files": {
                             "type": "array",
                             "items": {"type": "string", "format": "binary"},
-                            "description": "Each with its path in the program as its file name.",
+                            "description": "One or more files. The file name of each is its path in the program.",
                         },
                         "name": {"type": "string", "maxLength": 200, "description": "Of the folder or script."},
                         "git_commit": {"type": "string", "pattern": "^[0-9a-f]{40}([0-9a-f]{24})?$"},

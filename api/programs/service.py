@@ -158,7 +158,7 @@ async def _put(app: App, sha256: str, tar: bytes) -> None:
         await app.store.put_async(key, tar)
     except (StoreError, OSError) as error:
         log.warning("program.not_stored", key=key, reason=str(error).partition("\n")[0])
-        raise Unavailable("the artifact store does not take files now; try again later") from None
+        raise Unavailable("the artifact store does not accept files now; try again later") from None
 
 
 async def _tar(app: App, sha256: str) -> bytes:

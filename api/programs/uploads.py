@@ -110,7 +110,9 @@ def _parts(form: FormData) -> Received:
             fields[name] = part
         else:
             kind = "a file" if isinstance(part, UploadFile) else "a field"
-            raise InvalidRequest.of(name[:100], f"{kind} of this name is not known; the files are {ARCHIVE} or {FILES}")
+            raise InvalidRequest.of(
+                name[:100], f"a {kind} with this name is not known; send files as {ARCHIVE} or {FILES}"
+            )
     if bool(archives) == bool(files) or len(archives) > 1:
         raise InvalidRequest.of(ARCHIVE, f"send one {ARCHIVE}, or {FILES} with their paths as names")
     return Received(_checked(fields), archives[0] if archives else None, files)

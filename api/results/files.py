@@ -162,7 +162,7 @@ async def _permitted(
     with app.stream_guard.permitted(job_id, principal) as permit:
         async for chunk in content:
             if permit.closed:
-                raise AnswerCutOff("the reader may not read the file any longer")
+                raise AnswerCutOff("the reader is no longer allowed to read the file")
             yield chunk
 
 

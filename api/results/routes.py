@@ -26,14 +26,15 @@ async def get_job_metrics(
     principal: ThePrincipal,
     job_id: JobId,
     names: Annotated[
-        list[str] | None, Query(max_length=100, description="Only these, repeated or separated by commas.")
+        list[str] | None,
+        Query(max_length=100, description="Only these names; repeat it, or separate names with commas."),
     ] = None,
     after_step: Annotated[int | None, Query(ge=-(2**63), lt=2**63, description="Only later steps.")] = None,
     after: Annotated[
         str | None,
         Query(
             pattern=r"^[0-9]{1,18}-[0-9]{1,18}$",
-            description="The `cursor` of an earlier answer for the same names: only what was recorded since.",
+            description="The `cursor` of an earlier response for the same names: only what was recorded after it.",
         ),
     ] = None,
     max_points: MaxPoints = None,
@@ -67,9 +68,9 @@ async def get_job_logs(
     principal: ThePrincipal,
     job_id: JobId,
     offset: Annotated[
-        int, Query(gt=-(2**63), lt=2**63, description="First byte; a negative one counts from the end.")
+        int, Query(gt=-(2**63), lt=2**63, description="First byte; a negative number counts from the end.")
     ] = 0,
-    limit: Annotated[int, Query(ge=4, le=2**20, description="Bytes at most.")] = 2**16,
+    limit: Annotated[int, Query(ge=4, le=2**20, description="Maximum number of bytes.")] = 2**16,
 ) -> Response:
     """A piece of what the run printed; go on at `next_offset`."""
     return readable(request, await files.logs(app, principal, job_id, offset, limit))
@@ -94,9 +95,9 @@ async def list_job_artifacts(request: Request, app: TheApp, principal: ThePrinci
             "headers": headers(ETag="SHA-256 of the file.", Content_Disposition="A safe name to save it under."),
         },
         206: {
-            "description": "The range asked for.",
+            "description": "The requested range.",
             "content": {"application/octet-stream": BYTES},
-            "headers": headers(Content_Range="Which bytes, of how many."),
+            "headers": headers(Content_Range="The range of bytes, and the size of the file."),
         },
         **problems(JobNotFound, ArtifactNotFound, AnswersHeldBack, RangeNotSatisfiable),
     },

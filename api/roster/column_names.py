@@ -27,7 +27,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """Headings without case, blanks and signs, in several languages; of several in one table, the first here counts."""
 NAMED_BY = ("name", "student", "first", "last")
-USABLE = "use name and email, and if you like section and team"
+USABLE = "use name and email, and optionally section and team"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def decode(data: bytes) -> Decoded:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _utf_16(data)
     if b"\0" in data:
-        raise _refused(f"the file holds bytes that are no text; {WAY_OUT}")
+        raise _refused(f"the file has bytes that are not text; {WAY_OUT}")
     try:
         return Decoded(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

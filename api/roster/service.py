@@ -68,7 +68,7 @@ def _disabled(emails: list[str], by_email: dict[str, Row]) -> list[str]:
     found = [email for email in emails if email in by_email and by_email[email].disabled_at is not None]
     if not found:
         return []
-    return [f"These users are disabled and stay so; `gpulab users enable` lets one in: {', '.join(found)}"]
+    return [f"These users stay disabled; `gpulab users enable` enables a user again: {', '.join(found)}"]
 
 
 def _bytes(text: str) -> bytes:
@@ -83,7 +83,7 @@ def _check(lines: list[RosterLine], by_email: dict[str, Row]) -> None:
     for line in lines:
         same = by_email.get(line.email)
         if same is not None and same.role != Role.STUDENT:
-            message = f"is the address of somebody who is {same.role}; remove the line"
+            message = f"is the address of a user with the role {same.role}; remove the line"
             errors.append(InvalidField(path=f"csv.{line.line}.email", message=message, value=line.email))
     if errors:
         raise InvalidRequest.of_fields(errors)
@@ -141,7 +141,7 @@ async def _write(
     try:
         await app.database.rows(statements.bring_in, rows=Jsonb(rows, dumps=orjson.dumps), origin=principal.origin)
     except UniqueViolation:
-        raise AlreadyTaken("somebody of the table was let in meanwhile; try again") from None
+        raise AlreadyTaken("a user of the table was added meanwhile; try again") from None
 
 
 def _as_table(planned: list[RosterRow], tokens: dict[str, str]) -> str:

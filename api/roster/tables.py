@@ -88,7 +88,7 @@ class _Passed:
         if self.nobody:
             yield f"Skipped {counted(len(self.nobody), 'line')} not of a student: {_some(self.nobody)}."
         if self.named_by_login:
-            yield f"Without a name, called by the name at GitHub: {_some(self.named_by_login)}."
+            yield f"Without a name, so the name at GitHub is used: {_some(self.named_by_login)}."
 
 
 def read(text: str) -> Roster:
@@ -131,7 +131,7 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
         for cells in table:
             is_last = table.line_num >= max(body.rstrip().count("\n"), body.rstrip().count("\r"))
             if is_last and table.line_num > start and body.count('"') % 2:
-                message = "a quotation mark opens in this line and none closes it; remove it, or close it"
+                message = "a quotation mark opens in this line and is never closed; remove it, or close it"
                 raise InvalidRequest.of(f"csv.{start + skipped}", message)
             yield start + skipped, cells
             start = table.line_num + 1
@@ -148,7 +148,7 @@ def _delimiter(text: str) -> str:
 
 def _line(line: int, columns: Columns, cells: Sequence[str], passed: _Passed) -> RosterLine:
     if any(cell.strip() for cell in cells[len(columns.headings) :]):
-        message = f"the line has {len(cells)} cells; put a cell that has a comma in it in quotes"
+        message = f"the line has {len(cells)} cells; put quotes around a cell that contains a comma"
         limit = {"cells": len(columns.headings)}
         raise InvalidRequest.of(f"csv.{line}", message, limit=limit, value=len(cells))
     values: dict[str, Any] = {name: columns.value(cells, name) or None for name in ("email", "section", "team")}
@@ -160,7 +160,7 @@ def _line(line: int, columns: Columns, cells: Sequence[str], passed: _Passed) ->
             [_mended(columns, wrong) for wrong in invalid_fields(error.errors(), ("csv", str(line)))]
         ) from None
     if user.name.startswith(SIGNS_OF_FORMULAS):
-        message = "may not begin as a formula of a spreadsheet does"
+        message = "must not begin like a formula of a spreadsheet"
         raise InvalidRequest.of(f"csv.{line}.name", message, value=shortened(user.name))
     return RosterLine(line, user.name, user.email, user.section, user.team, columns.given)
 
@@ -192,7 +192,7 @@ def _mended(columns: Columns, wrong: InvalidField) -> InvalidField:
     elif name == "email" and "pattern" in message:
         message = "is not an e-mail address"
     if "REPLACEMENT CHARACTER" in message:
-        message += ": the table was read in a wrong encoding; save it as “CSV UTF-8”"
+        message += ": the table was read with a wrong encoding; save it as “CSV UTF-8”"
     shown = message if heading.casefold() == name else f"column “{heading}”: {message}"
     return wrong.model_copy(update={"message": shown})
 

@@ -100,12 +100,12 @@ class OpenId:
             return Statement(id_token, userinfo_failure=f"userinfo gave no answer ({type(error).__name__})")
         # Only what is said of the same user counts (OpenID Connect Core 1.0, section 5.3.2).
         if userinfo.get("sub") != id_token["sub"]:
-            return Statement(id_token, userinfo_failure="userinfo answered about another subject")
+            return Statement(id_token, userinfo_failure="userinfo returned another subject")
         return Statement(id_token, userinfo)
 
     def _opened(self, visit: str | None) -> dict[str, Any]:
         if not visit:
-            raise OpenidRefused("the sign-in did not begin in this browser, or too long ago; try again")
+            raise OpenidRefused("the sign-in began in another browser or too long ago; try again")
         try:
             token = jwt.decode(visit, self._key, algorithms=[ALGORITHM])
             jwt.JWTClaimsRegistry(exp={"essential": True}).validate(token.claims)
@@ -121,7 +121,7 @@ class OpenId:
         except (httpx2.HTTPError, ValueError) as error:
             raise OpenidUnavailable(f"the provider does not answer ({type(error).__name__})") from error
         if metadata.get("issuer") != self.issuer:
-            raise OpenidUnavailable(f"the provider calls itself another issuer than {self.issuer}")
+            raise OpenidUnavailable(f"the provider's issuer is not {self.issuer}")
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
         metadata["id_token_signing_alg_values_supported"] = [name for name in offered if name in SIGNED_WITH]
         return self._app

@@ -62,7 +62,9 @@ def subject(claims: Claims) -> str:
     """Who it is to the provider. Raises `OpenidRefused`."""
     found = claims.get("sub")
     if not isinstance(found, str) or not 0 < len(found) <= MAX_SUBJECT_LENGTH:
-        raise OpenidRefused(f"the provider names nobody: sub must be a string of 1 to {MAX_SUBJECT_LENGTH} characters")
+        raise OpenidRefused(
+            f"the provider does not identify you: sub must be a string of 1 to {MAX_SUBJECT_LENGTH} characters"
+        )
     return found
 
 
@@ -94,7 +96,7 @@ def address(statement: Statement, *, verification_optional: bool) -> Address:
 
 def unverified(said: object) -> OpenidRefused:
     """The refusal of an address of which the provider said something else than that it verified it."""
-    message = f"the provider must say that it verified your e-mail address; of email_verified it says {said}, not true"
+    message = f"the provider must say that it verified your e-mail address; its email_verified is {said}, not true"
     return OpenidRefused(message)
 
 

@@ -16,7 +16,10 @@ from gpulab.schemas import OpenIdRead
 LOCAL_PATH = r"^/([\x21-\x2e\x30-\x5b\x5d-\x7e][\x21-\x5b\x5d-\x7e]*)?$"
 """Neither `//host` nor a backslash, which browsers read as one."""
 PATH = "/v1/openid"
-REDIRECT = {"description": "Go there.", "headers": headers(Location="Where.", Set_Cookie="What to bring back.")}
+REDIRECT = {
+    "description": "Go there.",
+    "headers": headers(Location="Where.", Set_Cookie="Value that the provider sends back."),
+}
 
 
 class ProviderRoute(OpenRoute):
@@ -49,7 +52,7 @@ async def get_openid(request: Request, app: TheApp) -> Response:
 async def start_openid(
     request: Request,
     app: TheApp,
-    then: Annotated[str, Query(max_length=500, pattern=LOCAL_PATH, description="Path to come back to.")] = "/",
+    then: Annotated[str, Query(max_length=500, pattern=LOCAL_PATH, description="Path to return to.")] = "/",
 ) -> Response:
     """Send the browser to the provider."""
     url, visit = await app.openid.begin(f"{base_url(request)}{PATH}/callback", then)

@@ -17,7 +17,7 @@ from gpulab.states import Role
 from models.settings import ApiSettings
 
 MAX_NAME_LENGTH = 200
-SHUT_OUT = "you are shut out of this lab; ask your instructors"
+SHUT_OUT = "your account in this lab is disabled; ask your instructors"
 
 log = structlog.get_logger()
 
@@ -88,7 +88,7 @@ async def _first_visit(app: App, request: Request, statement: Statement, subject
     if known is not None:
         return await _link(app, request, known, address, subject)
     if address.email.rpartition("@")[2] not in domains(app.settings):
-        raise OpenidRefused("nobody in this lab has your address; ask your instructors to add you to the roster")
+        raise OpenidRefused("no user of this lab has your address; ask your instructors to add you to the roster")
     return await _admit(app, request, statement, address, subject, role)
 
 
@@ -111,7 +111,7 @@ async def _link(app: App, request: Request, known: Row, address: Address, subjec
     row = linked or await app.database.row(users.by_openid, subject=subject)
     if row is None:
         raise OpenidRefused(
-            "this address belongs to another account of the provider; ask your instructors to let the lab forget it"
+            "this address belongs to another account of the provider; ask your instructors to unlink it"
         )
     return row
 
@@ -123,7 +123,7 @@ async def _admit(app: App, request: Request, statement: Statement, address: Addr
     # A second request of the same browser may have been quicker.
     row = row or await app.database.row(users.by_openid, subject=subject)
     if row is None:
-        raise OpenidRefused("somebody came with your address in this moment; try again")
+        raise OpenidRefused("another sign-in with your address happened at the same time; try again")
     return row
 
 

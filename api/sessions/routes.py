@@ -38,7 +38,7 @@ router = APIRouter(prefix="/v1/session", tags=["sessions"], route_class=UserRout
     operation_id="sign_in",
     response_model=SessionRead,
     responses={
-        200: {"headers": headers(Set_Cookie="`gpulab_session`, which no script reads, and `gpulab_csrf`.")},
+        200: {"headers": headers(Set_Cookie="`gpulab_session`, which scripts cannot read, and `gpulab_csrf`.")},
         **problems(
             MalformedBody,
             BodyTooLarge,

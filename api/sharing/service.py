@@ -22,14 +22,14 @@ def may_read(principal: Principal, row: Row) -> bool:
 def check_may_change(principal: Principal, row: Row) -> None:
     """Staff and the owner. Raises `Forbidden` for who may only read it."""
     if not (principal.is_staff or row.owner_id == principal.id):
-        raise Forbidden("it was shared with you to read; only its owner and staff may change it")
+        raise Forbidden("it is shared with you for reading; only its owner and staff can change it")
 
 
 def check_audience(principal: Principal, row: Row, order: ShareOrder) -> None:
     """Raises `Forbidden`, and `InvalidRequest` where the owner has no team to share with."""
     check_may_change(principal, row)
     if order.audience is Audience.TEAM and row.owner_team is None:
-        raise InvalidRequest.of("audience", "its owner is in no team", value="team")
+        raise InvalidRequest.of("audience", "its owner has no team", value="team")
 
 
 def shared_with(principal: Principal) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _mixed_up(order: StudyCreate) -> list[WrongField]:
     if order.template is None:
         return [] if order.scale is None else [WrongField(("scale",), "only templates have scales", order.scale)]
     given = {"base": order.base, "grid": order.grid}
-    return [WrongField((name,), "a template has its own; leave it out") for name, value in given.items() if value]
+    return [WrongField((name,), "a template sets this itself; leave it out") for name, value in given.items() if value]
 
 
 def _invalid(errors: Sequence[WrongField]) -> InvalidStudy:

@@ -65,7 +65,7 @@ async def report(
         return StudyReportRead(study_id=study_id, state="rendering", unfinished=0, report_job_id=job.id)
     if job.state != JobState.SUCCEEDED:
         why = ": ".join(part for part in (job.cause, job.message) if part) or job.state
-        raise ReportFailed(f"job {job.id} was to render it and did not ({why}); retry the study for a new one")
+        raise ReportFailed(f"job {job.id} did not render it ({why}); retry the study to render it again")
     return await _file(app, job.id, name)
 
 
@@ -148,5 +148,5 @@ async def _file(app: App, job_id: UUID, name: str) -> Report:
     except FileNotFoundError:
         found = None
     if row is None or found is None:
-        raise ArtifactNotFound(f"job {job_id} kept no {name!r}, or it is no longer stored")
+        raise ArtifactNotFound(f"job {job_id} has no {name!r}, or it is no longer stored")
     return Report(bytes(await found.bytes_async()), row.sha256)

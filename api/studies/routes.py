@@ -66,7 +66,7 @@ FILES = {
     status_code=201,
     response_model=StudyRead,
     responses={
-        200: {"model": StudyRead, "description": "The first study under the key."},
+        200: {"model": StudyRead, "description": "The first study with this key."},
         201: {"headers": headers(Location="The study's address.")},
         **problems(
             *BODY,
@@ -173,7 +173,7 @@ async def share_study(app: TheApp, principal: ThePrincipal, study_id: StudyId, o
         },
         202: {
             "model": StudyReportRead,
-            "description": "It is not there yet.",
+            "description": "It is not ready yet.",
             "headers": headers(Retry_After="Seconds."),
         },
         **problems(

@@ -87,7 +87,7 @@ async def submit(app: App, principal: Principal, order: StudyCreate, key: str | 
     if not first:
         raise await queue_is_full(app, principal.id, more=_new(runs))
     if first.request_digest != digest:
-        raise IdempotencyKeyReused(f"the key {key!r} belongs to study {first.id}, whose submission was another")
+        raise IdempotencyKeyReused(f"the key {key!r} belongs to study {first.id}, which had a different submission")
     return await _changed(app, principal, first.id), False
 
 

@@ -17,7 +17,7 @@ from gpulab.schemas import NodeHistoryRead, TimelineRead
 
 router = APIRouter(prefix="/v1", tags=["nodes"], route_class=LabRoute)
 
-Hours = Annotated[int, Query(ge=1, le=MAX_HOURS, description="How far back.")]
+Hours = Annotated[int, Query(ge=1, le=MAX_HOURS, description="How many hours back.")]
 
 
 @router.get("/timeline", operation_id="get_timeline", response_model=TimelineRead, responses=problems(InvalidRequest))

@@ -34,7 +34,7 @@ async def list_tokens(
     request: Request,
     app: TheApp,
     principal: ThePrincipal,
-    user_id: Annotated[UUID | None, Query(description="Whose; staff may ask for those of others.")] = None,
+    user_id: Annotated[UUID | None, Query(description="Whose tokens; staff can list those of others.")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:

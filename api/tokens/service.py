@@ -53,7 +53,9 @@ async def create(app: App, principal: Principal, order: TokenCreate) -> TokenCre
         most=app.settings.max_tokens,
     )
     if not made:
-        raise TooManyTokens(f"{user.name} has {app.settings.max_tokens} tokens that are good; revoke one first")
+        raise TooManyTokens(
+            f"{user.name} has {app.settings.max_tokens} valid tokens, which is the limit; revoke one first"
+        )
     return TokenCreated(**_read(made[0]).model_dump(), token=token)
 
 
@@ -71,7 +73,7 @@ async def revoke(app: App, principal: Principal, token_id: UUID) -> None:
         return
     again = await app.database.row(statements.by_id, token_id=token_id)
     if again is not None and again.revoked_at is None:
-        raise LastAdmin("no admin could sign in without this token; make another one first")
+        raise LastAdmin("no admin could sign in without this token; create another token first")
 
 
 def _read(row: Row) -> TokenRead:

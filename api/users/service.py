@@ -58,14 +58,14 @@ async def visible(app: App, principal: Principal, user_id: UUID) -> Row:
     allowed = principal.is_staff or principal.id == user_id
     row = await app.database.row(statements.by_id, user_id=user_id) if allowed else None
     if row is None:
-        raise UserNotFound(f"nobody that you may see has the id {user_id}")
+        raise UserNotFound(f"no user that you can see has the id {user_id}")
     return row
 
 
 def check_may_manage(principal: Principal, role: Role) -> None:
     """Admins manage everybody, instructors manage students. Raises `Forbidden`."""
     if not (principal.is_admin or (principal.is_staff and role is Role.STUDENT)):
-        raise Forbidden(f"as {principal.role} you may not manage somebody who is {role}")
+        raise Forbidden(f"as {principal.role} you may not manage a user with the role {role}")
 
 
 async def create(app: App, principal: Principal, order: UserCreate) -> UserCreated:
@@ -87,7 +87,7 @@ async def insert(app: App, values: dict[str, Any], expires_at: Any, origin: Orig
     row = await app.database.row(statements.create, values=values, token=first, origin=origin)
     if row is None:
         await _refuse_taken_email(app, values["email"])
-        raise AlreadyTaken("the address was taken and given up meanwhile; try again")
+        raise AlreadyTaken("another user had this address for a moment; try again")
     return row, token
 
 
@@ -136,16 +136,16 @@ async def _change(app: App, principal: Principal, row: Row, values: dict[str, An
         statements.change, user_id=row.id, values=values, origin=principal.origin, action=action, only=only
     )
     if changed is None and only is not None:
-        raise Forbidden(f"{row.name} is no student any more")
+        raise Forbidden(f"{row.name} is no longer a student")
     if changed is None:
-        raise LastAdmin(f"{row.name} is the last admin who can sign in; make another one first")
+        raise LastAdmin(f"{row.name} is the last admin who can sign in; add another admin first")
     return read(changed)
 
 
 async def _refuse_taken_email(app: App, email: str, but: UUID | None = None) -> None:
     row = await app.database.row(statements.by_email, email=email)
     if row is not None and row.id != but:
-        raise AlreadyTaken.of("email", "somebody has it already", value=email)
+        raise AlreadyTaken.of("email", "another user has it already", value=email)
 
 
 async def _refuse_taken_name(app: App, name: str) -> None:

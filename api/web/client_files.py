@@ -87,7 +87,7 @@ async def _wheel() -> Wheel:
     try:
         return await to_thread.run_sync(wheel)
     except FileNotFoundError as error:
-        raise NotFound(f"this lab has no client to hand out: {error.filename} is missing") from None
+        raise NotFound(f"this lab has no client to offer: {error.filename} is missing") from None
 
 
 def _root(request: Request) -> str:

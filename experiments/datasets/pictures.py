@@ -75,7 +75,7 @@ def _reading() -> Iterator[None]:
 def _opened(path: Path) -> Image.Image:
     # A pipe or a device would hold its reader up for ever.
     if not S_ISREG((found := path.stat()).st_mode):
-        raise PictureUnreadable("is a directory" if S_ISDIR(found.st_mode) else "it is no regular file")
+        raise PictureUnreadable("is a directory" if S_ISDIR(found.st_mode) else "it is not a regular file")
     image = Image.open(path, formats=FORMATS)
     if image.mode == "RGB" and "transparency" in image.info and any("16" in str(tile.args) for tile in image.tile):
         image.close()

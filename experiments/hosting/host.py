@@ -90,7 +90,7 @@ def execute(folder: Path, last_words: LastWords = _to_stderr) -> int:
     except Stopped as stopped:
         if run.should_stop():
             return _end(run, last_words, "stopped", message=str(stopped))
-        words = f"it stopped although nobody had asked it to: {stopped}"
+        words = f"it stopped without a request from the lab: {stopped}"
         _end(run, last_words, "error", cause="error", message=words)
         return EXIT_FAILED
     except BaseException as error:  # noqa: BLE001 - the process boundary: whatever went wrong becomes the verdict

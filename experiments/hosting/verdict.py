@@ -45,7 +45,7 @@ def ending_of(
 def _host_memory(limit_bytes: int) -> str:
     held_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     held, limit = (f"{size / 2**30:.2f} GiB" for size in (held_bytes, limit_bytes))
-    return f"it held {held} of the machine's memory, and a job may hold {limit}"
+    return f"it used {held} of the machine's memory, and the limit of a job is {limit}"
 
 
 def is_disturbance(error: BaseException, run: RunDirectory) -> bool:

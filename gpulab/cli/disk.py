@@ -17,7 +17,7 @@ app = typer.Typer()
 @session_command(app)
 def disk(
     session: Session,
-    limit: Annotated[int, typer.Option(min=1, help="Maximum number of users, the largest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of users, largest first.")] = 20,
 ) -> None:
     """Show where the disk goes: by user, kind and age. Admins see the whole lab, others what is theirs."""
     from gpulab.cli.tables import ago
@@ -59,7 +59,7 @@ def _print_users(found: "DiskRead", limit: int) -> None:
         kinds[use.user][use.kind] += use.size_bytes
         old[use.user] += use.by_age[DiskAge.OLDER]
     if not kinds:
-        print("Nobody keeps anything yet." if found.places else "You keep nothing yet.")
+        print("No user has stored anything yet." if found.places else "You have stored nothing yet.")
         return
     order = sorted(kinds, key=lambda user: -kinds[user].total())
     everybody = sum(kinds.values(), Counter())

@@ -12,7 +12,7 @@ app = typer.Typer()
 @session_command(app)
 def environment(
     session: Session,
-    word: Annotated[str | None, typer.Argument(help="Only packages with this in their name.")] = None,
+    word: Annotated[str | None, typer.Argument(help="Only packages whose name contains this text.")] = None,
 ) -> None:
     """List the Python packages that a program of yours finds in the lab."""
     from gpulab.cli.tables import print_table
@@ -22,7 +22,7 @@ def environment(
         print_json(found)
         return
     if not found:
-        print("no node runs programs now")
+        print("no node can run programs now")
     for each in found:
         print(f"Python {each.python} on {', '.join(each.nodes)}")
         wanted = [package for package in each.packages if (word or "").lower() in package.name.lower()]

@@ -14,7 +14,7 @@ app = typer.Typer()
 @session_command(app)
 def errors(
     session: Session,
-    days: Annotated[int, typer.Option(min=1, max=30, help="Only what was last seen within this many days.")] = 7,
+    days: Annotated[int, typer.Option(min=1, max=30, help="Only errors of the last N days.")] = 7,
 ) -> None:
     """Show what failed in the lab itself, not in runs, and what to do about it. For admins."""
     from gpulab.cli.tables import ago, moment, printable

@@ -70,7 +70,7 @@ def show(found: "EstimateRead") -> None:
     if found.parts is not None:
         _show_parts(found.parts)
     if found.claimed_by_program:
-        print("\nThe program measured itself in its sandbox. Later steps are not counted.")
+        print("\nThe program measured this itself in its sandbox. Later steps are not counted.")
     for assumption in found.assumptions or ():
         print(f"Assumed: {assumption}")
     for verdict in found.gpus:
@@ -125,7 +125,7 @@ def _show_verdict(gpu: "GpuVerdict") -> None:
 
 def _source(constants: "ConstantsUsed") -> str:
     if constants.measured is None:
-        return "by default: no node of the lab has measured it"
+        return "a default: no node of the lab has measured it"
     return f"measured by a node with {constants.measured.provenance}"
 
 

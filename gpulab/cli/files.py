@@ -18,7 +18,7 @@ def private_file(path: Path) -> Iterator[TextIO]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise BadInput(f"{path} is there already: name a new file") from None
+        raise BadInput(f"{path} already exists: name a new file") from None
     with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
         try:
             yield file

@@ -27,7 +27,7 @@ ProgramName = Annotated[
     str,
     typer.Argument(
         metavar="PROGRAM",
-        help=f"Its id or the first digits of it, its name, the id of a run of it, or {LAST_JOB} for your newest run's.",
+        help=f"Its id or the id's first digits, its name, the id of one of its runs, or {LAST_JOB} (your newest run).",
     ),
 ]
 

@@ -56,7 +56,7 @@ def hold(
             pause(min(max_rest_seconds, (time.monotonic() - began_at) / 10))
         left = LONG_POLL_SECONDS if deadline is None else deadline - time.monotonic()
         if left <= 0:
-            raise WaitTimeout(f"{what} is not final after {timeout_seconds:g} s; it goes on in the lab")
+            raise WaitTimeout(f"{what} is not final after {timeout_seconds:g} s; it continues in the lab")
         held = fetched is None and time.monotonic() - asked_at >= hold_seconds / 2
         # An answer that is neither new nor held back must not start a tight loop.
         if not held and (fetched is None or etag is None):
@@ -98,7 +98,7 @@ def listen(http: Http, path: str, last_event_id: str | None, patience_seconds: f
             reason = str(gone)
         delay = backoff.next_delay(max(parser.retry_seconds, at_least_seconds))
         if delay is None:
-            raise LabUnreachable(f"the stream broke and could not be joined again: {reason}")
+            raise LabUnreachable(f"the stream broke and could not reconnect: {reason}")
         parser.restart()
         pause(delay)
 

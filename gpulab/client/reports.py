@@ -62,7 +62,7 @@ def _wait_until_rendered(http: Http, study_id: UUID, timeout_seconds: float | No
             return
         left = LONG_POLL_SECONDS if deadline is None else deadline - time.monotonic()
         if left <= 0:
-            raise WaitTimeout(f"the report of study {study_id} is not there after {timeout_seconds:g} s")
+            raise WaitTimeout(f"the report of study {study_id} is not ready after {timeout_seconds:g} s")
         if time.monotonic() - asked_at < hold_seconds / 2:
             pause(min(left, max(retry_after_seconds(response), 0.5)))
         hold_seconds = min(left, LONG_POLL_SECONDS)

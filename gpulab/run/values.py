@@ -40,7 +40,7 @@ def check_metric_name(name: str, known: int) -> str:
             f"and use at most {MAX_NAME_CHARACTERS} characters"
         )
     if known >= MAX_METRIC_NAMES:
-        raise ValueError(f"metric name {name!r}: a run may record {MAX_METRIC_NAMES} series, and it has as many")
+        raise ValueError(f"metric name {name!r}: a run may record at most {MAX_METRIC_NAMES} series")
     return name
 
 

@@ -29,7 +29,9 @@ def _address(text: str) -> str:
     for place, character in enumerate(text):
         forms = (normalize("NFKD", character), character.lower())
         if not character.isascii() and any(form.isascii() for form in forms):
-            message = f"the character {names.called(character)} at place {place + 1} only looks like another one"
+            message = (
+                f"the character {names.called(character)} at place {place + 1} looks like another character but is not"
+            )
             raise ValueError(message)
     return names.checked(text).lower()
 
@@ -43,7 +45,7 @@ TIME_FORMS = "2030-01-31 (the end of that day), 2030-01-31T18:00, or with an off
 def _time(text: str) -> str:
     """In ISO 8601, as `datetime.fromisoformat` reads it: `2030-01-31`, `2030-01-31T18:00` or `…+01:00`."""
     if not TIME.fullmatch(text):
-        raise ValueError(f"a time is written {TIME_FORMS}")
+        raise ValueError(f"write a time as {TIME_FORMS}")
     datetime.fromisoformat(found := text.replace(" ", "T", 1).replace(" ", "").upper())
     return found
 
@@ -51,7 +53,7 @@ def _time(text: str) -> str:
 def _instant(value: Any) -> Any:
     # Pydantic takes digits for seconds since 1970, which nobody means.
     if isinstance(_text(value), str) and re.fullmatch(r"[+-]?[\d.]+", value):
-        raise ValueError("a number is no time; write 2030-01-31T18:00:00+01:00")
+        raise ValueError("a number is not a time; write 2030-01-31T18:00:00+01:00")
     return value
 
 

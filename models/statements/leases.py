@@ -236,7 +236,7 @@ def _lost(condition: ColumnElement[bool], max_lost_attempts: int, actor: str, me
     released = _release([condition], outcome=literal("lost", Text))
     cancelled = Job.cancel_requested_at.is_not(None)
     hopeless = Job.lost_attempts + 1 >= max_lost_attempts
-    final_message = literal(f"lost {max_lost_attempts} times; last: ", Text).concat(message)
+    final_message = literal(f"lost {max_lost_attempts} times; the last reason: ", Text).concat(message)
     changed = moved(
         [JobState.QUEUED, JobState.FAILED, JobState.CANCELLED],
         Job.id == released.c.job_id,

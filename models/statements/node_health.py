@@ -114,7 +114,7 @@ def bring_back(name: str) -> Select[Any]:
         .where(Node.name == name, Node.fault.is_not(None), Node.fault_until <= func.now())
         .values(fault=None, fault_message=None, fault_at=None, fault_until=None)
     )
-    return _announced(changed, "node.back", "scheduler", "nothing was wrong for long enough")
+    return _announced(changed, "node.back", "scheduler", "no fault was seen for long enough")
 
 
 @statement

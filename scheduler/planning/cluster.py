@@ -16,7 +16,7 @@ NO_FREE_GPU = Wait(
 )
 RESERVED = Wait(
     WaitReason.RESERVED_FOR_ANOTHER,
-    "there is room, but a job ahead of it needs that room before this one's time limit ends",
+    "there is room, but a job ahead of it needs that room before this job's time limit ends",
 )
 LAB_HOURS = Wait(WaitReason.LAB_HOURS, "there is room, but it is kept for lab hours before this job's time limit ends")
 MAX_WORDS = 500
@@ -93,7 +93,7 @@ class Cluster:
         count, site = self._sites[key]
         least, never = needs.gpu_memory_bytes or 0, site.never
         if never is None and count and least > site.largest:
-            words = f"it asks for {least} bytes on each GPU, and no GPU of the lab is that large"
+            words = f"it requests {least} bytes on each GPU, and no GPU of the lab has that much"
             never = Wait(WaitReason.CANNOT_FIT, words)
         needed = None if needs.exclusive or count == 0 else needs.gpu_memory_bytes
         return Ask(
@@ -121,7 +121,7 @@ class Cluster:
             return count, _Site(never=self._missing(datasets))
         nodes = [node for node in equipped if len(node.gpus) >= count]
         if not nodes:
-            words = f"it asks for {counted(count, 'GPU')}, and no node that could run it has as many"
+            words = f"it requests {counted(count, 'GPU')}, and no node that could run it has that many"
             return count, _Site(never=Wait(WaitReason.NO_GPU, words))
         largest = max(sorted(map(_size, node.gpus))[-count] for node in nodes) if count else 0.0
         return count, _Site(nodes, frozenset(map(id, nodes)), largest)

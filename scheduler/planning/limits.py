@@ -10,9 +10,9 @@ def wait_of(user: User, started: int, *, uses_gpu: bool) -> Wait | None:
     limits = user.limits
     if limits.running is not None and user.running + started >= limits.running:
         if limits.running == 0:
-            return Wait(WaitReason.LIMIT_RUNNING, "its owner may run no jobs until staff raise the limit")
+            return Wait(WaitReason.LIMIT_RUNNING, "its owner's limit of running jobs is 0; staff can raise it")
         most = counted(limits.running, "job")
-        return Wait(WaitReason.LIMIT_RUNNING, f"its owner may run {most} at once; it starts when one ends")
+        return Wait(WaitReason.LIMIT_RUNNING, f"its owner may run {most} at the same time; it starts when one ends")
     if not uses_gpu:
         return None
     if limits.gpu_hours is not None and user.gpu_hours >= limits.gpu_hours:
@@ -23,4 +23,4 @@ def wait_of(user: User, started: int, *, uses_gpu: bool) -> Wait | None:
 
 
 def _used_up(what: str) -> str:
-    return f"its owner has used up the limit of {what}; it starts once older usage leaves the window"
+    return f"its owner has reached the limit of {what}; it starts once older usage leaves the window"

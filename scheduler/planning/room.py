@@ -188,7 +188,7 @@ def _earliest_of(
         free = [gpu for gpu in gpus if gpu.fits(needed_bytes, moment, moment + seconds, lab_hours)]
         if len(free) >= count:
             return moment, free[:count]
-    raise AssertionError("after the last end every GPU is free")
+    raise AssertionError("every GPU is free after the last end")
 
 
 def _held(stays: Sequence[Stay], moment: float) -> int:

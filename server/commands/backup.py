@@ -20,7 +20,7 @@ class _FolderOrCommand(TyperGroup):
 
 app = typer.Typer(
     cls=_FolderOrCommand,
-    help="Back a lab up: gpulab backup DIR, or gpulab backup --keep 7 DIR. Verify backups.",
+    help="Back up a lab: gpulab backup DIR, or gpulab backup --keep 7 DIR. Verify backups.",
     no_args_is_help=True,
 )
 
@@ -31,7 +31,9 @@ def make(
     data: Annotated[Path, typer.Option(help="Folder of the lab, unless DATABASE_URL is set.")] = Path(".lab"),
     keep: Annotated[
         int | None,
-        typer.Option(min=1, help="Make it below DIR and keep this many there. Older ones go once it is verified."),
+        typer.Option(
+            min=1, help="Make it inside DIR and keep the newest N there; removes older ones after verifying it."
+        ),
     ] = None,
 ) -> None:
     """Back a lab up: its database and the files of its runs. The word `make` may be left out.

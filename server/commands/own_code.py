@@ -44,7 +44,7 @@ def finished(job: "Job", out: Path) -> OwnCode:
     try:
         job.wait(PATIENCE_SECONDS)
     except WaitTimeout:
-        return _of(job, f"not finished {PATIENCE_SECONDS:.0f} s after the questions: gpulab status {job.id}", [])
+        return _of(job, f"not finished {PATIENCE_SECONDS:.0f} s after the questions; see gpulab status {job.id}", [])
     files = [str(job.download(artifact.name, out / FOLDER)) for artifact in job.artifacts()]
     return _of(job, job.data.message, files)
 

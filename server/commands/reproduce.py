@@ -44,8 +44,8 @@ def reproduce(
     seeds: Annotated[
         int | None, typer.Option(min=1, max=200, help="Number of seeds: 0, 1, 2, ...", show_default="the scale's own")
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Run again what succeeded before.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for the report; made if missing.")] = Path("reproduction"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run again even runs that succeeded before.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the report; created if missing.")] = Path("reproduction"),
     show_page: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
     own: Annotated[bool, typer.Option("--own", help="Start a separate lab, even if one answers.")] = False,
     data: Annotated[Path, typer.Option(help="Folder of the separate lab. Its finished runs are reused.")] = Path(
@@ -55,7 +55,8 @@ def reproduce(
         Path | None, typer.Option(help="Folder of data sets for the separate lab.", show_default=False)
     ] = None,
     slots: Annotated[
-        int | None, typer.Option(min=1, help="CPU jobs at once in the separate lab.", show_default="one a core")
+        int | None,
+        typer.Option(min=1, help="CPU jobs at the same time in the separate lab.", show_default="one a core"),
     ] = None,
     emulate: Annotated[
         str | None,
@@ -131,14 +132,14 @@ def _lab(
     from gpulab.client import Client
 
     if own and url is not None:
-        raise ConfigurationError("--own brings a lab up; it takes no --url")
+        raise ConfigurationError("--own starts a lab, so it cannot be used with --url")
     if not own and _answers(url, token_file):
         with Client(url, token_file=token_file, retry_seconds=RETRY_SECONDS) as client:
             yield client, None
         return
     from server.own_lab import own_lab
 
-    typer.echo("Bringing a lab up.", err=True)
+    typer.echo("Starting a lab.", err=True)
     with (
         own_lab(data, datasets=datasets, slots=slots, emulate=emulate) as lab,
         Client(lab.url, token_file=lab.token_file, retry_seconds=RETRY_SECONDS) as client,
@@ -202,7 +203,7 @@ def _print_findings(findings: dict[str, Any]) -> None:
     screen = console()
     if not screen.is_terminal:
         screen.width = min(PIPE_WIDTH, 160)
-    table = Table(title="The sheet's value, the correct one and ours")
+    table = Table(title="The sheet's value, the correct value and our value")
     for column in ("", "quantity", "the sheet", "correct", "ours", "verdict"):
         table.add_column(column)
     for question in findings["questions"]:
@@ -259,4 +260,4 @@ def _print_end(study: "Study", out: Path, paths: list[Path], folder: Path | None
         print(f"The study: gpulab study show {study.id}")
     else:
         again = f"gpulab up --data {quote(str(folder))}"
-        print(f"The lab's data: {folder}/. Bring this lab up again, with all its jobs: {again}")
+        print(f"The lab's data: {folder}/. Start this lab again, with all its jobs: {again}")

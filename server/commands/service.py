@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Run a lab or a worker as a service of systemd.", no_args_is_help=True)
+app = typer.Typer(help="Run a lab or a worker as a systemd service.", no_args_is_help=True)
 
 
 @app.callback()
@@ -19,10 +19,11 @@ def install(
         list[str], typer.Argument(metavar="-- COMMAND", help="What to run: up, worker or scheduler, with its options.")
     ],
     system: Annotated[
-        bool, typer.Option("--system", help="For the machine, started at boot; needs root. Default: for this user.")
+        bool,
+        typer.Option("--system", help="A service of the machine, started at boot; needs root. Default: of this user."),
     ] = False,
     account: Annotated[
-        str | None, typer.Option(help="Account of a --system service. Default: who called sudo.")
+        str | None, typer.Option(help="Account of a --system service. Default: the account that called sudo.")
     ] = None,
     only_print: Annotated[bool, typer.Option("--print", help="Print the unit and change nothing.")] = False,
     start: Annotated[bool, typer.Option(help="Start it now and at every boot.")] = True,

@@ -18,14 +18,14 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the API and dashboard; 0 means a free one.")] = (
         8000
     ),
-    slots: Annotated[int | None, typer.Option(min=1, help="CPU jobs at once. Default: one per core.")] = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="CPU jobs at the same time. Default: one per core.")] = None,
     datasets: Annotated[Path | None, typer.Option(help="Folder of data sets. Default: DATA/datasets.")] = None,
     emulate: Annotated[
         str | None,
         typer.Option(metavar="CARDS", help="Emulate these GPUs, such as T4,T4: memory figures without a GPU."),
     ] = None,
     backup_to: Annotated[
-        Path | None, typer.Option(help="Back the lab up every day, into this folder. Default: no backups.")
+        Path | None, typer.Option(help="Back up the lab every day, into this folder. Default: no backups.")
     ] = None,
     backup_at: Annotated[
         datetime, typer.Option(formats=["%H:%M"], help="Time of day of the backup, in this machine's time zone.")

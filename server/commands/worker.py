@@ -13,10 +13,8 @@ def worker(
         Path(".lab-worker")
     ),
     datasets: Annotated[Path | None, typer.Option(help="Folder of data sets. Default: DATA/datasets.")] = None,
-    slots: Annotated[int | None, typer.Option(min=0, help="CPU jobs at once. Default: one per core.")] = None,
-    token_file: Annotated[
-        Path | None, typer.Option(help="File with the token that `gpulab nodes token NAME` made for this machine.")
-    ] = None,
+    slots: Annotated[int | None, typer.Option(min=0, help="CPU jobs at the same time. Default: one per core.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the token from `gpulab nodes token NAME`.")] = None,
 ) -> None:
     """Join this machine to a lab and run jobs until Ctrl-C. Running jobs then continue elsewhere.
 

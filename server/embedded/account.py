@@ -69,7 +69,9 @@ def _name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        raise EmbeddedError(f"this machine has no name for the user {uid}: add one, or set DATABASE_URL") from None
+        raise EmbeddedError(
+            f"this machine has no account name for the user ID {uid}: add one, or set DATABASE_URL"
+        ) from None
 
 
 def _unused_account(data: Path) -> Account | None:

@@ -122,7 +122,7 @@ def test_job_that_outgrows_its_reservation_is_ended(gpu_lab: GpuLab, tmp_path: P
     assert job["cause"] == "out_of_memory"
     assert (
         job["message"]
-        == "it held 3.00 GiB of GPU memory and had reserved 2.00 GiB: the lab ended it for its neighbours' sake"
+        == "it used 3.00 GiB of GPU memory and had reserved 2.00 GiB: the lab ended it to protect other jobs"
     )
     assert job["failure"]["ended_by"] == "watchdog"
     assert "nothing was predicted" in job["failure"]["reasons"]["edits"]

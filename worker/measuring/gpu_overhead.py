@@ -73,7 +73,7 @@ class Known:
         }
 
 
-UNKNOWN = Known(None, "it came after the node had started, or is not healthy; the next start measures it")
+UNKNOWN = Known(None, "it was added after the node's start, or is not healthy; the next start measures it")
 
 
 class GpuConstants:
@@ -192,7 +192,9 @@ def _others(nvml: Nvml, uuid: str) -> str:
 def _read(nvml: Nvml, uuid: str) -> tuple[GpuReading, Mapping[int, int | None]]:
     reading = nvml.read(uuid)
     if reading.processes is None:
-        raise NotMeasuredError(f"the driver reports no memory of single processes: {reading.reasons['processes']}")
+        raise NotMeasuredError(
+            f"the driver does not report the memory of single processes: {reading.reasons['processes']}"
+        )
     return reading, reading.processes
 
 
@@ -205,9 +207,9 @@ def _outside_allocator(nvml: Nvml, uuid: str, folder: Path, child: Child, stage:
     _, processes = _read(nvml, uuid)
     used = processes.get(child.pid)
     if used is None:
-        raise NotMeasuredError("the driver reports no memory of the measuring process")
+        raise NotMeasuredError("the driver does not report the memory of the measuring process")
     if processes.keys() - {child.pid}:
-        raise NotMeasuredError("another process came to the GPU meanwhile")
+        raise NotMeasuredError("another process started on the GPU meanwhile")
     if used < reserved_bytes:
         raise NotMeasuredError(f"the driver reports less ({used} bytes) than torch reserved ({reserved_bytes} bytes)")
     (folder / seen(stage)).touch()
@@ -231,5 +233,5 @@ def _check(deadline: float, what: str) -> None:
 
 
 def _failure(ending: Ending | None) -> str:
-    words = "it ended without a word" if ending is None or isinstance(ending, Succeeded) else ending.message
+    words = "it ended without an error message" if ending is None or isinstance(ending, Succeeded) else ending.message
     return f"the measuring process failed: {words}"

@@ -22,8 +22,8 @@ class HostBreach:
 
     def __str__(self) -> str:
         used, limit = (f"{size / 2**30:.2f} GiB" for size in (self.used_bytes, self.limit_bytes))
-        held = f"it held {used} of the machine's memory, and a job may hold {limit}"
-        return f"{held}: the lab ended it for its neighbours' sake"
+        held = f"it used {used} of the machine's memory, and the limit of a job is {limit}"
+        return f"{held}: the lab ended it to protect other jobs"
 
 
 def limit_of_job(configured: int | None, slots: int, machine_bytes: int) -> int:

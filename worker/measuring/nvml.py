@@ -391,7 +391,7 @@ def _old_distribution() -> str | None:
     if int(old.version.split(".")[0]) >= 12:
         return None
     return (
-        f"the old distribution pynvml {old.version} is installed beside nvidia-ml-py and shadows it: "
+        f"the old distribution pynvml {old.version} is installed next to nvidia-ml-py and hides it: "
         "run `pip uninstall pynvml`, then reinstall nvidia-ml-py"
     )
 

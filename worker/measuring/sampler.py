@@ -269,7 +269,7 @@ def _open_regular(path: Path) -> int | None:
     if stat.S_ISREG(os.fstat(file).st_mode):
         return file
     os.close(file)
-    log.warning("samples.not_opened", path=str(path), reason="it is no regular file")
+    log.warning("samples.not_opened", path=str(path), reason="it is not a regular file")
     return None
 
 

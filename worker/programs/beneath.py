@@ -19,7 +19,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class RefusedFileError(Exception):
-    """What lies there is no plain file of this run."""
+    """The path is not a plain file of this run."""
 
 
 class TooManyFilesError(Exception):
@@ -41,14 +41,14 @@ def plain_file(folder: Path, *parts: str) -> Iterator[int]:
         file = _opened(root, parts)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.EXDEV, errno.ENXIO, errno.ENOTDIR}:
-            raise RefusedFileError("a link, or no plain file") from error
+            raise RefusedFileError("a link, or not a plain file") from error
         raise
     finally:
         os.close(root)
     try:
         found = os.fstat(file)
         if not S_ISREG(found.st_mode):
-            raise RefusedFileError("no plain file")
+            raise RefusedFileError("not a plain file")
         if found.st_nlink > 1:
             raise RefusedFileError("a file with several names")
         yield file

@@ -82,15 +82,15 @@ class ProgramRecords:
     def refuse(self, record: Record, offset: int, size_bytes: int) -> str | None:
         """Why a line counts for nothing; None where it is kept."""
         if size_bytes > MAX_RECORD_BYTES:
-            return f"a record of a program may take {MAX_RECORD_BYTES} bytes"
+            return f"a record of a program may have {MAX_RECORD_BYTES} bytes"
         return self._of_the_lab(record) or self._too_many(record, offset)
 
     def _of_the_lab(self, record: Record) -> str | None:
         match record:
             case Predicted() | Disturbed():
-                return "only the lab says this, and no program"
+                return "only the lab can report this, not a program"
             case Failed() if record.cause not in OWN_CAUSES:
-                return f"only the lab says that a run failed by {record.cause}"
+                return f"only the lab can report the cause {record.cause}"
         return None
 
     def _too_many(self, record: Record, offset: int) -> str | None:
@@ -106,7 +106,7 @@ class ProgramRecords:
             case Memory() if len(record.levels()) > MAX_LEVELS:
                 return f"a reading may have {MAX_LEVELS} levels"
             case Started() if len(record.versions) > MAX_VERSIONS:
-                return f"a program may name {MAX_VERSIONS} versions"
+                return f"a program may report {MAX_VERSIONS} versions"
         return None
 
 

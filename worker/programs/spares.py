@@ -63,7 +63,7 @@ class Spare:
             os.write(self._order, b"{}\n")
         except OSError as error:
             self.drop()
-            raise NotStartedError(f"the spare sandbox is gone: {error}") from error
+            raise NotStartedError(f"the spare sandbox has ended: {error}") from error
         self._close()
         return self.process
 

@@ -156,7 +156,7 @@ class ProgramWatch:
         except TooManyFilesError as error:
             return ProgramBreach(f"it made {error}; a program may make {self._limits.files} files")
         except PermissionError:
-            return ProgramBreach("it closed a folder of its own, so that its files could not be counted")
+            return ProgramBreach("it made a folder unreadable, so its files could not be counted")
         each.disk_at = time.monotonic() + max(DISK_SECONDS, DISK_SHARE * (time.monotonic() - started))
         if self._limits.disk_bytes and used > self._limits.disk_bytes:
             return _more(f"{used / MIB:.0f} MiB on the disk", f"{self._limits.disk_bytes / MIB:.0f} MiB")

@@ -31,9 +31,9 @@ MAX_SNAPSHOT_BYTES = 64 * MIB
 SNAPSHOT = "allocator-peak.json"
 ADVICE = ("edits", "predicted_peak_bytes")
 BEING_PREDICTED = "it is being predicted, which takes seconds"
-NOT_TOLD = "the watchdog sees the driver's figures alone"
+NOT_TOLD = "the watchdog sees only the driver's readings"
 NO_ESTIMATE = "nothing was predicted for this job"
-ENDED = "the watchdog ended it while it asked for nothing"
+ENDED = "the watchdog ended it, and it requested no memory at that moment"
 
 
 def of_breach(breach: Breach, folder: RunFolder) -> OutOfMemoryRead:
@@ -61,7 +61,7 @@ def of_breach(breach: Breach, folder: RunFolder) -> OutOfMemoryRead:
     no_snapshot = "the run ended before a snapshot was taken"
     reasons |= dict.fromkeys(("snapshot", "largest_tensors"), no_snapshot) if tensors is None else {}
     if phase is None:
-        reasons["phase"] = "the run had marked none"
+        reasons["phase"] = "the run had marked no phase"
     return OutOfMemoryRead(
         **values,
         claimed_by_program=claimed(values, CLAIMED_OF_BREACH) if folder.is_sandboxed else [],

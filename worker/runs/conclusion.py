@@ -47,7 +47,7 @@ class Conclusion:
         except DataError as error:
             # Tried again it would be refused again.
             log.exception("verdict.refused_by_the_database")
-            words = f"the database cannot store what the run said of its end: {str(error.orig).partition(chr(10))[0]}"
+            words = f"the database cannot store the last record of the run: {str(error.orig).partition(chr(10))[0]}"
             self._finish(lease_token, Finish(JobState.FAILED, words, FailureCause.ERROR), measured=False)
 
     def _write(self, lease_token: UUID, verdict: Verdict, *, measured: bool) -> None:

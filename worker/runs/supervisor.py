@@ -227,7 +227,7 @@ class Supervisor:
         """What the store never took, in words; empty where it took everything."""
         if not shipper.waiting:
             return ""
-        words = f"{', '.join(shipper.waiting)}: not kept, since the store did not take it: {shipper.trouble}"
+        words = f"{', '.join(shipper.waiting)}: not kept, because the store did not accept it: {shipper.trouble}"
         self._warn(lease_token, "job.files_lost", words)
         return words
 
@@ -318,7 +318,7 @@ class Supervisor:
         match idleness.look(now, seen):
             case idle.Verdict.NOTICE:
                 half = self._settings.idle_minutes / 2
-                words = f"its GPUs were unused for {half:g} minutes; it ends if they stay so for as long again"
+                words = f"its GPUs were unused for {half:g} minutes; it ends if they stay unused for as long again"
                 self._warn(attempt.claimed.lease_token, "job.idle", words)
             case idle.Verdict.END:
                 attempt.stop(StopReason.IDLE)
@@ -393,5 +393,5 @@ def _outgrown(attempt: Attempt) -> Outgrown | None:
     if isinstance(breach, HostBreach):
         return Outgrown(str(breach))
     held, reserved = (f"{size / 2**30:.2f} GiB" for size in (breach.process_used_bytes, breach.reserved_bytes))
-    words = f"it held {held} of GPU memory and had reserved {reserved}: the lab ended it for its neighbours' sake"
+    words = f"it used {held} of GPU memory and had reserved {reserved}: the lab ended it to protect other jobs"
     return Outgrown(words, advice.of_breach(breach, attempt.folder).model_dump(mode="json"))

@@ -89,7 +89,7 @@ def judge(
         case _, StopReason.TIME_LIMIT:
             return _failed(FailureCause.TIME_LIMIT, "it reached its time limit and was stopped")
         case _, StopReason.IDLE:
-            words = f"it left its GPUs unused for {idle_minutes:g} minutes and was stopped"
+            words = f"its GPUs were unused for {idle_minutes:g} minutes, so it was stopped"
             return _failed(FailureCause.IDLE, words)
     if outgrown is not None:
         return _failed(outgrown.cause, outgrown.message, outgrown.failure)
@@ -97,9 +97,9 @@ def judge(
         case Failed(), _:
             return _own_failure(ending, gpu_fault, had_neighbours=had_neighbours)
         case _, StopReason.LEAVE:
-            return Requeue("the worker is leaving")
+            return Requeue("the worker is stopping")
         case _, StopReason.YIELD:
-            return Requeue("it gave way to a more urgent job")
+            return Requeue("it gave way to a job with a higher priority")
         case Disturbed(), _:
             return Lose(f"the machine failed: {ending.message}")
         case Stopped(), _:
@@ -120,10 +120,10 @@ def _own_failure(failed: Failed, gpu_fault: str, *, had_neighbours: bool) -> Ver
 def _stopped_unseen(end: End | None, *, is_contained: bool) -> Verdict:
     """It stopped as it was asked to, and this worker asked for nothing."""
     if is_contained:
-        return _failed(FailureCause.ERROR, "it stopped although the lab had not asked it to")
+        return _failed(FailureCause.ERROR, "it stopped without a request from the lab")
     if end is None:
-        return Requeue("its worker stopped it and was killed")
-    return Lose("it was asked to stop by somebody outside of the lab")
+        return Requeue("its worker was killed after it had stopped the run")
+    return Lose("it received a signal to stop from outside the lab")
 
 
 def _by_process(end: End | None, gpu_fault: str, *, out_of_host_memory: bool, is_contained: bool) -> Verdict:
@@ -140,7 +140,7 @@ def _by_process(end: End | None, gpu_fault: str, *, out_of_host_memory: bool, is
         words = f"the process ended with status {end.status} and without a result; see the log"
         return _failed(FailureCause.ERROR, words)
     if -end.status == signal.SIGKILL and out_of_host_memory:
-        return Lose("the kernel ended its process, since the machine was out of memory")
+        return Lose("the kernel ended its process because the machine was out of memory")
     name = _signal_name(-end.status)
     if -end.status in OUTSIDE_SIGNALS and not is_contained:
         return Lose(f"its process was ended from outside by {name}")

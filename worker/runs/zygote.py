@@ -193,11 +193,11 @@ class _Server:
                 socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno()])
             answer, fds = _answer(reply, ANSWER_SECONDS)
             if "pid" not in answer:
-                raise NotStartedError(f"the machine refused another process: {answer['refused']}")
+                raise NotStartedError(f"the machine could not start another process: {answer['refused']}")
             reply.send(b"y")
         except OSError as error:
             reply.close()
-            raise NotStartedError(f"the zygote is gone: {error}") from error
+            raise NotStartedError(f"the zygote has ended: {error}") from error
         except NotStartedError:
             reply.close()
             raise
@@ -234,9 +234,9 @@ def _answer(reply: socket.socket, timeout_seconds: float) -> tuple[dict[str, Any
     except TimeoutError:
         raise NotStartedError(f"the zygote did not answer within {timeout_seconds:g} s") from None
     except OSError as error:
-        raise NotStartedError(f"the zygote is gone: {error}") from error
+        raise NotStartedError(f"the zygote has ended: {error}") from error
     if not data:
-        raise NotStartedError("the zygote is gone")
+        raise NotStartedError("the zygote has ended")
     return json.loads(data), fds
 
 

@@ -89,7 +89,7 @@ class Batch:
         several = (
             f"{len(self.broken)} lines of its records were" if len(self.broken) > 1 else "a line of its records was"
         )
-        return f"{several} not readable and passed over; {self.broken[0]}"
+        return f"{several} not readable and skipped; {self.broken[0]}"
 
 
 def _sample(source: str, record: wire.Memory | wire.Predicted) -> Sample:

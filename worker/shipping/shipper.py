@@ -240,7 +240,9 @@ class Shipper:
             )
 
         if refused := [name for name in uploaded.refused if name not in self._refused]:
-            words = f"{', '.join(refused)}: not kept, since its owner's files may take {self._max_artifact_bytes} bytes"
+            words = (
+                f"{', '.join(refused)}: not kept, because its owner's storage quota is {self._max_artifact_bytes} bytes"
+            )
             warn("job.file_refused", words)
         if uploaded.trouble is not None and uploaded.trouble != self.trouble:
             warn(FILES_WAIT, f"its files cannot be stored now, and the lab tries again: {uploaded.trouble}")

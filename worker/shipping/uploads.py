@@ -218,7 +218,7 @@ class Uploads:
             log.info("file.replaced", name=record.name, reason=str(error))
             return None
         if self._is_checked and content.sha256 != record.sha256:
-            log.info("file.replaced", name=record.name, reason="its content is not what its record says")
+            log.info("file.replaced", name=record.name, reason="its content does not match its record")
             return None
         return key
 

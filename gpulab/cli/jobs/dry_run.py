@@ -52,7 +52,7 @@ def _print_order(found: "DryRunRead", *more: tuple[str, str | None]) -> None:
             ("experiment", found.experiment),
             *((f"spec.{field}", value_text(value)) for field, value in found.spec.items()),
             ("time limit", duration(timedelta(seconds=found.time_limit_seconds))),
-            ("gpus", "decided by the lab" if found.gpus is None else found.gpus),
+            ("gpus", "chosen by the lab" if found.gpus is None else found.gpus),
             ("exclusive", found.exclusive),
             ("datasets", ", ".join(found.datasets)),
             *more,

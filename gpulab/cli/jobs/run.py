@@ -54,16 +54,16 @@ def run(
     name: Annotated[str | None, typer.Option(help="A name that you will recognise.")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="A label to filter by; repeatable.")] = None,
     priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default="normal")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="Longest time it may run: seconds, or 90s, 30m, 2h.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Time limit of the run: seconds, or 90s, 30m, 2h.")] = None,
     gpus: Annotated[int | None, typer.Option(help="Number of GPUs, on one machine; 0 for the CPU.")] = None,
     gpu_memory: Annotated[str | None, typer.Option(help="Memory to reserve on each GPU: 6GiB, 900MiB.")] = None,
     exclusive: Annotated[bool | None, typer.Option(help="Reserve whole GPUs.", show_default=False)] = None,
     follow: Annotated[
         bool | None,
-        typer.Option(help="Wait for its end; exit with 1 unless it succeeds.", show_default="in a terminal"),
+        typer.Option(help="Wait until it ends; exit with 1 unless it succeeds.", show_default="in a terminal"),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option(DRY_RUN, help="Send the program and predict its GPU memory; queue no job.")
+        bool, typer.Option(DRY_RUN, help="Send the program and predict its GPU memory, without a job.")
     ] = False,
     local: Annotated[bool, typer.Option("--local", help="Run an experiment on this machine, without a lab.")] = False,
     spec: Annotated[str | None, typer.Option(help="With --local: the spec, as JSON or as a file.")] = None,
@@ -103,7 +103,7 @@ def run(
         dry_runs.show_program(session, session.client.dry_run(experiment, spec_sent, **options))
         return
     if DRY_RUN in (arguments or []):
-        print(f"{DRY_RUN} went to your program, since it follows {target}. {FOR_A_DRY_RUN}", file=sys.stderr)
+        print(f"{DRY_RUN} went to your program, because it comes after {target}. {FOR_A_DRY_RUN}", file=sys.stderr)
     _show(session, session.client.submit(experiment, spec_sent, **options), follow)
 
 

@@ -19,7 +19,7 @@ app = typer.Typer()
 def status(
     session: Session,
     job: Annotated[
-        str | None, typer.Argument(metavar="[JOB]", help="Show this run in full. Default: list your runs.")
+        str | None, typer.Argument(metavar="[JOB]", help="Show all details of this run. Default: list your runs.")
     ] = None,
     state: Annotated[list[str] | None, typer.Option(help="Only this state, as the list shows it; repeatable.")] = None,
     experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,

@@ -30,13 +30,13 @@ def submit(
     name: Annotated[str | None, typer.Option(help="A name that you will recognise.")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="A label to filter by; repeatable.")] = None,
     priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default="normal")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="Longest time it may run: seconds, or 90s, 30m, 2h.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Time limit of the run: seconds, or 90s, 30m, 2h.")] = None,
     gpus: Annotated[int | None, typer.Option(help="Number of GPUs, on one machine; 0 for the CPU.")] = None,
     exclusive: Annotated[bool | None, typer.Option(help="Reserve whole GPUs.", show_default=False)] = None,
     key: Annotated[
         str | None, typer.Option("--idempotency-key", help="The same key and content return the same job.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit with 1 unless it succeeds.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it ends; exit with 1 unless it succeeds.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the submission without queueing it.")] = False,
 ) -> None:
     """Queue one run of an experiment."""

@@ -13,7 +13,7 @@ REASONS = {
     "counter_reset": "the driver's counter was reset",
     "not_supported": "this GPU does not report it",
     "no_process": "the driver listed no process of the run",
-    "pid_unknown": "the driver uses process ids of another namespace",
+    "pid_unknown": "the driver reports process ids of another namespace",
     "no_permission": "the driver does not show it to this user",
     "gpu_lost": "the GPU was lost",
     "implausible": "the driver reported an impossible value",
@@ -29,7 +29,7 @@ def usage_facts(job: "Job") -> Iterator[tuple[str, str]]:
     found = job.samples(max_points=MIN_POINTS).usage
     for one in found:
         where = _where(one) if len(found) > 1 else ""
-        shared = ", the neighbours' too" if one.shared else ""
+        shared = ", other jobs included" if one.shared else ""
         yield "energy", _usage_text(one, "energy_joules", "J", f" of the whole board{shared}") + where
         yield "memory over time", _usage_text(one, "gib_seconds", "GiB s", " of its processes") + where
 

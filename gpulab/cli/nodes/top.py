@@ -29,7 +29,7 @@ HELP = "q quit  ↑↓ scroll"
 def top(
     session: Session,
     interval: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between updates.")] = 2.0,
-    once: Annotated[bool, typer.Option("--once", help="Print one frame and exit.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the screen once and exit.")] = False,
 ) -> None:
     """Show GPUs, running jobs and the queue, live. Press q to quit. Without a terminal, prints one frame."""
     from gpulab.cli.live.overview import Feed, Looker

@@ -1,7 +1,7 @@
 """YAML and JSON files of specs: what they hold, at which line, and errors that name field and line.
 
 YAML 1.1 as PyYAML reads it, without its traps: `1e-3` is a number, `0o17` is an integer, keys are text. What could be
-read in two ways (`017`), is no JSON (a date, `.nan`) or is given twice is refused.
+read in two ways (`017`), is not JSON (a date, `.nan`) or appears twice is refused.
 """
 
 import json
@@ -89,7 +89,7 @@ def read_mapping(path: Path, model: "type[BaseModel] | None" = None) -> SpecFile
     if found.content is None:
         raise BadInput(f"{name} is empty")
     if not isinstance(found.content, dict):
-        raise BadInput(f"{name} must hold a mapping, not {type(found.content).__name__}")
+        raise BadInput(f"{name} must contain a mapping, not {type(found.content).__name__}")
     found.issues += _unfit(found.content, "")
     if model is not None and (unknown := found.content.keys() - model.model_fields.keys()):
         first = min(unknown, key=lambda key: found.lines[key])
@@ -119,7 +119,7 @@ def _misfits(found: SpecFile, model: "type[BaseModel]") -> Iterator[tuple[str, s
 
 def _quotes(word: str | None, value: object) -> str:
     kind = WORDS_OF_TAGS.get(type(value).__name__)
-    return f"; YAML reads {word} as {kind}, quotes make it text" if word and kind else ""
+    return f"; YAML reads {word} as {kind}; put it in quotes to make it text" if word and kind else ""
 
 
 def _listed(found: SpecFile) -> str:
@@ -129,7 +129,7 @@ def _listed(found: SpecFile) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """JSON in which no key is given twice. Raises ValueError."""
+    """JSON in which no key appears twice. Raises ValueError."""
     return json.loads(text, object_pairs_hook=_once)
 
 
@@ -206,7 +206,7 @@ class _Walk:
         if depth > MAX_DEPTH:
             self._refuse(line, path, f"nested deeper than {MAX_DEPTH} levels")
         if self._values > MAX_VALUES:
-            self._refuse(line, path, f"the file stands for more than {MAX_VALUES} values")
+            self._refuse(line, path, f"with its aliases, the file has more than {MAX_VALUES} values")
         if node.tag not in KNOWN_TAGS:
             self._refuse(line, path, f"the tag {node.tag.replace(PREFIX, '!!')} is not known")
         if isinstance(node, yaml.MappingNode):
@@ -231,7 +231,7 @@ class _Walk:
             key.tag = f"{PREFIX}str"
             where = _joined(path, key.value)
             if key.value in seen:
-                self._found.issues.append((where, f"is given twice, in line {seen[key.value]} and in line {line}"))
+                self._found.issues.append((where, f"appears twice, in line {seen[key.value]} and in line {line}"))
             seen[key.value] = self._found.lines[where] = line
             self.visit(child, where, depth + 1)
 
@@ -273,9 +273,9 @@ def _complaint(error: yaml.YAMLError, text: str, *, is_json: bool) -> str:
     where = "" if mark is None else f", line {mark.line + 1}"
     words = " ".join(str(getattr(error, "problem", None) or error).split())
     if "'\\t'" in words or (mark is not None and "\t" in _line(text, mark.line)[: mark.column + 1]):
-        return f"{where}: a tab; YAML takes only blanks in front of a field or a value"
+        return f"{where}: a tab; YAML allows only spaces before a field or a value"
     if "another document" in words or "single document" in str(getattr(error, "context", "")):
-        return f"{where}: a second document begins; a file holds one"
+        return f"{where}: a second document begins; a file must have only one"
     return f"{where} is neither YAML nor JSON: {words}"
 
 
@@ -290,7 +290,7 @@ def _unfit(value: Any, path: str) -> Iterator[tuple[str, str]]:
         case float() if not math.isfinite(value):
             yield path, "must be a finite number; NaN and infinity cannot be sent"
         case str() if any("\ud800" <= character <= "\udfff" for character in value):
-            yield path, "half of a surrogate pair is no character"
+            yield path, "half of a surrogate pair is not a character"
         case dict():
             for key, child in value.items():
                 yield from _unfit(child, _joined(path, key))
@@ -303,7 +303,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} is given twice")
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice")
     return made
 
 

@@ -26,14 +26,14 @@ def submit(
     ],
     scale: Annotated[str | None, typer.Option(help="smoke, cpu or full.", show_default="cpu")] = None,
     seeds: SeedCount = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Run again what succeeded before.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run again even runs that succeeded before.")] = False,
     name: Annotated[str | None, typer.Option(help="A name that you will recognise.")] = None,
     priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default="normal")] = None,
     key: Annotated[
         str | None, typer.Option("--idempotency-key", help="The same key and content return the same study.")
     ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for its end; exit with 1 unless every run succeeds.")
+        bool, typer.Option("--wait", help="Wait until it ends; exit with 1 unless every run succeeds.")
     ] = False,
 ) -> None:
     """Queue every run of a template, or of a grid in a file."""
@@ -122,7 +122,7 @@ def seeds(
     study: StudyId,
     seed: Annotated[list[int], typer.Argument(metavar="SEED...", help="Seeds to add.")],
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Run them even if you have successful runs of the same spec and seed.")
+        bool, typer.Option("--fresh", help="Run them even if you have successful runs with the same spec and seed.")
     ] = False,
 ) -> None:
     """Add seeds. Existing runs stay."""

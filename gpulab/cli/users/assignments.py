@@ -16,14 +16,14 @@ from gpulab.words import counted
 if TYPE_CHECKING:
     from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, StandingRead, SubmissionRead, WorkRead
 
-app = typer.Typer(help="Assignments: what is due, hand in, and see where the class stands.")
+app = typer.Typer(help="Assignments: what is due, handing in, and the progress of the class.")
 
 AssignmentName = Annotated[str, typer.Argument(metavar="ASSIGNMENT", help="Id or name of an assignment.")]
 
 
 @app.callback(invoke_without_command=True)
 def root(context: typer.Context, url: Url = None, token_file: TokenFile = None, as_json: AsJson = False) -> None:
-    """Assignments: what is due, hand in, and see where the class stands. Without a command: the list."""
+    """Assignments: what is due, handing in, and the progress of the class. Without a command: the list."""
     if context.invoked_subcommand is None:
         with closing(Session(url, token_file, as_json)) as session:
             _list(session)
@@ -77,7 +77,7 @@ def show(session: Session, assignment: AssignmentName) -> None:
             ("due", f"{_minute(_due(one))} ({until(_due(one))}), lab time {one.your_deadline_text}"),
             *(("deadline moved", f"from {_minute(change.before)}") for change in one.deadline_changes[-1:]),
             ("late work", late_policy(one)),
-            ("correct answers", "shown after the deadline" if one.answers_after_deadline else "shown at once"),
+            ("correct answers", "shown after the deadline" if one.answers_after_deadline else "shown from the start"),
             ("starter", one.starter and f'gpulab assignments starter "{one.name}"'),
             ("handed in", _handed_in(one)),
         ]
@@ -107,7 +107,7 @@ def late_policy(one: "AssignmentRead") -> str:
     if one.late_days == 0:
         return "not accepted"
     span = "without a limit" if one.late_days is None else f"for {counted(one.late_days, 'day')}"
-    cost = f", {one.late_deduction:g} {one.late_deduction_unit} off for each day" if one.late_deduction else ""
+    cost = f", {one.late_deduction:g} {one.late_deduction_unit} deducted for each day" if one.late_deduction else ""
     return f"accepted {span}{cost}"
 
 
@@ -130,7 +130,7 @@ def _handed_in(one: "AssignmentRead") -> str:
 def _late(submission: "SubmissionRead") -> str:
     if not submission.late:
         return ""
-    cost = f", {submission.deduction:g} {submission.deduction_unit} off" if submission.deduction else ""
+    cost = f", {submission.deduction:g} {submission.deduction_unit} deducted" if submission.deduction else ""
     return f", {counted(submission.days_late, 'day')} late{cost}"
 
 

@@ -53,7 +53,7 @@ def set_starter(session: Session, assignment: AssignmentName, target: Target, ar
     local, spec = _sent(session, target, arguments)
     starter_order = {"experiment": local.experiment, "spec": spec}
     changed = session.client.users.change_assignment(found.id, starter=starter_order)
-    _print(session, changed, f"{changed.name}  students begin with {local.name}")
+    _print(session, changed, f"{changed.name}  students start with {local.name}")
 
 
 def set_check(
@@ -61,8 +61,8 @@ def set_check(
     assignment: AssignmentName,
     target: Target,
     arguments: Arguments = None,
-    points: Annotated[float, typer.Option(help="The most that the check can give.")] = 10.0,
-    time_limit: Annotated[str, typer.Option(help="Longest time it may run: seconds, or 90s, 30m, 2h.")] = "10m",
+    points: Annotated[float, typer.Option(help="Maximum points of the check.")] = 10.0,
+    time_limit: Annotated[str, typer.Option(help="Time limit of a check: seconds, or 90s, 30m, 2h.")] = "10m",
 ) -> None:
     """Check each hand-in with a program that students never see. For staff."""
     found = find_assignment(session, assignment)
@@ -71,7 +71,7 @@ def set_check(
         raise BadInput("a check is a script, or a folder with a command")
     check_order = {"spec": spec, "max_points": points, "time_limit_seconds": seconds(time_limit)}
     changed = session.client.users.change_assignment(found.id, hidden_check=check_order)
-    _print(session, changed, f"{changed.name}  hand-ins are checked by {local.name}, {points:g} points at most")
+    _print(session, changed, f"{changed.name}  submissions are checked by {local.name}, {points:g} points maximum")
 
 
 @command(app)
@@ -85,7 +85,7 @@ def check(session: Session, assignment: AssignmentName, user: User) -> None:
 def grades(
     session: Session,
     assignment: AssignmentName,
-    out: Annotated[Path | None, typer.Option(help="File for the table; else it is printed.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the table. Default: print it.")] = None,
 ) -> None:
     """Get the grade table as CSV. For staff."""
     text = session.client.users.grades(find_assignment(session, assignment).id)

@@ -49,7 +49,7 @@ def import_roster(
         _tell(session, session.client.users.import_roster(content, dry_run=True))
         return
     if tokens is None:
-        raise BadInput("tokens are shown only once: name a new file for them with --tokens, or try --dry-run first")
+        raise BadInput("tokens are shown only once: name a new file for them with --tokens, or use --dry-run first")
     # Made before anybody is let in: a token that cannot be kept would be lost.
     with private_file(tokens) as file:
         done = session.client.users.import_roster(content)
@@ -58,7 +58,9 @@ def import_roster(
             file.flush()
         except OSError as error:
             print(done.tokens_csv)
-            raise BadInput(f"{tokens}: {error.strerror}; the tokens are only printed above, so keep them") from None
+            raise BadInput(
+                f"{tokens}: {error.strerror}; the tokens above are not saved anywhere else, so copy them"
+            ) from None
     _tell(session, done.model_copy(update={"tokens_csv": str(tokens) if done.tokens_csv else None}))
 
 

@@ -28,9 +28,9 @@ NewDeadline = Annotated[
 Templates = Annotated[list[str] | None, typer.Option(help="A study template, such as course/1b; repeatable.")]
 Experiments = Annotated[list[str] | None, typer.Option(help="An experiment; repeatable.")]
 Tolerance = Annotated[float | None, typer.Option(help="Relative tolerance for re-runs.")]
-Description = Annotated[str | None, typer.Option(help="What to do, for the class.")]
+Description = Annotated[str | None, typer.Option(help="Description for the class.")]
 LateDays = Annotated[str | None, typer.Option(help="Days for late work: 0 accepts none, - sets no limit.")]
-LateDeduction = Annotated[str | None, typer.Option(help="What each late day costs: 10% or 2points.")]
+LateDeduction = Annotated[str | None, typer.Option(help="Deduction for each late day: 10% or 2points.")]
 Answers = Annotated[
     bool | None,
     typer.Option(
@@ -103,8 +103,8 @@ def extend(
     assignment: AssignmentName,
     deadline: Deadline,
     user: Annotated[str | None, typer.Option(help="For this user: name, email address or id.")] = None,
-    section: Annotated[str | None, typer.Option(help="For everybody in this section.")] = None,
-    reason: Annotated[str | None, typer.Option(help="For staff alone.")] = None,
+    section: Annotated[str | None, typer.Option(help="For all students of this section.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only staff can see it.")] = None,
 ) -> None:
     """Give one user or one section a later deadline. For staff."""
     if (user is None) == (section is None):
@@ -144,12 +144,12 @@ def _late(days: str | None, cost: str | None) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if days is not None:
         if days != NO_LIMIT and not days.isdecimal():
-            raise BadInput(f"{days!r} is no number of days; write 3, 0 for none, or - for no limit")
+            raise BadInput(f"{days!r} is not a number of days; write 3, 0 for none, or - for no limit")
         fields["late_days"] = None if days == NO_LIMIT else int(days)
     if cost is not None:
         found = COST.fullmatch(cost.strip())
         if found is None:
-            raise BadInput(f"{cost!r} is no deduction; write 10% or 2points")
+            raise BadInput(f"{cost!r} is not a deduction; write 10% or 2points")
         fields |= {"late_deduction": float(found[1])}
         fields |= {"late_deduction_unit": "points" if found[2].startswith("point") else "percent"}
     return fields

@@ -79,7 +79,7 @@ def change(
     forget_sign_in: Annotated[
         bool,
         typer.Option(
-            "--forget-sign-in", help="Forget the account with which they sign in; their email address counts again."
+            "--forget-sign-in", help="Unlink their university account; the next sign-in goes by email address."
         ),
     ] = False,
 ) -> None:

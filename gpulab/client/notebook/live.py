@@ -127,7 +127,7 @@ def _follow(
             if final(seen):
                 return
         if timeout_seconds is not None and time.monotonic() - started_at >= timeout_seconds:
-            raise WaitTimeout(f"{what} is not final after {timeout_seconds:g} s; it goes on in the lab")
+            raise WaitTimeout(f"{what} is not final after {timeout_seconds:g} s; it continues in the lab")
         pause(PAUSE_SECONDS)
 
 

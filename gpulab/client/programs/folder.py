@@ -13,7 +13,7 @@ IGNORE_FILE = ".gpulabignore"
 LEFT_OUT = (".git", ".venv", "__pycache__", ".ipynb_checkpoints")
 """Never part of a program, whatever the ignore file says."""
 MAX_LOOKED_AT = 100_000
-HINT = f"name what is not needed in {IGNORE_FILE}, which is written as .gitignore"
+HINT = f"list files to leave out in {IGNORE_FILE}, in the syntax of .gitignore"
 
 
 def read_folder(folder: Path, limits: ProgramLimits) -> Program:
@@ -67,7 +67,7 @@ def _files(folder: Path, ignored: GitIgnoreSpec) -> Iterator[tuple[str, int]]:
 def _size(file: Path, path: str) -> int:
     found = file.lstat()
     if not stat.S_ISREG(found.st_mode):
-        kind = "a link" if stat.S_ISLNK(found.st_mode) else "no plain file"
+        kind = "a link" if stat.S_ISLNK(found.st_mode) else "not a plain file"
         raise ProgramFilesError(f"{path!r} is {kind}; a program has only files and folders. Or {HINT}", path=path)
     return found.st_size
 

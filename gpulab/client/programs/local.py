@@ -53,7 +53,7 @@ def local_run(
             return _run(path, read_file(path, limits), path.parent, "script", spec)
         if path.suffix == NOTEBOOK and path.is_file():
             if arguments:
-                raise ConfigurationError(f"a notebook takes parameters, such as -p lr=0.1, and not {arguments[0]!r}")
+                raise ConfigurationError(f"a notebook takes parameters, such as -p lr=0.1, not {arguments[0]!r}")
             spec = {"notebook": path.name, **shared}
             return _run(path, read_file(path, limits), path.parent, "notebook", spec)
     except ProgramFilesError as error:
@@ -87,7 +87,7 @@ def _check_alone(script: Path) -> None:
         if found := next((path for path in beside if path != script and path.is_file()), None):
             folder = script.parent
             raise ConfigurationError(
-                f"{script.name} imports {found.relative_to(folder)}, which is not sent with it; send the folder: "
+                f"{script.name} imports {found.relative_to(folder)}, which would not be sent; send the folder: "
                 f"gpulab run {folder} -- python {script.name}"
             )
 
@@ -105,4 +105,4 @@ def _imported(tree: ast.AST) -> set[str]:
 def _no_program(path: Path) -> str:
     if not path.exists():
         return f"{path} does not exist"
-    return f"{path} is no program: a program is a Python script (.py), a notebook (.ipynb) or a folder"
+    return f"{path} is not a program: a program is a Python script (.py), a notebook (.ipynb) or a folder"

@@ -12,7 +12,7 @@ from gpulab.version import LAB_HEADER, VERSION, fits, install_line
 M = TypeVar("M", bound=BaseModel)
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-CHECK_ADDRESS = "is this a gpulab? Check GPULAB_URL or --url"
+CHECK_ADDRESS = "is this a gpulab lab? Check GPULAB_URL or --url"
 TRY_LATER = frozenset({429, 502, 503, 504})
 
 
@@ -62,7 +62,7 @@ def _check_sender(response: httpx.Response, lab: str) -> None:
         target = response.headers.get("location", "elsewhere")
         raise UnexpectedAnswer(f"{lab} redirects to {target}; {CHECK_ADDRESS}")
     if _is_page(response):
-        raise UnexpectedAnswer(f"{lab} answers with a web page, not as a lab does; {CHECK_ADDRESS}")
+        raise UnexpectedAnswer(f"{lab} answers with a web page and is not a lab; {CHECK_ADDRESS}")
 
 
 def _is_page(response: httpx.Response) -> bool:
@@ -74,5 +74,5 @@ def _problem_of_a_stranger(response: httpx.Response, lab: str) -> Problem:
     status = response.status_code
     if status < 500:
         said = "a web page" if _is_page(response) else repr(response.content[:200].decode(errors="replace"))
-        raise UnexpectedAnswer(f"{lab} answers HTTP {status} with {said}, not as a lab does; {CHECK_ADDRESS}")
+        raise UnexpectedAnswer(f"{lab} answers HTTP {status} with {said}and is not a lab; {CHECK_ADDRESS}")
     return Problem(type="about:blank", title="server error", status=status, detail=f"HTTP {status}")

@@ -72,7 +72,7 @@ def lab_address(url: str) -> str:
         raise ConfigurationError(f"{url!r} is not a URL: {error}") from None
     if parsed.userinfo:
         # The library would send them in the token's place.
-        raise ConfigurationError("the lab's address may not hold a user's name and password; the lab takes tokens")
+        raise ConfigurationError("the lab's address must not contain a user name and password; use a token")
     if parsed.scheme not in SCHEMES or not _is_host(parsed) or (parsed.port or 0) > MAX_PORT:
         raise ConfigurationError(f"the lab's address must look like {DEFAULT_URL}, not {url!r}")
     if "://" not in given and not is_loopback(parsed.host):

@@ -222,7 +222,7 @@ def _timeout(read_seconds: float) -> httpx.Timeout:
 
 
 def _http_client(connection: Connection, transport: httpx.BaseTransport | None) -> httpx.Client:
-    """Raises ConfigurationError if the environment names a proxy that cannot be used."""
+    """Raises ConfigurationError if the environment sets a proxy that cannot be used."""
     make = partial(httpx.Client, base_url=connection.url, headers=connection.headers, transport=transport)
     if not connection.trusts_proxies or proxy_bypass(httpx.URL(connection.url).host):
         return make(trust_env=False)
@@ -230,7 +230,7 @@ def _http_client(connection: Connection, transport: httpx.BaseTransport | None) 
         return make(trust_env=True)
     except (ImportError, ValueError) as error:
         raise ConfigurationError(
-            f"the environment names a proxy that cannot be used ({error}): name an http:// proxy in HTTPS_PROXY and "
+            f"the environment sets a proxy that cannot be used ({error}): name an http:// proxy in HTTPS_PROXY and "
             f"HTTP_PROXY, or add the lab's host to NO_PROXY; for a socks5:// proxy, pip install 'httpx[socks]'"
         ) from error
 

@@ -173,7 +173,7 @@ def refuse(estimate_id: UUID, reason: str) -> Select[Any]:
 def give_up() -> Select[Any]:
     """Fail what was taken up `MAX_ATTEMPTS` times and never answered."""
     lost = and_(Estimate.state == PENDING, Estimate.attempts >= MAX_ATTEMPTS, Estimate.expires_at < func.now())
-    return _with_notices(_end(lost, f"{MAX_ATTEMPTS} workers were lost over it"))
+    return _with_notices(_end(lost, f"{MAX_ATTEMPTS} workers were lost while predicting it"))
 
 
 @statement

@@ -122,7 +122,7 @@ async def test_check_that_says_no_points_has_failed(school: Class, points: Any) 
     page = await school.json(school.ina, "GET", f"/assignments/{assignment}/submissions")
     found = page["items"][0]["check"]
     assert (found["state"], found["points"]) == ("failed", None)
-    assert "no points between 0 and 10" in found["words"]
+    assert "did not return points between 0 and 10" in found["words"]
 
 
 async def test_another_hand_in_is_checked_anew_and_staff_can_ask_again(school: Class) -> None:

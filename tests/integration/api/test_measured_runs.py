@@ -59,7 +59,9 @@ async def test_next_run_reserves_what_the_one_before_took(
     dry = await client.post("/v1/jobs?dry_run=true", json=order(program, lr=0.3, batch=8))
     estimate = DryRunRead.model_validate_json(dry.content).estimate
     assert estimate is not None
-    assert estimate.reason == "an earlier run of this program took 2.00 GiB of GPU memory, so 2.30 GiB are reserved"
+    assert (
+        estimate.reason == "an earlier run of this program used 2.00 GiB of GPU memory, so this run reserves 2.30 GiB"
+    )
 
     other_shape = await submitted(client, order(program, lr=0.1, batch=16))
     assert other_shape.gpu_memory_bytes is None

@@ -104,7 +104,7 @@ async def test_dry_run_shows_a_verdict_for_each_gpu(terminal: Terminal, seeds: S
     assert "Tesla T4" in out
     assert "likely fits" in out
     assert "peak on the device" in out
-    assert "measured itself" in out
+    assert "measured this itself" in out
     assert (err, len(waits)) == ("", 1), "an answer that is there is not waited for"
     found = json.loads((await terminal("--json", "--dry-run", str(terminal.script)))[0])
     assert (found["experiment"], found["estimate"]["state"]) == ("script", "ready")

@@ -204,7 +204,7 @@ async def test_difference_names_files_and_lines(
         (parts({f"{n}.py": b"" for n in range(11)}), 422, "more than 10 files"),
         (parts({f"{n}.py": b"" for n in range(12)}), 400, "Too many files"),
         ([*parts({"a.py": b""}), ("archive", ("p.zip", zipped(FILES)))], 422, "send one archive, or files"),
-        ([("other", ("a.py", b""))], 422, "other: a file of this name is not known"),
+        ([("other", ("a.py", b""))], 422, "other: a file with this name is not known"),
         (parts({"big.bin": bytes(200_000)}), 413, "bytes are accepted here"),
     ],
 )
@@ -259,7 +259,7 @@ async def test_quota_counts_programs_once(
     await send(anonymous, olga, {"a": bytes(60)})
     answer = await anonymous.post("/v1/programs", files=parts({"a": bytes(41)}), headers=olga.headers)
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/artifact-quota-reached")
-    assert "take 60 bytes, and these 41 more; you may keep 100" in answer.json()["detail"]
+    assert "take 60 bytes, and the new files 41 bytes; you may keep 100" in answer.json()["detail"]
     await send(anonymous, olga, {"a": bytes(40)})
 
 

@@ -152,7 +152,7 @@ async def test_assignment_gets_a_starter_and_a_check(terminal: Terminal, seeds: 
         *("set-check", "--points", "5", "--time-limit", "2m", "Own code", "check", "--", "python", "check.py"),
         group="assignments",
     )
-    assert "5 points at most" in checked
+    assert "5 points maximum" in checked
     said = await terminal("starter", "Own code", "--out", "mine", group="assignments")
     assert "gpulab run mine -- python start.py --lr 1" in said
     assert (terminal.folder / "mine" / "start.py").read_text() == "print(1)\n"

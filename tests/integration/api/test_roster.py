@@ -78,7 +78,7 @@ async def test_a_disabled_user_in_the_table_is_named(client: httpx.AsyncClient) 
     assert (await client.post(f"/v1/users/{cy}/disable")).is_success
     again = await brought_in(client, CLASS)
     assert again.notices == [
-        "These users are disabled and stay so; `gpulab users enable` lets one in: cy@example.org",
+        "These users stay disabled; `gpulab users enable` enables a user again: cy@example.org",
     ]
 
 

@@ -105,7 +105,7 @@ def test_file_that_retention_took_meanwhile_is_listed(
 
 def test_file_that_changed_in_the_store_is_no_backup(lab: BackupSettings, tmp_path: Path) -> None:
     next((tmp_path / "artifacts").rglob("plot.png")).write_bytes(b"other")
-    with pytest.raises(BackupError, match=r"plot\.png is not what its run wrote"):
+    with pytest.raises(BackupError, match=r"plot\.png is not the one that its run wrote"):
         back_up(lab, tmp_path / "backup")
 
 
@@ -118,7 +118,7 @@ def test_what_is_damaged_or_not_empty_is_refused_and_nothing_is_written(
         restore(lab, backup)
     with pytest.raises(BackupError, match="is not empty"):
         back_up(lab, backup)
-    with pytest.raises(BackupError, match="holds no backup"):
+    with pytest.raises(BackupError, match="has no backup"):
         restore(fresh, tmp_path / "artifacts")
     next((backup / "artifacts").rglob("plot.png")).write_bytes(b"other")
     with pytest.raises(BackupError, match=r"plot\.png is missing or damaged"):

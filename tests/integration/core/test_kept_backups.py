@@ -141,7 +141,7 @@ def test_a_backup_itself_is_not_taken_for_the_folder_of_them(
     lab: BackupSettings, parent: Path  # noqa: F811
 ) -> None:  # fmt: skip
     (whole,) = older(lab, parent, "20260101")
-    with pytest.raises(BackupError, match="is a backup itself"):
+    with pytest.raises(BackupError, match="is itself a backup"):
         back_up_keeping(lab, whole, 3)
 
 
@@ -162,7 +162,7 @@ def test_verify_names_what_is_missing_damaged_or_none_of_ours(
         (third / "manifest.json").write_text(text)
         assert verify(third) == 1
     assert verify(parent / "gpulab-photos") == 1
-    assert "holds no backup" in capsys.readouterr().err
+    assert "has no backup" in capsys.readouterr().err
 
 
 @pytest.mark.slow

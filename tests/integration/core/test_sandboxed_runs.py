@@ -193,7 +193,7 @@ os._exit(3)
     )
     assert (job.state, job.cause, job.result, job.lost_attempts) == (JobState.FAILED, "error", None, 0)
     refused = " ".join(node.events(job.id))
-    assert "only the lab says" in refused
+    assert "only the lab can report" in refused
     sources = {row["source"] for row in node.execute(select(SampleChunk.source).where(SampleChunk.job_id == job.id))}
     assert sources <= {"host", "allocator"}
 

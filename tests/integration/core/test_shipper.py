@@ -239,7 +239,7 @@ def test_file_past_its_owners_quota_is_refused_with_notice_and_nothing_else_is_l
     setting.run.metrics(1, {"loss": 0.5})
     assert shipper.turn()
     assert setting.kept() == {"fits.bin": 30, "small.bin": 10}
-    assert setting.told() == ["large.bin: not kept, since its owner's files may take 100 bytes"]
+    assert setting.told() == ["large.bin: not kept, because its owner's storage quota is 100 bytes"]
     setting.write("large.bin", 21)
     setting.write("fits.bin", 29)
     setting.run.metrics(2, {"loss": 0.5})
@@ -267,7 +267,7 @@ def test_room_that_another_job_took_during_an_upload_is_gone_and_the_upload_leav
     setting.store.meanwhile = other.shipper(max_artifact_bytes=100).turn
     assert shipper.turn()
     assert (setting.kept(), other.kept()) == ({"small.bin": 40}, {"other.bin": 60})
-    assert setting.told() == ["late.bin: not kept, since its owner's files may take 100 bytes"]
+    assert setting.told() == ["late.bin: not kept, because its owner's storage quota is 100 bytes"]
     assert setting.steps() == [1]
     assert not shipper.turn()
     assert setting.stored() == ["small.bin"]

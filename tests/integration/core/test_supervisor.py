@@ -153,8 +153,8 @@ def test_job_that_takes_too_much_of_the_machine_fails_with_what_it_held_and_may_
     node.sampler.watch = lambda watched: watched.on_host_breach(HostBreach(7 * GIB, watched.host_limit_bytes))
     job = node.run(METRIC, None)
     assert (job.state, job.cause, job.lost_attempts) == (JobState.FAILED, "out_of_memory", 0)
-    assert "it held 7.00 GiB" in job.message
-    assert "may hold 3.00 GiB" in job.message
+    assert "it used 7.00 GiB" in job.message
+    assert "the limit of a job is 3.00 GiB" in job.message
 
 
 def test_disk_that_took_no_records_is_not_the_authors_error(node: Node) -> None:
@@ -191,7 +191,7 @@ def test_error_whose_words_are_no_utf8_ends_the_run_once_with_its_words(node: No
 
 def test_zygote_that_refuses_for_a_while_costs_no_attempt(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "RETRY_SECONDS", 0.01)
-    node.zygote.refusals = [NotStartedError("the zygote is gone"), OSError(28, "No space left on device")]
+    node.zygote.refusals = [NotStartedError("the zygote has ended"), OSError(28, "No space left on device")]
     job = node.run(RESULT)
     assert (job.state, job.attempt, job.lost_attempts) == (JobState.SUCCEEDED, 1, 0)
     assert "the node tries again" in node.events()["job.not_started"]
@@ -201,7 +201,7 @@ def test_zygote_that_never_starts_gives_the_job_back_and_counts_no_loss(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "START_SECONDS", -1.0)
-    node.zygote.refusals = [NotStartedError("the zygote is gone")]
+    node.zygote.refusals = [NotStartedError("the zygote has ended")]
     job = node.run(RESULT)
     assert (job.state, job.lost_attempts) == (JobState.QUEUED, 0)
     assert "could not be started" in node.events()["job.requeued"]

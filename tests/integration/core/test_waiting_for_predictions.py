@@ -83,7 +83,7 @@ def test_nobody_at_work_for_long_lets_it_take_a_whole_gpu_and_says_so(
 ) -> None:
     found = sort()
     assert [row.id for row in found.rows] == [job_id]
-    assert found.unpredicted == {job_id: "no worker took it up within 20 s"}
+    assert found.unpredicted == {job_id: "no worker started on it within 20 s"}
 
 
 @pytest.mark.usefixtures("job_id")
@@ -172,9 +172,7 @@ def test_programs_verdict_is_reserved_with_a_margin_until_a_run_disproves_it(
     execute(update(Job).where(Job.id == failed).values(experiment="script", spec=spec, **ended))
     found = look()
     assert found.reserved == {}
-    assert found.unpredicted == {
-        program_job: "a run of this program ran out of the memory that it was predicted to take"
-    }
+    assert found.unpredicted == {program_job: "a run of this program ran out of memory with the predicted reservation"}
 
 
 def test_program_that_no_node_can_run_is_refused(

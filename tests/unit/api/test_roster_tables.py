@@ -109,7 +109,7 @@ WRONG = {
     "name,email\nA\ufffdda,a@example.org\n": ("csv.2.name", ["wrong encoding"]),
     "name,email\nAda,a@example.org\n\nBo,A@example.org\n": ("csv.4.email", ["line 2"]),
     "name,email\n\N{FULLWIDTH EQUALS SIGN}1+1,a@example.org\n": ("csv.2.name", ["formula"]),
-    'name,email,n\nAda,a@example.org,\nBo,bo@example.org,"late\nCy,c@example.org,x\n': ("csv.3", ["none closes it"]),
+    'name,email,n\nAda,a@example.org,\nBo,bo@example.org,"late\nCy,c@example.org,x\n': ("csv.3", ["never closed"]),
     "name,email,role\nIna,i@example.org,Teacher\n": ("csv", ["no user", "i@example.org (Teacher, line 2)"]),
     "name,email\n@SUM(1),a@example.org\n": ("csv.2.name", ["formula"]),
 }

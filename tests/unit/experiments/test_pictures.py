@@ -164,7 +164,7 @@ def test_what_is_no_file_holds_no_training_up(tmp_path: Path) -> None:
     with pytest.raises(DatasetMissing, match="5 of 7 images cannot be read") as caught:
         load("odd", run, image_size=4)
     assert "nowhere.png cannot be decoded: no such file" in str(caught.value)
-    assert "pipe.png cannot be decoded: it is no regular file" in str(caught.value)
+    assert "pipe.png cannot be decoded: it is not a regular file" in str(caught.value)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])

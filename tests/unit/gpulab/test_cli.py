@@ -72,7 +72,7 @@ def test_submit_takes_a_file_that_names_its_experiment(run: Callable[..., Ran], 
     ("arguments", "message"),
     [
         (["submit", "missing.yaml"], "cannot read missing.yaml: No such file or directory"),
-        (["submit", "list.yaml"], "list.yaml must hold a mapping, not list"),
+        (["submit", "list.yaml"], "list.yaml must contain a mapping, not list"),
         (["submit", "broken.yaml"], "broken.yaml, line 1 is neither YAML nor JSON"),
         (["submit", "nameless.yaml"], "nameless.yaml must name its experiment"),
         (["submit", "extra.yaml"], "extra.yaml, line 2: unknown key 'sed'; known: experiment, spec, seed"),
@@ -316,7 +316,7 @@ def test_no_token_is_made_where_its_file_would_overwrite_another(
     (tmp_path / "taken").write_text("keep me")
     ran = run("nodes", "token", "gpu-2", "--to", "taken")
     assert ran.code == 2
-    assert ran.err == "gpulab: taken is there already: name a new file\n"
+    assert ran.err == "gpulab: taken already exists: name a new file\n"
     assert (tmp_path / "taken").read_text() == "keep me"
     assert stub.requests == []
 
@@ -333,7 +333,7 @@ def test_environment_lists_packages_by_a_part_of_their_name(run: Callable[..., R
     assert run("environment", "TOR").out.split()[-4:] == ["PACKAGE", "VERSION", "torch", "2.14.1"]
     assert json.loads(run("environment", "--json").out) == stub.environments
     stub.environments = []
-    assert run("environment").out == "no node runs programs now\n"
+    assert run("environment").out == "no node can run programs now\n"
 
 
 def test_queue_says_why_in_words(run: Callable[..., Ran], stub: StubLab) -> None:

@@ -290,7 +290,7 @@ PAGE = {"Content-Type": "text/html; charset=utf-8"}
     [
         (
             lambda _: httpx.Response(200, text="<html>", headers=PAGE),
-            "http://lab answers with a web page, not as a lab does",
+            "http://lab answers with a web page and is not a lab",
         ),
         (lambda _: httpx.Response(404, text="<html>", headers=PAGE), "answers HTTP 404 with a web page"),
         (

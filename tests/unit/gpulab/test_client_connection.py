@@ -122,7 +122,7 @@ def test_named_token_file_must_exist(home: Path) -> None:
 
 
 def test_an_address_with_a_password_would_cost_the_token_and_is_refused() -> None:
-    with pytest.raises(gpulab.ConfigurationError, match="the lab takes tokens"):
+    with pytest.raises(gpulab.ConfigurationError, match="use a token"):
         resolve("https://ada:secret@lab.example.org/jobs", "glab_x")
 
 

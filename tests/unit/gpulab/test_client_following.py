@@ -172,7 +172,7 @@ def test_stream_gives_up_on_a_lab_that_stays_away(
 ) -> None:
     monkeypatch.setattr(pauses, "time", Clock(step_seconds=10))
     stub.faults.extend([dropped] * 100)
-    with pytest.raises(gpulab.LabUnreachable, match="could not be joined again"):
+    with pytest.raises(gpulab.LabUnreachable, match="could not reconnect"):
         list(client.stream(patience_seconds=30))
 
 

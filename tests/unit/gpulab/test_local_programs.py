@@ -66,7 +66,7 @@ def test_link_is_refused_by_its_name(tmp_path: Path, target: str) -> None:
         read(tmp_path)
     (tmp_path / "link").unlink()
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ProgramFilesError, match="'pipe' is no plain file"):
+    with pytest.raises(ProgramFilesError, match="'pipe' is not a plain file"):
         read(tmp_path)
 
 
@@ -117,7 +117,7 @@ def test_script_that_imports_its_neighbour_is_told_to_send_the_folder(tmp_path: 
     ("target", "arguments", "words"),
     [
         ("absent.py", [], "does not exist"),
-        ("notes.txt", [], "is no program"),
+        ("notes.txt", [], "is not a program"),
         ("lesson.ipynb", ["--lr"], "a notebook takes parameters"),
         (".", [], "name the command"),
         ("big.py", [], "larger than 10,000 bytes"),

@@ -82,7 +82,7 @@ def test_program_is_shown_without_parts_and_batch_sizes(capsys: pytest.CaptureFi
     show(estimate(program).model_copy(update=own))
     out = capsys.readouterr().out
     assert "peak on the device  13.0 GiB" in out
-    assert "The program measured itself" in out
+    assert "The program measured this itself" in out
     assert "Assumed: the values read at a.py:3 do not matter" in out
     assert "Tesla T4 (15.0 GiB): likely fits\n" in out
     assert "batch" not in out
@@ -141,11 +141,11 @@ def test_what_is_not_known_of_a_failure_is_no_empty_table(capsys: pytest.Capture
         ({"expected": "'adam' or 'sgd'"}, "spec.model: not allowed (expected 'adam' or 'sgd', got 'resnet15')"),
         (
             {"expected": ", ".join(f"'resnet{n}'" for n in (18, 34, 50, 101, 152, 200, 269, 300, 400))},
-            "spec.model: 'resnet15' is none of the 9 that are known; near it: resnet152, resnet50, resnet18",
+            "spec.model: 'resnet15' is not one of the 9 known values; similar: resnet152, resnet50, resnet18",
         ),
         (
             {"enum": [f"V{n}" for n in range(10)]},
-            "spec.model: 'resnet15' is none of the 10 that are known, such as V0, V1, V2, V3, V4, V5, V6, V7",
+            "spec.model: 'resnet15' is not one of the 10 known values, such as V0, V1, V2, V3, V4, V5, V6, V7",
         ),
     ],
 )

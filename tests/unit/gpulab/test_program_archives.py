@@ -152,7 +152,7 @@ def test_duplicates_are_refused_in_both() -> None:
     with pytest.warns(UserWarning, match="Duplicate"):
         twice = zipped(("a.py", b"1"), ("a.py", b"2"))
     for data in (twice, tar(entry("a.py", b"1"), entry("A.py", b"2"))):
-        with pytest.raises(ProgramFilesError, match="is there"):
+        with pytest.raises(ProgramFilesError, match="appears"):
             read(data)
 
 
@@ -176,7 +176,7 @@ def test_negative_size_is_refused() -> None:
     bad = bytearray(tar(entry("a.py", b"x" * 512)))
     bad[124:136] = b"\xff" * 11 + b"\x00"
     bad[148:156] = b"%06o\0 " % (sum(bad[:148]) + 8 * 32 + sum(bad[156:512]))
-    with pytest.raises(ProgramFilesError, match=r"impossible|damaged|neither a zip nor a tar"):
+    with pytest.raises(ProgramFilesError, match=r"invalid header|damaged|neither a zip nor a tar"):
         read(bytes(bad))
 
 

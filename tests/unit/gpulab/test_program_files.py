@@ -89,7 +89,7 @@ def test_path_that_is_refused_is_named_with_its_fault(path: str, problem: str) -
     ],
 )
 def test_two_paths_that_are_one_place_are_refused(first: str, second: str) -> None:
-    with pytest.raises(ProgramFilesError, match=r"is there|is a file, and a folder"):
+    with pytest.raises(ProgramFilesError, match=r"appears|is a file, and a folder"):
         program([(first, b"1"), (second, b"2")], LIMITS)
 
 

@@ -80,22 +80,22 @@ def test_anchors_and_merges_work(tmp_path: Path) -> None:
         ("a: 1\nx: -.inf\n", "line 2: x: must be a finite number"),
         ("a: 1\nb: {c: 2030-01-31}\n", "line 2: b.c: 2030-01-31 is a date in YAML; write it in quotes"),
         ("a: 2030-01-31T10:00:00Z\n", "line 1: a: 2030-01-31T10:00:00Z is a date"),
-        ("a: 1\nb: 2\na: 3\n", "line 3: a: is given twice, in line 1 and in line 3"),
-        ("a:\n  b: 1\n  b: 1\n", "line 3: a.b: is given twice"),
+        ("a: 1\nb: 2\na: 3\n", "line 3: a: appears twice, in line 1 and in line 3"),
+        ("a:\n  b: 1\n  b: 1\n", "line 3: a.b: appears twice"),
         ("x: 1\na: 08\n", "line 2: a: 08 may mean octal or decimal"),
         ("x: 1\na: !!bool maybe\n", "line 2: a: 'maybe' is not a boolean"),
         ("x: 1\na: !!int ''\n", "line 2: a: '' is not an integer"),
         ("x: [!!float 0x10]\n", "line 1: x.0: '0x10' is not a number"),
-        ("a:\tb\n", "line 1: a tab; YAML takes only blanks in front of a field or a value"),
+        ("a:\tb\n", "line 1: a tab; YAML allows only spaces before a field or a value"),
         ("a: 017\n", "line 1: a: 017 may mean octal or decimal"),
-        ("a:\n\tb: 1\n", "line 2: a tab; YAML takes only blanks"),
+        ("a:\n\tb: 1\n", "line 2: a tab; YAML allows only spaces"),
         ("a: 1\n--- \nb: 2\n", "line 2: a second document begins"),
         ("a: !!python/object:os.system {}\n", "line 1: a: the tag !!python/object:os.system is not known"),
         ("a: !!binary aGk=\n", "line 1: a: the tag !!binary is not known"),
         ("a: !mine 1\n", "line 1: a: the tag !mine is not known"),
         ("a: &a [*a]\n", "nested deeper than"),
         ("a: " + "[" * 5000 + "]" * 5000, "nested deeper than"),
-        (BOMB, "stands for more than 100000 values"),
+        (BOMB, "has more than 100000 values"),
         ("a: *nothing\n", "line 1 is neither YAML nor JSON: found undefined alias"),
         ("a: {\n", "is neither YAML nor JSON"),
         ("ok: 1\na: b: c\n", "line 2 is neither YAML nor JSON"),
@@ -107,8 +107,8 @@ def test_anchors_and_merges_work(tmp_path: Path) -> None:
         ("a: 1\nb: \x1b[31m\n", "line 2: the character U+001B is not allowed"),
         ("", "is empty"),
         ("# nothing\n", "is empty"),
-        ("just words", "must hold a mapping, not str"),
-        ("[1]", "must hold a mapping, not list"),
+        ("just words", "must contain a mapping, not str"),
+        ("[1]", "must contain a mapping, not list"),
         ("x" * (MAX_FILE_BYTES + 1), f"is larger than {MAX_FILE_BYTES} bytes"),
     ],
 )
@@ -125,7 +125,7 @@ def test_what_cannot_be_read_is_one_line_with_the_place(tmp_path: Path, content:
     [
         ('{\n"a": 1\n"b": 2}', "line 3: is not JSON"),
         ('{"a": 1,\n"b": NaN}', "line 2: b: must be a finite number"),
-        ('{"a": {"b": 1,\n"b": 2}}', "line 2: a.b: is given twice"),
+        ('{"a": {"b": 1,\n"b": 2}}', "line 2: a.b: appears twice"),
         ('{"a": "\\ud800"}', "line 1: a: half of a surrogate pair"),
         ('{"a": 1} {"b": 2}', "line 1: is not JSON: Extra data"),
     ],
@@ -198,7 +198,7 @@ def test_what_the_lab_refuses_is_said_with_the_line(run: Callable[..., Ran], tmp
 
 
 def test_a_key_given_twice_on_the_command_line_is_refused(run: Callable[..., Ran]) -> None:
-    assert "the key 'a' is given twice" in run("submit", "echo", "--spec", '{"a": 1, "a": 2}').err
+    assert "the key 'a' appears twice" in run("submit", "echo", "--spec", '{"a": 1, "a": 2}').err
 
 
 def test_a_number_that_json_cannot_hold_is_named_by_its_field(run: Callable[..., Ran]) -> None:

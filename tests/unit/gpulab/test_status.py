@@ -36,7 +36,7 @@ def test_status_tells_energy_and_memory_over_time_or_why_not(status: Callable[..
     assert [line.split(maxsplit=1 if line.startswith("energy") else 3)[-1] for line in told] == [
         "not measured: the driver's counter was reset (attempt 1, GPU-1)",
         "not measured: driver asleep (attempt 1, GPU-1)",
-        "3456 J of the whole board, the neighbours' too (attempt 2, GPU-1)",
+        "3456 J of the whole board, other jobs included (attempt 2, GPU-1)",
         "90.5 GiB s of its processes (attempt 2, GPU-1)",
     ]
 

@@ -28,7 +28,7 @@ def run(body: str) -> "subprocess.CompletedProcess[str]":
     [
         ("VitalThread('agent', fail).start()", "the thread agent ended unexpectedly: PermissionError: no entry"),
         ("VitalThread('agent', fail, until=threading.Event()).start()", "no entry to /data/secret"),
-        ("VitalThread('agent', int, until=threading.Event()).start()", "though nobody had asked"),
+        ("VitalThread('agent', int, until=threading.Event()).start()", "although it was not stopped"),
         ("VitalThread('agent', lambda: sys.exit(0)).start()", "SystemExit"),
         ("watch_threads(); threading.Thread(target=fail, name='lib').start()", "the thread lib ended unexpectedly"),
         ("with vital('the start'): fail()", "the start ended unexpectedly: PermissionError"),

@@ -50,11 +50,11 @@ def test_limit_of_running_jobs_counts_what_this_plan_starts() -> None:
     made = plan([job(1, user=limited), job(2, user=limited), job(3)], [node(slots=3)])
     assert placed(made) == [1, 3]
     assert reason(made, 2) == "limit_running"
-    assert "may run 2 jobs at once" in made.waits[UUID(int=2)].message
+    assert "may run 2 jobs at the same time" in made.waits[UUID(int=2)].message
     limited.limits = Limits(running=1)
-    assert "may run 1 job at once" in plan([job(2, user=limited)], [node(slots=1)]).waits[UUID(int=2)].message
+    assert "may run 1 job at the same time" in plan([job(2, user=limited)], [node(slots=1)]).waits[UUID(int=2)].message
     limited.limits = Limits(running=0)
-    assert "until staff raise" in plan([job(2, user=limited)], [node(slots=1)]).waits[UUID(int=2)].message
+    assert "staff can raise it" in plan([job(2, user=limited)], [node(slots=1)]).waits[UUID(int=2)].message
 
 
 @pytest.mark.parametrize(

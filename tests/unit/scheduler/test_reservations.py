@@ -65,7 +65,7 @@ def test_refuses_only_what_can_not_fit_at_the_least() -> None:
     )
     assert found.reserve_bytes is None
     assert found.refusal == (
-        "it needs 41.0 GiB of GPU memory at the least, likely 50.0 GiB, and the largest GPU of the lab, A100, has "
+        "it needs 41.0 GiB of GPU memory at least, likely 50.0 GiB, and the largest GPU of the lab, A100, has "
         "40.0 GiB; it would fit with batch_size=8 (10.0 GiB)"
     )
 

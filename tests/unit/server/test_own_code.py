@@ -70,4 +70,4 @@ def test_program_that_goes_on_is_said(tmp_path: Path) -> None:
             return SimpleNamespace(name="mine.py", state=JobState.RUNNING, result=None)
 
     found = finished(cast("Any", Running()), tmp_path)
-    assert line(found) == "Your own code: mine.py not finished 120 s after the questions: gpulab status 7"
+    assert line(found) == "Your own code: mine.py not finished 120 s after the questions; see gpulab status 7"

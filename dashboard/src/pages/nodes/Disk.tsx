@@ -80,7 +80,7 @@ function Users({ uses }: { uses: DiskUseRead[] }) {
   if (rows.length === 0)
     return (
       <Card>
-        <Empty title="Nobody keeps anything yet" />
+        <Empty title="No user has stored anything yet" />
       </Card>
     );
   return (

@@ -128,9 +128,9 @@ def shows_less_than_it_reserved(child: ScriptedChild) -> Script:
     ("script", "reason"),
     [
         (fails, "torch sees no GPU"),
-        (dies, "ended without a word"),
-        (is_not_listed, "no memory of the measuring process"),
-        (has_company, "another process came"),
+        (dies, "ended without an error message"),
+        (is_not_listed, "does not report the memory of the measuring process"),
+        (has_company, "another process started"),
         (shows_less_than_it_reserved, "less"),
     ],
 )
@@ -172,5 +172,5 @@ def test_gpu_that_a_process_is_just_leaving_is_waited_for(
 
 def test_driver_without_figures_of_processes_is_the_reason(measured: Callable[..., Constants], world: FakeNvml) -> None:
     world.write(FakeGpu("GPU-1", fail={"processes": NVML_ERROR_NOT_SUPPORTED}))
-    with pytest.raises(NotMeasuredError, match="no memory of single processes: not_supported"):
+    with pytest.raises(NotMeasuredError, match="memory of single processes: not_supported"):
         measured(whole)

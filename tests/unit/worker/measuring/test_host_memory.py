@@ -103,8 +103,8 @@ def test_job_that_holds_more_than_it_may_is_noticed_once(tmp_path: Path, code: s
     assert gpu_breaches == []
     if ends:
         assert 200 * MIB < found[0].used_bytes < 400 * MIB
-        assert str(found[0]).startswith("it held 0.2")
-        assert "may hold 0.10 GiB" in str(found[0])
+        assert str(found[0]).startswith("it used 0.2")
+        assert "the limit of a job is 0.10 GiB" in str(found[0])
 
 
 MAP = """
@@ -170,4 +170,4 @@ def test_what_is_asked_for_at_once_and_too_large_is_refused_in_words(tmp_path: P
     kind, fields = json.loads(done.stdout)
     assert (kind, fields["cause"]) == ("error", "out_of_memory")
     assert "Unable to allocate 40.0 GiB" in fields["message"]
-    assert "a job may hold 1.00 GiB" in fields["message"]
+    assert "the limit of a job is 1.00 GiB" in fields["message"]

@@ -151,7 +151,7 @@ def test_machine_without_free_descriptors_costs_no_running_job(jobs: Jobs, free:
     used = {int(each.name) for each in Path(f"/proc/{first}/fd").iterdir()}
     lowest_free = next(number for number in range(len(used) + 1) if number not in used)
     resource.prlimit(first, resource.RLIMIT_NOFILE, (lowest_free + free, lowest_free + free))
-    with pytest.raises(NotStartedError, match="the zygote is gone" if free == 0 else "Too many open files"):
+    with pytest.raises(NotStartedError, match="the zygote has ended" if free == 0 else "Too many open files"):
         jobs.start()
     assert jobs.end(status=3) == End(3), "of another zygote"
     assert jobs.zygote.pid != first
@@ -205,5 +205,5 @@ def test_worker_that_reset_the_reply_ends_no_zygote(asked: tuple[Server, socket.
 def test_zygote_that_cannot_be_loaded_says_so(tmp_path: Path) -> None:
     broken = Zygote(tmp_path, preload="no_such_module_at_all")
     for _ in range(2):
-        with pytest.raises(NotStartedError, match="the zygote is gone"):
+        with pytest.raises(NotStartedError, match="the zygote has ended"):
             broken.start(tmp_path, "")
