@@ -67,7 +67,7 @@ function Tokens() {
             Tokens
           </Title>
           <Text size="sm" c="dimmed">
-            Use one token per device, so that you can revoke a lost one alone.
+            Use one token per device. If you lose one, you can revoke it and keep the others.
           </Text>
         </div>
         <NewToken />

@@ -314,7 +314,7 @@ function Waiting({ jobs, busy }: { jobs: JobSummary[]; busy: LabQueueRead | unde
       </Title>
       {busy !== undefined && busy.waiting > 0 && <Place busy={busy} />}
       {jobs.length === 0 ? (
-        <Empty title={busy?.waiting ? "None of your jobs waits" : "The queue is empty"}>
+        <Empty title={busy?.waiting ? "None of your jobs is waiting" : "The queue is empty"}>
           {busy?.waiting
             ? "The waiting jobs are those of other users. "
             : "A job that you submit now starts immediately. "}

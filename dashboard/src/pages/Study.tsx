@@ -42,7 +42,7 @@ export function Study() {
           </Breadcrumbs>
           <Head study={study} />
           {study.notes.length > 0 && (
-            <Alert color="gray" variant="light" title="To know when reading this">
+            <Alert color="gray" variant="light" title="Before you read this">
               <List size="sm">
                 {study.notes.map((note) => (
                   <List.Item key={note}>{note}</List.Item>

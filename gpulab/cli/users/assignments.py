@@ -103,7 +103,7 @@ def _print_work(found: "WorkRead") -> None:
 
 
 def late_policy(one: "AssignmentRead") -> str:
-    """`accepted for 3 days, 10 percent off for each`."""
+    """`accepted for 3 days, 10 percent deducted for each day`."""
     if one.late_days == 0:
         return "not accepted"
     span = "without a limit" if one.late_days is None else f"for {counted(one.late_days, 'day')}"

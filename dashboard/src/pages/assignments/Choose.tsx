@@ -24,7 +24,7 @@ export function Choose({ assignment, runs, now }: ChooseProps) {
   const over = isOver(assignment, now);
   return (
     <Stack gap="xs">
-      {before ? <Submitted submission={before} /> : <Text size="sm">You have handed in nothing yet.</Text>}
+      {before ? <Submitted submission={before} /> : <Text size="sm">You have not handed in a run yet.</Text>}
       {over && before && !before.late ? (
         <Text size="sm" c="dimmed">
           The deadline has passed, so this submission stays.
@@ -34,7 +34,7 @@ export function Choose({ assignment, runs, now }: ChooseProps) {
       )}
       <Text size="xs" c="dimmed">
         {latePolicy(assignment)}
-        {assignment.answers_after_deadline && " Correct answers are shown once nothing more can be handed in."}
+        {assignment.answers_after_deadline && " Correct answers are shown when you can no longer hand in."}
       </Text>
     </Stack>
   );
@@ -50,7 +50,7 @@ function Submitted({ submission }: { submission: SubmissionRead }) {
         </AnchorLink>{" "}
         <span className="mono">{shortId(submission.job_id)}</span>, handed in on {fullTime(submission.pinned_at)}
         {submission.late && `, ${counted(submission.days_late, "day")} late`}
-        {submission.deduction > 0 && `, ${number(submission.deduction)} ${submission.deduction_unit} off`}.
+        {submission.deduction > 0 && `, ${number(submission.deduction)} ${submission.deduction_unit} deducted`}.
       </Text>
       {check?.points != null && (
         <Text size="sm">
@@ -82,7 +82,7 @@ function SendOne({ assignment, runs, now }: ChooseProps) {
     return (
       <Text size="sm" c="dimmed">
         You can hand in a run that succeeded.{" "}
-        {runs.length === 0 ? "You have no runs that count yet." : "None of yours has yet."}
+        {runs.length === 0 ? "You have no runs that count yet." : "None of your runs has succeeded yet."}
       </Text>
     );
   }

@@ -26,7 +26,7 @@ export function statusOf(assignment: AssignmentRead, now: number): Look {
   return isOver(assignment, now) ? MISSING : TO_DO;
 }
 
-/** `Late work is accepted for 3 days; each takes 10 percent off.` */
+/** `Late work is accepted for 3 days; each day deducts 10 percent.` */
 export function latePolicy({
   late_days: days,
   late_deduction: cost,
@@ -34,5 +34,5 @@ export function latePolicy({
 }: AssignmentRead): string {
   if (days === 0) return "Late work is not accepted.";
   const span = days == null ? "" : ` for ${counted(days, "day")}`;
-  return `Late work is accepted${span}${cost ? `; each day takes ${number(cost)} ${unit} off` : ""}.`;
+  return `Late work is accepted${span}${cost ? `; each day deducts ${number(cost)} ${unit}` : ""}.`;
 }

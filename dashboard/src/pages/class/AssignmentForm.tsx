@@ -184,8 +184,8 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
           onChange={setLateDays}
         />
         <NumberInput
-          label="Off per late day"
-          description="Of the points"
+          label="Deduction per late day"
+          description="From the points"
           min={0}
           max={lateUnit === "percent" ? 100 : undefined}
           value={lateDeduction}
@@ -200,8 +200,8 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
         />
       </Group>
       <Switch
-        label="Hold correct answers back"
-        description="Students see them once they can hand in no more"
+        label="Hold back correct answers"
+        description="Students see them when they can no longer hand in"
         checked={answersLater}
         onChange={(event) => setAnswersLater(event.currentTarget.checked)}
       />

@@ -83,7 +83,7 @@ function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
         <Card>
           <Chart title="GPU memory" curves={view.device} {...common} formatY={bytes} binary fromZero height={300} />
           <Text size="xs" c="dimmed" mt={4}>
-            Device minus processes: neighbours and driver. Processes minus reserved: CUDA context. Reserved minus
+            Device minus processes: other jobs and driver. Processes minus reserved: CUDA context. Reserved minus
             allocated: the allocator&rsquo;s cache.
             {samples.predicted_peak_bytes === null && " This run has no prediction."}
             {samples.phases.some((phase) => phase.reported_by === "program") &&
@@ -153,7 +153,7 @@ function Usage({ usage }: { usage: UsageRead[] }) {
                 "Energy of the GPU",
                 one.energy_joules === null
                   ? unknown(one, "energy_joules")
-                  : `${number(one.energy_joules, 3)} J${one.shared ? ", with neighbours" : ""}`,
+                  : `${number(one.energy_joules, 3)} J${one.shared ? ", other jobs included" : ""}`,
               ],
               [
                 "Memory over time",

@@ -86,7 +86,7 @@ function Where({ failure }: { failure: OutOfMemoryRead }) {
       )}
       {failure.ended_by === "watchdog" && (
         <Text size="sm">
-          The run used more GPU memory than it had reserved. The lab stopped it to protect its neighbours.
+          The run used more GPU memory than it had reserved. The lab stopped it to protect other jobs.
         </Text>
       )}
       {failure.largest_tensors.length > 0 && <LargestTensors failure={failure} />}

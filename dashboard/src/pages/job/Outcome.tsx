@@ -23,7 +23,7 @@ const HELP: Record<FailureCause, string> = {
   gpu_fault: "The GPU failed. This is not the fault of your run: run it again, and tell your instructor.",
   idle: "The run reserved a GPU but did not use it. Run it on the CPU if it needs no GPU.",
   limit_exceeded:
-    "The program used more processes, CPU time, disk or output than a program may. The message names the limit. Staff can raise it.",
+    "The program reached its limit of processes, CPU time, disk or output. The message names the limit. Staff can raise it.",
   cannot_fit: "No GPU of the lab has enough memory for this run. A smaller batch size or model needs less.",
 };
 
