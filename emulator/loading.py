@@ -39,7 +39,7 @@ def load(names: str) -> World:
     `ValueError` for a card that is not known.
     """
     if "torch" in sys.modules:
-        raise RefusedError("emulate a GPU before torch is imported: it has looked for a driver by now")
+        raise RefusedError("emulate a GPU before torch is imported: torch has already looked for a driver")
     world = _joined() or start(names)
     _load(CUDA)
     _load(NVML)
@@ -53,7 +53,7 @@ def preload() -> None:
     `RefusedError` and `BuildError`.
     """
     if "torch" in sys.modules:
-        raise RefusedError("emulate a GPU before torch is imported: it has looked for a driver by now")
+        raise RefusedError("emulate a GPU before torch is imported: torch has already looked for a driver")
     _load(CUDA)
     _load(NVML)
 
@@ -97,7 +97,7 @@ def environment(world: World, base: Mapping[str, str] = os.environ) -> dict[str,
 def refuse_beside_a_driver() -> None:
     """Raises `RefusedError` where this machine has a real GPU's driver: its figures must never be mixed up."""
     if (found := real_driver()) is not None:
-        raise RefusedError(f"this machine has {found}; none is emulated beside it")
+        raise RefusedError(f"this machine has {found}; the emulator does not run next to it")
 
 
 def real_driver() -> str | None:

@@ -195,7 +195,7 @@ def _outcome(run: _Run, steps: int, limit_seconds: float) -> tuple[Outcome, str 
     if report["ended"] is None:
         return Outcome.NOT_PREDICTED, f"{_death(run.code)} after {seen} of {steps} optimizer steps"
     if memory and (memory["message"] or (report["ended"] != "error" and not report["on_gpu"])):
-        return Outcome.OUT_OF_MEMORY, memory["message"] or "the program caught the error and took no step afterwards"
+        return Outcome.OUT_OF_MEMORY, memory["message"] or "the program caught the error and took no step after it"
     if report["ended"] in {"error", "data"}:
         return Outcome.NOT_PREDICTED, report["reason"]
     if not report["used_gpu"]:
@@ -222,7 +222,7 @@ def _no_phase(highest: dict[str, Any] | None, reason: str | None) -> str | None:
 def _assumptions(report: dict[str, Any], outcome: Outcome) -> list[str]:
     if outcome is not Outcome.FITS:
         return []
-    idle = f"optimizers with fewer steps don't raise the peak: {', '.join(report['idle'])}"
+    idle = f"optimizers with fewer steps do not raise the peak: {', '.join(report['idle'])}"
     caught = "an out-of-memory error that the program caught also happens on a real card"
     return [*([idle] if report["idle"] else []), *([caught] if report["out_of_memory"] else [])]
 
@@ -231,10 +231,10 @@ def _compared(zeros: Measurement, ones: Measurement, alike: bool, reads: Sequenc
     """A prediction stands if the program allocates the same with other values, or cannot run with them."""
     places = ", ".join(reads)
     if ones.outcome is Outcome.NOT_PREDICTED:
-        why = f"the values read at {places} leave the memory as it is; with ones: {ones.reason}"
+        why = f"the values read at {places} do not change the memory; with ones: {ones.reason}"
         return replace(zeros, assumptions=(*zeros.assumptions, why), seconds=zeros.seconds + ones.seconds)
     if ones.outcome is Outcome.FITS and alike:
-        why = f"the values read at {places} leave the memory as it is; zeros and ones do"
+        why = f"the values read at {places} do not change the memory with zeros and ones"
         return replace(zeros, assumptions=(*zeros.assumptions, why), seconds=zeros.seconds + ones.seconds)
     reason = f"the memory depends on values read at {places}"
     return replace(

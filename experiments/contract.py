@@ -70,9 +70,9 @@ class Unpredicted:
     reason: str
 
 
-SILENT = Unpredicted("its experiment does not say what it trains")
+SILENT = Unpredicted("its experiment does not describe its training step")
 UNMEASURED = Unpredicted(
-    "no run of this program with such parameters was measured: without `gpu_memory_bytes` it takes a whole GPU"
+    "no run of this program with these parameters was measured: without `gpu_memory_bytes` it takes a whole GPU"
 )
 ON_THE_CPU = Unpredicted("it runs on the CPU and takes no GPU memory")
 

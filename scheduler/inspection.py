@@ -119,5 +119,5 @@ def _gpu_faults(node: Any, gpu: Any, settings: SchedulerSettings) -> Iterator[tu
         yield NodeFault.GPU_XID, f"GPU {gpu.index} ({gpu.uuid}) reported Xid {gpu.xid}", gpu.xid_at
     before, now = gpu.known_total_bytes, gpu.memory_total_bytes
     if before is not None and now is not None and abs(now - before) > node_health.MIN_CHANGE * before:
-        words = f"GPU {gpu.index} ({gpu.uuid}) reports {now} bytes of memory, before it was {before}"
+        words = f"GPU {gpu.index} ({gpu.uuid}) reports {now} bytes of memory and reported {before} before"
         yield NodeFault.GPU_CHANGED, words, node.now

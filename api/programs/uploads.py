@@ -111,7 +111,7 @@ def _parts(form: FormData) -> Received:
         else:
             kind = "a file" if isinstance(part, UploadFile) else "a field"
             raise InvalidRequest.of(
-                name[:100], f"a {kind} with this name is not known; send files as {ARCHIVE} or {FILES}"
+                name[:100], f"{kind} with this name is not known; send files as {ARCHIVE} or {FILES}"
             )
     if bool(archives) == bool(files) or len(archives) > 1:
         raise InvalidRequest.of(ARCHIVE, f"send one {ARCHIVE}, or {FILES} with their paths as names")

@@ -247,7 +247,7 @@ def _unreadable(name: str, refused: list[str], total: int) -> DatasetMissing:
     more = f"; and {len(refused) - MAX_NAMED} more, all named in the output" if len(refused) > MAX_NAMED else ""
     return DatasetMissing(
         f"data set {name!r}: {len(refused)} of {total} images cannot be read; "
-        f"mend or remove them: {'; '.join(refused[:MAX_NAMED])}{more}"
+        f"fix or remove them: {'; '.join(refused[:MAX_NAMED])}{more}"
     )
 
 

@@ -46,7 +46,7 @@ def in_colors(image: Image.Image) -> Image.Image:
     if image.mode in SIXTEEN_BIT_MODES:
         return Image.fromarray(_eight_bits(_on_white(np.asarray(image), image.info.get("transparency")))).convert("RGB")
     if image.mode in {"I", "F"}:
-        raise PictureUnreadable(f"its pixels are 32-bit numbers (mode {image.mode}), of which none is white by itself")
+        raise PictureUnreadable(f"its pixels are 32-bit numbers (mode {image.mode}), and no value is known to be white")
     if image.has_transparency_data:
         colors = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", colors.size, WHITE), colors).convert("RGB")
@@ -107,7 +107,7 @@ def _eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "it is no image of a format that is read here"
+        return "it is not an image of a supported format"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"it has more pixels than the limit of {MAX_PIXELS:,}"
     if isinstance(error, OSError) and error.strerror:

@@ -9,7 +9,7 @@ from emulator.cards import cards
 from emulator.loading import CARDS_VARIABLE
 from gpulab.run.values import OF_VALUES_OR_TIME
 
-REASON = "the GPU was emulated: it has memory, and no losses, accuracies, times, power or energy"
+REASON = "the GPU was emulated: its memory is known, but not losses, accuracies, times, power or energy"
 CONTEXT_IS_A_GUESS = "the size of its CUDA context is a guess until a card is measured"
 
 

@@ -115,7 +115,7 @@ def words_of(error: BaseException) -> str:
     try:
         first_line = str(error).strip().partition("\n")[0]
     except Exception:  # noqa: BLE001 - the code of an experiment
-        first_line = "its words cannot be shown"
+        first_line = "its message cannot be shown"
     return f"{type(error).__name__}: {first_line}"[:MAX_MESSAGE_CHARACTERS]
 
 

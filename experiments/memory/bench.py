@@ -67,7 +67,7 @@ def unlimited_steps(workload: Workload, card: str) -> Recording:
     """Raises `ValueError` for a workload that no machine could run."""
     found = next(each(recorded, [(workload, Room(card))]))
     if found is None:
-        raise ValueError("batch_size, image_size: no machine has so much memory")
+        raise ValueError("batch_size, image_size: no machine has this much memory")
     return found
 
 

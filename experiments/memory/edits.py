@@ -99,23 +99,23 @@ def _proposals(workload: Workload, largest: int | None) -> Iterator[tuple[Change
         size = workload.batch_size * workload.gradient_accumulation_steps // steps
         if 0 < size <= largest:
             change: Change = {"batch_size": size, "gradient_accumulation_steps": steps}
-            yield change, "The same images a step, in passes that fit; batch norm sees the smaller passes."
+            yield change, "The same images per step, in smaller passes; batch norm uses the smaller passes."
     if workload.precision == "float32":
         yield {"precision": "bfloat16"}, "Activations of convolutions and matrix products take half."
     if not workload.checkpointing:
         yield (
             {"checkpointing": True},
-            "Blocks keep their inputs alone; a step computes them twice, about a third longer.",
+            "Blocks keep only their inputs and compute the rest twice; a step takes about a third longer.",
         )
     if workload.optimizer in {"adam", "adamw"}:
         yield (
             {"optimizer": "sgd_momentum"},
-            "One number of state an element instead of two; needs its own learning rate.",
+            "One number of state per parameter instead of two; needs its own learning rate.",
         )
     if workload.optimizer != "sgd":
         yield {"optimizer": "sgd"}, "No state at all; needs its own learning rate."
     if workload.precision == "float32" and not workload.checkpointing:
-        yield {"precision": "bfloat16", "checkpointing": True}, "Both at once."
+        yield {"precision": "bfloat16", "checkpointing": True}, "Both changes together."
     for share in (2, 4):
         smaller = workload.image_size // share // 32 * 32
         if smaller >= 32 and _valid(workload, {"image_size": smaller}):
@@ -137,7 +137,7 @@ def _smaller_model(bench: Bench, workload: Workload, model: str) -> Edit | None:
     if not _weights_fit(smaller, bench.total_bytes):
         return None
     if bench.taken(smaller).limited is not None:
-        return _tried(bench, workload, change, "A smaller model; its accuracy is another.")
+        return _tried(bench, workload, change, "A smaller model; its accuracy differs.")
     largest = bench.largest(smaller).batch_size
     reason = "A smaller model, and the largest batch that then fits."
     return None if largest is None else _tried(bench, workload, change | {"batch_size": largest}, reason)
@@ -157,11 +157,14 @@ def _drastic(workload: Workload) -> Iterator[tuple[Change, str]]:
     again: Change = {} if workload.checkpointing else {"checkpointing": True}
     stateless: Change = {} if workload.optimizer == "sgd" else {"optimizer": "sgd"}
     if again:
-        yield {**few, **halved, **again}, "Fewest activations: few images, half precision, blocks that compute twice."
+        yield (
+            {**few, **halved, **again},
+            "The fewest activations: few images, half precision, and blocks that compute twice.",
+        )
     if stateless:
         yield {**few, **stateless}, "No state of the optimizer; needs its own learning rate."
     if again and stateless:
-        yield {**few, **halved, **again, **stateless}, "All of it at once."
+        yield {**few, **halved, **again, **stateless}, "All changes together."
     smaller = workload.image_size // 4 // 32 * 32
     if smaller >= 32 and _valid(workload, {"image_size": smaller}):
         yield {**few, "image_size": smaller}, "Activations shrink with the area, 16 times or more."

@@ -62,9 +62,9 @@ def explain(
         reasons["phase"] = "the run marks no phase, and no layer was at work"
     allowed = allocator_limit_bytes or reserved_for_run
     found["inside_reservation"] = stayed_inside(allowed, found["reserved_bytes"], found["requested_bytes"])
-    reasons["process_used_bytes"] = "its own allocator ended it, and the driver was not asked"
+    reasons["process_used_bytes"] = "its own allocator refused the request, so the driver was not read"
     if found["inside_reservation"] is None:
-        reasons["inside_reservation"] = "it had no reservation of a part of a GPU"
+        reasons["inside_reservation"] = "it had not reserved a part of a GPU"
     # A limit of the allocator leaves the context out; a prediction for a device has it.
     room = found["limit_bytes"] + (CONTEXT.likely_bytes if hasattr(error, "limit_bytes") else 0)
     predicted: int | None = None
@@ -106,9 +106,9 @@ def _module(phase: str | None, where: Any, model: torch.nn.Module | None, reason
     if phase == "backward" and model is not None:
         found = layer_of_backward(model)
         if found is None:
-            reasons["module"] = "every gradient was there already, so that the layer is not known"
+            reasons["module"] = "every gradient existed already, so the layer is not known"
         return found
-    reasons["module"] = "an optimizer's step belongs to no layer" if phase == "step" else "no layer was at work"
+    reasons["module"] = "an optimizer's step has no layer" if phase == "step" else "no layer was at work"
     return None
 
 

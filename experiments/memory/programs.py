@@ -12,10 +12,10 @@ from experiments.internal.program_memory.spec import ProgramMemoryResult
 from experiments.memory.devices import MIN_LIMIT_BYTES, TYPICAL, Gpu, GpuAsked, facts_of, gpu_of_device
 from gpulab.schemas.memory import GpuVerdict, Prediction, Verdict
 
-NO_PARTS = "the lab does not see into a program: it knows the sum alone"
+NO_PARTS = "the lab does not look into a program: it knows only the sum"
 NO_PHASE = "the program trains in several threads"
 NO_BATCH = "the lab does not know which number of a program is its batch size"
-NO_EDITS = "the lab does not know what of a program can be changed"
+NO_EDITS = "the lab does not know what can be changed in a program"
 UNKNOWN = {"parts": NO_PARTS, "phases": NO_PARTS}
 UNKNOWN_OF_GPU = {"max_batch_size": NO_BATCH, "max_batch_size_without_retries": NO_BATCH, "edits": NO_EDITS}
 
@@ -47,14 +47,14 @@ def believed(value: dict[str, Any], bench: Bench) -> ProgramMemoryResult:
         found = ProgramMemoryResult.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise NotBelievedError(f"the program's answer is no measurement: {first['msg']}") from None
+        raise NotBelievedError(f"the program's answer is not a measurement: {first['msg']}") from None
     if found.outcome == "not_predicted":
         raise NotBelievedError(found.reason or "the program does not say why")
     allocated, reserved = found.peak_allocated_bytes, found.peak_reserved_bytes
     if allocated is None or reserved is None or found.torch_version is None or allocated > reserved:
         raise NotBelievedError("the program's answer contradicts itself")
     if found.outcome == "fits" and bench.room_bytes is not None and reserved > bench.room_bytes:
-        raise NotBelievedError("the program's answer contradicts itself: it took more than there was")
+        raise NotBelievedError("the program's answer contradicts itself: it used more memory than the card has")
     return found
 
 

@@ -15,7 +15,7 @@ from experiments.contract import Run
 
 ON_OUT_OF_MEMORY = "allocator-out-of-memory.json"
 AT_THE_PEAK = "allocator-peak.json"
-NO_GPU = "no GPU: torch's caching allocator serves GPUs only"
+NO_GPU = "no GPU: torch's caching allocator serves only GPUs"
 MAX_BYTES = 4 * 2**20
 MAX_EVENTS = 200_000
 MAX_FRAMES = 6

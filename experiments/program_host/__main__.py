@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--run-directory", type=Path, default=Path("/run/gpulab"))
     parser.add_argument("--work", type=Path, default=Path("/work"), help="folder with the program's files")
     parser.add_argument("--spare", action="store_true", help="load torch, then wait for a line on the input")
-    parser.add_argument("--ready-fd", type=int, help="where a spare says that it is ready")
+    parser.add_argument("--ready-fd", type=int, help="where a spare writes that it is ready")
     chosen = parser.parse_args()
     environment: dict[str, str] = {}
     if chosen.spare:

@@ -57,7 +57,7 @@ def _measured(command: list[str], spec: ProgramMemorySpec) -> Measurement:
     left = max(spec.limit_seconds - found.seconds, MIN_SECONDS)
     larger = _in_room(command, spec, ENDLESS_BYTES, left)
     if larger.outcome is not Outcome.FITS:
-        return replace(found, assumptions=("it takes more than that: it ran out of memory there",))
+        return replace(found, assumptions=("it takes more than this: it ran out of memory there",))
     return replace(larger, outcome=found.outcome, reason=found.reason)
 
 

@@ -75,7 +75,7 @@ def read(path: Path) -> NotebookNode:
         raise
     # What nbformat raises of a file that is no notebook is no closed list.
     except Exception as error:
-        raise NotebookUnreadable(f"it is no notebook: {str(error).partition(chr(10))[0][:300]}") from error
+        raise NotebookUnreadable(f"it is not a notebook: {str(error).partition(chr(10))[0][:300]}") from error
     language = notebook.metadata.get("kernelspec", {}).get("language") or "python"
     if str(language).lower() != "python":
         raise NotebookUnreadable(f"its language is {language}; only Python runs here")

@@ -65,7 +65,7 @@ def died(status: int, what: str) -> dict[str, Any]:
         name = signal.Signals(-status).name
     except ValueError:
         name = f"signal {-status}"
-    hint = "; the usual reason is that the machine's memory did not suffice" if -status == signal.SIGKILL else ""
+    hint = "; the usual reason is that the machine ran out of memory" if -status == signal.SIGKILL else ""
     return {"message": f"{what} was ended by {name}{hint}; see the log"}
 
 

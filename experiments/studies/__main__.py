@@ -22,11 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.studies", description=main.__doc__)
     parser.add_argument("template", help="a question, a part or all of a course: course/1b, course/4, course/all")
     parser.add_argument("--scale", type=Scale, choices=list(Scale), default=Scale.SMOKE)
-    parser.add_argument("--seeds", type=int, nargs="+", help="seeds; the scale's own when left out")
+    parser.add_argument("--seeds", type=int, nargs="+", help="seeds (default: those of the scale)")
     parser.add_argument("--out", type=Path, required=True, help="folder for runs and report; finished runs are kept")
     parser.add_argument("--datasets", type=Path, default=Path("datasets"), help="folder of data sets")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--slots", type=int, default=2, help="runs at once")
+    parser.add_argument("--slots", type=int, default=2, help="runs at the same time")
     chosen = parser.parse_args(arguments)
     try:
         plan = expand(chosen.template, chosen.scale, chosen.seeds, available_datasets(chosen.datasets))

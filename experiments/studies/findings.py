@@ -207,7 +207,8 @@ def compare_number(
     verdict = judge(ours_is_right=right, sheet_is_right=sheet_right, measured=ours is not None)
     reasons = {
         Verdict.NOT_MEASURED: not_measured_because,
-        Verdict.DIFFERS: differs_because or f"ours lies outside the tolerance of {tolerance:.3g} around {correct:.6g}",
+        Verdict.DIFFERS: differs_because
+        or f"our value is outside the tolerance of {tolerance:.3g} around {correct:.6g}",
     }
     return Comparison(
         quantity=quantity,
@@ -231,7 +232,7 @@ def compare_claim(
     ours_is_right: bool | None,
     sheet_is_right: bool | None = None,
     because: str,
-    differs_because: str = "ours does not show it",
+    differs_because: str = "our runs do not show it",
     undecided_because: str = "the interval contains both answers; more seeds or a larger scale would decide it",
     not_measured_because: str = "no run of it has finished",
     least: Least | None = None,

@@ -185,9 +185,9 @@ def _check_axes(entry: Experiment[Any, Any], base: Mapping[str, Any], grid: Mapp
         elif len(values) > MAX_RUNS:
             wrong.append(WrongField(("grid", name), f"at most {MAX_RUNS} values, not {len(values)}", len(values)))
         elif _is_given(name, base):
-            wrong.append(WrongField(("grid", name), "stands in base too; say it once", None))
+            wrong.append(WrongField(("grid", name), "is in base too; give it only once", None))
         elif name.partition(".")[0] in grid.keys() - {name}:
-            wrong.append(WrongField(("grid", name), "the whole field is in the grid too; say it once", None))
+            wrong.append(WrongField(("grid", name), "the whole field is in the grid too; give it only once", None))
         else:
             wrong += _named_twice(name, values)
     if wrong:

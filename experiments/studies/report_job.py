@@ -29,7 +29,7 @@ def report_spec(
         "lab": dict(lab or {}),
     }
     if (size := len(json.dumps(spec))) > MAX_BYTES:
-        raise ValueError(f"the results of this study take {size:,} bytes; a report may take {MAX_BYTES:,}")
+        raise ValueError(f"the results of this study take {size:,} bytes; the limit of a report is {MAX_BYTES:,}")
     return spec
 
 

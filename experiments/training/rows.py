@@ -29,13 +29,13 @@ class EpochRow(Result):
     mean_loss: float
     """Loss averaged over the epoch's training images, while the weights change."""
     running_accuracy: float
-    """Share of the training images classified rightly in training mode, while the weights change."""
+    """Share of the training images classified correctly in training mode, while the weights change."""
     accuracy: float | None
-    """Share of the training images classified rightly in evaluation mode after the epoch; null where not asked for."""
+    """Share of the training images classified correctly in evaluation mode after the epoch; null if not requested."""
     validation_loss: float
     """Cross-entropy on the validation images."""
     validation_accuracy: float
-    """Share of the validation images classified rightly."""
+    """Share of the validation images classified correctly."""
     images_per_second: float
     """Training images over the seconds of the training pass alone."""
     train_seconds: float

@@ -1,4 +1,4 @@
-"""Images of `max-batch`: the predicted peak against the batch size, the memory there is, and what real steps took."""
+"""Images of `max-batch`: the predicted peak against the batch size, memory limit, and what real steps took."""
 
 from collections.abc import Mapping
 
@@ -30,7 +30,7 @@ def _draw_peaks(spec: MaxBatchSpec, result: MaxBatchResult) -> Figure:
     axes.plot(sizes, likely, ".-", color=COLORS[0], label="device, predicted: likely")
     allocated = [probe.peak_allocated_bytes / GIB for probe in shown]
     axes.plot(sizes, allocated, ".-", color=COLORS[2], label="peak allocated, predicted")
-    axes.axhline(result.memory_bytes / GIB, color=COLORS[3], linestyle="--", label="the memory there is")
+    axes.axhline(result.memory_bytes / GIB, color=COLORS[3], linestyle="--", label="memory limit")
     if result.largest_batch_size is not None:
         axes.axvline(result.largest_batch_size, color=COLORS[1], label=f"largest: {result.largest_batch_size}")
     ended = [step for step in result.real_steps if step.peak_allocated_bytes is not None]

@@ -151,7 +151,7 @@ def peaks_of_steps(workload: Workload, device: str) -> tuple[int, int]:
 
 def _why_not_confirmed(spec: MaxBatchSpec, run: Run, likely: int | None) -> str | None:
     if not spec.confirm:
-        return "it was not asked for"
+        return "the spec did not request it"
     if run.device != "cuda":
         return NO_GPU
     if likely is None:
@@ -159,7 +159,7 @@ def _why_not_confirmed(spec: MaxBatchSpec, run: Run, likely: int | None) -> str 
     total = torch.cuda.get_device_properties(0).total_memory
     # Somebody may have asked by what `nvidia-smi` shows, of which torch does not count the driver's part.
     enough = (1 - DRIVERS_SHARE) * spec.budget_bytes <= total
-    return None if enough else f"the run's GPU has {total} bytes, less than was asked for"
+    return None if enough else f"the run's GPU has {total} bytes, less than the spec requests"
 
 
 @contextmanager

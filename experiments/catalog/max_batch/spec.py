@@ -39,7 +39,7 @@ class MaxBatchSpec(Spec):
         check_image_size(self.model, self.image_size)
         gpu_named(self.gpu)
         if self.gpu is None and self.memory_bytes is None:
-            raise ValueError("memory_bytes must be given where gpu is null; both are null")
+            raise ValueError("set gpu or memory_bytes; both are null")
         return self
 
     @property
@@ -107,8 +107,8 @@ EXPERIMENT = Experiment(
     slug="max-batch",
     title="The largest batch that fits",
     summary=(
-        "Finds the largest batch of a training step that fits into a GPU, on an emulated card. Gives an interval for "
-        "what is not known. On a GPU, real steps confirm the answer without disturbing other jobs."
+        "Finds the largest batch of a training step that fits into a GPU, on an emulated card. Gives an interval, "
+        "because the CUDA context is not known. On a GPU, real steps confirm the answer without disturbing other jobs."
     ),
     spec=MaxBatchSpec,
     result=MaxBatchResult,

@@ -36,7 +36,7 @@ def _curves(spec: TrainClassifierSpec, result: TrainClassifierResult) -> Figure:
     right.plot(epochs, accuracy, "s--", markersize=4, color=COLORS[1], label=best)
     right.axvline(result.best_epoch, color="0.6", linestyle=":", label=f"best epoch, {result.best_epoch}")
     right.yaxis.set_major_formatter(PercentFormatter())
-    right.set(title="Accuracy", xlabel="epoch", ylabel="images classified rightly")
+    right.set(title="Accuracy", xlabel="epoch", ylabel="images classified correctly")
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)

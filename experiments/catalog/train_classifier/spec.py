@@ -94,7 +94,7 @@ class TrainClassifierResult(Result):
     confusion: list[list[int]]
     """Validation images by true class (rows) and predicted class (columns), with the weights of the best epoch."""
     class_accuracies: list[float | None]
-    """Share of each class's validation images classified rightly; null for a class without images."""
+    """Share of each class's validation images classified correctly; null for a class without images."""
     images_per_second: float
     """Training images a second of the training passes after the first epoch; of the first if there is one only."""
     memory_used_bytes: int | None

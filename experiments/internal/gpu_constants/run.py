@@ -46,7 +46,7 @@ def _hold(run: Run, stage: str) -> None:
     until = time.monotonic() + TIMEOUT_SECONDS
     while not Path(seen(stage)).exists():
         if time.monotonic() > until:
-            raise RuntimeError(f"nobody looked within {TIMEOUT_SECONDS:g} s")
+            raise RuntimeError(f"the worker took no reading within {TIMEOUT_SECONDS:g} s")
         time.sleep(0.01)
 
 

@@ -18,8 +18,8 @@ class ProgramCheckSpec(ScriptSpec):
 
 EXPERIMENT = Experiment(
     slug=SLUG,
-    title="Check of a hand-in",
-    summary="Runs an instructor's program over the files of a run that was handed in.",
+    title="Check of a submission",
+    summary="Runs an instructor's program on the files of a submitted run.",
     spec=ProgramCheckSpec,
     result=ProgramResult,
     run="experiments.program_host.script:run",

@@ -87,7 +87,7 @@ def _datasets(spec: ProgramMemorySpec) -> tuple[str, ...]:
 EXPERIMENT = Experiment(
     slug=SLUG,
     title="Memory of a program",
-    summary="Runs a program for two optimizer steps on an emulated card, in its sandbox, and says what they took.",
+    summary="Runs a program for two optimizer steps on an emulated card, in its sandbox, and reports their memory.",
     spec=ProgramMemorySpec,
     result=ProgramMemoryResult,
     run="experiments.program_host.measuring:run",

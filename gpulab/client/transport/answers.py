@@ -74,5 +74,5 @@ def _problem_of_a_stranger(response: httpx.Response, lab: str) -> Problem:
     status = response.status_code
     if status < 500:
         said = "a web page" if _is_page(response) else repr(response.content[:200].decode(errors="replace"))
-        raise UnexpectedAnswer(f"{lab} answers HTTP {status} with {said}and is not a lab; {CHECK_ADDRESS}")
+        raise UnexpectedAnswer(f"{lab} answers HTTP {status} with {said} and is not a lab; {CHECK_ADDRESS}")
     return Problem(type="about:blank", title="server error", status=status, detail=f"HTTP {status}")

@@ -42,7 +42,7 @@ def test_it_is_refused_beside_a_real_card(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(loading, "REAL_DRIVERS", (str(device),))
     with pytest.raises(RefusedError, match="has a GPU of its own"):
         loading.start("T4")
-    with pytest.raises(RefusedError, match="none is emulated beside it"):
+    with pytest.raises(RefusedError, match="the emulator does not run next to it"):
         loading.load_nvml()
 
 

@@ -227,7 +227,7 @@ def test_values_that_are_only_shown_or_guarded_leave_a_prediction_with_its_assum
     assert shown.outcome is Outcome.FITS, shown
     assert "tensor(0." in shown.output
     assert len(shown.assumptions) == 1
-    assert shown.assumptions[0].endswith("zeros and ones do")
+    assert shown.assumptions[0].endswith("with zeros and ones")
 
 
 def test_several_optimizers_are_all_waited_for() -> None:

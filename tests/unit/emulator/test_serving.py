@@ -22,7 +22,7 @@ def test_a_worker_is_refused_a_card_that_is_not_known() -> None:
 def test_a_worker_is_refused_beside_a_real_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nvidiactl").touch()
     monkeypatch.setattr(loading, "REAL_DRIVERS", (str(tmp_path / "nvidiactl"),))
-    with pytest.raises(RefusedError, match="none is emulated beside it"):
+    with pytest.raises(RefusedError, match="the emulator does not run next to it"):
         serve("T4")
 
 

@@ -113,7 +113,7 @@ def test_it_can_be_stopped_between_real_steps(tmp_path: Path) -> None:
     ("fields", "message"),
     [
         ({"gpu": "T5"}, "gpu: 'T5' is unknown; known are T4"),
-        ({"gpu": None, "memory_bytes": None}, "memory_bytes must be given where gpu is null"),
+        ({"gpu": None, "memory_bytes": None}, "set gpu or memory_bytes"),
         ({"memory_bytes": 5}, "greater than or equal to 1048576"),
         ({"model": "vgg11", "image_size": 16}, "image_size: vgg11 takes 32 pixels or more; it is 16"),
         ({"batch_size": 4}, "Extra inputs are not permitted"),

@@ -119,9 +119,9 @@ def tiff(mode: str) -> bytes:
 
 BOMB = zlib.compress(b"\x00" * (80 * 2**20), 9)
 BROKEN = {
-    "empty": (b"", "no image of a format"),
-    "text": (b"not an image", "no image of a format"),
-    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "no image of a format"),
+    "empty": (b"", "not an image of a supported format"),
+    "text": (b"not an image", "not an image of a supported format"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "not an image of a supported format"),
     "signature alone": (b"\x89PNG\r\n\x1a\n", r"."),
     "truncated": (whole()[:4000], "truncated"),
     "flipped": (whole()[:2000] + b"\xff" * 500 + whole()[2500:], r"."),
@@ -209,7 +209,7 @@ def test_every_bad_picture_of_a_data_set_is_named_at_once(tmp_path: Path, capsys
         load("mixed", run, image_size=4)
     words = str(caught.value)
     assert f"'mixed': {len(BROKEN) + 1} of {len(BROKEN) + 3} images cannot be read" in words
-    assert "train/a/bad0.png cannot be decoded: it is no image" in words
+    assert "train/a/bad0.png cannot be decoded: it is not an image" in words
     assert f"and {len(BROKEN) - 4} more" in words
     words.encode()
     out = capsys.readouterr().out

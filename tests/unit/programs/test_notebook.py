@@ -108,9 +108,9 @@ EMPTY: dict[str, Any] = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "ce
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "no notebook"),
-        ("[]", "no notebook"),
-        (json.dumps(EMPTY | {"cells": [{}]}), "no notebook"),
+        ("{", "is not a notebook"),
+        ("[]", "is not a notebook"),
+        (json.dumps(EMPTY | {"cells": [{}]}), "is not a notebook"),
         (json.dumps(EMPTY | {"metadata": IN_R}), "its language is R"),
     ],
 )
