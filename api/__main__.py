@@ -31,7 +31,7 @@ SWITCH_SECONDS = 0.001
 
 
 class Server(uvicorn.Server):
-    """Uvicorn waits for open requests when it is told to stop; those that only wait for news must let go then."""
+    """Uvicorn waits for open requests when it stops, so requests that only wait for changes must end then."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""The HTTP interface, call by call, from the API's own OpenAPI document: static pages that ask nobody for anything."""
+"""The HTTP interface, call by call, from the API's own OpenAPI document: static pages that send no requests."""
 
 import json
 from collections.abc import Iterator

@@ -75,7 +75,7 @@ class EmulatedGpu:
 
 
 def emulated(card: Card, index: int) -> EmulatedGpu:
-    """A card as a machine has it at place `index`: nothing on it, and no reading that nobody can know."""
+    """A card as a machine has it at place `index`: nothing on it, and no reading that cannot be known."""
     return EmulatedGpu(
         f"GPU-e0000000-0000-0000-0000-{index + 1:012x}",
         name=card.emulated_name,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gpulab.schemas import InvalidField, Problem
 
 MAX_OPTIONS = 8
-"""A choice of more is told by those that are near to what was sent."""
+"""For a longer list, the message names only values that are similar to what was sent."""
 
 
 class GpulabError(Exception):
@@ -40,7 +40,7 @@ class ConfigurationError(GpulabError, ValueError):
 
 
 class LabUnreachable(GpulabError, ConnectionError):
-    """Nobody answered, also after trying again for as long as the client is told to."""
+    """No lab answered, even after retries for `retry_seconds`."""
 
 
 class UnexpectedAnswer(GpulabError):

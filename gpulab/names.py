@@ -14,7 +14,7 @@ _SCRIPTS = (
     " MALAYALAM SINHALA TIBETAN MYANMAR KHMER THAI LAO BALINESE JAVANESE SUNDANESE MEETEI CHAKMA ADLAM HANIFI"
 )
 JOINED_SCRIPTS = frozenset(_SCRIPTS.split())
-"""Scripts in which a joiner changes how a name is written. In others nobody sees it."""
+"""Scripts in which a joiner changes how a name is written. In others it is invisible."""
 PICTURES = frozenset({"So", "Sk"})
 SIGNS = PICTURES | {"Sm", "Po", "Pd"}
 """Some of them are pictures when a selector follows: an arrow, two exclamation marks."""
@@ -73,7 +73,7 @@ def _one_form(text: str) -> str:
 
 
 def _useless(text: str) -> Iterator[tuple[int, str]]:
-    """Place and character of what nobody sees in a name."""
+    """Place and character of an invisible character in a name."""
     if text.isascii() and text.isprintable():
         return
     tags = {place for found in FLAG.finditer(text) for place in range(*found.span())}

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, DropIndex
 
 LOCK_TIMEOUT_MILLISECONDS = 200
-"""Less than PostgreSQL's deadlock_timeout (1 s): where two block each other, the migration gives up, nobody else."""
+"""Less than PostgreSQL's deadlock_timeout (1 s): if two transactions block each other, only the migration gives up."""
 TIMEOUT_SECONDS = 240.0
 """With one statement."""
 PAUSE_SECONDS = 0.3

@@ -40,7 +40,7 @@ OF_RUNS = frozenset(
         "limits.shared",
     }
 )
-"""Events about one run or one request, which its user hears of; or that need nobody."""
+"""Events about one run or one request, which its user sees; or that need no action."""
 SECRETS = (
     (re.compile(r"(://)[^\s/@]+@"), r"\1***@"),
     (re.compile(r"glab_[\w-]+"), "glab_***"),

@@ -1,4 +1,4 @@
-"""Runs a program that nobody trusts: it sees the system and Python read-only, its own folders, and nothing else.
+"""Runs an untrusted program: it sees the system and Python read-only, its own folders, and nothing else.
 
 `launch` starts one by bubblewrap; `capability` says why this machine cannot. docs/security.md says what this holds.
 """

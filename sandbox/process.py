@@ -167,7 +167,7 @@ def _launched(
             _await_program(process)
             os.write(opens.fileno(), b"go\n")
     except BrokenPipeError:
-        pass  # it ended at once, and its status tells how
+        pass  # it ended immediately, and its status shows how
     except BaseException:
         monitor.kill()
         monitor.wait()

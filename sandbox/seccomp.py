@@ -1,6 +1,6 @@
 """The filter of system calls, built by libseccomp: what is not allowed by name does not exist.
 
-A call that a kernel of tomorrow brings is refused until somebody allows it here.
+A call of a newer kernel is refused until it is allowed here.
 """
 
 import ctypes

@@ -27,7 +27,7 @@ class Estimates:
         self._celery = celery
 
     def ring(self) -> None:
-        """Tell a worker of each question that nobody works on; one that has the software it was asked for if any."""
+        """Notify a worker of each question without a worker; one with the requested software if there is any."""
         with self._engine.begin() as connection:
             run(connection, estimates.give_up)
             waiting = run(connection, estimates.due, ring_again_seconds=self._settings.ring_again_seconds).all()

@@ -13,7 +13,7 @@ SHARED = {
     "REDIS_URL": "the lab's Redis, such as redis://:PASSWORD@central:6379/0",
     "GPULAB_ARTIFACTS_URL": "where files of runs go, such as s3://lab/artifacts or file:///srv/shared/artifacts",
 }
-"""What every process needs and nobody can guess."""
+"""What every process needs and has no default for."""
 
 
 class LabProcessError(RuntimeError):

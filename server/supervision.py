@@ -20,7 +20,7 @@ REFUSED_STATUS = 2
 """With it a process of ours says that its settings are at fault."""
 
 
-class Stopped(Exception):  # noqa: N818  # not an error: somebody asked
+class Stopped(Exception):  # noqa: N818  # not an error: it was requested
     """A signal asked this process to end."""
 
 
@@ -115,7 +115,7 @@ class Keeper:
 
 
 class SignalPipe:
-    """Lets the main thread sleep until a child ends or somebody asks for the end, without polling."""
+    """Lets the main thread sleep until a child ends or a signal asks for the end, without polling."""
 
     _STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -33,7 +33,7 @@ from worker.runs.zygote import Zygote
 THREADS_PER_GPU = 16
 """Attempts that may share one GPU; a thread of the pool is made when it is first needed."""
 THREADS_FOR_MESSAGES = 1
-"""Beyond those that jobs may hold, so that a full node still hears what else it is told."""
+"""Beyond those that jobs may hold, so that a full node still receives other messages."""
 
 log = structlog.get_logger()
 

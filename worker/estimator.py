@@ -40,7 +40,7 @@ class Estimator(Answerer):
         folder = self._settings.runs_folder / f"estimate-{question.id}-{question.token}"
         ours = question.id, question.token
         try:
-            # Claimed before the zygote is warm, so that the lab sees that somebody is at it.
+            # Claimed before the zygote is warm, so that the lab sees that a worker computes it.
             # A machine that is slow to load torch says nothing about the question.
             release = partial(self._release, *ours)
             if not self._hold(self._zygote.await_warm, *ours, max_seconds=MAX_SECONDS, too_late=release):

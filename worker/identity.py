@@ -11,7 +11,7 @@ INTERFACES = Path("/sys/class/net")
 
 
 def worker_id(runs_folder: Path) -> str:
-    """Host, folder and a digest of what tells two machines apart, even where one is a copy of the other's disk."""
+    """Host, folder and a digest that distinguishes two machines, even if one has a copy of the other's disk."""
     own = runs_folder / ID_FILE
     if not own.exists():
         own.write_text(uuid4().hex, encoding="utf-8")

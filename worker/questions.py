@@ -41,7 +41,7 @@ class Answerer(ABC):
 
     def offer(self, estimate_id: UUID) -> None:
         """Answer one question when a thread is free: the one that is next by then."""
-        with suppress(RuntimeError):  # rung while the worker leaves: another one is told in time
+        with suppress(RuntimeError):  # notified while the worker stops: another one is notified in time
             self._threads.submit(self._guarded, estimate_id)
 
     def leave(self) -> None:

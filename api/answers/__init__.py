@@ -1,1 +1,1 @@
-"""Correct answers, and from whom they are held back."""
+"""Correct answers, and the users from which they are held back."""

@@ -1,4 +1,4 @@
-"""From whom correct answers are held back, and what an answer is. Pure: every door of the API asks here.
+"""When a user does not see correct answers, and what an answer is. Pure: every route of the API asks here.
 
 Answers are what tells a student whether their own are right: correct values, verdicts, and the sheet of a course beside
 them. A student does not see those of an experiment or question of an assignment for which they can still hand in.

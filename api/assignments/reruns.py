@@ -1,4 +1,4 @@
-"""Running again what somebody handed in, and holding the two results together."""
+"""Runs a submission again and compares the two results."""
 
 from uuid import UUID
 

@@ -123,7 +123,7 @@ def own_parts(user_id: UUID, experiments: Sequence[str], questions: Sequence[str
 
 HANDED_IN = Job.__table__.alias("handed_in")
 STANDINGS = ("stuck", "working", "none", "succeeded")
-"""How somebody may stand, those first who need help."""
+"""The possible statuses of a student; those who need help come first."""
 
 
 @statement

@@ -126,7 +126,7 @@ async def _of_session(request: Request, app: App, cookie: str) -> Principal:
 
 
 async def _unless_good(app: App, credential: Credential, check: Callable[[], None]) -> None:
-    """A limit that all share who come from one address: nobody there may shut out those who are let in."""
+    """A limit shared by all requests from one address. It must not block users with a valid token."""
     try:
         check()
     except (TooManySignIns, TooManyRequests):
@@ -157,12 +157,12 @@ def address_of(scope: Scope) -> str:
 
 
 def shows_credential(scope: Scope) -> bool:
-    """Whether somebody may be known who asks; they may still turn out to be nobody."""
+    """Whether the request has credentials; they may still be invalid."""
     return any(name in CREDENTIAL_HEADERS for name, _ in scope["headers"])
 
 
 def origin_of(request: Request) -> Origin:
-    """What the audit keeps of a request by nobody yet."""
+    """What the audit records of a request without a user."""
     return Origin("anonymous", None, address_of(request.scope), request.scope["state"]["request_id"])
 
 

@@ -136,7 +136,7 @@ async def answered(app: App, principal: Principal, asked: Question, wait_seconds
 
 
 def _is_open(row: Row, asked: Question) -> bool:
-    """Whether a worker may know more: of GPUs that nobody asked about yet, or on which a program failed."""
+    """Whether a worker can add to the answer: GPUs that were not requested yet, or on which a program failed."""
     fits = [row.fits.get(key) for key in asked.keys & row.wanted.keys()]
     refused = any(fit is not None and fit["verdict"] == Verdict.NOT_PREDICTED for fit in fits)
     return not asked.keys <= row.wanted.keys() or (row.family == PROGRAM and refused)

@@ -99,7 +99,7 @@ def plan(order: JobCreate, *, by_lab: bool = False) -> Plan:
 def _gpus(use: GpuUse, asked: int | None) -> int | None:
     if use is GpuUse.NONE:
         return 0
-    # An emulated GPU computes nothing: what is after values does better on the CPU, unless somebody asks for it.
+    # An emulated GPU computes nothing: a run that needs values uses the CPU, unless a GPU was requested.
     return 0 if use is GpuUse.PREFERRED and asked is None and is_emulated() else asked
 
 

@@ -1,4 +1,4 @@
-"""When an assignment is due for whom."""
+"""The deadline of an assignment for each user."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -12,7 +12,7 @@ from models.tables.job import Job
 
 @statement
 def waiting() -> Select[*tuple[Any, ...]]:
-    """Queued jobs by the reason why they wait; null for those that nobody looked at yet."""
+    """Queued jobs by the reason why they wait; null for those that the scheduler has not looked at yet."""
     return (
         select(Job.wait_reason, func.count().label("jobs"))
         .where(Job.state == JobState.QUEUED)

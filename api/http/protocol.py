@@ -21,7 +21,7 @@ MAX_HEADERS = 100
 MAX_PIPELINED = 10
 """Requests of one connection that wait for the answer to an earlier one."""
 MAX_DISCARDED_BYTES = 1_048_576
-"""Of a body that nobody reads, because its request was refused; then the connection is closed."""
+"""Of the body of a refused request, which is not read; then the connection is closed."""
 LINGER_SECONDS = 2.0
 """For a client to read why it was refused."""
 MAX_TINY_PIECES = 1000

@@ -1,6 +1,6 @@
 """JSON as this API accepts it: UTF-8, no NaN or Infinity, no repeated keys, nothing PostgreSQL cannot store.
 
-A body may come from somebody who wants the lab to stand still, so everything here takes time in proportion to its
+A body may come from an attacker who wants to block the lab, so everything here takes time in proportion to its
 length: its size and depth are counted on the bytes before anything is built of them, and values are visited one by one
 only where the bytes hold something that may have to be refused.
 """

@@ -14,5 +14,5 @@ router = APIRouter(prefix="/v1/queue", tags=["jobs"], route_class=LabRoute)
 
 @router.get("", operation_id="get_queue", response_model=LabQueueRead)
 async def get_queue(request: Request, app: TheApp, principal: ThePrincipal) -> Response:
-    """How many runs of the whole lab run and wait, your place, and when your next run may start. It names nobody."""
+    """How many runs of the whole lab run and wait, your place, and when your next run may start. It has no names."""
     return readable(request, await lab_queue.lab_queue(app, principal))

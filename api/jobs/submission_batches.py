@@ -1,6 +1,6 @@
 """Orders of jobs on their way into the database: those that come while others are being stored go together.
 
-One statement, one flush to disk and one round trip serve all that wait. A lone order waits for nobody.
+One statement, one flush to disk and one round trip serve all that wait. A single order does not wait.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 from fastapi import Request
 
 SMALL_BYTES = 16_384
-"""Bodies that are known to be no longer wait for nobody."""
+"""Bodies with a known size up to this do not wait."""
 
 
 class BodyTurns:

@@ -1,6 +1,6 @@
 """Token buckets that all API processes share, without a request that waits for another machine.
 
-A process decides by what it knows. A few times a second it tells Redis what was taken here, all together, and hears
+A process decides by what it knows. A few times a second it sends Redis everything that was taken here, and receives
 how much is left to everybody; in between, processes may together let through more than a bucket holds, which then is
 owed: over time the rate is kept, however many processes there are. Without Redis each keeps count for itself.
 """
@@ -85,7 +85,7 @@ class Buckets:
         return found
 
     def not_told(self, taken: Mapping[str, float]) -> None:
-        """What `untold` gave reached nobody: try again later."""
+        """What `untold` gave could not be sent: try again later."""
         for key, count in taken.items():
             if key in self._known:
                 self._known[key].untold += count

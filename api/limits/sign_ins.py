@@ -1,6 +1,6 @@
 """Limits of failed sign-ins. A client that keeps trying has to wait, and the database is not asked.
 
-Tokens cannot be guessed; this keeps a broken script, or somebody who tries all the same, from loading the lab. Counted
+Tokens cannot be guessed. This keeps a broken script or an attacker from loading the lab with attempts. Counted
 by address and by the beginning of the token. A good token is let in all the same (`api.auth.principal`), so that nobody
 shuts out the others behind one address.
 """

@@ -1,4 +1,4 @@
-"""Turns between users: one user's requests wait for each other, and hold up nobody else."""
+"""Turns between users: a user's requests wait for each other, and do not delay other users."""
 
 import asyncio
 from collections import Counter, OrderedDict, deque

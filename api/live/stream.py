@@ -40,7 +40,7 @@ log = structlog.get_logger()
 class EventStream(EventSourceResponse):
     """A stream that takes a place for as long as it is open, and ends where the database is away.
 
-    Its reader comes back with `Last-Event-ID`; an error in the middle of an answer would tell it nothing more.
+    Its reader comes back with `Last-Event-ID`; an error in the middle of a response would not help it.
     """
 
     def __init__(self, app: App, principal: Principal, events: AsyncGenerator[bytes]) -> None:

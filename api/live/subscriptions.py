@@ -93,7 +93,7 @@ class Subscriptions:
 
     @property
     def need_owners(self) -> bool:
-        """Whether somebody hears of the jobs of one owner."""
+        """Whether there is a reader for the jobs of one owner."""
         return any(topic.owner_id is not None for topic in self._by_topic)
 
     def add(self, subscription: Subscription) -> None:
@@ -106,7 +106,7 @@ class Subscriptions:
             del self._by_topic[subscription.topic]
 
     def offer(self, notice: JobChanged | RecordsGrew, owner_id: UUID | None) -> None:
-        """Hand the notice to those it is for. `owner_id` is null where nobody hears by owner, or there is no job."""
+        """Hand the notice to those it is for. `owner_id` is null if there is no job or no reader follows an owner."""
         topics = {EVERYTHING, Topic(job_id=notice.job_id)} | ({Topic(owner_id=owner_id)} if owner_id else set())
         for topic in topics & self._by_topic.keys():
             for subscription in self._by_topic[topic]:

@@ -60,7 +60,7 @@ async def metrics(
 
 
 async def _computed(app: App, rows: Sequence[Any], body: Callable[[], bytes]) -> bytes:
-    """What `body` makes of the rows; of long series in a thread, so that nobody waits for them."""
+    """What `body` makes of the rows; of long series in a thread, so that other requests do not wait."""
     points = sum(len(row.times) for row in rows)
     return await app.heavy.run(body) if points > MANY_POINTS else body()
 

@@ -64,7 +64,7 @@ async def bring_in(app: App, principal: Principal, order: RosterImport) -> Roste
 
 
 def _disabled(emails: list[str], by_email: dict[str, Row]) -> list[str]:
-    """An import lets nobody in again who was disabled, and says so."""
+    """An import does not enable disabled users again; a notice names them."""
     found = [email for email in emails if email in by_email and by_email[email].disabled_at is not None]
     if not found:
         return []

@@ -26,7 +26,7 @@ MAX_NAMED = 20
 DELIMITERS = ",;\t|"
 SEPARATOR_LINE = re.compile(r"\ufeff?[\"']?sep=(.)[\"']?[,;\t]*(\r\n|\n|\r|$)", re.IGNORECASE)
 CANVAS_ROWS = frozenset({"points possible", "manual posting", "student, test", "test student"})
-"""Lines of Canvas' gradebook that are nobody."""
+"""Lines of Canvas' gradebook that are not users."""
 STUDENTS = frozenset(
     {"", "student", "students", "learner", "studentenrollment", "teilnehmer/in", "teilnehmer", "studierende/r"}
     | {"étudiant", "estudiante", "studente"}
@@ -198,7 +198,7 @@ def _mended(columns: Columns, wrong: InvalidField) -> InvalidField:
 
 
 def _repeated(lines: list[RosterLine]) -> Iterator[InvalidField]:
-    """Addresses that stand twice; namesakes are told apart by them."""
+    """Addresses that occur twice; they distinguish users with the same name."""
     first: dict[str, int] = {}
     for user in lines:
         if user.email in first:

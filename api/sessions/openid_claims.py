@@ -115,7 +115,7 @@ def display_name(statement: Statement, email: str, max_length: int) -> str:
 
 
 def role(statement: Statement, role_claim: str, instructors: frozenset[str]) -> FoundRole:
-    """Instructor where the claim that the lab looks at has one of its values; nobody becomes an admin this way."""
+    """Instructor if the configured claim has one of the configured values; never admin."""
     if not (role_claim and instructors):
         return FoundRole(Role.STUDENT)
     for source in statement.sources:

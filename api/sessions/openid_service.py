@@ -73,7 +73,7 @@ async def _user(app: App, request: Request, statement: Statement) -> Row:
 
 
 def _log_missing_role(found: FoundRole, user_id: UUID, role: Role) -> None:
-    """Most students are none, which is no news; a claim that nobody sends, or an instructor without it, is."""
+    """Most students are no instructors, which needs no warning; a missing claim, or an instructor without it, does."""
     if found.reason is None:
         return
     told = log.warning if found.misconfigured or role is Role.INSTRUCTOR else log.info
@@ -97,7 +97,7 @@ async def _link(app: App, request: Request, known: Row, address: Address, subjec
     if known.disabled_at is not None:
         raise OpenidRefused(SHUT_OUT)
     if not address.verified and known.role != Role.STUDENT:
-        # As for any address without the claim: who staff is, is nobody's business here.
+        # The same answer as for any address without the claim, so that it does not reveal who is staff.
         raise openid_claims.unverified("nothing")
     linked = await app.database.row(
         users.link,

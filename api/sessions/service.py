@@ -32,7 +32,7 @@ async def sign_in(app: App, request: Request, order: SignIn) -> tuple[SessionRea
 
 
 async def open_session(app: App, principal: Principal, *, how: str) -> tuple[SessionRead, str, datetime]:
-    """A session of somebody who proved who they are."""
+    """A session of an authenticated user."""
     secret = new_session()
     ends = datetime.now(UTC) + timedelta(seconds=app.settings.session_seconds)
     if principal.token_expires_at is not None:

@@ -1,4 +1,4 @@
-"""Who may read, and who may change, what somebody ran."""
+"""Who may read, and who may change, a job or a study."""
 
 from typing import Any
 from uuid import UUID

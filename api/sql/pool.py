@@ -51,7 +51,7 @@ class Pool:
     def __init__(self, url: str, size: int, *, of_one: int) -> None:
         self._url = url
         self._idle: list[tuple[Connection, float]] = []
-        """Each with the time since when nobody has it; the latest is used first."""
+        """Idle connections with the time of their return; the latest is used first."""
         self._turns = Turns(size, of_one=of_one)
 
     @asynccontextmanager

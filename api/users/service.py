@@ -49,7 +49,7 @@ async def page(app: App, filters: dict[str, str | None], cursor: str | None, lim
 
 
 async def get(app: App, principal: Principal, user_id: UUID) -> UserRead:
-    """Raises `UserNotFound`, also where a student asks for somebody else."""
+    """Raises `UserNotFound`, also if a student requests another user."""
     return read(await visible(app, principal, user_id))
 
 
@@ -79,7 +79,7 @@ async def create(app: App, principal: Principal, order: UserCreate) -> UserCreat
 
 
 async def insert(app: App, values: dict[str, Any], expires_at: Any, origin: Origin) -> tuple[Row, str]:
-    """The user's row and the token that nobody will see again. Raises `AlreadyTaken`."""
+    """The user's row and the token, which is shown only once. Raises `AlreadyTaken`."""
     token = new_token()
     first = {"name": FIRST_TOKEN, "digest": digest_of(token), "prefix": prefix_of(token), "expires_at": expires_at}
     if values.get("email") is None:
@@ -130,7 +130,7 @@ async def enable(app: App, principal: Principal, user_id: UUID) -> UserRead:
 
 
 async def _change(app: App, principal: Principal, row: Row, values: dict[str, Any], action: str) -> UserRead:
-    # An instructor's right to change somebody ends in the moment that user stops being a student.
+    # An instructor may not change a user who is no longer a student.
     only = None if principal.is_admin else Role.STUDENT.value
     changed = await app.database.row(
         statements.change, user_id=row.id, values=values, origin=principal.origin, action=action, only=only
@@ -149,7 +149,7 @@ async def _refuse_taken_email(app: App, email: str, but: UUID | None = None) -> 
 
 
 async def _refuse_taken_name(app: App, name: str) -> None:
-    """For somebody without an address: nothing would tell the two apart."""
+    """For a user without an address, who could not be distinguished from the other."""
     if await app.database.rows(statements.by_name, name=name):
         raise AlreadyTaken.of(
             "name", "another user has this name; add an email address to distinguish the two", value=name

@@ -182,7 +182,7 @@ def create(values: Mapping[str, Any], token: Mapping[str, Any], origin: Origin) 
 
 @statement(anew=True)
 def admit(values: Mapping[str, Any], origin: Origin) -> Select[Any]:
-    """A user without a token, vouched for by somebody else. No row where a value that is unique is taken."""
+    """A user without a token, whose identity the caller has verified. No row where a value that is unique is taken."""
     made = insert(User).values(**values).on_conflict_do_nothing().returning(*COLUMNS).cte("made")
     return audited(made, origin, "user.created", user_target(made.c.id), values)
 
@@ -204,7 +204,7 @@ def change(
 ) -> Select[Any]:
     """Change a user, where their role is still `only` if that is given. No row: it is not, or no admin would be left.
 
-    `values` may hold an SQL expression; the event tells the others.
+    `values` may hold an SQL expression; the event has the other values.
     """
     condition = User.id == user_id if only is None else (User.id == user_id) & (User.role == only)
     if values.get("role", ADMIN) != ADMIN or values.get("disabled_at") is not None:

@@ -51,7 +51,7 @@ NOT_BUILT = """<!doctype html>
 
 
 class Dashboard(BaseRoute):
-    """The last of the routes: a `GET` that is nobody else's."""
+    """The last route: a `GET` that no other route takes."""
 
     path = "/{page}"
     """How requests are named in the metrics."""

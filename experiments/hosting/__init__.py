@@ -1,1 +1,1 @@
-"""The processes that runs live in, the directory they write, and how a run is told and read."""
+"""The processes that runs live in, the directory they write, how a run gets its order, and how its records are read."""

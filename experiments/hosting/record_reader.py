@@ -68,7 +68,7 @@ class Distrust(Generic[T]):
 
 
 class LineReader(Generic[T]):
-    """Reads whole lines of a file that somebody else writes."""
+    """Reads whole lines of a file that another process writes."""
 
     def __init__(self, path: Path, adapter: TypeAdapter[T], distrust: Distrust[T] | None = None) -> None:
         self._path = path

@@ -61,7 +61,7 @@ class RunDirectory(RunFiles):
         )
 
     def expect(self, prediction: Callable[[], Prediction]) -> None:
-        """Say where the prediction comes from; it is waited for when somebody asks."""
+        """Say where the prediction comes from; the first caller waits for it."""
         self._expected = prediction
 
     def predicted(self) -> Prediction | None:

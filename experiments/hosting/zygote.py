@@ -31,7 +31,7 @@ SWEEP_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A forked process, and where to tell how it ended."""
+    """A forked process, and the socket for reporting how it ended."""
 
     pid: int
     pidfd: int

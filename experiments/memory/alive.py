@@ -71,7 +71,7 @@ def largest_tensors(
 
 
 def _everything(model: nn.Module | None, variables: Mapping[int, str]) -> Iterator[Named]:
-    """The most telling names first, since a storage keeps the first one that it gets."""
+    """The most informative names first, because a storage keeps the first one that it gets."""
     names: dict[int, str] = {}
     for name, parameter in model.named_parameters() if model else ():
         names[id(parameter)] = name
@@ -145,7 +145,7 @@ def _kept_by(node: Any) -> Iterator[tuple[str, Tensor]]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the frames tell; null where they do not."""
+    """What the frames show; null if they show nothing."""
 
     phase: str | None
     layer: nn.Module | None

@@ -24,7 +24,7 @@ MIB = 1 << 20
 GIB = 1 << 30
 CONTEXT = BytesInterval(low_bytes=150 * MIB, likely_bytes=450 * MIB, high_bytes=700 * MIB)
 DRIVERS_SHARE = 0.03
-"""Of the total, kept by the driver, if nobody knows better: the most of those that are known."""
+"""Of the total, kept by the driver, as a default: the largest known value."""
 MIN_LIMIT_BYTES = 2 * MIB
 """One segment of the allocator."""
 TYPICAL_CARD = "T4"
@@ -137,7 +137,7 @@ def gpu_of_run(device: str, measured: Constants | None) -> Gpu:
 def allocator_limit(reserved_bytes: int, measured: Constants | None) -> int:
     """What torch's allocator may hold of a reservation, so that the context has room in it too.
 
-    A run that wants more is told so by its allocator, with an explanation, before the watchdog would have to end it.
+    A run that wants more gets an error with an explanation from its allocator, before the watchdog has to end it.
     """
     outside = CONTEXT.low_bytes if measured is None else measured.context_bytes + measured.libraries_bytes
     return max(reserved_bytes - outside, MIN_LIMIT_BYTES)

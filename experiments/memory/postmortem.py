@@ -41,7 +41,7 @@ def explain(
     seconds: the lab does it when the run has let its GPU go.
     """
     reasons: dict[str, str] = {}
-    # What nobody holds any more would be shown as alive.
+    # Objects without a reference would be shown as alive.
     gc.collect()
     where = place_of(error)
     model = where.model or largest_model()

@@ -1,4 +1,4 @@
-"""What of a program's spec decides its GPU memory, as far as the lab can tell. No torch here."""
+"""The parts of a program's spec that decide its GPU memory, as far as the lab knows. No torch here."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -29,7 +29,7 @@ class Verdict(StrEnum):
     DIFFERS = "differs"
     """Ours does not agree with the correct value."""
     UNDECIDED = "undecided"
-    """The interval is too wide to tell: more seeds or a larger scale."""
+    """The interval is too wide to decide: more seeds or a larger scale."""
     TOO_SMALL = "too_small"
     """Runs of this size, or on these data, could not show it either way: it is not judged."""
     NOT_MEASURED = "not_measured"
@@ -172,7 +172,7 @@ def at_scale(comparison: Comparison, scale: Scale | None) -> Comparison:
 
 
 def judge(*, ours_is_right: bool | None, sheet_is_right: bool | None, measured: bool = True) -> Verdict:
-    """The verdict from two computed facts; None for `ours_is_right` means that the data cannot tell.
+    """The verdict from two computed facts; None for `ours_is_right` means that the data cannot decide it.
 
     `sheet_is_right` is None where the sheet says nothing that could be wrong.
     """

@@ -30,7 +30,7 @@ class Interval(BaseModel):
     """Their standard deviation (n - 1); null for a single value."""
 
     def holds(self, value: float, *, tolerance: float = 0.0) -> bool:
-        """Whether `value` cannot be told from the mean at 99.9 %; a single value must lie within the tolerance."""
+        """Whether `value` cannot be separated from the mean at 99.9 %; a single value must lie within the tolerance."""
         return abs(value - self.mean) <= self.margin(JUDGED) + tolerance
 
     def margin(self, confidence: float) -> float:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Programs: the code that you sent. List, show, download and compare it.", no_args_is_help=True)
 
 SHORT = 12
-"""Digits of an id that are shown; enough to tell any two programs apart."""
+"""Digits of an id that are shown; enough to distinguish any two programs."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PREFIX = re.compile(r"[0-9a-f]{6,63}")
 MAX_SEARCHED = 500
@@ -165,7 +165,7 @@ def _print_file(file: "FileDifferenceRead") -> None:
 
     print(f"{file.status}: {printable(file.path)}")
     if file.lines is not None:
-        # The code may be somebody else's.
+        # The code may be another user's.
         print(HarmlessText().feed(file.lines) if sys.stdout.isatty() else file.lines)
         return
     before, after = ("none" if size is None else byte_size(size) for size in (file.size_bytes, file.other_size_bytes))

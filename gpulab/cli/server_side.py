@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 INSTALLED = (Path(__file__).parents[2] / "server" / "commands").is_dir()
-"""Looked for beside this package: a folder of that name elsewhere is somebody else's."""
+"""Searched next to this package: a folder of that name elsewhere belongs to another project."""
 
 
 def server_commands() -> dict[str, Callable[..., None] | typer.Typer]:

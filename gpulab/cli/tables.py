@@ -12,7 +12,7 @@ from gpulab import names
 from gpulab.states import STATE_WORDS, JobState
 
 PIPE_WIDTH = 500
-"""Room for the last column when nobody looks: scripts want one line a row."""
+"""Width of the last column without a terminal: scripts want one line per row."""
 GAP = 2
 NARROWEST_LAST = 24
 

@@ -14,7 +14,7 @@ OUTPUTS = Path("outputs")
 
 
 class HomeRun:
-    """A run of nobody's lab."""
+    """A run outside of a lab."""
 
     def __init__(self) -> None:
         self._known_names: set[str] = set()

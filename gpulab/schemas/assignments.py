@@ -138,7 +138,7 @@ class StarterRead(Outgoing):
 
 
 class SubmissionRead(Outgoing):
-    """What somebody handed in."""
+    """A user's submission."""
 
     assignment_id: UUID
     user_id: UUID
@@ -192,7 +192,7 @@ class AssignmentRead(Outgoing):
     deadline_changes: list[DeadlineChangeRead] = Field(default_factory=list)
     """Former deadlines, oldest first."""
     your_deadline: datetime | None = None
-    """Your deadline: the assignment's, or a later one by an extension. Null where nobody in particular is meant."""
+    """Your deadline: the assignment's, or a later one by an extension. Null if the answer is not for one user."""
     your_deadline_text: str | None = None
     your_submission: SubmissionRead | None = None
     """What you handed in; null when you have handed in nothing."""

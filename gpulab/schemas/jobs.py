@@ -123,7 +123,7 @@ class ShareOrder(Incoming):
     """Who else may read it."""
 
     audience: Annotated[Audience, Field(strict=False)] | None
-    """`team` (the owner's), `class`, or null for nobody."""
+    """`team` (the owner's), `class`, or null for no one else."""
 
 
 class JobPage(Outgoing):

@@ -51,7 +51,7 @@ def _time(text: str) -> str:
 
 
 def _instant(value: Any) -> Any:
-    # Pydantic takes digits for seconds since 1970, which nobody means.
+    # Pydantic reads digits as seconds since 1970, which no user means.
     if isinstance(_text(value), str) and re.fullmatch(r"[+-]?[\d.]+", value):
         raise ValueError("a number is not a time; write 2030-01-31T18:00:00+01:00")
     return value
@@ -67,7 +67,7 @@ Email = Annotated[
     ),
     AfterValidator(_address),
 ]
-"""An e-mail address; case does not tell two apart."""
+"""An e-mail address; upper and lower case do not matter."""
 
 
 def _bounded(moment: datetime) -> datetime:
@@ -186,7 +186,7 @@ class TokenCreate(Incoming):
     expires_at: Moment | None = None
     """Null is never."""
     user_id: AnId | None = None
-    """Whose; staff may name somebody else."""
+    """The owner; staff may name another user."""
 
 
 class TokenRead(Outgoing):

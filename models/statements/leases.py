@@ -227,7 +227,7 @@ def lose(lease_token: UUID, *, max_lost_attempts: int, actor: str, message: str)
 def lose_abandoned(*, max_lost_attempts: int, actor: str, message: str) -> Select[Any]:
     """As `lose`, of attempts that were under way and whose worker was not heard of in time, each with its `from_node`.
 
-    One that somebody is writing to is left for the next look: a worker frozen in the middle must not hold up the rest.
+    A lease that another transaction writes is left for the next round: a frozen worker must not delay the rest.
     """
     return _lost(_untouched(_expired(), Lease.claimed_at.is_not(None)), max_lost_attempts, actor, message)
 
@@ -263,7 +263,7 @@ def _expired() -> ColumnElement[bool]:
 
 @statement
 def silent(ring_again_seconds: float) -> ReturningUpdate[UUID, UUID, str]:
-    """Granted leases that nobody has claimed for a while: ring their bells again."""
+    """Granted leases that were not claimed for a while: notify their workers again."""
     return (
         update(Lease)
         .where(LIVE, Lease.claimed_at.is_(None), Lease.rung_at < ago(ring_again_seconds))

@@ -19,7 +19,7 @@ RECONNECTS_KEPT = 20
 def admit(name: str, worker_id: str, *, silence_seconds: float) -> ReturningInsert[str]:
     """A worker asks for a node's name. No row: another one has it, and was heard of within `silence_seconds`.
 
-    The node is not there before it joins. The time in which the database itself was away is nobody's silence.
+    The node is not there before it joins. An outage of the database does not count as silence of a node.
     """
     row = {"name": name, "worker_id": worker_id, "slots": 0, "datasets": [], "versions": {}}
     statement = insert(Node).values(**row, started_at=func.now(), stopped_at=func.now())
@@ -128,7 +128,7 @@ def keep_gpus(rows: Sequence[Mapping[str, Any]], *, silence_seconds: float) -> R
 
 @statement
 def constants(name: str, software: str) -> Select[dict[str, Any] | None]:
-    """What any node measured of a GPU model under a driver, CUDA version and torch. No row: nobody did."""
+    """What any node measured of a GPU model under a driver, CUDA version and torch. No row: none did."""
     return (
         select(Gpu.constants)
         .where(Gpu.name == name, Gpu.constants_of == software, Gpu.constants.is_not(None))

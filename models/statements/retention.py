@@ -69,7 +69,7 @@ def forget_checkpoint(job_id: UUID, name: str) -> Delete:
 
 @statement
 def drop_program(days: float) -> Select[str]:
-    """Delete one program that nothing uses and that nobody sent lately, and what is known of who sent it.
+    """Delete one program that nothing uses and that was not sent recently, with the record of who sent it.
 
     Returns it. An upload of the same program waits for the end of this transaction: delete the files before that.
     """

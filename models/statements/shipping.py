@@ -18,7 +18,7 @@ from models.tables.series import LogChunk, Phase, SampleChunk
 def advance(lease_token: UUID, *, before: tuple[int, int, int], after: tuple[int, int, int]) -> ReturningUpdate[UUID]:
     """Move the offsets of records, samples and output; the rows they stand for go into the same transaction.
 
-    No row: the lease is gone, or the bytes were shipped already by somebody else.
+    No row: the lease is gone, or another shipper has shipped the bytes already.
     """
     return (
         update(Lease)

@@ -22,7 +22,7 @@ class AuditEvent(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     actor_id: Mapped[UUID | None]
-    """Null where nobody was signed in."""
+    """Null if no user was signed in."""
     actor: Mapped[str]
     """`user:<name>`, `anonymous`, `operator`."""
     action: Mapped[str]

@@ -104,6 +104,6 @@ class Job(Base):
     )
     """The study that submitted it; later ones may reuse it."""
     shared_with: Mapped[str | None]
-    """Who else may read it: `team` (the owner's) or `class`; null is nobody."""
+    """Who else may read it: `team` (the owner's) or `class`; null is no one else."""
     estimate_id: Mapped[UUID | None] = mapped_column(ForeignKey("estimates.id"))
     """The prediction of its GPU memory; null where its experiment has none."""

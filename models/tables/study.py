@@ -37,7 +37,7 @@ class Study(Base):
     report_job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
     """The latest report; it is no run of the study."""
     shared_with: Mapped[str | None]
-    """Who else may read it and its jobs: `team` (the owner's) or `class`; null is nobody."""
+    """Who else may read it and its jobs: `team` (the owner's) or `class`; null is no one else."""
 
 
 class StudyRun(Base):

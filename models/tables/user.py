@@ -20,7 +20,7 @@ class User(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
     name: Mapped[str]
-    """What they are called; several users may be called so, and the address tells them apart."""
+    """The name; several users may have the same name, and the address distinguishes them."""
     email: Mapped[str | None] = mapped_column(unique=True)
     """In lower case: what the roster and a university's sign-in know a user by."""
     role: Mapped[str]

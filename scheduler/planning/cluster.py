@@ -127,7 +127,7 @@ class Cluster:
         return count, _Site(nodes, frozenset(map(id, nodes)), largest)
 
     def place(self, ask: Ask, job: Waiting) -> Placement | Wait:
-        """Take the room, if there is any that nobody was promised."""
+        """Take the room, if there is any that is not promised to another job."""
         if ask.count == 0:
             return self._place_on_cpu(ask, job)
         until = self.now + job.time_limit_seconds

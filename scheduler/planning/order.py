@@ -2,7 +2,7 @@
 
 Every job has a *tag*: its user's use, plus what their own jobs ahead of it in the class will use, over their weight.
 The smallest tag is next; among equals the oldest. So users of equal use take turns, each with their oldest job, and
-somebody who queues a thousand jobs stands behind the first job of everybody who queued one. It is start-time fair
+a user who queues a thousand jobs stands behind the first job of every user who queued one. It is start-time fair
 queueing (Goyal, Vin, Cheng 1996) with decayed use as the virtual time at which a user begins.
 """
 

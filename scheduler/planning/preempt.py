@@ -50,7 +50,7 @@ def giving_way(
         choices = [chosen for node in ask.nodes if (chosen := _of_node(ask, node, running, now, until)) is not None]
         if choices:
             fewest = min(choices, key=_loss)
-            return (job, fewest) if fewest else None  # nobody more to ask: the room is about to be free
+            return (job, fewest) if fewest else None  # no more jobs to stop: the room is about to be free
     return None
 
 

@@ -1,7 +1,7 @@
 """Why the jobs that a plan leaves have to wait: what stands in their way once everything is placed.
 
 A reason follows from what a job needs, how long it may run and whose it is. So it is worked out once for each kind of
-job, and only when somebody asks.
+job, and only on request.
 """
 
 from collections.abc import Mapping

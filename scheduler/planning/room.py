@@ -183,7 +183,7 @@ def _earliest_of(
     chosen = [gpus[index] for _, index in each[:count]]
     if count == 1 or all(gpu.fits(needed_bytes, time, time + seconds, lab_hours) for gpu in chosen):
         return time, chosen
-    # A GPU that is free early may be promised to somebody later: look at every moment at which something changes.
+    # A GPU that is free early may be promised to a later job: look at every moment at which something changes.
     for moment in sorted({moment for gpu in gpus for moment in gpu.moments(now) if moment >= time}):
         free = [gpu for gpu in gpus if gpu.fits(needed_bytes, moment, moment + seconds, lab_hours)]
         if len(free) >= count:

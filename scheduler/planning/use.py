@@ -1,4 +1,4 @@
-"""Decayed use: what somebody held of the lab, halved every half-life. SQL has the same in `models.statements.usage`."""
+"""Decayed use: what a user held of the lab, halved every half-life. SQL has the same in `models.statements.usage`."""
 
 import math
 

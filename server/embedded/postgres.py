@@ -116,7 +116,7 @@ class EmbeddedPostgres(EmbeddedServer):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
         ours = {os.geteuid(), owner.uid if owner else os.geteuid()}
-        # Below our own folder nobody else can have made it: an earlier release ran under another account.
+        # In our own folder no other program can have made it: an earlier release ran under another account.
         if folder.is_symlink() or (found.st_uid not in ours and folder.parent != self.folder):
             raise EmbeddedError(f"{folder} belongs to another user: remove it, or start the lab as that user")
         folder.chmod(0o700)
@@ -163,7 +163,7 @@ class EmbeddedPostgres(EmbeddedServer):
             raise EmbeddedError(f"{Path(argv[0]).name} failed in {self.folder}: {message}")
 
     def _end_leftover(self) -> None:
-        """Deal with what a killed run left: its server if still alive, or its pid now worn by somebody else.
+        """Deal with what a killed run left: its server if still alive, or another process that now has its pid.
 
         The lock is ours, so a server found alive on this folder has lost its parent.
         """

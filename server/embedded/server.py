@@ -1,4 +1,4 @@
-"""What the embedded servers have in common: one child process on a folder that nobody else uses."""
+"""What the embedded servers have in common: one child process on a folder that no other process uses."""
 
 import shutil
 import signal

@@ -1,4 +1,4 @@
-"""Commands in the documentation are told in a way that lets a test run them."""
+"""Commands in the documentation are written so that a test can run them."""
 
 import pytest
 

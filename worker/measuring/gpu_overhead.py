@@ -139,7 +139,7 @@ class GpuConstants:
 def measure(nvml: Nvml, gpu: GpuInfo, folder: Path, start: Start, deadline: float) -> Constants:
     """Run the child in `folder`, and hold what the driver says of it against its allocator. Raises `NotMeasuredError`.
 
-    The GPU must be free, so that nobody's work is disturbed. `deadline` is a time of the monotonic clock.
+    The GPU must be free, so that no job is disturbed. `deadline` is a time of the monotonic clock.
     """
     _await_free(nvml, gpu.uuid)
     with _child(start, folder, gpu.uuid) as child:

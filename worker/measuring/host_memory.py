@@ -57,7 +57,7 @@ def _total(proc: Path) -> int:
 
 def _proportional(path: Path) -> int:
     sizes = _numbers(path)
-    # A kernel before 5.4 tells the total alone.
+    # A kernel before 5.4 reports only the total.
     held = sizes.get("Pss_Anon:", sizes.get("Pss:", 0))
     return (held + sizes.get("Pss_Shmem:", 0)) * 1024
 

@@ -21,7 +21,7 @@ class IdleWatch:
         self._warned = False
 
     def look(self, now: float, utilizations: Sequence[float | None]) -> Verdict:
-        """What one look at the job's GPUs comes to. An unknown reading counts as use: nobody is ended for a guess."""
+        """What one look at the job's GPUs comes to. An unknown reading counts as use: no job ends by a guess."""
         idle = bool(utilizations) and all(each is not None and each < self._percent for each in utilizations)
         if not idle or not self._seconds:
             self._since, self._warned = None, False

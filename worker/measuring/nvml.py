@@ -66,7 +66,7 @@ class GpuInfo:
     """What a GPU is. With MIG on, each instance is a GPU of its own and the device that holds them is not listed."""
 
     uuid: str
-    """`GPU-...` or `MIG-...`; `unknown-<index>` for a GPU too broken to tell, which nobody can lease."""
+    """`GPU-...` or `MIG-...`; `unknown-<index>` for a GPU too broken to report it, which cannot be leased."""
     index: int
     """NVML's order (by PCI bus), for people only: CUDA may count differently."""
     name: str | None
@@ -91,7 +91,7 @@ class GpuReading:
     """Everything in use, by every process and their contexts."""
     device_free_bytes: int | None = None
     device_total_bytes: int | None = None
-    """What programs can have: used and free, without what the driver keeps for itself where it tells so."""
+    """What programs can have: used and free, without what the driver keeps for itself if it reports this."""
     processes: Mapping[int, int | None] | None = None
     """Pid to bytes used by that process on this GPU, None where the driver does not say. A reason beside a mapping
     means that entries were dropped."""
@@ -169,7 +169,7 @@ class Nvml:
             return []
 
     def read(self, uuid: str) -> GpuReading:
-        """Read one GPU, field by field. What cannot be read is None with a reason; trouble is told, not raised."""
+        """Read one GPU, field by field. What cannot be read is None with a reason; errors are reported, not raised."""
         values: dict[str, Any] = {}
         reasons: dict[str, str] = {}
         fault: str | None = None
@@ -275,7 +275,7 @@ def _or_none(call: Callable[..., T], *args: object) -> T | None:
 
 
 def _address(handle: Any) -> int | None:
-    """A lost device tells no UUID any more; its handle stays the same."""
+    """A lost device no longer reports its UUID; its handle stays the same."""
     return cast(handle, c_void_p).value
 
 
@@ -285,8 +285,8 @@ def _bounded(value: float, limit: float, what: str) -> None:
 
 
 def _memory(handle: Any) -> tuple[int, int, int]:
-    """Used, free and their sum. Since driver 510 a second form tells what the driver keeps for itself, which the first
-    counts as used. Whether the second form's `used` has it too differs by driver; `free` never has."""
+    """Used, free and their sum. Since driver 510 a second form reports the memory that the driver keeps. The first form
+    counts it as used. Whether the second form's `used` has it too differs by driver; `free` never has."""
     try:
         memory = _ask(pynvml.nvmlDeviceGetMemoryInfo, handle, pynvml.nvmlMemory_v2)
         total = memory.total - memory.reserved

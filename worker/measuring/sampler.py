@@ -118,7 +118,7 @@ class Sampler:
                 watch.close()
 
     def latest(self) -> dict[str, GpuReading]:
-        """The newest reading of every GPU; its `time` tells how old it is."""
+        """The newest reading of every GPU; its `time` shows how old it is."""
         return dict(self._latest)
 
     def gpu_faults(self, gpu_uuids: Sequence[str]) -> dict[str, str]:
@@ -192,7 +192,7 @@ class _Watch:
             os.close(self._file)
 
     def sample(self, now: float, pids: Sequence[int], readings: Mapping[str, GpuReading]) -> list[Breach | HostBreach]:
-        """Append one line for the processes and one for each of the job's GPUs; tell a breach when it is complete."""
+        """Append one line for the processes and one for each of the job's GPUs; report a breach when it is complete."""
         live = live_processes(pids)
         if live:
             self._write(now, "host", *self._host(live))

@@ -209,7 +209,7 @@ class Supervisor:
         return "; ".join(f"GPU {uuid} failed: {fault}" for uuid, fault in faults.items())
 
     def _await_store(self, attempt: Attempt, shipper: Shipper) -> None:
-        """The run is over, and its files wait for the store: for a while, and for as long as nobody minds.
+        """The run is over, and its files wait for the store: until the patience ends or the job is cancelled.
 
         After a run that used up its time limit the store is tried once more.
         """

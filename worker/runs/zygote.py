@@ -47,7 +47,7 @@ class End:
     """How a process ended."""
 
     status: int | None
-    """Its exit status, negative for the signal that ended it; null where its zygote died too, and nobody knows."""
+    """Its exit status, negative for the signal that ended it; null if its zygote died too, so it is unknown."""
     words: str = ""
     """What it could not write into its directory, because of the disk."""
 
@@ -71,7 +71,7 @@ class JobProcess:
 
     @property
     def end(self) -> End | None:
-        """Null while it runs. The process itself tells that it ended, and its zygote tells how."""
+        """Null while it runs. The process itself shows that it ended, and its zygote reports how."""
         if not self.wait(0):
             return None
         with self._lock:
@@ -183,7 +183,7 @@ class _Server:
         return self._process.poll() is not None
 
     def await_warm(self, timeout_seconds: float | None) -> bool:
-        """One that died on the way counts as warm: the next fork tells."""
+        """One that died meanwhile counts as warm: the next fork shows it."""
         return _readable(self._ready, timeout_seconds)
 
     def fork(self, request: Mapping[str, str]) -> JobProcess:

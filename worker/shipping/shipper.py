@@ -192,7 +192,7 @@ class Shipper:
         """Delete from the store what this attempt uploaded for nothing; for an attempt whose lease is gone.
 
         Raises:
-            DATABASE_AWAY: it could not be told what was for nothing; all of it stays.
+            DATABASE_AWAY: it is unknown which uploads are not needed; all of them stay.
         """
         self._uploads.sweep()
 

@@ -11,7 +11,7 @@ import { csrf, forget } from "./session";
 import { FINAL } from "./states";
 import { openStream, REPEAT_MILLISECONDS, type Listener, type Notice, type Watching } from "./stream";
 
-/** A busy job sends ten notices a second; nobody reads charts that fast. */
+/** A busy job sends ten notices a second; no user reads charts that fast. */
 const PAUSE_MILLISECONDS = 700;
 const HANGS_MILLISECONDS = 5_000;
 const ADDRESS = new URL(address("/v1/stream"), location.origin).href;

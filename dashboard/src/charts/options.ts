@@ -1,4 +1,4 @@
-/** How a chart is drawn: axes, series, and what happens when somebody points at it or zooms. */
+/** How a chart is drawn: axes, series, and what happens when a user points at it or zooms. */
 
 import uPlot from "uplot";
 

@@ -12,7 +12,7 @@ TIMEOUT_SECONDS = 30.0
 
 
 def seen(stage: str) -> str:
-    """The name of the file that says that somebody has looked."""
+    """The name of the file that says that the worker has read."""
     return f"{stage}.seen"
 
 

@@ -65,7 +65,7 @@ def retry(
 
 def _unfinished(session: Session, tag: str | None, study: str | None) -> "dict[str, Job]":
     found: dict[str, Job] = {}
-    # Not the name, which somebody else may have too.
+    # Not the name, because another user's study may have it too.
     owner = str(session.client.me().id)
     of_study = None if study is None else session.study(study).id
     for state in UNFINISHED:

@@ -1,4 +1,4 @@
-"""A program's output on somebody's terminal: its colours, and nothing that would do more than colour text."""
+"""A program's output on a user's terminal: its colours, and nothing that does more than colour text."""
 
 import re
 

@@ -33,7 +33,7 @@ def logs(
 
 
 def _print_harmless(pieces: Iterable[str]) -> None:
-    """What a run printed is somebody else's: it may not set this terminal's title, clipboard or screen."""
+    """The output may come from another user's run: it must not set this terminal's title, clipboard or screen."""
     harmless = HarmlessText()
     try:
         for text in pieces:

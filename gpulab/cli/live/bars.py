@@ -8,7 +8,7 @@ FREE = "·"
 
 
 def bar(cells: int, share: float | None, *, reserved: float = 0.0, style: str = "green") -> Text:
-    """`share` and `reserved` are parts of the whole, 0 to 1; None is a bar of question marks: nobody measured it."""
+    """`share` and `reserved` are parts of the whole, 0 to 1; None is a bar of question marks: it was not measured."""
     held = round(_within(reserved) * cells)
     if share is None:
         return Text.assemble((RESERVED * held, "cyan"), ("?" * (cells - held), "dim"))

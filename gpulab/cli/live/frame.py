@@ -132,7 +132,7 @@ def _gpu_narrow(gpu: GpuRead, width: int) -> Iterator[Text]:
 
 
 def _model(gpu: GpuRead) -> str:
-    """Without the maker: what tells models apart stands at the end."""
+    """Without the maker: the end of the name distinguishes models."""
     return printable(gpu.name).removeprefix("NVIDIA ")
 
 

@@ -57,7 +57,7 @@ class Looker:
         self._kept: dict[str, httpx.Response] = {}
 
     def look(self, *, patience_seconds: float = 0.0) -> Overview:
-        """Raises what a client raises; LabUnreachable as soon as nobody answered for `patience_seconds`."""
+        """Raises what a client raises; LabUnreachable if no lab answered for `patience_seconds`."""
         asked: dict[str, httpx.Response] = {}
         ask = _Asking(self._client, self._kept, asked, patience_seconds)
         me = ask.one(MeRead, "/v1/me")

@@ -76,7 +76,7 @@ def lab_address(url: str) -> str:
     if parsed.scheme not in SCHEMES or not _is_host(parsed) or (parsed.port or 0) > MAX_PORT:
         raise ConfigurationError(f"the lab's address must look like {DEFAULT_URL}, not {url!r}")
     if "://" not in given and not is_loopback(parsed.host):
-        # A token must not travel in the clear only because somebody left the scheme out.
+        # A token must not be sent unencrypted only because the address has no scheme.
         raise ConfigurationError(
             f"the lab's address must look like https://{given} or http://{given}; {given!r} does not say which"
         )

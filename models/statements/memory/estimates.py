@@ -1,7 +1,7 @@
 """The life of an estimate: asked, rung for, taken up by one worker at a time, answered.
 
 As with jobs, the row is the truth. A worker's statements are guarded by its token: no row back means that another one
-took over. A question nobody answered in time is rung for again, `MAX_ATTEMPTS` times.
+took over. If a question is not answered in time, workers are notified again, `MAX_ATTEMPTS` times.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ def ask(questions: Any) -> Select[Any]:
 
 
 def ask_quietly(questions: Any) -> Any:
-    """Put those of many, given as `ask_all` takes them, that nobody put before; locks nothing that is there."""
+    """Put those of many, given as `ask_all` takes them, that are new; locks no existing row."""
     return _putting(questions).on_conflict_do_nothing().returning(Estimate.id)
 
 
@@ -142,7 +142,7 @@ def hardware(silence_seconds: float) -> Select[*tuple[Any, ...]]:
 
 @statement
 def due(ring_again_seconds: float) -> ReturningUpdate[*tuple[Any, ...]]:
-    """Questions without a worker that nobody was notified of lately; marks them as notified."""
+    """Questions without a worker and without a recent notice; marks them as notified."""
     return (
         update(Estimate)
         .where(
