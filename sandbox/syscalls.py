@@ -34,7 +34,7 @@ recvmmsg recvmsg select semctl semget semop semtimedop sendmmsg sendmsg sendto s
 socketpair ioctl
 """
 ALLOWED = (*_FILES.split(), *_MEMORY.split(), *_PROCESSES.split(), *_TALKING.split())
-"""Missing: those below, and those that no program needs. `memfd_create`, `shmget` and `msgget` make memory that no watch
+"""Missing: those below and those that no program needs. `memfd_create`, `shmget` and `msgget` make memory that no watch
 can count; programs use /dev/shm in their place."""
 _FAR_REACHING = """
 ptrace process_vm_readv process_vm_writev process_madvise kcmp pidfd_getfd
