@@ -44,7 +44,7 @@ PAGES := dashboard/dist/index.html
 PACKAGES := dashboard/node_modules/.package-lock.json
 LINTER := dashboard/node_modules/eslint/package.json
 PAGES_FROM := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*' \
-	-not -name openapi.json -not -name schema.d.ts -not -name exact-fields.ts) $(wildcard api/*/routes.py api/*/*_routes.py gpulab/schemas/*.py)
+	-not -name openapi.json -not -name schema.d.ts -not -name exact-fields.ts) $(wildcard api/*/routes.py api/*/*_routes.py gpulab/schemas/*.py gpulab/schemas/*/*.py)
 
 dashboard: $(PAGES) ## Build the dashboard into dashboard/dist, from where the API serves it
 

@@ -18,6 +18,7 @@ from api.estimates import routes as estimates
 from api.estimates.pending import PendingEstimates
 from api.experiments import routes as experiments
 from api.experiments import service as catalogue
+from api.grades import routes as grades
 from api.health import routes as health
 from api.health.telemetry import Telemetry
 from api.http import openapi, rendering
@@ -143,6 +144,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         sessions,
         roster,
         assignments,
+        grades,
         audit,
         disk,
         lab_errors,

@@ -1,7 +1,7 @@
 """The tables and the statements over them, shared by the async API and the sync scheduler and worker."""
 
 from models.tables.artifact import Artifact, Checkpoint
-from models.tables.assignment import Assignment, Extension, Submission
+from models.tables.assignment import Assignment, Extension, Grade, Submission
 from models.tables.audit import AuditEvent
 from models.tables.base import Base
 from models.tables.estimate import Estimate, MeasuredPeak
@@ -27,6 +27,7 @@ __all__ = [
     "Extension",
     "Gpu",
     "GpuMinute",
+    "Grade",
     "Job",
     "JobEvent",
     "LabError",

@@ -28,7 +28,7 @@ from api.http.problems import (
     SubmissionNotFound,
     UnsupportedMediaType,
 )
-from api.http.rendering import csv_response, json_response, readable
+from api.http.rendering import json_response, readable
 from api.http.routing import LabRoute
 from gpulab.schemas import JobRead
 from gpulab.schemas.assignments import (
@@ -113,7 +113,7 @@ async def get_assignment_work(
 async def change_assignment(
     app: TheApp, principal: Staff, assignment_id: AssignmentId, order: AssignmentUpdate
 ) -> Response:
-    """Change the deadline, what belongs to it, its programs, or whether students see their points. For staff."""
+    """Change the deadline, what belongs to it, its programs, its points, or who sees the grades. For staff."""
     return json_response(await service.change(app, principal, assignment_id, order))
 
 
@@ -267,17 +267,3 @@ async def compare_submission(
 async def check_submission(app: TheApp, principal: Staff, assignment_id: AssignmentId, user_id: UserId) -> Response:
     """Run the hidden check of what was handed in again, as the assignment has it now. For staff."""
     return json_response(await service.check_again(app, principal, assignment_id, user_id))
-
-
-@router.get(
-    "/{assignment_id}/grades",
-    operation_id="get_grades",
-    response_class=Response,
-    responses={
-        200: {"description": "The table.", "content": {"text/csv": {"schema": {"type": "string"}}}},
-        **problems(Forbidden, AssignmentNotFound),
-    },
-)
-async def get_grades(request: Request, app: TheApp, _: Staff, assignment_id: AssignmentId) -> Response:
-    """The class as CSV: who handed what in, when, and the points that the hidden check gave. For staff."""
-    return csv_response(request, await service.grades(app, assignment_id))

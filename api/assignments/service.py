@@ -1,6 +1,6 @@
 """Assignments: what they are, how the class stands, what was handed in."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,6 +15,8 @@ from api.auth.principal import Principal
 from api.context import App
 from api.experiments import service as catalogue
 from api.extensions import statements as extensions
+from api.grades import rules
+from api.grades.released import own_grades
 from api.http.cursors import decode_name, decode_place, paged
 from api.http.problems import (
     AlreadyTaken,
@@ -51,7 +53,7 @@ from models.tables.assignment import Assignment
 
 NAMES = tuple(column.name for column in Assignment.__table__.columns)
 MAX_OWN_RUNS = 100
-CAN_BE_NULL = frozenset({"description", "starter", "hidden_check", "late_days"})
+CAN_BE_NULL = frozenset({"description", "starter", "hidden_check", "late_days", "max_points", "rerun_points"})
 MAX_PERCENT = 100
 MAX_DEADLINE_CHANGES = 50
 
@@ -161,10 +163,12 @@ async def _all_read(app: App, principal: Principal, rows: Sequence[Row]) -> list
     ids = [row.id for row in rows]
     due = await app.database.rows(extensions.due_of, user_id=principal.id, assignment_ids=ids)
     due_at = {one.id: one.due_at for one in due}
+    graded = await own_grades(app, principal.id, rows)
     return [
         _read(app, row).model_copy(
             update={
                 "your_submission": _own_submission(handed_in.get(row.id), row, principal),
+                "your_grade": graded.get(row.id),
                 "your_deadline": due_at[row.id],
                 "your_deadline_text": deadlines.shown(due_at[row.id], app.settings.time_zone),
             }
@@ -258,11 +262,6 @@ async def check_again(app: App, principal: Principal, assignment_id: UUID, user_
     return await submission(app, principal, assignment_id, user_id)
 
 
-async def grades(app: App, assignment_id: UUID) -> bytes:
-    """The grade table as CSV. Raises `AssignmentNotFound`."""
-    return await programs.grades(app, await find(app, assignment_id))
-
-
 async def _submitted(app: App, assignment_id: UUID, user_id: UUID) -> Row:
     found = await app.database.row(statements.submission, assignment_id=assignment_id, user_id=user_id)
     if found is None:
@@ -309,11 +308,23 @@ def _check(values: dict[str, Any]) -> None:
         raise InvalidRequest.of("templates", "name at least one template or experiment")
     if fields:
         raise InvalidRequest.of_fields(fields)
+    for field, points in _points_given(values):
+        if values["max_points"] is not None and points > values["max_points"]:
+            limit = {"le": values["max_points"]}
+            raise InvalidRequest.of(field, "gives more points than max_points", limit=limit, value=points)
     if values["late_deduction_unit"] == "percent" and values["late_deduction"] > MAX_PERCENT:
         limit = {"le": MAX_PERCENT}
         raise InvalidRequest.of(
             "late_deduction", "a late day deducts at most 100 percent", limit=limit, value=values["late_deduction"]
         )
+
+
+def _points_given(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    check = values["hidden_check"]
+    if check is not None:
+        yield "hidden_check.max_points", getattr(check, "obj", check)["max_points"]
+    if values["rerun_points"] is not None:
+        yield "rerun_points", values["rerun_points"]
 
 
 def _wrong_job(job_id: UUID, message: str) -> InvalidRequest:
@@ -322,16 +333,17 @@ def _wrong_job(job_id: UUID, message: str) -> InvalidRequest:
 
 def _read(app: App, row: Row) -> AssignmentRead:
     text = deadlines.shown(row.deadline, app.settings.time_zone)
-    max_points = row.hidden_check and row.hidden_check["max_points"]
-    return AssignmentRead(**{name: getattr(row, name) for name in NAMES}, deadline_text=text, max_points=max_points)
+    values = {name: getattr(row, name) for name in NAMES} | {"max_points": rules.max_points(row)}
+    return AssignmentRead(**values, deadline_text=text)
 
 
 def _submission(row: Row, assignment: Row, *, for_staff: bool) -> SubmissionRead:
-    names = ("assignment_id", "user_id", "user", "job_id", "experiment", "name", "pinned_at", "rerun_job_id")
+    names = ("assignment_id", "user_id", "user", "job_id", "experiment", "name", "pinned_at")
     return SubmissionRead(
+        rerun_job_id=row.rerun_job_id if for_staff else None,
         **{name: getattr(row, name) for name in names},
         **_lateness(row, assignment),
-        check=programs.check_read(row, assignment, for_staff=for_staff),
+        check=rules.check_read(row, assignment, for_staff=for_staff),
     )
 
 

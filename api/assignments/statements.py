@@ -333,30 +333,3 @@ def checked(assignment_id: UUID, user_id: UUID, job_id: UUID, check_job_id: UUID
         .where(Submission.assignment_id == assignment_id, Submission.user_id == user_id, Submission.job_id == job_id)
         .values(check_job_id=check_job_id)
     )
-
-
-@statement
-def grades(assignment_id: UUID) -> Select[*tuple[Any, ...]]:
-    """Every student who is let in, by name, with what they handed in and how its check stands."""
-    return (
-        select(
-            User.name,
-            User.email,
-            User.section,
-            User.team,
-            Submission.job_id,
-            Submission.pinned_at,
-            DUE_AT.label("due_at"),
-            *CHECKED,
-        )
-        .join_from(
-            User,
-            Submission,
-            (Submission.user_id == User.id) & (Submission.assignment_id == assignment_id),
-            isouter=True,
-        )
-        .join(Assignment, Assignment.id == assignment_id)
-        .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
-        .where(User.role == Role.STUDENT.value, User.disabled_at.is_(None))
-        .order_by(User.name)
-    )

@@ -39,12 +39,13 @@ ACTIONS = {
     "pin_submission": "submission.pinned",
     "rerun_submission": "submission.rerun",
     "check_submission": "submission.checked",
+    "rerun_submissions": "submission.all_rerun",
 }
 """By the operation's id."""
 
-UNRECORDED = frozenset({"submit_job", "submit_study", "ask_estimate"})
+UNRECORDED = frozenset({"submit_job", "submit_study", "ask_estimate", "give_grade", "remove_grade", "import_grades"})
 """A submission is in the job's own first event, with its actor; a second row would halve the rate of submissions. A
-question changes nothing, though it is a POST."""
+question changes nothing, though it is a POST. Grades write one event for each student in their own statement."""
 
 log = structlog.get_logger()
 

@@ -81,6 +81,15 @@ def decode_place(cursor: str, kind: str, filters: Mapping[str, Any], groups: Seq
     return group, name
 
 
+def decode_id_and_name(cursor: str, kind: str, filters: Mapping[str, Any]) -> tuple[UUID, str]:
+    """As `decode`, for lists by name in which several may have one: their position is `id/name`."""
+    identifier, _, name = decode_name(cursor, kind, filters).partition("/")
+    try:
+        return UUID(identifier), name
+    except ValueError:
+        raise _invalid(cursor, "it was not given out by the lab") from None
+
+
 def decode(cursor: str, kind: str, filters: Mapping[str, Any]) -> str | int:
     """The position. Raises `InvalidCursor` for one that this list with these filters did not give out."""
     try:

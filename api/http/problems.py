@@ -188,6 +188,10 @@ class SubmissionNotFound(NotFound):
     title = "There is no submission, or it was not run again"
 
 
+class GradeNotFound(NotFound):
+    title = "There is no grade, or it is not released"
+
+
 class NoHiddenCheck(Refusal):
     status = 409
     title = "The assignment has no hidden check"

@@ -16,6 +16,8 @@ LARGER_BODIES = {
     "create_assignment": 65_536,
     "change_assignment": 65_536,
     "import_roster": 1_000_000,
+    "import_grades": 1_000_000,
+    "give_grade": 65_536,
     "sign_in": 4_096,
 }
 """The longest body of an operation in bytes, where it is another than `MAX_BODY_BYTES`."""

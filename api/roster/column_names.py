@@ -57,7 +57,7 @@ class Columns:
 
 def read(line: int, headings: Sequence[str]) -> tuple[Columns, list[InvalidField]]:
     """The columns, and what is wrong with the heading."""
-    keys = [_key(heading) for heading in headings]
+    keys = [key_of(heading) for heading in headings]
     at: dict[str, int] = {}
     errors: list[InvalidField] = []
     for field, names in FIELDS.items():
@@ -85,5 +85,5 @@ def _missing(line: int, field: str, headings: Sequence[str]) -> InvalidField:
     return InvalidField(path=f"csv.{line}", message=message, limit={"enum": ["name", "email", "section", "team"]})
 
 
-def _key(heading: str) -> str:
+def key_of(heading: str) -> str:
     return re.sub(r"\(s\)|[\W_]+", "", composed(heading)).casefold()

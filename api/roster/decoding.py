@@ -1,5 +1,6 @@
 """The text of a roster's file: UTF-8, UTF-16, or the Windows-1252 of older spreadsheets. Never a guess in silence."""
 
+import base64
 import codecs
 import re
 from dataclasses import dataclass
@@ -21,6 +22,17 @@ class Decoded:
     text: str
     notice: str | None = None
     """How it was read, where it was not UTF-8."""
+
+
+def of_order(csv: str | None, file: str | None) -> Decoded:
+    """The table of a request, as text or as a file's bytes in Base64. Raises `InvalidRequest`."""
+    if csv is not None:
+        return Decoded(csv)
+    try:
+        data = base64.b64decode(file or "", validate=True)
+    except ValueError:
+        raise InvalidRequest.of("file", "is not Base64", value=file) from None
+    return decode(data)
 
 
 def decode(data: bytes) -> Decoded:

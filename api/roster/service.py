@@ -1,6 +1,5 @@
 """The roster: a class let in from a table, and brought up to date by it."""
 
-import base64
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
@@ -15,7 +14,6 @@ from api.auth.token_secrets import digest_of, new_token, prefix_of
 from api.context import App
 from api.http.problems import AlreadyTaken, InvalidRequest
 from api.roster import decoding, statements, tables
-from api.roster.decoding import Decoded
 from api.roster.tables import RosterLine
 from api.sql.database import Row
 from api.users import service as users
@@ -38,7 +36,7 @@ async def read(app: App, section: str | None, team: str | None) -> RosterRead:
 
 async def bring_in(app: App, principal: Principal, order: RosterImport) -> RosterImported:
     """Do, or only say, what a table asks for. Raises `InvalidRequest`, `AlreadyTaken`; then nothing has changed."""
-    table = Decoded(order.csv) if order.csv is not None else decoding.decode(_bytes(order.file or ""))
+    table = decoding.of_order(order.csv, order.file)
     found = tables.read(table.text)
     lines, emails = found.lines, [line.email for line in found.lines]
     by_email = {row.email: row for row in await app.database.rows(statements.known, emails=emails)}
@@ -69,13 +67,6 @@ def _disabled(emails: list[str], by_email: dict[str, Row]) -> list[str]:
     if not found:
         return []
     return [f"These users stay disabled; `gpulab users enable` enables a user again: {', '.join(found)}"]
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        raise InvalidRequest.of("file", "is not Base64", value=text) from None
 
 
 def _check(lines: list[RosterLine], by_email: dict[str, Row]) -> None:

@@ -84,18 +84,18 @@ class _Passed:
 
     def notices(self, columns: Columns) -> Iterator[str]:
         if columns.ignored:
-            yield f"Ignored {counted(len(columns.ignored), 'column')}: {_some(columns.ignored)}."
+            yield f"Ignored {counted(len(columns.ignored), 'column')}: {some(columns.ignored)}."
         if self.nobody:
-            yield f"Skipped {counted(len(self.nobody), 'line')} not of a student: {_some(self.nobody)}."
+            yield f"Skipped {counted(len(self.nobody), 'line')} not of a student: {some(self.nobody)}."
         if self.named_by_login:
-            yield f"Without a name, so the name at GitHub is used: {_some(self.named_by_login)}."
+            yield f"Without a name, so the name at GitHub is used: {some(self.named_by_login)}."
 
 
 def read(text: str) -> Roster:
     """The users of a table. Raises `InvalidRequest`, which names every wrong line and field."""
     if max(text.count("\n"), text.count("\r")) > MAX_LINES:
         raise InvalidRequest.of("csv", "too many lines", limit={"max": MAX_LINES})
-    numbered = ((line, cells) for line, cells in _rows(text) if any(cell.strip() for cell in cells))
+    numbered = ((line, cells) for line, cells in numbered_rows(text) if any(cell.strip() for cell in cells))
     line, headings = next(numbered, (1, []))
     columns, errors = column_names.read(line, headings)
     if errors:
@@ -115,12 +115,12 @@ def read(text: str) -> Roster:
     if errors:
         raise InvalidRequest.of_fields(sorted(errors, key=lambda error: int(error.path.split(".")[1])))
     if not found:
-        skipped = f"; lines not of a student: {_some(passed.nobody)}" if passed.nobody else ""
+        skipped = f"; lines not of a student: {some(passed.nobody)}" if passed.nobody else ""
         raise InvalidRequest.of("csv", f"the table has no user{skipped}")
     return Roster(found, list(passed.notices(columns)))
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+def numbered_rows(text: str) -> Iterator[tuple[int, list[str]]]:
     """The first line and the cells of each row."""
     told = SEPARATOR_LINE.match(text)
     body = text[told.end() :] if told else text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
@@ -207,6 +207,6 @@ def _repeated(lines: list[RosterLine]) -> Iterator[InvalidField]:
         first.setdefault(user.email, user.line)
 
 
-def _some(words: Sequence[str]) -> str:
+def some(words: Sequence[str]) -> str:
     more = f" and {len(words) - MAX_NAMED} more" if len(words) > MAX_NAMED else ""
     return ", ".join(str(shortened(word, limit=60)) for word in words[:MAX_NAMED]) + more

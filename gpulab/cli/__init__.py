@@ -13,7 +13,7 @@ from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, table,
 from gpulab.cli.nodes import nodes, reserve, top
 from gpulab.cli.server_side import server_commands
 from gpulab.cli.studies import commands as studies
-from gpulab.cli.users import grading, roster, tokens, users
+from gpulab.cli.users import grades, roster, tokens, users
 from gpulab.errors import GpulabError
 from gpulab.version import VERSION
 
@@ -41,7 +41,7 @@ NAMED_GROUPS = {
     "users": users.app,
     "tokens": tokens.app,
     "roster": roster.app,
-    "assignments": grading.app,
+    "assignments": grades.app,
 }
 
 

@@ -1,7 +1,7 @@
 """`Client.users`: users, tokens, the class and its assignments."""
 
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -31,6 +31,14 @@ from gpulab.schemas.assignments import (
     SubmissionPage,
     SubmissionRead,
     WorkRead,
+)
+from gpulab.schemas.assignments.grades import (
+    GradeDetail,
+    GradePage,
+    GradeRead,
+    GradesImported,
+    RerunsRead,
+    RerunsStarted,
 )
 from gpulab.schemas.roster import RosterImported, RosterRead
 
@@ -127,8 +135,7 @@ class Users:
         A file's bytes are read as UTF-8, UTF-16 or Windows-1252. The answer's `notices` say how, and what was ignored.
         Raises InvalidRequest, whose `errors` name every wrong line.
         """
-        content = {"csv": table} if isinstance(table, str) else {"file": b64encode(table).decode("ascii")}
-        return self._http.change(RosterImported, "POST", path_of("roster"), {**content, "dry_run": dry_run})
+        return self._http.change(RosterImported, "POST", path_of("roster"), {**_table(table), "dry_run": dry_run})
 
     def assignments(self, *, limit: int | None = None) -> Iterator[AssignmentRead]:
         """Assignments, newest first."""
@@ -143,6 +150,8 @@ class Users:
         experiments: Sequence[str] = (),
         description: str | None = None,
         tolerance: float | None = None,
+        max_points: float | None = None,
+        rerun_points: float | None = None,
         late_days: int | None = None,
         late_deduction: float | None = None,
         late_deduction_unit: str | None = None,
@@ -160,6 +169,8 @@ class Users:
             experiments=list(experiments),
             description=description,
             tolerance=tolerance,
+            max_points=max_points,
+            rerun_points=rerun_points,
             late_days=late_days,
             late_deduction=late_deduction,
             late_deduction_unit=late_deduction_unit,
@@ -197,9 +208,63 @@ class Users:
         path = path_of("assignments", assignment_id, "submissions", user_id, "check")
         return self._http.change(SubmissionRead, "POST", path)
 
-    def grades(self, assignment_id: UUID | str) -> str:
-        """The grade table of an assignment, as CSV. For staff."""
-        return self._http.send("GET", path_of("assignments", assignment_id, "grades")).content.decode()
+    def grades(self, assignment_id: UUID | str, *, limit: int | None = None) -> Iterator[GradeRead]:
+        """The class by name, with the points, whose they are, and what each source says. For staff."""
+        return self._http.items(GradePage, path_of("assignments", assignment_id, "grades"), limit)
+
+    def grade_table(self, assignment_id: UUID | str, columns: str = "lab") -> str:
+        """The grades as CSV: for a spreadsheet (`lab`), or in the columns of `canvas`, `moodle` or `gradescope`."""
+        path = path_of("assignments", assignment_id, "grades.csv")
+        return self._http.send("GET", path, query={"columns": columns}).content.decode()
+
+    def own_grade(self, assignment_id: UUID | str) -> GradeRead:
+        """Your grade. Raises NotFound until grades are released."""
+        return self._http.get(GradeRead, path_of("assignments", assignment_id, "grade"))
+
+    def grade(self, assignment_id: UUID | str, user_id: UUID | str) -> GradeDetail:
+        """A student's grade, what each source says, and all grades by hand. For staff."""
+        return self._http.get(GradeDetail, path_of("assignments", assignment_id, "grades", user_id))
+
+    def give_grade(
+        self,
+        assignment_id: UUID | str,
+        user_id: UUID | str,
+        *,
+        points: float | None = None,
+        comment: str | None = None,
+        rubric: Mapping[str, float] | None = None,
+    ) -> GradeDetail:
+        """Grade by hand, in the place of the one before. With a rubric, its sum is the points. For staff."""
+        lines = [{"text": text, "points": value} for text, value in (rubric or {}).items()]
+        body = {**_plain(points=points, comment=comment), "rubric": lines}
+        return self._http.change(GradeDetail, "PUT", path_of("assignments", assignment_id, "grades", user_id), body)
+
+    def remove_grade(self, assignment_id: UUID | str, user_id: UUID | str) -> None:
+        """Take the grade by hand back: the check or the re-run counts again. For staff."""
+        self._http.send("DELETE", path_of("assignments", assignment_id, "grades", user_id))
+
+    def import_grades(self, assignment_id: UUID | str, table: str | bytes, *, dry_run: bool = False) -> GradesImported:
+        """Grades by hand from a table (`email,points,comment`), or only say what would change. For staff.
+
+        Raises InvalidRequest, whose `errors` name every wrong line; then nothing has changed.
+        """
+        path = path_of("assignments", assignment_id, "grades", "import")
+        return self._http.change(GradesImported, "POST", path, {**_table(table), "dry_run": dry_run})
+
+    def run_all_again(self, assignment_id: UUID | str, *, everyone: bool = False) -> Iterator[RerunsStarted]:
+        """Run submissions again: those without a good re-run, or `everyone`. One answer for each part. For staff."""
+        path, after = path_of("assignments", assignment_id, "reruns"), None
+        while True:
+            body = {"everyone": everyone, "after": after}
+            part = self._http.change(RerunsStarted, "POST", path, body)
+            yield part
+            if part.next_after is None or part.stopped_by is not None:
+                return
+            after = str(part.next_after)
+
+    def reruns(self, assignment_id: UUID | str) -> RerunsRead:
+        """How the re-runs of an assignment stand. For staff."""
+        return self._http.get(RerunsRead, path_of("assignments", assignment_id, "reruns"))
 
     def overview(self, assignment_id: UUID | str) -> OverviewRead:
         """Where each student of the class stands; those who are stuck come first. For staff."""
@@ -259,6 +324,10 @@ class Users:
     def share_study(self, study_id: UUID | str, audience: str | None) -> StudyRead:
         """Let `team` or `class` read a study and its runs; None makes it private again."""
         return self._http.change(StudyRead, "POST", path_of("studies", study_id, "share"), {"audience": audience})
+
+
+def _table(table: str | bytes) -> dict[str, str]:
+    return {"csv": table} if isinstance(table, str) else {"file": b64encode(table).decode("ascii")}
 
 
 def _plain(**fields: Any) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Assignments, and the runs that users hand in for them."""
+"""Assignments, the runs that users hand in for them, and their grades."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -27,12 +27,16 @@ class Assignment(Base):
     """Experiments whose every run is work on it."""
     tolerance: Mapped[float]
     """Relative; how far a number of a re-run may lie from the pinned one."""
+    max_points: Mapped[float | None]
+    """The most that a submission can get; null takes what the check or the re-run can give."""
+    rerun_points: Mapped[float | None]
+    """Points for a submission whose re-run lies within the tolerance; null gives none."""
     starter: Mapped[dict[str, Any] | None]
     """The program from which students begin: `experiment` and `spec` of a job that runs it."""
     hidden_check: Mapped[dict[str, Any] | None]
     """The hidden check that runs after a hand-in: `max_points`, `time_limit_seconds` and `spec` of its job."""
     points_released_at: Mapped[datetime | None]
-    """When students began to see their points; null while they do not."""
+    """When students began to see their grades; null while they do not."""
     late_days: Mapped[int | None]
     """Days after the deadline during which late work is accepted; null sets no limit."""
     late_deduction: Mapped[float] = mapped_column(server_default=text("0"))
@@ -79,3 +83,27 @@ class Submission(Base):
     rerun_job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
     check_job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
     """The hidden check of the run that was handed in; its result has the points."""
+
+
+class Grade(Base):
+    """A grade by hand, given or taken back. Rows are only added: the newest of a user counts."""
+
+    __tablename__ = "grades"
+    __table_args__ = (Index("ix_grades_assignment_id_user_id_id", "assignment_id", "user_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    assignment_id: Mapped[UUID] = mapped_column(ForeignKey("assignments.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
+    """The run that was handed in then; null where nothing was."""
+    points: Mapped[float | None]
+    """Before the late deduction; null leaves the points of the check or the re-run."""
+    comment: Mapped[str | None]
+    rubric: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    """Lines of `text` and `points`."""
+    removed: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether this takes the grade by hand back."""
+    from_table: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether it came with a table of corrections."""
+    grader_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -10,11 +10,11 @@ import typer
 from gpulab.cli.failures import BadInput, ExitCode
 from gpulab.cli.session import AsJson, JobId, Session, TokenFile, Url, print_json, session_command
 from gpulab.cli.users.naming import User, find_user
-from gpulab.states import STATE_WORDS
 from gpulab.words import counted
 
 if TYPE_CHECKING:
     from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, StandingRead, SubmissionRead, WorkRead
+    from gpulab.schemas.assignments.grades import GradeRead
 
 app = typer.Typer(help="Assignments: what is due, handing in, and the progress of the class.")
 
@@ -80,6 +80,7 @@ def show(session: Session, assignment: AssignmentName) -> None:
             ("correct answers", "shown after the deadline" if one.answers_after_deadline else "shown from the start"),
             ("starter", one.starter and f'gpulab assignments starter "{one.name}"'),
             ("handed in", _handed_in(one)),
+            *grade_facts(one.your_grade),
         ]
     )
     for line in (one.description or "").splitlines():
@@ -100,6 +101,21 @@ def _print_work(found: "WorkRead") -> None:
                 for run in found.runs
             ),
         )
+
+
+def grade_facts(grade: "GradeRead | None") -> list[tuple[str, object]]:
+    """Points, what the late days took off, rubric and comment, as lines for `print_facts`."""
+    if grade is None:
+        return []
+    most = "" if grade.max_points is None else f" of {grade.max_points:g}"
+    points = None if grade.final_points is None else f"{grade.final_points:g}{most}"
+    cost = f"{grade.points:g} points, {grade.deduction:g} {grade.deduction_unit} off" if grade.points else ""
+    return [
+        ("grade", points),
+        ("late", grade.deduction and f"{cost} for {counted(grade.days_late, 'day')}"),
+        *((f"  {line.text}", f"{line.points:g}") for line in grade.rubric),
+        ("comment", grade.comment),
+    ]
 
 
 def late_policy(one: "AssignmentRead") -> str:
@@ -181,16 +197,6 @@ def submissions(session: Session, assignment: AssignmentName) -> None:
         for one in found
     ]
     print_table(["NAME", "RUN", "HANDED IN", "LATE", "RE-RUN"], rows)
-
-
-@session_command(app)
-def rerun(session: Session, assignment: AssignmentName, user: User) -> None:
-    """Run a submission again, with its spec and seed. For staff."""
-    job = session.client.users.rerun(find_assignment(session, assignment).id, find_user(session, user).id)
-    if session.as_json:
-        print_json(job)
-    else:
-        print(f"{job.id}  {job.experiment} {STATE_WORDS[job.state]}")
 
 
 @session_command(app)

@@ -1,4 +1,4 @@
-"""`gpulab assignments ...` with programs: the starter, the hidden check, and the grades."""
+"""`gpulab assignments ...` with programs: the starter and the hidden check."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -79,33 +79,6 @@ def check(session: Session, assignment: AssignmentName, user: User) -> None:
     """Run the hidden check of a submission again. For staff."""
     done = session.client.users.check(find_assignment(session, assignment).id, find_user(session, user).id)
     _print(session, done, f"{done.user}  is checked again")
-
-
-@command(app)
-def grades(
-    session: Session,
-    assignment: AssignmentName,
-    out: Annotated[Path | None, typer.Option(help="File for the table. Default: print it.")] = None,
-) -> None:
-    """Get the grade table as CSV. For staff."""
-    text = session.client.users.grades(find_assignment(session, assignment).id)
-    if out is None:
-        print(text.removeprefix("\ufeff"), end="")
-    else:
-        out.write_text(text, encoding="utf-8", newline="")
-        print(out)
-
-
-@command(app)
-def release(
-    session: Session,
-    assignment: AssignmentName,
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="Hide them again.")] = False,
-) -> None:
-    """Let students see their points and what the check says. For staff."""
-    found = find_assignment(session, assignment)
-    changed = session.client.users.change_assignment(found.id, points_released=not withdraw)
-    _print(session, changed, f"{changed.name}  points are {'hidden' if withdraw else 'released'}")
 
 
 def _sent(session: Session, target: str, arguments: list[str] | None) -> "tuple[LocalRun, dict[str, Any]]":

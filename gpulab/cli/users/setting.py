@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 COST = re.compile(r"(\d+(?:\.\d+)?)\s*(%|percent|points?)")
-NO_LIMIT = "-"
+NO_LIMIT = NO_POINTS = "-"
 
 Deadline = Annotated[
     str, typer.Option(help="Last day (2030-01-31) or a time (2030-01-31T18:00), in the lab's time zone.")
@@ -28,6 +28,10 @@ NewDeadline = Annotated[
 Templates = Annotated[list[str] | None, typer.Option(help="A study template, such as course/1b; repeatable.")]
 Experiments = Annotated[list[str] | None, typer.Option(help="An experiment; repeatable.")]
 Tolerance = Annotated[float | None, typer.Option(help="Relative tolerance for re-runs.")]
+MaxPoints = Annotated[str | None, typer.Option(help="The most that a submission can get; - for none.")]
+RerunPoints = Annotated[
+    str | None, typer.Option(help="Points for a submission whose re-run lies within the tolerance; - for none.")
+]
 Description = Annotated[str | None, typer.Option(help="Description for the class.")]
 LateDays = Annotated[str | None, typer.Option(help="Days for late work: 0 accepts none, - sets no limit.")]
 LateDeduction = Annotated[str | None, typer.Option(help="Deduction for each late day: 10% or 2points.")]
@@ -49,6 +53,8 @@ def create(
     template: Templates = None,
     experiment: Experiments = None,
     tolerance: Tolerance = None,
+    max_points: MaxPoints = None,
+    rerun_points: RerunPoints = None,
     description: Description = None,
     late_days: LateDays = None,
     late_deduction: LateDeduction = None,
@@ -63,6 +69,7 @@ def create(
         tolerance=tolerance,
         description=description,
         answers_after_deadline=answers_after_deadline,
+        **_points(max_points=max_points, rerun_points=rerun_points),
         **_late(late_days, late_deduction),
     )
     _print(session, made, str(made.id))
@@ -76,6 +83,8 @@ def change(
     template: Templates = None,
     experiment: Experiments = None,
     tolerance: Tolerance = None,
+    max_points: MaxPoints = None,
+    rerun_points: RerunPoints = None,
     description: Description = None,
     late_days: LateDays = None,
     late_deduction: LateDeduction = None,
@@ -90,7 +99,8 @@ def change(
         "description": description,
         "answers_after_deadline": answers_after_deadline,
     }
-    fields = {name: value for name, value in given.items() if value is not None} | _late(late_days, late_deduction)
+    fields = {name: value for name, value in given.items() if value is not None}
+    fields |= _points(max_points=max_points, rerun_points=rerun_points) | _late(late_days, late_deduction)
     if not fields:
         raise BadInput("name what to change, such as --deadline 2030-01-31; see --help")
     found = find_assignment(session, assignment)
@@ -135,8 +145,50 @@ def extensions(session: Session, assignment: AssignmentName) -> None:
         print_table(["FOR", "DUE", "ID", "REASON"], rows)
 
 
+@command(app)
+def end_extension(
+    session: Session,
+    assignment: AssignmentName,
+    user: Annotated[str | None, typer.Option(help="Of this user: name, email address or id.")] = None,
+    section: Annotated[str | None, typer.Option(help="Of this section.")] = None,
+) -> None:
+    """Take a later deadline back. For staff."""
+    if (user is None) == (section is None):
+        raise BadInput("name one user (--user) or one section (--section)")
+    found = find_assignment(session, assignment)
+    user_id = None if user is None else find_user(session, user).id
+    whose = f"{user}" if section is None else f"section {section}"
+    for one in session.client.users.extensions(found.id):
+        if (one.user_id, one.section) == (user_id, section):
+            session.client.users.end_extension(found.id, one.id)
+            _print_ended(session, one)
+            return
+    raise BadInput(f"{whose} has no extension; `gpulab assignments extensions` lists them")
+
+
+def _print_ended(session: Session, one: "ExtensionRead") -> None:
+    if session.as_json:
+        print_json(one)
+    else:
+        print(f"{_whose(one)}  has the deadline of the assignment again")
+
+
 def _whose(one: "ExtensionRead") -> str:
     return one.user or f"section {one.section}"
+
+
+def _points(**given: str | None) -> dict[str, Any]:
+    """The fields of points that were given. Raises BadInput."""
+    return {name: None if text == NO_POINTS else number(name, text) for name, text in given.items() if text is not None}
+
+
+def number(what: str, text: str) -> float:
+    """Points on the command line. Raises BadInput."""
+    try:
+        return float(text)
+    except ValueError:
+        option = f"--{what.replace('_', '-')}"
+        raise BadInput(f"{text!r} is not a number of points; write {option} 7.5") from None
 
 
 def _late(days: str | None, cost: str | None) -> dict[str, Any]:

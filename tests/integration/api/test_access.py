@@ -27,6 +27,9 @@ BODIES: dict[str, Any] = {
     "import_roster": {"csv": "name,email\nNew,new@example.org\n", "dry_run": True},
     "create_assignment": {"name": "More", "deadline": "2999-01-01T00:00:00Z", "experiments": ["dropout-linear"]},
     "change_assignment": {"tolerance": 0.5},
+    "give_grade": {"points": 3, "comment": "olgas-grade"},
+    "import_grades": {"csv": "name,points\nolga,2\n", "dry_run": True},
+    "rerun_submissions": {},
     "extend_assignment": {"section": "B", "deadline": "2999-02-01T00:00:00Z"},
 }
 FILES = {"upload_program": {"files": ("own.py", b"1")}}

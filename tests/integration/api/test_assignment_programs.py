@@ -144,15 +144,15 @@ async def test_grades_are_a_table_of_the_class(school: Class) -> None:
     job_id = await school.run(school.olga)
     await school.hand_in(school.olga, assignment, job_id)
     school.conclude(await school.check_job(assignment), {"points": 8, "words": "=1+1"})
-    answer = await school.call(school.ina, "GET", f"/assignments/{assignment}/grades")
+    answer = await school.call(school.ina, "GET", f"/assignments/{assignment}/grades.csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(answer.text))}
     olga = rows["olga"]
-    assert (olga["points"], olga["max_points"], olga["check"], olga["words"]) == ("8.0", "10.0", "done", "'=1+1")
+    assert (olga["points"], olga["max_points"], olga["check"], olga["check_words"]) == ("8", "10", "done", "'=1+1")
     assert (olga["late"], olga["job_id"]) == ("no", str(job_id))
     assert rows["sam"]["points"] == rows["sam"]["handed_in_at_utc"] == ""
     assert "ina" not in rows
-    assert (await school.call(school.olga, "GET", f"/assignments/{assignment}/grades")).status_code == 403
+    assert (await school.call(school.olga, "GET", f"/assignments/{assignment}/grades.csv")).status_code == 403
 
 
 async def test_starter_is_run_by_the_class(school: Class) -> None:

@@ -23,7 +23,7 @@ async def test_late_work_is_accepted_for_its_days_and_costs(
     move(seeds, homework, timedelta(hours=-30))
     late = SubmissionRead.model_validate_json((await pinned(client, homework, of_ann, ann)).content)
     assert (late.late, late.days_late, late.deduction, late.deduction_unit) == (True, 2, 20.0, "percent")
-    grades = (await client.get(f"/v1/assignments/{homework.id}/grades")).text
+    grades = (await client.get(f"/v1/assignments/{homework.id}/grades.csv")).text
     assert "yes,2,20 percent" in grades
     move(seeds, homework, timedelta(hours=-49))
     refused = await pinned(client, homework, of_ben, ben)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
+from gpulab.schemas.assignments.grades import DeductionUnit, GradeRead, Points
 from gpulab.schemas.base import Incoming, Int64, JsonObject, Line, Outgoing
 from gpulab.schemas.jobs import JobSummary
 from gpulab.schemas.users import AnId, Time
@@ -17,7 +18,6 @@ Tolerance = Annotated[float, Field(ge=0, le=1)]
 DEFAULT_TOLERANCE = 1e-5
 LateDays = Annotated[int, Field(ge=0, le=366)]
 Deduction = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-DeductionUnit = Literal["percent", "points"]
 
 
 class StarterOrder(Incoming):
@@ -68,6 +68,10 @@ class AssignmentCreate(Incoming):
     """Experiments of which every run is work on it."""
     tolerance: Tolerance = DEFAULT_TOLERANCE
     """Relative; how far a number of a re-run may lie from the one handed in."""
+    max_points: Points | None = None
+    """The most that a submission can get; null takes the most that the hidden check or the re-run gives."""
+    rerun_points: Points | None = None
+    """Points for a submission whose re-run lies within the tolerance, and 0 for another; null gives none."""
     starter: StarterOrder | None = None
     """The program from which students begin."""
     hidden_check: CheckOrder | None = None
@@ -83,13 +87,15 @@ class AssignmentCreate(Incoming):
 
 
 class AssignmentUpdate(Incoming):
-    """What to change; what is left out stays. Null takes a description, a starter, a check or a late limit away."""
+    """What to change; what is left out stays. Null takes a description, programs, points or a late limit away."""
 
     deadline: Time | None = None
     description: Text | None = None
     templates: Names | None = None
     experiments: Names | None = None
     tolerance: Tolerance | None = None
+    max_points: Points | None = None
+    rerun_points: Points | None = None
     starter: StarterOrder | None = None
     hidden_check: CheckOrder | None = None
     late_days: LateDays | None = None
@@ -97,7 +103,7 @@ class AssignmentUpdate(Incoming):
     late_deduction_unit: DeductionUnit | None = None
     answers_after_deadline: bool | None = None
     points_released: bool | None = None
-    """Whether students see their points and what the check says."""
+    """Whether students see their grades and what the check says."""
 
 
 class ExtensionOrder(Incoming):
@@ -159,7 +165,7 @@ class SubmissionRead(Outgoing):
     """What they cost, in `deduction_unit`."""
     deduction_unit: DeductionUnit
     rerun_job_id: UUID | None
-    """The latest re-run by staff."""
+    """The latest re-run by staff, for staff alone."""
     check: CheckRead | None = None
     """The hidden check. Students see it once points are released."""
 
@@ -179,9 +185,11 @@ class AssignmentRead(Outgoing):
     starter: StarterRead | None = None
     """The program from which students begin: a job that runs it."""
     max_points: float | None = None
-    """Of the hidden check; null where there is none."""
+    """The most that a submission can get; null where nothing says it."""
+    rerun_points: float | None = None
+    """Points for a submission whose re-run lies within the tolerance."""
     points_released_at: datetime | None = None
-    """Since when students see their points; null while they do not."""
+    """Since when students see their grades; null while they do not."""
     late_days: int | None = None
     """Days after the deadline during which late work is accepted; null sets no limit."""
     late_deduction: float = 0.0
@@ -196,6 +204,8 @@ class AssignmentRead(Outgoing):
     your_deadline_text: str | None = None
     your_submission: SubmissionRead | None = None
     """What you handed in; null when you have handed in nothing."""
+    your_grade: GradeRead | None = None
+    """Your grade, once grades are released; null before, and where there is none."""
     created_at: datetime
 
 
