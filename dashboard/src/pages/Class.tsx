@@ -1,4 +1,4 @@
-/** The class, for staff: users, assignments with the status of each student, and the audit log. */
+/** The class, for staff: users, assignments with the status of each student, grades, and the audit log. */
 
 import { Stack, Tabs, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -11,6 +11,7 @@ import { oneOf } from "../search";
 import { Assignments } from "./class/Assignments";
 import { Audit } from "./class/Audit";
 import { Users } from "./class/Users";
+import { Grades } from "./grades/Grades";
 
 export function Class() {
   const { tab } = useSearch({ from: "/inside/class" });
@@ -30,6 +31,7 @@ export function Class() {
         <Tabs.List mb="md">
           <Tabs.Tab value="users">Users</Tabs.Tab>
           <Tabs.Tab value="assignments">Assignments</Tabs.Tab>
+          <Tabs.Tab value="grades">Grades</Tabs.Tab>
           <Tabs.Tab value="audit">Audit</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="users">
@@ -37,6 +39,9 @@ export function Class() {
         </Tabs.Panel>
         <Tabs.Panel value="assignments">
           <Assignments />
+        </Tabs.Panel>
+        <Tabs.Panel value="grades">
+          <Grades />
         </Tabs.Panel>
         <Tabs.Panel value="audit">
           <Audit />

@@ -11,6 +11,7 @@ import { Answer } from "../../components/Feedback";
 import { AnchorLink } from "../../components/Links";
 import { State, type Look } from "../../components/State";
 import { counted } from "../../format";
+import { OwnGrade } from "../grades/OwnGrade";
 import { Choose } from "./Choose";
 import { Starter } from "./Starter";
 
@@ -38,6 +39,11 @@ export function Work({ assignment, now }: { assignment: AssignmentRead; now: num
             <Part title="What counts">
               <Parts parts={parts} />
             </Part>
+            {assignment.your_grade && (
+              <Part title="Your grade">
+                <OwnGrade grade={assignment.your_grade} />
+              </Part>
+            )}
             <Part title="Your submission">
               <Choose assignment={assignment} runs={runs} now={now} />
             </Part>

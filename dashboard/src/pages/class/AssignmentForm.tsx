@@ -61,6 +61,10 @@ function instant(deadline: string): string {
   return new Date(deadline).toISOString();
 }
 
+function orNull(entry: number | string): number | null {
+  return entry === "" ? null : Number(entry);
+}
+
 function endOfDay(moment: Date): Date {
   return new Date(moment.getFullYear(), moment.getMonth(), moment.getDate(), 23, 59);
 }
@@ -76,6 +80,8 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
   const [templates, setTemplates] = useState(before?.templates ?? []);
   const [experiments, setExperiments] = useState(before?.experiments ?? []);
   const [tolerance, setTolerance] = useState<number | string>(before?.tolerance ?? DEFAULT_TOLERANCE);
+  const [maxPoints, setMaxPoints] = useState<number | string>(before?.max_points ?? "");
+  const [rerunPoints, setRerunPoints] = useState<number | string>(before?.rerun_points ?? "");
   const [lateDays, setLateDays] = useState<number | string>(before?.late_days ?? "");
   const [lateDeduction, setLateDeduction] = useState<number | string>(before?.late_deduction ?? 0);
   const [lateUnit, setLateUnit] = useState(before?.late_deduction_unit ?? "percent");
@@ -83,7 +89,9 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
   const send = useAction(
     () => {
       const body = {
-        late_days: lateDays === "" ? null : Number(lateDays),
+        ...(maxPoints === (before?.max_points ?? "") ? {} : { max_points: orNull(maxPoints) }),
+        rerun_points: orNull(rerunPoints),
+        late_days: orNull(lateDays),
         late_deduction: Number(lateDeduction),
         late_deduction_unit: lateUnit,
         answers_after_deadline: answersLater,
@@ -164,15 +172,25 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
         value={description}
         onChange={(event) => setDescription(event.currentTarget.value)}
       />
-      <NumberInput
-        label="Tolerance"
-        description="Relative tolerance for re-runs"
-        min={0}
-        max={1}
-        step={0.001}
-        value={tolerance}
-        onChange={setTolerance}
-      />
+      <Group grow align="flex-end">
+        <NumberInput label="Points" description="The maximum" min={0} value={maxPoints} onChange={setMaxPoints} />
+        <NumberInput
+          label="Re-run points"
+          description="Within the tolerance"
+          min={0}
+          value={rerunPoints}
+          onChange={setRerunPoints}
+        />
+        <NumberInput
+          label="Tolerance"
+          description="Relative, of re-runs"
+          min={0}
+          max={1}
+          step={0.001}
+          value={tolerance}
+          onChange={setTolerance}
+        />
+      </Group>
       <Group grow align="flex-end">
         <NumberInput
           label="Late days"

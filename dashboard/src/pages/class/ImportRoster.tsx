@@ -1,6 +1,6 @@
 /** Imports a class from a table: first a preview of the changes, then the tokens of new users, shown once. */
 
-import { Alert, Badge, Button, FileInput, Group, List, Stack, Table, Text, Textarea } from "@mantine/core";
+import { Alert, Badge, Button, Group, List, Stack, Table, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { CircleCheck, Download, TriangleAlert, Upload } from "lucide-react";
 import { useState } from "react";
@@ -9,23 +9,14 @@ import { api, data } from "../../api/client";
 import type { RosterImported, RosterRow } from "../../api/schema";
 import { saveAs } from "../../charts/series";
 import { Ask, Dialog } from "../../components/Dialog";
+import { isGiven, NO_TABLE, TableInput, type GivenTable } from "../../components/TableInput";
 import { useAction } from "../../components/useAction";
 import { NOTHING } from "../../format";
 
 const EXAMPLE = "name,email,section,team\nSam,sam@example.org,A,red";
 
-/** Typed text, or the bytes of a file in Base64: the lab detects their encoding. */
-type Roster = { csv: string } | { file: string };
-
-const EMPTY: Roster = { csv: "" };
-
-function send(roster: Roster, dryRun: boolean): Promise<RosterImported> {
+function send(roster: GivenTable, dryRun: boolean): Promise<RosterImported> {
   return data(api.POST("/v1/roster", { body: { ...roster, dry_run: dryRun } }));
-}
-
-async function bytesOf(file: File): Promise<Roster> {
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  return { file: btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")) };
 }
 
 export function ImportRoster() {
@@ -43,14 +34,14 @@ export function ImportRoster() {
 }
 
 function Steps({ close }: { close: () => void }) {
-  const [roster, setRoster] = useState(EMPTY);
+  const [roster, setRoster] = useState(NO_TABLE);
   const look = useAction(
-    (table: Roster) => send(table, true),
+    (table: GivenTable) => send(table, true),
     () => null,
     true,
   );
   const apply = useAction(
-    (table: Roster) => send(table, false),
+    (table: GivenTable) => send(table, false),
     () => null,
     true,
   );
@@ -83,15 +74,15 @@ function Steps({ close }: { close: () => void }) {
 }
 
 interface TableProps {
-  roster: Roster;
-  setRoster: (roster: Roster) => void;
+  roster: GivenTable;
+  setRoster: (roster: GivenTable) => void;
   busy: boolean;
   error: Error | null;
   look: () => void;
 }
 
 function TableForm({ roster, setRoster, busy, error, look }: TableProps) {
-  const ready = "file" in roster || roster.csv.trim() !== "";
+  const ready = isGiven(roster);
   return (
     <Ask action="Preview changes" busy={busy} ready={ready} error={error} send={look}>
       <Text size="sm" c="dimmed">
@@ -99,26 +90,7 @@ function TableForm({ roster, setRoster, busy, error, look }: TableProps) {
         <code>team</code>; or an export of Canvas, Moodle, Gradescope or GitHub Classroom. A student with a known email
         is updated. Nobody is removed.
       </Text>
-      <FileInput
-        label="File"
-        placeholder="Choose a CSV file"
-        accept=".csv,text/csv,text/plain"
-        clearable
-        onChange={(file) => {
-          if (file === null) setRoster(EMPTY);
-          else void bytesOf(file).then(setRoster);
-        }}
-      />
-      <Textarea
-        label="Or paste the table"
-        placeholder={EXAMPLE}
-        disabled={"file" in roster}
-        value={"file" in roster ? "" : roster.csv}
-        onChange={(event) => setRoster({ csv: event.currentTarget.value })}
-        rows={7}
-        spellCheck={false}
-        styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)", fontSize: "0.8rem" } }}
-      />
+      <TableInput table={roster} setTable={setRoster} example={EXAMPLE} />
     </Ask>
   );
 }
