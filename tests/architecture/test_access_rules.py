@@ -43,8 +43,8 @@ def section(title: str, page: Path) -> str:
 
 
 def said(file: Path) -> list[str]:
-    """Actions of users, tokens and sessions, which stand in the statements that make the change."""
-    return re.findall(r'"((?:user|session)\.[a-z]+|token\.(?:created|revoked))"', file.read_text())
+    """Actions of users, tokens, sessions and grades, which stand in the statements that make the change."""
+    return re.findall(r'"((?:user|session|grade)\.[a-z]+|token\.(?:created|revoked))"', file.read_text())
 
 
 def test_routes_are_closed_and_audited_unless_they_say_otherwise() -> None:
