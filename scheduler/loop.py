@@ -168,7 +168,7 @@ class Scheduler:
         job, chosen = giving_way(made, running, seen.rooms, now=seen.now) or (None, [])
         asked = [(f"to give way to job {job and job.id}, whose priority is higher", each) for each in chosen]
         for theirs, guest in leaving(made, running, seen.rooms, now=seen.now):
-            asked.append((f"to give way to job {theirs.id}, for whose lab hours this GPU is kept", guest))
+            asked.append((f"to give way to job {theirs.id}, because this GPU is kept for its lab hours", guest))
         if not asked:
             return
         with self._engine.begin() as connection:

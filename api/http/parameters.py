@@ -9,7 +9,7 @@ from gpulab.schemas.base import Line
 
 JobId = Annotated[UUID, Path(description="The job's id.")]
 Cursor = Annotated[
-    str | None, Query(max_length=500, description="`next_cursor` of the page before, with the same filters.")
+    str | None, Query(max_length=500, description="`next_cursor` of the previous page, with the same filters.")
 ]
 Limit = Annotated[int, Query(ge=1, le=200, description="Items of one page.")]
 MaxPoints = Annotated[

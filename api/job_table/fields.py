@@ -83,7 +83,7 @@ def fields(texts: Sequence[str], path: str) -> list[Field]:
 def field(text: str, path: str) -> Field:
     found, end = _leading_field(text, path)
     if end != len(text):
-        _refuse(path, text, f"is no column after character {end}", {"columns": ROOTS})
+        _refuse(path, text, f"is not a column after character {end}", {"columns": ROOTS})
     return found
 
 
@@ -118,17 +118,17 @@ def _condition(text: str, path: str) -> Condition:
         _refuse(path, text, "needs an operator after the column", {"operators": " ".join(OPERATORS)})
     sign = operator[1]
     if sign not in OPERATORS:
-        _refuse(path, sign, "is no known operator", {"operators": " ".join(OPERATORS)})
+        _refuse(path, sign, "is not a known operator", {"operators": " ".join(OPERATORS)})
     _check_single(found, path)
     value = _value(text[operator.end() :].strip())
     if isinstance(value, str) and not is_storable(value):
-        _refuse(path, text, "has a character that no text of the lab has", None)
+        _refuse(path, text, "has a character that cannot be stored", None)
     if sign in ORDERED and (value is None or isinstance(value, bool)):
-        _refuse(path, text, f"{sign} compares with a number or a text", {"operators": "= !="})
+        _refuse(path, text, f"{sign} needs a number or a text", {"operators": "= !="})
     if sign == "~":
         value = text[operator.end() :].strip()
         if not value:
-            _refuse(path, text, "~ needs the text to look for", None)
+            _refuse(path, text, "~ needs a text to search for", None)
     return Condition(found, sign, value)
 
 
@@ -156,7 +156,7 @@ def _leading_field(text: str, path: str) -> tuple[Field, int]:
         _refuse(path, text, f"is longer than {MAX_CHARACTERS} characters", {"max_length": MAX_CHARACTERS})
     parts, end = _parts(text)
     if not parts or not all(map(is_storable, parts)):
-        _refuse(path, text, "is no column", {"columns": ROOTS})
+        _refuse(path, text, "is not a column", {"columns": ROOTS})
     name, root, below = text[:end], parts[0], tuple(parts[1:])
     if len(below) > MAX_PARTS:
         _refuse(path, name, f"has more than {MAX_PARTS} parts", {"max_parts": MAX_PARTS})
@@ -166,7 +166,7 @@ def _leading_field(text: str, path: str) -> tuple[Field, int]:
         return Field(name, root, below), end
     if root == METRIC and below:
         return _metric(name, below), end
-    return _refuse(path, name, "is no column", {"columns": ROOTS})
+    return _refuse(path, name, "is not a column", {"columns": ROOTS})
 
 
 def _metric(name: str, below: tuple[str, ...]) -> Field:

@@ -32,7 +32,7 @@ Columns = Annotated[
     Query(
         max_length=MAX_COLUMNS,
         description="`spec.FIELD`, `result.FIELD`, `metric.NAME` (its last value; also `.min`, `.max` and `.curve`), "
-        "or a field of the job such as `seconds`. A part with a dot or a blank stands in quotes.",
+        "or a field of the job such as `seconds`. Put a part with a dot or a space in quotes.",
     ),
 ]
 Sort = Annotated[
@@ -48,12 +48,12 @@ Where = Annotated[
     Query(
         max_length=MAX_CONDITIONS,
         description="Conditions such as `spec.lr>=0.01`, `spec.model=mlp`, `result.loss!=null` or `name~test`. "
-        "Operators: `= != < <= > >=`, and `~` for a part of a text. A number compares with numbers, a text with texts.",
+        "Operators: `= != < <= > >=`, and `~` for a part of a text. Numbers compare with numbers, texts with texts.",
     ),
 ]
 By = Annotated[list[str], Query(min_length=1, max_length=MAX_GROUPED_BY, description="Columns to group by.")]
 Place = Annotated[
-    str | None, Query(max_length=4000, description="`next_cursor` of the page before, with the same filters.")
+    str | None, Query(max_length=4000, description="`next_cursor` of the previous page, with the same filters.")
 ]
 
 

@@ -159,7 +159,7 @@ async def _read(app: App, statement: Statement[...], **given: Any) -> Sequence[R
         except TookTooLongError:
             raise InvalidRequest.of(
                 "query",
-                f"the table took longer than {MAX_SECONDS} s to compute; narrow it, for example to one experiment",
+                f"the table took longer than {MAX_SECONDS} s to compute; filter it, for example by experiment",
                 limit={"seconds": MAX_SECONDS},
             ) from None
 

@@ -29,7 +29,7 @@ BODY = (MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
 
 @router.get("", operation_id="list_lab_hours", response_model=LabHoursList)
 async def list_lab_hours(request: Request, app: TheApp, principal: ThePrincipal) -> Response:
-    """Lab hours that are not over, the next one first. Students see names only where they are for them."""
+    """Lab hours that are not over, the next one first. Students see names only if the lab hours are for them."""
     return readable(request, await service.lab_hours(app, principal))
 
 
@@ -64,7 +64,7 @@ async def get_lab_hours(request: Request, app: TheApp, principal: ThePrincipal, 
     responses=problems(*BODY, Forbidden, LabHoursNotFound),
 )
 async def change_lab_hours(app: TheApp, principal: Staff, lab_hours_id: LabHoursId, order: LabHoursUpdate) -> Response:
-    """Change times, GPUs or for whom they are, or skip single days. For staff."""
+    """Change times, GPUs or users, or skip single days. For staff."""
     return json_response(await service.change(app, principal, lab_hours_id, order))
 
 
@@ -76,6 +76,6 @@ async def change_lab_hours(app: TheApp, principal: Staff, lab_hours_id: LabHours
     responses=problems(Forbidden, LabHoursNotFound),
 )
 async def cancel_lab_hours(app: TheApp, _: Staff, lab_hours_id: LabHoursId) -> Response:
-    """Cancel lab hours, with all that are still to come. For staff."""
+    """Cancel lab hours, including all future ones. For staff."""
     await service.cancel(app, lab_hours_id)
     return Response(status_code=204)

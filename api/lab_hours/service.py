@@ -106,19 +106,19 @@ def _check_times(wanted: Any, now: datetime) -> None:
     until = wanted.weekly_until
     if until is not None and not start.date() <= until <= start.date() + MAX_TERM:
         limit = {"ge": str(start.date()), "le": str(start.date() + MAX_TERM)}
-        message = f"the last day lies between the first day, {start.date()}, and a year after it"
+        message = f"the last day must be between the first day, {start.date()}, and a year after it"
         raise InvalidRequest.of("weekly_until", message, limit=limit, value=until)
     if next(occurrences(wanted, now), None) is None:
         field = "end" if until is None else "weekly_until"
         shown = end if until is None else until
-        message = f"{shown} is over, or every day is skipped"
+        message = f"{shown} is in the past, or every day is skipped"
         raise InvalidRequest.of(field, message, limit={"gt": now.isoformat()}, value=shown)
 
 
 async def _check_audience(app: App, values: Mapping[str, Any]) -> None:
     section, assignment_id, user_ids = (values[name] for name in ("section", "assignment_id", "user_ids"))
     if section is None and assignment_id is None and not user_ids:
-        raise InvalidRequest.of("section", "name a section, an assignment or users: for whom are the GPUs kept?")
+        raise InvalidRequest.of("section", "name the section, the assignment or the users that may use the GPUs")
     if section is not None and await app.database.row(extensions.in_section, section=section) is None:
         raise InvalidRequest.of("section", "no student is in this section", value=section)
     if assignment_id is not None and (await app.database.row(assignments.by_id, assignment_id=assignment_id) is None):
@@ -126,7 +126,7 @@ async def _check_audience(app: App, values: Mapping[str, Any]) -> None:
     known = {row.id for row in await app.database.rows(statements.known_users, user_ids=list(user_ids))}
     for index, user_id in enumerate(user_ids):
         if user_id not in known:
-            raise InvalidRequest.of(f"user_ids.{index}", "no user who may sign in has this id", value=user_id)
+            raise InvalidRequest.of(f"user_ids.{index}", "no user who can sign in has this id", value=user_id)
 
 
 def _check_gpus(values: Mapping[str, Any], gpus: Mapping[str, int]) -> None:
@@ -135,7 +135,7 @@ def _check_gpus(values: Mapping[str, Any], gpus: Mapping[str, int]) -> None:
         raise InvalidRequest.of("gpus", "say how many GPUs to keep, or name a node to keep as a whole")
     if node is not None and not gpus.get(node):
         limit = {"enum": sorted(gpus)}
-        raise InvalidRequest.of("node", "no node of this name has GPUs", limit=limit, value=node)
+        raise InvalidRequest.of("node", "no node with this name has GPUs", limit=limit, value=node)
     there = sum(gpus.values()) if node is None else gpus[node]
     if count is not None and count > there:
         where = "the lab" if node is None else f"node {node}"
@@ -146,7 +146,7 @@ def _check_gpus(values: Mapping[str, Any], gpus: Mapping[str, int]) -> None:
 def _refusal(app: App, values: Mapping[str, Any], found: TooMany) -> InvalidRequest:
     names = ", ".join(f"“{other.name}”" for other in found.others)
     moment = deadlines.shown(found.moment, app.settings.time_zone)
-    message = f"{counted(found.free, 'GPU')} free on {moment}, beside {names}"
+    message = f"{counted(found.free, 'GPU')} free on {moment}, in addition to {names}"
     field = "node" if values["gpus"] is None else "gpus"
     return InvalidRequest.of(field, message, limit={"le": found.free}, value=found.wanted)
 

@@ -19,7 +19,7 @@ app = typer.Typer(help=HELP)
 
 Name = Annotated[str, typer.Argument(metavar="LAB-HOURS", help="Name or id of lab hours.")]
 Gpus = Annotated[int | None, typer.Option(min=1, help="Number of GPUs. Default with --node: all of the node.")]
-Node = Annotated[str | None, typer.Option(help="Keep GPUs of this machine only.")]
+Node = Annotated[str | None, typer.Option(help="Keep only GPUs of this machine.")]
 Section = Annotated[str | None, typer.Option(help="For jobs of this section.")]
 OfAssignment = Annotated[str | None, typer.Option("--assignment", help="For work on this assignment: name or id.")]
 Users = Annotated[
@@ -27,7 +27,7 @@ Users = Annotated[
 ]
 WeeklyUntil = Annotated[str | None, typer.Option(help="Each week until this day (2030-02-04).")]
 GiveBack = Annotated[
-    int | None, typer.Option(min=0, help="Minutes after the start when unused GPUs are open to all. Default: 15.")
+    int | None, typer.Option(min=0, help="Minutes after the start until unused GPUs are open to all. Default: 15.")
 ]
 TIME_HELP = "2030-01-07T10:00, in the lab's time zone."
 
@@ -93,8 +93,8 @@ def change(
 def skip(
     session: Session,
     lab_hours: Name,
-    day: Annotated[str, typer.Argument(help="A day on which they would begin: 2030-01-21.")],
-    undo: Annotated[bool, typer.Option("--undo", help="Hold them on that day after all.")] = False,
+    day: Annotated[str, typer.Argument(help="A day on which they would take place: 2030-01-21.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Do not skip this day any more.")] = False,
 ) -> None:
     """Leave out one day, such as a holiday. For staff."""
     found = _find(session, lab_hours)

@@ -121,7 +121,7 @@ async def test_students_set_change_and_cancel_none(client: httpx.AsyncClient, la
         ({"gpus": 3}, "gpus", "the lab has 2 GPUs"),
         ({"gpus": 0}, "gpus", "greater than or equal to 1"),
         ({"gpus": None}, "gpus", "name a node"),
-        ({"node": "nowhere"}, "node", "no node of this name has GPUs"),
+        ({"node": "nowhere"}, "node", "no node with this name has GPUs"),
         ({"section": "Z"}, "section", "no student is in this section"),
         ({"section": None}, "section", "for whom"),
         ({"assignment_id": str(uuid4())}, "assignment_id", "no assignment"),
