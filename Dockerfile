@@ -49,6 +49,7 @@ WORKDIR /app
 COPY api api
 COPY emulator emulator
 COPY experiments experiments
+COPY gate gate
 COPY gpulab gpulab
 COPY homework homework
 COPY migrations migrations

@@ -5,6 +5,7 @@ import atexit
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 
 import uvicorn
@@ -46,20 +47,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m api", description="Serve the lab's HTTP interface.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--certificate", help="PEM file with the certificate and its chain, for HTTPS.")
+    parser.add_argument("--key", help="PEM file with its key.")
     arguments = parser.parse_args()
     lines = LogBuffer()
     atexit.register(lines.write_out)
     configure_logs(file=lines)
-    return lab_process.run(lambda: _serve(arguments.host, arguments.port), ValidationError)
+    tls = {"ssl_certfile": arguments.certificate, "ssl_keyfile": arguments.key}
+    return lab_process.run(lambda: _serve(arguments.host, arguments.port, tls), ValidationError)
 
 
-def _serve(host: str, port: int) -> int:
+def _serve(host: str, port: int, tls: Mapping[str, str | None]) -> int:
     settings = ApiSettings()
     sys.setswitchinterval(SWITCH_SECONDS)
     persist(lambda: open_store(settings.artifacts_url), event="store.away", away=(OSError,))
     with suppress(*DATABASE_AWAY):  # the API answers without a database too, and says so
         refuse_shared_sessions(settings.libpq_url)
-    server = server_of(settings, host=host, port=port)
+    server = server_of(settings, host=host, port=port, **tls)
     for number in (signal.SIGINT, signal.SIGTERM):
         # Uvicorn stops in order and then raises the signal again, which would end us with a status of its own.
         signal.signal(number, lambda *_: None)
@@ -67,8 +71,8 @@ def _serve(host: str, port: int) -> int:
     return 0 if server.started else 1
 
 
-def server_of(settings: ApiSettings, *, host: str = "127.0.0.1", port: int = 0) -> Server:
-    """A server of this API that is ready to run."""
+def server_of(settings: ApiSettings, *, host: str = "127.0.0.1", port: int = 0, **tls: str | None) -> Server:
+    """A server of this API that is ready to run; `tls` are uvicorn's settings for HTTPS."""
     app = create_app(settings)
     config = uvicorn.Config(
         ForwardedPrefix(app, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),  # type: ignore[arg-type] # one ASGI in two spellings
@@ -84,6 +88,7 @@ def server_of(settings: ApiSettings, *, host: str = "127.0.0.1", port: int = 0) 
         server_header=False,
         # Done by the wrapper around the application.
         proxy_headers=False,
+        **tls,  # type: ignore[arg-type] # uvicorn's own names
     )
     return Server(config, app)
 

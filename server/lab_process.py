@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from server.up import CHECKOUT
@@ -25,7 +25,25 @@ def become(module: str, settings: Mapping[str, str]) -> NoReturn:
     env = {**os.environ, **settings}
     if missing := [f"  {name}  {words}" for name, words in SHARED.items() if not env.get(name)]:
         raise LabProcessError("set in the environment:\n" + "\n".join(missing))
-    if importlib.util.find_spec(module) is None and not (CHECKOUT / module).is_dir():
-        raise LabProcessError(f"{module} is not installed: it runs from a checkout, pip install -e '.[worker]' there")
+    _replace_by(module, (), env)
+
+
+def become_joined(arguments: Sequence[str], settings: Mapping[str, str]) -> NoReturn:
+    """Replace this process by the worker of a lab that is shared by another machine. Raises `LabProcessError`."""
+    if given := [name for name in SHARED if os.environ.get(name)]:
+        raise LabProcessError(
+            f"{given[0]} is set: a worker finds its lab by addresses in the environment, or joins by a line, not both"
+        )
+    _require("worker")
+    _replace_by("server.joining", arguments, {**os.environ, **settings})
+
+
+def _replace_by(module: str, arguments: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    _require(module.partition(".")[0])
     os.chdir(CHECKOUT)
-    os.execve(sys.executable, [sys.executable, "-m", module], env)  # noqa: S606 - ours, and no shell
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], env)  # noqa: S606 - ours, and no shell
+
+
+def _require(package: str) -> None:
+    if importlib.util.find_spec(package) is None and not (CHECKOUT / package).is_dir():
+        raise LabProcessError(f"{package} is not installed: it runs from a checkout, pip install -e '.[worker]' there")

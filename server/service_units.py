@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ MARK = "# Written by `gpulab service install`; the next install replaces it."
 STOP_SECONDS = 90
 """Above a worker's grace for checkpoints and the API's for open requests."""
 ROOT = "root"
+JOIN_OPTION, JOIN_SETTING = "--join", "GPULAB_JOIN"
+STDIN = "-"
 
 
 class ServiceError(RuntimeError):
@@ -30,6 +33,8 @@ class Service:
     """Whose process a system's unit is."""
     folder: Path
     """From which relative paths in the command are read."""
+    join_line: str = ""
+    """How the worker joins its lab. It holds a secret, which everybody could read in a unit."""
 
     @property
     def name(self) -> str:
@@ -47,6 +52,18 @@ class Service:
     @property
     def systemctl(self) -> tuple[str, ...]:
         return ("systemctl",) if self.is_system else ("systemctl", "--user")
+
+
+def service_of(command: Sequence[str], is_system: bool, account: str, folder: Path) -> Service:
+    """The service that runs a command, whose join line goes to the environment's file."""
+    words, join_line = list(command), ""
+    for at, word in enumerate(words):
+        name, sign, value = word.partition("=")
+        if name == JOIN_OPTION:
+            join_line = value if sign else "".join(words[at + 1 : at + 2])
+            del words[at : at + (1 if sign else 2)]
+            break
+    return Service(tuple(words), is_system, account, folder, join_line)
 
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
@@ -84,7 +101,15 @@ def check(service: Service) -> None:
     """Raises `ServiceError` where systemd could not run it."""
     if service.command[:1] not in [(name,) for name in SERVED]:
         raise ServiceError(f"name what to run after --: {', '.join(SERVED)}, such as `-- up --data /srv/lab`")
-    given = {"an argument": service.command, "--account": (service.account,), "the folder": (str(service.folder),)}
+    if service.join_line == STDIN:
+        raise ServiceError(
+            "a service has no standard input: give the join line itself, or --join-file with a whole path"
+        )
+    given = {
+        "an argument": (*service.command, service.join_line),
+        "--account": (service.account,),
+        "the folder": (str(service.folder),),
+    }
     for name, words in given.items():
         if any(sign in word for word in words for sign in "\n\r\0"):
             raise ServiceError(f"{name} has a line break, which is not possible in a unit")
@@ -100,9 +125,23 @@ def write(service: Service) -> None:
         service.path.parent.mkdir(parents=True, exist_ok=True)
         service.path.write_text(unit_text(service), encoding="utf-8")
         service.path.chmod(0o644)
+        if service.join_line:
+            _keep_setting(service.environment_file, JOIN_SETTING, service.join_line)
     except OSError as error:
         hint = "run it as root, or without --system" if service.is_system and os.geteuid() else "choose another account"
         raise ServiceError(f"{service.path} cannot be written ({error.strerror}): {hint}") from error
+
+
+def _keep_setting(path: Path, name: str, value: str) -> None:
+    """Set it in a file of NAME=VALUE lines that only its owner can read. Other lines stay. Raises `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    kept = [line for line in lines if not line.lstrip().startswith(f"{name}=")]
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in (*kept, f"{name}={value}"))
+    fresh.replace(path)
 
 
 def start(service: Service) -> None:

@@ -7,6 +7,7 @@ Everything lives in one folder: `postgres/` and `redis/` (unless DATABASE_URL or
 import importlib.util
 import os
 import socket
+import ssl
 import sys
 import time
 import urllib.error
@@ -21,6 +22,8 @@ from gpulab.proxies import spare_loopback
 from server.backups import BackupPlan, DailyBackup
 from server.child_process import FolderInUseError, FolderLock
 from server.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, postgres_binaries, redis_binary
+from server.https import Certificate, CertificateError
+from server.joining.sharing import Sharing, answers, prepared
 from server.log_files import bound_log
 from server.supervision import (
     ChildKeepsDyingError,
@@ -39,7 +42,7 @@ MIGRATION_SECONDS = 300.0
 LOG_LOOK_SECONDS = 60.0
 MAX_NOTES = 3
 """Processes at a time that keep what died."""
-_NEEDED = ("api", "scheduler", "worker", "migrations", "fastapi", "celery", "sqlalchemy", "psycopg", "torch")
+_NEEDED = ("api", "scheduler", "worker", "migrations", "gate", "fastapi", "celery", "sqlalchemy", "psycopg", "torch")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound to
 
 
@@ -59,6 +62,10 @@ class LabOptions:
     emulate: str | None = None
     """Cards that this machine pretends to have, as `T4,T4`."""
     backup: BackupPlan | None = None
+    sharing: Sharing | None = None
+    """Where machines may join; None where only this machine works."""
+    certificate: Certificate | None = None
+    """For HTTPS."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class Ready:
     folder: Path
     seconds: float
     """From the start of the command to the first good answer of `/readyz`."""
+    join_line: str | None = None
 
 
 class LocalLab:
@@ -84,6 +92,8 @@ class LocalLab:
         self._env: dict[str, str] = {}
         self._notes: list[LabProcess] = []
         self._logs_bounded_at = time.monotonic()
+        self._join_line: str | None = None
+        self._certificate_name: str | None = None
 
     def run(self, on_ready: Callable[[Ready], None]) -> None:
         """Bring the lab up, report it, and stay until a signal asks for the end. Raises `LabError`."""
@@ -96,14 +106,15 @@ class LocalLab:
                 self._take(lock)
                 self._start(signals)
                 self._await_ready(signals)
-                on_ready(Ready(self.url, self.token_file, self.folder, time.monotonic() - started))
+                seconds = time.monotonic() - started
+                on_ready(Ready(self.url, self.token_file, self.folder, seconds, self._join_line))
                 while True:
                     self._tend(signals, 1.0)
                     if self._backup is not None:
                         self._backup.tend(datetime.now(UTC))
             except Stopped:
                 self._say("Stopping.")
-            except (EmbeddedError, ChildKeepsDyingError, FolderInUseError) as error:
+            except (EmbeddedError, ChildKeepsDyingError, FolderInUseError, CertificateError) as error:
                 raise LabError(str(error)) from error
             finally:
                 self._stop()
@@ -111,8 +122,15 @@ class LocalLab:
 
     @property
     def url(self) -> str:
+        """For users, who reach a lab with a certificate under the name that it is for."""
+        name = self._certificate_name
+        return self._local_url if name is None else f"https://{name}:{self._port}"
+
+    @property
+    def _local_url(self) -> str:
         host = _WILDCARDS.get(self._options.host, self._options.host)
-        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+        scheme = "http" if self._options.certificate is None else "https"
+        return f"{scheme}://[{host}]:{self._port}" if ":" in host else f"{scheme}://{host}:{self._port}"
 
     def _make_folder(self) -> None:
         try:
@@ -135,6 +153,11 @@ class LocalLab:
                 f"another lab is running on {self.folder} (pid {error.pid}): stop it, or choose another --data"
             ) from None
         self._port = free_port(self._options.host, self._options.port)
+        if (sharing := self._options.sharing) is not None:
+            _require_own_servers()
+            self._share_port = free_port(sharing.host, sharing.port, "--share-port or --share-host")
+        if self._options.certificate is not None:
+            self._certificate_name = self._options.certificate.name()
         _require_lab_processes()
 
     def _start(self, signals: SignalPipe) -> None:
@@ -145,11 +168,24 @@ class LocalLab:
         worker_grace_seconds = float(env.get("GPULAB_STOP_GRACE_SECONDS", "10")) + 10
         self._keep("scheduler", self._lab_process("scheduler", env, "scheduler"))
         self._keep("worker", self._lab_process("worker", env, "worker", grace_seconds=worker_grace_seconds))
-        address = ("--host", self._options.host, "--port", str(self._port))
+        address: tuple[str, ...] = ("--host", self._options.host, "--port", str(self._port))
+        if self._options.certificate is not None:
+            address += self._options.certificate.arguments
         self._keep("api", self._lab_process("api", env, "api", *address, grace_seconds=15.0))
+        if (sharing := self._options.sharing) is not None:
+            self._share(sharing, env)
         if (plan := self._options.backup) is not None:
             argv = ("migrations.backup", "--keep", str(plan.keep), str(plan.folder.absolute()))
             self._backup = DailyBackup(plan, self._lab_process("backup", env, *argv), self._say)
+
+    def _share(self, sharing: Sharing, env: dict[str, str]) -> None:
+        folder = self.folder / "share"
+        try:
+            self._join_line = str(prepared(folder, sharing.host, self._share_port).line)
+        except (OSError, ValueError) as error:
+            raise LabError(f"{folder} cannot be used: {error}") from error
+        where = ("--folder", str(folder), "--host", sharing.host, "--port", str(self._share_port))
+        self._keep("gate", self._lab_process("gate", env, "gate", *where))
 
     def _start_servers(self, env: dict[str, str]) -> None:
         if "DATABASE_URL" not in env:
@@ -224,12 +260,17 @@ class LocalLab:
 
     def _await_ready(self, signals: SignalPipe) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        while (reason := unready(self.url)) is not None:
+        while (reason := self._unready()) is not None:
             if time.monotonic() > deadline:
                 raise LabError(f"not ready after {READY_SECONDS:.0f} s ({reason}); logs are in {self.logs}")
             self._tend(signals, 0.1)
         for keeper in self._keepers:
             keeper.settled = True
+
+    def _unready(self) -> str | None:
+        if (reason := unready(self._local_url)) is not None or (sharing := self._options.sharing) is None:
+            return reason
+        return None if answers(sharing.host, self._share_port) else "the gate does not listen yet"
 
     def _stop(self) -> None:
         if self._backup is not None:
@@ -242,11 +283,17 @@ class LocalLab:
         self._keepers.clear()
 
 
+# The lab is this machine's, whatever proxy the environment names, and whatever name its certificate has.
+_OPENER = urllib.request.build_opener(
+    urllib.request.ProxyHandler({}),
+    urllib.request.HTTPSHandler(context=ssl._create_unverified_context()),  # noqa: S323 - as above
+)
+
+
 def unready(url: str) -> str | None:
     """Why the lab at `url` cannot take work yet, or None when `/readyz` answers 200."""
     try:
-        # It is this machine's, whatever proxy the environment names.
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}/readyz", timeout=5) as answer:
+        with _OPENER.open(f"{url}/readyz", timeout=5) as answer:
             return None if answer.status == 200 else f"/readyz answers {answer.status}"
     except urllib.error.HTTPError as error:
         with error:
@@ -255,7 +302,7 @@ def unready(url: str) -> str | None:
         return str(error)
 
 
-def free_port(host: str, port: int) -> int:
+def free_port(host: str, port: int, options: str = "--port or --host") -> int:
     """`port` if it can be listened on, a free one for 0. Raises `LabError` where it is taken."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -265,8 +312,17 @@ def free_port(host: str, port: int) -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         raise LabError(
-            f"cannot listen on {host} port {port} ({error.strerror}): choose another with --port or --host"
+            f"cannot listen on {host} port {port} ({error.strerror}): choose another with {options}"
         ) from error
+
+
+def _require_own_servers() -> None:
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        if name in os.environ:
+            raise LabError(
+                f"--share is for the lab's own PostgreSQL and Redis, and {name} is set. "
+                "Workers on other machines use that address: gpulab worker"
+            )
 
 
 def _require_lab_processes() -> None:

@@ -1,13 +1,18 @@
 """The tokens that admit nodes. The token itself is shown once and never stored."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Select, Text, func, insert, literal, select, update
+from sqlalchemy import CTE, Select, Text, exists, func, insert, literal, or_, select, update
 
 from models.composed import statement
 from models.statements.transitions import text_of
-from models.tables.node import NodeEvent, NodeToken
+from models.tables.node import Node, NodeEvent, NodeToken
+from models.times import ago
+
+JOINING = 0x67706C6A
+"""Key of the advisory lock under which machines take names."""
 
 
 @statement
@@ -16,6 +21,26 @@ def good(node: str, digest: bytes) -> Select[UUID]:
     return select(NodeToken.id).where(
         NodeToken.node == node, NodeToken.digest == digest, NodeToken.revoked_at.is_(None)
     )
+
+
+@statement
+def one_at_a_time() -> Select[Any]:
+    """Until the transaction ends, no other machine takes a name by joining."""
+    return select(func.pg_advisory_xact_lock(JOINING))
+
+
+@statement
+def is_taken(node: str, *, silence_seconds: float) -> Select[bool]:
+    """Whether another machine has the name: one with a token, or one that was heard of lately."""
+    has_token = exists().where(NodeToken.node == node, NodeToken.revoked_at.is_(None))
+    lives = exists().where(Node.name == node, Node.stopped_at.is_(None), Node.heartbeat_at > ago(silence_seconds))
+    return select(or_(has_token, lives))
+
+
+@statement
+def revoked_among(ids: Sequence[UUID]) -> Select[UUID]:
+    """Those of the tokens that were revoked."""
+    return select(NodeToken.id).where(NodeToken.id.in_(ids), NodeToken.revoked_at.is_not(None))
 
 
 @statement

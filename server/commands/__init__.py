@@ -9,6 +9,7 @@ from server.commands.doctor import doctor
 from server.commands.reproduce import reproduce
 from server.commands.restore import restore
 from server.commands.scheduler import scheduler
+from server.commands.share import share
 from server.commands.up import up
 from server.commands.worker import worker
 
@@ -17,6 +18,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "up": up,
     "doctor": doctor,
     "worker": worker,
+    "share": share,
     "scheduler": scheduler,
     "backup": backup.app,
     "restore": restore,

@@ -31,11 +31,12 @@ def install(
     """Write a systemd unit for a lab or a worker, and start it.
 
     For example: gpulab service install --system -- up --data /srv/lab. Relative paths are read from the current folder.
-    Addresses with passwords belong into the environment file that it names, not into the command.
+    Addresses with passwords belong into the environment file that it names, not into the command. The line of
+    `worker --join` goes there by itself.
     """
     from server import service_units
 
-    service = service_units.Service(tuple(command), system, account or service_units.default_account(), Path.cwd())
+    service = service_units.service_of(command, system, account or service_units.default_account(), Path.cwd())
     try:
         service_units.check(service)
         if only_print:
@@ -43,6 +44,8 @@ def install(
             return
         service_units.write(service)
         typer.echo(f"Wrote {service.path}. Settings: {service.environment_file} (optional, NAME=VALUE lines).")
+        if service.join_line:
+            typer.echo(f"The join line is in {service.environment_file}, which only its owner can read.")
         run = " ".join(service.systemctl)
         if not start or not service_units.systemd_runs():
             typer.echo(

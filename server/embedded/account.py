@@ -12,6 +12,8 @@ _FIRST_UID = 61_184
 _UIDS = 4096
 """Numbers that systemd keeps free of people, for services that come and go."""
 _MAP = "gpulab"
+WORKERS_ROLE = "gpulab_node"
+"""As which workers of other machines connect; the gate makes it, and is a process of this account, too."""
 
 
 class Account(NamedTuple):
@@ -51,11 +53,15 @@ def account_for(data: Path) -> Account | None:
 
 
 def let_in_its_own(data: Path, user: str, account: Account | None) -> None:
-    """Write who may connect to the cluster: the account of this process, and root, as `user`. There is no password."""
+    """Write who may connect to the cluster: the account of this process, and root, as `user` or for a worker of another
+    machine. There is no password.
+    """
     names = sorted({_name(os.geteuid()), _name(0)})
     texts = {
-        "pg_hba.conf": f"# Written at every start.\nlocal all {user} peer map={_MAP}\n",
-        "pg_ident.conf": "# Written at every start.\n" + "".join(f'{_MAP} "{name}" {user}\n' for name in names),
+        "pg_hba.conf": f"# Written at every start.\nlocal all {user} peer map={_MAP}\n"
+        f"local all {WORKERS_ROLE} peer map={_MAP}\n",
+        "pg_ident.conf": "# Written at every start.\n"
+        + "".join(f'{_MAP} "{name}" {role}\n' for name in names for role in (user, WORKERS_ROLE)),
     }
     for name, text in texts.items():
         path = data / name

@@ -11,6 +11,14 @@ from server.child_process import spawn, tail
 from server.embedded.place import POLL_SECONDS, EmbeddedError, from_wheel, server_environment
 from server.embedded.server import EmbeddedServer
 
+UNUSED = (
+    "ACL", "BGREWRITEAOF", "BGSAVE", "CONFIG", "DEBUG", "FAILOVER", "MIGRATE", "MODULE", "MONITOR", "PSYNC",
+    "REPLICAOF", "SAVE", "SHUTDOWN", "SLAVEOF", "SYNC",
+)  # fmt: skip
+"""Commands that write files, load code, or read what others send. The lab needs none, and workers of other machines
+shall have none.
+"""
+
 
 def redis_binary() -> Path:
     """The redis-server program. Raises `EmbeddedError` where the wheel is absent."""
@@ -63,6 +71,8 @@ class EmbeddedRedis(EmbeddedServer):
             program, "--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700", "--save", "",
             "--appendonly", "no", "--dir", self.folder, "--daemonize", "no",
         ]  # fmt: skip
+        for command in UNUSED:
+            argv += ["--rename-command", command, ""]
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self.process = spawn(argv, log=log, death_signal=signal.SIGTERM, env=server_environment(), cwd=self.folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("gpulab", "server", "api", "models", "migrations", "scheduler", "worker", "experiments")
+PACKAGES = ("gpulab", "server", "api", "gate", "models", "migrations", "scheduler", "worker", "experiments")
 OF_A_FILE = {"read_text": 0, "write_text": 1}
 """Where the encoding may stand among the arguments."""
 OPENERS = {"open": 2, "fdopen": 3}

@@ -54,7 +54,7 @@ def brought(extra: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("extra", "programs"), [("server", ("api", "scheduler", "migrations", "models")), ("worker", ("worker",))]
+    ("extra", "programs"), [("server", ("api", "gate", "scheduler", "migrations", "models")), ("worker", ("worker",))]
 )
 def test_extra_brings_what_its_programs_import(extra: str, programs: tuple[str, ...]) -> None:
     there = brought(extra) | {"gpulab", "pip", "setuptools"}

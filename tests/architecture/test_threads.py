@@ -5,7 +5,7 @@ import re
 from tests.architecture.test_house import ROOT, tracked
 
 BARE = re.compile(r"(?<!\w)(Thread|Timer|start_new_thread|create_task|ensure_future|run_coroutine_threadsafe)\(")
-PRODUCT = ("api", "experiments", "gpulab", "migrations", "models", "scheduler", "server", "worker")
+PRODUCT = ("api", "experiments", "gate", "gpulab", "migrations", "models", "scheduler", "server", "worker")
 HELPER = "gpulab/threads.py"
 
 

@@ -101,6 +101,30 @@ def test_what_cannot_be_a_service_is_refused_and_nothing_is_written(
     assert not list(units.iterdir())
 
 
+SECRET = "192.0.2.7:8700#c2VjcmV0"
+
+
+@pytest.mark.parametrize("option", [("--join", SECRET), (f"--join={SECRET}",)])
+def test_join_line_goes_into_the_environments_file_and_not_into_the_unit(units: Path, option: tuple[str, ...]) -> None:
+    env = units / "config/gpulab/worker.env"
+    env.parent.mkdir(parents=True)
+    env.write_text("GPULAB_SLOTS=2\nGPULAB_JOIN=old\n")
+    env.chmod(0o644)
+    code, said = install("--", "worker", *option, "--data", "/srv/w")
+    assert (code, str(env) in said, SECRET in said) == (0, True, False)
+    unit = (units / "config/systemd/user/gpulab-worker.service").read_text()
+    assert "/gpulab worker --data /srv/w\n" in unit
+    assert f"EnvironmentFile=-{env}" in unit
+    assert env.read_text() == f"GPULAB_SLOTS=2\nGPULAB_JOIN={SECRET}\n"
+    assert env.stat().st_mode & 0o777 == 0o600
+
+
+def test_join_line_is_not_read_from_a_services_standard_input(units: Path) -> None:
+    code, said = install("--", "worker", "--join", "-")
+    assert (code, "--join-file" in said) == (1, True)
+    assert not list(units.iterdir())
+
+
 def test_print_changes_nothing(units: Path) -> None:
     code, said = install("--system", "--account", "lab", "--print", "--", "scheduler")
     assert (code, "User=lab" in said) == (0, True)
