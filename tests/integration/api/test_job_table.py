@@ -288,6 +288,6 @@ async def test_read_that_takes_too_long_is_ended_and_says_what_helps(
     monkeypatch.setattr("api.job_table.service.MAX_SECONDS", 0.001)
     monkeypatch.setattr("api.job_table.statements.page", slow)
     error = await refused(client)
-    assert "narrow it" in error["message"]
+    assert "filter it" in error["message"]
     monkeypatch.undo()
     assert (await table(client)).total == 1, "the connection is of use afterwards"

@@ -148,7 +148,7 @@ async def test_more_than_the_lab_has_is_refused_with_the_one_in_the_way(
     refused = await client.post(PATH, json={**ORDER, "gpus": 2, "start": "2031-01-13T11:00", "end": "2031-01-13T13:00"})
     (error,) = refused.json()["errors"]
     assert (refused.status_code, error["path"], error["limit"], error["value"]) == (422, "gpus", {"le": 1}, 2)
-    assert error["message"] == "1 GPU free on 2031-01-13 11:00 CET (Europe/Berlin), beside “Lab of A”"
+    assert error["message"] == "1 GPU free on 2031-01-13 11:00 CET (Europe/Berlin), in addition to “Lab of A”"
     whole = await client.post(PATH, json={**ORDER, "gpus": None, "node": NODE})
     assert whole.json()["errors"][0]["path"] == "node"
     # A change is held against the others alone.

@@ -202,10 +202,10 @@ async def test_model_that_could_not_be_measured_leaves_the_others_their_answer(
     question = order(program) | {"gpus": ["L4"]}
     first = EstimateRead.model_validate_json((await ask(client, question)).content)
     assert first.id is not None
-    ended = {"state": "failed", "reason": "3 workers were lost over it", "finished_at": func.now()}
+    ended = {"state": "failed", "reason": "3 workers were lost while predicting it", "finished_at": func.now()}
     known(lab, first.id, {KEY: verdict(INTERVAL)}, **ended)
     found = EstimateRead.model_validate_json((await ask(client, question)).content)
-    assert (found.state, found.reason, len(found.gpus)) == ("failed", "3 workers were lost over it", 1)
+    assert (found.state, found.reason, len(found.gpus)) == ("failed", "3 workers were lost while predicting it", 1)
     others = EstimateRead.model_validate_json((await ask(client, order(program))).content)
     assert (others.state, others.reason, len(others.gpus)) == ("ready", None, 1)
 

@@ -195,7 +195,7 @@ def test_live_outside_a_notebook_prints_a_line_a_change(
 
 
 def test_live_ends_when_time_is_up(client: gpulab.Client, stub: StubLab) -> None:
-    with pytest.raises(gpulab.WaitTimeout, match="goes on in the lab"):
+    with pytest.raises(gpulab.WaitTimeout, match="continues in the lab"):
         client.job(stub.add(state="running").id).live(timeout=0)
 
 
