@@ -112,7 +112,7 @@ async def test_students_set_change_and_cancel_none(client: httpx.AsyncClient, la
     [
         ({"end": "2031-01-06T10:00"}, "end", "later than the start"),
         ({"end": "2031-01-14T10:00"}, "end", "at most 7 days"),
-        ({"start": "2020-01-06T10:00", "end": "2020-01-06T12:00"}, "end", "is over"),
+        ({"start": "2020-01-06T10:00", "end": "2020-01-06T12:00"}, "end", "is in the past"),
         ({"start": "2031-01-06"}, "start", "needs a time of day"),
         ({"start": "2031-03-30T02:30", "end": "2031-03-30T06:00"}, "start", "is skipped"),
         ({"weekly_until": "2031-01-05"}, "weekly_until", "a year after it"),
@@ -123,7 +123,7 @@ async def test_students_set_change_and_cancel_none(client: httpx.AsyncClient, la
         ({"gpus": None}, "gpus", "name a node"),
         ({"node": "nowhere"}, "node", "no node with this name has GPUs"),
         ({"section": "Z"}, "section", "no student is in this section"),
-        ({"section": None}, "section", "for whom"),
+        ({"section": None}, "section", "that may use the GPUs"),
         ({"assignment_id": str(uuid4())}, "assignment_id", "no assignment"),
         ({"user_ids": [str(uuid4())]}, "user_ids.0", "no user"),
         ({"give_back_minutes": -1}, "give_back_minutes", "greater than or equal to 0"),
