@@ -115,7 +115,7 @@ def test_grid_over_parameters_of_a_program() -> None:
 @pytest.mark.parametrize(
     ("grid", "path", "words"),
     [
-        ({"parameters.epochs": [1, 2]}, ("grid", "parameters.epochs"), "stands in base too"),
+        ({"parameters.epochs": [1, 2]}, ("grid", "parameters.epochs"), "is in base too"),
         ({"parameters.a b": [1]}, ("grid", "parameters.a b", 0), "String should match pattern"),
         ({"parameters.lr": [0.1, [2]]}, ("grid", "parameters.lr", 1), "Input should be"),
         ({"command.x": ["a"]}, ("grid", "command.x"), "no such field"),
