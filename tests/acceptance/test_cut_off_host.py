@@ -1,4 +1,7 @@
-"""Worker hosts on networks of their own: one is cut off in mid-run, the job goes on elsewhere, the host rejoins."""
+"""Worker hosts on networks of their own: one is cut off in mid-run, the job goes on elsewhere, the host rejoins.
+
+One host finds the servers by their addresses. The other one joined by the line of a shared lab.
+"""
 
 import os
 import signal
@@ -13,10 +16,12 @@ import pytest
 
 from server.child_process import spawn, stop_process
 from server.embedded import EmbeddedPostgres, redis_binary
+from server.joining.sharing import prepared
 from tests.lab import ROOT, Lab, free_port, processes_below, serve_with_password, wait_until
 
 STEPS = 8
 PASSWORD = "of-the-test-alone"
+PLAIN, JOINED = "node-a", "node-b"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
@@ -54,19 +59,21 @@ class Host:
 
 
 class ScatteredLab(Lab):
-    """The central services here, a worker on each host; PostgreSQL and Redis listen on the cables."""
+    """The central services here, a worker on each host; PostgreSQL, Redis and the gate listen on the cables."""
 
     def __init__(self, folder: Path, hosts: list[Host]) -> None:
         super().__init__(folder, settings={"GPULAB_LEASE_SECONDS": "4", "GPULAB_SLOTS": "1"})
         self.hosts = {f"node-{host.letter}": host for host in hosts}
         self.ports = free_port(), free_port()
+        self.gate_port = free_port()
+        self.redis_socket = folder / "redis.sock"
         addresses = ",".join(["127.0.0.1", *(host.here for host in hosts)])
         listening = {"listen_addresses": addresses, "port": str(self.ports[0])}
         self.postgres = EmbeddedPostgres(folder / "postgres", durable=False, settings=listening)
         with (folder / "redis.log").open("ab") as log:
             self.redis_process = spawn(
                 [redis_binary(), "--port", str(self.ports[1]), "--bind", *addresses.split(","), "--save", "",
-                 "--requirepass", PASSWORD],
+                 "--protected-mode", "no", "--unixsocket", self.redis_socket],
                 log=log, death_signal=signal.SIGKILL,
             )  # fmt: skip
 
@@ -74,7 +81,7 @@ class ScatteredLab(Lab):
         database, redis = self.ports
         return {
             "DATABASE_URL": f"postgresql://gpulab:{quote(PASSWORD)}@{address}:{database}/gpulab",
-            "REDIS_URL": f"redis://:{quote(PASSWORD)}@{address}:{redis}/0",
+            "REDIS_URL": f"redis://{address}:{redis}/0",
         }
 
     @property
@@ -88,22 +95,63 @@ class ScatteredLab(Lab):
         self.call("api.admin", "--token-file", str(self.folder / "admin.token"))
         self.spawn("scheduler")
         self.spawn("api")
-        for name, host in self.hosts.items():
-            self.spawn_at(name, host)
+        self.spawn_at(PLAIN, self.hosts[PLAIN])
+        self.open_gate(self.hosts[JOINED])
+        self.join_from(self.hosts[JOINED])
         self.wait_ready()
-        wait_until(lambda: self.states() == dict.fromkeys(self.hosts, "up"), what="both nodes", timeout_seconds=60)
+        wait_until(lambda: self.states() == dict.fromkeys(self.hosts, "up"), what="both nodes", timeout_seconds=90)
 
     def spawn_at(self, name: str, host: Host) -> None:
         own = {"GPULAB_NODE": name, "GPULAB_RUNS_FOLDER": str(self.runs_of(name))}
+        self.spawn_in(host, name, ["-m", "worker"], {**self.environment, **self.environment_at(host.here), **own})
+
+    def open_gate(self, host: Host) -> None:
+        """As `gpulab up --share` does."""
+        prepared(self.folder / "share", host.here, self.gate_port)
+        inside = {"DATABASE_URL": self.postgres.url, "REDIS_URL": f"unix://{self.redis_socket}"}
+        where = ["--folder", str(self.folder / "share"), "--host", host.here, "--port", str(self.gate_port)]
+        with self.log("gate").open("ab") as log:
+            self.processes["gate"] = spawn(
+                [sys.executable, "-m", "gate", *where],
+                log=log, death_signal=signal.SIGKILL, cwd=ROOT, env={**self.environment, **inside},
+            )  # fmt: skip
+        wait_until(lambda: "gate.open" in self.log("gate").read_text(), what="the gate")
+
+    def join_from(self, host: Host) -> None:
+        """By the line alone: the machine knows nothing else of the lab."""
+        done = subprocess.run(
+            [sys.executable, "-m", "gpulab", "share", "--data", self.folder], capture_output=True, text=True, check=True
+        )
+        (self.folder / "line").write_text(done.stdout)
+        given = {"PYTHONPATH", "GPULAB_SLOTS", "GPULAB_PROGRAM_SPARE", "GPULAB_STOP_GRACE_SECONDS"}
+        env = {name: value for name, value in self.environment.items() if name in given or name in os.environ}
+        for name in ("DATABASE_URL", "REDIS_URL", "GPULAB_ARTIFACTS_URL"):
+            env.pop(name, None)
+        where = ["--data", str(self.folder / "joined"), "--join-file", str(self.folder / "line")]
+        self.spawn_in(host, JOINED, ["-m", "gpulab", "worker", "--name", JOINED, *where], env)
+
+    def spawn_in(self, host: Host, name: str, arguments: list[str], env: dict[str, str]) -> None:
         with self.log(name).open("ab") as log:
             self.processes[name] = spawn(
-                ["ip", "netns", "exec", host.namespace, sys.executable, "-m", "worker"],
-                log=log, death_signal=signal.SIGKILL, cwd=ROOT,
-                env={**self.environment, **self.environment_at(host.here), **own},
+                ["ip", "netns", "exec", host.namespace, sys.executable, *arguments],
+                log=log, death_signal=signal.SIGKILL, cwd=ROOT, env=env,
             )  # fmt: skip
 
     def runs_of(self, name: str) -> Path:
-        return self.folder / f"runs-{name}"
+        return self.folder / ("joined/runs" if name == JOINED else f"runs-{name}")
+
+    def said_by(self, name: str) -> str:
+        """The log of its worker."""
+        return (self.folder / "joined/logs/worker.log" if name == JOINED else self.log(name)).read_text()
+
+    def only_on(self, name: str) -> None:
+        """Have new jobs start on that host alone."""
+        for host in self.hosts:
+            self.client.post(f"/v1/nodes/{host}/{'undrain' if host == name else 'drain'}").raise_for_status()
+
+    def everywhere(self) -> None:
+        for host in self.hosts:
+            self.client.post(f"/v1/nodes/{host}/undrain").raise_for_status()
 
     def states(self) -> dict[str, str]:
         return {node["name"]: node["state"] for node in self.client.get("/v1/nodes").json()["items"]}
@@ -139,6 +187,7 @@ def scattered(tmp_path: Path) -> Iterator[ScatteredLab]:
 
 def test_cut_off_host_loses_its_job_to_another_and_rejoins(scattered: ScatteredLab, tmp_path: Path) -> None:
     lab, gate = scattered, tmp_path / "gate"
+    lab.only_on(JOINED)
     job_id = lab.submit("probe", {"steps": STEPS, "gate": str(gate), "checkpoint_every": 2})
 
     def steps() -> list[int]:
@@ -152,6 +201,7 @@ def test_cut_off_host_loses_its_job_to_another_and_rejoins(scattered: ScatteredL
     first: str = before["node"]
     attempt: int = before["attempt"]
     (other,) = lab.hosts.keys() - {first}
+    lab.everywhere()
     lab.hosts[first].cut()
     second = wait_until(
         lambda: found if (found := lab.job(job_id))["attempt"] > attempt and found["state"] == "running" else None,
@@ -172,8 +222,7 @@ def test_cut_off_host_loses_its_job_to_another_and_rejoins(scattered: ScatteredL
 
     lab.hosts[first].mend()
     wait_until(lambda: lab.states()[first] == "up", what="the host is back", timeout_seconds=60)
-    said = lab.log(first)
-    wait_until(lambda: "lease.gone" in said.read_text(), what="its late writes were refused", timeout_seconds=60)
+    wait_until(lambda: "lease.gone" in lab.said_by(first), what="its late writes were refused", timeout_seconds=60)
     wait_until(lambda: not list(processes_below(lab.runs_of(first))), what="its attempt has ended")
     assert lab.job(job_id)["result"] == done["result"]
     assert steps() == list(range(1, STEPS + 1))
@@ -181,6 +230,22 @@ def test_cut_off_host_loses_its_job_to_another_and_rejoins(scattered: ScatteredL
     kinds = [event["type"] for event in events]
     assert (kinds.count("job.lost"), kinds.count("job.succeeded")) == (attempt, 1)
 
-    lab.client.post(f"/v1/nodes/{other}/drain")
+    lab.only_on(first)
     again = lab.submit("probe", {"steps": 1})
     assert lab.wait_for(again, "succeeded")["node"] == first, "it takes jobs again"
+    _cut_the_other_way(lab, other, first, tmp_path / "gate2")
+
+
+def _cut_the_other_way(lab: ScatteredLab, cut: str, stays: str, gate: Path) -> None:
+    lab.only_on(cut)
+    job_id = lab.submit("probe", {"steps": 2, "gate": str(gate)})
+    attempt = lab.wait_for(job_id, "running")["attempt"]
+    lab.everywhere()
+    lab.hosts[cut].cut()
+    wait_until(
+        lambda: lab.job(job_id)["attempt"] > attempt and lab.job(job_id)["node"] == stays, what="the next attempt"
+    )
+    gate.write_text("2")
+    lab.wait_for(job_id, "succeeded")
+    lab.hosts[cut].mend()
+    wait_until(lambda: lab.states()[cut] == "up", what="that host is back, too", timeout_seconds=60)
