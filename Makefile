@@ -85,7 +85,7 @@ doctor: $(INSTALLED) ## Look this machine over for what a lab needs
 # Without a GPU, and with a C compiler, the questions of memory are asked of an emulated one.
 EMULATED = $$($(BIN)/python -m emulator T4 -- echo --emulate T4 2>/dev/null)
 
-demo: $(INSTALLED) try-dashboard ## Reproduce the homework, small, in a lab of its own, and run a notebook of one's own
+demo: $(INSTALLED) try-dashboard ## Reproduce the homework at a small scale in a temporary lab, and run a notebook in a sandbox
 	$(BIN)/gpulab reproduce --own --scale smoke $(EMULATED) --data .lab/demo --out .lab/demo-report \
 		--program docs/examples/dropout.ipynb
 
@@ -111,7 +111,7 @@ try-format-dashboard:
 
 test: test-unit test-integration test-acceptance test-browser ## Every test
 
-# A generator of clients for the tests. It wants an older typer than ours, so it has an environment of its own.
+# A generator of clients for the tests. It wants an older typer than ours, so it has a separate environment.
 GENERATOR := build/openapi-python-client
 
 generator: $(GENERATOR)/bin/openapi-python-client

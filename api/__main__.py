@@ -65,7 +65,7 @@ def _serve(host: str, port: int, tls: Mapping[str, str | None]) -> int:
         refuse_shared_sessions(settings.libpq_url)
     server = server_of(settings, host=host, port=port, **tls)
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Uvicorn stops in order and then raises the signal again, which would end us with a status of its own.
+        # Uvicorn stops in order and then raises the signal again, which would end the process with another status.
         signal.signal(number, lambda *_: None)
     server.run()
     return 0 if server.started else 1

@@ -48,7 +48,7 @@ class Baseline:
 
 @contextmanager
 def celery_worker(redis_url: str, *, tasks_per_child: int | None) -> Iterator[Baseline]:
-    """Two prefork children, waiting; with `tasks_per_child=1` each task gets a process of its own."""
+    """Two prefork children, waiting; with `tasks_per_child=1` each task gets its own process."""
     argv = [sys.executable, "-m", "celery", "-A", "benchmarks.celery_baseline", "worker", "--pool", "prefork",
             "--concurrency", "2", "--queues", QUEUE, "--loglevel", "ERROR", "--without-gossip", "--without-mingle",
             "--without-heartbeat"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A hundred jobs that do nothing, each in a process of its own, two at a time: from the first call to the last end."""
+"""A hundred jobs that do nothing, each in its own process, two at a time: from the first call to the last end."""
 
 import json
 import time

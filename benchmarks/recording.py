@@ -1,6 +1,6 @@
 """What recording costs a training loop: a metric each step and samples at 10 Hz, beside the same loop without.
 
-The sampler runs in a process of its own, as the worker is one, and only while a recording block runs.
+The sampler runs in its own process, as it does in the worker, and only while a recording block runs.
 """
 
 import multiprocessing

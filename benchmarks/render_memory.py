@@ -1,4 +1,4 @@
-"""The figures of docs/gpu-memory.md, from `results/predictions.json`, each between markers of its own."""
+"""The figures of docs/gpu-memory.md, from `results/predictions.json`, each between its own markers."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
 """`python -m benchmarks.step_memory`: what two training steps take on every emulated card, by PyTorch's own allocator.
 
-Ten cases, each in a process of its own, so that a real card, which takes the same ones, has the same history.
+Ten cases, each in its own process, so that a real card, which takes the same cases, has the same history.
 The bytes go to benchmarks/results/emulated-steps.json; `benchmarks.real_gpu` puts a real card's beside them.
 """
 
@@ -33,7 +33,7 @@ CASES: tuple[dict[str, Any], ...] = (
 def measure(cases: Sequence[dict[str, Any]] = CASES) -> list[dict[str, Any]]:
     """The cases on the GPU of this process, which has not used it: bytes, or null where the card cannot take the step.
 
-    Each is taken in a process of its own, so that no history shifts the allocator's blocks.
+    Each runs in its own process, so that no history shifts the allocator's blocks.
     """
     from experiments.catalog.max_batch.run import peaks_of_steps  # noqa: F401 - loaded once for all processes
     from experiments.memory.processes import each

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 HERE = Path(__file__).parent
 SOURCES = HERE / "c"
 NAMES = HERE / "names.txt"
-# In folders of their own: a search path for one must not find the other.
+# In separate folders: a search path for one must not find the other.
 CUDA, NVML = "cuda/libcuda.so.1", "nvml/libnvidia-ml.so.1"
 NVML_BY_PATH = "nvml_by_path/libnvidia-ml.so.1"
 """The same, but a process that has loaded it can still load a real one by its name: for tests."""

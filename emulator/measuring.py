@@ -1,4 +1,4 @@
-"""Measures any program: its first training steps in a process of its own, on an emulated card.
+"""Measures any program: its first training steps in a separate process, on an emulated card.
 
 The program runs with the rights of its caller: this is not a sandbox. Values on an emulated card are zeros, so a
 program that reads some is run once more with ones, and nothing is predicted where its memory differs.

@@ -141,7 +141,7 @@ class World:
 
 
 def become(*gpus: EmulatedGpu) -> None:
-    """Give this process a machine of its own, which has no name and leaves no file behind.
+    """Give this process its own machine, which has no name and leaves no file behind.
 
     For a process that has the emulated driver and has not used it yet.
     """

@@ -67,7 +67,7 @@ def end_process(part: str, reason: str, error: BaseException | None = None) -> N
 class VitalThread(threading.Thread):
     """Runs `target` as a daemon. The process ends with it, unless `until` is set or there is no `until`.
 
-    Without `until` the work has an end of its own, and only an exception ends the process.
+    Without `until` the work ends by itself, and only an exception ends the process.
     """
 
     def __init__(self, name: str, target: Callable[[], object], *, until: threading.Event | None = None) -> None:

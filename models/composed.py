@@ -2,7 +2,7 @@
 
 Composing a statement costs more than running it. So a function of `models/statements`, or of a noun of the API, is
 called with parameters in the place of its arguments, once for every set of arguments that is given, and the values go
-along. The API runs the same statements on connections of its own (`api.sql.database`).
+along. The API runs the same statements on its own connections (`api.sql.database`).
 """
 
 import inspect

@@ -79,7 +79,7 @@ def noticing_absence() -> Iterator[None]:
 
 @contextmanager
 def listening_connection(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection of one's own, outside any pool and transaction. Raises `DatabaseAwayError`."""
+    """A new connection, outside any pool and transaction. Raises `DatabaseAwayError`."""
     with noticing_absence(), psycopg.connect(url, autocommit=True, **settings_of(url, WATCHFUL)) as connection:
         yield connection
 

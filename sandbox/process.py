@@ -43,7 +43,7 @@ class SandboxProcess:
     def __init__(self, monitor: "subprocess.Popen[bytes]", init_pid: int) -> None:
         self._monitor = monitor
         self.pid = monitor.pid
-        """The ancestor of everything inside; it leads a session of its own."""
+        """The ancestor of everything inside; it leads its own session."""
         self.init_pid = init_pid
         """Pid 1 of the sandbox, as this machine counts: with it, everything inside ends."""
         self._pidfd = os.pidfd_open(monitor.pid)
@@ -109,7 +109,7 @@ def launch(
 ) -> SandboxProcess:
     """Start a program. Raises `LaunchError`: nothing of it runs.
 
-    The sandbox ends with the *thread* that calls this. A program with an input of its own must end where that ends
+    The sandbox ends with the *thread* that calls this. A program with its own input must end where that ends
     before a first word: it may have no parent any more. `output` is a descriptor for all that it prints.
     `pass_fds` stay open inside. `mark` is shown in the environment of bubblewrap itself, so that others can find what
     a killed parent left.

@@ -216,7 +216,7 @@ def _sandbox(_: Examined) -> Iterator[Finding]:
 
 
 def _probe(module: str, timeout_seconds: float) -> dict[str, Any]:
-    """Run a probe in a process of its own, where a crash or a heavy import costs this one nothing."""
+    """Run a probe in a separate process, so that a crash or a heavy import does not affect this one."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", module], cwd=CHECKOUT, capture_output=True, text=True, check=False,

@@ -1,6 +1,6 @@
 """Poolers that share one session of PostgreSQL between clients, as PgBouncer does in transaction mode.
 
-The lab needs sessions of its own: notices, the leader's lock, prepared statements and settings live in them.
+The lab needs its own sessions, because notices, the leader's lock, prepared statements and settings live in them.
 """
 
 ADVICE = (

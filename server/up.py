@@ -1,6 +1,6 @@
 """`gpulab up`: a whole lab on one machine. Starts every process, keeps it alive, stops all of it in order.
 
-Everything lives in one folder: `postgres/` and `redis/` (unless DATABASE_URL or REDIS_URL name servers of your own),
+Everything lives in one folder: `postgres/` and `redis/` (unless DATABASE_URL or REDIS_URL name your own servers),
 `artifacts/`, `runs/`, `cache/`, `datasets/`, `logs/<process>.log`, and `admin.token`.
 """
 
@@ -237,7 +237,7 @@ class LocalLab:
         self._keepers.append(Keeper(name, child, self._say, self._note_death))
 
     def _note_death(self, name: str, how: str) -> None:
-        """For `gpulab errors`: a process of its own, since the database may be what died."""
+        """For `gpulab errors`: a separate process, because it may be the database that died."""
         self._notes = [note for note in self._notes if note.process is not None and note.process.poll() is None]
         if len(self._notes) < MAX_NOTES:
             note = self._lab_process("note", self._env, "migrations.note_death", name, how)

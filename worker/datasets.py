@@ -1,6 +1,6 @@
 """Looks through the folder of data sets again and again.
 
-In a thread of its own, since a file system may answer late or never.
+In a separate thread, because a file system may answer late or never.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Measures again and again what a node's folders take, in a thread of its own: a disk may answer late."""
+"""Measures repeatedly what a node's folders take, in a separate thread, because a disk may answer late."""
 
 import time
 from collections.abc import Mapping

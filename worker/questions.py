@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 class Answerer(ABC):
-    """A few threads of its own. `offer` returns at once and may be called from any thread."""
+    """A few separate threads. `offer` returns immediately and may be called from any thread."""
 
     def __init__(self, settings: NodeSettings, engine: Engine, max_concurrent: int) -> None:
         self._settings = settings

@@ -212,7 +212,7 @@ async def overview(app: App, assignment_id: UUID, cursor: str | None, limit: int
 
 
 async def pin(app: App, principal: Principal, assignment_id: UUID, order: PinOrder) -> SubmissionRead:
-    """Hand in a run of one's own that succeeded. Raises `AssignmentNotFound`, `InvalidRequest`, `AssignmentOver`."""
+    """Hand in one of the user's successful runs. Raises `AssignmentNotFound`, `InvalidRequest`, `AssignmentOver`."""
     row = await find(app, assignment_id)
     job = await app.database.row(
         statements.belongs, job_id=order.job_id, experiments=row.experiments, questions=row.questions

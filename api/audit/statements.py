@@ -1,4 +1,4 @@
-"""The audit: an event in the statement that makes the change, or beside it for what has a history of its own."""
+"""The audit: an event in the statement that makes the change, or next to it for what has its own history."""
 
 import json
 from collections.abc import Mapping

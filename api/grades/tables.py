@@ -78,7 +78,7 @@ def feedback(one: GradeRead) -> str | None:
     """What a student is told in words: the comment, the rubric, and what the late days cost."""
     said = [one.comment, _rubric(one)]
     if one.deduction and one.points is not None:
-        cost, days = f"{one.deduction:g} {one.deduction_unit} off", counted(one.days_late, "late day")
+        cost, days = f"{one.deduction:g} {one.deduction_unit} deducted", counted(one.days_late, "late day")
         said.append(f"{one.points:g} points, {cost} for {days}")
     return "; ".join(part for part in said if part) or None
 

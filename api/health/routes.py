@@ -15,7 +15,7 @@ from gpulab.schemas import HealthRead, ReadyRead
 
 
 class ProbeRoute(OpenRoute):
-    """Probes may carry parameters of their own."""
+    """Probes may have other parameters."""
 
     takes_any_query: ClassVar[bool] = True
 

@@ -207,7 +207,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
 
 def guarded(timeout_seconds: float) -> type[GuardedProtocol]:
-    """The protocol with a timeout of its own, as uvicorn's `http` takes it."""
+    """The protocol with its own timeout, as uvicorn's `http` takes it."""
 
     class Timed(GuardedProtocol):
         pass

@@ -84,7 +84,7 @@ def page(
     directed = [key.desc() if descends else key.asc() for key, descends in keys]
     of_page = listed.order_by(*directed, matched.c.id.desc()).limit(limit).subquery("of_page")
     shown = (value_of(one, held).label(f"value_{at}") for at, one in enumerate(columns))
-    # Under names of their own: `id` is there twice otherwise.
+    # Under separate names: `id` would occur twice otherwise.
     rows = (
         select(*SUMMARY, *shown, *(of_page.c[f"key_{at}"] for at in range(len(keys))))
         .join_from(of_page, Job, Job.id == of_page.c.id)

@@ -14,7 +14,7 @@ class Meter:
         self.seconds = 0.0
 
     def counting(self, compute: Callable[..., T], *given: object) -> T:
-        """What `compute` returns, called in a thread of its own."""
+        """What `compute` returns, called in a separate thread."""
         started = time.thread_time()
         try:
             return compute(*given)

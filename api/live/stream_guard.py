@@ -2,7 +2,7 @@
 
 Their token or session ended, they were disabled, their role or team changed, or the job is shared with them no longer.
 All open answers are looked up together, twice a second: so it needs no notice, and an end in time is seen like any
-other. It has connections of its own, and goes on where requests have taken all others. A reader whose role or team
+other. It has its own connections, and continues when requests have taken all others. A reader whose role or team
 changed comes back with `Last-Event-ID` under the new one.
 """
 

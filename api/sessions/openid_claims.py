@@ -161,7 +161,7 @@ def _values(found: Any) -> set[str] | None:
 def claim(claims: Claims, path: str) -> Any:
     """The claim of that name, or the one at a path such as `realm_access.roles`; `_ABSENT` where there is none.
 
-    A name goes before a path: `https://uni.example/groups` has dots of its own.
+    A name goes before a path: `https://uni.example/groups` itself has dots.
     """
     if path in claims:
         return claims[path]

@@ -23,7 +23,7 @@ REDIRECT = {
 
 
 class ProviderRoute(OpenRoute):
-    """Called by way of the provider, which adds parameters of its own."""
+    """Called through the provider, which adds its own parameters."""
 
     takes_any_query: ClassVar[bool] = True
     instead_of_values: ClassVar[str | None] = "the provider's answer is not valid"

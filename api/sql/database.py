@@ -115,7 +115,7 @@ class Database:
                     await connection.execute(
                         "SELECT set_config('statement_timeout', %s, true)", [f"{1000 * seconds:.0f}"]
                     )
-                    # Its text has a shape of its own: keeping it prepared would only take room.
+                    # Its text differs each time: keeping it prepared would only take room.
                     cursor = await connection.execute(asked.sql, asked.values, binary=True, prepare=False)
                     return await _fetched(cursor)
             except QueryCanceled as error:

@@ -18,7 +18,7 @@ WAIT_SECONDS = 5.0
 """How long a request waits for a connection that others hold."""
 OPTIONS: dict[str, Any] = {
     **WRITABLE,
-    # Every statement of the API is a transaction of its own, so no BEGIN and COMMIT travel beside it.
+    # Every statement of the API is its own transaction, so no BEGIN and COMMIT are sent.
     "autocommit": True,
     "prepare_threshold": 1,
     "row_factory": namedtuple_row,

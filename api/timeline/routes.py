@@ -24,7 +24,7 @@ Hours = Annotated[int, Query(ge=1, le=MAX_HOURS, description="How many hours bac
 async def get_timeline(request: Request, app: TheApp, principal: ThePrincipal, hours: Hours = 24) -> Response:
     """Which run held which GPU, which are expected to start, and how busy the GPUs were.
 
-    Students see the names of their own runs only. Of more than 1,000 runs, the longest are listed.
+    Students see only the names of their own runs. Of more than 1,000 runs, the longest are listed.
     """
     return readable(request, await service.timeline(app, principal, hours))
 

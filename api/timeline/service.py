@@ -27,7 +27,7 @@ MAX_EXPECTED = 200
 
 
 async def timeline(app: App, principal: Principal, hours: int) -> TimelineRead:
-    """Students see names of their own runs alone."""
+    """Students see only the names of their own runs."""
     history = await app.readings.of_lab(hours)
     window = history.window
     runs = await app.database.rows(statements.runs, since=window.start, limit=MAX_RUNS)

@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--nodes", type=at_least(1), default=2)
     parser.add_argument("--gpus", type=at_least(1), default=4, help="GPUs of each node")
     parser.add_argument("--gpu-gib", type=at_least(1), default=80, help="memory of each GPU in GiB")
-    parser.add_argument("--seeds", type=at_least(1), default=3, help="replays, each of a workload of its own")
+    parser.add_argument("--seeds", type=at_least(1), default=3, help="replays, each of a different workload")
     parser.add_argument("--first-seed", type=at_least(0), default=0, help="the seed of the first replay")
     parser.add_argument("--students", type=at_least(1), default=120, help="users of the generated class")
     parser.add_argument("--jobs", type=at_least(2), default=500, help="tasks of the trace in one replay")

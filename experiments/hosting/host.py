@@ -36,7 +36,7 @@ OOM_SCORE_ADJUSTMENT = 800
 """The kernel, short of memory, ends a job before the worker or anything else of the machine."""
 
 LastWords = Callable[[str], object]
-"""Says why a run could not continue through no fault of its own, when its directory cannot be written."""
+"""Says why a run could not continue although it made no mistake, when its directory cannot be written."""
 
 
 def run_forked(folder: str, visible_gpus: str, last_words: LastWords) -> None:

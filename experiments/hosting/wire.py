@@ -201,7 +201,7 @@ class Failed(_Record):
 
 
 class Disturbed(_Record):
-    """The run could not go on by no fault of its own: a full disk, a GPU that is gone."""
+    """The run could not continue, but is not at fault: a full disk, a lost GPU."""
 
     type: Literal["disturbed"]
     message: Text

@@ -1,4 +1,4 @@
-"""An emulated card of a given room, in a process of its own: two steps of a workload, recorded or only tried."""
+"""An emulated card with a given memory, in its own process: two steps of a workload, recorded or only tried."""
 
 from dataclasses import dataclass
 

@@ -29,7 +29,7 @@ MIN_LIMIT_BYTES = 2 * MIB
 """One segment of the allocator."""
 TYPICAL_CARD = "T4"
 STAND_IN = "A100-40GB"
-"""The emulated card that stands in for a GPU without one of its own. Most GPUs of today run the same kernels."""
+"""The emulated card that is used for a GPU that the emulator does not have. Most current GPUs run the same kernels."""
 
 DECORATION = {"NVIDIA", "TESLA", "GEFORCE", "PCIE", "SXM2", "SXM3", "SXM4", "SXM5", "HBM2", "HBM2E", "HBM3", "HBM3E"}
 """Words beside a model that change neither its memory nor its constants."""

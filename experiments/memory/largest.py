@@ -24,7 +24,7 @@ class Largest:
 
 
 class Search:
-    """One workload in one room. Each size is tried once, in a process of its own; at most `max_parallel` at a time."""
+    """One workload in one room. Each size is tried once, in its own process; at most `max_parallel` at a time."""
 
     def __init__(self, workload: Workload, card: str, limit_bytes: int, max_parallel: int) -> None:
         self._workload, self._card, self._limit_bytes, self._max_parallel = workload, card, limit_bytes, max_parallel

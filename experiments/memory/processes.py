@@ -1,4 +1,4 @@
-"""Processes of their own for the emulated card: each prediction starts from a fresh one, and none sees a real driver.
+"""Separate processes for the emulated card: each prediction starts from a fresh one, and none sees a real driver.
 
 A process that has the emulated driver and has not used it yet can be forked for each run; the worker's zygote is one,
 and so are the jobs forked from it until they begin. Any other process starts one beside itself, which takes seconds,

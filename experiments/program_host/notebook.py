@@ -83,7 +83,7 @@ def read(path: Path) -> NotebookNode:
 
 
 def inject(notebook: NotebookNode, parameters: Mapping[str, Any]) -> None:
-    """Assign the parameters in a cell of their own; one that was injected before is replaced."""
+    """Assign the parameters in a new cell; a cell that was injected before is replaced."""
     if not parameters:
         return
     lines = ["# Parameters", *(f"{name} = {value!r}" for name, value in parameters.items())]
@@ -177,7 +177,7 @@ class _Cells:
 
 
 def _kernel_manager(sockets: Path) -> AsyncKernelManager:
-    """A kernel that talks over sockets in a folder of its own: in the sandbox there is no network."""
+    """A kernel that talks over sockets in its own folder: in the sandbox there is no network."""
     manager = AsyncKernelManager(
         transport="ipc", ip=str(sockets / "s"), connection_file=str(sockets / "connection.json")
     )

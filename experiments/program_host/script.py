@@ -57,7 +57,7 @@ def as_arguments(parameters: Mapping[str, Any]) -> list[str]:
 
 
 def as_python(command: Sequence[str]) -> Python | None:
-    """What the command runs in Python; None for another program, and for Python with options of its own."""
+    """What the command runs in Python; None for another program, and for Python with interpreter options."""
     words = list(command)
     if words[0].endswith(".py"):
         words.insert(0, "python")

@@ -20,7 +20,7 @@ class Need:
     experiment: str
     spec: Mapping[str, Any] = field(default_factory=dict)
     seeded: bool = True
-    """Whether each seed is a run of its own; False for a computation without chance, which runs once."""
+    """Whether each seed is a separate run; False for a computation without chance, which runs once."""
     trainings: int = 1
     """Independent trainings for each seed of the study, where they are cheap and differ much."""
 

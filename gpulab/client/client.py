@@ -102,7 +102,7 @@ class Client:
     ) -> Job:
         """Queue one run and return its job.
 
-        A lost answer does not queue it twice: each call carries a key of its own and may be sent again. Give
+        A lost answer does not queue it twice: each call has its own key and may be sent again. Give
         `idempotency_key` to make that hold over several calls. Raises InvalidRequest, whose `errors` name each wrong
         field with its limit and value.
         """

@@ -39,7 +39,7 @@ ONE_AT_A_TIME = 0x67706C6162
 def one_at_a_time(user_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
     """Until the transaction ends, no other transaction that starts with this adds anything for these users.
 
-    A statement counts what was committed before it began. Run this as a statement of its own before the one that
+    A statement counts what was committed before it began. Run this as a separate statement before the one that
     counts and inserts, or two that run at once both find room for the last.
     """
     return select(func.pg_advisory_xact_lock(_lock_key(user_ids)))
@@ -79,7 +79,7 @@ def has_room(user_id: Any, more: SQLColumnExpression[Any] | ColumnElement[Any], 
 
 @statement
 def queue(user_id: UUID) -> Select[*tuple[Any, ...]]:
-    """How many of the user's jobs wait, and the limit of their own; null leaves the lab's."""
+    """How many of the user's jobs wait, and the user's own limit; null means the lab's limit."""
     waiting = select(func.count()).where(Job.state == JobState.QUEUED, Job.owner_id == User.id).correlate(User)
     return select(waiting.scalar_subquery().label("queued"), User.max_queued).where(User.id == user_id)
 

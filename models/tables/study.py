@@ -24,7 +24,7 @@ class Study(Base):
     request_digest: Mapped[bytes | None]
     """SHA-256 of the request body that used the key."""
     template: Mapped[str | None]
-    """`course/1b`; null for a grid of one's own."""
+    """`course/1b`; null for the user's own grid."""
     scale: Mapped[str | None]
     title: Mapped[str]
     name: Mapped[str | None]

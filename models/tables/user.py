@@ -32,7 +32,7 @@ class User(Base):
     max_queued: Mapped[int | None]
     max_gpu_hours: Mapped[float | None]
     max_gib_hours: Mapped[float | None]
-    """Limits of one's own; null leaves the lab's."""
+    """The user's own limits; null means the lab's limit."""
     openid_subject: Mapped[str | None] = mapped_column(unique=True)
     """Who it is to the university's provider: issuer and subject."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

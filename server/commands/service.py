@@ -10,7 +10,7 @@ app = typer.Typer(help="Run a lab or a worker as a systemd service.", no_args_is
 
 @app.callback()
 def _service() -> None:
-    """Keeps `install` a command of its own."""
+    """Keeps `install` a separate command."""
 
 
 @app.command()

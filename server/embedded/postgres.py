@@ -46,7 +46,7 @@ def postgres_binaries() -> Path:
 class EmbeddedPostgres(EmbeddedServer):
     """PostgreSQL on `folder`, as our child. `settings` are server settings that override the small defaults.
 
-    As root, which PostgreSQL refuses, it runs under a number of its own, which then owns the data; every folder above
+    As root, which PostgreSQL refuses, it runs under a separate user ID, which then owns the data; every folder above
     the data and the programs gets the right to be passed through (o+x), nothing more. Only this process's account and
     root may connect, which the kernel proves.
     """

@@ -63,7 +63,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class GpuInfo:
-    """What a GPU is. With MIG on, each instance is a GPU of its own and the device that holds them is not listed."""
+    """What a GPU is. With MIG on, each instance is a separate GPU and the device that holds them is not listed."""
 
     uuid: str
     """`GPU-...` or `MIG-...`; `unknown-<index>` for a GPU too broken to report it, which cannot be leased."""

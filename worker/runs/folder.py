@@ -15,7 +15,7 @@ REMOVE_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """One attempt's. What a student's program can write lies in folders of its own: the samples are the worker's."""
+    """One attempt's. What a student's program can write is in separate folders: the samples are the worker's."""
 
     path: Path
     is_sandboxed: bool = False

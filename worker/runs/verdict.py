@@ -37,7 +37,7 @@ class Requeue:
 
     message: str
     alone: bool = False
-    """Whether it waits for a GPU of its own."""
+    """Whether it waits for a GPU that it does not share."""
 
 
 @dataclass(frozen=True, slots=True)

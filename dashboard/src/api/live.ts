@@ -112,7 +112,7 @@ function listenWhileSeen(hear: Listener, back: () => void): () => void {
   };
 }
 
-/** Connects to the worker that all tabs share, or, in a browser without one, to a stream of its own. */
+/** Connects to the worker that all tabs share, or, in a browser without shared workers, to its own stream. */
 function connect(hear: Listener): (watching: Watching) => void {
   let said: Watching = null;
   let say: ((watching: Watching) => void) | null = shared(hear, () => {

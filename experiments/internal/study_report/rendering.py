@@ -51,7 +51,7 @@ def render_markdown(found: StudyReport, lab: Mapping[str, str]) -> str:
 def _environment(*, escape: bool) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=escape,  # noqa: S701 - Markdown is no HTML; its cells have an escape of their own
+        autoescape=escape,  # noqa: S701 - Markdown is not HTML; its cells have their own escape
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,

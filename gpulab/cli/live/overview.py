@@ -126,7 +126,7 @@ class _Asking:
 
 
 class Feed:
-    """Looks again every `interval_seconds` in a thread of its own, so that a lab that hangs leaves the keys alive."""
+    """Looks again every `interval_seconds` in a separate thread, so that the keys work even if the lab hangs."""
 
     def __init__(self, looker: Looker, first: Overview, interval_seconds: float) -> None:
         self.latest = first

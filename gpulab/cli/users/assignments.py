@@ -109,7 +109,7 @@ def grade_facts(grade: "GradeRead | None") -> list[tuple[str, object]]:
         return []
     most = "" if grade.max_points is None else f" of {grade.max_points:g}"
     points = None if grade.final_points is None else f"{grade.final_points:g}{most}"
-    cost = f"{grade.points:g} points, {grade.deduction:g} {grade.deduction_unit} off" if grade.points else ""
+    cost = f"{grade.points:g} points, {grade.deduction:g} {grade.deduction_unit} deducted" if grade.points else ""
     return [
         ("grade", points),
         ("late", grade.deduction and f"{cost} for {counted(grade.days_late, 'day')}"),

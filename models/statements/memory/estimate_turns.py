@@ -21,7 +21,7 @@ MAX_ATTEMPTS = 3
 def next_like(estimate_id: UUID, node: str) -> Select[Any]:
     """The id of the waiting question that is next, among those for the same software as this one; it stays locked.
 
-    Questions about programs are a queue of their own, and a node takes up those whose data sets it has.
+    Questions about programs have a separate queue, and a node takes those for which it has the data sets.
     """
     of_user = func.row_number().over(partition_by=Estimate.owner_id, order_by=(Estimate.asked_at, Estimate.id))
     this = aliased(Estimate)

@@ -61,7 +61,7 @@ def test_moodle_gets_grade_and_feedback_that_says_what_late_days_cost() -> None:
     )
     assert heading == ["Full name", "ID number", "Email address", "Grade", "Feedback"]
     assert one[:4] == ["李 明", "", "a@example.org", "7.2"]
-    assert one[4] == "Fine; Plots: 3; No axis labels: -1.5; 8 points, 10 percent off for 1 late day"
+    assert one[4] == "Fine; Plots: 3; No axis labels: -1.5; 8 points, 10 percent deducted for 1 late day"
     assert none == ["Bo", "", "a@example.org", "", ""]
 
 

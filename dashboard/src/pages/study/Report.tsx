@@ -1,4 +1,4 @@
-/** The report as the lab renders it: a page of its own, in a frame without scripts. */
+/** The report as the lab renders it: a separate page, in a frame without scripts. */
 
 import { Button, Card, Group, Stack } from "@mantine/core";
 import { queryOptions, useQuery } from "@tanstack/react-query";
