@@ -41,7 +41,7 @@ def read(row: Row, principal: Principal, section: str | None, now: datetime) -> 
         time_zone=row.time_zone,
         give_back_minutes=row.give_back_minutes,
         next=[
-            OccurrenceRead(start=one.start, end=one.end, gpu_uuids=kept_gpus(row, one))
+            OccurrenceRead(day=one.day.isoformat(), start=one.start, end=one.end, gpu_uuids=kept_gpus(row, one))
             for one in islice(occurrences(row, now), MAX_NEXT)
         ],
     )

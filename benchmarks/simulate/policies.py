@@ -12,7 +12,7 @@ from gpulab.states import Priority
 from scheduler.planning.cluster import Ask, Choice, Cluster, Fit, best_fit
 from scheduler.planning.plan import plan
 from scheduler.planning.room import NodeRoom
-from scheduler.planning.terms import Placement, Policy, User, Waiting
+from scheduler.planning.terms import LabHours, Placement, Policy, User, Waiting
 
 NO_PROMISES = Policy(reservations=0)
 
@@ -26,10 +26,12 @@ class Look:
     now: float
     started: Mapping[User, int]
     """Jobs of each user that started so far."""
+    lab_hours: Sequence[LabHours] = ()
+    """Kept by the shipped policy; the others know none."""
 
 
 def shipped(look: Look) -> Sequence[Placement]:
-    return plan(look.jobs, look.rooms, now=look.now).placements
+    return plan(look.jobs, look.rooms, now=look.now, lab_hours=look.lab_hours).placements
 
 
 def fifo(look: Look) -> Sequence[Placement]:

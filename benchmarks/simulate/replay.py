@@ -1,5 +1,6 @@
 """Replays a workload: virtual time jumps from one arrival or end to the next, and a policy decides at each."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from benchmarks.simulate.workload import Machines, Task
 from scheduler.planning.cluster import Cluster
 from scheduler.planning.plan import SHIPPED
 from scheduler.planning.room import GpuRoom, NodeRoom, Stay
-from scheduler.planning.terms import Placement, User
+from scheduler.planning.terms import LabHours, Placement, User
 from scheduler.planning.use import aged, committed, decayed
 
 
@@ -55,11 +56,16 @@ class Replay:
         policy: Callable[[Look], Sequence[Placement]],
         *,
         tick_seconds: float = 1.0,
+        lab_hours: Sequence[LabHours] = (),
     ) -> None:
         self._tasks = tasks
         self._machines = machines
         self._policy = policy
         self._tick_seconds = tick_seconds
+        self._lab_hours = lab_hours
+        changes = {each.start for each in lab_hours} | {each.end for each in lab_hours}
+        self._changes = sorted(changes | {each.start + each.give_back_seconds for each in lab_hours})
+        """When more may start though nothing came and nothing ended."""
         self._by_id = {task.job.id: task for task in tasks}
         self._running: dict[UUID, Run] = {}
         self._ends: list[tuple[float, UUID]] = []
@@ -73,8 +79,7 @@ class Replay:
         arrivals = iter(self._tasks)
         arrival = next(arrivals, None)
         now = 0.0
-        while arrival is not None or self._ends:
-            at = min(arrival.job.submitted_time if arrival else inf, self._ends[0][0] if self._ends else inf)
+        while (at := self._next(arrival, now)) < inf:
             now = max(now, at) + self._tick_seconds
             while self._ends and self._ends[0][0] <= now:
                 self._end(heappop(self._ends)[1])
@@ -82,9 +87,18 @@ class Replay:
                 self._queue[arrival.job.id] = arrival
                 arrival = next(arrivals, None)
             if self._queue:
-                until = min(arrival.job.submitted_time if arrival else inf, self._ends[0][0] if self._ends else inf)
+                until = self._next(arrival, now)
                 self._plan(now, max(now, until) if until < inf else now)
         return self._history
+
+    def _next(self, arrival: Task | None, now: float) -> float:
+        """When something comes, ends, or becomes free."""
+        change = bisect_right(self._changes, now)
+        return min(
+            arrival.job.submitted_time if arrival else inf,
+            self._ends[0][0] if self._ends else inf,
+            self._changes[change] if change < len(self._changes) else inf,
+        )
 
     def _end(self, job_id: UUID) -> None:
         run = self._running.pop(job_id)
@@ -96,7 +110,7 @@ class Replay:
     def _plan(self, now: float, until: float) -> None:
         self._weigh(now)
         rooms = self._rooms(now)
-        look = Look([task.job for task in self._queue.values()], rooms, now, self._started)
+        look = Look([task.job for task in self._queue.values()], rooms, now, self._started, self._lab_hours)
         for placement in self._policy(look):
             task = self._queue.pop(placement.job_id)
             run = Run(task, now, placement)
@@ -135,7 +149,7 @@ class Replay:
         for run in self._running.values():
             end = max(run.started + run.task.job.time_limit_seconds, now + 1)
             for uuid in run.placement.gpu_uuids:
-                gpus[uuid].take(Stay(run.started, end, run.placement.reserved_bytes))
+                gpus[uuid].take(Stay(run.started, end, run.placement.reserved_bytes, run.task.job.needs.lab_hours))
         return rooms
 
     def _measure_demands(self) -> Sequence[Demand]:

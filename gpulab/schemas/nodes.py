@@ -224,6 +224,8 @@ class LabHoursUpdate(Incoming):
 
 
 class OccurrenceRead(Outgoing):
+    day: str
+    """By the lab's calendar, as `skipped_days` names it: `2030-01-31`."""
     start: datetime
     end: datetime
     gpu_uuids: list[str]

@@ -53,6 +53,8 @@ class LabHours(Base):
 
 
 class Occurrence(NamedTuple):
+    day: date
+    """By the local calendar."""
     start: datetime
     end: datetime
 
@@ -63,7 +65,7 @@ def occurrences(hours: Any, after: datetime) -> Iterator[Occurrence]:
     start, end = hours.local_start, hours.local_end
     last_day = hours.weekly_until or start.date()
     while start.date() <= last_day:
-        found = Occurrence(*(local.replace(tzinfo=zone).astimezone(UTC) for local in (start, end)))
+        found = Occurrence(start.date(), *(local.replace(tzinfo=zone).astimezone(UTC) for local in (start, end)))
         if start.date() not in hours.skipped_days and found.end > after:
             yield found
         start, end = start + WEEK, end + WEEK

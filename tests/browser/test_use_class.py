@@ -166,3 +166,28 @@ def test_token_is_made_shown_once_used_and_revoked(student: Page, open_context: 
     dialog.get_by_role("button", name="Revoke", exact=True).click()
     expect(student.get_by_role("row", name=re.compile("laptop"))).to_contain_text("Revoked")
     assert laptop.get("/v1/me", headers={"Authorization": f"Bearer {token}"}).status == 401
+
+
+def test_lab_hours_are_set_shown_to_the_class_and_cancelled(page: Page, student: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Keep GPUs free").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Lab of section A")
+    dialog.get_by_label("Section").fill("A")
+    dialog.get_by_label("Start").fill("2031-01-06T10:00")
+    dialog.get_by_label("End").fill("2031-01-06T12:00")
+    dialog.get_by_label("Until").fill("2031-03-03")
+    dialog.get_by_label("GPUs").fill("3")
+    dialog.get_by_role("button", name="Keep free").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("the lab has 2 GPUs")
+    dialog.get_by_label("GPUs").fill("1")
+    dialog.get_by_role("button", name="Keep free").click()
+    row = page.get_by_role("row", name=re.compile("Lab of section A"))
+    expect(row).to_contain_text("section A")
+    expect(row).to_contain_text("Mondays 10:00 to 12:00 until 2031-03-03")
+    student.goto("/")
+    seen = student.get_by_role("region", name="Lab hours")
+    expect(seen).to_contain_text("1 GPU")
+    expect(seen.get_by_role("button")).to_have_count(0)
+    page.get_by_role("button", name="Cancel Lab of section A").click()
+    expect(row).to_have_count(0)

@@ -198,6 +198,13 @@ export const nodeEvents = (name: string) =>
     queryFn: ({ signal }) => data(api.GET("/v1/nodes/{name}/events", { params: { path: { name } }, signal })),
   });
 
+/** Under the key of the timeline, which shows them too. */
+export const labHours = queryOptions({
+  queryKey: ["timeline", "lab-hours"],
+  queryFn: ({ signal }) => data(api.GET("/v1/lab-hours", { signal })),
+  refetchInterval: 60_000,
+});
+
 export const timeline = (hours: number) =>
   queryOptions({
     queryKey: ["timeline", hours],

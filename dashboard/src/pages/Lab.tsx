@@ -15,6 +15,7 @@ import { JobBadge, NodeBadge, State, UNHEALTHY } from "../components/State";
 
 import { Ago, useNow } from "../components/Time";
 import { ago, bytes, counted, duration, integer, NOTHING, percent, secondsBetween } from "../format";
+import { LabHours } from "./lab/LabHours";
 
 const Timeline = lazy(async () => ({ default: (await import("./lab/Timeline")).Timeline }));
 
@@ -42,6 +43,7 @@ export function Lab() {
                 <Timeline nodes={items.map((node) => node.name)} />
               </Suspense>
             )}
+            <LabHours nodes={items} />
             {items.length === 0 ? (
               <Card>
                 <Empty title="No machine has reported yet">

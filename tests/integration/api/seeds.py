@@ -15,7 +15,7 @@ from api.auth.token_secrets import digest_of, new_token
 from api.jobs import statements as jobs
 from api.users import statements as users
 from gpulab.states import FailureCause, JobState, Role, WaitReason
-from models import Artifact, BrowserSession, Job, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, Token, User
+from models import Artifact, BrowserSession, Gpu, Job, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, Token, User
 from models.statements import leases, nodes, queue, series, shipping, usage
 
 NODE = "node-1"
@@ -80,6 +80,10 @@ class Seeds:
         described = {"slots": 2, "datasets": [], "versions": {}, "gpu_reason": "no NVIDIA driver", **values}
         with self.engine.begin() as connection:
             connection.execute(nodes.join({"name": name, **described}))
+
+    def gpu(self, uuid: str, index: int = 0) -> None:
+        described = {"name": "Test GPU", "memory_total_bytes": 1000, "healthy": True, "reason": None, "latest": {}}
+        self._insert(Gpu, uuid=uuid, node=NODE, index=index, **described)
 
     def job(self, owner: SeededUser, **values: Any) -> UUID:
         given = {

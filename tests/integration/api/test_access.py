@@ -13,6 +13,7 @@ from tests.access_rules import RULES, Rule
 from tests.integration.api.seeds import ORDER, SeededUser, Seeds
 from tests.integration.api.study_calls import GRID
 
+LAB_HOURS = {"gpus": 1, "section": "A"}
 BODIES: dict[str, Any] = {
     "submit_job": ORDER,
     "ask_estimate": {"experiment": "model-memory"},
@@ -31,6 +32,8 @@ BODIES: dict[str, Any] = {
     "import_grades": {"csv": "name,points\nolga,2\n", "dry_run": True},
     "rerun_submissions": {},
     "extend_assignment": {"section": "B", "deadline": "2999-02-01T00:00:00Z"},
+    "create_lab_hours": {"name": "More", **LAB_HOURS, "start": "2999-02-01T10:00", "end": "2999-02-01T12:00"},
+    "change_lab_hours": {"give_back_minutes": 5},
 }
 FILES = {"upload_program": {"files": ("own.py", b"1")}}
 ENDLESS = {"stream_jobs"}
@@ -59,6 +62,7 @@ class World:
     study_id: UUID
     assignment_id: UUID
     extension_id: UUID
+    lab_hours_id: UUID
     program: str
     estimate_id: UUID
 
@@ -72,6 +76,7 @@ class World:
             assignment_id=self.assignment_id,
             estimate_id=self.estimate_id,
             extension_id=self.extension_id,
+            lab_hours_id=self.lab_hours_id,
             sha256=self.program,
             other_sha256=self.program,
             path="olga.py",
@@ -117,6 +122,10 @@ async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: SeededUser, s
     extension = {"section": "A", "deadline": "2999-02-01T00:00:00Z"}
     extended = await anonymous.post(f"{base}/extensions", json=extension, headers=admin.headers)
     assert extended.status_code == 200, extended.text
+    seeds.gpu("GPU-1")
+    hours = {"name": "Lab", **LAB_HOURS, "start": "2999-01-07T10:00", "end": "2999-01-07T12:00"}
+    kept = await anonymous.post("/v1/lab-hours", json=hours, headers=admin.headers)
+    assert kept.status_code == 201, kept.text
     sent = await anonymous.post("/v1/programs", files={"files": ("olga.py", b"1")}, headers=users["olga"].headers)
     assert sent.status_code == 201, sent.text
     program = sent.json()["sha256"]
@@ -136,6 +145,7 @@ async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: SeededUser, s
         UUID(study.json()["id"]),
         UUID(assignment.json()["id"]),
         UUID(extended.json()["id"]),
+        UUID(kept.json()["id"]),
         program,
         UUID(asked.json()["id"]),
     )

@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
 from gpulab.states import Role
-from models import Gpu, LabHours, User
+from models import LabHours, User
 from models.settings import ApiSettings
 from tests.integration.api.seeds import NODE, SeededUser, Seeds
 
@@ -27,10 +27,8 @@ def settings(settings: ApiSettings) -> ApiSettings:
 def lab(seeds: Seeds) -> Seeds:
     """Two GPUs; ada is in section A, ben in B."""
     seeds.node(gpu_reason=None)
-    described = {"name": "Test GPU", "memory_total_bytes": 1000, "healthy": True, "reason": None, "latest": {}}
-    with seeds.engine.begin() as connection:
-        for index in range(2):
-            connection.execute(insert(Gpu).values(uuid=f"GPU-{index}", node=NODE, index=index, **described))
+    for index in range(2):
+        seeds.gpu(f"GPU-{index}", index)
     return seeds
 
 

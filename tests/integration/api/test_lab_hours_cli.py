@@ -1,12 +1,10 @@
 """`gpulab reserve`, against the API at a real port."""
 
-from typing import Any
-
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
 from gpulab.states import Role
-from models import Gpu, User
+from models import User
 from tests.integration.api.seeds import NODE, SeededUser, Seeds
 from tests.integration.api.test_users_cli import Terminal, terminal
 
@@ -19,12 +17,11 @@ TIMES = ("--start", "2031-01-06T10:00", "--end", "2031-01-06 12:00")
 def ada(seeds: Seeds) -> SeededUser:
     """A student of section A, in a lab of two GPUs."""
     seeds.node(gpu_reason=None)
-    described: dict[str, Any] = {"name": "Test", "memory_total_bytes": 1000, "healthy": True, "reason": None}
+    for index in range(2):
+        seeds.gpu(f"GPU-{index}", index)
     user = seeds.user("ada", Role.STUDENT)
     with seeds.engine.begin() as connection:
         connection.execute(update(User).where(User.id == user.id).values(section="A"))
-        for index in range(2):
-            connection.execute(insert(Gpu).values(uuid=f"G{index}", node=NODE, index=index, latest={}, **described))
     return user
 
 

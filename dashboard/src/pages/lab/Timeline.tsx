@@ -139,6 +139,12 @@ function Lanes({ data, nodes, span }: { data: TimelineRead; nodes: readonly stri
             {words}
           </span>
         ))}
+        {lanes.some((lane) => lane.kept.length > 0) && (
+          <span>
+            <i className="kept" />
+            Lab hours
+          </span>
+        )}
         {data.gpus.length > 0 && (
           <>
             <span>
@@ -231,6 +237,16 @@ function Row({ lane, data, axis, current, show }: RowProps) {
       </span>
       <div className="track">
         <div className="ahead" style={{ left: `${at(axis, axis.now)}%` }} />
+        {lane.kept.map(({ start, end, text }) => (
+          <div
+            key={start}
+            className="kept"
+            role="img"
+            aria-label={text}
+            data-text={text}
+            style={{ left: `${at(axis, start)}%`, width: `${at(axis, end) - at(axis, start)}%` }}
+          />
+        ))}
         <ul
           className="bars"
           style={{ height: ROW_PIXELS * lane.rows }}

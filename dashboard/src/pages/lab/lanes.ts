@@ -1,6 +1,12 @@
 /** The timeline as lanes: one for each GPU, one for the CPU of a machine, with the runs packed into rows. */
 
-import type { ExpectedRunRead, TimelineGpuRead, TimelineRead, TimelineRunRead } from "../../api/schema";
+import type {
+  ExpectedRunRead,
+  TimelineGpuRead,
+  TimelineLabHoursRead,
+  TimelineRead,
+  TimelineRunRead,
+} from "../../api/schema";
 import { STATE_WORDS } from "../../api/states";
 import { duration } from "../../format";
 import { LOCALE } from "../../locale";
@@ -24,12 +30,20 @@ export interface Bar {
   row: number;
 }
 
+/** A time in which a GPU is kept for lab hours. */
+export interface Kept {
+  start: number;
+  end: number;
+  text: string;
+}
+
 export interface Lane {
   key: string;
   node: string;
   label: string;
   gpu: TimelineGpuRead | null;
   bars: Bar[];
+  kept: Kept[];
   rows: number;
 }
 
@@ -70,14 +84,34 @@ export function lanesOf(data: TimelineRead, nodes: readonly string[], axis: Axis
     const gpus = data.gpus.filter((gpu) => gpu.node === node);
     const lanes = gpus.map((gpu) => {
       const onIt = here.filter(({ of }) => of.gpu_uuids.includes(gpu.uuid));
-      return laneOf(gpu.uuid, node, `GPU ${gpu.index}`, gpu, onIt);
+      return laneOf(gpu.uuid, node, `GPU ${gpu.index}`, gpu, onIt, keptOn(gpu, data.lab_hours, axis));
     });
     const onCpu = here.filter(({ of }) => of.gpu_uuids.length === 0);
     return gpus.length > 0 && onCpu.length === 0 ? lanes : [...lanes, laneOf(`cpu ${node}`, node, "CPU", null, onCpu)];
   });
 }
 
-function laneOf(key: string, node: string, label: string, gpu: TimelineGpuRead | null, given: { bar: Bar }[]): Lane {
+/** Lab hours of this GPU that the axis shows. Of a whole machine, all its GPUs are known beforehand. */
+function keptOn(gpu: TimelineGpuRead, labHours: TimelineLabHoursRead[], axis: Axis): Kept[] {
+  return labHours
+    .filter((hours) => hours.gpu_uuids.includes(gpu.uuid) || (hours.gpus === null && hours.node === gpu.node))
+    .map((hours) => ({ start: Date.parse(hours.start), end: Date.parse(hours.end), text: keptText(hours) }))
+    .filter(({ start, end }) => end > axis.start && start < axis.end);
+}
+
+function keptText(hours: TimelineLabHoursRead): string {
+  const whose = hours.name ?? "another class";
+  return `Kept for ${whose}, ${clock(Date.parse(hours.start))} to ${clock(Date.parse(hours.end))}`;
+}
+
+function laneOf(
+  key: string,
+  node: string,
+  label: string,
+  gpu: TimelineGpuRead | null,
+  given: { bar: Bar }[],
+  kept: Kept[] = [],
+): Lane {
   const bars = given.map(({ bar }) => ({ ...bar })).sort((a, b) => a.start - b.start || a.end - b.end);
   const free: number[] = [];
   for (const bar of bars) {
@@ -85,7 +119,7 @@ function laneOf(key: string, node: string, label: string, gpu: TimelineGpuRead |
     bar.row = row >= 0 ? row : Math.min(free.length, MAX_ROWS - 1);
     free[bar.row] = Math.max(free[bar.row] ?? 0, bar.end);
   }
-  return { key, node, label, gpu, bars, rows: Math.max(1, free.length) };
+  return { key, node, label, gpu, bars, kept, rows: Math.max(1, free.length) };
 }
 
 function ranBar(run: TimelineRunRead, axis: Axis): Bar {
