@@ -3,6 +3,7 @@
 Parameters follow papermill's convention: they are assigned in a new cell after the first cell tagged `parameters`.
 """
 
+import json
 import re
 import sys
 import tempfile
@@ -67,7 +68,10 @@ def read(path: Path) -> NotebookNode:
     try:
         if path.stat().st_size > MAX_NOTEBOOK_BYTES:
             raise NotebookUnreadable(f"it has more than {MAX_NOTEBOOK_BYTES} bytes")
-        notebook: NotebookNode = nbformat.reads(path.read_text("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
+        content = json.loads(path.read_text("utf-8-sig"))
+        if not isinstance(content, dict):
+            raise NotebookUnreadable("it is not a notebook: its JSON is not an object")
+        notebook: NotebookNode = nbformat.reads(json.dumps(content), as_version=4)  # type: ignore[no-untyped-call]
         nbformat.validate(notebook)
     except FileNotFoundError:
         raise NotebookUnreadable("the program has no such file") from None
@@ -76,10 +80,19 @@ def read(path: Path) -> NotebookNode:
     # What nbformat raises of a file that is no notebook is no closed list.
     except Exception as error:
         raise NotebookUnreadable(f"it is not a notebook: {str(error).partition(chr(10))[0][:300]}") from error
-    language = notebook.metadata.get("kernelspec", {}).get("language") or "python"
-    if str(language).lower() != "python":
+    language = _language(notebook)
+    if not language.lower().startswith(("python", "ipython")):
         raise NotebookUnreadable(f"its language is {language}; only Python runs here")
     return notebook
+
+
+def _language(notebook: NotebookNode) -> str:
+    """As its kernel or its editor noted it; one without a word of it is taken for Python."""
+    noted = (
+        notebook.metadata.get("kernelspec", {}).get("language"),
+        notebook.metadata.get("language_info", {}).get("name"),
+    )
+    return str(next(filter(None, noted), "python"))[:100]
 
 
 def inject(notebook: NotebookNode, parameters: Mapping[str, Any]) -> None:

@@ -16,11 +16,13 @@ def last_places() -> list[str]:
 
 
 def stand_behind(folder: Path) -> None:
-    """Let the modules in a program's folder come first. The first entry of the path is given up for it.
+    """Let the modules in a program's folder come first, in the place of the host's own.
 
     A program may have packages that are called as the lab's are; then those of the lab step aside.
     """
-    sys.path[0] = str(folder)
+    if sys.path[0] in ("", ROOT):
+        del sys.path[0]
+    sys.path.insert(0, str(folder))
     sys.path += [place for place in last_places() if place not in sys.path]
     for name in OURS:
         if (folder / name).is_dir() or (folder / f"{name}.py").is_file():

@@ -17,15 +17,21 @@ from experiments.memory.devices import allocator_limit
 def prepare(order: RunOrder, run: RunDirectory) -> None:
     """Prepare this process; modules follow as they are imported."""
     random.seed(order.seed)
-    _after_import("numpy", lambda numpy: numpy.random.seed(order.seed % 2**32))
-    _after_import("torch", lambda torch: _prepare_torch(torch, order, run))
+    _after_import("numpy", "random", lambda numpy: numpy.random.seed(order.seed % 2**32))
+    _after_import("torch", "default_generator", lambda torch: _prepare_torch(torch, order, run))
 
 
-def _after_import(name: str, then: Callable[[Any], None]) -> None:
+def _after_import(name: str, part: str, then: Callable[[Any], None]) -> None:
+    """A file of the program that is called so has no such part, and is left alone."""
+
+    def prepare_it(module: Any) -> None:
+        if hasattr(module, part):
+            then(module)
+
     if name in sys.modules:
-        then(sys.modules[name])
+        prepare_it(sys.modules[name])
     else:
-        sys.meta_path.insert(0, AfterImport(name, then))
+        sys.meta_path.insert(0, AfterImport(name, prepare_it))
 
 
 def _prepare_torch(torch: Any, order: RunOrder, run: RunDirectory) -> None:

@@ -101,12 +101,20 @@ def _run_command(command: list[str], session: Session) -> Ended:
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))},
         )
     except OSError as error:
-        return Ended(127, {"message": f"the command {command[0]!r} could not be started: {error.strerror}"})
+        return Ended(
+            127, {"message": f"the command {command[0]!r} could not be started: {_why_not(command[0], error)}"}
+        )
     session.pass_on = lambda number: send(process.pid, number, group=True)
     status = _wait(process.pid, session)
     process.returncode = status
     send(process.pid, signal.SIGKILL, group=True)
     return Ended(status, died(status, command[0]) if status else None, has_stopped=session.is_stopping)
+
+
+def _why_not(name: str, error: OSError) -> str:
+    if isinstance(error, PermissionError) and Path(name).is_file():
+        return f"a file that was sent cannot be executed. Name what runs it, such as `bash {Path(name).name}`"
+    return str(error.strerror)
 
 
 def _wait(pid: int, session: Session) -> int:

@@ -53,7 +53,7 @@ class RunFiles:
     def metrics(self, step: int, values: Mapping[str, Any], **fields: Any) -> None:
         for name in values.keys() - self._known_names:
             self._known_names.add(check_metric_name(name, len(self._known_names)))
-        numbers = {name: number_as_json(value) for name, value in values.items() if self._is_kept(name)}
+        numbers = {name: number_as_json(value, name) for name, value in values.items() if self._is_kept(name)}
         if numbers:
             self.record("metric", step=check_step(step), values=numbers, **fields)
 

@@ -52,11 +52,18 @@ def check_step(step: int) -> int:
     return whole
 
 
-def number_as_json(value: SupportsFloat) -> float | str:
-    """JSON has no word for a non-finite number; the string is what `float()` reads back."""
+def number_as_json(value: SupportsFloat, name: str) -> float | str:
+    """JSON has no word for a non-finite number; the string is what `float()` reads back.
+
+    Raises `TypeError` or `ValueError` that names the metric.
+    """
     if not isinstance(value, float) and callable(detach := getattr(value, "detach", None)):
         value = detach()  # a loss that still has its graph
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"metric {name!r}: a number is needed, not {type(value).__name__}: {error}") from error
     return number if math.isfinite(number) else str(number)
 
 

@@ -29,7 +29,8 @@ from worker.runs.folder import RunFolder
 from worker.runs.orphans import MARKER
 from worker.runs.zygote import End, NotStartedError
 
-HOST = "experiments.program_host"
+HOST = ("-P", "-m", "experiments.program_host")
+"""With `-P`, files of a program that are called as modules are do not reach its host."""
 PACKAGES = ("experiments", "gpulab", "emulator")
 """What the host imports of the lab's own code."""
 RUN_DIRECTORY = "/run/gpulab"
@@ -116,7 +117,7 @@ class ProgramSandbox:
         fds: tuple[int, ...] = (subprocess.DEVNULL,),
         driver: Path | None = None,
     ) -> ProgramProcess:
-        command = [sys.executable, "-m", HOST, "--run-directory", RUN_DIRECTORY, "--work", self.work, *more]
+        command = [sys.executable, *HOST, "--run-directory", RUN_DIRECTORY, "--work", self.work, *more]
         stdin, *passed = fds
         try:
             policy = self._policy(folder, gpu_uuids, memory_bytes, datasets)

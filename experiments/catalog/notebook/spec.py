@@ -1,6 +1,7 @@
 """Parameters of `notebook`: a notebook of a student's own program."""
 
 import keyword
+import unicodedata
 from functools import partial
 from typing import Annotated
 
@@ -22,6 +23,8 @@ SLUG = "notebook"
 def _variable(name: str) -> str:
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"a parameter of a notebook is a Python variable, and {name!r} cannot be the name of one")
+    if (meant := unicodedata.normalize("NFKC", name)) != name:
+        raise ValueError(f"Python reads the name {name!r} as {meant!r}; use that")
     return name
 
 

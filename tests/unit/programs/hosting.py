@@ -14,6 +14,7 @@ from typing import Any
 from experiments.hosting.record_reader import RecordReader
 from experiments.hosting.wire import RunOrder
 from gpulab.run.files import RECORDS_FILE
+from worker.programs.process import HOST
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = "0" * 64
@@ -68,10 +69,11 @@ class Place:
     def start(self, *options: str, **popen: Any) -> "subprocess.Popen[str]":
         folders = ("--run-directory", str(self.run), "--work", str(self.work))
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        environment |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
         return subprocess.Popen(
-            [*popen.pop("before", []), sys.executable, "-m", "experiments.program_host", *folders, *options],
-            cwd=ROOT,
-            env=environment | {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"} | popen.pop("env", {}),
+            [*popen.pop("before", []), sys.executable, *HOST, *folders, *options],
+            cwd=self.work,
+            env=environment | popen.pop("env", {}),
             stdin=popen.pop("stdin", subprocess.DEVNULL),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -112,6 +112,7 @@ EMPTY: dict[str, Any] = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "ce
         ("[]", "is not a notebook"),
         (json.dumps(EMPTY | {"cells": [{}]}), "is not a notebook"),
         (json.dumps(EMPTY | {"metadata": IN_R}), "its language is R"),
+        (json.dumps(EMPTY | {"metadata": {"language_info": {"name": "julia"}}}), "its language is julia"),
     ],
 )
 def test_file_that_is_no_notebook_says_why(tmp_path: Path, text: str, reason: str) -> None:
@@ -120,6 +121,28 @@ def test_file_that_is_no_notebook_says_why(tmp_path: Path, text: str, reason: st
         read(tmp_path / "a.ipynb")
     with pytest.raises(NotebookUnreadable, match="no such file"):
         read(tmp_path / "b.ipynb")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"kernelspec": {"name": "conda-env-old", "display_name": "my environment"}},
+        {"kernelspec": {"name": "x", "display_name": "x", "language": "Python"}, "language_info": {"name": "ipython"}},
+    ],
+)
+def test_notebook_of_any_python_is_read_whatever_its_kernel_was_called(
+    tmp_path: Path, metadata: dict[str, Any]
+) -> None:
+    text = "\ufeff" + json.dumps(EMPTY | {"metadata": metadata})
+    (tmp_path / "a.ipynb").write_text(text, encoding="utf-8")
+    assert read(tmp_path / "a.ipynb").cells == []
+
+
+def test_parameter_that_python_would_rename_is_refused() -> None:
+    for name in ("ﬁt", "ª"):
+        with pytest.raises(ValidationError, match="Python reads the name"):
+            NotebookSpec.model_validate({"program": "0" * 64, "notebook": "a.ipynb", "parameters": {name: 1}})
 
 
 def test_parameters_follow_papermills_convention() -> None:

@@ -128,6 +128,7 @@ def test_other_commands_run_and_their_children_use_the_sdk(tmp_path: Path) -> No
         ("python missing.py", "has no file 'missing.py'; its folder has: run.sh"),
         ("no-such-command x", "'no-such-command' could not be started"),
         ("bash run.sh", "bash ended with exit code 4"),
+        ("./run.sh", "cannot be executed. Name what runs it, such as `bash run.sh`"),
         ("python -m nothing", "No module named nothing"),
     ],
 )
@@ -146,6 +147,28 @@ def test_packages_called_as_the_labs_are_the_programs(tmp_path: Path) -> None:
         "models/__init__.py": "MINE = 2",
     }
     found = run_script(tmp_path, files, command="python -m pkg")
+    assert found.end.get("value") == {"a": 1, "b": 2}, found.output
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"json.py": "raise ValueError('shadow')", "random.py": "raise ValueError", "pydantic/__init__.py": "boom"},
+        {"experiments/__init__.py": "MINE = 1", "emulator.py": "MINE = 2", "utils.py": "from experiments import MINE"},
+        {"gpulab.py": "boom", "sitecustomize.py": "boom", "encodings.py": "boom"},
+    ],
+    ids="-".join,
+)
+def test_files_called_as_modules_of_the_host_do_not_reach_it(tmp_path: Path, files: dict[str, str]) -> None:
+    own = "import utils; assert utils.MINE == 1\n" if "utils.py" in files else ""
+    found = run_script(tmp_path, {**files, "train.py": own + "from gpulab import run\nrun.result({'a': 1})"})
+    assert (found.status, found.end.get("value")) == (0, {"a": 1}), found.output
+
+
+def test_file_called_torch_is_the_programs_own(tmp_path: Path) -> None:
+    files = {"torch.py": "MINE = 1", "numpy.py": "MINE = 2"}
+    program = "import torch, numpy\nfrom gpulab import run\nrun.result({'a': torch.MINE, 'b': numpy.MINE})"
+    found = run_script(tmp_path, {**files, "train.py": program})
     assert found.end.get("value") == {"a": 1, "b": 2}, found.output
 
 
