@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m gate", description="Let machines join the lab.")
-    parser.add_argument("--folder", type=Path, required=True, help="Has the certificate and the secret.")
+    parser.add_argument("--folder", type=Path, required=True, help="Folder with the certificate and the secret.")
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()
@@ -71,7 +71,7 @@ def _servers(settings: GateSettings) -> Servers:
     folder, number = address.get("host"), address.get("port", 5432)
     if not str(folder).startswith("/") or not settings.redis_url.startswith(REDIS_SCHEME):
         raise RefusedError(
-            "only the PostgreSQL and the Redis of `gpulab up` are shared: others have addresses of their own"
+            "only the PostgreSQL and the Redis of `gpulab up` are shared: other servers have their own addresses"
         )
     store = persist(lambda: open_store(settings.artifacts_url), event="store.away", away=(OSError,))
     return Servers(Path(str(folder)) / f".s.PGSQL.{number}", Path(settings.redis_url.removeprefix(REDIS_SCHEME)), store)

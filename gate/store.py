@@ -25,7 +25,7 @@ async def serve(store: ObjectStore, reader: asyncio.StreamReader, writer: asynci
     try:
         order = Order.model_validate_json(await read_line(reader))
     except ValidationError as error:
-        raise MalformedLineError("it is no order to the store") from error
+        raise MalformedLineError("it is not a request to the store") from error
     try:
         if order.operation is Operation.GET:
             await _send(store, order.key, writer)

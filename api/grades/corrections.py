@@ -85,7 +85,7 @@ def read(text: str, grades: Sequence[GradeRead], max_points: float | None) -> Co
     if errors:
         raise InvalidRequest.of_fields(sorted(errors, key=lambda error: int(error.path.split(".")[1])))
     if not found:
-        raise InvalidRequest.of("csv", "the table has no line below its heading")
+        raise InvalidRequest.of("csv", "the table has no line after the heading")
     return Corrections(found, list(_notices(ignored, found)))
 
 
@@ -99,7 +99,9 @@ def _columns(line: int, headings: Sequence[str]) -> tuple[dict[str, int], list[s
     }
     if not ({"email", "name"} & at.keys() and {"points", "comment"} & at.keys()):
         has = ", ".join(heading.strip() for heading in headings if heading.strip())
-        message = f"the heading does not say whose grade it is, or what changes (it has: {shortened(has)}); {USABLE}"
+        message = (
+            f"the heading needs a column for the student and one for the change (it has: {shortened(has)}); {USABLE}"
+        )
         raise InvalidRequest.of(f"csv.{line}", message, limit={"enum": list(HEADINGS)})
     ignored = [one.strip() for place, one in enumerate(headings) if place not in at.values() and one.strip()]
     return at, ignored
@@ -127,13 +129,13 @@ def _who(
         return one
     name = " ".join(composed(values.get("name", "")).split())
     if not name:
-        raise _Wrong("email" if "email" in values else "name", "is empty; say whose grade it is", "")
+        raise _Wrong("email" if "email" in values else "name", "is empty; name the student", "")
     found = by_name.get(name.casefold(), [])
     if len(found) > 1:
         shown = ", ".join(one.email or str(one.user_id) for one in found)
-        raise _Wrong("name", f"{len(found)} students are called so; add a column email: {shown}", name)
+        raise _Wrong("name", f"{len(found)} students have this name; add a column email: {shown}", name)
     if not found:
-        raise _Wrong("name", "no student of the class is called so", name)
+        raise _Wrong("name", "no student of the class has this name", name)
     return found[0]
 
 
@@ -166,7 +168,7 @@ def _repeated(lines: Sequence[Correction]) -> Iterator[InvalidField]:
     for one in lines:
         who = one.grade.user_id
         if who in first:
-            message = f"line {first[who]} is about this student too; remove one of the two lines"
+            message = f"line {first[who]} is for this student too; remove one of the two lines"
             yield InvalidField(path=f"csv.{one.line}", message=message, value=shortened(one.grade.user))
         first.setdefault(who, one.line)
 
@@ -176,7 +178,7 @@ def _notices(ignored: Sequence[str], found: Sequence[Correction]) -> Iterator[st
         yield f"Ignored {counted(len(ignored), 'column')}: {some(ignored)}."
     nothing = [one.grade.user for one in found if one.changes and one.grade.job_id is None]
     if nothing:
-        yield f"Handed in nothing: {some(nothing)}."
+        yield f"Without a submission: {some(nothing)}."
     lines = [one.grade.user for one in found if one.points != one.grade.points and one.grade.rubric]
     if lines:
-        yield f"Their rubric lines go, since the points are no longer their sum: {some(lines)}."
+        yield f"Their rubric lines are removed, because the points are no longer the sum: {some(lines)}."

@@ -85,7 +85,7 @@ async def get_grade_table(
     app: TheApp,
     _: Staff,
     assignment_id: AssignmentId,
-    columns: Annotated[GradeColumns, Query(description="Whose columns it has.")] = "lab",
+    columns: Annotated[GradeColumns, Query(description="The platform whose columns the table has.")] = "lab",
 ) -> Response:
     """The class as CSV, for a spreadsheet or in the columns of Canvas, Moodle or Gradescope. For staff."""
     return csv_response(request, await service.table(app, assignment_id, columns))

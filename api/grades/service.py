@@ -92,7 +92,7 @@ async def remove(app: App, principal: Principal, assignment_id: UUID, user_id: U
     """Take the grade by hand back. Raises `AssignmentNotFound`, `UserNotFound`, `GradeNotFound`."""
     found = await _of_student(app, await find(app, assignment_id), user_id)
     if not any(one.source == "hand" for one in found.sources):
-        raise GradeNotFound("there is no grade by hand")
+        raise GradeNotFound("there is no manual grade")
     row: dict[str, Any] = {"user_id": str(user_id), "points": None, "comment": None, "rubric": [], "removed": True}
     await _write(app, principal, assignment_id, [row], "grade.removed")
 

@@ -51,7 +51,9 @@ class JoinLine:
         words = text.split()
         address, sign, code = (words[-1] if words else "").partition("#")
         if not sign:
-            raise JoinLineError("this is no join line: it has the form ADDRESS#CODE, as `gpulab up --share` prints it")
+            raise JoinLineError(
+                "this is not a join line: a join line has the form ADDRESS#CODE, as `gpulab up --share` prints it"
+            )
         try:
             raw = _decoded(code)
         except ValueError:

@@ -73,7 +73,7 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
     try:
         return Answer.model_validate_json(await read_line(reader))
     except ValidationError as error:
-        raise MalformedLineError("the answer is none that this version knows") from error
+        raise MalformedLineError("this version does not know the answer") from error
 
 
 def line_of(message: BaseModel) -> bytes:

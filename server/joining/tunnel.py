@@ -62,7 +62,7 @@ async def connect(address: Address, pinned: bytes, hello: Hello) -> tuple[Connec
     except TimeoutError:
         raise UnreachableError(f"{address} does not answer within {HELLO_SECONDS:.0f} s") from None
     except ssl.SSLError as error:
-        raise UnreachableError(f"what answers at {address} is no shared lab ({error.reason or error})") from error
+        raise UnreachableError(f"the server at {address} is not a shared lab ({error.reason or error})") from error
     except OSError as error:
         raise UnreachableError(f"nothing answers at {address} ({error.strerror or error})") from error
     except MalformedLineError as error:

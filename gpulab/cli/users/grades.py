@@ -38,12 +38,12 @@ def grade(
     line: Annotated[
         list[str] | None, typer.Option(help="A rubric line, such as 'Plots=3' or 'Late answer=-1'; repeatable.")
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the grade by hand back.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the manual grade.")] = False,
 ) -> None:
     """Grade a student by hand, or show the grade and what each source says. For staff."""
     given = points is not None or comment is not None or bool(line)
     if remove and given:
-        raise BadInput("--remove takes the grade by hand back; leave out --points, --comment and --line")
+        raise BadInput("--remove removes the manual grade; leave out --points, --comment and --line")
     homework, student = find_assignment(session, assignment).id, find_user(session, user).id
     calls = session.client.users
     if remove:
@@ -58,7 +58,7 @@ def grade(
 def grades(
     session: Session,
     assignment: AssignmentName,
-    columns: Annotated[str, typer.Option(help=f"Whose columns: {', '.join(TABLES)}.")] = "lab",
+    columns: Annotated[str, typer.Option(help=f"Columns of this platform: {', '.join(TABLES)}.")] = "lab",
     out: Annotated[Path | None, typer.Option(help="File for the table. Default: print it.")] = None,
 ) -> None:
     """Get the grade table as CSV, also for Canvas, Moodle or Gradescope; --json has the sources. For staff."""
@@ -110,7 +110,7 @@ def rerun(
     assignment: AssignmentName,
     user: Annotated[str | None, typer.Argument(metavar="[PERSON]", help="Name, email address or id.")] = None,
     everyone: Annotated[
-        bool, typer.Option("--all", help="All submissions that were not run again, or whose re-run failed.")
+        bool, typer.Option("--all", help="All submissions that were not run again, or that failed when run again.")
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="With --all: also those that have a re-run.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="With --all: wait until every re-run is final.")] = False,
@@ -180,7 +180,7 @@ def _rubric(lines: list[str]) -> dict[str, float]:
         if not equals or not text.strip():
             raise BadInput(f"{line!r} is not a rubric line; write 'Plots=3'")
         if text.strip() in found:
-            raise BadInput(f"the rubric line {text.strip()!r} is given twice")
+            raise BadInput(f"the rubric line {text.strip()!r} appears twice")
         found[text.strip()] = number("line", points)
     return found
 
@@ -192,7 +192,7 @@ def _show(session: Session, found: "GradeDetail") -> None:
         print_json(found)
         return
     none = [] if found.final_points is not None else [("grade", "none yet")]
-    earlier = found.of_earlier_run and "is of an earlier run: another one was handed in since"
+    earlier = found.of_earlier_run and "is for an earlier run: a newer one was handed in"
     print_facts(
         [("student", found.user), *none, *grade_facts(found), ("source", found.source), ("note", earlier or "")]
     )

@@ -28,10 +28,8 @@ NewDeadline = Annotated[
 Templates = Annotated[list[str] | None, typer.Option(help="A study template, such as course/1b; repeatable.")]
 Experiments = Annotated[list[str] | None, typer.Option(help="An experiment; repeatable.")]
 Tolerance = Annotated[float | None, typer.Option(help="Relative tolerance for re-runs.")]
-MaxPoints = Annotated[str | None, typer.Option(help="The most that a submission can get; - for none.")]
-RerunPoints = Annotated[
-    str | None, typer.Option(help="Points for a submission whose re-run lies within the tolerance; - for none.")
-]
+MaxPoints = Annotated[str | None, typer.Option(help="Maximum points of a submission; - for none.")]
+RerunPoints = Annotated[str | None, typer.Option(help="Points if the re-run is within the tolerance; - for none.")]
 Description = Annotated[str | None, typer.Option(help="Description for the class.")]
 LateDays = Annotated[str | None, typer.Option(help="Days for late work: 0 accepts none, - sets no limit.")]
 LateDeduction = Annotated[str | None, typer.Option(help="Deduction for each late day: 10% or 2points.")]

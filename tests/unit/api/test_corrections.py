@@ -36,7 +36,7 @@ def test_points_and_comments_are_read_and_empty_cells_leave_what_is_there() -> N
         (3, None, "Good, but late"),
         (4, 0.0, None),
     ]
-    assert found.notices == ["Handed in nothing: José Núñez."]
+    assert found.notices == ["Without a submission: José Núñez."]
 
 
 def test_what_is_as_it_was_changes_nothing() -> None:
@@ -67,7 +67,7 @@ def test_every_wrong_line_is_named_with_its_field_and_value() -> None:
         "csv.8.comment",
     ]
     assert found["csv.4.points"] == "must be between 0 and 10"
-    assert found["csv.6.email"] == "is empty; say whose grade it is"
+    assert found["csv.6.email"] == "is empty; name the student"
 
 
 def test_namesakes_need_an_address_and_nobody_comes_twice() -> None:
