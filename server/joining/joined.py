@@ -32,7 +32,7 @@ _FOREIGN = (
     "answers in its place. Join with the line that `gpulab share` prints on the lab's machine"
 )
 _UNREACHABLE = (
-    "{why}. Check that the lab runs with --share, and that no firewall blocks the connection. If its address changed, join again "
+    "{why}. Check that the lab runs with --share, and that no firewall blocks it. If its address changed, join again "
     "with the line that `gpulab share` prints there"
 )
 _WITHDRAWN = "{why}. To join again, remove {file} and use a join line"

@@ -72,12 +72,12 @@ def test_every_wrong_line_is_named_with_its_field_and_value() -> None:
 
 def test_namesakes_need_an_address_and_nobody_comes_twice() -> None:
     assert "w1@example.org, w2@example.org" in wrong("name,points\nwei wang,1\n")["csv.2.name"]
-    assert "line 2 is about this student" in wrong("email,points\nada@example.org,1\nADA@example.org,2\n")["csv.3"]
+    assert "line 2 is for this student" in wrong("email,points\nada@example.org,1\nADA@example.org,2\n")["csv.3"]
 
 
 @pytest.mark.parametrize("heading", ["email,final_points", "points,comment", "Student,Homework 1", "1,2"])
 def test_heading_that_says_nothing_is_refused(heading: str) -> None:
-    assert "the heading does not say" in wrong(f"{heading}\na,1\n")["csv.1"]
+    assert "the heading needs a column" in wrong(f"{heading}\na,1\n")["csv.1"]
 
 
 def test_table_without_lines_is_refused() -> None:

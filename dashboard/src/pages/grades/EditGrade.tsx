@@ -65,7 +65,7 @@ function Form({ assignment, grade, close }: EditProps & { grade: GradeRead }) {
   );
   const remove = useAction(
     () => done(api.DELETE("/v1/assignments/{assignment_id}/grades/{user_id}", { params: { path } })),
-    () => finish(`Took the grade by hand of ${grade.user} back.`),
+    () => finish(`Removed the manual grade of ${grade.user}.`),
   );
   function finish(said: string): string {
     close();
@@ -110,7 +110,7 @@ function Form({ assignment, grade, close }: EditProps & { grade: GradeRead }) {
           loading={remove.isPending}
           onClick={() => remove.mutate(undefined)}
         >
-          Take the grade by hand back
+          Remove the manual grade
         </Button>
       )}
       <History assignment={assignment} grade={grade} />

@@ -174,7 +174,7 @@ function Sources({ grade }: { grade: GradeRead }) {
       ))}
       {grade.of_earlier_run && (
         <Text size="xs" c="dimmed">
-          by hand, of an earlier run
+          manual grade of an earlier run
         </Text>
       )}
     </>
