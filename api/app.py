@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from api.assignments import routes as assignments
 from api.audit import routes as audit
 from api.auth.credentials import Credentials
+from api.banners import routes as banners
 from api.context import App
 from api.courses import routes as courses
 from api.courses import service as installed_courses
@@ -45,6 +46,7 @@ from api.live.hub import Hub
 from api.live.stream_guard import StreamGuard
 from api.nodes import routes as nodes
 from api.nodes.hardware import KnownHardware
+from api.notifications import routes as notifications
 from api.programs import routes as programs
 from api.results import routes as results
 from api.roster import routes as roster
@@ -148,6 +150,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         audit,
         disk,
         lab_errors,
+        banners,
+        notifications,
     ):
         app.include_router(routes.router)
     for open_routes in (sessions.opening, openid_routes.router, openid_routes.returning):

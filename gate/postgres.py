@@ -24,7 +24,9 @@ READ = (
     "assignments", "extensions", "node_tokens", "schema_version", "shares", "studies", "study_runs", "submissions",
     "users",
 )  # fmt: skip
-HIDDEN = ("audit_events", "browser_sessions", "grades", "lab_hours", "tokens")
+IN_PART = ("notification_channels", "notifications")
+"""Written with the end of a run: who wants to hear of it, and never where it is sent."""
+HIDDEN = ("audit_events", "banners", "browser_sessions", "grades", "lab_hours", "tokens")
 """Tables that are no worker's business. One that is named nowhere here is hidden, too."""
 
 _ROLE_IF_MISSING = f"""
@@ -45,6 +47,8 @@ def grant(connection: Connection) -> None:
         f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {ROLE}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {', '.join(WRITTEN)} TO {ROLE}",
         f"GRANT SELECT ON {', '.join(READ)} TO {ROLE}",
+        f"GRANT SELECT (user_id, channel, kinds) ON notification_channels TO {ROLE}",
+        f"GRANT INSERT ON notifications TO {ROLE}",
         f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {ROLE}",
         # To lock a row asks for the right to update one of its columns: the storage quota locks its user.
         f"GRANT UPDATE (created_at) ON users TO {ROLE}",

@@ -65,6 +65,27 @@ class Audience(StrEnum):
     CLASS = "class"
 
 
+class Channel(StrEnum):
+    """How a notification travels."""
+
+    MAIL = "mail"
+    WEBHOOK = "webhook"
+
+
+class NotificationKind(StrEnum):
+    """What a user can be notified of."""
+
+    ENDED = "ended"
+    """A run succeeded or was cancelled."""
+    FAILED = "failed"
+    WAITING = "waiting"
+    """Something waits for the user: a job that no machine can start, an idle run, or a machine that was set aside."""
+    DEADLINE = "deadline"
+    """A deadline within a day, and nothing handed in."""
+    TEST = "test"
+    """The user asked for it, to see that messages arrive."""
+
+
 class WaitReason(StrEnum):
     """Why a job waits in the queue."""
 

@@ -11,6 +11,8 @@ from models.tables.lab_error import LabError
 from models.tables.lab_hours import LabHours
 from models.tables.lease import Lease
 from models.tables.node import Gpu, GpuMinute, Node, NodeEvent, NodeToken
+from models.tables.notifications.banner import Banner
+from models.tables.notifications.outbox import Notification, NotificationChannel
 from models.tables.program import Program, ProgramUpload
 from models.tables.series import LogChunk, MetricChunk, Phase, SampleChunk
 from models.tables.study import Study, StudyRun
@@ -20,6 +22,7 @@ __all__ = [
     "Artifact",
     "Assignment",
     "AuditEvent",
+    "Banner",
     "Base",
     "BrowserSession",
     "Checkpoint",
@@ -39,6 +42,8 @@ __all__ = [
     "Node",
     "NodeEvent",
     "NodeToken",
+    "Notification",
+    "NotificationChannel",
     "Phase",
     "Program",
     "ProgramUpload",

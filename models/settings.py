@@ -3,10 +3,10 @@
 import os
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gpulab.addresses import PAGES
@@ -22,7 +22,8 @@ def _above_pages(path: str) -> str:
     return path.rstrip("/")
 
 
-def _known_zone(name: str) -> str:
+def known_zone(name: str) -> str:
+    """Raises `ValueError`."""
     if name != "UTC":
         try:
             ZoneInfo(name)
@@ -69,7 +70,39 @@ class Settings(DatabaseSettings):
     """Storage quota of one user. At the quota the user cannot submit; a file beyond it is not kept."""
 
 
-class ApiSettings(Settings):
+class ReachingSettings(Settings):
+    """How the lab reaches its users outside the dashboard, and how it names itself and times to them."""
+
+    public_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")] | None = None
+    """The lab's address for browsers, behind a proxy that does not pass the host on: `https://lab.example.edu`."""
+    time_zone: Annotated[str, AfterValidator(known_zone)] = "UTC"
+    """Deadlines are shown in it, and read in it if they have no offset: `Europe/Berlin`."""
+    mail_host: str | None = None
+    """SMTP server; null means that the lab sends no mail."""
+    mail_port: int | None = Field(default=None, ge=1, le=65535)
+    """Null is the usual one: 587, 465 with `tls`, 25 with `none`."""
+    mail_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_user: str | None = None
+    mail_password_file: Path | None = None
+    mail_sender: Annotated[str, Field(pattern=r"^[^@\s<>]+@[^@\s<>]+$")] | None = None
+    """Address that messages come from. Needed with `mail_host`."""
+    webhook_private_networks: bool = False
+    """Whether users' webhooks may lead into private networks."""
+    notification_rest_seconds: float = Field(default=300.0, ge=0)
+    """Between two messages to one user on one channel; what happens meanwhile travels in the next one."""
+    notification_gather_seconds: float = Field(default=10.0, ge=0)
+    """How long the first notification waits for others, to travel in one message."""
+
+    @model_validator(mode="after")
+    def _mail_is_complete(self) -> Self:
+        if self.mail_host is not None and self.mail_sender is None:
+            raise ValueError("GPULAB_MAIL_HOST is set: set GPULAB_MAIL_SENDER too")
+        if (self.mail_user is None) != (self.mail_password_file is None):
+            raise ValueError("set both GPULAB_MAIL_USER and GPULAB_MAIL_PASSWORD_FILE, or none of them")
+        return self
+
+
+class ApiSettings(ReachingSettings):
     body_limit_bytes: int = 1_000_000
     """Maximum size of a request body; a larger one gets 413."""
     max_wait_seconds: float = 30.0
@@ -106,10 +139,6 @@ class ApiSettings(Settings):
     """Maximum valid tokens of one user."""
     root_path: Annotated[str, Field(pattern=f"^({ROOT_PATH})?$"), BeforeValidator(_above_pages)] = ""
     """Path of the lab on a host that it shares: `/gpulab`."""
-    public_url: str | None = None
-    """The lab's address for browsers, behind a proxy that does not pass the host on: `https://lab.example.edu`."""
-    time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
-    """Deadlines are shown in it, and read in it if they have no offset: `Europe/Berlin`."""
     lab_folder: Path | None = None
     """The folder of `gpulab up`, to say what its logs take."""
     backup_folder: Path | None = None
@@ -130,7 +159,7 @@ class ApiSettings(Settings):
     """Values of the claim, separated by commas."""
 
 
-class SchedulerSettings(Settings):
+class SchedulerSettings(ReachingSettings):
     tick_seconds: float = 1.0
     ring_again_seconds: float = 3.0
     """How long a lease may stay unclaimed before the worker is notified again."""

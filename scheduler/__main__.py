@@ -6,11 +6,13 @@ from threading import Event
 
 from pydantic import ValidationError
 
+from gpulab.threads import VitalThread
 from models import lab_process
 from models.database import sync_engine
 from models.logs import configure_logs
 from models.settings import SchedulerSettings
 from scheduler.loop import Scheduler
+from scheduler.notifications.sender import Sender
 
 
 def main() -> int:
@@ -26,6 +28,9 @@ def _schedule() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     settings = SchedulerSettings()
+    # Beside the loop: a mail server that hangs keeps no job waiting.
+    sender = Sender(settings, sync_engine(settings.sqlalchemy_url, pool_size=2), stop)
+    VitalThread("notifications", sender.run, until=stop).start()
     Scheduler(settings, sync_engine(settings.sqlalchemy_url, pool_size=2), stop).run()
 
 

@@ -120,4 +120,10 @@ RULES = {
     "list_audit_events": Rule.STAFF,
     "get_disk": Rule.OWN,
     "list_lab_errors": Rule.ADMIN,
+    "list_banners": Rule.EVERYONE,
+    "create_banner": Rule.STAFF,
+    "end_banner": Rule.STAFF,
+    "get_notifications": Rule.OWN,
+    "change_notifications": Rule.OWN,
+    "test_notifications": Rule.OWN,
 }

@@ -40,6 +40,10 @@ ACTIONS = {
     "rerun_submission": "submission.rerun",
     "check_submission": "submission.checked",
     "rerun_submissions": "submission.all_rerun",
+    "create_banner": "banner.created",
+    "end_banner": "banner.ended",
+    "change_notifications": "notifications.changed",
+    "test_notifications": "notifications.tested",
 }
 """By the operation's id."""
 

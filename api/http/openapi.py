@@ -47,6 +47,7 @@ TAGS = [
     {"name": "audit", "description": "Who did what."},
     {"name": "disk", "description": "Where the disk goes."},
     {"name": "errors", "description": "What failed in the lab itself."},
+    {"name": "banners", "description": "What every page of the dashboard shows on top."},
     {"name": "health", "description": "Whether the lab works. No token is needed."},
 ]
 IF_NONE_MATCH = {

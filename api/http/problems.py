@@ -119,6 +119,14 @@ class ExperimentNotFound(NotFound):
     title = "There is no such experiment"
 
 
+class ChannelNotFound(NotFound):
+    title = "This way of notification is off"
+
+
+class BannerNotFound(NotFound):
+    title = "There is no such banner"
+
+
 class StudyNotFound(NotFound):
     title = "There is no such study"
 

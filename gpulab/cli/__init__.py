@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import typer
 
-from gpulab.cli import disk, environment, errors, estimate, experiments, programs
+from gpulab.cli import banner, disk, environment, errors, estimate, experiments, programs
 from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
 from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, table, watch
 from gpulab.cli.nodes import nodes, reserve, top
 from gpulab.cli.server_side import server_commands
 from gpulab.cli.studies import commands as studies
-from gpulab.cli.users import grades, roster, tokens, users
+from gpulab.cli.users import grades, notifications, roster, tokens, users
 from gpulab.errors import GpulabError
 from gpulab.version import VERSION
 
@@ -42,6 +42,8 @@ NAMED_GROUPS = {
     "tokens": tokens.app,
     "roster": roster.app,
     "assignments": grades.app,
+    "notifications": notifications.app,
+    "banner": banner.app,
 }
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from gpulab.client import following
 from gpulab.client.events import Change
 from gpulab.client.job import Job
+from gpulab.client.notifications import Notifications
 from gpulab.client.programs import Programs
 from gpulab.client.study import Study
 from gpulab.client.submission import given, key_header, plain_spec, submission
@@ -53,6 +55,7 @@ from gpulab.schemas import (
     StudyRead,
     TimelineRead,
 )
+from gpulab.schemas.notifications import BannerPage, BannerRead
 
 TABLE_PAGE = 200
 """Rows of one page of the table of runs; the lab sends no more."""
@@ -84,6 +87,8 @@ class Client:
         """Users, tokens, the class and its assignments."""
         self.programs = Programs(self._http)
         """Your own code."""
+        self.notifications = Notifications(self._http)
+        """What the lab sends you by mail and webhook."""
 
     def submit(
         self,
@@ -282,6 +287,24 @@ class Client:
     def disk(self) -> DiskRead:
         """Where the disk goes: of the whole lab for admins, else what is yours."""
         return self._http.get(DiskRead, path_of("disk"))
+
+    def banners(self) -> list[BannerRead]:
+        """What every page of the dashboard shows on top now."""
+        return self._http.get(BannerPage, path_of("banners")).items
+
+    def create_banner(
+        self, text: str, *, ends_at: datetime | str, starts_at: datetime | str | None = None
+    ) -> BannerRead:
+        """Show a text on every page until it ends. `starts_at` announces a maintenance from then on. For staff."""
+        moments = {"ends_at": ends_at, "starts_at": starts_at}
+        body = given(
+            text=text, **{name: at.isoformat() if isinstance(at, datetime) else at for name, at in moments.items()}
+        )
+        return self._http.change(BannerRead, "POST", path_of("banners"), body)
+
+    def end_banner(self, banner_id: UUID | str) -> None:
+        """Show it no longer. For staff."""
+        self._http.send("DELETE", path_of("banners", banner_id))
 
     def queue(self) -> LabQueueRead:
         """How many runs of the whole lab run and wait, your place, and when your next run may start."""

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from gpulab.states import NodeFault
 from models.composed import statement
 from models.statements.nodes import alive
+from models.statements.notifications import outbox
 from models.statements.transitions import text_of
 from models.tables.node import Gpu, Node, NodeEvent, NodeToken
 
@@ -86,10 +87,12 @@ def set_aside(name: str, fault: NodeFault, message: str, *, until: datetime | No
     changed = _changed(
         update(Node)
         .where(Node.name == name, Node.fault.is_(None))
-        .values(fault=fault.value, fault_message=message, fault_at=func.now(), fault_until=until)
+        .values(fault=fault.value, fault_message=message, fault_at=func.now(), fault_until=until),
+        Node.fault_until,
     )
     kind = REFUSED if fault is NodeFault.NO_TOKEN else SET_ASIDE
-    return _announced(changed, kind, "scheduler", literal(f"{fault}: ", Text).concat(message))
+    announced = _announced(changed, kind, "scheduler", literal(f"{fault}: ", Text).concat(message))
+    return announced.add_cte(outbox.of_node(changed, changed.c.fault_until))
 
 
 @statement(shape=("fault",))

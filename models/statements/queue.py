@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from gpulab.states import ACTIVE_STATES, FailureCause, JobState, WaitReason
 from models.composed import statement
+from models.statements.notifications import outbox
 from models.statements.transitions import announce, moved
 from models.tables.assignment import Assignment
 from models.tables.job import Job
@@ -123,16 +124,19 @@ def count_bytes(counted: Mapping[UUID, int | None]) -> Update:
 
 
 @statement(anew=True)
-def explain(reasons: Sequence[tuple[UUID, WaitReason, str]]) -> Update:
-    """Say why jobs wait: id, reason and words of each. Only what changed is written."""
+def explain(reasons: Sequence[tuple[UUID, WaitReason, str]]) -> Select[UUID]:
+    """Say why jobs wait: id, reason and words of each. Only what changed is written. Returns the jobs."""
     columns = list(zip(*reasons, strict=True))
     # Three arrays, however many rows: a statement takes at most 65,535 parameters.
     arrays: list[Any] = [
         literal(list(given), ARRAY(kind)) for given, kind in zip(columns, (Uuid, Text, Text), strict=True)
     ]
     given = func.unnest(*arrays).table_valued("id", "reason", "words").render_derived("given")
-    return (
+    changed = (
         update(Job)
         .where(Job.id == given.c.id, Job.state == JobState.QUEUED, Job.wait_reason.is_distinct_from(given.c.reason))
         .values(wait_reason=given.c.reason, message=given.c.words, version=Job.version + 1, changed_at=func.now())
+        .returning(Job.id, Job.wait_reason)
+        .cte("changed")
     )
+    return select(changed.c.id).add_cte(outbox.of_stuck(changed))

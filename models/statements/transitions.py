@@ -13,6 +13,7 @@ from sqlalchemy.sql.elements import SQLCoreOperations
 
 from gpulab.states import FINAL_STATES, JobState, sources
 from models.channels import JOBS
+from models.statements.notifications import outbox
 from models.tables.event import JobEvent
 from models.tables.job import Job
 
@@ -61,8 +62,8 @@ def announce(
 ) -> Select[Any]:
     """Write an event for each row of `changed` (`id, attempt, version, state, from_state, ...`) and notify of it.
 
-    Returns the columns of `changed`, then `event_id`. With `notify=False` the caller sends the notice after the
-    commit.
+    Its owner's notifications are written too. Returns the columns of `changed`, then `event_id`. With `notify=False`,
+    for what is submitted, the caller sends the notice after the commit.
     """
     columns = changed.c
     event_row = (
@@ -88,7 +89,7 @@ def announce(
     if not notify:
         return statement
     notice = func.concat_ws(" ", cast(columns.id, Text), event_row.c.id, columns.version, columns.state)
-    return statement.add_columns(func.pg_notify(JOBS, notice))
+    return statement.add_columns(func.pg_notify(JOBS, notice)).add_cte(outbox.of_event(changed, event))
 
 
 def text_of(value: str | ColumnElement[str]) -> ColumnElement[str]:

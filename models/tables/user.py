@@ -33,6 +33,8 @@ class User(Base):
     max_gpu_hours: Mapped[float | None]
     max_gib_hours: Mapped[float | None]
     """The user's own limits; null means the lab's limit."""
+    time_zone: Mapped[str | None]
+    """In which notifications name times, such as `Europe/Berlin`; null is the lab's."""
     openid_subject: Mapped[str | None] = mapped_column(unique=True)
     """Who it is to the university's provider: issuer and subject."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -31,6 +31,16 @@ export const nodes = queryOptions({
   refetchInterval: 2000,
 });
 
+export const banners = queryOptions({
+  queryKey: ["banners"],
+  queryFn: ({ signal }) => data(api.GET("/v1/banners", { signal })),
+});
+
+export const notifications = queryOptions({
+  queryKey: ["notifications"],
+  queryFn: ({ signal }) => data(api.GET("/v1/me/notifications", { signal })),
+});
+
 export const disk = queryOptions({
   queryKey: ["disk"],
   queryFn: ({ signal }) => data(api.GET("/v1/disk", { signal })),

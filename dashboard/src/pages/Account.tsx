@@ -1,4 +1,4 @@
-/** The signed-in user: limits and tokens. */
+/** The signed-in user: limits, notifications and tokens. */
 
 import { Anchor, Button, Card, Group, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
@@ -18,6 +18,7 @@ import { State, TOKEN, type Look } from "../components/State";
 import { Ago, useNow } from "../components/Time";
 import { useAction } from "../components/useAction";
 import { fullTime, NOTHING, number } from "../format";
+import { Notifications } from "./account/Notifications";
 
 export function Account() {
   const me = useQuery(queries.me);
@@ -27,6 +28,7 @@ export function Account() {
         Your account
       </Title>
       <Answer query={me}>{(person) => <Limits me={person} />}</Answer>
+      <Notifications />
       <Tokens />
       <Terminal />
     </Stack>

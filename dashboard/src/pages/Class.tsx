@@ -1,4 +1,4 @@
-/** The class, for staff: users, assignments with the status of each student, grades, and the audit log. */
+/** The class, for staff: users, assignments with the status of each student, grades, banners, and the audit log. */
 
 import { Stack, Tabs, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -10,6 +10,7 @@ import { NotFound } from "../components/NotFound";
 import { oneOf } from "../search";
 import { Assignments } from "./class/Assignments";
 import { Audit } from "./class/Audit";
+import { Banners } from "./class/Banners";
 import { Users } from "./class/Users";
 import { Grades } from "./grades/Grades";
 
@@ -32,6 +33,7 @@ export function Class() {
           <Tabs.Tab value="users">Users</Tabs.Tab>
           <Tabs.Tab value="assignments">Assignments</Tabs.Tab>
           <Tabs.Tab value="grades">Grades</Tabs.Tab>
+          <Tabs.Tab value="banners">Banners</Tabs.Tab>
           <Tabs.Tab value="audit">Audit</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="users">
@@ -42,6 +44,9 @@ export function Class() {
         </Tabs.Panel>
         <Tabs.Panel value="grades">
           <Grades />
+        </Tabs.Panel>
+        <Tabs.Panel value="banners">
+          <Banners />
         </Tabs.Panel>
         <Tabs.Panel value="audit">
           <Audit />

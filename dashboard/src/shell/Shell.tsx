@@ -1,4 +1,4 @@
-/** The frame of every page: navigation, the signed-in user, and a banner if the lab does not answer. */
+/** The frame of every page: navigation, the signed-in user, banners, and a warning if the lab does not answer. */
 
 import {
   ActionIcon,
@@ -27,6 +27,7 @@ import { forget } from "../api/session";
 import { ago } from "../format";
 import { PlaceLink } from "../components/Links";
 import { useNow } from "../components/Time";
+import { Banners } from "./Banners";
 import { placesFor } from "./places";
 import { useKeys, type Overlay } from "./useKeys";
 
@@ -107,6 +108,7 @@ export function Shell() {
       </AppShell.Navbar>
       <AppShell.Main id="main" tabIndex={-1} style={{ outline: "none" }}>
         <Offline />
+        {me !== undefined && <Banners key={me.id} userId={me.id} />}
         <Outlet />
         <Suspense>
           {overlay === "palette" && <Palette staff={staff} close={hide} />}

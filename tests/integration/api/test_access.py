@@ -34,6 +34,8 @@ BODIES: dict[str, Any] = {
     "extend_assignment": {"section": "B", "deadline": "2999-02-01T00:00:00Z"},
     "create_lab_hours": {"name": "More", **LAB_HOURS, "start": "2999-02-01T10:00", "end": "2999-02-01T12:00"},
     "change_lab_hours": {"give_back_minutes": 5},
+    "create_banner": {"text": "Hello", "ends_at": "2999-01-01"},
+    "change_notifications": {"webhook": {"kinds": ["failed"], "webhook_url": "https://hooks.example.org/x"}},
 }
 FILES = {"upload_program": {"files": ("own.py", b"1")}}
 ENDLESS = {"stream_jobs"}
@@ -63,6 +65,7 @@ class World:
     assignment_id: UUID
     extension_id: UUID
     lab_hours_id: UUID
+    banner_id: UUID
     program: str
     estimate_id: UUID
 
@@ -77,6 +80,8 @@ class World:
             estimate_id=self.estimate_id,
             extension_id=self.extension_id,
             lab_hours_id=self.lab_hours_id,
+            banner_id=self.banner_id,
+            channel="webhook",
             sha256=self.program,
             other_sha256=self.program,
             path="olga.py",
@@ -126,6 +131,7 @@ async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: SeededUser, s
     hours = {"name": "Lab", **LAB_HOURS, "start": "2999-01-07T10:00", "end": "2999-01-07T12:00"}
     kept = await anonymous.post("/v1/lab-hours", json=hours, headers=admin.headers)
     assert kept.status_code == 201, kept.text
+    banner = await anonymous.post("/v1/banners", json=BODIES["create_banner"], headers=admin.headers)
     sent = await anonymous.post("/v1/programs", files={"files": ("olga.py", b"1")}, headers=users["olga"].headers)
     assert sent.status_code == 201, sent.text
     program = sent.json()["sha256"]
@@ -146,6 +152,7 @@ async def world(anonymous: httpx.AsyncClient, app: FastAPI, admin: SeededUser, s
         UUID(assignment.json()["id"]),
         UUID(extended.json()["id"]),
         UUID(kept.json()["id"]),
+        UUID(banner.json()["id"]),
         program,
         UUID(asked.json()["id"]),
     )

@@ -13,6 +13,7 @@ ROW = re.compile(r"^\| `([A-Z_]+)` \| (.+?) \| (.+) \|$", re.MULTILINE)
 CLASSES = [
     settings.DatabaseSettings,
     settings.Settings,
+    settings.ReachingSettings,
     settings.ApiSettings,
     settings.SchedulerSettings,
     settings.NodeSettings,

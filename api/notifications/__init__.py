@@ -1,0 +1,1 @@
+"""Which notifications a user gets, and how they arrive."""

@@ -1,0 +1,1 @@
+"""What the lab says to its users: on every page, by mail and by webhook."""

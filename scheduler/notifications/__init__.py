@@ -1,0 +1,1 @@
+"""Sends what users want to hear of, by mail and webhook."""
