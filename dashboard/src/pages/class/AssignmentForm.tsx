@@ -13,6 +13,7 @@ import { Ask, Dialog } from "../../components/Dialog";
 import { useAction } from "../../components/useAction";
 import { fullTime } from "../../format";
 import { templateChoices } from "../study/templates";
+import { instant, local } from "./deadline";
 
 /** The lab's default. */
 const DEFAULT_TOLERANCE = 1e-5;
@@ -49,16 +50,6 @@ export function EditAssignment({ assignment }: { assignment: AssignmentRead }) {
       </Dialog>
     </>
   );
-}
-
-/** The time as a date field takes it, in the reader's zone: `2030-01-31T23:59`. */
-function local(moment: Date): string {
-  return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
-
-/** As a request needs it. When clocks change, an hour comes twice; this is the first. */
-function instant(deadline: string): string {
-  return new Date(deadline).toISOString();
 }
 
 function orNull(entry: number | string): number | null {

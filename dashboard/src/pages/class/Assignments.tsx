@@ -15,6 +15,7 @@ import { State, STUDENT } from "../../components/State";
 import { Ago, useNow } from "../../components/Time";
 import { counted, fullTime } from "../../format";
 import { EditAssignment, NewAssignment } from "./AssignmentForm";
+import { Extensions } from "./Extensions";
 
 const overview = (id: string) =>
   infiniteQueryOptions({
@@ -61,6 +62,7 @@ export function Assignments() {
                 maw="100%"
               />
               <Group gap="xs">
+                <Extensions key={`extensions ${assignment.id}`} assignment={assignment} />
                 <EditAssignment key={assignment.id} assignment={assignment} />
                 <NewAssignment made={choose} />
               </Group>

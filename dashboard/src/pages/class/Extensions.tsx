@@ -1,0 +1,193 @@
+/** Later deadlines for single students and sections: who has one, giving one, and taking it back. */
+
+import { ActionIcon, Button, Group, SegmentedControl, Select, Stack, Text, TextInput } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { CalendarClock, Trash2 } from "lucide-react";
+import { useState } from "react";
+
+import { api, data, done } from "../../api/client";
+import type { AssignmentRead, ExtensionRead, RosterRead } from "../../api/schema";
+import { Ask, Dialog } from "../../components/Dialog";
+import { Answer } from "../../components/Feedback";
+import { useAction } from "../../components/useAction";
+import { fullTime } from "../../format";
+import { instant, local } from "./deadline";
+
+const MAX_SHOWN = 50;
+
+const extensionsOf = (id: string) =>
+  queryOptions({
+    queryKey: ["assignments", id, "extensions"],
+    queryFn: ({ signal }) =>
+      data(api.GET("/v1/assignments/{assignment_id}/extensions", { params: { path: { assignment_id: id } }, signal })),
+  });
+
+const roster = queryOptions({
+  queryKey: ["roster"],
+  queryFn: ({ signal }) => data(api.GET("/v1/roster", { signal })),
+});
+
+export function Extensions({ assignment }: { assignment: AssignmentRead }) {
+  const [opened, { open, close }] = useDisclosure();
+  return (
+    <>
+      <Button size="sm" variant="default" leftSection={<CalendarClock size={16} aria-hidden />} onClick={open}>
+        Extensions
+      </Button>
+      <Dialog title={`Extensions of ${assignment.name}`} opened={opened} close={close} size="lg">
+        <Stack>
+          <Given assignment={assignment} />
+          <Give assignment={assignment} />
+        </Stack>
+      </Dialog>
+    </>
+  );
+}
+
+function Given({ assignment }: { assignment: AssignmentRead }) {
+  const query = useQuery(extensionsOf(assignment.id));
+  return (
+    <Answer query={query}>
+      {({ items }) =>
+        items.length === 0 ? (
+          <Text size="sm" c="dimmed">
+            Everybody has the deadline of the assignment, {fullTime(assignment.deadline)}.
+          </Text>
+        ) : (
+          <Stack gap="xs">
+            {items.map((extension) => (
+              <One key={extension.id} assignment={assignment} extension={extension} />
+            ))}
+          </Stack>
+        )
+      }
+    </Answer>
+  );
+}
+
+function whose({ user, section }: ExtensionRead): string {
+  return user ?? `Section ${section}`;
+}
+
+function One({ assignment, extension }: { assignment: AssignmentRead; extension: ExtensionRead }) {
+  const end = useAction(
+    () =>
+      done(
+        api.DELETE("/v1/assignments/{assignment_id}/extensions/{extension_id}", {
+          params: { path: { assignment_id: assignment.id, extension_id: extension.id } },
+        }),
+      ),
+    () => `${whose(extension)} has the deadline of the assignment again.`,
+  );
+  return (
+    <Group justify="space-between" wrap="nowrap">
+      <div style={{ minWidth: 0 }}>
+        <Text size="sm" fw={550} className="break">
+          {whose(extension)}
+        </Text>
+        <Text size="xs" c="dimmed" className="break">
+          Due {fullTime(extension.deadline)}
+          {extension.reason !== null && `: ${extension.reason}`}
+        </Text>
+      </div>
+      <ActionIcon
+        variant="subtle"
+        color="red"
+        aria-label={`Take back the extension of ${whose(extension)}`}
+        loading={end.isPending}
+        onClick={() => end.mutate(undefined)}
+      >
+        <Trash2 size={16} aria-hidden />
+      </ActionIcon>
+    </Group>
+  );
+}
+
+type Target = "student" | "section";
+
+function Give({ assignment }: { assignment: AssignmentRead }) {
+  const { data: people } = useQuery(roster);
+  const [target, setTarget] = useState<Target>("student");
+  const [chosen, choose] = useState<string | null>(null);
+  const [deadline, setDeadline] = useState(local(new Date(assignment.deadline)));
+  const [reason, setReason] = useState("");
+  const send = useAction(
+    () =>
+      data(
+        api.POST("/v1/assignments/{assignment_id}/extensions", {
+          params: { path: { assignment_id: assignment.id } },
+          body: {
+            ...(target === "student" ? { user_id: chosen } : { section: chosen }),
+            deadline: instant(deadline),
+            reason: reason.trim() || null,
+          },
+        }),
+      ),
+    (made) => {
+      choose(null);
+      setReason("");
+      return `${whose(made)} has time until ${fullTime(made.deadline)}.`;
+    },
+    true,
+  );
+  const later = deadline !== "" && Date.parse(instant(deadline)) > Date.parse(assignment.deadline);
+  return (
+    <Ask
+      action="Extend"
+      busy={send.isPending}
+      ready={chosen !== null && later}
+      error={send.error}
+      send={() => send.mutate(undefined)}
+    >
+      <SegmentedControl
+        aria-label="Who gets more time"
+        data={[
+          { value: "student", label: "A student" },
+          { value: "section", label: "A section" },
+        ]}
+        value={target}
+        onChange={(next) => {
+          setTarget(next as Target);
+          choose(null);
+        }}
+      />
+      <Select
+        key={target}
+        label={target === "student" ? "Student" : "Section"}
+        placeholder="Search"
+        data={choices(people, target)}
+        value={chosen}
+        onChange={choose}
+        searchable
+        limit={MAX_SHOWN}
+        nothingFoundMessage="None found"
+      />
+      <TextInput
+        label="Deadline"
+        description={later ? `In your time zone: ${fullTime(instant(deadline))}` : "Later than that of the assignment"}
+        type="datetime-local"
+        value={deadline}
+        onChange={(event) => setDeadline(event.currentTarget.value)}
+      />
+      <TextInput
+        label="Reason"
+        description="Optional; for staff alone"
+        value={reason}
+        onChange={(event) => setReason(event.currentTarget.value)}
+      />
+    </Ask>
+  );
+}
+
+function choices(people: RosterRead | undefined, target: Target): { value: string; label: string }[] {
+  if (people === undefined) return [];
+  if (target === "section") {
+    const sections = new Set(people.groups.flatMap(({ section }) => (section === null ? [] : [section])));
+    return [...sections].map((section) => ({ value: section, label: section }));
+  }
+  return people.users.map(({ id, name, email }) => ({
+    value: id,
+    label: email === null ? name : `${name}, ${email}`,
+  }));
+}
