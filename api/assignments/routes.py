@@ -10,7 +10,7 @@ from api.auth.principal import Staff, ThePrincipal
 from api.context import TheApp
 from api.extensions import service as extensions
 from api.http.openapi import headers, problems
-from api.http.parameters import Cursor, Limit
+from api.http.parameters import Cursor, Limit, Words
 from api.http.problems import (
     AlreadyTaken,
     ArtifactQuotaReached,
@@ -42,6 +42,7 @@ from gpulab.schemas.assignments import (
     ExtensionRead,
     OverviewRead,
     PinOrder,
+    StandingState,
     SubmissionPage,
     SubmissionRead,
     WorkRead,
@@ -164,13 +165,23 @@ async def end_extension(
     responses=problems(Forbidden, AssignmentNotFound, InvalidCursor),
 )
 async def get_assignment_overview(
-    request: Request, app: TheApp, _: Staff, assignment_id: AssignmentId, cursor: Cursor = None, limit: Limit = 50
+    request: Request,
+    app: TheApp,
+    _: Staff,
+    assignment_id: AssignmentId,
+    state: Annotated[StandingState | None, Query(description="Only students in this state.")] = None,
+    section: Words = None,
+    team: Words = None,
+    text: Words = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Response:
     """Who has a successful run, who is stuck and on what, who has none, and who handed something in. For staff.
 
-    Students come page by page, those first who are stuck; the counts are of the whole class.
+    Students come page by page, those first who are stuck. The counts are of all who match section, team and text.
     """
-    return readable(request, await service.overview(app, assignment_id, cursor, limit))
+    among = {"state": state, "section": section, "team": team, "text": text}
+    return readable(request, await service.overview(app, assignment_id, among, cursor, limit))
 
 
 @router.post(

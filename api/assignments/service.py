@@ -181,10 +181,12 @@ def _own_submission(found: Row | None, assignment: Row, principal: Principal) ->
     return None if found is None else _submission(found, assignment, for_staff=principal.is_staff)
 
 
-async def overview(app: App, assignment_id: UUID, cursor: str | None, limit: int) -> OverviewRead:
+async def overview(
+    app: App, assignment_id: UUID, among: Mapping[str, str | None], cursor: str | None, limit: int
+) -> OverviewRead:
     """One page of how students stand, those first who are stuck. Raises `AssignmentNotFound`, `InvalidCursor`."""
     row = await find(app, assignment_id)
-    filters = {"assignment": assignment_id}
+    filters = {"assignment": assignment_id, **among}
 
     def fetch(after: tuple[str, str] | None, most: int) -> Awaitable[Sequence[Row]]:
         return app.database.rows(
@@ -195,6 +197,7 @@ async def overview(app: App, assignment_id: UUID, cursor: str | None, limit: int
             limit=most,
             after_place=after and statements.STANDINGS.index(after[0]),
             after_name=after and after[1],
+            **among,
         )
 
     found, next_cursor = await paged(

@@ -32,7 +32,7 @@ from models.tables.job import Job
 from models.tables.study import Study, StudyRun
 from models.tables.user import User
 
-COUNTS = ("runs", "succeeded", "failed", "unfinished")
+COUNTS = ("runs", "earlier_runs", "succeeded", "failed", "unfinished")
 SUCCEEDED, FAILED = JobState.SUCCEEDED.value, JobState.FAILED.value
 RELEASED_FIRST = func.coalesce(Assignment.points_released_at, func.now())
 """Points that were released stay released since then."""
@@ -122,7 +122,9 @@ def own_parts(user_id: UUID, experiments: Sequence[str], questions: Sequence[str
 
 
 HANDED_IN = Job.__table__.alias("handed_in")
-STANDINGS = ("stuck", "working", "none", "succeeded")
+STANDINGS = ("stuck", "not_started", "working", "good_run", "late", "handed_in")
+FAILURES_TO_BE_STUCK = 3
+"""Of a student whose next run is on its way; without one, a single failure is enough."""
 """The possible statuses of a student; those who need help come first."""
 
 
@@ -135,18 +137,24 @@ def overview(
     limit: int,
     after_place: int | None = None,
     after_name: str | None = None,
+    state: str | None = None,
+    section: str | None = None,
+    team: str | None = None,
+    text: str | None = None,
 ) -> Select[*tuple[Any, ...]]:
     """How students who are let in stand: at most `limit`, by their state's `place` in `STANDINGS` and by name.
 
     Each has their runs for it by state, the newest failure, and what they handed in. `states` counts the whole class,
     `submitted` what all of it handed in; where nobody is left, one row holds these alone.
     """
-    students = _students(assignment_id, experiments, questions)
+    students = _students(assignment_id, experiments, questions, section, team, text)
     counted = select(students.c.state, func.count().label("count")).group_by(students.c.state).subquery()
     states = select(func.jsonb_object_agg(counted.c.state, counted.c.count)).scalar_subquery()
     submitted = select(func.count(students.c.job_id)).scalar_subquery()
     totals = select(states.label("states"), submitted.label("submitted")).subquery()
     page = select(*students.c).order_by(students.c.place, students.c.name).limit(limit)
+    if state is not None:
+        page = page.where(students.c.state == state)
     if after_place is not None:
         page = page.where(tuple_(students.c.place, students.c.name) > tuple_(after_place, after_name))
     found = page.subquery()
@@ -165,27 +173,45 @@ def overview(
     )
 
 
-def _students(assignment_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> CTE:
+def _students(
+    assignment_id: UUID,
+    experiments: Sequence[str],
+    questions: Sequence[str],
+    section: str | None,
+    team: str | None,
+    text: str | None,
+) -> CTE:
     work = _work(experiments, questions)
+    # Runs from before the assignment are counted apart: they say nothing of the work on it.
+    begun_at = select(Assignment.created_at).where(Assignment.id == assignment_id).scalar_subquery()
+    is_new = work.c.submitted_at >= begun_at
     # Ids grow with time, and arrays have a maximum though single ids have none.
     newest = func.max(array([work.c.id]), type_=ARRAY(Uuid))
     found = (
         select(
             work.c.owner_id,
-            func.count().label("runs"),
-            func.count().filter(work.c.state == SUCCEEDED).label("succeeded"),
-            func.count().filter(work.c.state == FAILED).label("failed"),
-            func.count().filter(work.c.finished_at.is_(None)).label("unfinished"),
-            func.min(work.c.finished_at).filter(work.c.state == SUCCEEDED).label("first_success_at"),
-            func.max(work.c.submitted_at).label("last_run_at"),
-            newest.filter(work.c.state == FAILED)[1].label("last_failure"),
+            func.count().filter(is_new).label("runs"),
+            func.count().filter(~is_new).label("earlier_runs"),
+            func.count().filter(is_new, work.c.state == SUCCEEDED).label("succeeded"),
+            func.count().filter(is_new, work.c.state == FAILED).label("failed"),
+            func.count().filter(is_new, work.c.finished_at.is_(None)).label("unfinished"),
+            func.min(work.c.finished_at).filter(is_new, work.c.state == SUCCEEDED).label("first_success_at"),
+            func.max(work.c.submitted_at).filter(is_new).label("last_run_at"),
+            newest.filter(is_new, work.c.state == FAILED)[1].label("last_failure"),
         )
         .group_by(work.c.owner_id)
         .cte("found")
     )
     counts = [func.coalesce(found.c[name], 0) for name in COUNTS]
-    succeeded, failed, unfinished = (found.c[name] > 0 for name in ("succeeded", "failed", "unfinished"))
-    state = case((succeeded, "succeeded"), (failed, "stuck"), (unfinished, "working"), else_="none")
+    stuck = (found.c.failed >= FAILURES_TO_BE_STUCK) | ((found.c.failed > 0) & (found.c.unfinished == 0))
+    state = case(
+        (Submission.pinned_at > DUE_AT, "late"),
+        (Submission.pinned_at.is_not(None), "handed_in"),
+        (found.c.succeeded > 0, "good_run"),
+        (stuck, "stuck"),
+        (found.c.runs > 0, "working"),
+        else_="not_started",
+    )
     one = (
         select(
             *(User.id, User.name, User.section, User.team),
@@ -200,11 +226,24 @@ def _students(assignment_id: UUID, experiments: Sequence[str], questions: Sequen
         .outerjoin(Submission, (Submission.user_id == User.id) & (Submission.assignment_id == assignment_id))
         .outerjoin(HANDED_IN, HANDED_IN.c.id == Submission.job_id)
         .join(Assignment, Assignment.id == assignment_id)
-        .where(User.role == Role.STUDENT.value, User.disabled_at.is_(None))
+        .where(User.role == Role.STUDENT.value, User.disabled_at.is_(None), *_among(section, team, text))
         .subquery()
     )
     place = case({name: place for place, name in enumerate(STANDINGS)}, value=one.c.state)
     return select(*one.c, place.label("place")).cte("students")
+
+
+def _among(section: str | None, team: str | None, text: str | None) -> list[ColumnElement[bool]]:
+    """Who is meant, where fewer than the whole class are."""
+    conditions: list[ColumnElement[bool]] = []
+    if section is not None:
+        conditions.append(User.section == section)
+    if team is not None:
+        conditions.append(User.team == team)
+    if text is not None:
+        words = func.lower(text)
+        conditions.append(or_(func.strpos(func.lower(User.name), words) > 0, func.strpos(User.email, words) > 0))
+    return conditions
 
 
 def _work(experiments: Sequence[str], questions: Sequence[str]) -> CTE:

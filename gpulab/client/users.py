@@ -266,12 +266,21 @@ class Users:
         """How the re-runs of an assignment stand. For staff."""
         return self._http.get(RerunsRead, path_of("assignments", assignment_id, "reruns"))
 
-    def overview(self, assignment_id: UUID | str) -> OverviewRead:
-        """Where each student of the class stands; those who are stuck come first. For staff."""
+    def overview(
+        self,
+        assignment_id: UUID | str,
+        *,
+        state: str | None = None,
+        section: str | None = None,
+        team: str | None = None,
+        text: str | None = None,
+    ) -> OverviewRead:
+        """Where each student stands; those who are stuck come first. `text` is part of a name or address. For staff."""
+        among = {"state": state, "section": section, "team": team, "text": text}
 
         def read(cursor: str | None) -> OverviewRead:
             path = path_of("assignments", assignment_id, "overview")
-            return self._http.get(OverviewRead, path, limit=PAGE_LIMIT, cursor=cursor)
+            return self._http.get(OverviewRead, path, **among, limit=PAGE_LIMIT, cursor=cursor)
 
         students: dict[UUID, StandingRead] = {}
         for page in pages(read):

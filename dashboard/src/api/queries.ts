@@ -187,6 +187,12 @@ export const assignments = queryOptions({
   queryFn: ({ signal }) => data(api.GET("/v1/assignments", { params: { query: { limit: 50 } }, signal })),
 });
 
+/** The class, for staff. */
+export const roster = queryOptions({
+  queryKey: ["roster"],
+  queryFn: ({ signal }) => data(api.GET("/v1/roster", { signal })),
+});
+
 /** The user's own work on an assignment. */
 export const work = (id: string) =>
   queryOptions({

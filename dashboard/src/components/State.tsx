@@ -47,9 +47,14 @@ const NODE: Record<NodeState, Look> = {
 export const STUDENT: Record<StandingRead["state"], Look> = {
   stuck: { color: "red", icon: CircleX, word: "Stuck" },
   working: { color: "blue", icon: Hourglass, word: "Working" },
-  none: { color: "gray", icon: Circle, word: "Not started" },
-  succeeded: { color: "teal", icon: CircleCheck, word: "Succeeded" },
+  not_started: { color: "gray", icon: Circle, word: "Not started" },
+  good_run: { color: "violet", icon: CirclePlay, word: "Has a good run" },
+  late: { color: "orange", icon: Clock, word: "Handed in late" },
+  handed_in: { color: "teal", icon: CircleCheck, word: "Handed in" },
 };
+
+/** Those first who need help. */
+export const STUDENT_STATES = ["stuck", "not_started", "working", "good_run", "late", "handed_in"] as const;
 
 export const TOKEN = {
   revoked: { color: "gray", icon: CircleX, word: "Revoked" },

@@ -151,15 +151,24 @@ def _late(submission: "SubmissionRead") -> str:
 
 
 @session_command(app)
-def overview(session: Session, assignment: AssignmentName) -> None:
+def overview(
+    session: Session,
+    assignment: AssignmentName,
+    state: Annotated[str | None, typer.Option(help="Only this state, such as stuck or not_started.")] = None,
+    section: Annotated[str | None, typer.Option(help="Only this section.")] = None,
+    team: Annotated[str | None, typer.Option(help="Only this team.")] = None,
+    text: Annotated[str | None, typer.Option(help="Part of a name or e-mail address.")] = None,
+) -> None:
     """Show where each student of the class stands. For staff."""
     from gpulab.cli.tables import print_table
 
-    found = session.client.users.overview(find_assignment(session, assignment).id)
+    found = session.client.users.overview(
+        find_assignment(session, assignment).id, state=state, section=section, team=team, text=text
+    )
     if session.as_json:
         print_json(found)
         return
-    states = ", ".join(f"{count} {state}" for state, count in found.states.items())
+    states = ", ".join(f"{count} {_words(name)}" for name, count in found.states.items())
     print(f"{found.assignment.name}: {states}; {found.submitted} handed in")
     print_table(
         ["NAME", "SECTION", "TEAM", "STATE", "RUNS", "HANDED IN", "LAST FAILURE"],
@@ -236,7 +245,16 @@ def _standing(one: "StandingRead") -> list[str | None]:
     stuck = (
         "" if failure is None or one.state != "stuck" else f"{failure.experiment}: {failure.message or failure.cause}"
     )
-    return [one.name, one.section, one.team, one.state, f"{one.succeeded}/{one.runs}", handed_in, stuck]
+    return [one.name, one.section, one.team, _words(one.state), _runs(one), handed_in, stuck]
+
+
+def _words(state: str) -> str:
+    return state.replace("_", " ")
+
+
+def _runs(one: "StandingRead") -> str:
+    earlier = f" (+{one.earlier_runs} before)" if one.earlier_runs else ""
+    return f"{one.succeeded}/{one.runs}{earlier}"
 
 
 def _print_comparison(found: "ComparisonRead") -> None:

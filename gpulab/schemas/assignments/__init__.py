@@ -256,6 +256,9 @@ class FailureRead(Outgoing):
     at: datetime
 
 
+StandingState = Literal["stuck", "not_started", "working", "good_run", "late", "handed_in"]
+
+
 class StandingRead(Outgoing):
     """How one student stands."""
 
@@ -263,9 +266,13 @@ class StandingRead(Outgoing):
     name: str
     section: str | None
     team: str | None
-    state: Literal["succeeded", "stuck", "working", "none"]
-    """`succeeded`: some run did. `stuck`: runs failed and none succeeded. `working`: none ended yet. `none`: no run."""
+    state: StandingState
+    """`handed_in` and `late` have handed in, in time or not. `good_run`: a run succeeded. `stuck`: none succeeded, and
+    runs failed with none in progress, or three failed. `working`: other runs. `not_started`: no run."""
     runs: int
+    """Since the assignment was created; these alone count for the state."""
+    earlier_runs: int
+    """From before it was created."""
     succeeded: int
     failed: int
     unfinished: int
@@ -281,7 +288,7 @@ class OverviewRead(Outgoing):
 
     assignment: AssignmentRead
     states: dict[str, int]
-    """How many students of the whole class are in each state."""
+    """How many students are in each state: of the whole class, or of the section, team and text that were asked for."""
     submitted: int
     """How many of them handed something in."""
     students: list[StandingRead]

@@ -5,11 +5,13 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from api.app import create_app
 from api.http import cursors
 from gpulab.schemas.assignments import AssignmentRead, ComparisonRead, OverviewRead, SubmissionRead, WorkRead
 from gpulab.states import FailureCause, Role
+from models import Assignment
 from models.settings import ApiSettings
 from tests.integration.api.seeds import SeededUser, Seeds
 from tests.integration.api.study_calls import finish
@@ -59,11 +61,11 @@ async def test_overview_says_who_succeeded_who_is_stuck_and_on_what(
 
     standings = {one.name: one for one in found.students}
     assert {name: one.state for name, one in standings.items()} == {
-        "ann": "succeeded",
+        "ann": "handed_in",
         "ben": "stuck",
         "cat": "working",
-        "dan": "none",
-        "eve": "none",
+        "dan": "not_started",
+        "eve": "not_started",
     }
     assert (standings["ann"].runs, standings["ann"].succeeded, standings["ann"].failed) == (2, 1, 1)
     stuck = standings["ben"].last_failure
@@ -75,7 +77,7 @@ async def test_overview_says_who_succeeded_who_is_stuck_and_on_what(
     handed_in = standings["ann"].submission
     assert handed_in is not None
     assert (handed_in.job_id, found.submitted) == (good, 1)
-    assert found.states == {"succeeded": 1, "stuck": 1, "working": 1, "none": 2}
+    assert found.states == {"handed_in": 1, "stuck": 1, "working": 1, "not_started": 2}
 
 
 async def test_overview_and_submissions_come_page_by_page_the_stuck_first_with_counts_of_everybody(
@@ -92,10 +94,16 @@ async def test_overview_and_submissions_come_page_by_page_the_stuck_first_with_c
     while not found or cursor is not None:
         answer = await client.get(overview, params={"limit": 2} | ({"cursor": cursor} if cursor else {}))
         page = OverviewRead.model_validate_json(answer.content)
-        assert (page.states, page.submitted) == ({"succeeded": 2, "stuck": 2, "none": 1}, 2)
+        assert (page.states, page.submitted) == ({"handed_in": 2, "stuck": 2, "not_started": 1}, 2)
         found += [(one.state, one.name) for one in page.students]
         cursor = page.next_cursor
-    assert found == [("stuck", "ben"), ("stuck", "eve"), ("none", "dan"), ("succeeded", "ann"), ("succeeded", "cat")]
+    assert found == [
+        ("stuck", "ben"),
+        ("stuck", "eve"),
+        ("not_started", "dan"),
+        ("handed_in", "ann"),
+        ("handed_in", "cat"),
+    ]
 
     first = (await client.get(handed_in, params={"limit": 1})).json()
     second = (await client.get(handed_in, params={"limit": 1, "cursor": first["next_cursor"]})).json()
@@ -104,6 +112,47 @@ async def test_overview_and_submissions_come_page_by_page_the_stuck_first_with_c
     for wrong in (first["next_cursor"], cursors.encode("overview", {"assignment": homework.id}, "nowhere/ann")):
         answer = await client.get(overview, params={"cursor": wrong})
         assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-cursor")
+
+
+async def test_one_state_a_student_and_counts_are_filters(
+    client: httpx.AsyncClient, seeds: Seeds, users: dict[str, SeededUser]
+) -> None:
+    ann, ben, cat, dan, eve = users.values()
+    ran(seeds, eve, {"loss": 1.0}, name="before the assignment")
+    homework = await assigned(client)
+    ran(seeds, ann, None)
+    seeds.job(ann)
+    for _ in range(3):
+        ran(seeds, ben, None)
+    seeds.job(ben)
+    ran(seeds, cat, {"loss": 1.0})
+    late = ran(seeds, dan, {"loss": 1.0})
+    for who, section in ((ann, "A"), (ben, "A"), (cat, "B"), (dan, "B")):
+        await client.patch(f"/v1/users/{who.id}", json={"section": section, "team": f"{section}1"})
+    moved = {"deadline": (await client.get(f"/v1/assignments/{homework.id}")).json()["created_at"]}
+    with seeds.engine.begin() as connection:
+        connection.execute(update(Assignment).where(Assignment.id == homework.id).values(moved))
+    await pinned(client, homework, late, dan)
+
+    async def overview(**query: str) -> OverviewRead:
+        answer = await client.get(f"/v1/assignments/{homework.id}/overview", params=query)
+        return OverviewRead.model_validate_json(answer.content)
+
+    everyone = await overview()
+    assert {one.name: (one.state, one.earlier_runs) for one in everyone.students} == {
+        "ann": ("working", 0),
+        "ben": ("stuck", 0),
+        "cat": ("good_run", 0),
+        "dan": ("late", 0),
+        "eve": ("not_started", 1),
+    }
+    in_a = await overview(section="A", state="stuck")
+    assert ([one.name for one in in_a.students], in_a.states) == (["ben"], {"working": 1, "stuck": 1})
+    assert [one.name for one in (await overview(text="CA")).students] == ["cat"]
+    assert [one.name for one in (await overview(team="B1")).students] == ["cat", "dan"]
+    assert [one.name for one in (await overview(text="%")).students] == []
+    unknown = await client.get(f"/v1/assignments/{homework.id}/overview?state=lost")
+    assert (unknown.status_code, unknown.json()["errors"][0]["path"]) == (422, "query.state")
 
 
 async def test_overview_of_a_class_without_students_is_empty(client: httpx.AsyncClient) -> None:
@@ -123,7 +172,7 @@ async def test_runs_of_a_study_count_for_the_questions_of_its_template(
     found = OverviewRead.model_validate_json((await client.get(f"/v1/assignments/{homework.id}/overview")).content)
 
     states = {one.name: one.state for one in found.students}
-    assert (states["ann"], states["ben"]) == ("working", "none")
+    assert (states["ann"], states["ben"]) == ("working", "not_started")
 
 
 async def test_only_a_run_of_ones_own_that_belongs_and_succeeded_is_taken(

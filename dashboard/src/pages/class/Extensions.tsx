@@ -7,6 +7,7 @@ import { CalendarClock, Trash2 } from "lucide-react";
 import { useState } from "react";
 
 import { api, data, done } from "../../api/client";
+import * as queries from "../../api/queries";
 import type { AssignmentRead, ExtensionRead, RosterRead } from "../../api/schema";
 import { Ask, Dialog } from "../../components/Dialog";
 import { Answer } from "../../components/Feedback";
@@ -22,11 +23,6 @@ const extensionsOf = (id: string) =>
     queryFn: ({ signal }) =>
       data(api.GET("/v1/assignments/{assignment_id}/extensions", { params: { path: { assignment_id: id } }, signal })),
   });
-
-const roster = queryOptions({
-  queryKey: ["roster"],
-  queryFn: ({ signal }) => data(api.GET("/v1/roster", { signal })),
-});
 
 export function Extensions({ assignment }: { assignment: AssignmentRead }) {
   const [opened, { open, close }] = useDisclosure();
@@ -107,7 +103,7 @@ function One({ assignment, extension }: { assignment: AssignmentRead; extension:
 type Target = "student" | "section";
 
 function Give({ assignment }: { assignment: AssignmentRead }) {
-  const { data: people } = useQuery(roster);
+  const { data: people } = useQuery(queries.roster);
   const [target, setTarget] = useState<Target>("student");
   const [chosen, choose] = useState<string | null>(null);
   const [deadline, setDeadline] = useState(local(new Date(assignment.deadline)));
