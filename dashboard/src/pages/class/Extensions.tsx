@@ -144,7 +144,7 @@ function Give({ assignment }: { assignment: AssignmentRead }) {
         ]}
         value={target}
         onChange={(next) => {
-          setTarget(next as Target);
+          setTarget(next);
           choose(null);
         }}
       />
