@@ -82,6 +82,8 @@ def server_of(settings: ApiSettings, *, host: str = "127.0.0.1", port: int = 0, 
         ws="none",
         access_log=False,
         log_level="warning",
+        # Its lines go the way of ours.
+        log_config=None,
         # Beyond it uvicorn answers 503 by itself; without room for it, connections would be cut without a word.
         limit_concurrency=max(1, file_limits()[0] - settings.pool_size - FILES_OF_ITS_OWN),
         timeout_graceful_shutdown=GRACE_SECONDS,

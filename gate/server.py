@@ -97,7 +97,7 @@ class Gate:
         finally:
             self._strangers -= 1
         if answer.refusal is not None:
-            log.warning("gate.refused", refusal=answer.refusal, address=_address_of(writer))
+            log.warning("gate.refused", reason=answer.message, refusal=answer.refusal, address=_address_of(writer))
         if hello is None or token_id is None or hello.purpose is Purpose.CHECK:
             return None
         return hello.purpose, token_id
@@ -132,7 +132,7 @@ class Gate:
             return
         with suppress(*DATABASE_AWAY):
             for token_id in await asyncio.to_thread(self._admission.revoked, list(self._open)):
-                log.warning("gate.withdrawn", token_id=str(token_id))
+                log.info("gate.withdrawn", token_id=str(token_id))
                 for writer in tuple(self._open.get(token_id, ())):
                     writer.transport.abort()
 

@@ -32,12 +32,14 @@ MAX_MESSAGE = 500
 MAX_LOOKED_THROUGH = 2000
 FLUSH_SECONDS = 3.0
 LEVELS = frozenset({"warning", "error", "critical"})
+LIBRARY_FAILED, LIBRARY_WARNED = "library.failed", "library.warned"
+"""What libraries log. Their warnings are often about one client, such as a malformed request."""
 OF_RUNS = frozenset(
     {
         *("attempt.superseded", "checkpoint.bytes_missing", "lease.gone", "limit.exceeded", "orphan.ended"),
         *("program.limit_exceeded", "record.refused", "reservation.broken", "stream.ended", "workload.failed"),
         *("estimate.handed_on", "estimate.too_late", "verdict.left_for_the_next_worker", "notice.unreadable"),
-        "limits.shared",
+        *("limits.shared", LIBRARY_WARNED),
     }
 )
 """Events about one run or one request, which its user sees; or that need no action."""

@@ -11,7 +11,7 @@ from typing import Any, TextIO, cast
 import orjson
 import structlog
 
-from models.error_log import ERRORS
+from models.error_log import ERRORS, LIBRARY_FAILED, LIBRARY_WARNED
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
@@ -38,6 +38,8 @@ def configure_logs(*, as_json: bool | None = None, file: Any = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _LossyFile(sys.stderr if file is None else file))),
         cache_logger_on_first_use=True,
     )
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _OfLibraries)] + [_OfLibraries()]
 
 
 def report_death(part: str, reason: str, error: BaseException | None) -> None:
@@ -51,6 +53,21 @@ def _as_json(event: dict[str, Any], *, default: Any) -> str:
     except TypeError:
         # A file's name that is not UTF-8, or a number beyond 64 bits: what a line holds must not end its thread.
         return json.dumps(event, default=default, skipkeys=True)
+
+
+class _OfLibraries(logging.Handler):
+    """What uvicorn, Celery and others log becomes a line like ours; their errors are the lab's."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
+        facts = {"name": record.name, "reason": record.getMessage()}
+        if record.levelno >= logging.ERROR:
+            log.error(LIBRARY_FAILED, **facts, exc_info=record.exc_info)
+        else:
+            log.warning(LIBRARY_WARNED, **facts)
 
 
 class _LossyFile:

@@ -176,6 +176,8 @@ class LocalLab:
             self._share(sharing, env)
         if (plan := self._options.backup) is not None:
             argv = ("migrations.backup", "--keep", str(plan.keep), str(plan.folder.absolute()))
+            zone = datetime.now().astimezone().tzname()
+            self._say(f"Backing up to {plan.folder} every day at {plan.at:%H:%M} {zone}")
             self._backup = DailyBackup(plan, self._lab_process("backup", env, *argv), self._say)
 
     def _share(self, sharing: Sharing, env: dict[str, str]) -> None:
