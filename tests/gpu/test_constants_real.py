@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,11 @@ import pytest
 from experiments.contract import SPEC_FILE
 from experiments.internal.gpu_constants.spec import SLUG
 from worker.measuring.gpu_overhead import NotMeasuredError, measure
-from worker.measuring.nvml import Nvml, NvmlAbsent
+from worker.measuring.nvml import Nvml
 from worker.runs.zygote import Zygote
 
 pytestmark = pytest.mark.gpu
 MIB = 1 << 20
-
-
-@pytest.fixture
-def nvml() -> Iterator[Nvml]:
-    nvml = Nvml.open()
-    if isinstance(nvml, NvmlAbsent):
-        pytest.skip(nvml.reason)
-    yield nvml
-    nvml.close()
 
 
 def test_context_and_workspaces_of_this_machine_are_within_what_is_known_of_any(nvml: Nvml, tmp_path: Path) -> None:

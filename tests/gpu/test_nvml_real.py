@@ -1,58 +1,15 @@
 """NVML beside CUDA on a real GPU: what a process allocates, the driver must show."""
 
-import os
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from worker.measuring.nvml import GpuReading, Nvml, NvmlAbsent
+from tests.gpu.holding import holding
+from worker.measuring.nvml import GpuReading, Nvml
 
 pytestmark = pytest.mark.gpu
 
 GIB = 1 << 30
-ALLOCATE = """
-import sys, torch
-held = torch.empty(int(sys.argv[1]), dtype=torch.uint8, device="cuda")
-torch.cuda.synchronize()
-print("up", flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def nvml() -> Iterator[Nvml]:
-    nvml = Nvml.open()
-    if isinstance(nvml, NvmlAbsent):
-        pytest.skip(nvml.reason)
-    yield nvml
-    nvml.close()
-
-
-@pytest.fixture
-def uuid(nvml: Nvml) -> str:
-    usable = [gpu.uuid for gpu in nvml.gpus() if gpu.healthy]
-    if not usable:
-        pytest.skip("every GPU of this machine is broken")
-    return usable[0]
-
-
-@contextmanager
-def holding(uuid: str, size_bytes: int) -> Iterator[int]:
-    """A process of its own that holds a tensor on one GPU; yields its pid."""
-    with subprocess.Popen(
-        [sys.executable, "-c", ALLOCATE, str(size_bytes)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": uuid},
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"up\n", "the process could not allocate"
-        yield process.pid
-        process.communicate()
 
 
 def test_allocation_shows_on_the_device_and_by_uuid(nvml: Nvml, uuid: str) -> None:
