@@ -143,7 +143,7 @@ class World:
 def become(*gpus: EmulatedGpu) -> None:
     """Give this process its own machine, which has no name and leaves no file behind.
 
-    For a process that has the emulated driver and has not used it yet.
+    For a process that has the emulated driver. Once it has used it, only the room on its GPUs can change.
     """
     file = os.memfd_create("gpulab-emulated")
     os.write(file, _text(gpus, DRIVER_VERSION, CUDA_VERSION, 0).encode())

@@ -69,9 +69,15 @@ static uint64_t limit_of(const Gpu *card) {
     return limit > 0 ? (uint64_t)limit : 0;
 }
 
+/* What others take of a card may change while a program runs; the rest of it does not. */
+static uint64_t limit_now(const Device *device) {
+    const World *world = world_now();
+    return limit_of(world && device->index < world->gpu_count ? &world->gpus[device->index] : &device->card);
+}
+
 /* Called with the lock held. */
 static int take(Device *device, uint64_t bytes) {
-    return registry_take(device->index, bytes, limit_of(&device->card));
+    return registry_take(device->index, bytes, limit_now(device));
 }
 
 static int fault_of(const Device *device) {
@@ -130,7 +136,7 @@ void device_load_cudnn(void) {
 void device_memory(int device, size_t *free_bytes, size_t *total_bytes) {
     pthread_mutex_lock(&lock);
     Device *found = device_at(device);
-    uint64_t used = registry_in_use(found->index), limit = limit_of(&found->card);
+    uint64_t used = registry_in_use(found->index), limit = limit_now(found);
     *free_bytes = used > limit ? 0 : limit - used;
     *total_bytes = (size_t)(found->card.total - found->card.reserved);
     pthread_mutex_unlock(&lock);

@@ -4,14 +4,26 @@ from dataclasses import dataclass
 
 import torch
 
-from experiments.memory.card import Room, recorded
+from experiments.memory.card import Attempt, EmulatedCard
 from experiments.memory.contract import Workload
 from experiments.memory.devices import Gpu
 from experiments.memory.largest import Largest, Search
-from experiments.memory.processes import each
+from experiments.memory.processes import Child
 from experiments.memory.recording import Recording
 from experiments.memory.step import Category, prepare
 from gpulab.schemas.memory import BytesInterval, Parts, Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A card, and what the allocator may hold of it.
+
+    With `smooth`, what fits only because the allocator tries again does not count as fitting.
+    """
+
+    card: str
+    limit_bytes: int
+    smooth: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,45 +42,89 @@ class Taken:
 
 
 class Bench:
-    """Steps on a GPU of `total_bytes`, of which the likely context is not the allocator's. It forks processes.
+    """Steps on a GPU of `total_bytes`, of which the likely context is not the allocator's. It forks processes."""
 
-    With `smooth`, what fits only because the allocator tries again does not count as fitting.
-    """
-
-    def __init__(self, gpu: Gpu, total_bytes: int, max_parallel: int, *, smooth: bool = False) -> None:
-        self.gpu, self.total_bytes, self._max_parallel, self._smooth = gpu, total_bytes, max_parallel, smooth
-        self._limit_bytes = max(0, total_bytes - gpu.context.likely_bytes)
+    def __init__(self, gpu: Gpu, total_bytes: int, *, smooth: bool = False) -> None:
+        self.gpu, self.total_bytes = gpu, total_bytes
+        self._room = Room(gpu.card, max(0, total_bytes - gpu.context.likely_bytes), smooth)
         self._taken: dict[Workload, Taken] = {}
 
     def taken(self, workload: Workload) -> Taken:
-        """Raises `ValueError` for a workload that no machine could run."""
+        """Raises `ValueError` for a workload that no machine could run, and `StepsRefusedError`."""
         if workload not in self._taken:
             prepare(workload)
-            unlimited = unlimited_steps(workload, self.gpu.card)
-            limited: Recording | None = unlimited
-            if unlimited.peak_reserved_bytes > self._limit_bytes:
-                limited = None
-            if limited is None and not self._smooth:
-                limited = next(each(recorded, [(workload, Room(self.gpu.card, self._limit_bytes))]))
-            self._taken[workload] = Taken(unlimited, limited)
+            self._taken[workload] = Child(_taken, workload, self._room).result()
         return self._taken[workload]
+
+    def explored(self, workload: Workload) -> tuple[Taken, Largest]:
+        """As `taken`, and the largest batch, which the batch size of the workload does not change."""
+        self._taken[workload], largest = explored(workload, self._room)
+        return self._taken[workload], largest
 
     def prediction(self, workload: Workload) -> Prediction:
         return predicted(self.taken(workload).shown, self.gpu.card, self.gpu.context)
 
-    def largest(self, workload: Workload) -> Largest:
-        """The batch size of the workload does not matter to the answer."""
-        base = self.taken(workload).unlimited
-        found = Search(workload, self.gpu.card, self._limit_bytes, self._max_parallel).largest(base)
-        return Largest(found.without_retries, found.without_retries) if self._smooth else found
+
+def explored(workload: Workload, room: Room) -> tuple[Taken, Largest]:
+    """Two steps, and the largest batch. It forks processes for the card. Raises as `Bench.taken`."""
+    prepare(workload)
+    taken, search, largest = Child(_explored, workload, room).result()
+    return taken, largest or search.find(lambda sized: Child(_attempted, sized, room).result())
 
 
 def unlimited_steps(workload: Workload, card: str) -> Recording:
-    """Raises `ValueError` for a workload that no machine could run."""
-    found = next(each(recorded, [(workload, Room(card))]))
+    """Raises as `Bench.taken`."""
+    prepare(workload)
+    found: Recording = Child(_unlimited, workload, card).result()
+    return found
+
+
+def _explored(workload: Workload, room: Room) -> tuple[Taken, Search, Largest | None]:
+    """In a fresh process. Without the largest batch if each size in the room needs a process of its own.
+
+    cuDNN's plan for a shape is remembered, also one that was chosen because memory was short. Batches of different
+    sizes share no shapes, but they share those of the evaluation.
+    """
+    card = EmulatedCard(room.card)
+    unlimited = _endless(card, workload)
+    search = Search(workload, room.limit_bytes, unlimited)
+    search.find_without_retries(card.attempted)
+    taken = _limited(card, workload, room, unlimited)
+    if room.smooth:
+        return taken, search, search.smooth
+    search.know(fits=taken.limited is not None)
+    if workload.evaluation_batch_size is not None:
+        return taken, search, None
+    return taken, search, search.find(lambda sized: card.attempted(sized, room.limit_bytes))
+
+
+def _taken(workload: Workload, room: Room) -> Taken:
+    """In a fresh process."""
+    card = EmulatedCard(room.card)
+    return _limited(card, workload, room, _endless(card, workload))
+
+
+def _attempted(workload: Workload, room: Room) -> Attempt:
+    """In a fresh process."""
+    return EmulatedCard(room.card).attempted(workload, room.limit_bytes)
+
+
+def _unlimited(workload: Workload, card: str) -> Recording:
+    """In a fresh process."""
+    return _endless(EmulatedCard(card), workload)
+
+
+def _endless(card: EmulatedCard, workload: Workload) -> Recording:
+    found = card.recorded(workload)
     if found is None:
         raise ValueError("batch_size, image_size: no machine has this much memory")
     return found
+
+
+def _limited(card: EmulatedCard, workload: Workload, room: Room, unlimited: Recording) -> Taken:
+    if unlimited.peak_reserved_bytes <= room.limit_bytes:
+        return Taken(unlimited, unlimited)
+    return Taken(unlimited, None if room.smooth else card.recorded(workload, room.limit_bytes))
 
 
 def predicted(recording: Recording, card: str, context: BytesInterval) -> Prediction:

@@ -7,7 +7,7 @@ from itertools import chain
 from experiments.memory.bench import Bench
 from experiments.memory.contract import Workload
 from experiments.memory.processes import StepsRefusedError
-from experiments.memory.step import new_model
+from experiments.memory.step import blank_model
 from experiments.torchvision_models import smaller_models
 from gpulab.schemas.memory import Edit, Prediction
 
@@ -138,14 +138,14 @@ def _smaller_model(bench: Bench, workload: Workload, model: str) -> Edit | None:
         return None
     if bench.taken(smaller).limited is not None:
         return _tried(bench, workload, change, "A smaller model; its accuracy differs.")
-    largest = bench.largest(smaller).batch_size
+    largest = bench.explored(smaller)[1].batch_size
     reason = "A smaller model, and the largest batch that then fits."
     return None if largest is None else _tried(bench, workload, change | {"batch_size": largest}, reason)
 
 
 def _weights_fit(workload: Workload, memory_bytes: int) -> bool:
     """Whether weights, gradients and optimizer state alone do."""
-    parameters = sum(each.numel() for each in new_model(workload, "meta").parameters())
+    parameters = sum(each.numel() for each in blank_model(workload).parameters())
     copies = 2 + STATE_COPIES[workload.optimizer]
     return parameters * copies * 4 <= memory_bytes
 

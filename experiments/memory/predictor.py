@@ -23,7 +23,7 @@ from experiments.memory.devices import (
 )
 from experiments.memory.edits import edits_for, lowered
 from experiments.memory.largest import Largest
-from experiments.memory.processes import CORES, StepsRefusedError, each
+from experiments.memory.processes import StepsRefusedError, each
 from experiments.memory.step import prepare
 from gpulab.schemas.memory import GpuVerdict, Prediction, Verdict
 
@@ -42,8 +42,7 @@ def predict_and_judge(
     Raises as `predict`, and `StepsRefusedError` where no card takes the steps.
     """
     prepare(workload)
-    max_parallel = max(1, CORES // max(len(gpus), 1))
-    found = list(each(_judged, [(workload, gpu, editable, max_parallel) for gpu in gpus]))
+    found = list(each(_judged, [(workload, gpu, editable) for gpu in gpus]))
     verdicts = [verdict for verdict, _ in found]
     by_card = {prediction.card: prediction for _, prediction in found if prediction is not None}
     return by_card.get(TYPICAL.card) or _typical(workload, by_card), verdicts
@@ -59,32 +58,30 @@ def _typical(workload: Workload, others: Mapping[str, Prediction]) -> Prediction
 
 def judge(workload: Workload, asked: GpuAsked, editable: Collection[str] | None = None) -> GpuVerdict:
     """Whether a workload fits into one GPU, and what would. `editable` names what may be changed; null for all."""
-    return _judged(workload, asked, editable, CORES)[0]
+    return _judged(workload, asked, editable)[0]
 
 
 def _judged(
-    workload: Workload, asked: GpuAsked, editable: Collection[str] | None, max_parallel: int
+    workload: Workload, asked: GpuAsked, editable: Collection[str] | None
 ) -> tuple[GpuVerdict, Prediction | None]:
     """The verdict, and what a typical GPU of the same card shows; null where the card cannot take the steps."""
     gpu = gpu_of_device(asked.name, asked.constants)
     try:
-        return _taken(workload, asked, gpu, editable, max_parallel)
+        return _taken(workload, asked, gpu, editable)
     except StepsRefusedError as error:
         return nothing_predicted(asked, str(error), torch.__version__), None
 
 
 def _taken(
-    workload: Workload, asked: GpuAsked, gpu: Gpu, editable: Collection[str] | None, max_parallel: int
+    workload: Workload, asked: GpuAsked, gpu: Gpu, editable: Collection[str] | None
 ) -> tuple[GpuVerdict, Prediction]:
     """Raises `StepsRefusedError`."""
     total_bytes = gpu.room_of(asked.total_bytes)
-    bench = Bench(gpu, total_bytes, max_parallel)
-    taken = bench.taken(workload)
+    bench = Bench(gpu, total_bytes)
     if asked.outgrown:
         total_bytes = lowered(total_bytes, bench.prediction(workload), asked.held_bytes)
-        bench = Bench(gpu, total_bytes, max_parallel, smooth=True)
-        taken = bench.taken(workload)
-    largest = bench.largest(workload)
+        bench = Bench(gpu, total_bytes, smooth=True)
+    taken, largest = bench.explored(workload)
     inside = taken.limited is not None
     prediction = bench.prediction(workload)
     verdict = GpuVerdict(

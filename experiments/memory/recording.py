@@ -42,6 +42,7 @@ def record(workload: Workload) -> Recording:
     recorder = _Recorder()
     take_steps(workload, "cuda", recorder.watch)
     (trace,) = torch.cuda.memory._snapshot()["device_traces"]
+    torch.cuda.memory._record_memory_history(enabled=None)
     return recorder.recording(trace)
 
 

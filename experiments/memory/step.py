@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any
 from unittest.mock import patch
@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from experiments.memory.contract import Workload
+from experiments.torchvision_models import ModelName
 from experiments.training.models import build_model, logits_of, loss_of
 from experiments.training.optimizers import build_optimizer
 
@@ -22,6 +23,8 @@ STEPS = 2
 """The optimizer's state and the activations exist together only in the second one."""
 MAX_PASSES = 3
 """From the second pass of an accumulation on, every further one does the same again."""
+MAX_BLANK_MODELS = 8
+"""Kept by a process, which may answer questions for days."""
 LOWER_PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -44,42 +47,63 @@ Watch = Callable[[str, Mapping[Category, Iterable[Tensor]]], None]
 
 def take_steps(workload: Workload, device: str, watch: Watch = lambda *_: None) -> None:
     """Two optimizer steps, and the evaluation if there is one. The values of weights and images do not matter."""
-    model = new_model(workload, device)
+    with _placed(workload, device) as model:
+        _train(workload, device, model, watch)
+
+
+def _train(workload: Workload, device: str, model: nn.Module, watch: Watch) -> None:
     watch("model", {Category.PARAMETERS: model.parameters(), Category.BUFFERS: model.buffers()})
     _Training(workload, device, model, watch).run()
 
 
-_prepared: dict[Workload, nn.Module] = {}
-
-
 def prepare(workload: Workload) -> None:
-    """Build the model once for all processes that are forked from here. Raises `ValueError`, as `new_model`."""
-    if (key := _of_model(workload)) not in _prepared:
-        _prepared.clear()
-        _prepared[key] = _blank_model(workload)
+    """Build the model once, for this process and those forked from it. Raises `ValueError` as the model does."""
+    blank_model(workload)
 
 
-def _of_model(workload: Workload) -> Workload:
-    """What of a workload decides its model."""
-    return Workload(model=workload.model, num_classes=workload.num_classes, image_size=workload.image_size)
+def blank_model(workload: Workload) -> nn.Module:
+    """The model on `meta`, in training mode: drawing its values takes long. The same one for every batch size."""
+    return _blank(workload.model, workload.num_classes, workload.image_size, workload.checkpointing)
 
 
-def _blank_model(workload: Workload) -> nn.Module:
+@lru_cache(MAX_BLANK_MODELS)
+def _blank(name: ModelName, num_classes: int, image_size: int, checkpointing: bool) -> nn.Module:
     with _without_values():
-        return build_model(workload.model, workload.num_classes, workload.image_size, seed=0, device="meta")
-
-
-def new_model(workload: Workload, device: str) -> nn.Module:
-    """The model in training mode, laid out as the workload says and without values: drawing them takes long."""
-    # What is placed on a device is used up.
-    model = _prepared.pop(_of_model(workload), None) or _blank_model(workload)
-    if device != "meta":
-        model = model.to_empty(device=device)
-    if workload.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    if workload.checkpointing:
+        model = build_model(name, num_classes, image_size, seed=0, device="meta")
+    if checkpointing:
         checkpoint_blocks(model)
     return model
+
+
+@contextmanager
+def _placed(workload: Workload, device: str) -> Iterator[nn.Module]:
+    """The model on a device, laid out as the workload says and without values; it is blank again afterwards."""
+    model = blank_model(workload)
+    blank = [(module, dict(module._parameters), dict(module._buffers)) for module in model.modules()]
+    try:
+        _place(model, device)
+        if workload.channels_last:
+            model.to(memory_format=torch.channels_last)
+        yield model.train()
+    finally:
+        for module, parameters, buffers in blank:
+            module._parameters.update(parameters)
+            module._buffers.update(buffers)
+
+
+def _place(module: nn.Module, device: str) -> None:
+    """As `Module.to_empty`, in the same order, without the detour of each tensor over torch's Python references."""
+    for child in module.children():
+        _place(child, device)
+    for name, parameter in module._parameters.items():
+        if parameter is not None:
+            module._parameters[name] = nn.Parameter(_like(parameter, device), parameter.requires_grad)
+    for name, buffer in module._buffers.items():
+        module._buffers[name] = None if buffer is None else _like(buffer, device)
+
+
+def _like(tensor: Tensor, device: str) -> Tensor:
+    return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=device)
 
 
 @contextmanager

@@ -14,12 +14,12 @@ import torch
 
 from experiments.catalog.max_batch.spec import MaxBatchResult, MaxBatchSpec, Probe, RealStep, workload
 from experiments.contract import Run, Stopped
-from experiments.memory.bench import predicted, unlimited_steps
+from experiments.memory.bench import Room, explored, predicted, unlimited_steps
 from experiments.memory.contract import Workload
 from experiments.memory.devices import DRIVERS_SHARE, Gpu, gpu_named, gpu_of_run
-from experiments.memory.largest import MAX_BATCH_SIZE, Largest, Search
-from experiments.memory.processes import CORES, call
-from experiments.memory.step import prepare, ran_out_of_memory, take_steps
+from experiments.memory.largest import MAX_BATCH_SIZE, Largest
+from experiments.memory.processes import call
+from experiments.memory.step import ran_out_of_memory, take_steps
 from experiments.training.memory import NO_GPU
 
 MAX_REAL_STEPS = 8
@@ -70,12 +70,10 @@ def run(spec: MaxBatchSpec, run: Run) -> MaxBatchResult:
 
 def search(trained: Workload, gpu: Gpu, memory_bytes: int) -> Found:
     """The largest batches, and predictions around them. It forks processes for the emulated card."""
-    prepare(trained)
-    base = unlimited_steps(trained, gpu.card)
     context = gpu.context
     ends = (context.likely_bytes, context.high_bytes, context.low_bytes)
     likely, certain, possible = (
-        Search(trained, gpu.card, max(0, memory_bytes - outside), CORES).largest(base) for outside in ends
+        explored(trained, Room(gpu.card, max(0, memory_bytes - outside)))[1] for outside in ends
     )
     sizes = {max(2, round(share * (likely.batch_size or 0))) for share in MARGINS if likely.batch_size}
     return Found(likely, certain, possible, [_probe(trained, gpu, size) for size in sorted(sizes)])

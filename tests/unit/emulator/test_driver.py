@@ -187,6 +187,21 @@ def test_a_card_that_is_lost_fails_every_further_call(world: World) -> None:
         assert run.communicate("\n", timeout=60)[0] == f"{LAUNCH_FAILURE} {LAUNCH_FAILURE}\n"
 
 
+def test_others_may_take_of_a_card_while_a_program_runs(world: World) -> None:
+    code = (
+        "def left(): return memory()[0] // MIB, malloc(9 << 30)[0]\nprint(left(), flush=True)\ninput()\nprint(left())"
+    )
+    t4 = card("T4")
+    free_mib = (t4.usable_bytes - t4.generation.context_bytes) // MIB
+    with start(world, code) as run:
+        assert run.stdin is not None
+        assert run.stdout is not None
+        assert run.stdout.readline() == f"{(free_mib, 0)}\n"
+        write(world, "T4,L4", base_used=5000 * MIB)
+        left_mib = free_mib - 5000 - 9 * 1024
+        assert run.communicate("\n", timeout=60)[0] == f"{(left_mib, OUT_OF_MEMORY)}\n"
+
+
 def test_what_cannot_be_emulated_says_its_name(world: World) -> None:
     code = "(cuda.cufftCreate(None), cuda.cudaIpcGetMemHandle(None, None))"
     assert answer(world, code) == (16, 801)

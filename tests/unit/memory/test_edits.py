@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments.memory.card import Attempt, Room, attempted
+from experiments.memory.card import Attempt, EmulatedCard
 from experiments.memory.contract import Workload
 from experiments.memory.devices import CONTEXT, GpuAsked
 from experiments.memory.edits import lowered
@@ -33,13 +33,18 @@ def answer(workload: str, asked: str, editable: frozenset[str] | None) -> GpuVer
 
 
 def attempts(workload: Workload, sizes: Collection[int], total_bytes: int) -> list[Attempt]:
-    room = Room("T4", total_bytes - CONTEXT.likely_bytes)
+    limit_bytes = total_bytes - CONTEXT.likely_bytes
     sized = [workload.model_copy(update={"batch_size": size}) for size in sizes]
-    return call(attempts_of, [(one, room) for one in sized])
+    return call(fresh, "T4", [(one, limit_bytes) for one in sized])
 
 
-def attempts_of(arguments: list[tuple[Workload, Room]]) -> list[Attempt]:
-    return list(each(attempted, arguments))
+def fresh(card: str, runs: Collection[tuple[Workload, int]]) -> list[Attempt]:
+    """Each in a process of its own."""
+    return list(each(attempted, [(card, *one) for one in runs]))
+
+
+def attempted(card: str, workload: Workload, limit_bytes: int) -> Attempt:
+    return EmulatedCard(card).attempted(workload, limit_bytes)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +53,9 @@ def attempts_of(arguments: list[tuple[Workload, Room]]) -> list[Attempt]:
         (WORKLOAD, SMALL_GPU_BYTES),
         (Workload(model="mobilenet_v3_small", batch_size=8, optimizer="sgd"), 2048 * MIB),
         (Workload(model="vit_b_32", batch_size=300, optimizer="adam", precision="bfloat16"), SMALL_GPU_BYTES),
+        (Workload(model="resnet18", batch_size=64, image_size=64, evaluation_batch_size=400), 1024 * MIB),
     ],
-    ids=["resnet18", "mobilenet_v3_small", "vit_b_32 bfloat16"],
+    ids=["resnet18", "mobilenet_v3_small", "vit_b_32 bfloat16", "with an evaluation"],
 )
 def test_largest_batch_fits_and_the_next_does_not(workload: Workload, total_bytes: int) -> None:
     found = judged(workload, total_bytes, editable=())
