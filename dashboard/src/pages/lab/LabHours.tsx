@@ -42,7 +42,8 @@ export function LabHours({ nodes }: { nodes: NodeRead[] }) {
       </Group>
       {found.items.length === 0 ? (
         <Text size="sm" c="dimmed">
-          None. GPUs can be kept free for a section, an assignment or users, such as each Monday from 10 to 12.
+          No lab hours. Staff can keep GPUs free for a section, an assignment or users, such as each Monday from 10 to
+          12.
         </Text>
       ) : (
         <Table.ScrollContainer minWidth={280}>

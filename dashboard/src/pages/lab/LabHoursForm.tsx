@@ -111,14 +111,14 @@ export function LabHoursForm({ before, nodes, done }: Props) {
       <Group grow align="flex-start">
         <TextInput
           label="Start"
-          description="By the lab's clocks"
+          description="In the lab's time zone"
           type="datetime-local"
           value={start}
           onChange={(event) => setStart(event.currentTarget.value)}
         />
         <TextInput
           label="End"
-          description="By the lab's clocks"
+          description="In the lab's time zone"
           type="datetime-local"
           value={end}
           onChange={(event) => setEnd(event.currentTarget.value)}
@@ -128,7 +128,7 @@ export function LabHoursForm({ before, nodes, done }: Props) {
       {weekly && (
         <TextInput
           label="Until"
-          description="The last day on which they may begin"
+          description="The last day on which they can begin"
           type="date"
           value={until}
           onChange={(event) => setUntil(event.currentTarget.value)}
@@ -136,7 +136,7 @@ export function LabHoursForm({ before, nodes, done }: Props) {
       )}
       <NumberInput
         label="Give back after"
-        description="Minutes after the start. Then GPUs that nobody of them uses or waits for are open to all"
+        description="In minutes after the start. Then all users can use GPUs that no job of these lab hours uses or waits for"
         min={0}
         max={1440}
         allowDecimal={false}
