@@ -118,7 +118,8 @@ def _condition(text: str, path: str) -> Condition:
         _refuse(path, text, "needs an operator after the column", {"operators": " ".join(OPERATORS)})
     sign = operator[1]
     if sign not in OPERATORS:
-        _refuse(path, sign, "is not a known operator", {"operators": " ".join(OPERATORS)})
+        known = " ".join(OPERATORS)
+        _refuse(path, sign, f"{sign} is not a known operator; use one of {known}", {"operators": known})
     _check_single(found, path)
     value = _value(text[operator.end() :].strip())
     if isinstance(value, str) and not is_storable(value):

@@ -11,7 +11,7 @@ import {
 } from "@tanstack/react-router";
 
 import { base } from "./api/base";
-import type { JobFilters } from "./api/queries";
+import type { TableSearch } from "./api/queries";
 import { signedIn } from "./api/session";
 import { STATES } from "./api/states";
 import { PageFailed, Waiting } from "./components/Feedback";
@@ -58,12 +58,18 @@ const lab = createRoute({
 const jobs = createRoute({
   getParentRoute: () => inside,
   path: "/jobs",
-  validateSearch: (search): JobFilters => ({
+  validateSearch: (search): TableSearch => ({
     state: listOf(search["state"], STATES),
     experiment: text(search["experiment"]),
     owner: text(search["owner"]),
     tag: text(search["tag"]),
     text: text(search["text"]),
+    study: text(search["study"]),
+    assignment: text(search["assignment"]),
+    columns: strings(search["columns"]),
+    sort: strings(search["sort"]),
+    where: strings(search["where"]),
+    by: strings(search["by"]),
   }),
   component: lazyRouteComponent(() => import("./pages/Jobs"), "Jobs"),
 });

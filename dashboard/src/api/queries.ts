@@ -15,6 +15,15 @@ export interface JobFilters {
   tag?: string;
   text?: string;
   study?: string;
+  assignment?: string;
+}
+
+/** The table of jobs, as its address says it. */
+export interface TableSearch extends JobFilters {
+  columns?: string[];
+  sort?: string[];
+  where?: string[];
+  by?: string[];
 }
 
 const PAGE = 100;
@@ -62,15 +71,39 @@ export const recentJobs = queryOptions({
   queryFn: ({ signal }) => data(api.GET("/v1/jobs", { params: { query: { limit: 200 } }, signal })),
 });
 
-export const jobs = (filters: JobFilters) =>
+/** Read again at intervals and not at each notice: sorting all jobs is work for the lab. */
+const TABLE_MILLISECONDS = 10_000;
+
+export const jobTable = ({ by: _, ...table }: TableSearch) =>
   infiniteQueryOptions({
-    queryKey: ["jobs", "list", filters],
+    queryKey: ["table", "rows", table],
     queryFn: ({ pageParam, signal }) =>
-      data(api.GET("/v1/jobs", { params: { query: { ...filters, limit: PAGE, cursor: pageParam } }, signal })),
+      data(api.GET("/v1/job-table", { params: { query: { ...table, limit: PAGE, cursor: pageParam } }, signal })),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
     placeholderData: keepPreviousData,
+    refetchInterval: TABLE_MILLISECONDS,
   });
+
+export const jobGroups = ({ by = [], ...table }: TableSearch) =>
+  queryOptions({
+    queryKey: ["table", "groups", by, table],
+    queryFn: ({ signal }) =>
+      data(api.GET("/v1/job-table/groups", { params: { query: { ...table, sort: undefined, by } }, signal })),
+    placeholderData: keepPreviousData,
+    refetchInterval: TABLE_MILLISECONDS,
+  });
+
+/** The columns that the runs of these filters have. */
+export const jobFields = ({ state, experiment, owner, tag, text, study, assignment }: TableSearch) => {
+  const query = { state, experiment, owner, tag, text, study, assignment };
+  return queryOptions({
+    queryKey: ["table", "fields", query],
+    queryFn: ({ signal }) => data(api.GET("/v1/job-table/fields", { params: { query }, signal })),
+    placeholderData: keepPreviousData,
+    staleTime: 30_000,
+  });
+};
 
 export const job = (id: string) =>
   queryOptions({

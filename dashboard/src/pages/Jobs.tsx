@@ -1,242 +1,198 @@
-/** All runs that the user can see: filter, search, sort, and select runs to compare. */
+/** All runs that the user can see, as a table: chosen columns, sorted, narrowed and grouped by the lab; compared here. */
 
 import "./jobs.css";
 
-import {
-  Button,
-  Card,
-  Checkbox,
-  Group,
-  MultiSelect,
-  Select,
-  Stack,
-  Text,
-  TextInput,
-  Title,
-  UnstyledButton,
-} from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Button, Card, Checkbox, Group, Stack, Text, Title, UnstyledButton } from "@mantine/core";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import {
-  createColumnHelper,
-  flexRender,
-  getCoreRowModel,
-  getSortedRowModel,
-  useReactTable,
-  type RowSelectionState,
-  type SortingState,
-} from "@tanstack/react-table";
-import { ArrowDown, ArrowUp, ChevronsUpDown, GitCompareArrows, Search } from "lucide-react";
+import { ArrowDown, ArrowUp, ChevronsUpDown, GitCompareArrows } from "lucide-react";
 import { useMemo, useState } from "react";
 
 import * as queries from "../api/queries";
-import type { JobState, JobSummary } from "../api/schema";
+import type { JobTableRead } from "../api/schema";
 import { Answer, Empty } from "../components/Feedback";
 import { AnchorLink, ButtonLink } from "../components/Links";
-import { STATE_WORDS } from "../api/states";
-import { counted } from "../format";
-import { durationOf, Rows } from "./jobs/Rows";
+import { counted, integer } from "../format";
+import { isCurve, nextOrder, ORDER, title } from "./jobs/columns";
+import { Filters } from "./jobs/Filters";
+import { Groups } from "./jobs/Groups";
+import { Rows } from "./jobs/Rows";
 
-const column = createColumnHelper<JobSummary>();
-const SORTS = { changed: "Updated", name: "Name", state: "State", owner: "Owner", took: "Duration" } as const;
+type Heads = readonly [keyof typeof ORDER, string][];
+const HEADS: Heads = [
+  ["name", "Name"],
+  ["state", "State"],
+  ["owner", "Owner"],
+];
+/** Behind the chosen columns. */
+const TIMES: Heads = [
+  ["took", "Duration"],
+  ["changed", "Updated"],
+];
 
 export function Jobs() {
-  const filters = useSearch({ from: "/inside/jobs" });
-  const query = useInfiniteQuery({ ...queries.jobs(filters), refetchInterval: 10_000 });
-  const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
-  const filtered = Object.values<unknown>(filters).some((entry) => entry !== undefined);
+  const table = useSearch({ from: "/inside/jobs" });
   return (
     <Stack gap="md">
       <Title order={1} size="h2">
         Jobs
       </Title>
       <Filters />
-      <Answer query={query}>
-        {() =>
-          rows.length === 0 ? (
-            <Card>
-              {query.hasNextPage ? (
-                <Empty title="No job matches so far">
-                  <Button
-                    variant="default"
-                    size="sm"
-                    onClick={() => void query.fetchNextPage()}
-                    loading={query.isFetchingNextPage}
-                  >
-                    Search older jobs
-                  </Button>
-                </Empty>
-              ) : filtered ? (
-                <Empty title="No job matches">
-                  Search looks at names and experiments.{" "}
-                  <AnchorLink to="/jobs" search={{}} size="sm" underline="always">
-                    Show all jobs
-                  </AnchorLink>
-                </Empty>
-              ) : (
-                <Empty title="You have no jobs yet">
-                  <AnchorLink to="/submit" size="sm" underline="always">
-                    Submit one
-                  </AnchorLink>
-                  , or in the terminal: <code>gpulab submit dropout-linear -p dropout=0.5</code>
-                </Empty>
-              )}
-            </Card>
-          ) : (
-            <JobTable
-              rows={rows}
-              more={query.hasNextPage ? () => void query.fetchNextPage() : null}
-              busy={query.isFetchingNextPage}
-            />
-          )
-        }
-      </Answer>
+      {table.by === undefined ? <Table table={table} /> : <Groups table={table} />}
     </Stack>
   );
 }
 
-function Filters() {
-  const filters = useSearch({ from: "/inside/jobs" });
-  const navigate = useNavigate({ from: "/jobs" });
-  const { data: catalogue } = useQuery(queries.experiments);
-  const [words, setWords] = useState(filters.text ?? "");
-  const set = (change: Partial<typeof filters>) =>
-    void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
-  const search = useDebouncedCallback((text: string) => set({ text: text.trim() || undefined }), 250);
+function Table({ table }: { table: queries.TableSearch }) {
+  const query = useInfiniteQuery(queries.jobTable(table));
+  const first = query.data?.pages[0];
+  const narrowed = Object.values<unknown>({ ...table, columns: undefined, sort: undefined }).some(
+    (entry) => entry !== undefined,
+  );
   return (
-    <Group gap="xs" align="flex-end" role="search" aria-label="Filter jobs">
-      <TextInput
-        label="Search"
-        placeholder="Name or experiment"
-        leftSection={<Search size={16} aria-hidden />}
-        value={words}
-        onChange={(event) => {
-          setWords(event.currentTarget.value);
-          search(event.currentTarget.value);
-        }}
-        className="filter"
-      />
-      <MultiSelect
-        label="State"
-        placeholder={filters.state ? "" : "Any"}
-        data={Object.entries(STATE_WORDS).map(([value, label]) => ({ value, label }))}
-        value={filters.state ?? []}
-        onChange={(state) => set({ state: state.length > 0 ? (state as JobState[]) : undefined })}
-        clearable
-        className="filter"
-      />
-      <Select
-        label="Experiment"
-        placeholder="Any"
-        data={(catalogue?.items ?? []).map((entry) => ({ value: entry.slug, label: entry.title }))}
-        value={filters.experiment ?? null}
-        onChange={(experiment) => set({ experiment: experiment ?? undefined })}
-        clearable
-        searchable
-        className="filter"
-      />
-      <TextInput
-        label="Tag"
-        placeholder="Any"
-        defaultValue={filters.tag ?? ""}
-        onBlur={(event) => set({ tag: event.currentTarget.value.trim() || undefined })}
-        onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
-        className="filter short"
-      />
-    </Group>
+    <Answer query={query}>
+      {({ pages }) =>
+        first === undefined || first.items.length === 0 ? (
+          <Card>
+            {narrowed ? (
+              <Empty title="No job matches">
+                Search looks at names and experiments.{" "}
+                <AnchorLink to="/jobs" search={{}} size="sm" underline="always">
+                  Show all jobs
+                </AnchorLink>
+              </Empty>
+            ) : (
+              <Empty title="You have no jobs yet">
+                <AnchorLink to="/submit" size="sm" underline="always">
+                  Submit one
+                </AnchorLink>
+                , or in the terminal: <code>gpulab submit dropout-linear -p dropout=0.5</code>
+              </Empty>
+            )}
+          </Card>
+        ) : (
+          <JobTable
+            pages={pages}
+            more={query.hasNextPage ? () => void query.fetchNextPage() : null}
+            busy={query.isFetchingNextPage}
+          />
+        )
+      }
+    </Answer>
   );
 }
 
-function JobTable({ rows, more, busy }: { rows: JobSummary[]; more: (() => void) | null; busy: boolean }) {
-  const [sorting, setSorting] = useState<SortingState>([]);
-  const [selected, setSelected] = useState<RowSelectionState>({});
-  const columns = useMemo(
-    () => [
-      column.accessor((job) => job.name ?? job.experiment, { id: "name", header: SORTS.name, sortingFn: "text" }),
-      column.accessor("state", { id: "state", header: SORTS.state }),
-      column.accessor("owner", { id: "owner", header: SORTS.owner, sortingFn: "text" }),
-      column.accessor((job) => durationOf(job, Date.now()) ?? undefined, {
-        id: "took",
-        header: SORTS.took,
-        sortUndefined: "last",
-      }),
-      column.accessor((job) => Date.parse(job.changed_at), { id: "changed", header: SORTS.changed }),
-    ],
-    [],
-  );
-  const table = useReactTable({
-    data: rows,
-    columns,
-    state: { sorting, rowSelection: selected },
-    onSortingChange: setSorting,
-    onRowSelectionChange: setSelected,
-    getRowId: (job) => job.id,
-    getCoreRowModel: getCoreRowModel(),
-    getSortedRowModel: getSortedRowModel(),
-  });
-  const chosen = Object.keys(selected).filter((id) => selected[id]);
-  const sorted = table.getRowModel().rows;
+function JobTable({ pages, more, busy }: { pages: JobTableRead[]; more: (() => void) | null; busy: boolean }) {
+  const { sort = [] } = useSearch({ from: "/inside/jobs" });
+  const rows = useMemo(() => pages.flatMap((page) => page.items), [pages]);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const { columns, total, complete, searched } = pages[0]!;
+  const chosen = rows.filter((row) => selected.has(row.id));
+  function choose(id: string, is: boolean) {
+    setSelected((before) => new Set(is ? [...before, id] : [...before].filter((one) => one !== id)));
+  }
+  const style = columns.length > 0 ? { "--columns": columns.length } : undefined;
   return (
     <Card padding={0} style={{ overflow: "visible" }}>
       <Group justify="space-between" p="xs" pl="md" gap="xs" className="above">
         <Text size="sm" c="dimmed" aria-live="polite">
-          {chosen.length > 0
-            ? `${chosen.length} selected`
-            : more
-              ? `Newest ${counted(rows.length, "job")}`
-              : counted(rows.length, "job")}
+          {selected.size > 0 ? `${integer(selected.size)} selected of ` : ""}
+          {counted(total, "job")}
+          {!complete && `, the newest ${integer(searched)}`}
+          {sort.length === 0 && selected.size === 0 && rows.length < total && `, newest ${integer(rows.length)} shown`}
         </Text>
         <Group gap="xs">
-          {chosen.length > 0 && (
-            <Button size="xs" variant="subtle" color="gray" onClick={() => setSelected({})}>
+          {selected.size > 0 && (
+            <Button size="xs" variant="subtle" color="gray" onClick={() => setSelected(new Set())}>
               Clear selection
             </Button>
           )}
-          <CompareButton chosen={chosen} />
+          <CompareButton chosen={[...selected]} />
         </Group>
       </Group>
-      <div role="table" aria-label="Jobs" aria-rowcount={more ? -1 : rows.length + 1} className="jobs">
-        <div role="rowgroup">
-          <div role="row" className="row head" aria-rowindex={1}>
-            <div role="columnheader">
-              <Checkbox
-                size="sm"
-                aria-label="Select all shown jobs"
-                checked={table.getIsAllRowsSelected()}
-                indeterminate={table.getIsSomeRowsSelected()}
-                onChange={table.getToggleAllRowsSelectedHandler()}
-              />
+      <div className={columns.length > 0 ? "wide" : undefined}>
+        <div
+          role="table"
+          aria-label="Jobs"
+          aria-rowcount={total + 1}
+          className="jobs"
+          style={style as React.CSSProperties | undefined}
+        >
+          <div role="rowgroup">
+            <div role="row" className="row head" aria-rowindex={1}>
+              <div role="columnheader">
+                <Checkbox
+                  size="sm"
+                  aria-label="Select all shown jobs"
+                  checked={chosen.length === rows.length}
+                  indeterminate={chosen.length > 0 && chosen.length < rows.length}
+                  onChange={(event) =>
+                    setSelected(event.currentTarget.checked ? new Set(rows.map((row) => row.id)) : new Set())
+                  }
+                />
+              </div>
+              {HEADS.map(([id, label]) => (
+                <Head key={id} className={id} column={ORDER[id]} label={label} order={sort[0]} />
+              ))}
+              {columns.map((name, i) =>
+                isCurve(name) ? (
+                  <div role="columnheader" key={i} title={name} className="clip">
+                    {title(name)}
+                  </div>
+                ) : (
+                  <Head key={i} className="clip" column={name} label={title(name)} order={sort[0]} />
+                ),
+              )}
+              {TIMES.map(([id, label]) => (
+                <Head key={id} className={id} column={ORDER[id]} label={label} order={sort[0]} />
+              ))}
             </div>
-            {table.getFlatHeaders().map((header) => {
-              const order = header.column.getIsSorted();
-              const Arrow = order === "asc" ? ArrowUp : order === "desc" ? ArrowDown : ChevronsUpDown;
-              return (
-                <div
-                  role="columnheader"
-                  key={header.id}
-                  className={header.id}
-                  aria-sort={order === "asc" ? "ascending" : order === "desc" ? "descending" : "none"}
-                >
-                  <UnstyledButton onClick={header.column.getToggleSortingHandler()} className="sort">
-                    {flexRender(header.column.columnDef.header, header.getContext())}
-                    <Arrow size={14} aria-hidden opacity={order ? 1 : 0.45} />
-                  </UnstyledButton>
-                </div>
-              );
-            })}
           </div>
+          <Rows rows={rows} columns={columns} selected={selected} choose={choose} />
         </div>
-        <Rows rows={sorted} selected={selected} />
       </div>
       {more && (
         <Group justify="center" p="sm">
           <Button variant="default" size="sm" onClick={more} loading={busy}>
-            Show older jobs
+            {sort.length === 0 ? "Show older jobs" : "Show more jobs"}
           </Button>
         </Group>
       )}
     </Card>
+  );
+}
+
+interface HeadProps {
+  className: string;
+  column: string;
+  label: string;
+  order: string | undefined;
+}
+
+function Head({ className, column, label, order }: HeadProps) {
+  const navigate = useNavigate({ from: "/jobs" });
+  const rising = order === column;
+  const falling = order === `-${column}`;
+  const Arrow = rising ? ArrowUp : falling ? ArrowDown : ChevronsUpDown;
+  function press() {
+    const next = nextOrder(column, order);
+    void navigate({
+      search: (before) => ({ ...before, sort: next === undefined ? undefined : [next] }),
+      replace: true,
+    });
+  }
+  return (
+    <div
+      role="columnheader"
+      className={className}
+      title={column}
+      aria-sort={rising ? "ascending" : falling ? "descending" : "none"}
+    >
+      <UnstyledButton onClick={press} className="sort">
+        {label}
+        <Arrow size={14} aria-hidden opacity={rising || falling ? 1 : 0.45} style={{ flexShrink: 0 }} />
+      </UnstyledButton>
+    </div>
   );
 }
 

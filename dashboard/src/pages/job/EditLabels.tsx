@@ -14,26 +14,34 @@ import { useAction } from "../../components/useAction";
 
 const MAX_TAGS = 20;
 
+type Labelled = Pick<JobRead, "id" | "name" | "tags">;
+const LABEL = "Edit name and tags";
+
 export function EditLabels({ job }: { job: JobRead }) {
   const { data: me } = useQuery(queries.me);
   const [opened, { open, close }] = useDisclosure();
   if (me === undefined || (me.id !== job.owner_id && me.role === "student")) return null;
-  const label = "Edit name and tags";
   return (
     <>
-      <Tooltip label={label}>
-        <ActionIcon variant="subtle" color="gray" size="sm" aria-label={label} onClick={open}>
+      <Tooltip label={LABEL}>
+        <ActionIcon variant="subtle" color="gray" size="sm" aria-label={LABEL} onClick={open}>
           <Tag size={14} aria-hidden />
         </ActionIcon>
       </Tooltip>
-      <Dialog title={label} opened={opened} close={close}>
-        <Labels job={job} close={close} />
-      </Dialog>
+      {opened && <LabelsDialog job={job} close={close} />}
     </>
   );
 }
 
-function Labels({ job, close }: { job: JobRead; close: () => void }) {
+export function LabelsDialog({ job, close }: { job: Labelled; close: () => void }) {
+  return (
+    <Dialog title={LABEL} opened close={close}>
+      <Labels job={job} close={close} />
+    </Dialog>
+  );
+}
+
+function Labels({ job, close }: { job: Labelled; close: () => void }) {
   const [name, setName] = useState(job.name ?? "");
   const [tags, setTags] = useState(job.tags);
   const save = useAction(

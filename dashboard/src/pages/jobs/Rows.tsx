@@ -3,17 +3,21 @@
  * per cell, scrolling through a thousand rows would take longer than a frame.
  */
 
+import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import type { Row as TableRow, RowSelectionState } from "@tanstack/react-table";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { memo, useCallback, useRef, type MouseEvent } from "react";
+import { memo, useCallback, useRef, useState, type MouseEvent } from "react";
 
 import { address } from "../../api/base";
-import type { JobSummary } from "../../api/schema";
+import * as queries from "../../api/queries";
+import type { JobRow, JobSummary } from "../../api/schema";
 import { jobName, shortId } from "../../components/JobLink";
 import { JobBadge } from "../../components/State";
 import { useNow } from "../../components/Time";
-import { ago, duration, fullTime, percent, secondsBetween } from "../../format";
+import { ago, duration, fullTime, number, percent, secondsBetween, value } from "../../format";
+import { LabelsDialog } from "../job/EditLabels";
+import { title } from "./columns";
+import { Sparkline } from "./Sparkline";
 
 /** As in `.jobs .row`. */
 const HEIGHT_PIXELS = 52;
@@ -27,10 +31,18 @@ function about(job: JobSummary): string {
   return message ?? job.tags.map((tag) => `#${tag}`).join(" ");
 }
 
-/** `selected` is a prop because a row's object stays the same when it is selected. */
-export function Rows({ rows, selected }: { rows: TableRow<JobSummary>[]; selected: RowSelectionState }) {
+interface RowsProps {
+  rows: JobRow[];
+  columns: string[];
+  selected: ReadonlySet<string>;
+  choose: (id: string, chosen: boolean) => void;
+}
+
+export function Rows({ rows, columns, selected, choose }: RowsProps) {
   const now = useNow(5000);
   const navigate = useNavigate();
+  const { data: me } = useQuery(queries.me);
+  const [editing, edit] = useState<JobRow | null>(null);
   const list = useRef<HTMLDivElement>(null);
   // A new function would measure every row again at each frame.
   const getItemKey = useCallback((index: number) => rows[index]!.id, [rows]);
@@ -42,37 +54,47 @@ export function Rows({ rows, selected }: { rows: TableRow<JobSummary>[]; selecte
     getItemKey,
   });
   function follow(event: MouseEvent) {
+    const edited = (event.target as Element).closest("[data-edit]")?.getAttribute("data-edit");
+    if (edited) edit(rows.find((row) => row.id === edited) ?? null);
     const link = (event.target as Element).closest("a[data-job]");
     if (link === null || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
     void navigate({ to: "/jobs/$id", params: { id: link.getAttribute("data-job")! } });
   }
   return (
-    <div role="rowgroup" ref={list} style={{ height: virtual.getTotalSize(), position: "relative" }} onClick={follow}>
-      {virtual.getVirtualItems().map((item) => {
-        const row = rows[item.index]!;
-        return (
-          <Row
-            key={item.key}
-            job={row.original}
-            place={item.index}
-            top={item.start - virtual.options.scrollMargin}
-            chosen={selected[row.id] === true}
-            choose={row.toggleSelected}
-            now={now}
-          />
-        );
-      })}
-    </div>
+    <>
+      <div role="rowgroup" ref={list} style={{ height: virtual.getTotalSize(), position: "relative" }} onClick={follow}>
+        {virtual.getVirtualItems().map((item) => {
+          const row = rows[item.index]!;
+          return (
+            <Row
+              key={item.key}
+              job={row}
+              columns={columns}
+              edits={me !== undefined && (me.role !== "student" || me.name === row.owner)}
+              place={item.index}
+              top={item.start - virtual.options.scrollMargin}
+              chosen={selected.has(row.id)}
+              choose={choose}
+              now={now}
+            />
+          );
+        })}
+      </div>
+      {editing && <LabelsDialog job={editing} close={() => edit(null)} />}
+    </>
   );
 }
 
 interface RowProps {
-  job: JobSummary;
+  job: JobRow;
+  columns: string[];
+  /** Whether the reader may rename it. */
+  edits: boolean;
   place: number;
   top: number;
   chosen: boolean;
-  choose: (chosen: boolean) => void;
+  choose: (id: string, chosen: boolean) => void;
   now: number;
 }
 
@@ -80,10 +102,14 @@ interface RowProps {
 const Row = memo(
   PlainRow,
   (before, after) =>
-    before.job === after.job && before.chosen === after.chosen && before.now === after.now && before.top === after.top,
+    before.job === after.job &&
+    before.chosen === after.chosen &&
+    before.now === after.now &&
+    before.top === after.top &&
+    before.edits === after.edits,
 );
 
-function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
+function PlainRow({ job, columns, edits, place, top, chosen, choose, now }: RowProps) {
   const name = jobName(job);
   return (
     <div role="row" aria-rowindex={place + 2} aria-selected={chosen} className="row" style={{ top }}>
@@ -92,7 +118,7 @@ function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
           type="checkbox"
           aria-label={`Select ${name} ${shortId(job.id)}`}
           checked={chosen}
-          onChange={(event) => choose(event.currentTarget.checked)}
+          onChange={(event) => choose(job.id, event.currentTarget.checked)}
         />
       </div>
       <div role="cell" className="name">
@@ -101,6 +127,11 @@ function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
             {name}
           </a>{" "}
           <span className="small mono">{shortId(job.id)}</span>
+          {edits && (
+            <button type="button" className="edit" data-edit={job.id} aria-label={`Edit ${name}`}>
+              Edit
+            </button>
+          )}
         </div>
         <div className="clip small">
           {[job.name === null ? "" : job.experiment, about(job)].filter(Boolean).join(" · ")}
@@ -119,6 +150,11 @@ function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
       <div role="cell" className="owner clip">
         {job.owner}
       </div>
+      {columns.map((name, i) => (
+        <div role="cell" key={i} className="numbers clip">
+          <Value of={job.values[i]} column={name} />
+        </div>
+      ))}
       <div role="cell" className="took numbers">
         {duration(durationOf(job, now))}
       </div>
@@ -129,4 +165,11 @@ function PlainRow({ job, place, top, chosen, choose, now }: RowProps) {
       </div>
     </div>
   );
+}
+
+function Value({ of, column }: { of: unknown; column: string }) {
+  if (of === null || of === undefined) return null;
+  if (Array.isArray(of)) return <Sparkline points={of as (number | null)[]} label={title(column)} />;
+  const text = column.endsWith("_at") ? fullTime(of as string) : typeof of === "number" ? number(of, 5) : value(of);
+  return <span title={value(of)}>{text}</span>;
 }
