@@ -21,14 +21,14 @@ from api.tokens import statements as tokens
 from gpulab.schemas import LabHoursCreate, LabHoursList, LabHoursRead, LabHoursUpdate
 from gpulab.words import counted
 from models.statements import nodes
-from models.tables.lab_hours import LabHours, occurrences, zone_of
+from models.tables.lab_hours import occurrences, zone_of
 
 MAX_LAB_HOURS = 100
 """Those that are not over."""
 MAX_SPAN = timedelta(days=7)
 MAX_TERM = timedelta(days=366)
-COLUMNS = tuple(column.name for column in LabHours.__table__.columns)
 CAN_BE_NULL = frozenset({"gpus", "node", "section", "assignment_id", "weekly_until"})
+TAKES_GPUS = frozenset({"gpus", "node", "local_start", "local_end", "weekly_until", "skipped_days"})
 DATE_LENGTH = len("2030-01-31")
 
 
@@ -56,7 +56,7 @@ async def create(app: App, principal: Principal, order: LabHoursCreate) -> LabHo
     values |= {"time_zone": app.settings.time_zone, "skipped_days": []}
     values |= _local(values["time_zone"], {"start": order.start, "end": order.end})
     values["weekly_until"] = _as_day(order.weekly_until)
-    await _check(app, values, coming, now)
+    await _check(app, values, values, coming, now)
     made = await app.database.row(statements.create, values=values | {"created_by": principal.id})
     assert made is not None  # noqa: S101 - an INSERT of one row returns it
     return await get(app, principal, made.id)
@@ -75,7 +75,7 @@ async def change(app: App, principal: Principal, lab_hours_id: UUID, order: LabH
         values["skipped_days"] = sorted(filter(None, map(_as_day, values["skipped_days"])))
     if values:
         others = [other for other in await _coming(app) if other.id != lab_hours_id]
-        await _check(app, {**row._asdict(), **values}, others, await _now(app))
+        await _check(app, {**row._asdict(), **values}, values, others, await _now(app))
         if await app.database.row(statements.change, lab_hours_id=lab_hours_id, values=values) is None:
             raise _not_found(lab_hours_id)
     return await get(app, principal, lab_hours_id)
@@ -87,9 +87,16 @@ async def cancel(app: App, lab_hours_id: UUID) -> None:
         raise _not_found(lab_hours_id)
 
 
-async def _check(app: App, values: Mapping[str, Any], others: Sequence[Row], now: datetime) -> None:
+async def _check(
+    app: App, values: Mapping[str, Any], given: Mapping[str, Any], others: Sequence[Row], now: datetime
+) -> None:
+    """`values` are as they will be, `given` what the request says: a section may be empty by now."""
     _check_times(SimpleNamespace(**values), now)
-    await _check_audience(app, values)
+    if not (values["section"] or values["assignment_id"] or values["user_ids"]):
+        raise InvalidRequest.of("section", "name the section, the assignment or the users that may use the GPUs")
+    await _check_audience(app, given)
+    if given.keys().isdisjoint(TAKES_GPUS):
+        return
     gpus = Counter(gpu.node for gpu in await app.database.rows(nodes.gpus))
     _check_gpus(values, gpus)
     found = too_many(SimpleNamespace(**values), others, gpus, now)
@@ -116,9 +123,8 @@ def _check_times(wanted: Any, now: datetime) -> None:
 
 
 async def _check_audience(app: App, values: Mapping[str, Any]) -> None:
-    section, assignment_id, user_ids = (values[name] for name in ("section", "assignment_id", "user_ids"))
-    if section is None and assignment_id is None and not user_ids:
-        raise InvalidRequest.of("section", "name the section, the assignment or the users that may use the GPUs")
+    section, assignment_id = values.get("section"), values.get("assignment_id")
+    user_ids = values.get("user_ids", ())
     if section is not None and await app.database.row(extensions.in_section, section=section) is None:
         raise InvalidRequest.of("section", "no student is in this section", value=section)
     if assignment_id is not None and (await app.database.row(assignments.by_id, assignment_id=assignment_id) is None):

@@ -13,7 +13,7 @@ from tests.access_rules import RULES, Rule
 from tests.integration.api.seeds import ORDER, SeededUser, Seeds
 from tests.integration.api.study_calls import GRID
 
-LAB_HOURS = {"gpus": 1, "section": "A"}
+LAB_HOURS = {"gpus": 1, "section": "B"}
 BODIES: dict[str, Any] = {
     "submit_job": ORDER,
     "ask_estimate": {"experiment": "model-memory"},

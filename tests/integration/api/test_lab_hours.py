@@ -175,6 +175,18 @@ async def test_change_skip_and_cancel_are_audited(client: httpx.AsyncClient, lab
     ]
 
 
+async def test_section_that_is_empty_by_now_is_in_the_way_of_no_other_change(
+    client: httpx.AsyncClient, lab: Seeds, ada: SeededUser
+) -> None:
+    path = f"{PATH}/{(await made(client))['id']}"
+    await client.patch(f"/v1/users/{ada.id}", json={"section": "B"})
+    assert (await client.patch(path, json={"name": "Lab", "gpus": 2})).status_code == 200
+    refused = await client.patch(path, json={"section": "A"})
+    assert refused.json()["errors"][0]["path"] == "section"
+    nobody = await client.patch(path, json={"section": None})
+    assert "that may use the GPUs" in nobody.json()["errors"][0]["message"]
+
+
 async def test_those_that_are_over_are_not_listed(client: httpx.AsyncClient, lab: Seeds, ada: SeededUser) -> None:
     found = await made(client)
     with lab.engine.begin() as connection:
