@@ -71,7 +71,7 @@ DISK_SECONDS = 300.0
 """So is where the disk goes, which reads whole tables."""
 SHARE_OF_ONE = 3
 """One user has a third of the connections at most."""
-TABLES_AT_ONCE = 2
+MAX_CONCURRENT_TABLES = 2
 """Statements of the table of jobs, each of which may take seconds."""
 WATCHING_CONNECTIONS = 2
 """One for the guard of streams, one for the hub's look at jobs that requests are held for."""
@@ -197,7 +197,7 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> App:
         pending_estimates=PendingEstimates(database, of_user=settings.max_pending_estimates),
         open_answers=OpenAnswers(of_all=settings.stream_limit, of_user=settings.open_per_user),
         openid=OpenId(settings),
-        table_turns=Turns(TABLES_AT_ONCE, of_one=1),
+        table_turns=Turns(MAX_CONCURRENT_TABLES, of_one=1),
         sign_ins=SignIns(by_token, by_address),
         store=open_store(settings.artifacts_url),
         redis=redis,
