@@ -77,6 +77,7 @@ def read(text: str, grades: Sequence[GradeRead], max_points: float | None) -> Co
             raise InvalidRequest.of(f"csv.{line}", "too many lines", limit={"max": MAX_ROWS})
         values = {name: _cell(cells, place) for name, place in at.items()}
         try:
+            _check_width(cells, len(headings))
             who = _who(values, by_email, by_name)
             found.append(Correction(line, who, _points(values, who, max_points), _comment(values, who)))
         except _Wrong as wrong:
@@ -105,6 +106,13 @@ def _columns(line: int, headings: Sequence[str]) -> tuple[dict[str, int], list[s
         raise InvalidRequest.of(f"csv.{line}", message, limit={"enum": list(HEADINGS)})
     ignored = [one.strip() for place, one in enumerate(headings) if place not in at.values() and one.strip()]
     return at, ignored
+
+
+def _check_width(cells: Sequence[str], width: int) -> None:
+    """A comma that is not quoted, such as that of `7,5`, would cut a value off."""
+    if any(cell.strip() for cell in cells[width:]):
+        message = f"the line has {len(cells)} cells; put a cell that has a comma in it in quotes"
+        raise _Wrong("", message, len(cells), {"cells": width})
 
 
 def _cell(cells: Sequence[str], place: int) -> str:
@@ -159,7 +167,7 @@ def _comment(values: Mapping[str, str], who: GradeRead) -> str | None:
 
 
 def _named(line: int, wrong: _Wrong) -> InvalidField:
-    path = f"csv.{line}.{wrong.field}"
+    path = f"csv.{line}.{wrong.field}".rstrip(".")
     return InvalidField(path=path, message=wrong.message, limit=wrong.limit, value=shortened(wrong.value))
 
 

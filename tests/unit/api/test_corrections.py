@@ -75,6 +75,11 @@ def test_namesakes_need_an_address_and_nobody_comes_twice() -> None:
     assert "line 2 is for this student" in wrong("email,points\nada@example.org,1\nADA@example.org,2\n")["csv.3"]
 
 
+def test_comma_that_would_cut_a_value_off_is_refused() -> None:
+    assert "the line has 3 cells" in wrong("email,points\nada@example.org,7,5\n")["csv.2"]
+    assert corrected('email,points\nada@example.org,"7,5",\n').lines[0].points == 7.5
+
+
 @pytest.mark.parametrize("heading", ["email,final_points", "points,comment", "Student,Homework 1", "1,2"])
 def test_heading_that_says_nothing_is_refused(heading: str) -> None:
     assert "the heading needs a column" in wrong(f"{heading}\na,1\n")["csv.1"]

@@ -32,6 +32,7 @@ const gradesOf = (id: string) =>
       ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+    refetchInterval: 10_000,
   });
 
 const TABLES = [
