@@ -1,6 +1,8 @@
 """The joining machine's end: sockets in a private folder, each of which leads to a server of the lab."""
 
 import asyncio
+import errno
+import os
 import ssl
 import time
 from collections.abc import Callable
@@ -64,9 +66,15 @@ async def connect(address: Address, pinned: bytes, hello: Hello) -> tuple[Connec
     except ssl.SSLError as error:
         raise UnreachableError(f"the server at {address} is not a shared lab ({error.reason or error})") from error
     except OSError as error:
-        raise UnreachableError(f"nothing answers at {address} ({error.strerror or error})") from error
+        raise UnreachableError(f"nothing answers at {address} ({_reason(error)})") from error
     except MalformedLineError as error:
         raise UnreachableError(f"{address} closed the connection without an answer") from error
+
+
+def _reason(error: OSError) -> str:
+    """asyncio writes the address again in the place of the system's words."""
+    number = error.errno or 0
+    return os.strerror(number) if number in errno.errorcode else error.strerror or str(error)
 
 
 async def _introduced(

@@ -205,7 +205,8 @@ async def test_other_certificate_gets_not_even_the_secret(shared: Shared, tmp_pa
 async def test_port_without_a_lab_is_named(shared: Shared, tmp_path: Path) -> None:
     async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as plain:
         address = Address(*plain.sockets[0].getsockname())
-    for there, words in ((address, "nothing answers at"), (Address("no.such.invalid", 1), "nothing answers at")):
+    refused = r"nothing answers at 127\.0\.0\.1:\d+ \(Connection refused\)"
+    for there, words in ((address, refused), (Address("no.such.invalid", 1), r"no\.such\.invalid:1 \(")):
         with pytest.raises(UnreachableError, match=words):
             await Shared(shared.identity, there, tmp_path).joined()
 
