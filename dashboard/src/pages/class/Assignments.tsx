@@ -10,7 +10,7 @@ import * as queries from "../../api/queries";
 import type { operations, OverviewRead, StandingRead } from "../../api/schema";
 import { CAUSE_WORDS } from "../../api/states";
 import { Answer, Empty } from "../../components/Feedback";
-import { AnchorLink } from "../../components/Links";
+import { AnchorLink, ButtonLink } from "../../components/Links";
 import { PagedTable, type Column } from "../../components/PagedTable";
 import { State, STUDENT, STUDENT_STATES } from "../../components/State";
 import { Ago, useNow } from "../../components/Time";
@@ -70,6 +70,9 @@ export function Assignments() {
                 maw="100%"
               />
               <Group gap="xs">
+                <ButtonLink size="sm" variant="default" to="/jobs" search={{ assignment: assignment.id }}>
+                  Leaderboard
+                </ButtonLink>
                 <Extensions key={`extensions ${assignment.id}`} assignment={assignment} />
                 <EditAssignment key={assignment.id} assignment={assignment} />
                 <NewAssignment made={choose} />
