@@ -1,6 +1,6 @@
-/** The files of a run: images are shown, text opens on demand, everything can be downloaded. */
+/** The files of a run: images are shown, with a slider over their steps, text opens on demand, everything can be downloaded. */
 
-import { Button, Card, Code, Group, Image, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Button, Card, Code, Group, Image, SimpleGrid, Slider, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Download, Eye } from "lucide-react";
 import { useState } from "react";
@@ -14,6 +14,7 @@ import { Notebook } from "../program/Notebook";
 import { parsedNotebook } from "../program/notebooks";
 import { byName, bytes, integer } from "../../format";
 import { FINAL } from "../../api/states";
+import { inSteps, type ImageSteps } from "./files/image-steps";
 
 const MAX_PREVIEW_BYTES = 2 * 2 ** 20;
 const MAX_SHOWN_CHARACTERS = 20_000;
@@ -31,8 +32,16 @@ export function Files({ job }: { job: JobRead }) {
           </Card>
         ) : (
           <SimpleGrid cols={{ base: 1, md: 2 }}>
-            {[...items]
-              .sort((a, b) => Number(isImage(b)) - Number(isImage(a)) || byName(a.name, b.name))
+            {inSteps(items.filter(isImage).sort(byFileName)).map((images) =>
+              images.steps.length > 1 ? (
+                <StepsCard key={images.name} job={job} images={images} />
+              ) : (
+                images.steps.map(({ image }) => <FileCard key={image.name} job={job} artifact={image} />)
+              ),
+            )}
+            {items
+              .filter((artifact) => !isImage(artifact))
+              .sort(byFileName)
               .map((artifact) => (
                 <FileCard key={artifact.name} job={job} artifact={artifact} />
               ))}
@@ -43,6 +52,10 @@ export function Files({ job }: { job: JobRead }) {
   );
 }
 
+function byFileName(a: ArtifactRead, b: ArtifactRead): number {
+  return byName(a.name, b.name);
+}
+
 function isImage(artifact: ArtifactRead): boolean {
   return artifact.media_type.startsWith("image/") && artifact.size_bytes <= MAX_PREVIEW_BYTES;
 }
@@ -51,6 +64,32 @@ function isText(artifact: ArtifactRead): boolean {
   return (
     (/^text\/|json|yaml|csv|markdown/.test(artifact.media_type) || artifact.name.endsWith(".ipynb")) &&
     artifact.size_bytes <= MAX_PREVIEW_BYTES
+  );
+}
+
+/** One image of many, chosen by a slider; the newest step at first, also while more arrive. */
+function StepsCard({ job, images }: { job: JobRead; images: ImageSteps<ArtifactRead> }) {
+  const [chosen, setChosen] = useState<number | null>(null);
+  const last = images.steps.length - 1;
+  const at = Math.min(chosen ?? last, last);
+  const { step, image } = images.steps[at]!;
+  return (
+    <Stack gap="xs">
+      <FileCard job={job} artifact={image} />
+      <Slider
+        min={0}
+        max={last}
+        value={at}
+        onChange={(to) => setChosen(to === last ? null : to)}
+        label={`${step}`}
+        thumbLabel={`Step of ${images.name}`}
+        thumbProps={{ "aria-valuetext": `${step}` }}
+        mx="xs"
+      />
+      <Text size="xs" c="dimmed" className="numbers" ta="center">
+        Image {integer(at + 1)} of {integer(last + 1)}, step {integer(step)}
+      </Text>
+    </Stack>
   );
 }
 
