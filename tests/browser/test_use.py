@@ -82,7 +82,7 @@ def test_jobs_are_grouped_with_mean_and_count(page: Page) -> None:
 def test_job_is_renamed_in_the_table(page: Page) -> None:
     page.goto("/jobs?text=ridge by dropout")
     page.get_by_role("button", name="Edit ridge by dropout").click()
-    page.get_by_label("Tags").fill("kept")
+    page.get_by_role("combobox", name="Tags").fill("kept")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("#kept")).to_be_visible()
