@@ -17,7 +17,7 @@ from api.experiments import service as catalogue
 from api.extensions import statements as extensions
 from api.grades import rules
 from api.grades.released import own_grades
-from api.http.cursors import decode_name, decode_place, paged
+from api.http.cursors import decode_id_and_name, decode_place, paged
 from api.http.problems import (
     AlreadyTaken,
     AssignmentNotFound,
@@ -188,7 +188,7 @@ async def overview(
     row = await find(app, assignment_id)
     filters = {"assignment": assignment_id, **among}
 
-    def fetch(after: tuple[str, str] | None, most: int) -> Awaitable[Sequence[Row]]:
+    def fetch(after: tuple[str, UUID, str] | None, most: int) -> Awaitable[Sequence[Row]]:
         return app.database.rows(
             statements.overview,
             assignment_id=assignment_id,
@@ -196,14 +196,15 @@ async def overview(
             questions=row.questions,
             limit=most,
             after_place=after and statements.STANDINGS.index(after[0]),
-            after_name=after and after[1],
+            after_id=after and after[1],
+            after_name=after and after[2],
             **among,
         )
 
     found, next_cursor = await paged(
         *("overview", filters, cursor, limit, fetch),
         decode=partial(decode_place, groups=statements.STANDINGS),
-        position=lambda one: f"{one.state}/{one.name}",
+        position=lambda one: f"{one.state}/{one.id}/{one.name}",
     )
     return OverviewRead(
         assignment=_read(app, row),
@@ -277,11 +278,19 @@ async def submissions(app: App, assignment_id: UUID, cursor: str | None, limit: 
     row = await find(app, assignment_id)
     filters = {"assignment": assignment_id}
 
-    def fetch(after: str | None, most: int) -> Awaitable[Sequence[Row]]:
-        return app.database.rows(statements.submissions, assignment_id=assignment_id, limit=most, after_name=after)
+    def fetch(after: tuple[UUID, str] | None, most: int) -> Awaitable[Sequence[Row]]:
+        return app.database.rows(
+            statements.submissions,
+            assignment_id=assignment_id,
+            limit=most,
+            after_id=after and after[0],
+            after_name=after and after[1],
+        )
 
     found, next_cursor = await paged(
-        "submissions", filters, cursor, limit, fetch, decode=decode_name, position=lambda one: one.user
+        *("submissions", filters, cursor, limit, fetch),
+        decode=decode_id_and_name,
+        position=lambda one: f"{one.user_id}/{one.user}",
     )
     return SubmissionPage(items=[_submission(one, row, for_staff=True) for one in found], next_cursor=next_cursor)
 

@@ -123,9 +123,9 @@ def own_parts(user_id: UUID, experiments: Sequence[str], questions: Sequence[str
 
 HANDED_IN = Job.__table__.alias("handed_in")
 STANDINGS = ("stuck", "not_started", "working", "good_run", "late", "handed_in")
+"""The possible statuses of a student; those who need help come first."""
 FAILURES_TO_BE_STUCK = 3
 """Of a student whose next run is on its way; without one, a single failure is enough."""
-"""The possible statuses of a student; those who need help come first."""
 
 
 @statement
@@ -137,12 +137,13 @@ def overview(
     limit: int,
     after_place: int | None = None,
     after_name: str | None = None,
+    after_id: UUID | None = None,
     state: str | None = None,
     section: str | None = None,
     team: str | None = None,
     text: str | None = None,
 ) -> Select[*tuple[Any, ...]]:
-    """How students who are let in stand: at most `limit`, by their state's `place` in `STANDINGS` and by name.
+    """How students who are let in stand: at most `limit`, by their state's `place` in `STANDINGS`, by name and by id.
 
     Each has their runs for it by state, the newest failure, and what they handed in. `states` counts the whole class,
     `submitted` what all of it handed in; where nobody is left, one row holds these alone.
@@ -152,11 +153,12 @@ def overview(
     states = select(func.jsonb_object_agg(counted.c.state, counted.c.count)).scalar_subquery()
     submitted = select(func.count(students.c.job_id)).scalar_subquery()
     totals = select(states.label("states"), submitted.label("submitted")).subquery()
-    page = select(*students.c).order_by(students.c.place, students.c.name).limit(limit)
+    order = students.c.place, students.c.name, students.c.id
+    page = select(*students.c).order_by(*order).limit(limit)
     if state is not None:
         page = page.where(students.c.state == state)
     if after_place is not None:
-        page = page.where(tuple_(students.c.place, students.c.name) > tuple_(after_place, after_name))
+        page = page.where(tuple_(*order) > tuple_(after_place, after_name, after_id))
     found = page.subquery()
     failure = Job.__table__.alias("failure")
     return (
@@ -169,7 +171,7 @@ def overview(
         .select_from(totals)
         .outerjoin(found, true())
         .outerjoin(failure, failure.c.id == found.c.last_failure)
-        .order_by(found.c.place, found.c.name)
+        .order_by(found.c.place, found.c.name, found.c.id)
     )
 
 
@@ -313,8 +315,10 @@ def submissions_of(user_id: UUID, assignment_ids: Sequence[UUID]) -> Select[*tup
 
 
 @statement
-def submissions(assignment_id: UUID, *, limit: int, after_name: str | None = None) -> Select[*tuple[Any, ...]]:
-    """By name, at most `limit`."""
+def submissions(
+    assignment_id: UUID, *, limit: int, after_name: str | None = None, after_id: UUID | None = None
+) -> Select[*tuple[Any, ...]]:
+    """By name and id, at most `limit`."""
     statement = (
         select(*SUBMISSION)
         .join_from(Submission, User, User.id == Submission.user_id)
@@ -322,10 +326,12 @@ def submissions(assignment_id: UUID, *, limit: int, after_name: str | None = Non
         .join(Assignment, Assignment.id == Submission.assignment_id)
         .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
         .where(Submission.assignment_id == assignment_id)
-        .order_by(User.name)
+        .order_by(User.name, User.id)
         .limit(limit)
     )
-    return statement if after_name is None else statement.where(User.name > after_name)
+    if after_name is None:
+        return statement
+    return statement.where(tuple_(User.name, User.id) > tuple_(after_name, after_id))
 
 
 @statement

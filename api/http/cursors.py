@@ -73,17 +73,21 @@ def decode_name(cursor: str, kind: str, filters: Mapping[str, Any]) -> str:
     return position
 
 
-def decode_place(cursor: str, kind: str, filters: Mapping[str, Any], groups: Sequence[str]) -> tuple[str, str]:
-    """As `decode`, for lists by group and name: their position is `group/name`."""
-    group, _, name = decode_name(cursor, kind, filters).partition("/")
+def decode_place(cursor: str, kind: str, filters: Mapping[str, Any], groups: Sequence[str]) -> tuple[str, UUID, str]:
+    """As `decode`, for lists by group and name: their position is `group/id/name`."""
+    group, _, rest = decode_name(cursor, kind, filters).partition("/")
     if group not in groups:
         raise _invalid(cursor, "it does not come from this lab")
-    return group, name
+    return group, *_id_and_name(cursor, rest)
 
 
 def decode_id_and_name(cursor: str, kind: str, filters: Mapping[str, Any]) -> tuple[UUID, str]:
     """As `decode`, for lists by name in which several may have one: their position is `id/name`."""
-    identifier, _, name = decode_name(cursor, kind, filters).partition("/")
+    return _id_and_name(cursor, decode_name(cursor, kind, filters))
+
+
+def _id_and_name(cursor: str, position: str) -> tuple[UUID, str]:
+    identifier, _, name = position.partition("/")
     try:
         return UUID(identifier), name
     except ValueError:

@@ -191,3 +191,61 @@ def test_lab_hours_are_set_shown_to_the_class_and_cancelled(page: Page, student:
     expect(seen.get_by_role("button")).to_have_count(0)
     page.get_by_role("button", name="Cancel Lab of section A").click()
     expect(row).to_have_count(0)
+
+
+def test_grade_by_hand_reaches_the_student_with_the_release_and_not_before(page: Page, student: Page) -> None:
+    page.goto("/class?tab=grades")
+    page.get_by_role("combobox", name="Assignment").click()
+    page.get_by_role("option", name="Homework 1").click()
+    page.get_by_role("button", name="Grade Ada Okafor").click()
+    dialog = page.get_by_role("dialog")
+    for number, (text, points) in enumerate([("Plots", "2.5"), ("Discussion", "4")], 1):
+        dialog.get_by_role("button", name="Rubric line", exact=True).click()
+        dialog.get_by_label(f"Rubric line {number}", exact=True).fill(text)
+        dialog.get_by_label(f"Points of rubric line {number}").fill(points)
+    expect(dialog.get_by_text("6.5 points, the sum of the rubric lines")).to_be_visible()
+    dialog.get_by_label("Comment").fill("Label the axes <b>next time</b>.")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("row", name=re.compile("Ada Okafor"))).to_contain_text(
+        re.compile("6.5.*By hand", re.DOTALL)
+    )
+
+    student.goto("/assignments")
+    homework = student.get_by_role("region", name="Homework 1")
+    expect(homework).to_be_visible()
+    expect(homework.get_by_text("Plots")).to_have_count(0)
+    page.get_by_role("switch", name="Released to students").click(force=True)
+    expect(page.get_by_text(re.compile("^Since "))).to_be_visible()
+    student.reload()
+    expect(homework.get_by_role("row", name=re.compile("Plots"))).to_contain_text("2.5")
+    expect(homework.get_by_text("Label the axes <b>next time</b>.")).to_be_visible()
+
+    page.get_by_role("switch", name="Released to students").click(force=True)
+    expect(page.get_by_text("Each student sees only their own grade")).to_be_visible()
+    student.reload()
+    expect(homework).to_be_visible()
+    expect(homework.get_by_text("Plots")).to_have_count(0)
+
+
+def test_banner_is_on_every_page_until_it_is_dismissed_or_ended(page: Page, student: Page) -> None:
+    page.goto("/class?tab=banners")
+    page.get_by_role("button", name="New banner").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Text").fill("Room 12 today: https://example.org/room <b>bold</b>")
+    dialog.get_by_label("Until").fill("2031-01-06T10:00")
+    dialog.get_by_role("button", name="Show").click()
+    row = page.get_by_role("row", name=re.compile("Room 12"))
+    expect(row).to_be_visible()
+
+    student.goto("/jobs")
+    shown = student.get_by_role("status").filter(has_text="Room 12 today")
+    expect(shown).to_contain_text("<b>bold</b>")
+    expect(shown.get_by_role("link")).to_have_attribute("href", "https://example.org/room")
+    shown.get_by_role("button", name="Dismiss").click()
+    expect(shown).to_have_count(0)
+    student.goto("/assignments")
+    expect(student.get_by_role("heading", name="Assignments")).to_be_visible()
+    expect(shown).to_have_count(0)
+
+    row.get_by_role("button", name="End").click()
+    expect(row).to_have_count(0)

@@ -109,9 +109,31 @@ async def test_overview_and_submissions_come_page_by_page_the_stuck_first_with_c
     second = (await client.get(handed_in, params={"limit": 1, "cursor": first["next_cursor"]})).json()
     assert [page["items"][0]["user"] for page in (first, second)] == ["ann", "cat"]
     assert second["next_cursor"] is None
-    for wrong in (first["next_cursor"], cursors.encode("overview", {"assignment": homework.id}, "nowhere/ann")):
+    of_this = {"assignment": homework.id}
+    made_up = (cursors.encode("overview", of_this, position) for position in ("nowhere/ann", "stuck/ann"))
+    for wrong in (first["next_cursor"], *made_up):
         answer = await client.get(overview, params={"cursor": wrong})
         assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-cursor")
+
+
+async def test_namesakes_at_the_border_of_a_page_are_all_there(client: httpx.AsyncClient, seeds: Seeds) -> None:
+    seeds.node()
+    homework = await assigned(client)
+    twins: list[SeededUser] = []
+    for number in range(3):
+        answer = await client.post("/v1/users", json={"name": "Twin", "email": f"t{number}@example.org"})
+        made = answer.json()
+        twins.append(SeededUser(UUID(made["id"]), "Twin", made["token"]))
+        await pinned(client, homework, ran(seeds, twins[-1], {"loss": 1.0}), twins[-1])
+    for part, items, name in (("overview", "students", "name"), ("submissions", "items", "user")):
+        found: list[str] = []
+        cursor = None
+        while not found or cursor is not None:
+            params = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+            page = (await client.get(f"/v1/assignments/{homework.id}/{part}", params=params)).json()
+            found += [one["user_id"] for one in page[items] if one[name] == "Twin"]
+            cursor = page["next_cursor"]
+        assert sorted(found) == sorted(str(one.id) for one in twins)
 
 
 async def test_one_state_a_student_and_counts_are_filters(

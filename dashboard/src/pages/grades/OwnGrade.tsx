@@ -39,7 +39,7 @@ export function LateCost({ grade }: { grade: GradeRead }) {
   if (grade.deduction === 0 || grade.points === null) return null;
   return (
     <Text size="xs" c="dimmed" className="numbers">
-      {number(grade.points)} points, {number(grade.deduction)} {grade.deduction_unit} off for{" "}
+      {number(grade.points)} points, {number(grade.deduction)} {grade.deduction_unit} deducted for{" "}
       {counted(grade.days_late, "late day")}
     </Text>
   );
