@@ -64,11 +64,12 @@ function Where({ failure }: { failure: OutOfMemoryRead }) {
       ["Used on the device", "device_used_bytes"],
       [failure.ended_by === "watchdog" ? "Reserved for the run" : "Limit", "limit_bytes"],
       ["Predicted peak", "predicted_peak_bytes"],
-    ] as [string, keyof OutOfMemoryRead][]
+    ] as const
   )
     .map(([label, name]) => ({ label: claimed.includes(name) ? `${label} *` : label, fact: failure[name] ?? null }))
-    .filter(({ fact }) => fact !== null)
-    .map(({ label, fact }): [string, string] => [label, typeof fact === "number" ? bytes(fact) : String(fact)]);
+    .flatMap(({ label, fact }): [string, string][] =>
+      fact === null ? [] : [[label, typeof fact === "number" ? bytes(fact) : fact]],
+    );
   return (
     <>
       {facts.length > 0 && (
