@@ -11,7 +11,7 @@ from docs_site.reference import reference_pages
 from docs_site.tour import as_markdown
 from experiments.registry import experiments
 
-LINK = re.compile(r"(?P<bang>!?)\[(?P<text>[^\]\n]*)\]\((?P<target>[^)\s]+)\)")
+LINK = re.compile(r"(?P<bang>!?)\[(?P<text>(?:[^\]\n]|\n(?!\n))*)\]\((?P<target>[^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 MARKER = re.compile(r"^<!-- not run: .*? -->\n", re.MULTILINE | re.DOTALL)
 OUTSIDE_DOCS = {

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import ssl
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -63,16 +64,19 @@ class Shared:
     @asynccontextmanager
     async def tunnel(self, node: str, token: str) -> AsyncIterator[Path]:
         """The folder with the sockets of a machine that has joined."""
-        folder = self.folder / "s"
-        folder.mkdir(exist_ok=True)
-        ready = asyncio.Event()
-        tunnel = Tunnel(folder, self.address, self.identity.fingerprint, node, token, self.heard.append)
-        serving = asyncio.create_task(tunnel.serve(ready.set))
-        await ready.wait()
-        try:
-            yield folder
-        finally:
-            await ended(serving)
+        # As a worker does: the kernel bounds the path of a socket.
+        with tempfile.TemporaryDirectory(prefix="gpulab-") as short:
+            ready = asyncio.Event()
+            tunnel = Tunnel(Path(short), self.address, self.identity.fingerprint, node, token, self.heard.append)
+            serving = asyncio.create_task(tunnel.serve(ready.set))
+            opened = asyncio.create_task(ready.wait())
+            await asyncio.wait((serving, opened), return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()
+            try:
+                yield Path(short)
+            finally:
+                await ended(serving)
 
 
 async def ended(task: "asyncio.Task[None]") -> None:
