@@ -169,7 +169,7 @@ def overview(
         print_json(found)
         return
     states = ", ".join(f"{count} {_words(name)}" for name, count in found.states.items())
-    print(f"{found.assignment.name}: {states}; {found.submitted} handed in")
+    print(f"{found.assignment.name}: {states}")
     print_table(
         ["NAME", "SECTION", "TEAM", "STATE", "RUNS", "HANDED IN", "LAST FAILURE"],
         (_standing(one) for one in found.students),
