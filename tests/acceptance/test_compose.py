@@ -148,6 +148,7 @@ def test_images_hold_the_programs_the_dashboard_and_what_a_backup_needs() -> Non
         "api",
         "emulator",
         "experiments",
+        "gate",
         "gpulab",
         "homework",
         "migrations",

@@ -79,7 +79,7 @@ def test_examples_run_are_handed_in_and_get_points(lab: Lab, tmp_path: Path) -> 
 
     student("assignments", "hand-in", ASSIGNMENT, memory)
     row = wait_until(lambda: _graded(staff), what="the check")
-    assert (row["name"], row["points"], row["words"]) == ("Ada of own code", "10.0", "all correct")
+    assert (row["name"], row["final_points"], row["check_words"]) == ("Ada of own code", "10", "all correct")
     assert row["job_id"] == memory
 
 
