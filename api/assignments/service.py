@@ -276,19 +276,15 @@ async def _submitted(app: App, assignment_id: UUID, user_id: UUID) -> Row:
 async def submissions(app: App, assignment_id: UUID, cursor: str | None, limit: int) -> SubmissionPage:
     """One page of what was handed in, by name. Raises `AssignmentNotFound`, `InvalidCursor`."""
     row = await find(app, assignment_id)
-    filters = {"assignment": assignment_id}
 
     def fetch(after: tuple[UUID, str] | None, most: int) -> Awaitable[Sequence[Row]]:
+        user_id, name = after or (None, None)
         return app.database.rows(
-            statements.submissions,
-            assignment_id=assignment_id,
-            limit=most,
-            after_id=after and after[0],
-            after_name=after and after[1],
+            statements.submissions, assignment_id=assignment_id, limit=most, after_id=user_id, after_name=name
         )
 
     found, next_cursor = await paged(
-        *("submissions", filters, cursor, limit, fetch),
+        *("submissions", {"assignment": assignment_id}, cursor, limit, fetch),
         decode=decode_id_and_name,
         position=lambda one: f"{one.user_id}/{one.user}",
     )
