@@ -1,4 +1,4 @@
-"""The first bytes of a connection to PostgreSQL: whoever comes through the gate connects as a worker's role."""
+"""The first bytes of a connection to PostgreSQL: the gate puts the workers' role in the place of the user."""
 
 import asyncio
 import struct

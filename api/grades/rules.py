@@ -1,7 +1,7 @@
 """What a submission is worth, and who said so. Pure.
 
 Three sources give points: staff by hand, the hidden check, and a re-run within the tolerance. The first of them that
-has points counts, and the late policy takes its part off, whoever gave them.
+has points counts. The late policy deducts from the points of every source.
 """
 
 from collections.abc import Iterator, Mapping

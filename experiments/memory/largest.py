@@ -17,7 +17,7 @@ GROWING = (Category.ACTIVATIONS, Category.TEMPORARY, Category.BATCH)
 NEARLY = 0.97
 """Of the size that a first guess gives, what is taken as a second point of the line."""
 MAX_GUESSES = 6
-"""After so many sizes on a line the middle is tried, which ends sooner where the allocator jumps."""
+"""After this many guesses by the line, the search tries the middle. That ends sooner where the allocator jumps."""
 
 Takes = Callable[[Workload], Attempt]
 
