@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Two images from one file: `server` (api with the dashboard, scheduler, migrations, backup) and `worker` (the same plus
+# Two images from one file: `server` (api with the dashboard and the docs, scheduler, migrations, backup) and `worker` (the same plus
 # torch, several GB).
 
 FROM python:3.11-slim AS server-packages
@@ -21,6 +21,12 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 FROM server-packages AS contract
 COPY . /app
 RUN cd /app && /opt/venv/bin/python -m api.print_openapi > /openapi.json
+
+FROM contract AS site
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/venv/bin/pip install --constraint /app/requirements.lock zensical pymdown-extensions \
+    && /opt/venv/bin/pip install --no-deps --editable /app
+RUN cd /app && /opt/venv/bin/python -m docs_site --out /docs
 
 FROM node:24-slim AS pages
 WORKDIR /dashboard
@@ -59,6 +65,7 @@ COPY scheduler scheduler
 COPY server server
 COPY worker worker
 COPY --from=pages /dashboard/dist dashboard/dist
+COPY --from=site /docs/site build/docs/site
 COPY pyproject.toml README.md LICENSE ./
 
 FROM base AS server

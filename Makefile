@@ -12,9 +12,9 @@ JOBS ?= 2
 TRAINING := tests/unit/homework tests/unit/experiments tests/unit/studies tests/unit/memory
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock up doctor demo docs dashboard lint-dashboard try-lint-dashboard format-dashboard \
-	try-format-dashboard try-dashboard generator try-generator lint check format test test-unit test-integration \
-	test-acceptance test-labs test-alone test-browser stats bench release clean distclean
+.PHONY: help install lock up doctor demo docs dashboard lint-dashboard try-linter try-lint-dashboard format-dashboard \
+	try-format-dashboard try-dashboard try-docs generator try-generator lint check format test test-unit run-unit-tests \
+	test-integration test-beside test-acceptance test-labs test-alone test-browser stats bench release clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +43,9 @@ WITH_NODE = PATH="$$($(NEW_NODE) 2>/dev/null || printf %s '$(CURDIR)/$(BIN):')$$
 PAGES := dashboard/dist/index.html
 PACKAGES := dashboard/node_modules/.package-lock.json
 LINTER := dashboard/node_modules/eslint/package.json
+ROUTES := $(wildcard api/*/routes.py api/*/*_routes.py gpulab/schemas/*.py gpulab/schemas/*/*.py)
 PAGES_FROM := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*' \
-	-not -name openapi.json -not -name schema.d.ts -not -name exact-fields.ts) $(wildcard api/*/routes.py api/*/*_routes.py gpulab/schemas/*.py gpulab/schemas/*/*.py)
+	-not -name openapi.json -not -name schema.d.ts -not -name exact-fields.ts) $(ROUTES)
 
 dashboard: $(PAGES) ## Build the dashboard into dashboard/dist, from where the API serves it
 
@@ -64,19 +65,32 @@ $(LINTER): $(PACKAGES)
 lint-dashboard: $(LINTER) $(PAGES) ## Check the dashboard's format and lint it, with types
 	cd dashboard && $(WITH_NODE) npm run lint
 
+try-linter:
+	@$(MAKE) --no-print-directory $(LINTER) || echo 'The packages of the linter could not be installed.'
+
 # Where the packages can be had, pages that do not build fail here, and so does what the linter finds.
 try-lint-dashboard:
 	@if $(MAKE) --no-print-directory $(LINTER); then $(MAKE) --no-print-directory lint-dashboard; \
 	else echo 'The dashboard is not linted: the packages of its linter could not be installed.'; fi
 
-docs: $(INSTALLED) ## Build the documentation as a site, into build/docs/site; a broken link fails it
+SITE := build/docs/site/index.html
+SITE_FROM := $(shell find docs docs_site experiments/catalog homework -name '*.md' -o -path 'docs*' -type f -not -name '*.pyc') \
+	ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md $(ROUTES)
+
+docs: $(SITE) ## Build the documentation as a site, into build/docs/site, from where the API serves it; a broken link fails it
+
+$(SITE): $(SITE_FROM) | $(INSTALLED)
 	$(BIN)/python -m docs_site
+	@touch $@
+
+try-docs:
+	@$(MAKE) --no-print-directory docs || echo 'The documentation could not be built; going on without it.'
 
 # A lab works without its pages, and says so where they would be.
 try-dashboard:
 	@$(MAKE) --no-print-directory dashboard || echo 'The dashboard could not be built; going on without it.'
 
-up: $(INSTALLED) try-dashboard ## Bring up a lab in .lab/ on http://127.0.0.1:8000
+up: $(INSTALLED) try-dashboard try-docs ## Bring up a lab in .lab/ on http://127.0.0.1:8000
 	$(BIN)/gpulab up
 
 doctor: $(INSTALLED) ## Look this machine over for what a lab needs
@@ -85,7 +99,7 @@ doctor: $(INSTALLED) ## Look this machine over for what a lab needs
 # Without a GPU, and with a C compiler, the questions of memory are asked of an emulated one.
 EMULATED = $$($(BIN)/python -m emulator T4 -- echo --emulate T4 2>/dev/null)
 
-demo: $(INSTALLED) try-dashboard ## Reproduce the homework at a small scale in a temporary lab, and run a notebook in a sandbox
+demo: $(INSTALLED) try-dashboard try-docs ## Reproduce the homework at a small scale in a temporary lab, and run a notebook in a sandbox
 	$(BIN)/gpulab reproduce --own --scale smoke $(EMULATED) --data .lab/demo --out .lab/demo-report \
 		--program docs/examples/dropout.ipynb
 
@@ -109,7 +123,7 @@ try-format-dashboard:
 	@if $(MAKE) --no-print-directory $(LINTER); then $(MAKE) --no-print-directory format-dashboard; \
 	else echo 'The dashboard is not formatted: the packages of its linter could not be installed.'; fi
 
-test: test-unit test-integration test-acceptance test-browser ## Every test
+test: test-unit test-beside test-acceptance ## Every test
 
 # A generator of clients for the tests. It wants an older typer than ours, so it has a separate environment.
 GENERATOR := build/openapi-python-client
@@ -123,24 +137,33 @@ $(GENERATOR)/bin/openapi-python-client:
 try-generator:
 	@$(MAKE) --no-print-directory generator || echo 'openapi-python-client could not be installed; its test is skipped.'
 
-test-unit: $(INSTALLED) try-lint-dashboard try-dashboard try-generator ## Tests without a running lab, the dashboard's linter, the architecture's rules
-	$(BIN)/pytest tests/unit tests/architecture -n $(JOBS) $(PYTEST_ARGS)
+# The linter uses one core for a minute, so it runs beside the tests. Its packages are there before they start.
+test-unit: $(INSTALLED) try-linter try-dashboard try-generator ## Tests without a running lab, the dashboard's linter, the architecture's rules
+	@$(MAKE) --no-print-directory -j 2 run-unit-tests try-lint-dashboard
+
+# Neighbours stay in one process, which has trained or predicted already what they share.
+run-unit-tests:
+	$(BIN)/pytest tests/unit tests/architecture -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 test-integration: $(INSTALLED) ## Tests against a real PostgreSQL and Redis, and on a GPU, emulated where there is none
 	$(BIN)/pytest tests/integration -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 	$(BIN)/python -m emulator T4,T4 --or-real -- $(BIN)/pytest tests/gpu $(PYTEST_ARGS)
 
+# Each of them waits for a fifth of its time.
+test-beside: $(INSTALLED) try-dashboard try-docs
+	@$(MAKE) --no-print-directory -j 2 test-integration test-browser
+
 test-acceptance: test-labs test-alone ## Tests that start real labs, kill their processes and look at the outcome
 
-# A lab mostly waits, so two share the cores.
+# A lab mostly waits, so two share the cores. The files come in the order of tests/acceptance/conftest.py.
 test-labs: $(INSTALLED)
-	$(BIN)/pytest tests/acceptance -m "not alone" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest tests/acceptance -m "not alone" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # What measures how long others wait has the machine for itself. Where PYTEST_ARGS choose none of it, pytest exits with 5.
 test-alone: $(INSTALLED)
 	$(BIN)/pytest tests/acceptance -m alone $(PYTEST_ARGS) || [ $$? -eq 5 ]
 
-test-browser: $(INSTALLED) try-dashboard ## Use the dashboard in Chromium; screenshots in build/screenshots
+test-browser: $(INSTALLED) try-dashboard try-docs ## Use the dashboard in Chromium; screenshots in build/screenshots
 	$(BIN)/pytest tests/browser $(PYTEST_ARGS)
 
 release: $(INSTALLED) ## Build wheel, source archive and the images' context into build/release, and check them

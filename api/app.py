@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from redis.asyncio import Redis
@@ -12,13 +13,15 @@ from api.auth.credentials import Credentials
 from api.banners import routes as banners
 from api.context import App
 from api.courses import routes as courses
-from api.courses import service as installed_courses
+from api.deletion import routes as deletion
 from api.disk import routes as disk
 from api.environment import routes as environment
+from api.erasure import routes as erasure
 from api.estimates import routes as estimates
 from api.estimates.pending import PendingEstimates
 from api.experiments import routes as experiments
 from api.experiments import service as catalogue
+from api.exports import routes as exports
 from api.grades import routes as grades
 from api.health import routes as health
 from api.health.telemetry import Telemetry
@@ -48,22 +51,27 @@ from api.nodes import routes as nodes
 from api.nodes.hardware import KnownHardware
 from api.notifications import routes as notifications
 from api.programs import routes as programs
+from api.question_sets import routes as question_sets
+from api.question_sets import service as installed_question_sets
 from api.results import routes as results
 from api.roster import routes as roster
 from api.sessions import openid_routes
 from api.sessions import routes as sessions
-from api.sessions.openid import OpenId
 from api.sql.database import Database
+from api.students import routes as students
 from api.studies import routes as studies
 from api.studies.known_results import KnownResults
 from api.timeline import routes as timeline
 from api.timeline.readings import Readings
 from api.tokens import routes as tokens
 from api.users import routes as users
-from api.web import client_files, dashboard
+from api.web import client_files, dashboard, docs
 from gpulab.version import VERSION
 from models.settings import ApiSettings
 from models.store import open_store
+
+if TYPE_CHECKING:
+    from api.sessions.openid import OpenId
 
 METRICS_SECONDS = 1.0
 """Metrics are computed no more often than this."""
@@ -71,6 +79,8 @@ DISK_SECONDS = 300.0
 """So is where the disk goes, which reads whole tables."""
 SHARE_OF_ONE = 3
 """One user has a third of the connections at most."""
+MAX_CONCURRENT_EXPORTS = 2
+"""Of all that a user has; each reads for seconds, and is sent as fast as its reader takes it."""
 MAX_CONCURRENT_TABLES = 2
 """Statements of the table of jobs, each of which may take seconds."""
 WATCHING_CONNECTIONS = 2
@@ -83,6 +93,46 @@ cursors. Reads carry an ETag and answer `If-None-Match` with 304.
 """
 
 
+# The busiest first: each request is held against their routes in this order.
+ROUTERS = (
+    environment.router,
+    jobs.router,
+    job_table.router,
+    lab_queue.router,
+    results.router,
+    nodes.router,
+    timeline.router,
+    lab_hours.router,
+    streams.router,
+    estimates.router,
+    experiments.router,
+    question_sets.router,
+    studies.router,
+    programs.router,
+    users.router,
+    tokens.router,
+    sessions.router,
+    roster.router,
+    courses.router,
+    assignments.router,
+    students.router,
+    grades.router,
+    audit.router,
+    disk.router,
+    lab_errors.router,
+    banners.router,
+    notifications.router,
+    deletion.router,
+    exports.router,
+    erasure.router,
+    sessions.opening,
+    openid_routes.router,
+    openid_routes.starting,
+    openid_routes.returning,
+    health.router,
+)
+
+
 def create_app(settings: ApiSettings) -> FastAPI:
     """The API. Nothing is connected before its lifespan begins."""
 
@@ -90,7 +140,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Read now, so that a broken catalogue keeps the process from starting, and no request waits for it.
         catalogue.page()
-        installed_courses.page()
+        installed_question_sets.page()
         held = _open(settings, telemetry)
         app.state.app = held
         parts = (held.hub, held.stream_guard, held.bucket_sync)
@@ -120,44 +170,15 @@ def create_app(settings: ApiSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # As they are: `include_router` would build every one of them once more at the first request.
+        routes=[route for router in ROUTERS for route in router.routes],
     )
     app.state.public_url = settings.public_url
     app.add_middleware(RequestBoundary, telemetry=telemetry)
     rendering.install(app)
     openapi.install(app, settings.root_path)
-    # The busiest first: each request is held against them in this order.
-    for routes in (
-        environment,
-        jobs,
-        job_table,
-        lab_queue,
-        results,
-        nodes,
-        timeline,
-        lab_hours,
-        streams,
-        estimates,
-        experiments,
-        courses,
-        studies,
-        programs,
-        users,
-        tokens,
-        sessions,
-        roster,
-        assignments,
-        grades,
-        audit,
-        disk,
-        lab_errors,
-        banners,
-        notifications,
-    ):
-        app.include_router(routes.router)
-    for open_routes in (sessions.opening, openid_routes.router, openid_routes.returning):
-        app.include_router(open_routes)
-    app.include_router(health.router)
     client_files.install(app)
+    docs.install(app)
     dashboard.install(app)
     # The last one added is the outermost.
     app.add_middleware(BelowPath, root_path=settings.root_path)
@@ -196,8 +217,9 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> App:
         studies=KeptBodies(),
         pending_estimates=PendingEstimates(database, of_user=settings.max_pending_estimates),
         open_answers=OpenAnswers(of_all=settings.stream_limit, of_user=settings.open_per_user),
-        openid=OpenId(settings),
+        openid=_openid(settings),
         table_turns=Turns(MAX_CONCURRENT_TABLES, of_one=1),
+        export_turns=Turns(MAX_CONCURRENT_EXPORTS, of_one=1),
         sign_ins=SignIns(by_token, by_address),
         store=open_store(settings.artifacts_url),
         redis=redis,
@@ -211,3 +233,13 @@ def _open(settings: ApiSettings, telemetry: Telemetry) -> App:
         metrics=SharedAnswer(METRICS_SECONDS),
         disk=SharedAnswer(DISK_SECONDS),
     )
+
+
+def _openid(settings: ApiSettings) -> "OpenId | None":
+    """Its libraries take 7 MB, which a lab without a provider does not need."""
+    secret = settings.openid_client_secret
+    if not settings.openid_issuer or not settings.openid_client_id or secret is None:
+        return None
+    from api.sessions.openid import OpenId
+
+    return OpenId(settings, settings.openid_issuer, secret.get_secret_value())

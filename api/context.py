@@ -1,7 +1,7 @@
 """What one API process holds for all its requests."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 from obstore.store import ObjectStore
@@ -24,12 +24,14 @@ from api.limits.turns import HeavyWork, Turns
 from api.live.hub import Hub
 from api.live.stream_guard import StreamGuard
 from api.nodes.hardware import KnownHardware
-from api.sessions.openid import OpenId
 from api.sql.database import Database
 from api.studies.known_results import KnownResults
 from api.timeline.readings import Readings
 from gpulab.schemas import DiskRead, ReadyRead
 from models.settings import ApiSettings
+
+if TYPE_CHECKING:
+    from api.sessions.openid import OpenId
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,11 @@ class App:
     """Studies as they were read last."""
     table_turns: Turns
     """Of readers of the table of jobs, each of which may take seconds of the database."""
+    export_turns: Turns
+    """Of readers of all that a user has."""
     sign_ins: SignIns
-    openid: OpenId
+    openid: "OpenId | None"
+    """The university's sign-in, if the lab has one."""
     store: ObjectStore
     redis: Redis
     request_rate: RequestRate

@@ -27,7 +27,8 @@ async def check_in_future(app: App, path: str, moment: datetime, *, after: datet
     if moment <= least:
         given, earliest = (shown(one, app.settings.time_zone) for one in (moment, least))
         limit = {"gt": least.isoformat()}
-        message = f"{given} is in the past: it must be later than {earliest}"
+        fault = "is in the past" if after is None else "is too early"
+        message = f"{given} {fault}: it must be later than {earliest}"
         raise InvalidRequest.of(path, message, limit=limit, value=moment.isoformat())
 
 

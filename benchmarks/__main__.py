@@ -48,6 +48,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="file to keep the figures in, instead of the one for today")
     chosen = parser.parse_args()
     console = Console(stderr=True)
+    path = chosen.json or (None if chosen.quick else todays_file())
     found = []
     for name in chosen.only or NAMES:
         console.print(f"{name} …")
@@ -55,9 +56,8 @@ def main() -> int:
         for figure in found[-1]["figures"]:
             console.print(f"  {figure['name']}: {figure['value']:.4g} {figure['unit']}, {figure['verdict']}")
             console.print(f"    beside: {figure['beside']}", highlight=False)
-    path = chosen.json or (None if chosen.quick else todays_file())
-    if path is not None:
-        path.write_text(json.dumps(merged(path, found), indent=1) + "\n")
+        if path is not None:  # after each: one that fails costs no other
+            path.write_text(json.dumps(merged(path, found), indent=1) + "\n")
     print("\n".join(as_table(found)))
     return 0
 
@@ -69,6 +69,7 @@ def measure(name: str, *, quick: bool) -> dict[str, Any]:
     return {
         "benchmark": name,
         "commit": machine.commit(),
+        "processor": machine.processor(),
         "measured_at": started.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - started).total_seconds()),
         "load_before": load_before,

@@ -80,7 +80,8 @@ class Followers:
 def measure(*, quick: bool) -> list[Figure]:
     """From the moment before the statement that commits the change is sent to its arrival at each follower."""
     changes = 8 if quick else 120
-    with running_lab() as lab:
+    # All of them have the same token, of a user who may have fewer streams open.
+    with running_lab(GPULAB_OPEN_PER_USER=str(FOLLOWERS + 10)) as lab:
         lab.client.post("/v1/nodes/node-a/drain", json={"reason": "benchmark"}).raise_for_status()
         followers = Followers(lab)
         with followers.reading():

@@ -9,7 +9,6 @@ import argparse
 import itertools
 import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median, quantiles
@@ -58,13 +57,12 @@ def compared(card: str, taken: Sequence[dict[str, Any]]) -> Iterator[dict[str, A
 
 
 def largest() -> Iterator[dict[str, Any]]:
-    """The largest batches with Adam at 224 pixels beside a default context, and the time they take to find."""
+    """The largest batches with Adam at 224 pixels beside a default context."""
     from experiments.memory.contract import Workload
     from experiments.memory.devices import GPUS, GpuAsked
     from experiments.memory.predictor import judge
 
     for model, card in LARGEST:
-        started = time.perf_counter()
         asked = GpuAsked(name=card, total_bytes=GPUS[card].usable_bytes)
         found = judge(Workload(model=model, optimizer="adam"), asked)
         yield {
@@ -72,7 +70,6 @@ def largest() -> Iterator[dict[str, Any]]:
             "card": card,
             "largest": found.max_batch_size,
             "without_retries": found.max_batch_size_without_retries,
-            "seconds": round(time.perf_counter() - started, 2),
         }
 
 

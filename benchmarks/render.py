@@ -1,4 +1,4 @@
-"""`python -m benchmarks.render`: put the results into docs/benchmarks.md and docs/gpu-memory.md, between markers."""
+"""`python -m benchmarks.render`: put the results into the pages of docs/ that show them, between markers."""
 
 import json
 import sys
@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import render_memory
+from benchmarks import render_memory, render_real
+from benchmarks.markers import between
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
 def main() -> int:
     PAGE.write_text(rendered(PAGE.read_text(), newest()))
-    memory = render_memory.PAGE
+    memory, real = render_memory.PAGE, render_real.PAGE
     memory.write_text(render_memory.rendered(memory.read_text(), render_memory.measured()))
+    real.write_text(render_real.rendered(real.read_text(), render_real.measured()))
     return 0
 
 
@@ -29,10 +30,6 @@ def newest() -> dict[str, Any]:
 
 def rendered(page: str, results: dict[str, Any]) -> str:
     """The page with these results between the markers."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"docs/benchmarks.md needs the lines {BEGIN} and {END}")
     benchmarks = results["benchmarks"]
     parts = [
         *_machine(results["machine"]),
@@ -43,7 +40,7 @@ def rendered(page: str, results: dict[str, Any]) -> str:
         "",
         *as_comparisons(benchmarks),
     ]
-    return before + "\n".join([BEGIN, "", *parts, "", END]) + after
+    return between(page, "figures", parts)
 
 
 def as_table(benchmarks: Sequence[dict[str, Any]]) -> list[str]:
@@ -58,13 +55,14 @@ def as_table(benchmarks: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def as_comparisons(benchmarks: Sequence[dict[str, Any]]) -> list[str]:
-    """Markdown: what else each benchmark measured, on which commit and under which load."""
+    """Markdown: what else each benchmark measured, on which commit, on which processor and under which load."""
     rows = []
     for benchmark in benchmarks:
         beside = {key: value for figure in benchmark["figures"] for key, value in figure["beside"].items()}
         words = ", ".join(f"{key.replace('_', ' ')} {_number(value)}" for key, value in beside.items())
-        rows.append(f"| {benchmark['benchmark']} | {words} | {benchmark['commit']} | {benchmark['load_before']} |")
-    return ["| benchmark | beside it | commit | load before |", "|---|---|---|---|", *rows]
+        taken = f"{benchmark['commit']} | {benchmark['processor']} | {benchmark['load_before']}"
+        rows.append(f"| {benchmark['benchmark']} | {words} | {taken} |")
+    return ["| benchmark | beside it | commit | processor | load before |", "|---|---|---|---|---|", *rows]
 
 
 def _machine(machine: dict[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markers import between
 from benchmarks.predictor import RESULTS, summary
 
 PAGE = Path(__file__).parent.parent / "docs" / "gpu-memory.md"
@@ -21,12 +22,7 @@ def measured() -> dict[str, Any]:
 def rendered(page: str, results: dict[str, Any]) -> str:
     """The page with these results between its markers."""
     for name, section in SECTIONS.items():
-        begin, end = (f"<!-- {name}: {word} -->" for word in ("begin", "end"))
-        before, found, rest = page.partition(begin)
-        _, found_end, after = rest.partition(end)
-        if not (found and found_end):
-            raise ValueError(f"docs/gpu-memory.md needs the lines {begin} and {end}")
-        page = before + "\n".join([begin, "", *section(results), "", end]) + after
+        page = between(page, name, section(results))
     return page
 
 

@@ -22,7 +22,7 @@ export default defineConfig(globalIgnores(["dist", "src/api/schema.d.ts", "types
       "error",
       ...[
         "CallExpression[callee.property.name=/^(toLocale(Date|Time)?String|localeCompare)$/]:not([arguments.0.name='LOCALE'])",
-        "NewExpression[callee.object.name='Intl']:not([arguments.0.name='LOCALE'])",
+        "NewExpression[callee.object.name='Intl']:not([arguments.0.name=/^(LOCALE|PAGE_LANGUAGE)$/])",
       ].map((selector) => ({ selector, message: "Use a formatter of src/format.ts." })),
     ],
     "@typescript-eslint/only-throw-error": [

@@ -1,13 +1,16 @@
 """`python -m docs_site`: assemble the pages, then build the site; a link that leads nowhere fails it."""
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from docs_site.changes import releases
 from docs_site.pages import assemble
+from docs_site.scripts import move_inline_scripts, pack
 
 ROOT = Path(__file__).parent.parent
 CONFIG = Path(__file__).parent / "zensical.toml"
@@ -20,7 +23,13 @@ def build(out: Path) -> int:
     shutil.copy(CONFIG, out / "zensical.toml")
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
     # Warnings are for people: whole words, not one colour code a letter.
-    return subprocess.run(command, cwd=out, env={**os.environ, "NO_COLOR": "1"}, check=False).returncode
+    code = subprocess.run(command, cwd=out, env={**os.environ, "NO_COLOR": "1"}, check=False).returncode
+    if code == 0:
+        move_inline_scripts(out / "site")
+        changes = releases((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+        (out / "site" / "changes.json").write_text(json.dumps(changes))
+        pack(out / "site")
+    return code
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ OUTSIDE_DOCS = {
     "homework/README.md": "homework.md",
 }
 IMAGES = "docs/images"
+PICTURES = "docs/pictures"
 TOUR = "docs/notebooks/tour.ipynb"
 EXPERIMENTS = ("experiments/catalog", "homework/experiments")
 """The folders with a package for each experiment."""
@@ -39,7 +40,7 @@ def assemble(root: Path, out: Path) -> None:
         text = MARKER.sub("", text)
         text = _outside_fences(text, partial(_relinked, root, source, places))
         _write(out / place, text + _gallery(_pictures(root, source)))
-    shutil.copytree(root / "docs" / "pictures", out / "experiments" / "pictures")
+    shutil.copytree(root / PICTURES, out / "experiments" / "pictures")
     shutil.copytree(root / IMAGES, out / "images")
     _write(out / "experiments" / "index.md", _catalogue(root))
     for name, text in reference_pages().items():
@@ -81,6 +82,8 @@ def _place(path: str, places: dict[str, str]) -> str | None:
     """Where the site has this file of the repository; None where it has not."""
     if path.startswith(f"{IMAGES}/"):
         return path.removeprefix("docs/")
+    if path.startswith(f"{PICTURES}/"):
+        return f"experiments/{path.removeprefix('docs/')}"
     return next((places[one] for one in (path, f"{path}/README.md") if one in places), None)
 
 
@@ -105,7 +108,7 @@ def _pictures(root: Path, source: str) -> list[Path]:
     if not source.startswith(EXPERIMENTS):
         return []
     slug = Path(source).parent.name.replace("_", "-")
-    return sorted((root / "docs" / "pictures").glob(f"{slug}.*.png"))
+    return sorted((root / PICTURES).glob(f"{slug}.*.png"))
 
 
 def _catalogue(root: Path) -> str:
@@ -121,7 +124,7 @@ def _catalogue(root: Path) -> str:
         if f"experiments/{slug}.md" not in with_page:
             continue
         lines += [f"## {found.title}", "", f"[`{slug}`]({slug}.md): {found.summary}", ""]
-        pictures = sorted((root / "docs" / "pictures").glob(f"{slug}.*.png"))[:1]
+        pictures = sorted((root / PICTURES).glob(f"{slug}.*.png"))[:1]
         lines += [f"[![{slug}](pictures/{picture.name}){{ width=480 }}]({slug}.md)\n" for picture in pictures]
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ GPU": docs/emulator.md says what it is and what it is not.
 """
 
 from emulator.build import BuildError
-from emulator.loading import RefusedError, environment, is_emulated, load, load_nvml, serve, start
+from emulator.loading import RefusedError, check, environment, is_emulated, load, load_nvml, serve, start
 from emulator.measurement import Measurement, Outcome
 from emulator.measuring import measure
 
@@ -19,6 +19,7 @@ __all__ = [
     "Measurement",
     "Outcome",
     "RefusedError",
+    "check",
     "environment",
     "is_emulated",
     "load",

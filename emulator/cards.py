@@ -8,6 +8,8 @@ known without a card: `context_bytes`, `cublas_bytes` and `cudnn_bytes` are gues
 from dataclasses import dataclass
 
 MIB = 1 << 20
+EMULATED_PREFIX = "emulated "
+"""Begins the name of every emulated card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Card:
     @property
     def emulated_name(self) -> str:
         """What the emulated driver calls it, so that every page and report says what it is."""
-        return f"emulated {self.name}"
+        return f"{EMULATED_PREFIX}{self.name}"
 
     @property
     def bandwidth_bytes_per_second(self) -> int:

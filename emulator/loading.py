@@ -19,6 +19,8 @@ from emulator.world import VARIABLE, World, emulated
 
 CARDS_VARIABLE = "GPULAB_EMULATE"
 """Cards to emulate, as `T4,T4`: a worker that starts with it set has them in place of real ones."""
+TRITON_VARIABLE = "TRITON_LIBCUDA_PATH"
+"""Where Triton, the compiler behind `torch.compile`, finds the driver: it does not ask for it by its name alone."""
 REAL_DRIVERS = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")
 _loaded: list[ctypes.CDLL] = []
 
@@ -58,6 +60,24 @@ def preload() -> None:
     _load(NVML)
 
 
+def build_cudnn_tables() -> bool:
+    """Let cuDNN build what it builds for its first plan, in a process that has the emulated driver and loaded cuDNN.
+
+    Those that are forked from it then need not. Whether it did.
+    """
+    return bool(_loaded and _loaded[0].gpulab_build_cudnn_tables())
+
+
+def check(names: str) -> None:
+    """Build what emulates these cards, and load nothing. Raises `RefusedError` and `BuildError`."""
+    refuse_beside_a_driver()
+    try:
+        cards(names)
+    except ValueError as error:
+        raise RefusedError(str(error)) from None
+    build()
+
+
 def serve(names: str) -> World:
     """For a process that measures and starts others: it reads the cards of `names`, and they use them."""
     try:
@@ -91,7 +111,8 @@ def environment(world: World, base: Mapping[str, str] = os.environ) -> dict[str,
     place = build()
     ours = [str(place / CUDA), str(place / NVML)]
     others = [path for path in base.get("LD_PRELOAD", "").split(":") if path and path not in ours]
-    return {VARIABLE: str(world.path), "LD_PRELOAD": ":".join([*ours, *others])}
+    preloads = ":".join([*ours, *others])
+    return {VARIABLE: str(world.path), "LD_PRELOAD": preloads, TRITON_VARIABLE: str((place / CUDA).parent)}
 
 
 def refuse_beside_a_driver() -> None:

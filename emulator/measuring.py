@@ -6,6 +6,7 @@ program that reads some is run once more with ones, and nothing is predicted whe
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,8 +31,11 @@ WITNESS = Path(__file__).with_name("witness.py")
 DEFAULT_STEPS = 2
 """An optimizer allocates its state in the first step, so that only the second has it from the start."""
 DEFAULT_LIMIT_SECONDS = 60.0
-MAX_OUTPUT_BYTES = 16_384
+MAX_OUTPUT_BYTES, MAX_NOTE_BYTES = 16_384, 256
 MIN_AGAIN_SECONDS = 10.0
+NOTES = re.compile(rb"^gpulab: (.{1,200})\n", re.MULTILINE)
+"""What the emulated GPU writes to stderr: what it does not have, and what it takes for granted."""
+REFUSED = "the emulated GPU does not have"
 SEVERAL_THREADS = "the program trains in several threads"
 NO_PEAK = "nothing was allocated"
 
@@ -42,6 +46,7 @@ class _Run:
     code: int | None
     """None if time ran out."""
     output: str
+    notes: tuple[str, ...]
     seconds: float
 
 
@@ -72,26 +77,22 @@ def measure(
     build()
     first = _run(command, gpu, steps, "zeros", limit_seconds)
     found = _judged(first, wanted, steps, limit_seconds)
-    if found.outcome is not Outcome.FITS or not first.report["reads"]:
+    has_failed = found.outcome is Outcome.NOT_PREDICTED and first.report["ended"] == "error"
+    if not first.report["reads"] or not (has_failed or found.outcome is Outcome.FITS):
         return found
     left = min(limit_seconds - first.seconds, max(MIN_AGAIN_SECONDS, 3 * first.seconds))
     again = _run(command, gpu, steps, "ones", max(left, 1.0))
-    alike = first.report["steps"] == again.report["steps"]
-    return _compared(found, _judged(again, wanted, steps, left), alike, first.report["reads"])
+    other = _judged(again, wanted, steps, left)
+    if has_failed:
+        return _without_zeros(found, other, first.report["reads"])
+    return _compared(found, other, first.report["steps"] == again.report["steps"], first.report["reads"])
 
 
 def _run(command: Sequence[str], gpu: EmulatedGpu, steps: int, values: str, limit_seconds: float) -> _Run:
     started = time.monotonic()
     with _own_folder() as folder:
         report = folder / "report.json"
-        process = subprocess.Popen(
-            [sys.executable, str(WITNESS), str(report), str(steps), values, *command],
-            env=_environment(folder, gpu),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process = _start([str(report), str(steps), values, *command], _environment(folder, gpu))
         tail = _Tail(process.stdout)
         try:
             code: int | None = process.wait(limit_seconds)
@@ -99,7 +100,19 @@ def _run(command: Sequence[str], gpu: EmulatedGpu, steps: int, values: str, limi
             code = None
         finally:
             _kill(process)
-        return _Run(_read(report), code, tail.text(), time.monotonic() - started)
+        return _Run(_read(report), code, tail.text(), tail.notes(), time.monotonic() - started)
+
+
+def _start(arguments: Sequence[str], env: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """The witness, as the leader of a session."""
+    return subprocess.Popen(
+        [sys.executable, str(WITNESS), *arguments],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 @contextmanager
@@ -135,6 +148,7 @@ class _Tail:
 
     def __init__(self, stream: IO[bytes] | None) -> None:
         self.end = b""
+        self._notes: dict[bytes, None] = {}
         self.thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
         self.thread.start()
 
@@ -142,18 +156,24 @@ class _Tail:
         self.thread.join(2)
         return self.end.decode(errors="replace")
 
+    def notes(self) -> tuple[str, ...]:
+        return tuple(note.decode(errors="replace") for note in self._notes)
+
     def _read(self, stream: IO[bytes] | None) -> None:
         if stream is None:
             return
         with stream:
             while part := os.read(stream.fileno(), 1 << 16):
-                self.end = (self.end + part)[-MAX_OUTPUT_BYTES:]
+                since = max(0, len(self.end) - MAX_NOTE_BYTES)
+                seen = self.end + part
+                self._notes |= dict.fromkeys(NOTES.findall(seen, since))
+                self.end = seen[-MAX_OUTPUT_BYTES:]
 
 
 def _read(report: Path) -> dict[str, Any]:
     nothing: dict[str, Any] = {
         "ended": None, "reason": None, "steps": [], "rounds": 0, "idle": [], "last": None, "out_of_memory": None,
-        "on_gpu": False, "used_gpu": False, "reads": [], "torch": None, "python": None,
+        "on_gpu": False, "used_gpu": False, "reads": [], "tries_plans": False, "torch": None, "python": None,
     }  # fmt: skip
     with suppress(FileNotFoundError):
         nothing |= json.loads(report.read_text())
@@ -180,7 +200,7 @@ def _judged(run: _Run, card: Card, steps: int, limit_seconds: float) -> Measurem
         peak_phase=highest and highest["phase"],
         peak_phase_reason=_no_phase(highest, reason),
         out_of_memory=OutOfMemory(**report["out_of_memory"]) if report["out_of_memory"] else None,
-        assumptions=tuple(_assumptions(report, outcome)),
+        assumptions=tuple(_assumptions(run, outcome)),
         output=run.output,
         seconds=run.seconds,
     )
@@ -197,7 +217,8 @@ def _outcome(run: _Run, steps: int, limit_seconds: float) -> tuple[Outcome, str 
     if memory and (memory["message"] or (report["ended"] != "error" and not report["on_gpu"])):
         return Outcome.OUT_OF_MEMORY, memory["message"] or "the program caught the error and took no step after it"
     if report["ended"] in {"error", "data"}:
-        return Outcome.NOT_PREDICTED, report["reason"]
+        refused = [note for note in run.notes if note.startswith(REFUSED)]
+        return Outcome.NOT_PREDICTED, "; ".join([report["reason"], *refused[-1:]])
     if not report["used_gpu"]:
         return Outcome.NOT_PREDICTED, "the program never used the GPU"
     if reached:
@@ -219,12 +240,27 @@ def _no_phase(highest: dict[str, Any] | None, reason: str | None) -> str | None:
     return SEVERAL_THREADS if highest["allocated"] else NO_PEAK
 
 
-def _assumptions(report: dict[str, Any], outcome: Outcome) -> list[str]:
+def _assumptions(run: _Run, outcome: Outcome) -> Iterator[str]:
+    report = run.report
+    if outcome is not Outcome.NOT_PREDICTED:
+        yield from (note for note in run.notes if not note.startswith(REFUSED))
     if outcome is not Outcome.FITS:
-        return []
-    idle = f"optimizers with fewer steps do not raise the peak: {', '.join(report['idle'])}"
-    caught = "an out-of-memory error that the program caught also happens on a real card"
-    return [*([idle] if report["idle"] else []), *([caught] if report["out_of_memory"] else [])]
+        return
+    if report["idle"]:
+        yield f"optimizers with fewer steps do not raise the peak: {', '.join(report['idle'])}"
+    if report["out_of_memory"]:
+        yield "an out-of-memory error that the program caught also happens on a real card"
+    if report["tries_plans"]:
+        yield "the plans that cudnn.benchmark chooses on a real card need no more workspace than the first ones"
+
+
+def _without_zeros(zeros: Measurement, ones: Measurement, reads: Sequence[str]) -> Measurement:
+    """A check of values may refuse zeros, as distributions do. The run with ones is the prediction, if it can run."""
+    seconds = zeros.seconds + ones.seconds
+    if ones.outcome is Outcome.NOT_PREDICTED:
+        return replace(zeros, seconds=seconds)
+    why = f"the values read at {', '.join(reads)} do not change the memory; with zeros: {zeros.reason}"
+    return replace(ones, assumptions=(*ones.assumptions, why), seconds=seconds)
 
 
 def _compared(zeros: Measurement, ones: Measurement, alike: bool, reads: Sequence[str]) -> Measurement:

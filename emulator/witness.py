@@ -31,8 +31,7 @@ STANDARD_LIBRARY = str(Path(os.__file__).parent)
 OTHERS = ("<", STANDARD_LIBRARY, str(Path(__file__).parents[1] / "gpulab") + os.sep)
 """Also what a program reports with: the line that matters is the one that calls it."""
 LAST_PATHS_VARIABLE = "GPULAB_LAST_PATHS"  # folders with modules that are nowhere else
-MAX_PLACES = 20
-MAX_REASON = 2000
+MAX_PLACES, MAX_REASON = 20, 2000
 MAX_ROUNDS = 10
 """An optimizer that has taken this many times the steps wanted no longer waits for one that takes none."""
 OF_VALUES = (
@@ -40,6 +39,8 @@ OF_VALUES = (
     *("_unique2", "unique_dim", "unique_consecutive", "unique_dim_consecutive"),
 )
 """Operators whose result has a shape that depends on values: on the card there are none."""
+OWN_READS = ("amp" + os.sep, str(Path("nn/modules/rnn.py")))
+"""Parts of torch that read a value for themselves: a gradient scaler, and the seed of dropout."""
 
 
 class Report:
@@ -49,7 +50,8 @@ class Report:
         self.path, self.wanted, self.owner = path, steps, os.getpid()
         self.content: dict[str, Any] = {
             "ended": None, "reason": None, "steps": [], "rounds": 0, "idle": [], "last": None, "out_of_memory": None,
-            "on_gpu": False, "used_gpu": False, "reads": [], "torch": None, "python": platform.python_version(),
+            "on_gpu": False, "used_gpu": False, "reads": [], "tries_plans": False,
+            "torch": None, "python": platform.python_version(),
         }  # fmt: skip
 
     def write(self) -> None:
@@ -124,13 +126,10 @@ class Meter:
             self.enter(outer)
 
     def reading(self) -> dict[str, Any]:
-        phase = self._known(self.peak_phase)
+        phase = self.known(self.peak_phase)
         return {"allocated": self.allocated, "reserved": self.reserved, "phase": phase, "volume": self.volume}
 
-    def known_phase(self) -> str | None:
-        return self._known(self.phase)
-
-    def _known(self, phase: str | None) -> str | None:
+    def known(self, phase: str | None) -> str | None:
         return phase if len(self.threads) <= 1 else None
 
     def _stats_for_the_program(self, device: int) -> Any:
@@ -187,6 +186,7 @@ class Witness:
         found["rounds"] = max(self.taken.values())
         found["idle"] = sorted(type(each).__name__ for each, count in self.taken.items() if count < wanted)
         found["used_gpu"] = self.torch.cuda.is_initialized()
+        found["tries_plans"] |= self.torch.backends.cudnn.benchmark
         found["on_gpu"] = any(p.is_cuda for group in optimizer.param_groups for p in group["params"])
         self.meter.start()
         if not found["idle"] or found["rounds"] >= MAX_ROUNDS * wanted:
@@ -244,8 +244,8 @@ class Witness:
         return watched
 
     def _noted(self) -> bool:
-        """Whether the program's own code reads values of the card here; a gradient scaler has its own reasons."""
-        if self._is_below("amp" + os.sep):
+        """Whether the program's own code reads values of the card here."""
+        if any(map(self._is_below, OWN_READS)):
             return False
         place, places = self._place() or "an unknown place", self.report.content["reads"]
         if place not in places and len(places) < MAX_PLACES:
@@ -272,7 +272,7 @@ class Witness:
         yield None
 
     def _ran_out(self, *_: Any) -> None:
-        phase, layer = self.meter.known_phase(), self._layer(sys._getframe())
+        phase, layer = self.meter.known(self.meter.phase), self._layer(sys._getframe())
         self.report.content["out_of_memory"] = {"message": None, "phase": phase, "layer": layer}
         self.report.content["on_gpu"] = False
 
@@ -357,7 +357,7 @@ def _run(program: Sequence[str]) -> dict[str, Any]:
         return runpy.run_module(program[1], run_name="__main__", alter_sys=True)
     sys.argv = list(program)
     sys.path[0] = str(Path(program[0]).resolve().parent)
-    return runpy.run_path(program[0], run_name="__main__")
+    return runpy.run_path(str(Path(program[0]).absolute()), run_name="__main__")
 
 
 def _note_out_of_memory(error: BaseException, report: Report) -> None:

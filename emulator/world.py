@@ -5,10 +5,12 @@ registry beside the file, and is what NVML says and what the others cannot have.
 """
 
 import os
+import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from uuid import UUID, uuid5
 
 from emulator.cards import Card
 
@@ -16,6 +18,7 @@ GIB = 1 << 30
 VARIABLE = "GPULAB_EMULATED_WORLD"
 ENDLESS_BYTES = 1 << 46
 """More than any step takes; the address space of a process holds it."""
+NAMESPACE = UUID("582e3634-47ad-4eef-a7fd-827add80de7e")
 DRIVER_VERSION, CUDA_VERSION = "580.65.06", 13000
 
 
@@ -77,7 +80,7 @@ class EmulatedGpu:
 def emulated(card: Card, index: int) -> EmulatedGpu:
     """A card as a machine has it at place `index`: nothing on it, and no reading that cannot be known."""
     return EmulatedGpu(
-        f"GPU-e0000000-0000-0000-0000-{index + 1:012x}",
+        uuid_of(card, index),
         name=card.emulated_name,
         total=card.total_bytes,
         reserved=card.total_bytes - card.usable_bytes,
@@ -89,6 +92,11 @@ def emulated(card: Card, index: int) -> EmulatedGpu:
         energy=None,
         card=card,
     )
+
+
+def uuid_of(card: Card, index: int) -> str:
+    """The same at every start. Another machine of a lab, or another card in this place later, has another one."""
+    return f"GPU-{uuid5(NAMESPACE, f'{platform.node()} {card.name} {index}')}"
 
 
 def with_room(card: Card, room_bytes: int) -> EmulatedGpu:

@@ -15,9 +15,9 @@ _MAJOR = 3
 _NO = b"N"
 
 WRITTEN = (
-    "artifacts", "checkpoints", "estimates", "gpu_minutes", "gpus", "job_events", "jobs", "lab_errors", "leases",
-    "log_chunks", "measured_peaks", "metric_chunks", "node_events", "nodes", "phases", "program_uploads", "programs",
-    "sample_chunks",
+    "artifacts", "checkpoints", "deleted_files", "estimates", "gpu_minutes", "gpus", "job_events", "jobs",
+    "lab_errors", "leases", "log_chunks", "measured_peaks", "metric_chunks", "node_events", "nodes", "phases",
+    "program_uploads", "programs", "sample_chunks",
 )  # fmt: skip
 """Tables that workers write."""
 READ = (
@@ -26,7 +26,10 @@ READ = (
 )  # fmt: skip
 IN_PART = ("notification_channels", "notifications")
 """Written with the end of a run: who wants to hear of it, and never where it is sent."""
-HIDDEN = ("audit_events", "banners", "browser_sessions", "grades", "lab_hours", "tokens")
+HIDDEN = (
+    "audit_events", "banners", "browser_sessions", "course_members", "courses", "grades", "lab_hours", "past_use",
+    "tokens",
+)  # fmt: skip
 """Tables that are no worker's business. One that is named nowhere here is hidden, too."""
 
 _ROLE_IF_MISSING = f"""

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 MAX_OPTIONS = 8
 """For a longer list, the message names only values that are similar to what was sent."""
+MAX_FIELDS = 5
+"""For more wrong fields, such as those of a table with a wrong column, the message has their number."""
+
+
+CELL = re.compile(r"csv\.(\d+)(?:\.(\w+))?")
 
 
 class GpulabError(Exception):
@@ -143,11 +148,13 @@ def explain(problem: "Problem", place: "Callable[[str], str | None]" = lambda _p
     `place` says where a field was written, such as the line of a file.
     """
     if problem.errors:
-        places = [place(error.path) for error in problem.errors]
-        return "; ".join(
-            (f"{where}: " if where else "") + _explain_field(error)
-            for where, error in zip(places, problem.errors, strict=True)
-        )
+        shown = problem.errors[:MAX_FIELDS]
+        places = [place(error.path) for error in shown]
+        lines = [
+            (f"{where}: " if where else "") + _explain_field(error) for where, error in zip(places, shown, strict=True)
+        ]
+        more = len(problem.errors) - len(shown)
+        return "; ".join([*lines, f"and {more} more like these"] if more else lines)
     return problem.detail or problem.title
 
 
@@ -156,10 +163,26 @@ def _explain_field(error: "InvalidField") -> str:
     if len(options) > MAX_OPTIONS and isinstance(error.value, str):
         known = f"{error.value!r} is not one of the {len(options)} known values"
         return f"{error.path}: {known}{_nearest(error.value, options)}"
-    facts = [f"{name} {limit}" for name, limit in (error.limit or {}).items()]
+    facts = [f"{name} {limit}" for name, limit in (error.limit or {}).items() if not _says(error.message, name, limit)]
     if error.value is not None:
         facts.append(f"got {error.value!r}")
-    return f"{error.path}: {error.message}" + (f" ({', '.join(facts)})" if facts else "")
+    return f"{_in_words(error.path)}: {error.message}" + (f" ({', '.join(facts)})" if facts else "")
+
+
+def _in_words(path: str) -> str:
+    """`line 3, email` for a cell of a table that was sent; other fields by their path."""
+    return CELL.sub(lambda found: f"line {found[1]}" + (f", {found[2]}" if found[2] else ""), path)
+
+
+def _says(message: str, name: str, limit: object) -> bool:
+    """Whether the message has the limit already, in words. Nobody reads a pattern."""
+    if name in {"enum", "expected"}:
+        options = [str(option) for option in limit] if isinstance(limit, list) else re.findall(r"'([^']*)'", str(limit))
+        return bool(options) and all(option in message for option in options)
+    if name == "pattern" or "it must be later than" in message or message == "must not be empty":
+        return True
+    numbers = map(float, re.findall(r"-?\d+(?:\.\d+)?", message))
+    return isinstance(limit, int | float) and float(limit) in numbers
 
 
 def _options(error: "InvalidField") -> list[str]:

@@ -39,6 +39,16 @@ def checked(text: str) -> str:
     return _one_form(text)
 
 
+def checked_lines(text: str) -> str:
+    """Text over several lines, held to the same rule; blanks within it stay. Raises `ValueError`."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, line in enumerate(lines, 1):
+        for place, character in _useless(line.replace("\t", " ")):
+            where = f"at place {place + 1} of line {number}"
+            raise ValueError(f"the character {called(character)} {where} is not allowed in a text")
+    return "\n".join(map(composed, lines)).strip()
+
+
 def cleaned(text: str) -> str:
     """The name in its one form, without what has no use in it."""
     useless = {place for place, _ in _useless(text)}
@@ -65,6 +75,11 @@ def called(character: str) -> str:
 def composed(text: str) -> str:
     """In NFC, except for what is too long for a name: composing takes the square of the marks on one letter."""
     return unicodedata.normalize("NFC", text) if len(text) <= MAX_COMPOSED_CHARACTERS else text
+
+
+def address_form(text: str) -> str:
+    """An e-mail address as the lab keeps it. Case folding would make another address of `straße@uni.example`."""
+    return _one_form(text).lower()
 
 
 def _one_form(text: str) -> str:

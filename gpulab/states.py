@@ -65,6 +65,40 @@ class Audience(StrEnum):
     CLASS = "class"
 
 
+class KeptBecause(StrEnum):
+    """Why a run cannot be deleted."""
+
+    NOT_OVER = "not_over"
+    HANDED_IN = "handed_in"
+    """Somebody handed it in, or it is a re-run, a check or a graded run of an assignment."""
+    STUDY_RUNS = "study_runs"
+    """It belongs to a study that still runs."""
+    COURSE_ARCHIVED = "course_archived"
+    """Its course is archived: then only its owner deletes it."""
+    NOT_FOUND = "not_found"
+    """There is none, or it is another user's."""
+
+
+class Erasure(StrEnum):
+    """How a user is taken out of the lab."""
+
+    ANONYMISE = "anonymise"
+    """A pseudonym takes the place of the name. Runs, submissions and grades stay."""
+    DELETE = "delete"
+    """All that is the user's own goes too."""
+
+
+class Removed(StrEnum):
+    """What the lab's retention deletes of a run."""
+
+    SAMPLES = "samples"
+    OUTPUT = "output"
+    CHECKPOINT = "checkpoint"
+    FILES = "files"
+    METRICS = "metrics"
+    RESULT = "result"
+
+
 class Channel(StrEnum):
     """How a notification travels."""
 

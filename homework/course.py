@@ -1,6 +1,6 @@
-"""The course that the entry point `gpulab.studies` names: the homework's questions, in its order."""
+"""The question set that the entry point `gpulab.studies` names: the homework's questions, in its order."""
 
-from experiments.studies.course import Course, Part
+from experiments.studies.question_set import Part, QuestionSet
 from homework.questions.bands_data import DATA_QUESTIONS
 from homework.questions.bands_prior import PRIOR_QUESTIONS
 from homework.questions.batches import BATCH_QUESTIONS
@@ -15,7 +15,7 @@ from homework.shared import notes_on_images
 
 DROPOUT_QUESTIONS = (*EXACT_QUESTIONS, *NOISE_QUESTIONS, *SWEEP_QUESTIONS, *CHEATING_QUESTIONS)
 
-COURSE = Course(
+COURSE = QuestionSet(
     slug="course",
     title="The whole homework",
     parts=(

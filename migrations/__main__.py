@@ -5,10 +5,11 @@ import time
 
 import structlog
 from alembic import command
+from alembic.script import ScriptDirectory
 from pydantic import ValidationError
 from sqlalchemy import Connection, text
 
-from migrations.settings import config, engine
+from migrations.settings import VERSION_TABLE, config, engine
 from models import lab_process
 from models.lab_process import RefusedError
 from models.logs import configure_logs
@@ -26,13 +27,18 @@ UNRELEASED = (
     " or a new database. Only that version restores the backup"
 )
 
+NEWER = (
+    "the database was upgraded to schema {found} by a newer version of gpulab, and this version knows it up to {known}."
+    " Start that version again, or restore a backup of this version into a new folder or database"
+)
+
 log = structlog.get_logger()
 
 
 def upgrade(connection: Connection) -> None:
     """Bring the schema of `connection` to the newest version, beside processes that go on working.
 
-    Raises `RefusedError` for a database from before the first release.
+    Raises `RefusedError` for a database from before the first release, or from a newer version.
     """
     if connection.execute(text("SELECT to_regclass('alembic_version')")).scalar() is not None:
         raise RefusedError(UNRELEASED)
@@ -43,10 +49,20 @@ def upgrade(connection: Connection) -> None:
         connection.commit()
         time.sleep(PAUSE_SECONDS)
     try:
+        _refuse_newer(connection, ScriptDirectory.from_config(made))
         command.upgrade(made, "head")
     finally:
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ONE_AT_A_TIME})
         connection.commit()
+
+
+def _refuse_newer(connection: Connection, known: ScriptDirectory) -> None:
+    if connection.execute(text("SELECT to_regclass(:table)"), {"table": VERSION_TABLE}).scalar() is None:
+        return
+    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
+    connection.commit()
+    if found is not None and found not in {each.revision for each in known.walk_revisions()}:
+        raise RefusedError(NEWER.format(found=found, known=known.get_current_head()))
 
 
 def main() -> int:

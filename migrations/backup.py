@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import structlog
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from pydantic_settings import SettingsConfigDict
@@ -29,7 +28,7 @@ from pydantic_settings import SettingsConfigDict
 from gpulab.cli.tables import byte_size
 from gpulab.version import VERSION
 from gpulab.words import counted
-from models.error_log import keeping
+from models.error_log import ERRORS, keeping
 from models.logs import configure_logs
 from models.outage import ONE_SHOT_SECONDS, persist
 from models.settings import DatabaseSettings
@@ -50,7 +49,7 @@ CONNECTION_VARIABLES = {
     "sslrootcert": "PGSSLROOTCERT",
 }
 
-log = structlog.get_logger()
+FAILED = "The backup failed: "
 
 
 class BackupError(RuntimeError):
@@ -227,7 +226,9 @@ def _back_up(folder: Path, keep: int | None) -> int:
     try:
         said = _made(folder) if keep is None else _made_keeping(folder, keep)
     except (BackupError, psycopg.Error, OSError) as error:
-        log.error("backup.failed", reason=str(error).strip())  # noqa: TRY400 - the reason says it all
+        reason = str(error).strip()
+        ERRORS.note(None, "error", {"event": "backup.failed", "reason": reason})
+        print(f"{FAILED}{reason}", file=sys.stderr)
         return 1
     print(said)
     return 0

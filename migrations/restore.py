@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import structlog
 
 from migrations.backup import (
     DUMP,
@@ -26,8 +25,6 @@ from migrations.verify import checked
 from models.logs import configure_logs
 from models.outage import ONE_SHOT_SECONDS, persist
 from models.store import open_store
-
-log = structlog.get_logger()
 
 
 def restore(settings: BackupSettings, folder: Path) -> dict[str, Any]:
@@ -68,7 +65,7 @@ def main() -> int:
     try:
         manifest = restore(BackupSettings(), folder)
     except (BackupError, psycopg.Error, OSError) as error:
-        log.error("restore.failed", reason=str(error).strip())  # noqa: TRY400 - the reason says it all
+        print(f"The restore failed: {str(error).strip()}", file=sys.stderr)
         return 1
     print(f"Restored {summary(manifest)} from the backup {made_on(manifest)}.")
     return 0

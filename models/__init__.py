@@ -1,15 +1,16 @@
 """The tables and the statements over them, shared by the async API and the sync scheduler and worker."""
 
-from models.tables.artifact import Artifact, Checkpoint
+from models.tables.artifact import Artifact, Checkpoint, DeletedFile
 from models.tables.assignment import Assignment, Extension, Grade, Submission
 from models.tables.audit import AuditEvent
 from models.tables.base import Base
+from models.tables.courses import Course, CourseMember
 from models.tables.estimate import Estimate, MeasuredPeak
 from models.tables.event import JobEvent
 from models.tables.job import Job
 from models.tables.lab_error import LabError
 from models.tables.lab_hours import LabHours
-from models.tables.lease import Lease
+from models.tables.lease import Lease, PastUse
 from models.tables.node import Gpu, GpuMinute, Node, NodeEvent, NodeToken
 from models.tables.notifications.banner import Banner
 from models.tables.notifications.outbox import Notification, NotificationChannel
@@ -26,6 +27,9 @@ __all__ = [
     "Base",
     "BrowserSession",
     "Checkpoint",
+    "Course",
+    "CourseMember",
+    "DeletedFile",
     "Estimate",
     "Extension",
     "Gpu",
@@ -44,6 +48,7 @@ __all__ = [
     "NodeToken",
     "Notification",
     "NotificationChannel",
+    "PastUse",
     "Phase",
     "Program",
     "ProgramUpload",

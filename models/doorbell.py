@@ -57,9 +57,10 @@ def ring_for_estimate(app: Celery, *, node: str, estimate_id: UUID, is_program: 
     _send(app, ESTIMATE_TASK, node, [str(estimate_id), is_program], expires_seconds)
 
 
-def ring_for_retention(app: Celery, *, node: str, expires_seconds: float) -> None:
-    """Ask a node's worker to delete expired data. Raises as `ring`; the next sweep comes anyway."""
-    _send(app, RETAIN_TASK, node, [], expires_seconds)
+def ring_for_retention(app: Celery, *, node: str, only_deleted: bool, expires_seconds: float) -> None:
+    """Ask a node's worker to delete expired data, or only what users deleted. Raises as `ring`; the next sweep comes
+    anyway."""
+    _send(app, RETAIN_TASK, node, [only_deleted], expires_seconds)
 
 
 def _send(app: Celery, task: str, node: str, arguments: list[str | bool], expires_seconds: float) -> None:

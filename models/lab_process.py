@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import structlog
+from pydantic import ValidationError
 
 from gpulab.proxies import spare_loopback
 from gpulab.threads import exit_status, report_with, watch_threads
 from models.database import DATABASE_AWAY, first_line
 from models.error_log import keeping
 from models.logs import report_death
+from models.settings import wrong_variables
 from server.open_files import raise_file_limit
 
 REFUSED = 2
@@ -53,7 +55,8 @@ def _end_of(main: Callable[[], int | None], refused: tuple[type[Exception], ...]
     try:
         return main() or exit_status()
     except refused as error:
-        log.error("process.refused", reason=str(error))  # noqa: TRY400 - one line says it all
+        reason = wrong_variables(error) if isinstance(error, ValidationError) else str(error)
+        log.error("process.refused", reason=reason)  # noqa: TRY400 - one line says it all
         return REFUSED
     except DATABASE_AWAY as error:
         log.error("database.away", reason=first_line(error))  # noqa: TRY400 - the reason says it all

@@ -3,15 +3,21 @@
 import os
 import socket
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gpulab.addresses import PAGES
 from gpulab.names import checked
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+PREFIX = "GPULAB_"
+SECRETS = ("SECRET", "TOKEN", "PASSWORD", "URL")
+"""Words in the names of variables whose value may be a secret."""
 ROOT_PATH = r"(?:/[A-Za-z0-9._~-]+)+"
 
 
@@ -34,8 +40,25 @@ def known_zone(name: str) -> str:
     return name
 
 
+def wrong_variables(error: ValidationError) -> str:
+    """What is wrong with the settings, by the names of the variables, in one line."""
+    return "; ".join(map(_wrong_variable, error.errors()))
+
+
+def _wrong_variable(fault: "ErrorDetails") -> str:
+    message = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:
+        return message
+    field = str(fault["loc"][0])
+    name = field if field.isupper() else f"{PREFIX}{field.upper()}"
+    if fault["type"] == "missing":
+        return f"{name} is not set"
+    value = "" if any(word in name for word in SECRETS) else f" (got {fault['input']!r})"
+    return f"{name}: {message[:1].lower()}{message[1:]}{value}"
+
+
 class DatabaseSettings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="GPULAB_", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, populate_by_name=True)
 
     database_url: Annotated[str, Field(validation_alias="DATABASE_URL")]
     """PostgreSQL 18 or newer: `postgresql://user:password@host/name`."""
@@ -135,6 +158,8 @@ class ApiSettings(ReachingSettings):
     """Maximum size of all files of a program."""
     max_program_files: int = Field(default=500, ge=1, le=100_000)
     """Maximum files of a program."""
+    max_export_bytes: int = Field(default=2 * 2**30, ge=0)
+    """Files of runs and programs in one export of a user's data; the others are named in it."""
     max_tokens: int = 50
     """Maximum valid tokens of one user."""
     root_path: Annotated[str, Field(pattern=f"^({ROOT_PATH})?$"), BeforeValidator(_above_pages)] = ""
@@ -239,7 +264,9 @@ class NodeSettings(Settings):
     store_patience_seconds: float = Field(default=600.0, ge=0)
     """How long a finished job waits for the artifact store to accept its files."""
     keep_samples_days: float = Field(default=90.0, ge=0)
-    """Days after a job's end; 0 keeps them, here and in the next three."""
+    """Days after a job's end; 0 keeps them, here and in the next five."""
+    keep_metrics_days: float = Field(default=0.0, ge=0)
+    keep_results_days: float = Field(default=0.0, ge=0)
     keep_logs_days: float = Field(default=180.0, ge=0)
     keep_checkpoints_days: float = Field(default=7.0, ge=0)
     keep_artifacts_days: float = Field(default=365.0, ge=0)

@@ -4,15 +4,19 @@
 """
 
 from sandbox.capability import capability, mend
-from sandbox.devices import DeviceError, device_nodes
+from sandbox.devices import DeviceError, MigInstance, device_nodes
+from sandbox.groups import Group, Groups
 from sandbox.policy import Limits, SandboxPolicy
 from sandbox.process import LaunchError, SandboxProcess, launch
 from sandbox.system import free_place
 
 __all__ = [
     "DeviceError",
+    "Group",
+    "Groups",
     "LaunchError",
     "Limits",
+    "MigInstance",
     "SandboxPolicy",
     "SandboxProcess",
     "capability",

@@ -21,7 +21,7 @@ ALLOW_NAMESPACES = (
 MENDS = (
     ("bubblewrap is not installed", INSTALL),
     ("libseccomp", "install the system's package libseccomp2"),
-    ("proc", "in a container: security_opt systempaths=unconfined; see docs/security.md"),
+    ("proc", "in a container: security_opt systempaths=unconfined, and no GPUs; see docs/security.md"),
 )
 
 

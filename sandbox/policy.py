@@ -14,10 +14,16 @@ class Limits:
     """Processes and threads together. The kernel does not count those of root."""
     open_files: int = 4096
     """Of one process."""
+    pending_signals: int = 4096
+    """Timers and queued signals of all inside: the kernel counts them for all programs of a node together."""
     file_bytes: int | None = None
     """Of one file."""
     data_bytes: int | None = None
     """Private memory that one process may ask for; on a GPU the driver asks for far more than it uses."""
+    group_processes: int | None = None
+    """Processes and threads of all inside, root's too, where control groups are delegated to us."""
+    group_memory_bytes: int | None = None
+    """Of all inside together, with what lies in /tmp and cached files, where control groups are delegated to us."""
     tmp_bytes: int = 1 << 30
     """Of /tmp, which lies in memory."""
     shared_memory_bytes: int = 1 << 30

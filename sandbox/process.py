@@ -15,6 +15,7 @@ from typing import IO
 from weakref import finalize
 
 from sandbox.command import arguments
+from sandbox.groups import Group, Groups
 from sandbox.policy import Limits, SandboxPolicy
 from sandbox.seccomp import SeccompError, filter_descriptor
 from sandbox.system import MADE_UP
@@ -40,8 +41,10 @@ class LaunchError(Exception):
 class SandboxProcess:
     """One sandbox. Every method may be called from any thread."""
 
-    def __init__(self, monitor: "subprocess.Popen[bytes]", init_pid: int) -> None:
+    def __init__(self, monitor: "subprocess.Popen[bytes]", init_pid: int, group: Group | None = None) -> None:
         self._monitor = monitor
+        self.group = group
+        """Of all that runs inside; null where the kernel lends none."""
         self.pid = monitor.pid
         """The ancestor of everything inside; it leads its own session."""
         self.init_pid = init_pid
@@ -57,6 +60,8 @@ class SandboxProcess:
         if not all(_ended(pidfd, deadline) for pidfd in (self._init_pidfd, self._pidfd)):
             return False
         self._monitor.wait()  # reaps it
+        if self.group is not None:
+            self.group.close()
         return True
 
     @property
@@ -106,20 +111,29 @@ def launch(
     stdin: int = subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
     mark: Mapping[str, str] | None = None,
+    groups: Groups | None = None,
 ) -> SandboxProcess:
     """Start a program. Raises `LaunchError`: nothing of it runs.
 
     The sandbox ends with the *thread* that calls this. A program with its own input must end where that ends
     before a first word: it may have no parent any more. `output` is a descriptor for all that it prints.
     `pass_fds` stay open inside. `mark` is shown in the environment of bubblewrap itself, so that others can find what
-    a killed parent left.
+    a killed parent left. With `groups`, the kernel also limits everything inside together.
     """
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
         raise LaunchError("bubblewrap is not installed")
     with ExitStack() as stack:
         try:
-            return _launched(stack, bubblewrap, policy, argv, environment, output, stdin, pass_fds, dict(mark or {}))
+            group = groups.make(policy.limits) if groups is not None else None
+            kept = stack.enter_context(ExitStack())
+            if group is not None:
+                kept.callback(group.close)
+            process = _launched(
+                stack, bubblewrap, policy, argv, environment, output, stdin, pass_fds, dict(mark or {}), group
+            )
+            kept.pop_all()
+            return process
         except (OSError, SeccompError) as error:
             raise LaunchError(str(error)) from error
 
@@ -134,6 +148,7 @@ def _launched(
     stdin: int,
     pass_fds: Sequence[int],
     mark: dict[str, str],
+    group: Group | None,
 ) -> SandboxProcess:
     data = {path: _file_of(stack, text.encode()) for path, text in MADE_UP.items()}
     rules = filter_descriptor()
@@ -160,7 +175,9 @@ def _launched(
         end.close()
     try:
         init_pid = _pid_of(told.fileno(), output)
-        process = SandboxProcess(monitor, init_pid)
+        process = SandboxProcess(monitor, init_pid, group)
+        if group is not None:
+            group.add(init_pid)
         _limit(init_pid, policy.limits)
         os.write(releases.fileno(), b"y")
         if is_gated:
@@ -223,6 +240,8 @@ def _limit(pid: int, limits: Limits) -> None:
 def _resources(limits: Limits) -> Iterator[tuple[int, int]]:
     yield resource.RLIMIT_CORE, 0
     yield resource.RLIMIT_NOFILE, limits.open_files
+    yield resource.RLIMIT_MSGQUEUE, 0
+    yield resource.RLIMIT_SIGPENDING, limits.pending_signals
     if limits.processes is not None:
         yield resource.RLIMIT_NPROC, limits.processes
     if limits.file_bytes is not None:

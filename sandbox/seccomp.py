@@ -8,7 +8,7 @@ import errno
 import os
 from functools import cache
 
-from sandbox.syscalls import ALLOWED, REFUSED
+from sandbox.syscalls import ALLOWED, NOT_SUPPORTED, REFUSED
 
 ACT_ALLOW = 0x7FFF0000
 ACT_ERRNO = 0x00050000
@@ -24,6 +24,11 @@ PRCTL_OPTIONS = (
     0x53564D41, 0x59616D61,
 )  # fmt: skip
 """Absent is PR_SET_DUMPABLE, by which a process hides its files from its owner's eyes, and what needs privileges."""
+
+FCNTL_COMMANDS = (
+    *range(17), 36, 37, 38, 1025, 1027, 1028, 1030, 1031, 1032, 1033, 1034, 1035, 1036, 1037, 1038,
+)  # fmt: skip
+"""F_SETLEASE and F_NOTIFY are left out: a lease on a file makes the worker wait when it opens the file."""
 
 
 class SeccompError(Exception):
@@ -66,12 +71,16 @@ def _fill(rules: "_Rules") -> None:
         rules.add(ACT_ALLOW, name)
     for name in REFUSED:
         rules.add(_refuse(errno.EPERM), name)
+    for name in NOT_SUPPORTED:
+        rules.add(_refuse(errno.EOPNOTSUPP), name)
     # The flags of clone3 lie in memory, where no filter sees them; programs fall back to clone.
     rules.add(ACT_ALLOW, "clone", _Compare(0, CMP_MASKED_EQ, NEW_NAMESPACES, 0))
     for family in SOCKET_FAMILIES:
         rules.add(ACT_ALLOW, "socket", _Compare(0, CMP_MASKED_EQ, 0xFFFFFFFF, family))
     for option in PRCTL_OPTIONS:
         rules.add(ACT_ALLOW, "prctl", _Compare(0, CMP_MASKED_EQ, 0xFFFFFFFF, option))
+    for command in FCNTL_COMMANDS:
+        rules.add(ACT_ALLOW, "fcntl", _Compare(1, CMP_MASKED_EQ, 0xFFFFFFFF, command))
     for persona in PERSONALITIES:
         rules.add(ACT_ALLOW, "personality", _Compare(0, CMP_MASKED_EQ, 0xFFFFFFFF, persona))
 

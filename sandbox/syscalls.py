@@ -2,13 +2,12 @@
 
 _FILES = """
 access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64
-fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl fdatasync fgetxattr flistxattr flock fremovexattr
-fsetxattr fstat fstatfs fsync ftruncate futimesat getcwd getdents getdents64 getxattr inotify_add_watch inotify_init
-inotify_init1 inotify_rm_watch lchown lgetxattr link linkat listxattr llistxattr lremovexattr lseek lsetxattr lstat
-mkdir mkdirat mknod mknodat newfstatat open openat openat2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read
-readahead readlink readlinkat readv removexattr rename renameat renameat2 rmdir sendfile setxattr splice stat statfs
-statx symlink symlinkat sync_file_range tee truncate umask unlink unlinkat utime utimensat utimes vmsplice write
-writev cachestat
+fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fdatasync fgetxattr flistxattr flock fremovexattr fstat
+fstatfs fsync ftruncate futimesat getcwd getdents getdents64 getxattr lchown lgetxattr link linkat listxattr
+llistxattr lremovexattr lseek lstat mkdir mkdirat mknod mknodat newfstatat open openat openat2 pread64 preadv preadv2
+pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv removexattr rename renameat renameat2 rmdir
+sendfile splice stat statfs statx symlink symlinkat sync_file_range tee truncate umask unlink unlinkat utime utimensat
+utimes vmsplice write writev cachestat
 """
 _MEMORY = """
 brk get_mempolicy madvise mincore mlock mlock2 mlockall mmap mprotect mremap msync munlock munlockall munmap
@@ -30,12 +29,13 @@ timerfd_create timerfd_gettime timerfd_settime
 _TALKING = """
 accept accept4 bind connect epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait
 epoll_wait_old eventfd eventfd2 getpeername getsockname getsockopt listen pipe pipe2 poll ppoll pselect6 recvfrom
-recvmmsg recvmsg select semctl semget semop semtimedop sendmmsg sendmsg sendto setsockopt shutdown signalfd signalfd4
+recvmmsg recvmsg select sendmmsg sendmsg sendto setsockopt shutdown signalfd signalfd4
 socketpair ioctl
 """
 ALLOWED = (*_FILES.split(), *_MEMORY.split(), *_PROCESSES.split(), *_TALKING.split())
-"""Missing: those below and those that no program needs. `memfd_create`, `shmget` and `msgget` make memory that no watch
-can count; programs use /dev/shm in their place."""
+"""Missing: those below and those that no program needs. `memfd_create`, `shmget`, `semget` and `msgget` make memory
+that no watch can count; programs use /dev/shm in their place. `inotify_init` takes from what all programs of a node
+have together."""
 _FAR_REACHING = """
 ptrace process_vm_readv process_vm_writev process_madvise kcmp pidfd_getfd
 mount umount umount2 pivot_root chroot move_mount open_tree fsopen fsconfig fsmount fspick mount_setattr
@@ -49,3 +49,5 @@ mbind set_mempolicy set_mempolicy_home_node migrate_pages move_pages
 """
 REFUSED = tuple(_FAR_REACHING.split())
 """These fail with "not permitted" instead of "not implemented", so that the user sees the reason."""
+NOT_SUPPORTED = ("setxattr", "lsetxattr", "fsetxattr", "setxattrat")
+"""As on a file system without them: in /tmp extended attributes take memory that no limit of its size counts."""

@@ -11,6 +11,7 @@ from models import lab_process
 from models.database import sync_engine
 from models.logs import configure_logs
 from models.settings import SchedulerSettings
+from scheduler.erasure.eraser import Eraser
 from scheduler.loop import Scheduler
 from scheduler.notifications.sender import Sender
 
@@ -31,6 +32,9 @@ def _schedule() -> None:
     # Beside the loop: a mail server that hangs keeps no job waiting.
     sender = Sender(settings, sync_engine(settings.sqlalchemy_url, pool_size=2), stop)
     VitalThread("notifications", sender.run, until=stop).start()
+    # So does a user who is deleted, with thousands of runs.
+    eraser = Eraser(sync_engine(settings.sqlalchemy_url, pool_size=1), stop)
+    VitalThread("erasure", eraser.run, until=stop).start()
     Scheduler(settings, sync_engine(settings.sqlalchemy_url, pool_size=2), stop).run()
 
 

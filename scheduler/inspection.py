@@ -1,8 +1,8 @@
 """Which nodes can be trusted with jobs. `judge` is pure; `inspect_nodes` asks the database and writes what follows.
 
 A node at fault is set aside: what runs on it goes on, nothing new starts. It comes back by itself when the fault was
-not seen for `fault_quiet_seconds`; one set aside `fault_limit` times within a day waits for
-an admin.
+not seen for `fault_quiet_seconds`, or not since its worker started again; one set aside `fault_limit` times within a
+day waits for an admin.
 """
 
 from collections import defaultdict
@@ -18,6 +18,8 @@ from gpulab.states import NodeFault
 from models.composed import run
 from models.settings import SchedulerSettings
 from models.statements import node_health
+
+GIB = 2**30
 
 log = structlog.get_logger()
 
@@ -119,5 +121,8 @@ def _gpu_faults(node: Any, gpu: Any, settings: SchedulerSettings) -> Iterator[tu
         yield NodeFault.GPU_XID, f"GPU {gpu.index} ({gpu.uuid}) reported Xid {gpu.xid}", gpu.xid_at
     before, now = gpu.known_total_bytes, gpu.memory_total_bytes
     if before is not None and now is not None and abs(now - before) > node_health.MIN_CHANGE * before:
-        words = f"GPU {gpu.index} ({gpu.uuid}) reports {now} bytes of memory and reported {before} before"
+        words = (
+            f"GPU {gpu.index} ({gpu.uuid}) has {now / GIB:.1f} GiB of memory and had {before / GIB:.1f} GiB before; "
+            f"`gpulab nodes undrain {node.name}` accepts that"
+        )
         yield NodeFault.GPU_CHANGED, words, node.now

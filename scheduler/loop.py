@@ -24,9 +24,10 @@ from models.database import DATABASE_AWAY, first_line, listening_connection
 from models.doorbell import celery_app, ring
 from models.outage import Outage, refuse_shared_sessions
 from models.settings import SchedulerSettings
-from models.statements import job_events, leases, queue, usage
+from models.statements import job_events, leases, node_health, queue, usage
 from models.statements.readiness import try_to_lead
 from models.tables.estimate import ESTIMATE_STATES, PENDING
+from scheduler.clock import ClockWatch
 from scheduler.estimates import Estimates
 from scheduler.inspection import inspect_nodes
 from scheduler.planning.guests import leaving
@@ -67,6 +68,9 @@ class Scheduler:
         self._celery: Celery = celery_app(settings.redis_url)
         self._estimates = Estimates(settings, engine, self._celery)
         self._retention = Retention(settings, engine, self._celery)
+        self._clock = ClockWatch()
+        self._rescue_from = 0.0
+        """Before it, no lease counts as abandoned."""
 
     def run(self) -> None:
         while not self._stop.is_set():
@@ -89,9 +93,8 @@ class Scheduler:
         return False
 
     def _serve(self, connection: psycopg.Connection[Any]) -> None:
-        # After an outage no worker could renew; each gets the time of a lease before any counts as lost.
-        self._rung_since = time.monotonic()
-        rescue_from = self._rung_since + self._settings.lease_seconds
+        self._wait_for_workers()
+        self._end_future()
         connection.execute(f"LISTEN {JOBS}")
         connection.execute(f"LISTEN {ESTIMATES}")
         next_tick = time.monotonic()
@@ -100,8 +103,8 @@ class Scheduler:
             ticking = time.monotonic() >= next_tick
             if ticking:
                 next_tick = time.monotonic() + self._settings.tick_seconds
-                if time.monotonic() >= rescue_from:
-                    self.rescue()
+                self.watch_clock()
+                self.rescue()
                 self.ring_again()
                 self.inspect()
                 self.keep_for_lab_hours()
@@ -195,8 +198,38 @@ class Scheduler:
             if made.starts:
                 run(connection, usage.estimated_starts, starts=made.starts, sites=made.sites)
 
+    def watch_clock(self) -> None:
+        """Nobody is to blame for time that the lab slept through, or that never passed."""
+        with self._engine.begin() as connection:
+            _, database = run(connection, usage.clock).one()
+        jump = self._clock.look(database, time.clock_gettime(time.CLOCK_BOOTTIME))
+        if jump is None:
+            return
+        self._wait_for_workers()
+        if jump.set_by_seconds:
+            log.warning("clock.set", reason=f"the clock of the database was set by {jump.set_by_seconds:+.0f} s")
+            self._retention.hold_after(jump.set_by_seconds)
+            self._end_future()
+        else:
+            log.info("scheduler.halted", seconds=round(jump.halted_seconds))
+
+    def _wait_for_workers(self) -> None:
+        """No worker could renew its leases; each gets the time of one before any counts as lost."""
+        self._rung_since = time.monotonic()
+        self._rescue_from = self._rung_since + self._settings.lease_seconds
+
+    def _end_future(self) -> None:
+        """What was written while the clock was ahead would hold until the clock is there again."""
+        seconds = self._settings.lease_seconds
+        with self._engine.begin() as connection:
+            run(connection, leases.end_future, lease_seconds=seconds)
+            run(connection, node_health.end_future_of_gpus)
+            run(connection, node_health.end_future, quiet_seconds=self._settings.fault_quiet_seconds)
+
     def rescue(self) -> None:
         """Take away the leases of workers that were not heard of in time, and those that none took up."""
+        if time.monotonic() < self._rescue_from:
+            return
         with self._engine.begin() as connection:
             lost = run(
                 connection,

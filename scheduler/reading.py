@@ -210,6 +210,8 @@ class Reader:
                     constants_of=gpu.constants_of,
                 )
                 rooms[gpu.node].gpus.append(gpus[gpu.uuid])
+            elif gpu.node in rooms and gpu.known_total_bytes is not None:
+                rooms[gpu.node].lost_gpus.append(f"GPU {gpu.index} of {gpu.node}: {gpu.reason}")
         for lease in leases:
             _take(lease, rooms, gpus, entitled.get(lease.job_id, NOBODY), now)
         return list(rooms.values())

@@ -12,6 +12,7 @@ from server.supervision import LabProcess
 
 RETRY = timedelta(hours=1)
 LOOK = timedelta(seconds=20)
+_FAILED = "The backup failed: "
 _NAME = re.compile(r"gpulab-(\d{8}T\d{6})Z")
 
 
@@ -69,7 +70,7 @@ class DailyBackup:
         else:
             self._look_at = now + RETRY
             self._say(
-                f"The backup failed: {tail(self._process.log_path, 1)} The next try is in an hour; "
+                f"{_FAILED}{tail(self._process.log_path, 1).removeprefix(_FAILED)}. The next try is in an hour; "
                 f"its log is {self._process.log_path}"
             )
 

@@ -23,6 +23,7 @@ def spawn(
     account: tuple[int, int] | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start `argv` as a child that gets `death_signal` when this process dies, however it dies.
 
@@ -39,6 +40,7 @@ def spawn(
         stderr=subprocess.STDOUT,
         env=env,
         cwd=cwd,
+        pass_fds=pass_fds,
         start_new_session=True,
         # Runs after the change of user, which would clear the setting.
         preexec_fn=lambda: die_with_parent(parent, death_signal),  # noqa: PLW1509  # one system call, no lock

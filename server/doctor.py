@@ -1,6 +1,7 @@
 """`gpulab doctor`: checks a machine before it becomes a lab, and says how to fix what is wrong."""
 
 import ctypes
+import errno
 import importlib.metadata
 import importlib.util
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from server.embedded import EmbeddedError, postgres_binaries, redis_binary
+from server.folder_trouble import refused_by_system
 from server.open_files import MIN_COMFORTABLE, file_limits
 from server.session_pooling import ADVICE, shares_sessions
 from server.up import CHECKOUT, LabError, free_port, unready
@@ -23,6 +25,8 @@ from server.up import CHECKOUT, LabError, free_port, unready
 OLDEST_POSTGRES = 180000
 DISK_FAIL_BYTES = 2 * 2**30
 DISK_WARN_BYTES = 10 * 2**30
+MIN_INODES = 100_000
+"""Of a program and its runs; a disk without any refuses files although it has room."""
 CLOCK_WARN_SECONDS = 2.0
 _TORCH_SECONDS = 180.0
 _EXTRAS = {
@@ -132,7 +136,15 @@ def _folder(what: Examined) -> Iterator[Finding]:
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         yield Finding("folder", Status.FAIL, f"{existing} cannot be written", "choose another folder with --data")
         return
+    if (error := _refusal(folder)) is not None:
+        found, _, remedy = refused_by_system(error, folder).partition("; ")
+        yield Finding("folder", Status.FAIL, found, remedy or "choose another folder with --data")
+        return
     yield Finding("folder", Status.OK, f"{folder} can be written")
+    inodes = os.statvfs(existing)
+    if inodes.f_files and inodes.f_favail < MIN_INODES:
+        found = f"only {inodes.f_favail} more files fit on its disk"
+        yield Finding("inodes", Status.WARN, found, "remove small files: df -i shows the disk")
     free_bytes = shutil.disk_usage(existing).free
     scarce = Status.FAIL if free_bytes < DISK_FAIL_BYTES else Status.WARN
     status = scarce if free_bytes < DISK_WARN_BYTES else Status.OK
@@ -142,6 +154,15 @@ def _folder(what: Examined) -> Iterator[Finding]:
         else f"free some space: runs and checkpoints need {DISK_WARN_BYTES // 2**30} GiB or more"
     )
     yield Finding("disk", status, f"{free_bytes / 2**30:.1f} GiB free", mend)
+
+
+def _refusal(folder: Path) -> PermissionError | None:
+    """What the lab in the folder could not open: a file that another account left there."""
+    inside = (folder, folder / "lab.lock", folder / "logs", *folder.glob("logs/*.log"), folder / "postgres" / "data")
+    for path in filter(Path.exists, inside):
+        if not os.access(path, os.R_OK | os.W_OK):
+            return PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return None
 
 
 def _open_files(_: Examined) -> Iterator[Finding]:

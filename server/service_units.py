@@ -78,7 +78,7 @@ def unit_text(service: Service) -> str:
 [Unit]
 Description=gpulab {service.command[0]}
 Wants=network-online.target
-After=network-online.target
+After=network-online.target nvidia-persistenced.service
 
 [Service]
 {user}WorkingDirectory={_path(service.folder)}
@@ -90,6 +90,7 @@ Restart=on-failure
 RestartSec=5
 RestartPreventExitStatus=2
 LimitNOFILE=65536
+Delegate=memory pids
 UMask=0077
 
 [Install]

@@ -28,6 +28,10 @@ class ChildKeepsDyingError(RuntimeError):
     """One child cannot be kept alive; the message holds the end of its log."""
 
 
+class ChildRefusedError(ChildKeepsDyingError):
+    """A child says that its settings are wrong: another start would not help."""
+
+
 class Supervised(Protocol):
     """What `Keeper` looks after. The embedded servers fit too."""
 
@@ -97,7 +101,7 @@ class Keeper:
     def _note_end(self, now: float, status: int) -> None:
         words = last_reason(self.child.log_path)
         if status == REFUSED_STATUS and not self.settled:
-            raise ChildKeepsDyingError(f"{self.name} refused to start{words}; its log is {self.child.log_path}")
+            raise ChildRefusedError(f"{self.name} refused to start{words}; its log is {self.child.log_path}")
         self._note_death(now, f"ended with status {status}{words}")
 
     def _note_death(self, now: float, how: str) -> None:
@@ -148,7 +152,9 @@ class SignalPipe:
 
 
 def run_once(name: str, process: LabProcess, signals: SignalPipe, timeout_seconds: float) -> None:
-    """Run a process to its end. Raises `ChildKeepsDyingError` if it fails, `Stopped` if the end is asked for."""
+    """Run a process to its end. Raises `ChildKeepsDyingError` if it fails, `ChildRefusedError` if its settings are
+    wrong, and `Stopped` if the end is asked for.
+    """
     deadline = time.monotonic() + timeout_seconds
     process.start()
     try:
@@ -158,6 +164,8 @@ def run_once(name: str, process: LabProcess, signals: SignalPipe, timeout_second
             signals.wait(1.0)
     finally:
         process.stop()
+    if status == REFUSED_STATUS and (reason := last_reason(process.log_path)):
+        raise ChildRefusedError(f"{name} refused{reason}; the log is {process.log_path}")
     if status != 0:
         how = f"not done after {timeout_seconds:.0f} s" if status is None else f"status {status}"
         raise ChildKeepsDyingError(f"{name} failed ({how}); end of {process.log_path}:\n{tail(process.log_path)}")

@@ -22,11 +22,13 @@ from gpulab.proxies import spare_loopback
 from server.backups import BackupPlan, DailyBackup
 from server.child_process import FolderInUseError, FolderLock
 from server.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, postgres_binaries, redis_binary
+from server.folder_trouble import refused_by_system
 from server.https import Certificate, CertificateError
 from server.joining.sharing import Sharing, answers, prepared
 from server.log_files import bound_log
 from server.supervision import (
     ChildKeepsDyingError,
+    ChildRefusedError,
     Keeper,
     LabProcess,
     SignalPipe,
@@ -48,6 +50,10 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared wit
 
 class LabError(RuntimeError):
     """The lab cannot come up or stay up; the message says why and what to do."""
+
+
+class LabRefusedError(LabError):
+    """A setting is wrong: another start would not help."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +120,12 @@ class LocalLab:
                         self._backup.tend(datetime.now(UTC))
             except Stopped:
                 self._say("Stopping.")
+            except ChildRefusedError as error:
+                raise LabRefusedError(str(error)) from error
             except (EmbeddedError, ChildKeepsDyingError, FolderInUseError, CertificateError) as error:
                 raise LabError(str(error)) from error
+            except OSError as error:
+                raise LabError(refused_by_system(error, self.folder)) from error
             finally:
                 self._stop()
                 lock.release()
@@ -143,7 +153,7 @@ class LocalLab:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise LabError(f"{self.folder} cannot be written: {error.strerror}. Choose another with --data") from error
+            raise LabError(f"{refused_by_system(error, self.folder)}. Choose another with --data") from error
 
     def _take(self, lock: FolderLock) -> None:
         try:
@@ -159,9 +169,12 @@ class LocalLab:
         if self._options.certificate is not None:
             self._certificate_name = self._options.certificate.name()
         _require_lab_processes()
+        if (datasets := self._options.datasets) is not None and not datasets.is_dir():
+            self._say(f"{datasets} is no folder yet: there are no data sets until it is")
 
     def _start(self, signals: SignalPipe) -> None:
         self._env = env = self._environment()
+        self._once("settings", env, signals, 60.0, "migrations.check_settings")
         self._start_servers(env)
         self._once("migrations", env, signals, MIGRATION_SECONDS, "migrations")
         self._once("admin", env, signals, 60.0, "api.admin", "--token-file", str(self.token_file))

@@ -170,12 +170,16 @@ async def _together(calls: list[Call]) -> None:
         group.create_task(settle())
 
 
-async def main(name: str, url: str, token: str) -> None:
+async def abuse(name: str, url: str, token: str) -> None:
     limits = httpx.Limits(max_connections=1_000, max_keepalive_connections=1_000)
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=10) as client:
         await ABUSERS[name](client)
 
 
+def main() -> None:
+    asyncio.run(abuse(*sys.argv[1:4]))
+
+
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4]))
+    main()

@@ -13,8 +13,17 @@ class Rule(Enum):
     STUDY_CHANGE = "changes a study, as a job's"
     PROGRAM = "is a program, part of one, or its estimate: not found for who may not read it"
     USER = "is about one user: not found for other students"
+    USER_DATA = "is all that one user has: for them and admins; not found for other students"
     STAFF = "is for instructors and admins"
     ADMIN = "is for admins"
+
+
+class Reach(Enum):
+    """What staff of one course get of another by a route for staff."""
+
+    COURSE = "is of a course: refused or not found for staff of others"
+    LIST = "lists what is of the caller's own courses"
+    OWN = "makes something in a course of the caller's; naming another is refused"
 
 
 RULES = {
@@ -27,10 +36,18 @@ RULES = {
     "finish_openid": Rule.OPEN,
     "list_experiments": Rule.OWN,
     "get_experiment": Rule.OWN,
-    "list_courses": Rule.EVERYONE,
+    "get_experiment_picture": Rule.OWN,
+    "list_question_sets": Rule.EVERYONE,
+    "list_courses": Rule.OWN,
+    "get_course": Rule.OWN,
+    "create_course": Rule.ADMIN,
+    "change_course": Rule.STAFF,
+    "add_course_member": Rule.STAFF,
+    "remove_course_member": Rule.STAFF,
     "ask_estimate": Rule.EVERYONE,
     "get_estimate": Rule.PROGRAM,  # an estimate of an experiment answers everybody
     "get_estimate_accuracy": Rule.EVERYONE,
+    "list_gpu_models": Rule.EVERYONE,
     "list_nodes": Rule.EVERYONE,
     "list_environments": Rule.EVERYONE,
     "list_gpus": Rule.EVERYONE,
@@ -38,6 +55,7 @@ RULES = {
     "get_node_history": Rule.EVERYONE,
     "drain_node": Rule.ADMIN,
     "undrain_node": Rule.ADMIN,
+    "remove_node": Rule.ADMIN,
     "list_node_events": Rule.EVERYONE,
     "make_node_token": Rule.ADMIN,
     "revoke_node_tokens": Rule.ADMIN,
@@ -71,6 +89,7 @@ RULES = {
     "list_studies": Rule.OWN,
     "get_study": Rule.STUDY,
     "get_study_report": Rule.STUDY,
+    "get_study_effects": Rule.STUDY,
     "cancel_study": Rule.STUDY_CHANGE,
     "retry_study": Rule.STUDY_CHANGE,
     "add_study_seeds": Rule.STUDY_CHANGE,
@@ -102,6 +121,11 @@ RULES = {
     "change_lab_hours": Rule.STAFF,
     "cancel_lab_hours": Rule.STAFF,
     "get_assignment_overview": Rule.STAFF,
+    "get_assignment_wall": Rule.STAFF,
+    "extend_students": Rule.STAFF,
+    "message_students": Rule.STAFF,
+    "cancel_waiting_runs": Rule.STAFF,
+    "check_students": Rule.STAFF,
     "pin_submission": Rule.OWN,
     "get_submission": Rule.OWN,
     "list_submissions": Rule.STAFF,
@@ -117,6 +141,11 @@ RULES = {
     "import_grades": Rule.STAFF,
     "get_reruns": Rule.STAFF,
     "rerun_submissions": Rule.STAFF,
+    "export_user": Rule.USER_DATA,
+    "erase_user": Rule.ADMIN,
+    "delete_jobs": Rule.OWN,
+    "delete_job": Rule.JOB_CHANGE,
+    "delete_study": Rule.STUDY_CHANGE,
     "list_audit_events": Rule.STAFF,
     "get_disk": Rule.OWN,
     "list_lab_errors": Rule.ADMIN,
@@ -127,3 +156,52 @@ RULES = {
     "change_notifications": Rule.OWN,
     "test_notifications": Rule.OWN,
 }
+
+REACHES = {
+    "change_course": Reach.COURSE,
+    "add_course_member": Reach.COURSE,
+    "remove_course_member": Reach.COURSE,
+    "create_user": Reach.OWN,
+    "list_users": Reach.LIST,
+    "change_user": Reach.COURSE,
+    "disable_user": Reach.COURSE,
+    "enable_user": Reach.COURSE,
+    "get_roster": Reach.LIST,
+    "import_roster": Reach.OWN,
+    "create_assignment": Reach.OWN,
+    "change_assignment": Reach.COURSE,
+    "list_extensions": Reach.COURSE,
+    "extend_assignment": Reach.COURSE,
+    "end_extension": Reach.COURSE,
+    "create_lab_hours": Reach.OWN,
+    "change_lab_hours": Reach.COURSE,
+    "cancel_lab_hours": Reach.COURSE,
+    "get_assignment_overview": Reach.COURSE,
+    "get_assignment_wall": Reach.COURSE,
+    "extend_students": Reach.COURSE,
+    "message_students": Reach.COURSE,
+    "cancel_waiting_runs": Reach.COURSE,
+    "check_students": Reach.COURSE,
+    "list_submissions": Reach.COURSE,
+    "rerun_submission": Reach.COURSE,
+    "compare_submission": Reach.COURSE,
+    "check_submission": Reach.COURSE,
+    "list_grades": Reach.COURSE,
+    "get_grade_table": Reach.COURSE,
+    "get_grade": Reach.COURSE,
+    "give_grade": Reach.COURSE,
+    "remove_grade": Reach.COURSE,
+    "import_grades": Reach.COURSE,
+    "get_reruns": Reach.COURSE,
+    "rerun_submissions": Reach.COURSE,
+    "list_audit_events": Reach.LIST,
+    "create_banner": Reach.OWN,
+    "end_banner": Reach.COURSE,
+}
+STILL_WORKS = {
+    *("cancel_job", "cancel_study"),
+    *("change_user", "disable_user", "enable_user"),  # accounts are of the lab
+    *("change_course", "create_banner", "end_banner"),
+    *("get_lab_hours", "change_lab_hours", "cancel_lab_hours"),  # lab hours are gone while their course is archived
+}
+"""What an archived course does not refuse."""

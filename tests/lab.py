@@ -20,23 +20,28 @@ import psycopg
 
 from server.child_process import spawn, stop_process, tail
 from server.embedded import EmbeddedPostgres, EmbeddedRedis
+from tests.templates import COMMANDS, Templates
 
 ROOT = Path(__file__).parent.parent
 PROBE = ROOT / "tests" / "probe"
 """Installs the experiment `probe`, which misbehaves on order."""
+PYTHON_PATH = f"{ROOT}:{PROBE}"
 T = TypeVar("T")
 
 
 def wait_until(look: Callable[[], T], *, timeout_seconds: float = 60.0, what: str = "it") -> T:
     """Poll `look` until it returns something true; fail with what it said last."""
     deadline = time.monotonic() + timeout_seconds
+    pause_seconds = 0.02
     while True:
         found = look()
         if found:
             return found
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true within {timeout_seconds} s; last seen: {found!r}")
-        time.sleep(0.02)
+        time.sleep(pause_seconds)
+        # Whatever takes long shares the cores with what asks about it.
+        pause_seconds = min(pause_seconds * 1.2, 0.1)
 
 
 def free_port() -> int:
@@ -60,6 +65,9 @@ def processes_below(folder: Path) -> Iterator[int]:
 class Lab:
     """Postgres, Redis, api, scheduler and one worker below `folder`. Lease times are short, so that rescue is quick."""
 
+    templates: Templates | None = None
+    """What its processes are forked from; without, each imports everything anew."""
+
     def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None, durable: bool = False) -> None:
         self.folder = folder
         self.postgres = EmbeddedPostgres(folder / "postgres", durable=durable)
@@ -74,7 +82,7 @@ class Lab:
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "PYTHONPATH": f"{ROOT}:{PROBE}",
+            "PYTHONPATH": PYTHON_PATH,
             "DATABASE_URL": self.postgres.url,
             "REDIS_URL": self.redis.url,
             "GPULAB_ARTIFACTS_URL": (self.folder / "artifacts").as_uri(),
@@ -134,14 +142,16 @@ class Lab:
         port: int | None = None,
     ) -> None:
         """Start one process under a name of its own, perhaps with settings of its own; an API on a port of its own."""
-        is_api = (module or name) == "api"
-        arguments = ("--host", "127.0.0.1", "--port", str(port or self.port)) if is_api else ()
+        module = module or name
+        arguments = ("--host", "127.0.0.1", "--port", str(port or self.port)) if module == "api" else ()
+        env = {**self.environment, **(settings or {})}
         with self.log(name).open("ab") as log:
-            self.processes[name] = spawn(
-                [sys.executable, "-m", module or name, *arguments],
+            forked = self.templates and self.templates.start(module, arguments, log=log, env=env)
+            self.processes[name] = forked or spawn(
+                [sys.executable, "-m", module, *arguments],
                 log=log,
                 death_signal=signal.SIGKILL,
-                env={**self.environment, **(settings or {})},
+                env=env,
                 cwd=ROOT,
             )
 
@@ -149,11 +159,12 @@ class Lab:
         def ready() -> bool:
             self.check_alive()
             try:
-                return httpx.get(f"{self.url}{path}", timeout=5).status_code == 200
+                return asking.get(path).status_code == 200
             except httpx.TransportError:
                 return False
 
-        wait_until(ready, timeout_seconds=timeout_seconds, what=path)
+        with httpx.Client(base_url=self.url, timeout=5) as asking:
+            wait_until(ready, timeout_seconds=timeout_seconds, what=path)
 
     def check_alive(self) -> None:
         for name, process in self.processes.items():
@@ -223,6 +234,16 @@ class Lab:
         found = wait_until(look, timeout_seconds=timeout_seconds, what=f"{states} of job {job_id}")
         assert found is not None
         return found
+
+
+def gpulab_command() -> list[str]:
+    """How a command line begins, in place of `python -m gpulab`. `test_wheel.py` and `test_up.py` run the real one."""
+    return Lab.templates.command(COMMANDS) if Lab.templates else [sys.executable, "-m", "gpulab"]
+
+
+def with_forked_zygotes(env: Mapping[str, str]) -> dict[str, str]:
+    """For programs that start workers, in a test that is not about how those load torch."""
+    return Lab.templates.with_zygotes(env) if Lab.templates else {**env}
 
 
 def serve_with_password(postgres: EmbeddedPostgres, password: str, *networks: str) -> None:

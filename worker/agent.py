@@ -25,7 +25,9 @@ from models.settings import NodeSettings
 from models.statements import gpu_minutes, leases, node_tokens, nodes
 from worker.datasets import DatasetWatch
 from worker.folder_watch import FolderWatch
+from worker.gpu_changes import MIG_PREFIX, NOT_FOUND, changes
 from worker.identity import worker_id
+from worker.measuring.driver import is_loaded
 from worker.measuring.gpu_overhead import GpuConstants
 from worker.measuring.nvml import GpuInfo, GpuReading, Nvml, NvmlAbsent
 from worker.measuring.sampler import Sampler
@@ -41,6 +43,10 @@ log = structlog.get_logger()
 
 class NodeRefusedError(RefusedError):
     """The lab does not admit this node; the message says what to do."""
+
+
+class DriverLoadedError(Exception):
+    """The GPUs of this machine can be used now, by another process."""
 
 
 class Agent:
@@ -64,6 +70,7 @@ class Agent:
         self._datasets = DatasetWatch(settings.datasets_folder, settings.heartbeat_seconds)
         self._folders = FolderWatch({"runs": settings.runs_folder, "cache": settings.cache_folder})
         self._worker_id = worker_id(settings.runs_folder)
+        self._awaits_driver = isinstance(nvml, NvmlAbsent) and not is_loaded()
         self._xids: list[tuple[int, int]] = []
         """Faults of GPUs that no transaction has kept yet: index and Xid."""
         self._stop = Event()
@@ -130,8 +137,10 @@ class Agent:
             "token_id": token_id,
         }
         gpus = self._read_gpus()
+        divided = self._divided(gpus)
         with self._engine.begin() as connection:
             self._check_ours(connection, run(connection, nodes.join, values=description).first())
+            self._settle_gpus(connection, gpus, divided)
             self._keep_gpus(connection, gpus)
         self._xids.clear()
         log.info("node.joined", node=self._settings.node, slots=self._settings.slots, datasets=found.datasets)
@@ -197,7 +206,16 @@ class Agent:
             if attempt.claimed.job_id == job_id:
                 attempt.stop(reason)
 
+    def _look_for_driver(self) -> None:
+        """At boot a worker may come before the driver of its GPUs; only a new process can use it.
+
+        Raises `DriverLoadedError`, which ends the worker, and its supervisor starts it again.
+        """
+        if self._awaits_driver and not self._supervisor.attempts and is_loaded():
+            raise DriverLoadedError("the driver of the GPUs was loaded after the worker had started")
+
     def _beat(self) -> None:
+        self._look_for_driver()
         attempts = dict(self._supervisor.attempts)
         found = self._datasets.latest()
         gpus = self._read_gpus()
@@ -244,6 +262,28 @@ class Agent:
         if rows:
             self._xids += self._nvml.new_xids()
         return rows
+
+    def _divided(self, rows: list[dict[str, Any]]) -> set[str]:
+        """The UUIDs of GPUs whose MIG instances these are."""
+        if isinstance(self._nvml, NvmlAbsent):
+            return set()
+        parts = (self._nvml.mig_instance(row["uuid"]) for row in rows if row["uuid"].startswith(MIG_PREFIX))
+        return {part.gpu_uuid for part in parts if part is not None}
+
+    def _settle_gpus(self, connection: Connection, rows: list[dict[str, Any]], divided: set[str]) -> None:
+        """Compare the GPUs with those of the start before: what is not there now was not lost at work."""
+        node = self._settings.node
+        before = [dict(row) for row in run(connection, nodes.gpus_of, node=node).mappings()]
+        found = changes(before, rows, divided)
+        if not found.words:
+            return
+        if found.gone:
+            run(connection, nodes.let_go, uuids=[gpu["uuid"] for gpu in found.gone])
+        if found.missing:
+            why = f": {self._nvml.reason}" if isinstance(self._nvml, NvmlAbsent) else ""
+            run(connection, nodes.miss, uuids=[gpu["uuid"] for gpu in found.missing], reason=NOT_FOUND + why)
+        run(connection, nodes.note_event, node=node, kind="node.gpus_changed", message=found.words)
+        (log.warning if found.missing else log.info)("node.gpus_changed", node=node, reason=found.words)
 
     def _keep_gpus(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
         if not rows:

@@ -150,13 +150,13 @@ def _register(
         (of_programs if is_program else of_catalogue).offer(UUID(estimate_id))
 
     @app.task(name=RETAIN_TASK, bind=True)  # type: ignore[untyped-decorator]
-    def retain(_task: Task) -> None:
-        VitalThread("retention", partial(_sweep, retention)).start()
+    def retain(_task: Task, only_deleted: bool) -> None:
+        VitalThread("retention", partial(_sweep, retention, only_deleted=only_deleted)).start()
 
 
-def _sweep(retention: Retention) -> None:
+def _sweep(retention: Retention, *, only_deleted: bool) -> None:
     try:
-        log.info("retention.swept", **retention.sweep())
+        log.info("retention.swept", **retention.sweep(only_deleted=only_deleted))
     except (*DATABASE_AWAY, StoreError, OSError) as error:
         # What is left is deleted the next time.
         log.warning("retention.stopped", reason=first_line(error))

@@ -7,14 +7,18 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import ObjectStore
 from sqlalchemy import Connection, Engine
 
+from gpulab.states import Removed
 from models.composed import Statement, run
 from models.database import first_line
 from models.settings import NodeSettings
 from models.statements import gpu_minutes, retention
+from models.statements.erasure import runs
 from models.tables.program import store_key
 
 JOBS_BATCH_SIZE = 200
 FILES_BATCH_SIZE = 500
+FOR_EVER_DAYS = 36_500.0
+"""Of programs that are kept: those that nobody has sent any more still go."""
 GPU_HISTORY_DAYS = 8.0
 """The screens show a week."""
 
@@ -22,7 +26,7 @@ log = structlog.get_logger()
 
 
 class Retention:
-    """One sweep deletes until nothing is left to delete; two at a time get in each other's way nowhere."""
+    """One sweep deletes until nothing is left to delete. Two may run at a time."""
 
     def __init__(self, settings: NodeSettings, engine: Engine, store: ObjectStore) -> None:
         self._settings = settings
@@ -30,23 +34,31 @@ class Retention:
         self._store = store
         self._actor = f"node:{settings.node}"
 
-    def sweep(self) -> dict[str, int]:
-        """Carry the policy out; returns how many jobs, files or programs something was deleted of."""
+    def sweep(self, *, only_deleted: bool = False) -> dict[str, int]:
+        """Carry the policy out; returns how many jobs, files or programs something was deleted of.
+
+        `only_deleted`: only what users deleted, which may be asked for every minute.
+        """
         kept = self._settings
+        if only_deleted:
+            return {"deleted_files": self._deleted_files(), "programs": self._programs(kept.keep_programs_days)}
         return {
-            "samples": self._rows(retention.drop_samples, kept.keep_samples_days, "samples"),
-            "logs": self._rows(retention.drop_logs, kept.keep_logs_days, "output"),
+            "samples": self._rows(retention.drop_samples, kept.keep_samples_days, Removed.SAMPLES),
+            "logs": self._rows(retention.drop_logs, kept.keep_logs_days, Removed.OUTPUT),
+            "metrics": self._rows(retention.drop_metrics, kept.keep_metrics_days, Removed.METRICS),
+            "results": self._rows(retention.drop_results, kept.keep_results_days, Removed.RESULT),
             "checkpoints": self._files(
-                retention.old_checkpoints, retention.forget_checkpoint, kept.keep_checkpoints_days, "checkpoint"
+                retention.old_checkpoints, retention.forget_checkpoint, kept.keep_checkpoints_days, Removed.CHECKPOINT
             ),
             "artifacts": self._files(
-                retention.old_artifacts, retention.forget_artifact, kept.keep_artifacts_days, "files"
+                retention.old_artifacts, retention.forget_artifact, kept.keep_artifacts_days, Removed.FILES
             ),
+            "deleted_files": self._deleted_files(),
             "programs": self._programs(kept.keep_programs_days),
             "gpu_minutes": self._gpu_minutes(),
         }
 
-    def _rows(self, drop: Statement[...], days: float, what: str) -> int:
+    def _rows(self, drop: Statement[...], days: float, what: Removed) -> int:
         every = 0
         while days:
             with self._engine.begin() as connection:
@@ -59,7 +71,7 @@ class Retention:
                 break
         return every
 
-    def _files(self, old: Statement[...], forget: Statement[...], days: float, what: str) -> int:
+    def _files(self, old: Statement[...], forget: Statement[...], days: float, what: Removed) -> int:
         every = 0
         while days:
             with self._engine.begin() as connection:
@@ -77,11 +89,26 @@ class Retention:
                 break
         return every
 
+    def _deleted_files(self) -> int:
+        """The bytes of runs that were deleted."""
+        every, after = 0, ""
+        while True:
+            with self._engine.begin() as connection:
+                keys = list(run(connection, runs.files_to_delete, after=after, limit=FILES_BATCH_SIZE).scalars())
+            gone = [key for key in keys if self._delete(key)]
+            with self._engine.begin() as connection:
+                for key in gone:
+                    run(connection, runs.forget_file, key=key)
+            every += len(gone)
+            if len(keys) < FILES_BATCH_SIZE:
+                return every
+            after = keys[-1]
+
     def _programs(self, days: float) -> int:
         every = 0
-        while days:
+        while True:
             with self._engine.begin() as connection:
-                sha256 = run(connection, retention.drop_program, days=days).scalar()
+                sha256 = run(connection, retention.drop_program, days=days or FOR_EVER_DAYS).scalar()
                 if sha256 is None:
                     break
                 if not self._delete(store_key(sha256)):
@@ -105,8 +132,10 @@ class Retention:
             return False
         return True
 
-    def _remember(self, connection: Connection, jobs: list[UUID], what: str, days: float) -> None:
+    def _remember(self, connection: Connection, jobs: list[UUID], what: Removed, days: float) -> None:
         if jobs:
-            message = f"its {what} were deleted: the lab keeps them for {days:g} days after the end"
-            run(connection, retention.remember, job_ids=jobs, actor=self._actor, message=message)
-            log.info("retention.deleted", what=what, jobs=len(jobs))
+            one = what in {Removed.RESULT, Removed.CHECKPOINT, Removed.OUTPUT}
+            verb, them = ("was", "it") if one else ("were", "them")
+            message = f"its {what} {verb} deleted: the lab keeps {them} for {days:g} days after the end"
+            run(connection, retention.remember, job_ids=jobs, removed=what, actor=self._actor, message=message)
+            log.info("retention.deleted", what=what.value, jobs=len(jobs))

@@ -1,15 +1,15 @@
 """When a user does not see correct answers, and what an answer is. Pure: every route of the API asks here.
 
-Answers are what tells a student whether their own are right: correct values, verdicts, and the sheet of a course beside
-them. A student does not see those of an experiment or question of an assignment for which they can still hand in.
+Answers are what tells a student whether their own are right: correct values, verdicts, and the sheet beside them. A
+student does not see those of an experiment or question of an assignment for which they can still hand in.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
-ANSWER = re.compile(r"(?:^|_)(?:sheet|correct|verdict)s?(?:_|$)")
-"""Names of fields and metrics: `sheet`, `sheet_variance`, `correct_source`, `verdicts`."""
+ANSWER = re.compile(r"(?:^|_)(?:sheet|correct|verdict)s?(?:_|\[|$)")
+"""Names of fields and metrics: `sheet`, `sheet_variance`, `correct_source`, `verdicts`, `correct[0]`."""
 TELLING = re.compile(r"\b(?:sheet|correct)\b", re.IGNORECASE)
 
 

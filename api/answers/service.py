@@ -15,14 +15,14 @@ from api.context import App
 from api.experiments import service as catalogue
 from api.http.problems import AnswersHeldBack, ExperimentNotFound
 from api.sql.database import Row
-from experiments.studies.courses import questions_with
+from experiments.studies.question_sets import questions_with
 from experiments.studies.report_job import SLUG as REPORT
 from gpulab.schemas import ExperimentDetail, ExperimentPage, ExperimentSummary, JobRead
 
 
 async def holding(app: App, principal: Principal) -> Sequence[Row]:
     """The assignments that hold answers back from the user; none from staff. The last one to end comes first."""
-    return [] if principal.is_staff else await app.database.rows(statements.holding_back, user_id=principal.id)
+    return [] if principal.sees_all else await app.database.rows(statements.holding_back, user_id=principal.id)
 
 
 async def held_by(
@@ -58,7 +58,7 @@ def about_report(questions: Collection[str], experiments: Collection[str]) -> di
 
 async def held_of_job(app: App, principal: Principal, job_id: UUID, experiment: str) -> Row | None:
     """The assignment that holds back the answers in a job; None where it has none, or the user may see them."""
-    if principal.is_staff or not tells(experiment):
+    if principal.sees_all or not tells(experiment):
         return None
     if experiment != REPORT:
         return await held_by(app, principal, experiments=[experiment])
@@ -104,9 +104,9 @@ def detail_without_answers(assignments: Sequence[Row], detail: ExperimentDetail)
 
 
 def _summary(assignments: Sequence[Row], experiment: ExperimentSummary) -> dict[str, str]:
-    """The summary of an experiment of a course says what its runs find."""
+    """The summary of an experiment of a question set says what its runs find."""
     held = first(assignments, experiments=[experiment.slug]) if experiment.questions else None
-    return {} if held is None else {"summary": f"Described after the deadline of {held.name!r}."}
+    return {} if held is None else {"summary": f"The description is shown after the deadline of {held.name!r}."}
 
 
 def refuse(app: App, what: str, assignment: Row) -> NoReturn:

@@ -40,13 +40,14 @@ async def checked_values(
     return values
 
 
-async def check_hand_in(app: App, principal: Principal, assignment: Row, user_id: UUID, job_id: UUID) -> None:
-    """Queue the hidden check of a run that was handed in. The instructor's queue may be full: staff can ask again."""
+async def check_hand_in(app: App, principal: Principal, assignment: Row, user_id: UUID, job_id: UUID) -> bool:
+    """Queue the hidden check of a run that was handed in. False: the instructor's queue is full."""
     check = assignment.hidden_check
     order = JobCreate(experiment=CHECK, spec={**check["spec"], "submission": str(job_id)})
     plan = experiments.plan(order, by_lab=True)
     values = {
         "owner_id": UUID(check["owner_id"]),
+        "course_id": assignment.course_id,
         "idempotency_key": None,
         "request_digest": None,
         "experiment": CHECK,
@@ -62,10 +63,12 @@ async def check_hand_in(app: App, principal: Principal, assignment: Row, user_id
         "datasets": plan.datasets,
     }
     row = await jobs.insert(app, principal, values, f"check of {job_id}")
-    if row is not None:
-        await app.database.execute(
-            statements.checked, assignment_id=assignment.id, user_id=user_id, job_id=job_id, check_job_id=row.id
-        )
+    if row is None:
+        return False
+    await app.database.execute(
+        statements.checked, assignment_id=assignment.id, user_id=user_id, job_id=job_id, check_job_id=row.id
+    )
+    return True
 
 
 async def _spec(app: App, principal: Principal, field: str, order: JobCreate) -> dict[str, Any]:

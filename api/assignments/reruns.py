@@ -18,8 +18,9 @@ MAX_NAME_LENGTH = 200
 async def rerun(app: App, principal: Principal, assignment_id: UUID, user_id: UUID) -> JobRead:
     """A job of the staff's own with the recorded spec and seed, linked to the one handed in by `retry_of`.
 
-    Raises `AssignmentNotFound`, `SubmissionNotFound`.
+    Raises as `service.taught`, `SubmissionNotFound`.
     """
+    await service.taught(app, principal, assignment_id, changing=True)
     pinned = await service.submission(app, principal, assignment_id, user_id)
     made = await jobs.retry(app, principal, pinned.job_id)
     await app.database.execute(
@@ -36,7 +37,7 @@ async def comparison(
     app: App, principal: Principal, assignment_id: UUID, user_id: UUID, tolerance: float | None
 ) -> ComparisonRead:
     """The re-run beside the run handed in. Raises `AssignmentNotFound`, `SubmissionNotFound`."""
-    assignment = await service.find(app, assignment_id)
+    assignment = await service.taught(app, principal, assignment_id)
     submission = await service.submission(app, principal, assignment_id, user_id)
     if submission.rerun_job_id is None:
         raise SubmissionNotFound("the submission has not been run again yet")

@@ -10,13 +10,14 @@ from api.auth.principal import Staff, ThePrincipal
 from api.context import TheApp
 from api.extensions import service as extensions
 from api.http.openapi import headers, problems
-from api.http.parameters import Cursor, Limit, Words
+from api.http.parameters import Cursor, Limit, OfCourse, Words
 from api.http.problems import (
     AlreadyTaken,
     ArtifactQuotaReached,
     AssignmentNotFound,
     AssignmentOver,
     BodyTooLarge,
+    CourseArchived,
     ExtensionNotFound,
     Forbidden,
     InvalidCursor,
@@ -57,10 +58,15 @@ BODY = (MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
 
 @router.get("", operation_id="list_assignments", response_model=AssignmentPage, responses=problems(InvalidCursor))
 async def list_assignments(
-    request: Request, app: TheApp, principal: ThePrincipal, cursor: Cursor = None, limit: Limit = 50
+    request: Request,
+    app: TheApp,
+    principal: ThePrincipal,
+    course: OfCourse = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Response:
-    """Assignments, newest first, each with what you handed in."""
-    return readable(request, await service.page(app, principal, cursor, limit))
+    """Assignments of your courses, newest first, each with what you handed in."""
+    return readable(request, await service.page(app, principal, course, cursor, limit))
 
 
 @router.post(
@@ -70,7 +76,7 @@ async def list_assignments(
     response_model=AssignmentRead,
     responses={
         201: {"headers": headers(Location="The assignment's address.")},
-        **problems(*BODY, Forbidden, AlreadyTaken),
+        **problems(*BODY, Forbidden, AlreadyTaken, CourseArchived),
     },
 )
 async def create_assignment(app: TheApp, principal: Staff, order: AssignmentCreate) -> Response:
@@ -109,12 +115,12 @@ async def get_assignment_work(
     "/{assignment_id}",
     operation_id="change_assignment",
     response_model=AssignmentRead,
-    responses=problems(*BODY, Forbidden, AssignmentNotFound),
+    responses=problems(*BODY, Forbidden, AssignmentNotFound, AlreadyTaken, CourseArchived),
 )
 async def change_assignment(
     app: TheApp, principal: Staff, assignment_id: AssignmentId, order: AssignmentUpdate
 ) -> Response:
-    """Change the deadline, what belongs to it, its programs, its points, or who sees the grades. For staff."""
+    """Change its name, deadline, parts, programs or points, or who sees the grades. For staff."""
     return json_response(await service.change(app, principal, assignment_id, order))
 
 
@@ -124,20 +130,25 @@ async def change_assignment(
     response_model=ExtensionList,
     responses=problems(Forbidden, AssignmentNotFound),
 )
-async def list_extensions(request: Request, app: TheApp, _: Staff, assignment_id: AssignmentId) -> Response:
+async def list_extensions(request: Request, app: TheApp, principal: Staff, assignment_id: AssignmentId) -> Response:
     """Later deadlines for single users and sections, newest first. For staff."""
-    return readable(request, await extensions.extensions(app, assignment_id))
+    return readable(request, await extensions.extensions(app, principal, assignment_id))
 
 
 @router.post(
     "/{assignment_id}/extensions",
     operation_id="extend_assignment",
     response_model=ExtensionRead,
-    responses=problems(*BODY, Forbidden, AssignmentNotFound),
+    responses=problems(*BODY, Forbidden, AssignmentNotFound, CourseArchived),
 )
-async def extend_assignment(app: TheApp, _: Staff, assignment_id: AssignmentId, order: ExtensionOrder) -> Response:
+async def extend_assignment(
+    app: TheApp,
+    principal: Staff,
+    assignment_id: AssignmentId,
+    order: ExtensionOrder,
+) -> Response:
     """Give one user or one section a later deadline. For staff."""
-    return json_response(await extensions.extend(app, assignment_id, order))
+    return json_response(await extensions.extend(app, principal, assignment_id, order))
 
 
 @router.delete(
@@ -145,16 +156,16 @@ async def extend_assignment(app: TheApp, _: Staff, assignment_id: AssignmentId, 
     operation_id="end_extension",
     status_code=204,
     response_class=Response,
-    responses=problems(Forbidden, AssignmentNotFound, ExtensionNotFound),
+    responses=problems(Forbidden, AssignmentNotFound, ExtensionNotFound, CourseArchived),
 )
 async def end_extension(
     app: TheApp,
-    _: Staff,
+    principal: Staff,
     assignment_id: AssignmentId,
     extension_id: Annotated[UUID, Path(description="The extension's id.")],
 ) -> Response:
     """Take a later deadline back. For staff."""
-    await extensions.end(app, assignment_id, extension_id)
+    await extensions.end(app, principal, assignment_id, extension_id)
     return Response(status_code=204)
 
 
@@ -167,7 +178,7 @@ async def end_extension(
 async def get_assignment_overview(
     request: Request,
     app: TheApp,
-    _: Staff,
+    principal: Staff,
     assignment_id: AssignmentId,
     state: Annotated[StandingState | None, Query(description="Only students in this state.")] = None,
     section: Words = None,
@@ -181,14 +192,14 @@ async def get_assignment_overview(
     Students come page by page, those first who are stuck. The counts are of all who match section, team and text.
     """
     among = {"state": state, "section": section, "team": team, "text": text}
-    return readable(request, await service.overview(app, assignment_id, among, cursor, limit))
+    return readable(request, await service.overview(app, principal, assignment_id, among, cursor, limit))
 
 
 @router.post(
     "/{assignment_id}/submission",
     operation_id="pin_submission",
     response_model=SubmissionRead,
-    responses=problems(*BODY, AssignmentNotFound, AssignmentOver, SubmissionNotFound),
+    responses=problems(*BODY, AssignmentNotFound, AssignmentOver, SubmissionNotFound, CourseArchived),
 )
 async def pin_submission(
     app: TheApp, principal: ThePrincipal, assignment_id: AssignmentId, order: PinOrder
@@ -220,10 +231,16 @@ async def get_submission(
     responses=problems(Forbidden, AssignmentNotFound, InvalidCursor),
 )
 async def list_submissions(
-    request: Request, app: TheApp, _: Staff, assignment_id: AssignmentId, cursor: Cursor = None, limit: Limit = 50
+    request: Request,
+    app: TheApp,
+    principal: Staff,
+    assignment_id: AssignmentId,
+    text: Annotated[Words, Query(description="Part of a student's name or email address.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Response:
     """What the class handed in, by name. For staff."""
-    return readable(request, await service.submissions(app, assignment_id, cursor, limit))
+    return readable(request, await service.submissions(app, principal, assignment_id, text, cursor, limit))
 
 
 @router.post(
@@ -240,6 +257,7 @@ async def list_submissions(
             JobNotFinished,
             QueueLimitReached,
             ArtifactQuotaReached,
+            CourseArchived,
         ),
     },
 )
@@ -273,7 +291,7 @@ async def compare_submission(
     "/{assignment_id}/submissions/{user_id}/check",
     operation_id="check_submission",
     response_model=SubmissionRead,
-    responses=problems(Forbidden, AssignmentNotFound, SubmissionNotFound, NoHiddenCheck),
+    responses=problems(Forbidden, AssignmentNotFound, SubmissionNotFound, NoHiddenCheck, CourseArchived),
 )
 async def check_submission(app: TheApp, principal: Staff, assignment_id: AssignmentId, user_id: UserId) -> Response:
     """Run the hidden check of what was handed in again, as the assignment has it now. For staff."""

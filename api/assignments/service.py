@@ -1,18 +1,20 @@
 """Assignments: what they are, how the class stands, what was handed in."""
 
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from api import deadlines
-from api.assignments import programs, statements
+from api.assignments import checking, programs, statements
 from api.assignments.late import lateness
 from api.auth.principal import Principal
 from api.context import App
+from api.courses.access import check_open, course_of_staff
 from api.experiments import service as catalogue
 from api.extensions import statements as extensions
 from api.grades import rules
@@ -22,17 +24,15 @@ from api.http.problems import (
     AlreadyTaken,
     AssignmentNotFound,
     AssignmentOver,
+    Forbidden,
     InvalidRequest,
     NoHiddenCheck,
     SubmissionNotFound,
-    shortened,
 )
 from api.jobs import service as jobs
 from api.sql.database import Row
 from api.tokens import statements as tokens
-from experiments.studies.plan import PlanError, Scale
-from experiments.studies.templates import expand, templates
-from gpulab.schemas import InvalidField
+from experiments.studies.templates import templates
 from gpulab.schemas.assignments import (
     AssignmentCreate,
     AssignmentPage,
@@ -54,25 +54,29 @@ from models.tables.assignment import Assignment
 NAMES = tuple(column.name for column in Assignment.__table__.columns)
 MAX_OWN_RUNS = 100
 CAN_BE_NULL = frozenset({"description", "starter", "hidden_check", "late_days", "max_points", "rerun_points"})
-MAX_PERCENT = 100
 MAX_DEADLINE_CHANGES = 50
 
 
 async def create(app: App, principal: Principal, order: AssignmentCreate) -> AssignmentRead:
-    """Raises `InvalidRequest`, `AlreadyTaken`."""
-    values = order.model_dump() | {"deadline": await deadlines.deadline(app, "deadline", order.deadline)}
+    """Raises `InvalidRequest`, `AlreadyTaken`, `CourseArchived`."""
+    values = order.model_dump() | {"course_id": await course_of_staff(app, principal, order.course_id)}
+    values["deadline"] = await deadlines.deadline(app, "deadline", order.deadline)
     values |= await programs.checked_values(app, principal, order.starter, order.hidden_check)
-    values["questions"] = _questions_of(values["templates"])
-    _check(values)
+    values["questions"] = checking.questions_of(values["templates"])
+    checking.check(values)
     row = await app.database.row(statements.create, values=values)
     if row is None:
-        raise AlreadyTaken.of("name", "another assignment has this name", value=order.name)
+        raise _taken(order.name)
     return (await _all_read(app, principal, [row]))[0]
 
 
+def _taken(name: str) -> AlreadyTaken:
+    return AlreadyTaken.of("name", "another assignment of the course has this name", value=name)
+
+
 async def change(app: App, principal: Principal, assignment_id: UUID, order: AssignmentUpdate) -> AssignmentRead:
-    """Raises `AssignmentNotFound`, `InvalidRequest`."""
-    row = await find(app, assignment_id)
+    """Raises `AssignmentNotFound`, `InvalidRequest`, `AlreadyTaken`, `CourseArchived`."""
+    row = await taught(app, principal, assignment_id, changing=True)
     given = order.model_dump(exclude_unset=True)
     values = {name: value for name, value in given.items() if value is not None or name in CAN_BE_NULL}
     values |= await programs.checked_values(app, principal, order.starter, order.hidden_check)
@@ -85,9 +89,14 @@ async def change(app: App, principal: Principal, assignment_id: UUID, order: Ass
         values["deadline"] = await deadlines.deadline(app, "deadline", values["deadline"], after=row.created_at)
         values |= await _deadline_changes(app, row, values["deadline"])
     if "templates" in values:
-        values["questions"] = _questions_of(values["templates"])
-    _check({**row._asdict(), **values})
-    changed = await app.database.row(statements.change, assignment_id=assignment_id, values=values)
+        values["questions"] = checking.questions_of(values["templates"])
+    merged = {**row._asdict(), **values}
+    checking.check(merged)
+    await checking.check_grades(app, assignment_id, merged)
+    try:
+        changed = await app.database.row(statements.change, assignment_id=assignment_id, values=values)
+    except UniqueViolation:
+        raise _taken(merged["name"]) from None
     return (await _all_read(app, principal, [changed]))[0]
 
 
@@ -100,33 +109,53 @@ async def _deadline_changes(app: App, row: Row, deadline: datetime) -> dict[str,
     return {"deadline_changes": Jsonb([*row.deadline_changes, change][-MAX_DEADLINE_CHANGES:])}
 
 
-async def page(app: App, principal: Principal, cursor: str | None, limit: int) -> AssignmentPage:
-    """One page, newest first. Raises `InvalidCursor`."""
+async def page(
+    app: App, principal: Principal, course_id: UUID | None, cursor: str | None, limit: int
+) -> AssignmentPage:
+    """One page of those of the principal's courses, newest first. Raises `InvalidCursor`."""
+    narrowed = None if principal.sees_all else principal.standing.course_ids
+    if course_id is not None:
+        narrowed = [course_id] if principal.teaches(course_id) or principal.is_in(course_id) else []
 
     def fetch(before: UUID | None, most: int) -> Awaitable[Sequence[Row]]:
-        return app.database.rows(statements.page, before=before, limit=most)
+        return app.database.rows(statements.page, before=before, limit=most, courses=narrowed)
 
-    rows, next_cursor = await paged("assignments", {}, cursor, limit, fetch)
+    rows, next_cursor = await paged("assignments", {"course": course_id}, cursor, limit, fetch)
     return AssignmentPage(items=await _all_read(app, principal, rows), next_cursor=next_cursor)
 
 
-async def find(app: App, assignment_id: UUID) -> Row:
-    """Raises `AssignmentNotFound`."""
+async def find(app: App, principal: Principal, assignment_id: UUID) -> Row:
+    """An assignment of one of the principal's courses. Raises `AssignmentNotFound`."""
     row = await app.database.row(statements.by_id, assignment_id=assignment_id)
-    if row is None:
-        raise AssignmentNotFound(f"no assignment has the id {assignment_id}")
+    if row is None or not (principal.teaches(row.course_id) or principal.is_in(row.course_id)):
+        raise AssignmentNotFound(f"no assignment of yours has the id {assignment_id}")
+    return row
+
+
+async def taught(app: App, principal: Principal, assignment_id: UUID, *, changing: bool = False) -> Row:
+    """One of a course that the principal teaches. Raises `AssignmentNotFound`, `Forbidden`, `CourseArchived`."""
+    row = await find(app, principal, assignment_id)
+    if not principal.teaches(row.course_id):
+        raise Forbidden("only instructors of the assignment's course may do this")
+    if changing:
+        await check_open(app, row.course_id)
     return row
 
 
 async def get(app: App, principal: Principal, assignment_id: UUID) -> AssignmentRead:
     """Raises `AssignmentNotFound`."""
-    return (await _all_read(app, principal, [await find(app, assignment_id)]))[0]
+    return (await _all_read(app, principal, [await find(app, principal, assignment_id)]))[0]
 
 
 async def work(app: App, principal: Principal, assignment_id: UUID) -> WorkRead:
     """What the principal did for it. Raises `AssignmentNotFound`."""
-    row = await find(app, assignment_id)
-    counts = {"user_id": principal.id, "experiments": row.experiments, "questions": row.questions}
+    row = await find(app, principal, assignment_id)
+    counts = {
+        "user_id": principal.id,
+        "course_id": row.course_id,
+        "experiments": row.experiments,
+        "questions": row.questions,
+    }
     parts = await app.database.rows(statements.own_parts, **counts)
     runs = await app.database.rows(statements.own_runs, **counts, limit=MAX_OWN_RUNS)
     return WorkRead(
@@ -156,11 +185,9 @@ def _parts(assignment: Row, counted: Mapping[tuple[str, str], Row]) -> list[Part
 
 async def _all_read(app: App, principal: Principal, rows: Sequence[Row]) -> list[AssignmentRead]:
     """The assignments with what the principal handed in for them."""
-    found = await app.database.rows(
-        statements.submissions_of, user_id=principal.id, assignment_ids=[row.id for row in rows]
-    )
-    handed_in = {one.assignment_id: one for one in found}
     ids = [row.id for row in rows]
+    found = await app.database.rows(statements.submissions_of, user_id=principal.id, assignment_ids=ids)
+    handed_in = {one.assignment_id: one for one in found}
     due = await app.database.rows(extensions.due_of, user_id=principal.id, assignment_ids=ids)
     due_at = {one.id: one.due_at for one in due}
     graded = await own_grades(app, principal.id, rows)
@@ -178,14 +205,19 @@ async def _all_read(app: App, principal: Principal, rows: Sequence[Row]) -> list
 
 
 def _own_submission(found: Row | None, assignment: Row, principal: Principal) -> SubmissionRead | None:
-    return None if found is None else _submission(found, assignment, for_staff=principal.is_staff)
+    return None if found is None else _submission(found, assignment, for_staff=principal.teaches(assignment.course_id))
 
 
 async def overview(
-    app: App, assignment_id: UUID, among: Mapping[str, str | None], cursor: str | None, limit: int
+    app: App,
+    principal: Principal,
+    assignment_id: UUID,
+    among: Mapping[str, str | None],
+    cursor: str | None,
+    limit: int,
 ) -> OverviewRead:
-    """One page of how students stand, those first who are stuck. Raises `AssignmentNotFound`, `InvalidCursor`."""
-    row = await find(app, assignment_id)
+    """One page of how students stand, those first who are stuck. Raises as `taught`, `InvalidCursor`."""
+    row = await taught(app, principal, assignment_id)
     filters = {"assignment": assignment_id, **among}
 
     def fetch(after: tuple[str, UUID, str] | None, most: int) -> Awaitable[Sequence[Row]]:
@@ -216,8 +248,12 @@ async def overview(
 
 
 async def pin(app: App, principal: Principal, assignment_id: UUID, order: PinOrder) -> SubmissionRead:
-    """Hand in one of the user's successful runs. Raises `AssignmentNotFound`, `InvalidRequest`, `AssignmentOver`."""
-    row = await find(app, assignment_id)
+    """Hand in one of the user's successful runs.
+
+    Raises `AssignmentNotFound`, `CourseArchived`, `InvalidRequest`, `AssignmentOver`.
+    """
+    row = await find(app, principal, assignment_id)
+    await check_open(app, row.course_id)
     job = await app.database.row(
         statements.belongs, job_id=order.job_id, experiments=row.experiments, questions=row.questions
     )
@@ -225,6 +261,8 @@ async def pin(app: App, principal: Principal, assignment_id: UUID, order: PinOrd
         raise _wrong_job(order.job_id, "no job of yours has this id")
     if job.state != JobState.SUCCEEDED:
         raise _wrong_job(order.job_id, f"the job is {job.state}; you can hand in only a job that succeeded")
+    if job.course_id != row.course_id:
+        raise _wrong_job(order.job_id, "the job is of another course; run it again for the course of the assignment")
     if not job.belongs:
         raise _wrong_job(order.job_id, "the job does not count for this assignment")
     pinned = await app.database.row(
@@ -251,14 +289,17 @@ async def _over(app: App, principal: Principal, assignment: Row) -> AssignmentOv
 
 
 async def submission(app: App, principal: Principal, assignment_id: UUID, user_id: UUID) -> SubmissionRead:
-    """Raises `AssignmentNotFound`, `SubmissionNotFound`."""
-    row = await find(app, assignment_id)
-    return _submission(await _submitted(app, assignment_id, user_id), row, for_staff=principal.is_staff)
+    """The principal's own, or one of a course that they teach. Raises `AssignmentNotFound`, `SubmissionNotFound`."""
+    row = await find(app, principal, assignment_id)
+    teaches = principal.teaches(row.course_id)
+    if not (teaches or user_id == principal.id):
+        raise Forbidden("only instructors of the assignment's course may do this")
+    return _submission(await _submitted(app, assignment_id, user_id), row, for_staff=teaches)
 
 
 async def check_again(app: App, principal: Principal, assignment_id: UUID, user_id: UUID) -> SubmissionRead:
     """Run the hidden check of a hand-in again. Raises `AssignmentNotFound`, `SubmissionNotFound`, `NoHiddenCheck`."""
-    row = await find(app, assignment_id)
+    row = await taught(app, principal, assignment_id, changing=True)
     if row.hidden_check is None:
         raise NoHiddenCheck(f"the assignment {row.name!r} has no hidden check; set one first")
     found = await _submitted(app, assignment_id, user_id)
@@ -273,66 +314,22 @@ async def _submitted(app: App, assignment_id: UUID, user_id: UUID) -> Row:
     return found
 
 
-async def submissions(app: App, assignment_id: UUID, cursor: str | None, limit: int) -> SubmissionPage:
-    """One page of what was handed in, by name. Raises `AssignmentNotFound`, `InvalidCursor`."""
-    row = await find(app, assignment_id)
+async def submissions(
+    app: App, principal: Principal, assignment_id: UUID, text: str | None, cursor: str | None, limit: int
+) -> SubmissionPage:
+    """One page of what was handed in, by name. Raises as `taught`, `InvalidCursor`."""
+    row = await taught(app, principal, assignment_id)
 
     def fetch(after: tuple[UUID, str] | None, most: int) -> Awaitable[Sequence[Row]]:
-        user_id, name = after or (None, None)
-        return app.database.rows(
-            statements.submissions, assignment_id=assignment_id, limit=most, after_id=user_id, after_name=name
-        )
+        behind: dict[str, Any] = dict(zip(("after_id", "after_name"), after or (), strict=False))
+        return app.database.rows(statements.submissions, assignment_id=assignment_id, text=text, limit=most, **behind)
 
     found, next_cursor = await paged(
-        *("submissions", {"assignment": assignment_id}, cursor, limit, fetch),
+        *("submissions", {"assignment": assignment_id, "text": text}, cursor, limit, fetch),
         decode=decode_id_and_name,
         position=lambda one: f"{one.user_id}/{one.user}",
     )
     return SubmissionPage(items=[_submission(one, row, for_staff=True) for one in found], next_cursor=next_cursor)
-
-
-def _questions_of(templates: list[str]) -> list[str]:
-    """Every question of the templates, in their order. Raises `InvalidRequest` for one that there is not."""
-    found: dict[str, None] = {}
-    for place, template in enumerate(templates):
-        try:
-            plan = expand(template, Scale.SMOKE)
-        except PlanError as error:
-            raise InvalidRequest.of(f"templates.{place}", error.errors[0].message, value=template) from None
-        found |= dict.fromkeys(plan.questions)
-    return list(found)
-
-
-def _check(values: dict[str, Any]) -> None:
-    known = sorted(entry.slug for entry in catalogue.page().items)
-    fields = [
-        InvalidField(
-            path=f"experiments.{place}", message="unknown experiment", limit={"enum": known}, value=shortened(slug)
-        )
-        for place, slug in enumerate(values["experiments"])
-        if slug not in known
-    ]
-    if not values["experiments"] and not values["templates"]:
-        raise InvalidRequest.of("templates", "name at least one template or experiment")
-    if fields:
-        raise InvalidRequest.of_fields(fields)
-    for field, points in _points_given(values):
-        if values["max_points"] is not None and points > values["max_points"]:
-            limit = {"le": values["max_points"]}
-            raise InvalidRequest.of(field, "gives more points than max_points", limit=limit, value=points)
-    if values["late_deduction_unit"] == "percent" and values["late_deduction"] > MAX_PERCENT:
-        limit = {"le": MAX_PERCENT}
-        raise InvalidRequest.of(
-            "late_deduction", "a late day deducts at most 100 percent", limit=limit, value=values["late_deduction"]
-        )
-
-
-def _points_given(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    check = values["hidden_check"]
-    if check is not None:
-        yield "hidden_check.max_points", getattr(check, "obj", check)["max_points"]
-    if values["rerun_points"] is not None:
-        yield "rerun_points", values["rerun_points"]
 
 
 def _wrong_job(job_id: UUID, message: str) -> InvalidRequest:

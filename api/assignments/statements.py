@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    ScalarSelect,
     Select,
     Update,
     Uuid,
@@ -24,10 +25,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, array, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from api.jobs.statements import SUMMARY
-from gpulab.states import JobState, Role
+from gpulab.states import JobState
 from models.composed import statement
-from models.deadlines import DUE_AT, LATE_TIME
+from models.deadlines import DUE_AT, IS_STUDENT, LATE_TIME
 from models.tables.assignment import Assignment, Submission
+from models.tables.courses import CourseMember
 from models.tables.job import Job
 from models.tables.study import Study, StudyRun
 from models.tables.user import User
@@ -41,7 +43,8 @@ RELEASED_FIRST = func.coalesce(Assignment.points_released_at, func.now())
 @statement(anew=True)
 def create(values: Mapping[str, Any]) -> ReturningInsert[Any]:
     """No row where the name is taken."""
-    made = insert(Assignment).values(**values).on_conflict_do_nothing(index_elements=[Assignment.name])
+    unique = [Assignment.course_id, Assignment.name]
+    made = insert(Assignment).values(**values).on_conflict_do_nothing(index_elements=unique)
     return made.returning(*Assignment.__table__.columns)
 
 
@@ -57,20 +60,23 @@ def by_id(assignment_id: UUID) -> Select[*tuple[Any, ...]]:
 
 
 @statement
-def page(*, limit: int, before: UUID | None = None) -> Select[*tuple[Any, ...]]:
-    """Newest first, at most `limit`, older than `before`."""
+def page(*, limit: int, before: UUID | None = None, courses: Sequence[UUID] | None = None) -> Select[*tuple[Any, ...]]:
+    """Newest first, at most `limit`, older than `before`; of `courses` where they are given."""
     statement = select(*Assignment.__table__.columns).order_by(Assignment.id.desc()).limit(limit)
+    if courses is not None:
+        statement = statement.where(Assignment.course_id == func.any(courses))
     return statement if before is None else statement.where(Assignment.id < before)
 
 
 @statement
 def belongs(job_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> Select[*tuple[Any, ...]]:
-    """Whose job it is, its state, and whether it is work on an assignment with these experiments and questions."""
-    belonging = _belonging(experiments, questions).label("belongs")
-    return select(Job.id, Job.owner_id, Job.state, belonging).where(Job.id == job_id)
+    """Whose job it is, its course and state, and whether it is work on an assignment with these parts."""
+    counts = belonging(experiments, questions).label("belongs")
+    return select(Job.id, Job.owner_id, Job.course_id, Job.state, counts).where(Job.id == job_id)
 
 
-def _belonging(experiments: Sequence[str], questions: Sequence[str]) -> ColumnElement[bool]:
+def belonging(experiments: Sequence[str], questions: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a job is work on an assignment with these experiments and questions."""
     for_question = (
         select(StudyRun.study_id)
         .where(StudyRun.job_id == Job.id, StudyRun.questions.overlap(questions))
@@ -82,20 +88,22 @@ def _belonging(experiments: Sequence[str], questions: Sequence[str]) -> ColumnEl
 
 @statement
 def own_runs(
-    user_id: UUID, experiments: Sequence[str], questions: Sequence[str], *, limit: int
+    user_id: UUID, course_id: UUID, experiments: Sequence[str], questions: Sequence[str], *, limit: int
 ) -> Select[*tuple[Any, ...]]:
     """The user's runs that count: those that succeeded first, then the newest."""
     return (
         select(*SUMMARY)
         .join_from(Job, User, User.id == Job.owner_id)
-        .where(Job.owner_id == user_id, _belonging(experiments, questions))
+        .where(Job.owner_id == user_id, Job.course_id == course_id, belonging(experiments, questions))
         .order_by((Job.state == SUCCEEDED).desc(), Job.id.desc())
         .limit(limit)
     )
 
 
 @statement
-def own_parts(user_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> Select[*tuple[Any, ...]]:
+def own_parts(
+    user_id: UUID, course_id: UUID, experiments: Sequence[str], questions: Sequence[str]
+) -> Select[*tuple[Any, ...]]:
     """How many runs the user has for each question and each experiment; none for those without a run."""
     counted = (
         func.count(Job.id.distinct()).label("runs"),
@@ -103,13 +111,13 @@ def own_parts(user_id: UUID, experiments: Sequence[str], questions: Sequence[str
     )
     by_experiment = (
         select(literal("experiment").label("kind"), Job.experiment.label("name"), *counted)
-        .where(Job.owner_id == user_id, Job.experiment == func.any(experiments))
+        .where(Job.owner_id == user_id, Job.course_id == course_id, Job.experiment == func.any(experiments))
         .group_by(Job.experiment)
     )
     planned = (
         select(Study.owner_id, StudyRun.job_id, func.unnest(StudyRun.questions).label("question"))
         .join_from(Study, StudyRun, StudyRun.study_id == Study.id)
-        .where(Study.owner_id == user_id)
+        .where(Study.owner_id == user_id, Study.course_id == course_id)
         .subquery()
     )
     by_question = (
@@ -148,15 +156,13 @@ def overview(
     Each has their runs for it by state, the newest failure, and what they handed in. `states` counts the whole class,
     `submitted` what all of it handed in; where nobody is left, one row holds these alone.
     """
-    students = _students(assignment_id, experiments, questions, section, team, text)
-    counted = select(students.c.state, func.count().label("count")).group_by(students.c.state).subquery()
-    states = select(func.jsonb_object_agg(counted.c.state, counted.c.count)).scalar_subquery()
-    submitted = select(func.count(students.c.job_id)).scalar_subquery()
-    totals = select(states.label("states"), submitted.label("submitted")).subquery()
-    order = students.c.place, students.c.name, students.c.id
-    page = select(*students.c).order_by(*order).limit(limit)
+    listed = students(assignment_id, experiments, questions, section, team, text)
+    submitted = select(func.count(listed.c.job_id)).scalar_subquery()
+    totals = select(state_counts(listed).label("states"), submitted.label("submitted")).subquery()
+    order = listed.c.place, listed.c.name, listed.c.id
+    page = select(*listed.c).order_by(*order).limit(limit)
     if state is not None:
-        page = page.where(students.c.state == state)
+        page = page.where(listed.c.state == state)
     if after_place is not None:
         page = page.where(tuple_(*order) > tuple_(after_place, after_name, after_id))
     found = page.subquery()
@@ -175,7 +181,13 @@ def overview(
     )
 
 
-def _students(
+def state_counts(listed: CTE) -> ScalarSelect[Any]:
+    """How many of `students` are in each state, as an object."""
+    counted = select(listed.c.state, func.count().label("count")).group_by(listed.c.state).subquery()
+    return select(func.jsonb_object_agg(counted.c.state, counted.c.count)).scalar_subquery()
+
+
+def students(
     assignment_id: UUID,
     experiments: Sequence[str],
     questions: Sequence[str],
@@ -183,7 +195,8 @@ def _students(
     team: str | None,
     text: str | None,
 ) -> CTE:
-    work = _work(experiments, questions)
+    """Students who are let in, each with their runs for it by state, what they handed in, and where they stand."""
+    work = _work(assignment_id, experiments, questions)
     # Runs from before the assignment are counted apart: they say nothing of the work on it.
     begun_at = select(Assignment.created_at).where(Assignment.id == assignment_id).scalar_subquery()
     is_new = work.c.submitted_at >= begun_at
@@ -228,14 +241,15 @@ def _students(
         .outerjoin(Submission, (Submission.user_id == User.id) & (Submission.assignment_id == assignment_id))
         .outerjoin(HANDED_IN, HANDED_IN.c.id == Submission.job_id)
         .join(Assignment, Assignment.id == assignment_id)
-        .where(User.role == Role.STUDENT.value, User.disabled_at.is_(None), *_among(section, team, text))
+        .join(CourseMember, IS_STUDENT)
+        .where(User.disabled_at.is_(None), *among(section, team, text))
         .subquery()
     )
     place = case({name: place for place, name in enumerate(STANDINGS)}, value=one.c.state)
     return select(*one.c, place.label("place")).cte("students")
 
 
-def _among(section: str | None, team: str | None, text: str | None) -> list[ColumnElement[bool]]:
+def among(section: str | None, team: str | None, text: str | None) -> list[ColumnElement[bool]]:
     """Who is meant, where fewer than the whole class are."""
     conditions: list[ColumnElement[bool]] = []
     if section is not None:
@@ -248,15 +262,16 @@ def _among(section: str | None, team: str | None, text: str | None) -> list[Colu
     return conditions
 
 
-def _work(experiments: Sequence[str], questions: Sequence[str]) -> CTE:
+def _work(assignment_id: UUID, experiments: Sequence[str], questions: Sequence[str]) -> CTE:
     """The jobs that are work on it, with whose they are; a run that is reused is its study's owner's too."""
+    course_id = select(Assignment.course_id).where(Assignment.id == assignment_id).scalar_subquery()
     columns = (Job.id, Job.state, Job.submitted_at, Job.finished_at)
     by_experiment = Job.experiment == func.any(experiments)
-    alone = select(Job.owner_id, *columns).where(by_experiment)
+    alone = select(Job.owner_id, *columns).where(by_experiment, Job.course_id == course_id)
     planned = (
         select(Study.owner_id, StudyRun.job_id)
         .join_from(Study, StudyRun, StudyRun.study_id == Study.id)
-        .where(StudyRun.questions.overlap(questions))
+        .where(StudyRun.questions.overlap(questions), Study.course_id == course_id)
         .distinct()
         .subquery()
     )
@@ -316,7 +331,12 @@ def submissions_of(user_id: UUID, assignment_ids: Sequence[UUID]) -> Select[*tup
 
 @statement
 def submissions(
-    assignment_id: UUID, *, limit: int, after_name: str | None = None, after_id: UUID | None = None
+    assignment_id: UUID,
+    *,
+    limit: int,
+    text: str | None = None,
+    after_name: str | None = None,
+    after_id: UUID | None = None,
 ) -> Select[*tuple[Any, ...]]:
     """By name and id, at most `limit`."""
     statement = (
@@ -325,7 +345,7 @@ def submissions(
         .join(Job, Job.id == Submission.job_id)
         .join(Assignment, Assignment.id == Submission.assignment_id)
         .outerjoin(CHECK, CHECK.c.id == Submission.check_job_id)
-        .where(Submission.assignment_id == assignment_id)
+        .where(Submission.assignment_id == assignment_id, *among(None, None, text))
         .order_by(User.name, User.id)
         .limit(limit)
     )

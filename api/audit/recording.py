@@ -26,6 +26,7 @@ ACTIONS = {
     "share_study": "study.shared",
     "drain_node": "node.drained",
     "undrain_node": "node.undrained",
+    "remove_node": "node.removed",
     "make_node_token": "node.token_made",
     "revoke_node_tokens": "node.token_revoked",
     "upload_program": "program.uploaded",
@@ -33,6 +34,14 @@ ACTIONS = {
     "change_assignment": "assignment.changed",
     "extend_assignment": "assignment.extended",
     "end_extension": "assignment.extension_ended",
+    "extend_students": "assignment.students_extended",
+    "message_students": "assignment.students_messaged",
+    "cancel_waiting_runs": "assignment.waiting_runs_cancelled",
+    "check_students": "assignment.students_checked",
+    "create_course": "course.created",
+    "change_course": "course.changed",
+    "add_course_member": "course.member_added",
+    "remove_course_member": "course.member_removed",
     "create_lab_hours": "lab_hours.created",
     "change_lab_hours": "lab_hours.changed",
     "cancel_lab_hours": "lab_hours.cancelled",
@@ -47,9 +56,13 @@ ACTIONS = {
 }
 """By the operation's id."""
 
-UNRECORDED = frozenset({"submit_job", "submit_study", "ask_estimate", "give_grade", "remove_grade", "import_grades"})
+UNRECORDED = frozenset(
+    {"submit_job", "submit_study", "ask_estimate", "give_grade", "remove_grade", "import_grades"}
+    | {"delete_job", "delete_jobs", "delete_study"}
+)
 """A submission is in the job's own first event, with its actor; a second row would halve the rate of submissions. A
-question changes nothing, though it is a POST. Grades write one event for each student in their own statement."""
+question changes nothing, though it is a POST. Grades write one event for each student in their own statement,
+and what is deleted one for each run or study."""
 
 log = structlog.get_logger()
 
@@ -70,12 +83,19 @@ async def record(request: Request, action: str, kind: str, made: str | None) -> 
     """
     app: App = request.app.state.app
     principal: Principal = request.state.principal
-    target = _target(request.path_params, kind, made)
+    target, details = _target(request.path_params, kind, made), _details(request.path_params)
     try:
-        await app.database.execute(statements.note, origin=principal.origin, action=action, target=target)
+        await app.database.execute(
+            statements.note, origin=principal.origin, action=action, target=target, details=details
+        )
     except psycopg.DatabaseError as error:
         # The change is made. An answer that denies it would be worse than a gap, and the log fills the gap.
         log.exception("audit.lost", action=action, target=target, actor=principal.actor, reason=str(error))
+
+
+def _details(parameters: dict[str, Any]) -> dict[str, str]:
+    """What the path names beside the target."""
+    return {name: str(value)[:200] for name, value in list(parameters.items())[1:]}
 
 
 def _target(parameters: dict[str, Any], kind: str, made: str | None) -> str | None:

@@ -1,18 +1,23 @@
 """The audit: an event in the statement that makes the change, or next to it for what has its own history."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Select, Text, Uuid, cast, insert, literal, select, tuple_
+from sqlalchemy import CTE, ColumnElement, Select, Text, Uuid, cast, func, insert, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import Insert
 
 from models.composed import statement
+from models.tables.assignment import Assignment
 from models.tables.audit import AuditEvent
+from models.tables.courses import Course
+from models.tables.job import Job
+from models.tables.study import Study
+from models.tables.user import Token, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,17 @@ class Origin:
     request_id: str | None = None
 
 
+SIGN_INS = "session."
+"""How the actions of sign-ins begin. They are most of the audit, and few readers look for them."""
+NAMED: Mapping[str, tuple[ColumnElement[UUID], ColumnElement[Any]]] = {
+    "user": (User.__table__.c.id, User.__table__.c.name),
+    "job": (Job.__table__.c.id, func.coalesce(Job.__table__.c.name, Job.__table__.c.experiment)),
+    "study": (Study.__table__.c.id, func.coalesce(Study.__table__.c.name, Study.__table__.c.title)),
+    "assignment": (Assignment.__table__.c.id, Assignment.__table__.c.name),
+    "course": (Course.__table__.c.id, Course.__table__.c.name),
+    "token": (Token.__table__.c.id, Token.__table__.c.name),
+}
+"""The kinds of things that have a name, with its column."""
 OPERATOR = Origin("operator")
 """A person with the database's address."""
 
@@ -70,7 +86,7 @@ def note(origin: Origin, action: str, target: str | None, details: Mapping[str, 
     )
 
 
-@statement
+@statement(shape=("sign_ins",))
 def page(
     *,
     limit: int,
@@ -79,8 +95,10 @@ def page(
     actor: str | None = None,
     action: str | None = None,
     target: str | None = None,
+    sign_ins: bool | None = None,
     since: Any = None,
     until: Any = None,
+    actor_id: UUID | None = None,
 ) -> Select[*tuple[Any, ...]]:
     """Newest first, at most `limit`, older than the event `before`.
 
@@ -94,8 +112,13 @@ def page(
         conditions.append(AuditEvent.id < before)
     if actor is not None:
         conditions.append(AuditEvent.actor == actor)
+    if actor_id is not None:
+        conditions.append(AuditEvent.actor_id == actor_id)
     if action is not None:
         conditions.append(AuditEvent.action == action)
+    if sign_ins is not None:
+        begins = AuditEvent.action.startswith(SIGN_INS)
+        conditions.append(begins if sign_ins else ~begins)
     if target is not None:
         conditions.append(AuditEvent.target == target)
     if since is not None:
@@ -105,6 +128,13 @@ def page(
     dated = since is not None or until is not None
     order = [AuditEvent.at.desc(), AuditEvent.id.desc()] if dated else [AuditEvent.id.desc()]
     return select(*AuditEvent.__table__.columns).where(*conditions).order_by(*order).limit(limit)
+
+
+@statement(anew=True)
+def names(*, kind: str, ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    """Id and name of things of one kind in `NAMED`."""
+    column, name = NAMED[kind]
+    return select(column.label("id"), name.label("name")).where(column.in_(ids))
 
 
 @statement

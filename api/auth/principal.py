@@ -18,6 +18,7 @@ from starlette.types import Scope
 
 from api.audit.statements import Origin
 from api.auth.credentials import Credential
+from api.auth.standing import Standing, standing_of
 from api.auth.token_secrets import csrf_of, digest_of
 from api.context import App
 from api.http.base_path import cookies_of
@@ -39,8 +40,7 @@ class Principal:
 
     id: UUID
     name: str
-    role: Role
-    team: str | None
+    standing: Standing
     max_queued: int | None
     """Jobs of theirs that may wait; null leaves the lab's limit."""
     token_id: UUID | None
@@ -54,12 +54,34 @@ class Principal:
     """When it was looked at, by `time.monotonic`."""
 
     @property
+    def role(self) -> Role:
+        """In the lab; each course has one of its own."""
+        return self.standing.role
+
+    @property
+    def team(self) -> str | None:
+        return self.standing.team
+
+    @property
     def is_staff(self) -> bool:
-        return self.role is not Role.STUDENT
+        """Whether they teach at all. What they may see of a course, `teaches` says."""
+        return self.standing.is_staff
 
     @property
     def is_admin(self) -> bool:
         return self.role is Role.ADMIN
+
+    @property
+    def sees_all(self) -> bool:
+        """Admins, and instructors of each course of the lab."""
+        return self.standing.sees_all
+
+    def teaches(self, course_id: UUID | None) -> bool:
+        """Whether they may see and change what is of the course; admins may in each."""
+        return self.sees_all or course_id in self.standing.taught_ids
+
+    def is_in(self, course_id: UUID | None) -> bool:
+        return course_id in self.standing.course_ids
 
     @property
     def actor(self) -> str:
@@ -85,7 +107,8 @@ async def authenticate(request: Request, app: App) -> Principal:
 async def check_again(request: Request, app: App, principal: Principal) -> None:
     """Before an answer that took a while is sent: whether it may still be read.
 
-    Raises `Unauthenticated` where the token or session ended meanwhile, and `Forbidden` where role or team changed.
+    Raises `Unauthenticated` where the token or session ended meanwhile, and `Forbidden` where role, team or courses
+    changed.
     """
     is_fresh = time.monotonic() - principal.known_at < KNOWN_SECONDS
     if is_fresh or principal.credential is None or request.method not in SAFE_METHODS:
@@ -93,8 +116,8 @@ async def check_again(request: Request, app: App, principal: Principal) -> None:
     row = await app.credentials.row(principal.credential)
     if row is None or not row.good:
         raise Unauthenticated("the token or session ended while the lab held the request", invalid_token=True)
-    if (row.role, row.team) != (principal.role, principal.team):
-        raise Forbidden("your role or team changed while the lab held the request; send it again")
+    if standing_of(row) != principal.standing:
+        raise Forbidden("your role, team or courses changed while the lab held the request; send it again")
 
 
 async def of_token(request: Request, app: App, token: str) -> Principal:
@@ -105,7 +128,9 @@ async def of_token(request: Request, app: App, token: str) -> Principal:
     row = await app.credentials.row(credential)
     if row is None or not row.good:
         app.sign_ins.failed(address, token, known=row is not None)
-        raise Unauthenticated("the token is unknown, expired or revoked", invalid_token=True)
+        raise Unauthenticated(
+            "the token is unknown, expired or revoked; ask the lab's staff for a new one", invalid_token=True
+        )
     return _principal_of(request, row, credential)
 
 
@@ -138,8 +163,7 @@ def _principal_of(request: Request, row: Row, credential: Credential) -> Princip
     return Principal(
         id=row.id,
         name=row.name,
-        role=Role(row.role),
-        team=row.team,
+        standing=standing_of(row),
         max_queued=row.max_queued,
         token_id=row.token_id,
         token_name=row.token_name,

@@ -12,6 +12,7 @@ from api.http.openapi import headers, problems
 from api.http.problems import (
     BannerNotFound,
     BodyTooLarge,
+    CourseArchived,
     Forbidden,
     InvalidRequest,
     MalformedBody,
@@ -25,9 +26,12 @@ router = APIRouter(prefix="/v1/banners", tags=["banners"], route_class=LabRoute)
 
 
 @router.get("", operation_id="list_banners", response_model=BannerPage)
-async def list_banners(request: Request, app: TheApp, _: ThePrincipal) -> Response:
-    """What every page shows on top now: texts of staff, planned maintenance, and machines that are drained."""
-    return readable(request, await service.page(app))
+async def list_banners(request: Request, app: TheApp, principal: ThePrincipal) -> Response:
+    """What every page shows on top now: texts of staff, maintenance, and drained machines.
+
+    Staff also see what was written to single students of their courses.
+    """
+    return readable(request, await service.page(app, principal))
 
 
 @router.post(
@@ -37,12 +41,12 @@ async def list_banners(request: Request, app: TheApp, _: ThePrincipal) -> Respon
     response_model=BannerRead,
     responses={
         201: {"headers": headers(Location="The banner's address.")},
-        **problems(Forbidden, MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest),
+        **problems(Forbidden, MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest, CourseArchived),
     },
 )
-async def create_banner(app: TheApp, _: Staff, order: BannerCreate) -> Response:
-    """Show a text on every page until it ends. For staff."""
-    made = await service.create(app, order)
+async def create_banner(app: TheApp, principal: Staff, order: BannerCreate) -> Response:
+    """Show a text on every page of a course, or of the whole lab, until it ends. For staff."""
+    made = await service.create(app, principal, order)
     return json_response(made, status=201, headers={"Location": f"/v1/banners/{made.id}"})
 
 
@@ -54,8 +58,8 @@ async def create_banner(app: TheApp, _: Staff, order: BannerCreate) -> Response:
     responses=problems(Forbidden, BannerNotFound),
 )
 async def end_banner(
-    app: TheApp, _: Staff, banner_id: Annotated[UUID, Path(description="The banner's id.")]
+    app: TheApp, principal: Staff, banner_id: Annotated[UUID, Path(description="The banner's id.")]
 ) -> Response:
     """Show it no longer. For staff. The banner of a drained machine ends with the drain."""
-    await service.end(app, banner_id)
+    await service.end(app, principal, banner_id)
     return Response(status_code=204)

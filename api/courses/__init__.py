@@ -1,1 +1,1 @@
-"""Courses: the templates of installed packages."""
+"""Courses: classes that share the lab, each with its people, assignments, lab hours and runs."""

@@ -22,7 +22,7 @@ from api.http.problems import (
 )
 from api.http.rendering import json_response, readable
 from api.http.routing import LabRoute
-from gpulab.schemas import AccuracyRead, EstimateCreate, EstimateRead, EstimateState
+from gpulab.schemas import AccuracyRead, EstimateCreate, EstimateRead, EstimateState, GpuModelsRead
 
 router = APIRouter(prefix="/v1/estimates", tags=["estimates"], route_class=LabRoute)
 
@@ -59,6 +59,12 @@ async def ask_estimate(app: TheApp, principal: ThePrincipal, order: EstimateCrea
     if found.state is EstimateState.PENDING:
         return json_response(found, status=202, headers={"Location": f"/v1/estimates/{found.id}", "Retry-After": "1"})
     return json_response(found)
+
+
+@router.get("/gpus", operation_id="list_gpu_models", response_model=GpuModelsRead)
+async def list_gpu_models(request: Request) -> Response:
+    """The GPU models that an estimate can name besides the lab's own."""
+    return readable(request, service.gpu_models())
 
 
 @router.get("/accuracy", operation_id="get_estimate_accuracy", response_model=AccuracyRead)

@@ -22,7 +22,7 @@ from api.sql.database import Row
 from experiments.contract import Unpredicted
 from experiments.memory.contract import ProgramRun, Workload, estimate_id, family_of
 from experiments.memory.devices import GPUS, GpuAsked, models_called
-from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState, InvalidField
+from gpulab.schemas import EstimateCreate, EstimateRead, EstimateState, GpuModelRead, GpuModelsRead, InvalidField
 from gpulab.schemas.memory import Prediction, Verdict
 from models.statements.memory import estimates
 from models.statements.memory.estimate_turns import take_over
@@ -222,6 +222,11 @@ def _workload(row: Row, asked: Question | None) -> dict[str, Any]:
     if asked is not None:
         return asked.workload.model_dump(mode="json")
     return {"experiment": row.workload["experiment"], "spec": {"program": row.workload["spec"]["program"]}}
+
+
+def gpu_models() -> GpuModelsRead:
+    models = sorted(GPUS.values(), key=lambda gpu: (gpu.total_bytes, gpu.name))
+    return GpuModelsRead(items=[GpuModelRead(name=gpu.name, total_bytes=gpu.total_bytes) for gpu in models])
 
 
 def _named(names: Sequence[str], hardware: Hardware) -> list[GpuAsked]:

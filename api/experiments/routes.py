@@ -14,6 +14,12 @@ from api.http.rendering import readable
 from api.http.routing import LabRoute
 from gpulab.schemas import ExperimentDetail, ExperimentPage
 
+PICTURE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, max-age=3600",
+}
+
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"], route_class=LabRoute)
 
 
@@ -39,3 +45,19 @@ async def get_experiment(
     """One experiment: the JSON Schemas of its spec and its result, its metrics with units."""
     held = await answers.holding(app, principal)
     return readable(request, answers.detail_without_answers(held, service.detail(slug)))
+
+
+@router.get(
+    "/{slug}/picture",
+    operation_id="get_experiment_picture",
+    response_class=Response,
+    responses={
+        200: {"description": "The picture.", "content": {"image/svg+xml": {"schema": {"type": "string"}}}},
+        **problems(ExperimentNotFound),
+    },
+)
+async def get_experiment_picture(
+    _: ThePrincipal, slug: Annotated[str, Path(max_length=200, examples=["dropout-linear"])]
+) -> Response:
+    """The picture of an experiment for the catalogue, an SVG. It may run no script, wherever it is opened."""
+    return Response(service.picture(slug), headers=PICTURE_HEADERS, media_type="image/svg+xml")

@@ -1,8 +1,12 @@
 """The catalogue, and what a submission becomes under it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Literal
 
 import orjson
 import structlog
@@ -14,7 +18,7 @@ from emulator import is_emulated
 from experiments.contract import Experiment, GpuUse, Unpredicted
 from experiments.memory.contract import ProgramRun, Workload
 from experiments.registry import broken, experiments, runnable
-from experiments.studies import courses
+from experiments.studies import question_sets
 from gpulab.schemas import (
     ExperimentDetail,
     ExperimentPage,
@@ -60,7 +64,7 @@ def detail(slug: str) -> ExperimentDetail:
     """Raises `ExperimentNotFound`."""
     experiment = runnable().get(slug)
     if experiment is None:
-        raise ExperimentNotFound(f"no experiment is called {shortened(slug)!r}; see /v1/experiments")
+        raise ExperimentNotFound(_no_experiment(str(shortened(slug))))
     return ExperimentDetail(
         **_summary(experiment),
         spec_schema=experiment.spec.model_json_schema(),
@@ -71,6 +75,14 @@ def detail(slug: str) -> ExperimentDetail:
         ],
         default_time_limit_seconds=experiment.default_time_limit_seconds,
     )
+
+
+def in_order(slug: str, given: Mapping[str, Any], *, part: Literal["spec", "result"]) -> dict[str, Any]:
+    """Fields as the experiment declares them, then the others by name: the database keeps no order of its own."""
+    experiment = runnable().get(slug)
+    declared = () if experiment is None else getattr(experiment, part).model_fields
+    known = [name for name in declared if name in given]
+    return {name: given[name] for name in (*known, *sorted(given.keys() - set(known)))}
 
 
 def plan(order: JobCreate, *, by_lab: bool = False) -> Plan:
@@ -138,15 +150,34 @@ def _summary(experiment: Experiment[Any, Any]) -> dict[str, Any]:
         "slug": experiment.slug,
         "title": experiment.title,
         "summary": experiment.summary,
-        "questions": list(courses.questions_with(experiment.slug)),
+        "questions": list(question_sets.questions_with(experiment.slug)),
         "gpu": experiment.gpu.value,
+        "has_picture": _picture_of(experiment).is_file(),
     }
 
 
+def picture(slug: str) -> bytes:
+    """The SVG beside an experiment's code. Raises `ExperimentNotFound`, also for an experiment without one."""
+    experiment = runnable().get(slug)
+    if experiment is None or not (place := _picture_of(experiment)).is_file():
+        raise ExperimentNotFound(f"no experiment with a picture is called {shortened(slug)!r}")
+    return place.read_bytes()
+
+
+def _picture_of(experiment: Experiment[Any, Any]) -> Traversable:
+    module = experiment.run.partition(":")[0]
+    return files(module.rpartition(".")[0] or module).joinpath("picture.svg")
+
+
 def _unknown(slug: str) -> UnknownExperiment:
-    message = f"no experiment is called {slug!r}; see /v1/experiments"
+    return UnknownExperiment.of("experiment", _no_experiment(slug), limit={"enum": list(experiments())}, value=slug)
+
+
+def _no_experiment(slug: str) -> str:
     known = list(experiments())
-    return UnknownExperiment.of("experiment", message, limit={"enum": known}, value=slug)
+    alike = get_close_matches(slug, known, cutoff=0.5)
+    hint = f"similar: {', '.join(alike)}" if alike else f"there are: {', '.join(known)}"
+    return f"no experiment is called {slug!r}; {hint}"
 
 
 def _no_gpu(experiment: Experiment[Any, Any], order: JobCreate) -> InvalidRequest:

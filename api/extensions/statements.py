@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import ColumnElement, Select, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 
@@ -12,6 +12,7 @@ from gpulab.states import Role
 from models.composed import statement
 from models.deadlines import DUE_AT, LATE_TIME
 from models.tables.assignment import Assignment, Extension
+from models.tables.courses import CourseMember
 from models.tables.user import User
 
 
@@ -52,11 +53,17 @@ def end_extension(assignment_id: UUID, extension_id: UUID) -> ReturningDelete[An
 
 
 @statement
-def student(user_id: UUID) -> Select[*tuple[Any, ...]]:
-    return select(User.id).where(User.id == user_id, User.role == Role.STUDENT.value)
+def student(course_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
+    """The user, if they are a student of the course."""
+    return select(CourseMember.user_id).where(_is_student(course_id), CourseMember.user_id == user_id)
 
 
 @statement
-def in_section(section: str) -> Select[*tuple[Any, ...]]:
-    """A student of the section."""
-    return select(User.id).where(User.section == section, User.role == Role.STUDENT.value).limit(1)
+def in_section(course_id: UUID, section: str) -> Select[*tuple[Any, ...]]:
+    """A student of the course who is in the section."""
+    students = select(User.id).join(CourseMember, CourseMember.user_id == User.id).where(_is_student(course_id))
+    return students.where(User.section == section).limit(1)
+
+
+def _is_student(course_id: UUID) -> ColumnElement[bool]:
+    return (CourseMember.course_id == course_id) & (CourseMember.role == Role.STUDENT.value)

@@ -9,7 +9,7 @@ from api.http.problems import InvalidRequest, shortened
 from api.roster.column_names import FIELDS, key_of
 from api.roster.tables import numbered_rows, some
 from gpulab.csv_text import SIGNS_OF_FORMULAS
-from gpulab.names import composed
+from gpulab.names import address_form, composed
 from gpulab.schemas import InvalidField
 from gpulab.schemas.assignments.grades import MAX_COMMENT_LENGTH, MAX_POINTS, GradeRead, GradeRow
 from gpulab.words import counted
@@ -22,7 +22,9 @@ HEADINGS: Mapping[str, Sequence[str]] = {
     "comment": ("comment", "feedback", "kommentar"),
 }
 USABLE = "use email or name, and points or comment"
-DECIMAL = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
+DECIMAL = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?")
+THOUSANDS = re.compile(r"[1-9][0-9]{0,2},[0-9]{3}")
+"""In English 1,000 is a thousand, in German it is one."""
 NOTHING = "-"
 
 
@@ -93,11 +95,12 @@ def read(text: str, grades: Sequence[GradeRead], max_points: float | None) -> Co
 def _columns(line: int, headings: Sequence[str]) -> tuple[dict[str, int], list[str]]:
     """The place of each field, and the headings that nobody reads."""
     keys = [key_of(heading) for heading in headings]
-    at = {
-        field: next(place for place, key in enumerate(keys) if key in names)
-        for field, names in HEADINGS.items()
-        if any(key in names for key in keys)
-    }
+    named = {field: next((name for name in names if name in keys), None) for field, names in HEADINGS.items()}
+    at = {field: keys.index(name) for field, name in named.items() if name is not None}
+    for place in at.values():
+        if keys.count(keys[place]) > 1:
+            message = "this column appears twice; remove one of them"
+            raise InvalidRequest.of(f"csv.{line}", message, value=headings[place].strip())
     if not ({"email", "name"} & at.keys() and {"points", "comment"} & at.keys()):
         has = ", ".join(heading.strip() for heading in headings if heading.strip())
         message = (
@@ -132,7 +135,7 @@ def _who(
     values: Mapping[str, str], by_email: Mapping[str, GradeRead], by_name: Mapping[str, list[GradeRead]]
 ) -> GradeRead:
     if email := values.get("email"):
-        if (one := by_email.get(email.casefold())) is None:
+        if (one := by_email.get(address_form(email))) is None:
             raise _Wrong("email", "no student of the class has this address", email)
         return one
     name = " ".join(composed(values.get("name", "")).split())
@@ -156,7 +159,9 @@ def _points(values: Mapping[str, str], who: GradeRead, max_points: float | None)
     points, most = float(text.replace(",", ".")), MAX_POINTS if max_points is None else max_points
     if not 0 <= points <= most:
         raise _Wrong("points", f"must be between 0 and {most:g}", text, {"ge": 0, "le": most})
-    return points
+    if THOUSANDS.fullmatch(text) and (larger := float(text.replace(",", ""))) <= most:
+        raise _Wrong("points", f"can be read as {points:g} or as {larger:g}; write {points:g} or {larger:.0f}", text)
+    return abs(points)
 
 
 def _comment(values: Mapping[str, str], who: GradeRead) -> str | None:

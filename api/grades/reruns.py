@@ -4,7 +4,7 @@ from collections import Counter
 from uuid import UUID
 
 from api.assignments import statements as assignments
-from api.assignments.service import find
+from api.assignments.service import taught
 from api.auth.principal import Principal
 from api.context import App
 from api.grades import rules, statements
@@ -22,7 +22,7 @@ async def start(app: App, principal: Principal, assignment_id: UUID, order: Reru
 
     A limit that is reached on the way ends the call and is no error: what was queued stays.
     """
-    await find(app, assignment_id)
+    await taught(app, principal, assignment_id, changing=True)
     rows = await app.database.rows(
         statements.to_run_again,
         assignment_id=assignment_id,
@@ -46,9 +46,9 @@ async def start(app: App, principal: Principal, assignment_id: UUID, order: Reru
     )
 
 
-async def progress(app: App, assignment_id: UUID) -> RerunsRead:
+async def progress(app: App, principal: Principal, assignment_id: UUID) -> RerunsRead:
     """How the re-runs stand. Raises `AssignmentNotFound`."""
-    assignment = await find(app, assignment_id)
+    assignment = await taught(app, principal, assignment_id)
     rows = await app.database.rows(statements.reruns, assignment_id=assignment_id)
     states = Counter(rules.rerun_state(row, assignment.tolerance) or "missing" for row in rows)
     counts = {name: states[name] for name in ("missing", "waiting", "same", "different", "failed")}

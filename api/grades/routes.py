@@ -9,11 +9,12 @@ from api.auth.principal import Staff, ThePrincipal
 from api.context import TheApp
 from api.grades import reruns, service
 from api.http.openapi import problems
-from api.http.parameters import Cursor, Limit
+from api.http.parameters import Cursor, Limit, Words
 from api.http.problems import (
     ArtifactQuotaReached,
     AssignmentNotFound,
     BodyTooLarge,
+    CourseArchived,
     Forbidden,
     GradeNotFound,
     InvalidCursor,
@@ -65,10 +66,16 @@ async def get_own_grade(
     responses=problems(Forbidden, AssignmentNotFound, InvalidCursor),
 )
 async def list_grades(
-    request: Request, app: TheApp, _: Staff, assignment_id: AssignmentId, cursor: Cursor = None, limit: Limit = 50
+    request: Request,
+    app: TheApp,
+    principal: Staff,
+    assignment_id: AssignmentId,
+    text: Annotated[Words, Query(description="Part of a student's name or email address.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Response:
     """The class by name: points, whose they are, what each source says, and what late days cost. For staff."""
-    return readable(request, await service.page(app, assignment_id, cursor, limit))
+    return readable(request, await service.page(app, principal, assignment_id, text, cursor, limit))
 
 
 @router.get(
@@ -83,19 +90,19 @@ async def list_grades(
 async def get_grade_table(
     request: Request,
     app: TheApp,
-    _: Staff,
+    principal: Staff,
     assignment_id: AssignmentId,
     columns: Annotated[GradeColumns, Query(description="The platform whose columns the table has.")] = "lab",
 ) -> Response:
     """The class as CSV, for a spreadsheet or in the columns of Canvas, Moodle or Gradescope. For staff."""
-    return csv_response(request, await service.table(app, assignment_id, columns))
+    return csv_response(request, await service.table(app, principal, assignment_id, columns))
 
 
 @router.post(
     "/{assignment_id}/grades/import",
     operation_id="import_grades",
     response_model=GradesImported,
-    responses=problems(*BODY, Forbidden, AssignmentNotFound),
+    responses=problems(*BODY, Forbidden, AssignmentNotFound, CourseArchived),
 )
 async def import_grades(app: TheApp, principal: Staff, assignment_id: AssignmentId, order: GradesImport) -> Response:
     """Grades by hand from a table: all of it, or nothing where a line is wrong. For staff."""
@@ -108,16 +115,22 @@ async def import_grades(app: TheApp, principal: Staff, assignment_id: Assignment
     response_model=GradeDetail,
     responses=problems(Forbidden, AssignmentNotFound, UserNotFound),
 )
-async def get_grade(request: Request, app: TheApp, _: Staff, assignment_id: AssignmentId, user_id: UserId) -> Response:
+async def get_grade(
+    request: Request,
+    app: TheApp,
+    principal: Staff,
+    assignment_id: AssignmentId,
+    user_id: UserId,
+) -> Response:
     """One student's grade, what each source says, and all grades by hand. For staff."""
-    return readable(request, await service.detail(app, assignment_id, user_id))
+    return readable(request, await service.detail(app, principal, assignment_id, user_id))
 
 
 @router.put(
     "/{assignment_id}/grades/{user_id}",
     operation_id="give_grade",
     response_model=GradeDetail,
-    responses=problems(*BODY, Forbidden, AssignmentNotFound, UserNotFound),
+    responses=problems(*BODY, Forbidden, AssignmentNotFound, UserNotFound, CourseArchived),
 )
 async def give_grade(
     app: TheApp, principal: Staff, assignment_id: AssignmentId, user_id: UserId, order: GradeOrder
@@ -131,7 +144,7 @@ async def give_grade(
     operation_id="remove_grade",
     status_code=204,
     response_class=Response,
-    responses=problems(Forbidden, AssignmentNotFound, UserNotFound, GradeNotFound),
+    responses=problems(Forbidden, AssignmentNotFound, UserNotFound, GradeNotFound, CourseArchived),
 )
 async def remove_grade(app: TheApp, principal: Staff, assignment_id: AssignmentId, user_id: UserId) -> Response:
     """Take the grade by hand back: the check or the re-run counts again. For staff."""
@@ -145,16 +158,16 @@ async def remove_grade(app: TheApp, principal: Staff, assignment_id: AssignmentI
     response_model=RerunsRead,
     responses=problems(Forbidden, AssignmentNotFound),
 )
-async def get_reruns(request: Request, app: TheApp, _: Staff, assignment_id: AssignmentId) -> Response:
+async def get_reruns(request: Request, app: TheApp, principal: Staff, assignment_id: AssignmentId) -> Response:
     """How many submissions were run again, and with what outcome. For staff."""
-    return readable(request, await reruns.progress(app, assignment_id))
+    return readable(request, await reruns.progress(app, principal, assignment_id))
 
 
 @router.post(
     "/{assignment_id}/reruns",
     operation_id="rerun_submissions",
     response_model=RerunsStarted,
-    responses=problems(*BODY, Forbidden, AssignmentNotFound, QueueLimitReached, ArtifactQuotaReached),
+    responses=problems(*BODY, Forbidden, AssignmentNotFound, QueueLimitReached, ArtifactQuotaReached, CourseArchived),
 )
 async def rerun_submissions(app: TheApp, principal: Staff, assignment_id: AssignmentId, order: RerunsOrder) -> Response:
     """Run the next submissions again, as jobs of yours: call again until `next_after` is null. For staff."""

@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 from psycopg.types.json import Jsonb
 
-from api.assignments.service import find
+from api.assignments.service import find, taught
 from api.auth.principal import Principal
 from api.context import App
 from api.grades import corrections, rules, statements, tables
@@ -32,37 +32,40 @@ MAX_STUDENTS = 10_000
 MAX_HISTORY = 100
 
 
-async def page(app: App, assignment_id: UUID, cursor: str | None, limit: int) -> GradePage:
+async def page(
+    app: App, principal: Principal, assignment_id: UUID, text: str | None, cursor: str | None, limit: int
+) -> GradePage:
     """One page of the class, by name. Raises `AssignmentNotFound`, `InvalidCursor`."""
-    assignment = await find(app, assignment_id)
+    assignment = await taught(app, principal, assignment_id)
 
     def fetch(after: tuple[UUID, str] | None, most: int) -> Awaitable[Sequence[Row]]:
         return app.database.rows(
             statements.of_class,
             assignment_id=assignment_id,
+            text=text,
             limit=most,
             after_name=after and after[1],
             after_id=after and after[0],
         )
 
     found, next_cursor = await paged(
-        *("grades", {"assignment": assignment_id}, cursor, limit, fetch),
+        *("grades", {"assignment": assignment_id, "text": text}, cursor, limit, fetch),
         decode=decode_id_and_name,
         position=lambda one: f"{one.user_id}/{one.user}",
     )
     return GradePage(items=[rules.grade(one, assignment, for_staff=True) for one in found], next_cursor=next_cursor)
 
 
-async def table(app: App, assignment_id: UUID, columns: GradeColumns) -> bytes:
+async def table(app: App, principal: Principal, assignment_id: UUID, columns: GradeColumns) -> bytes:
     """The whole class as CSV. Raises `AssignmentNotFound`."""
-    assignment = await find(app, assignment_id)
+    assignment = await taught(app, principal, assignment_id)
     found = await _of_class(app, assignment)
     return tables.written(columns, assignment.name, rules.max_points(assignment), found)
 
 
-async def detail(app: App, assignment_id: UUID, user_id: UUID) -> GradeDetail:
+async def detail(app: App, principal: Principal, assignment_id: UUID, user_id: UUID) -> GradeDetail:
     """One student's, with what was said before. Raises `AssignmentNotFound`, `UserNotFound`."""
-    assignment = await find(app, assignment_id)
+    assignment = await taught(app, principal, assignment_id)
     found = await _of_student(app, assignment, user_id)
     given = await app.database.rows(statements.history, assignment_id=assignment_id, user_id=user_id, limit=MAX_HISTORY)
     return GradeDetail(**dict(found), history=[_change(one) for one in given])
@@ -70,7 +73,7 @@ async def detail(app: App, assignment_id: UUID, user_id: UUID) -> GradeDetail:
 
 async def own(app: App, principal: Principal, assignment_id: UUID) -> GradeRead:
     """The principal's own, once grades are released. Raises `AssignmentNotFound`, `GradeNotFound`."""
-    assignment = await find(app, assignment_id)
+    assignment = await find(app, principal, assignment_id)
     found = await own_grades(app, principal.id, [assignment])
     if assignment_id not in found:
         raise GradeNotFound("you have no grade yet, or grades are not released")
@@ -79,18 +82,18 @@ async def own(app: App, principal: Principal, assignment_id: UUID) -> GradeRead:
 
 async def give(app: App, principal: Principal, assignment_id: UUID, user_id: UUID, order: GradeOrder) -> GradeDetail:
     """Grade by hand. Raises `AssignmentNotFound`, `UserNotFound`, `InvalidRequest`."""
-    assignment = await find(app, assignment_id)
+    assignment = await taught(app, principal, assignment_id, changing=True)
     await _of_student(app, assignment, user_id)
     lines = [line.model_dump() for line in order.rubric]
     points = _points(order, rules.max_points(assignment))
     row: dict[str, Any] = {"user_id": str(user_id), "points": points, "comment": order.comment, "rubric": lines}
     await _write(app, principal, assignment_id, [row], "grade.given")
-    return await detail(app, assignment_id, user_id)
+    return await detail(app, principal, assignment_id, user_id)
 
 
 async def remove(app: App, principal: Principal, assignment_id: UUID, user_id: UUID) -> None:
     """Take the grade by hand back. Raises `AssignmentNotFound`, `UserNotFound`, `GradeNotFound`."""
-    found = await _of_student(app, await find(app, assignment_id), user_id)
+    found = await _of_student(app, await taught(app, principal, assignment_id, changing=True), user_id)
     if not any(one.source == "hand" for one in found.sources):
         raise GradeNotFound("there is no manual grade")
     row: dict[str, Any] = {"user_id": str(user_id), "points": None, "comment": None, "rubric": [], "removed": True}
@@ -99,7 +102,7 @@ async def remove(app: App, principal: Principal, assignment_id: UUID, user_id: U
 
 async def bring_in(app: App, principal: Principal, assignment_id: UUID, order: GradesImport) -> GradesImported:
     """Do, or only say, what a table of corrections asks for. Raises `AssignmentNotFound`, `InvalidRequest`."""
-    assignment = await find(app, assignment_id)
+    assignment = await taught(app, principal, assignment_id, changing=True)
     given = decoding.of_order(order.csv, order.file)
     found = corrections.read(given.text, await _of_class(app, assignment), rules.max_points(assignment))
     changed = [one for one in found.lines if one.changes]

@@ -16,18 +16,18 @@ from sqlalchemy import (
     insert,
     literal,
     select,
-    true,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
-from api.assignments.statements import CHECK, CHECKED
+from api.assignments.statements import CHECK, CHECKED, among
 from api.audit.statements import Origin, audited
 from api.users.statements import user_target
-from gpulab.states import FINAL_STATES, JobState, Role
+from gpulab.states import FINAL_STATES, JobState
 from models.composed import statement
-from models.deadlines import DUE_AT
+from models.deadlines import DUE_AT, IS_STUDENT
 from models.tables.assignment import Assignment, Grade, Submission
+from models.tables.courses import CourseMember
 from models.tables.job import Job
 from models.tables.user import User
 
@@ -61,7 +61,8 @@ def _of_students() -> Select[*tuple[Any, ...]]:
             GRADER.c.name.label("grader"),
         )
         .select_from(Assignment)
-        .join(User, true())
+        .join(CourseMember, CourseMember.course_id == Assignment.course_id)
+        .join(User, IS_STUDENT)
         .outerjoin(Submission, (Submission.user_id == User.id) & (Submission.assignment_id == Assignment.id))
         .outerjoin(RERUN, RERUN.c.id == Submission.rerun_job_id)
         # Results may be long: one that is compared with nothing is not read.
@@ -75,13 +76,33 @@ def _of_students() -> Select[*tuple[Any, ...]]:
 
 
 @statement
+def above(assignment_id: UUID, points: float) -> Select[*tuple[Any, ...]]:
+    """How many students have more than these points by hand, and the most of them."""
+    newest = (
+        select(Grade.points, Grade.removed)
+        .ext(distinct_on(Grade.user_id))
+        .where(Grade.assignment_id == assignment_id)
+        .order_by(Grade.user_id, Grade.id.desc())
+        .subquery()
+    )
+    found = select(func.count().label("students"), func.max(newest.c.points).label("highest"))
+    return found.where(~newest.c.removed, newest.c.points > points)
+
+
+@statement
 def of_class(
-    assignment_id: UUID, *, limit: int, after_name: str | None = None, after_id: UUID | None = None
+    assignment_id: UUID,
+    *,
+    limit: int,
+    text: str | None = None,
+    after_name: str | None = None,
+    after_id: UUID | None = None,
 ) -> Select[*tuple[Any, ...]]:
     """Students who are not disabled, by name, at most `limit`."""
     found = (
         _of_students()
-        .where(Assignment.id == assignment_id, User.role == Role.STUDENT.value, User.disabled_at.is_(None))
+        .where(Assignment.id == assignment_id, User.disabled_at.is_(None))
+        .where(*among(None, None, text))
         .order_by(User.name, User.id)
         .limit(limit)
     )
@@ -91,7 +112,7 @@ def of_class(
 @statement
 def of_user(assignment_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
     """One student's, also of one who is disabled."""
-    return _of_students().where(Assignment.id == assignment_id, User.id == user_id, User.role == Role.STUDENT.value)
+    return _of_students().where(Assignment.id == assignment_id, User.id == user_id)
 
 
 @statement

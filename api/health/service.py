@@ -3,8 +3,8 @@
 import asyncio
 from collections import Counter
 from functools import cache
+from importlib.resources import files
 
-from alembic.script import ScriptDirectory
 from psycopg import DatabaseError
 from redis.exceptions import RedisError
 
@@ -133,8 +133,5 @@ async def _redis(app: App) -> tuple[bool, str]:
 
 @cache
 def _head() -> str:
-    import migrations
-
-    head = ScriptDirectory(str(migrations.__path__[0])).get_current_head()
-    assert head is not None  # noqa: S101 - there is a first migration
-    return head
+    """The newest migration, by the number of its file: Alembic would take 11 MB to say the same."""
+    return max(path.name for path in files("migrations.versions").iterdir() if path.name[:4].isdecimal())[:4]

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 from hashlib import blake2b
 from uuid import UUID
 
@@ -22,6 +23,7 @@ MANY_BYTES = 65_536
 """From this size on, compression runs in a thread: other requests would wait too long for it."""
 FAST = 1
 """Of zlib's levels. On lists and series the others save a tenth more at best and take two to four times as long."""
+NO_WEIGHT = re.compile(r"q=0(\.0{0,3})?")
 
 
 class Packed(Whole):
@@ -33,7 +35,11 @@ class Packed(Whole):
     media_type = "application/json"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if len(self.body) >= MANY_BYTES and _unpacks(scope):
+        if not takes("gzip", Headers(scope=scope).get("Accept-Encoding", "")):
+            if len(self.body) >= MIN_BYTES:
+                self.headers.add_vary_header("Accept-Encoding")
+            await super().__call__(scope, receive, send)
+        elif len(self.body) >= MANY_BYTES:
             self.body = await asyncio.to_thread(gzip.compress, self.body, FAST)
             self.headers["Content-Encoding"] = "gzip"
             self.headers["Content-Length"] = str(len(self.body))
@@ -43,8 +49,10 @@ class Packed(Whole):
             await GZipMiddleware(super().__call__, MIN_BYTES, FAST)(scope, receive, send)
 
 
-def _unpacks(scope: Scope) -> bool:
-    return "gzip" in Headers(scope=scope).get("Accept-Encoding", "")
+def takes(encoding: str, accepted: str) -> bool:
+    """Whether `Accept-Encoding` names the encoding, and not only to refuse it with a weight of 0."""
+    pieces = (part.replace(" ", "").partition(";") for part in accepted.lower().split(","))
+    return any(name == encoding and NO_WEIGHT.fullmatch(weight) is None for name, _, weight in pieces)
 
 
 def of_job(job_id: UUID, version: int, *more: str) -> str:

@@ -21,7 +21,7 @@ from gpulab.version import LAB_HEADER, VERSION
 UNMETERED = ("/stream",)
 CLIENT_LEFT = 499
 """As nginx has it: the client was gone before there was an answer."""
-METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Those that the metrics name; a stranger may invent others."""
 SAYS_VERSION = (LAB_HEADER.lower().encode(), VERSION.encode())
 

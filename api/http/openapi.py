@@ -1,5 +1,6 @@
 """The contract of the API, as `/openapi.json` has it."""
 
+import asyncio
 import gzip
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from api.http.etag import takes
 from api.http.long_answers import Whole
 from api.http.problems import (
     Busy,
@@ -43,6 +45,7 @@ TAGS = [
     {"name": "users", "description": "Your own account, the users, and their tokens."},
     {"name": "sessions", "description": "Signing a browser in and out."},
     {"name": "roster", "description": "The class: import from a table, with sections and teams."},
+    {"name": "courses", "description": "Classes that share the lab: their members, and their end."},
     {"name": "assignments", "description": "Assignments, submissions, and the progress of the class."},
     {"name": "audit", "description": "Who did what."},
     {"name": "disk", "description": "Where the disk goes."},
@@ -114,10 +117,14 @@ def install(app: FastAPI, root_path: str) -> None:
         body = orjson.dumps(made | {"servers": servers})
         return body, gzip.compress(body)
 
+    one_at_a_time = asyncio.Lock()
+
     async def contract(request: Request) -> Response:
-        # Anybody may ask for it, again and again: it is written once for each path that the lab is below.
-        plain, packed = written(request.scope.get("root_path", "").rstrip("/"))
-        if "gzip" in request.headers.get("accept-encoding", ""):
+        # Anybody may ask for it, again and again: it is written once for each path that the lab is below. That takes
+        # seconds, in which others are answered.
+        async with one_at_a_time:
+            plain, packed = await asyncio.to_thread(written, request.scope.get("root_path", "").rstrip("/"))
+        if takes("gzip", request.headers.get("accept-encoding", "")):
             return Whole(packed, headers=KEPT | {"Content-Encoding": "gzip"}, media_type="application/json")
         return Whole(plain, headers=KEPT, media_type="application/json")
 

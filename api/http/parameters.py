@@ -25,3 +25,4 @@ LastEventId = Annotated[
     int | None, Header(alias="Last-Event-ID", ge=0, lt=2**63, description="Id of the last event that you received.")
 ]
 Words = Annotated[Line | None, Query()]
+OfCourse = Annotated[UUID | None, Query(description="Only of this course, by its id.")]

@@ -151,8 +151,22 @@ class NodeNotFound(NotFound):
     title = "There is no such node"
 
 
+class NodeInUse(Refusal):
+    status = 409
+    title = "The machine is in use"
+
+
 class OpenidNotConfigured(NotFound):
     title = "This lab has no sign-in through a university"
+
+
+class CourseNotFound(NotFound):
+    title = "There is no such course"
+
+
+class CourseArchived(Refusal):
+    status = 409
+    title = "The course is archived"
 
 
 class UserNotFound(NotFound):
@@ -233,6 +247,26 @@ class JobAlreadyFinished(Refusal):
 class JobNotFinished(Refusal):
     status = 409
     title = "The job is not final yet"
+
+
+class JobNotDeletable(Refusal):
+    status = 409
+    title = "The job cannot be deleted"
+
+
+class StudyNotFinished(Refusal):
+    status = 409
+    title = "The study still runs"
+
+
+class DeletedMeanwhile(Refusal):
+    status = 409
+    title = "Something was deleted meanwhile"
+
+
+class UserErased(Refusal):
+    status = 409
+    title = "The user is anonymised or deleted"
 
 
 class StudyChanged(Refusal):
@@ -345,4 +379,6 @@ def shortened(value: object, *, limit: int = 100) -> str | int | float | bool | 
     if isinstance(value, list | tuple | dict):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
     text = str(value) if not isinstance(value, int) else f"{value:.6e}" if abs(value) < 10**300 else "a huge integer"
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+    shown = text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+    # A name in an archive may be no text in any encoding.
+    return shown.encode("utf-8", "backslashreplace").decode()

@@ -1,6 +1,7 @@
 """How answers look: JSON bodies with their ETags, and problems for whatever was refused."""
 
 import errno
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -9,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from psycopg import OperationalError
+from psycopg.errors import ForeignKeyViolation
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -16,13 +18,23 @@ from starlette.types import Scope
 
 from api.http.etag import answer, of_body
 from api.http.long_answers import Whole
-from api.http.problems import STATUS_SLUGS, InvalidRequest, Refusal, Unavailable, shortened
+from api.http.problems import STATUS_SLUGS, DeletedMeanwhile, InvalidRequest, Refusal, Unavailable, shortened
 from gpulab.schemas import InvalidField, Problem
 from server.open_files import file_limits
 
 SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
 """Errors of a system that lacks files, memory or processes for the moment."""
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+EXAMPLE_TIME = "2030-01-31T18:00:00+01:00"
+IN_WORDS = {
+    "uuid_parsing": "is not an id, such as 01a22e4a-3cc7-73c9-95ba-d5fccab2a3ae",
+    "bool_parsing": "must be true or false",
+    "timezone_aware": f"needs an offset, such as {EXAMPLE_TIME}",
+    "datetime_parsing": f"is not a time, such as {EXAMPLE_TIME}",
+    "datetime_from_date_parsing": f"is not a time, such as {EXAMPLE_TIME}",
+}
+"""What is said in the place of a parser's own words, by the type of the error."""
 
 log = structlog.get_logger()
 
@@ -54,12 +66,21 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(OperationalError, _database_away)
+    app.add_exception_handler(ForeignKeyViolation, _deleted_meanwhile)
     app.add_exception_handler(OSError, _system_refused)
 
 
 def invalid_fields(errors: Sequence[Any], prefix: Sequence[str] = ()) -> list[InvalidField]:
     """Pydantic's errors as ours: the path, what would be accepted, and what was sent."""
     return [_invalid_field(error, prefix) for error in errors[:20]]
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown field"
+    if error["type"] == "string_too_short" and error["ctx"]["min_length"] == 1:
+        return "must not be empty"
+    return IN_WORDS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
 
 
 def _invalid_field(error: Mapping[str, Any], prefix: Sequence[str]) -> InvalidField:
@@ -71,7 +92,7 @@ def _invalid_field(error: Mapping[str, Any], prefix: Sequence[str]) -> InvalidFi
         for name, value in error.get("ctx", {}).items()
         if isinstance(value, str | int | float) and name != "error"
     }
-    message = "unknown field" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
+    message = _message(error)
     missing = error["type"] == "missing"
     return InvalidField(
         path=".".join(part[:100] for part in location)[:300],
@@ -102,19 +123,29 @@ async def _http(request: Request, error: Exception) -> Response:
         type=f"/problems/{slug}",
         title=status.phrase,
         status=status,
-        detail=f"{request.method} {request.url.path[:200]}: {status.description or status.phrase}",
+        detail=f"{request.method} {request.url.path[:200]}: {status.description or status.phrase}{_meant(request)}",
         instance=_instance(request.scope),
     )
     headers = {"Allow": _allowed(request)} if status == HTTPStatus.METHOD_NOT_ALLOWED else error.headers
     return _response(problem, headers)
 
 
-def _allowed(request: Request) -> str:
+def _meant(request: Request) -> str:
+    """The address that it would be without slashes too many, where there is something at it."""
+    path = request.scope["path"]
+    plain = re.sub("/+", "/", path).rstrip("/")
+    if plain == path or not _allowed(request, plain):
+        return ""
+    return f"; there is {shortened(plain)}"
+
+
+def _allowed(request: Request, path: str | None = None) -> str:
     """The methods of every route at this path; the framework names those of the first one only."""
-    bare = {"type": "http", "path": request.scope["path"], "root_path": "", "headers": [], "query_string": b""}
+    path = request.scope["path"] if path is None else path
+    bare: dict[str, Any] = {"type": "http", "path": path, "root_path": "", "headers": [], "query_string": b""}
     return ", ".join(
         method
-        for method in ("GET", "HEAD", "POST", "PATCH", "DELETE")
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
         if any(route.matches({**bare, "method": as_served(method)})[0] is Match.FULL for route in request.app.routes)
     )
 
@@ -127,6 +158,13 @@ def as_served(method: str) -> str:
 async def _database_away(request: Request, error: Exception) -> Response:
     log.warning("database.unreachable", reason=str(error).partition("\n")[0])
     return problem_response(Unavailable("the database is unreachable or read-only now; try again"), request.scope)
+
+
+async def _deleted_meanwhile(request: Request, error: Exception) -> Response:
+    """What a request has looked up can go before it writes; or it is named by something new, and stays."""
+    log.warning("request.deleted_meanwhile", reason=str(error).partition("\n")[0])
+    detail = "what the request names was deleted or used by another request meanwhile; look at it again"
+    return problem_response(DeletedMeanwhile(detail), request.scope)
 
 
 async def _system_refused(request: Request, error: Exception) -> Response:

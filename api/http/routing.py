@@ -1,7 +1,8 @@
 """The routes of /v1: each knows who asks before anything else, and reads its body within a limit and strictly."""
 
+from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args, get_origin
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
@@ -29,6 +30,8 @@ class LabRoute(APIRoute):
     """What is said of a body or query that is not valid, where repeating any of it could give away a secret."""
     audits_itself: ClassVar[bool] = False
     """Whether its statements write their own events of the audit."""
+    changes_users: ClassVar[bool] = False
+    """Whether it changes what this process remembers of users."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         if not self.is_open:
@@ -42,7 +45,7 @@ class LabRoute(APIRoute):
         takes_body = self.body_field is not None
         body_required = self.body_field is not None and self.body_field.field_info.is_required()
 
-        known = _query_names(self.dependant)
+        known = _query_fields(self.dependant)
         max_body_bytes = LARGER_BODIES.get(self.operation_id or self.name, MAX_BODY_BYTES)
 
         async def checked(plain: Request) -> Response:
@@ -59,7 +62,7 @@ class LabRoute(APIRoute):
                 if not principal.is_admin:
                     app.request_rate.take(principal.id.hex)
             if request.scope["query_string"] and not self.takes_any_query:
-                _refuse_unknown(request, known)
+                _check_query(request, known)
             if not takes_body or not (body_required or _has_body(request)):
                 response = await answer(request)
                 if not self.is_open:
@@ -75,8 +78,10 @@ class LabRoute(APIRoute):
     def _audited(self, handler: Handler) -> Handler:
         if self.is_open:
             return handler
+        if self.changes_users:
+            handler = _forgets_changed_users(handler)
         if self.audits_itself:
-            return _forgets_changed_users(handler)
+            return handler
         action = recording.action_of(self.operation_id or self.name, self.methods or ())
         if action is None:
             return handler
@@ -95,6 +100,13 @@ class UserRoute(LabRoute):
     """A route whose statements write their own events of the audit."""
 
     audits_itself = True
+    changes_users = True
+
+
+class MembershipRoute(LabRoute):
+    """A route that changes courses and their members."""
+
+    changes_users = True
 
 
 class OpenRoute(LabRoute):
@@ -128,19 +140,35 @@ def _forgets_changed_users(handler: Handler) -> Handler:
     return told
 
 
-def _query_names(dependant: Dependant) -> set[str]:
-    own = {parameter.alias for parameter in dependant.query_params}
-    return own.union(*(_query_names(below) for below in dependant.dependencies))
+def _query_fields(dependant: Dependant) -> dict[str, bool]:
+    """The parameters of the query, and whether each may be repeated."""
+    own = {field.alias: _is_list(field.field_info.annotation) for field in dependant.query_params}
+    for below in dependant.dependencies:
+        own |= _query_fields(below)
+    return own
 
 
-def _refuse_unknown(request: Request, known: set[str]) -> None:
-    """A filter that is misspelt and ignored would answer another question than the one asked."""
-    unknown = sorted(request.query_params.keys() - known)
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(map(_is_list, get_args(annotation)))
+
+
+def _check_query(request: Request, known: dict[str, bool]) -> None:
+    """A filter that is misspelt, or given twice, and ignored would answer another question than the one asked."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    unknown = sorted(given.keys() - known.keys())
     if unknown:
         limit = {"enum": sorted(known)}
         fields = [
             InvalidField(path=f"query.{shortened(name)}", message="unknown parameter", limit=limit)
             for name in unknown[:20]
+        ]
+        raise InvalidRequest.of_fields(fields)
+    repeated = sorted(name for name, count in given.items() if count > 1 and not known[name])
+    if repeated:
+        message = "is given more than once"
+        fields = [
+            InvalidField(path=f"query.{name}", message=message, limit={"max": 1}, value=given[name])
+            for name in repeated
         ]
         raise InvalidRequest.of_fields(fields)
 

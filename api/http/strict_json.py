@@ -5,6 +5,7 @@ length: its size and depth are counted on the bytes before anything is built of 
 only where the bytes hold something that may have to be refused.
 """
 
+import codecs
 import json
 import math
 import re
@@ -28,6 +29,7 @@ STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 def loads(body: bytes) -> Any:
     """The value of `body`. Raises `MalformedBody` where it is no JSON of ours, `InvalidRequest` for a bad value."""
+    body = body.removeprefix(codecs.BOM_UTF8)
     outside = _outside_of_strings(body)
     _check_shape(outside)
     try:

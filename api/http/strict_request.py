@@ -58,6 +58,9 @@ class StrictRequest(Request):
             kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != "application/json":
                 raise UnsupportedMediaType(f"the content type must be application/json, not {kind[:100] or 'absent'}")
+            packed = self.headers.get("content-encoding", "identity").strip().lower()
+            if packed != "identity":
+                raise UnsupportedMediaType(f"the body must not be compressed; its Content-Encoding is {packed[:100]}")
             body = await self.body()
             if not body:
                 raise MalformedBody("the body is empty")

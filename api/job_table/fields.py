@@ -11,6 +11,7 @@ from api.http.problems import InvalidRequest
 
 JOB_FIELDS = (
     "name",
+    "note",
     "experiment",
     "owner",
     "state",

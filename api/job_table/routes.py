@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api.auth.principal import ThePrincipal
 from api.context import TheApp
 from api.http.openapi import problems
-from api.http.parameters import Limit, Shared, Words
+from api.http.parameters import Limit, OfCourse, Shared, Words
 from api.http.problems import Busy, InvalidCursor, InvalidRequest
 from api.http.rendering import readable
 from api.http.routing import LabRoute
@@ -62,12 +62,19 @@ def job_filters(
     experiment: Words = None,
     owner: Annotated[Words, Query(description="Name, e-mail address or id of a user.")] = None,
     tag: Annotated[Tag | None, Query()] = None,
-    text: Annotated[Words, Query(description="Part of the name or the experiment.")] = None,
+    text: Annotated[Words, Query(description="Part of the name, the experiment or the note.")] = None,
     study: Annotated[UUID | None, Query(description="Runs of this study, reused ones too.")] = None,
     assignment: Annotated[UUID | None, Query(description="Runs handed in for this assignment.")] = None,
+    work_on: Annotated[UUID | None, Query(description="Runs that count for this assignment.")] = None,
+    earlier: Annotated[
+        bool, Query(description="With `work_on`: runs from before the assignment, in place of those since.")
+    ] = False,
+    course: OfCourse = None,
     shared: Shared = False,
 ) -> JobFilters:
-    return JobFilters(tuple(state or ()), experiment, owner, tag, text, study, shared, assignment)
+    return JobFilters(
+        tuple(state or ()), experiment, owner, tag, text, study, shared, assignment, work_on, earlier, course
+    )
 
 
 Filters = Annotated[JobFilters, Depends(job_filters)]

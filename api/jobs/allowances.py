@@ -5,20 +5,28 @@ from uuid import UUID
 from api.auth.principal import Principal
 from api.context import App
 from api.http.problems import ArtifactQuotaReached, InvalidRequest, QueueLimitReached
-from gpulab.states import Priority
+from gpulab.states import Priority, Role
 from models.statements import allowances
 
 
-def check_priority(principal: Principal, priority: Priority) -> None:
-    """Raises `InvalidRequest` for a student's `high`: it goes before everybody and takes room from what runs."""
-    if priority is Priority.HIGH and not principal.is_staff:
-        message = "is for instructors and admins; students may ask for `normal` or `low`"
+def check_priority(principal: Principal, priority: Priority, course_id: UUID | None) -> None:
+    """Raises `InvalidRequest` for the `high` of a student of the run's course.
+
+    It goes before everybody and takes room from what runs.
+    """
+    if priority is Priority.HIGH and not _may_be_high(principal, course_id):
+        message = "is for instructors of the run's course and admins; students may ask for `normal` or `low`"
         raise InvalidRequest.of("priority", f"`{priority}` {message}", value=priority.value)
 
 
-def priority_of_copy(principal: Principal, priority: str) -> str:
+def priority_of_copy(principal: Principal, priority: str, course_id: UUID | None) -> str:
     """The class of a new job that repeats another's order."""
-    return priority if principal.is_staff or priority != Priority.HIGH else Priority.NORMAL.value
+    is_allowed = priority != Priority.HIGH or _may_be_high(principal, course_id)
+    return priority if is_allowed else Priority.NORMAL.value
+
+
+def _may_be_high(principal: Principal, course_id: UUID | None) -> bool:
+    return principal.teaches(course_id) or (course_id is None and principal.role is not Role.STUDENT)
 
 
 async def check_quota(app: App, principal: Principal, *, more_bytes: int = 0) -> None:

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from api.auth.principal import ThePrincipal
 from api.context import TheApp
 from api.http.openapi import headers, problems
-from api.http.parameters import Cursor, JobId, Limit, Shared, Words
+from api.http.parameters import Cursor, JobId, Limit, OfCourse, Shared, Words
 from api.http.problems import (
     ArtifactQuotaReached,
     BodyTooLarge,
+    CourseArchived,
     Forbidden,
     IdempotencyKeyReused,
     InvalidCursor,
@@ -67,6 +68,7 @@ IdempotencyKey = Annotated[
             InvalidSpec,
             UnknownExperiment,
             TooManyEstimates,
+            CourseArchived,
         ),
     },
 )
@@ -94,15 +96,16 @@ async def list_jobs(
     owner: Annotated[Words, Query(description="Name, e-mail address or id of a user.")] = None,
     tag: Annotated[Tag | None, Query()] = None,
     text: Annotated[
-        Words, Query(description="Part of the name or the experiment. A page looks through 10,000 jobs.")
+        Words, Query(description="Part of the name, the experiment or the note. A page looks through 10,000 jobs.")
     ] = None,
     study: Annotated[UUID | None, Query(description="Runs of this study, reused ones too.")] = None,
+    course: OfCourse = None,
     shared: Shared = False,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
     """Jobs, newest first. Students see their own, or those shared with them."""
-    filters = listing.JobFilters(tuple(state or ()), experiment, owner, tag, text, study, shared)
+    filters = listing.JobFilters(tuple(state or ()), experiment, owner, tag, text, study, shared, course=course)
     return readable(request, await listing.page(app, principal, filters, cursor, limit))
 
 
@@ -125,10 +128,12 @@ async def get_job(
     "/{job_id}",
     operation_id="change_job",
     response_model=JobRead,
-    responses=problems(MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest, Forbidden, JobNotFound),
+    responses=problems(
+        MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest, Forbidden, JobNotFound, CourseArchived
+    ),
 )
 async def change_job(app: TheApp, principal: ThePrincipal, job_id: JobId, order: JobUpdate) -> Response:
-    """Give the job another name, or other tags."""
+    """Give the job another name, other tags or a note."""
     return json_response(await labels.change(app, principal, job_id, order))
 
 
@@ -151,7 +156,7 @@ async def cancel_job(app: TheApp, principal: ThePrincipal, job_id: JobId) -> Res
     response_model=JobRead,
     responses={
         201: {"headers": headers(Location="The new job's address.")},
-        **problems(JobNotFound, JobNotFinished, QueueLimitReached, ArtifactQuotaReached),
+        **problems(Forbidden, JobNotFound, JobNotFinished, QueueLimitReached, ArtifactQuotaReached, CourseArchived),
     },
 )
 async def retry_job(app: TheApp, principal: ThePrincipal, job_id: JobId) -> Response:
@@ -164,7 +169,9 @@ async def retry_job(app: TheApp, principal: ThePrincipal, job_id: JobId) -> Resp
     "/{job_id}/share",
     operation_id="share_job",
     response_model=JobRead,
-    responses=problems(MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest, Forbidden, JobNotFound),
+    responses=problems(
+        MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest, Forbidden, JobNotFound, CourseArchived
+    ),
 )
 async def share_job(app: TheApp, principal: ThePrincipal, job_id: JobId, order: ShareOrder) -> Response:
     """Let your team or the class read the job and all it recorded; null takes it back."""

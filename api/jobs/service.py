@@ -10,6 +10,7 @@ import orjson
 from api.answers import service as answers
 from api.auth.principal import Principal
 from api.context import App
+from api.courses.access import check_may_work, check_open, course_of_submission
 from api.estimates import service as estimates
 from api.estimates.service import Question
 from api.experiments import service as experiments
@@ -36,6 +37,7 @@ from gpulab.schemas import (
 )
 from gpulab.states import FINAL_STATES, JobState
 from models.composed import Statement
+from models.statements import transitions
 from models.statements.memory import advice
 from models.tables.job import Job
 from models.tables.program import RAN_BY
@@ -52,7 +54,8 @@ async def submit(app: App, principal: Principal, order: JobCreate, key: str | No
     Raises what `experiments.plan`, `check_runs`, `check_priority` and `check_quota` do, `QueueLimitReached`,
     `IdempotencyKeyReused`.
     """
-    check_priority(principal, order.priority)
+    course_id = await course_of_submission(app, principal, order.course_id, order.experiment)
+    check_priority(principal, order.priority, course_id)
     plan = experiments.plan(order)
     await check_runs(app, principal, [(order.experiment, plan.spec)])
     if app.settings.max_artifact_bytes is not None and not await _was_used(app, principal, key):
@@ -61,6 +64,7 @@ async def submit(app: App, principal: Principal, order: JobCreate, key: str | No
     measured = await measured_runs.reservation(app, order, plan)
     values = {
         "owner_id": principal.id,
+        "course_id": course_id,
         "idempotency_key": key,
         "request_digest": digest,
         "experiment": order.experiment,
@@ -87,7 +91,8 @@ async def submit(app: App, principal: Principal, order: JobCreate, key: str | No
 
 async def dry_run(app: App, principal: Principal, order: JobCreate) -> DryRunRead:
     """What `submit` would store, and its estimate. Raises as `submit`."""
-    check_priority(principal, order.priority)
+    course_id = await course_of_submission(app, principal, order.course_id, order.experiment)
+    check_priority(principal, order.priority, course_id)
     plan = experiments.plan(order)
     await check_runs(app, principal, [(order.experiment, plan.spec)])
     if (measured := await measured_runs.reservation(app, order, plan)) is not None:
@@ -167,7 +172,7 @@ def _tag(row: Row, *more: str) -> str:
 async def cancel(app: App, principal: Principal, job_id: UUID) -> JobRead:
     """Ask for the job's end; asking again changes nothing. Raises `JobNotFound`, `Forbidden`, `JobAlreadyFinished`."""
     check_may_change(principal, await visible(app, principal, job_id))
-    changed = await app.database.row(statements.cancel, job_id=job_id, actor=principal.actor)
+    changed = await app.database.row(transitions.cancel, job_id=job_id, actor=principal.actor)
     job = await get(app, principal, job_id)
     if changed is None and job.state in {JobState.SUCCEEDED, JobState.FAILED}:
         raise JobAlreadyFinished(f"the job is {job.state}; there is nothing to cancel")
@@ -179,10 +184,12 @@ async def retry(app: App, principal: Principal, job_id: UUID) -> JobRead:
     row = await _whole(app, principal, job_id)
     if JobState(row.state) not in FINAL_STATES:
         raise JobNotFinished(f"the job is {row.state}; only a final job can be retried")
+    await check_may_work(app, principal, row.course_id)
     await check_quota(app, principal)
     order = row._asdict()
     values = {name: order[name] for name in statements.REPEATED}
-    values |= {"owner_id": principal.id, "retry_of": job_id, "priority": priority_of_copy(principal, row.priority)}
+    values |= {"owner_id": principal.id, "course_id": row.course_id, "retry_of": job_id}
+    values["priority"] = priority_of_copy(principal, row.priority, row.course_id)
     made = await insert(app, principal, values, f"retry of {job_id}")
     if made is None:
         raise await queue_is_full(app, principal.id)
@@ -190,9 +197,11 @@ async def retry(app: App, principal: Principal, job_id: UUID) -> JobRead:
 
 
 async def share(app: App, principal: Principal, job_id: UUID, order: ShareOrder) -> JobRead:
-    """Say who else may read the job. Raises `JobNotFound`, `Forbidden`, `InvalidRequest`."""
+    """Say who else may read the job. Raises `JobNotFound`, `Forbidden`, `InvalidRequest`, `CourseArchived`."""
     row = await visible(app, principal, job_id)
     sharing.check_audience(principal, row, order)
+    if order.audience is not None:
+        await check_open(app, row.course_id)
     await app.database.execute(sharing_statements.share_job, job_id=job_id, audience=order.audience)
     return await get(app, principal, job_id)
 
@@ -261,13 +270,19 @@ def _fresh(values: Mapping[str, Any], row: Row, principal: Principal) -> JobRead
     )
 
 
+def whole(row: Row) -> JobRead:
+    """A row with all columns, with its answers."""
+    return _read(row._asdict())
+
+
 def _read(row: Mapping[str, Any]) -> JobRead:
     return JobRead(
         **_summary(row),
-        spec=row["spec"],
-        result=row["result"],
+        spec=experiments.in_order(row["experiment"], row["spec"], part="spec"),
+        result=row["result"] and experiments.in_order(row["experiment"], row["result"], part="result"),
         failure=_failure(row),
         device=row["device"],
+        gpu_names=row.get("gpu_names") or [],
         gpus=row["gpus"],
         exclusive=row["exclusive"],
         datasets=row["datasets"],
@@ -276,6 +291,9 @@ def _read(row: Mapping[str, Any]) -> JobRead:
         retry_of=row["retry_of"],
         shared_with=row["shared_with"],
         owner_id=row["owner_id"],
+        note=row["note"],
+        removed=row["removed"] or {},
+        course_id=row["course_id"],
         program=row.get("program"),
         versions=row["versions"],
         estimate=_estimate(row),

@@ -19,27 +19,25 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
+from api.sharing.statements import visible_to
 from gpulab.states import JobState
-from models.channels import CANCEL, JOBS
+from models.channels import JOBS
 from models.composed import statement
 from models.statements.allowances import room
 from models.statements.memory.estimate_turns import take_over
 from models.statements.memory.estimates import ask_quietly
-from models.statements.transitions import OLD_STATE, announce
+from models.statements.transitions import announce
 from models.tables.estimate import Estimate
 from models.tables.event import JobEvent
 from models.tables.job import Job
-from models.tables.lease import Lease
+from models.tables.node import Gpu
 from models.tables.program import Program, ProgramUpload
 from models.tables.user import User
 
-LEASED, RUNNING, QUEUED, CANCELLED = (
-    state.value for state in (JobState.LEASED, JobState.RUNNING, JobState.QUEUED, JobState.CANCELLED)
-)
+LEASED, RUNNING, QUEUED = (state.value for state in (JobState.LEASED, JobState.RUNNING, JobState.QUEUED))
 
 
 REPEATED = (
@@ -57,7 +55,7 @@ REPEATED = (
     "estimate_id",
 )
 """The columns that a job has in common with the one that repeats it."""
-ORDERED = ("owner_id", "idempotency_key", "request_digest", "retry_of", *REPEATED)
+ORDERED = ("owner_id", "course_id", "idempotency_key", "request_digest", "retry_of", *REPEATED)
 """The columns of a submission."""
 
 
@@ -175,11 +173,20 @@ def by_id(job_id: UUID) -> Select[*tuple[Any, ...]]:
 
 
 @statement
+def whole_page(owner_id: UUID, *, limit: int, before: UUID | None = None) -> Select[*tuple[Any, ...]]:
+    """As `by_id`, of one owner's jobs, newest first."""
+    found = select(*_whole_job()).join(User, User.id == Job.owner_id).where(Job.owner_id == owner_id)
+    page = found.order_by(Job.id.desc()).limit(limit)
+    return page if before is None else page.where(Job.id < before)
+
+
+@statement
 def standing(job_id: UUID) -> Select[*tuple[Any, ...]]:
     """Whose job it is, who else may read it, and in which state: what reading a part of it needs to know."""
     return (
         select(
-            *(Job.id, Job.owner_id, Job.experiment, Job.state, Job.wait_reason, Job.message, Job.shared_with),
+            *(Job.id, Job.owner_id, Job.course_id, Job.experiment, Job.state, Job.wait_reason, Job.message),
+            Job.shared_with,
             OWNER_TEAM,
         )
         .join(User, User.id == Job.owner_id)
@@ -202,7 +209,14 @@ def _whole_job() -> tuple[Any, ...]:
         column.where(own).correlate(Job).scalar_subquery().label(name)
         for column, name in zip(_ESTIMATE, ESTIMATE_NAMES, strict=True)
     )
-    return (*Job.__table__.columns, OWNER, OWNER_TEAM, *predicted, _program())
+    return (*Job.__table__.columns, OWNER, OWNER_TEAM, *predicted, _program(), _gpu_names())
+
+
+def _gpu_names() -> Any:
+    """What the driver calls the job's GPUs, in their order; without those that the lab has forgotten."""
+    held = func.unnest(Job.gpu_uuids).table_valued("uuid", with_ordinality="place", name="held").render_derived()
+    names = select(Gpu.name).join_from(held, Gpu, Gpu.uuid == held.c.uuid).order_by(held.c.place)
+    return func.array(names.correlate(Job).scalar_subquery(), type_=ARRAY(Text)).label("gpu_names")
 
 
 def _program() -> Any:
@@ -216,56 +230,22 @@ def _program() -> Any:
 
 
 @statement
-def cancel(job_id: UUID, *, actor: str) -> Select[Any]:
-    """End a job that no process has taken up; ask the worker of any other to end it. No row: it was final or asked."""
-    return _cancel(Job.id == job_id, Lease.job_id == job_id, actor)
-
-
-@statement
-def cancel_all(job_ids: Sequence[UUID], *, actor: str) -> Select[Any]:
-    """As `cancel`, of many jobs at once; a row for each that was neither final nor asked."""
-    return _cancel(Job.id == func.any(job_ids), Lease.job_id == func.any(job_ids), actor)
-
-
-def _cancel(wanted: ColumnElement[bool], leased: ColumnElement[bool], actor: str) -> Select[Any]:
-    released = (
-        update(Lease)
-        .where(leased, Lease.released_at.is_(None), Lease.claimed_at.is_(None))
-        .values(released_at=func.now(), outcome=CANCELLED)
-        .returning(Lease.job_id)
-        .cte("released")
-    )
-    # Evaluated before the UPDATE: a row that had to be waited for is looked at anew, and cannot ask `released` then.
-    let_go = func.array(select(released.c.job_id).scalar_subquery())
-    idle = or_(Job.state == QUEUED, Job.id == func.any(let_go))
-    from_state = Job.state
-    changed = (
-        update(Job)
-        .where(wanted, Job.state.in_([QUEUED, LEASED, RUNNING]), Job.cancel_requested_at.is_(None))
-        .values(
-            state=case((idle, CANCELLED), else_=from_state),
-            finished_at=case((idle, func.now()), else_=null()),
-            cancel_requested_at=func.now(),
-            version=Job.version + 1,
-            changed_at=func.now(),
-        )
-        .returning(Job.id, Job.attempt, Job.version, Job.state, OLD_STATE)
-        .cte("changed")
-    )
-    statement = announce(changed, event="job.cancel_requested", actor=actor, message="asked to end")
-    return statement.add_columns(func.pg_notify(CANCEL, cast(changed.c.id, Text)))
-
-
-@statement
 def events(job_id: UUID, *, after: int, limit: int) -> Select[JobEvent]:
     return select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.id > after).order_by(JobEvent.id).limit(limit)
 
 
 @statement
 def notices(
-    after: int, *, limit: int, job_id: UUID | None = None, owner_id: UUID | None = None
+    after: int,
+    *,
+    limit: int,
+    job_id: UUID | None = None,
+    owner_id: UUID | None = None,
+    taught: Sequence[UUID] | None = None,
 ) -> Select[*tuple[Any, ...]]:
-    """What a stream missed: job, event and state, of one job, of one owner's jobs or of all, and the version now."""
+    """What a stream missed: job, event and state, and the version now. Of one job, of all jobs, or of an owner's and
+    those of the courses `taught`.
+    """
     statement = (
         select(JobEvent.job_id, JobEvent.id.label("event_id"), JobEvent.to_state, Job.version)
         .join(Job, Job.id == JobEvent.job_id)
@@ -274,7 +254,7 @@ def notices(
     if job_id is not None:
         statement = statement.where(JobEvent.job_id == job_id)
     if owner_id is not None:
-        statement = statement.where(Job.owner_id == owner_id)
+        statement = statement.where(visible_to(Job, owner_id, taught))
     return statement.order_by(JobEvent.id).limit(limit)
 
 
@@ -288,6 +268,12 @@ def latest_event(job_id: UUID | None = None) -> Select[int]:
 @statement
 def owners(job_ids: Any) -> Select[*tuple[Any, ...]]:
     return select(Job.id, Job.owner_id).where(Job.id == func.any(job_ids))
+
+
+@statement
+def visible_among(job_ids: Sequence[UUID], owner_id: UUID, taught: Sequence[UUID] | None) -> Select[UUID]:
+    """Those that are the owner's, or of a course they teach."""
+    return select(Job.id).where(Job.id == func.any(job_ids), visible_to(Job, owner_id, taught))
 
 
 @statement

@@ -16,15 +16,19 @@ AHEAD = timedelta(days=7)
 
 def is_for(row: Row, principal: Principal, section: str | None) -> bool:
     """Whether the user is one of those for whom they are, as far as a person can tell: an assignment is for all."""
+    if not principal.is_in(row.course_id):
+        return False
     in_section = row.section is None or row.section == section
     return in_section and (not row.user_ids or principal.id in row.user_ids)
 
 
 def read(row: Row, principal: Principal, section: str | None, now: datetime) -> LabHoursRead:
     yours = is_for(row, principal, section)
-    visible = principal.is_staff or yours
+    teaches = principal.teaches(row.course_id)
+    visible = teaches or yours
     return LabHoursRead(
         id=row.id,
+        course_id=row.course_id if visible else None,
         name=row.name if visible else None,
         when=when(row),
         yours=yours,
@@ -33,7 +37,7 @@ def read(row: Row, principal: Principal, section: str | None, now: datetime) -> 
         section=row.section if visible else None,
         assignment_id=row.assignment_id if visible else None,
         assignment=row.assignment if visible else None,
-        users={str(key): name for key, name in row.users.items()} if principal.is_staff else None,
+        users={str(key): name for key, name in row.users.items()} if teaches else None,
         local_start=row.local_start.isoformat(timespec="minutes"),
         local_end=row.local_end.isoformat(timespec="minutes"),
         weekly_until=row.weekly_until and row.weekly_until.isoformat(),
@@ -54,7 +58,7 @@ def on_timeline(
     return [
         TimelineLabHoursRead(
             id=row.id,
-            name=row.name if yours or principal.is_staff else None,
+            name=row.name if yours or principal.teaches(row.course_id) else None,
             yours=yours,
             gpus=row.gpus,
             node=row.node,

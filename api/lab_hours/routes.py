@@ -10,6 +10,8 @@ from api.context import TheApp
 from api.http.openapi import headers, problems
 from api.http.problems import (
     BodyTooLarge,
+    Busy,
+    CourseArchived,
     Forbidden,
     InvalidRequest,
     LabHoursNotFound,
@@ -38,7 +40,7 @@ async def list_lab_hours(request: Request, app: TheApp, principal: ThePrincipal)
     operation_id="create_lab_hours",
     status_code=201,
     response_model=LabHoursRead,
-    responses={201: {"headers": headers(Location="The address.")}, **problems(*BODY, Forbidden)},
+    responses={201: {"headers": headers(Location="The address.")}, **problems(*BODY, Forbidden, CourseArchived, Busy)},
 )
 async def create_lab_hours(app: TheApp, principal: Staff, order: LabHoursCreate) -> Response:
     """Keep GPUs free for a section, an assignment or named users, once or each week. For staff."""
@@ -61,7 +63,7 @@ async def get_lab_hours(request: Request, app: TheApp, principal: ThePrincipal, 
     "/{lab_hours_id}",
     operation_id="change_lab_hours",
     response_model=LabHoursRead,
-    responses=problems(*BODY, Forbidden, LabHoursNotFound),
+    responses=problems(*BODY, Forbidden, LabHoursNotFound, Busy),
 )
 async def change_lab_hours(app: TheApp, principal: Staff, lab_hours_id: LabHoursId, order: LabHoursUpdate) -> Response:
     """Change times, GPUs or users, or skip single days. For staff."""
@@ -75,7 +77,7 @@ async def change_lab_hours(app: TheApp, principal: Staff, lab_hours_id: LabHours
     response_class=Response,
     responses=problems(Forbidden, LabHoursNotFound),
 )
-async def cancel_lab_hours(app: TheApp, _: Staff, lab_hours_id: LabHoursId) -> Response:
+async def cancel_lab_hours(app: TheApp, principal: Staff, lab_hours_id: LabHoursId) -> Response:
     """Cancel lab hours, including all future ones. For staff."""
-    await service.cancel(app, lab_hours_id)
+    await service.cancel(app, principal, lab_hours_id)
     return Response(status_code=204)

@@ -1,1 +1,1 @@
-"""The name and the tags of a job."""
+"""The name, the tags and the note of a job."""

@@ -22,6 +22,7 @@ from api.context import App
 from api.http.problems import Busy
 from api.jobs import statements as jobs
 from api.live.subscriptions import EVERYTHING, JobChanged, Notice, RecordsGrew, Resync, Topic
+from api.sharing.service import seen_by
 from api.sql.database import Row
 from gpulab.states import FINAL_STATES, JobState
 
@@ -89,8 +90,17 @@ async def of_all(app: App, principal: Principal, last_event_id: int | None) -> A
             yield b"".join(map(_encoded, await _missed(app, principal, last_event_id)))
         yield format_sse_event(event="ready", data_str="{}", id=str(latest), retry=RETRY_MILLISECONDS)
         while (notices := await subscription.take(KEEP_ALIVE_SECONDS)) is not None:
-            yield b"".join(map(_encoded, notices)) or KEEPALIVE_COMMENT
+            yield b"".join(map(_encoded, await _visible(app, principal, notices))) or KEEPALIVE_COMMENT
             await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _visible(app: App, principal: Principal, notices: Sequence[Notice]) -> Sequence[Notice]:
+    """Who teaches some courses of the lab hears of all jobs, and passes on what is of theirs."""
+    if principal.sees_all or not principal.is_staff:
+        return notices
+    asked = [one.job_id for one in notices if not isinstance(one, Resync)]
+    seen = {row.id for row in await app.database.rows(jobs.visible_among, job_ids=asked, **seen_by(principal))}
+    return [one for one in notices if isinstance(one, Resync) or one.job_id in seen]
 
 
 async def is_over(app: App, job_id: UUID, state: JobState, last_event_id: int | None) -> bool:
@@ -102,9 +112,8 @@ async def is_over(app: App, job_id: UUID, state: JobState, last_event_id: int | 
 
 
 async def _missed(app: App, principal: Principal, last_event_id: int) -> Sequence[Notice]:
-    owner_id = None if principal.is_staff else principal.id
     after = max(0, last_event_id - OVERLAP)
-    rows = await app.database.rows(jobs.notices, after=after, limit=REPLAY_LIMIT, owner_id=owner_id)
+    rows = await app.database.rows(jobs.notices, after=after, limit=REPLAY_LIMIT, **seen_by(principal))
     return [Resync()] if len(rows) == REPLAY_LIMIT else _replayed(rows)
 
 

@@ -1,9 +1,9 @@
 """Ends the streams and downloads of those who may not read on.
 
-Their token or session ended, they were disabled, their role or team changed, or the job is shared with them no longer.
-All open answers are looked up together, twice a second: so it needs no notice, and an end in time is seen like any
-other. It has its own connections, and continues when requests have taken all others. A reader whose role or team
-changed comes back with `Last-Event-ID` under the new one.
+Their token or session ended, they were disabled, their role, team or courses changed, or the job is shared with them
+no longer. All open answers are looked up together, twice a second: so it needs no notice, and an end in time is seen
+like any other. It has its own connections, and continues when requests have taken all others. A reader whose role,
+team or courses changed comes back with `Last-Event-ID` under the new ones.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from uuid import UUID
 import psycopg
 
 from api.auth.credentials import Credential, good_ones
+from api.auth.standing import Standing, standing_of
 from api.live.hub import Hub
 from api.live.subscriptions import Subscription, Topic
 from api.sharing import statements as sharing
 from api.sql.database import Database, Row
-from gpulab.states import Role
 from gpulab.threads import vital_task
 from models.outage import Outage
 
@@ -34,9 +34,7 @@ class Reader(Protocol):
     @property
     def credential(self) -> Credential | None: ...
     @property
-    def role(self) -> Role: ...
-    @property
-    def team(self) -> str | None: ...
+    def standing(self) -> Standing: ...
 
 
 class Permit:
@@ -111,8 +109,8 @@ class StreamGuard:
             return
         shown = {reader.credential for reader, _ in open_now.values() if reader.credential is not None}
         good = await good_ones(self._database, shown)
-        of_jobs = {(job_id, reader) for reader, job_id in open_now.values() if job_id and reader.role is Role.STUDENT}
-        readable = await self._readable({(job_id, reader.id, reader.team) for job_id, reader in of_jobs})
+        of_jobs = {(job_id, reader) for reader, job_id in open_now.values() if job_id and not reader.standing.sees_all}
+        readable = await self._readable({(job_id, reader.id, reader.standing.team) for job_id, reader in of_jobs})
         for answer, (reader, job_id) in open_now.items():
             same = reader.credential is not None and _is_same(reader, good.get(reader.credential))
             if not same or ((job_id, reader) in of_jobs and (job_id, reader.id) not in readable):
@@ -127,4 +125,4 @@ class StreamGuard:
 
 
 def _is_same(reader: Reader, row: Row | None) -> bool:
-    return row is not None and (row.role, row.team) == (reader.role, reader.team)
+    return row is not None and standing_of(row) == reader.standing

@@ -24,7 +24,7 @@ class Hardware:
     gpus: tuple[GpuAsked, ...]
     """Each model of the lab once, by name; twice where its software differs and its constants were measured."""
     away: tuple[GpuAsked, ...] = ()
-    """Those that a node measured which is not heard of now."""
+    """Those that a node measured which is not heard of now, or has another GPU now."""
 
     def called(self, name: str) -> list[GpuAsked]:
         """The GPUs of the lab that a name stands for: a driver's, or a model's; those that are away where none is."""
@@ -63,7 +63,7 @@ def described(rows: Sequence[Row]) -> Hardware:
     """Of the nodes that are heard of; of all where none is."""
     here = [row for row in rows if row.heard] or rows
     installed = Counter(software(row.versions) for row in here)
-    gpus, everywhere = _gpus(here), _gpus(rows)
+    gpus, everywhere = _gpus([row for row in here if not row.gone]), _gpus(rows)
     away = tuple(gpu for key, gpu in everywhere.items() if key not in gpus and gpu.constants is not None)
     return Hardware(installed.most_common(1)[0][0] if installed else "", tuple(gpus.values()), away)
 

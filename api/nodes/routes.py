@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 from api.auth.principal import Admin
 from api.context import TheApp
 from api.http.openapi import problems
-from api.http.problems import BodyTooLarge, Forbidden, MalformedBody, NodeNotFound, UnsupportedMediaType
+from api.http.problems import BodyTooLarge, Forbidden, MalformedBody, NodeInUse, NodeNotFound, UnsupportedMediaType
 from api.http.rendering import json_response, readable
 from api.http.routing import LabRoute
 from api.nodes import service
@@ -52,9 +52,25 @@ async def drain_node(app: TheApp, principal: Admin, name: NodeName, order: Drain
 async def undrain_node(app: TheApp, principal: Admin, name: NodeName) -> Response:
     """Take the node into service again as it is now, also when the lab itself had set it aside. For admins.
 
-    Its GPUs count from now on as they are; those that it no longer has are forgotten.
+    Its GPUs count from now on as they are. Those that do not work, or are missing, are forgotten until they work again.
     """
     return json_response(await service.undrain(app, principal, name))
+
+
+@router.delete(
+    "/nodes/{name}",
+    operation_id="remove_node",
+    status_code=204,
+    response_class=Response,
+    responses=problems(Forbidden, NodeNotFound, NodeInUse),
+)
+async def remove_node(app: TheApp, principal: Admin, name: NodeName) -> Response:
+    """Take a node that is down off the list, and revoke its tokens. Its runs and events are kept. For admins.
+
+    If a worker of this name starts again, and the lab lets it in, the node is on the list again.
+    """
+    await service.remove(app, principal, name)
+    return Response(status_code=204)
 
 
 @router.get(

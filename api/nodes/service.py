@@ -8,7 +8,7 @@ from typing import Any
 from api.auth.principal import Principal
 from api.auth.token_secrets import TOKEN_BYTES, digest_of
 from api.context import App
-from api.http.problems import NodeNotFound, shortened
+from api.http.problems import NodeInUse, NodeNotFound, shortened
 from api.nodes.hardware import measured
 from gpulab.schemas import (
     GpuPage,
@@ -62,6 +62,24 @@ async def undrain(app: App, principal: Principal, name: str) -> NodeRead:
     await node(app, name)
     await app.database.row(node_health.undrain, name=name, actor=principal.actor)
     return await node(app, name)
+
+
+async def remove(app: App, principal: Principal, name: str) -> None:
+    """Take a node that is down off the list. Raises `NodeNotFound`, and `NodeInUse` for one that is up."""
+    found = await node(app, name)
+    silence = app.settings.lease_seconds
+    removed = await app.database.row(node_health.remove, name=name, silence_seconds=silence, actor=principal.actor)
+    if removed is None:
+        raise NodeInUse(_why_in_use(found, silence))
+
+
+def _why_in_use(found: NodeRead, silence_seconds: float) -> str:
+    if found.state is NodeState.DOWN:
+        return f"jobs still hold {found.name}; the lab takes them back within {silence_seconds:g} s"
+    return (
+        f"{found.name} is up: stop its worker first. One that you cannot reach is refused with "
+        f"`gpulab nodes token {found.name} --revoke` and counts as down after {silence_seconds:g} s"
+    )
 
 
 async def events(app: App, name: str) -> NodeEventPage:

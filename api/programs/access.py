@@ -17,10 +17,18 @@ PYTHON = "python"
 
 async def find(app: App, principal: Principal, sha256: str) -> Row:
     """Raises `ProgramNotFound`, also for a program that the user may not read."""
-    if principal.is_staff:
+    if principal.sees_all:
         row = await app.database.row(statements.by_id, sha256=sha256)
     else:
-        row = await app.database.row(statements.readable, sha256=sha256, user_id=principal.id, team=principal.team)
+        standing = principal.standing
+        row = await app.database.row(
+            statements.readable,
+            sha256=sha256,
+            user_id=principal.id,
+            team=standing.team,
+            courses=standing.course_ids,
+            taught=standing.taught_ids,
+        )
     if row is None:
         raise ProgramNotFound(f"no program that you may read has the id {sha256}")
     return row

@@ -1,12 +1,13 @@
 """Statements over programs."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 
-from api.sharing.statements import shared
+from api.sharing.statements import shared, visible_to
 from gpulab.states import JobState
 from models.composed import statement
 from models.tables.assignment import Assignment
@@ -66,9 +67,14 @@ def page(user_id: UUID, *, limit: int, before: UUID | None = None) -> Select[*tu
 
 
 @statement
-def readable(sha256: str, user_id: UUID, *, team: str | None = None) -> Select[*tuple[Any, ...]]:
-    """The program, where a student may read it: they sent it, may see a run of it, or begin an assignment with it."""
-    may = or_(_is_sent_by(user_id), _is_starter(), _has_visible_run(user_id, team))
+def readable(
+    sha256: str, user_id: UUID, *, courses: Sequence[UUID], taught: Sequence[UUID], team: str | None = None
+) -> Select[*tuple[Any, ...]]:
+    """The program, where the user may read it: they sent it, may see a run of it, or an assignment begins with it.
+
+    `courses` are all of theirs.
+    """
+    may = or_(_is_sent_by(user_id), _is_starter(courses), _has_visible_run(user_id, team, courses, taught))
     return select(*Program.__table__.columns).where(Program.sha256 == sha256, may)
 
 
@@ -102,18 +108,20 @@ def _is_sent_by(user_id: UUID) -> ColumnElement[bool]:
     return sent.exists()
 
 
-def _is_starter() -> ColumnElement[bool]:
+def _is_starter(courses: Sequence[UUID]) -> ColumnElement[bool]:
     named = Assignment.starter["spec"]["program"].astext
-    return select(Assignment.id).where(named == Program.sha256).exists()
+    return select(Assignment.id).where(named == Program.sha256, Assignment.course_id == func.any(courses)).exists()
 
 
-def _has_visible_run(user_id: UUID, team: str | None) -> ColumnElement[bool]:
+def _has_visible_run(
+    user_id: UUID, team: str | None, courses: Sequence[UUID], taught: Sequence[UUID]
+) -> ColumnElement[bool]:
     runs = select(StudyRun.study_id).where(StudyRun.job_id == Job.id)
     in_shared_study = (
         select(Study.id)
-        .where(Study.owner_id == Job.owner_id, Study.shared_with.is_not(None), shared(Study.shared_with, team))
+        .where(Study.owner_id == Job.owner_id, Study.shared_with.is_not(None), shared(Study, team, courses))
         .where(Study.id.in_(runs))
         .exists()
     )
-    may = or_(Job.owner_id == user_id, shared(Job.shared_with, team), in_shared_study)
+    may = or_(visible_to(Job, user_id, taught), shared(Job, team, courses), in_shared_study)
     return select(Job.id).join(User, User.id == Job.owner_id).where(Job.program_sha256 == Program.sha256, may).exists()

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import structlog
@@ -105,7 +106,7 @@ async def artifacts(app: App, principal: Principal, job_id: UUID) -> ArtifactPag
     job = await visible(app, principal, job_id)
     rows = await app.database.rows(series.artifacts, job_id=job_id)
     if await answers.held_of_job(app, principal, job_id, job.experiment) is not None:
-        rows = [row for row in rows if not _shows_answers(job.experiment, row)]
+        rows = [row for row in rows if not shows_answers(job.experiment, row)]
     return ArtifactPage(
         items=[
             ArtifactRead(
@@ -127,7 +128,7 @@ async def download(app: App, principal: Principal, request: Request, job_id: UUI
     row = None if "\0" in name else await app.database.row(series.artifact, job_id=job_id, name=name)
     if row is None:
         raise ArtifactNotFound(f"job {job_id} has no artifact called {shortened(name)!r}")
-    if _shows_answers(job.experiment, row):
+    if shows_answers(job.experiment, row):
         await _check_answers(app, principal, job_id, job.experiment, row.name)
     tag = f'"{row.sha256}"'
     headers = {**SAFE_HEADERS, "ETag": tag, "Content-Disposition": disposition(row.name)}
@@ -144,7 +145,7 @@ async def download(app: App, principal: Principal, request: Request, job_id: UUI
     return StreamingResponse(content, status, headers, media_type=row.media_type)
 
 
-def _shows_answers(experiment: str, artifact: Row) -> bool:
+def shows_answers(experiment: str, artifact: Row) -> bool:
     """All of a report, and the figures and tables of other runs. Weights and checkpoints show none."""
     return experiment == REPORT or artifact.media_type.startswith(("image/", "text/", "application/json"))
 
@@ -208,5 +209,7 @@ async def _chunks(stream: Any) -> AsyncIterator[bytes]:
 
 
 def disposition(name: str) -> str:
+    """To save it under its name, which travels encoded where it is not plain (RFC 6266)."""
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "file"
-    return f'attachment; filename="{safe[:200]}"'
+    whole = "" if safe == name else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'attachment; filename="{safe[:200]}"{whole}'

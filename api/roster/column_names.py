@@ -10,7 +10,7 @@ from gpulab.schemas import InvalidField
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "name": ("name", "fullname", "displayname", "studentname", "vollständigername", "nomcomplet", "nombrecompleto"),
-    "student": ("student", "studierende", "étudiant", "estudiante"),
+    "student": ("student", "studierende", "studierender", "étudiant", "estudiante"),
     "first": ("firstname", "givenname", "forename", "first", "vorname", "vornamen", "prénom", "nombre", "nome"),
     "last": (
         *("lastname", "surname", "familyname", "last", "nachname", "familienname", "nom", "nomdefamille"),
@@ -26,6 +26,10 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "role": ("role", "roles", "rolle", "rollen", "rôle", "rôles", "rol", "ruoli"),
 }
 """Headings without case, blanks and signs, in several languages; of several in one table, the first here counts."""
+LOGINS = frozenset({"sisloginid", "loginid", "identifier"})
+"""Columns of email that hold a login at some universities."""
+MARKS = "\u200b\u200e\u200f\u061c\u2060\ufeff \t\r\n\u00a0"
+"""What spreadsheets leave at the ends of a cell: marks of direction, and others that nobody sees."""
 NAMED_BY = ("name", "student", "first", "last")
 USABLE = "use name and email, and optionally section and team"
 
@@ -41,7 +45,7 @@ class Columns:
     def value(self, cells: Sequence[str], field: str) -> str:
         """The cell in one line; empty where the table, or a short row, has none."""
         place = self.at.get(field)
-        return " ".join(cells[place].split()) if place is not None and place < len(cells) else ""
+        return " ".join(cells[place].strip(MARKS).split()) if place is not None and place < len(cells) else ""
 
     def heading(self, field: str) -> str:
         """What the table calls it."""
@@ -80,8 +84,10 @@ def read(line: int, headings: Sequence[str]) -> tuple[Columns, list[InvalidField
 
 def _missing(line: int, field: str, headings: Sequence[str]) -> InvalidField:
     shown = ", ".join(heading.strip() for heading in headings if heading.strip())
-    first_line = "; the first line must be the heading" if "@" in shown else ""
-    message = f"the heading has no column {field} (it has: {shortened(shown)}); {USABLE}{first_line}"
+    message = (
+        f"the heading has no column {field} (it has: {shortened(shown or 'nothing')}); {USABLE}; "
+        "the first line must be the heading"
+    )
     return InvalidField(path=f"csv.{line}", message=message, limit={"enum": ["name", "email", "section", "team"]})
 
 

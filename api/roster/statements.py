@@ -1,16 +1,21 @@
 """The roster: the whole class let in or changed in one statement, with its events."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Select,
     Text,
     Uuid,
     cast,
     column,
+    exists,
     func,
     insert,
     literal,
+    or_,
     select,
     union_all,
     update,
@@ -18,25 +23,39 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from api.audit.statements import Origin
-from api.users.statements import COLUMNS, user_target
+from api.users.statements import COLUMNS, is_member, user_target
 from gpulab.states import Role
 from models.composed import statement
 from models.tables.audit import AuditEvent
+from models.tables.courses import CourseMember
 from models.tables.user import Token, User
 
-STUDENT = Role.STUDENT.value
+STUDENT, INSTRUCTOR = Role.STUDENT.value, Role.INSTRUCTOR.value
 
 
 @statement
-def known(emails: list[str]) -> Select[*tuple[Any, ...]]:
-    """Everybody who has one of the addresses."""
-    return select(*COLUMNS).where(User.email == func.any(emails))
+def known(emails: list[str], course_id: UUID, taught: Sequence[UUID] | None) -> Select[*tuple[Any, ...]]:
+    """Everybody who has one of the addresses, with their role in the course.
+
+    `elsewhere`: they are in a course that is not `taught`, or teach one. None is an admin, who may change everybody.
+    """
+    member = CourseMember.user_id == User.id
+    elsewhere: ColumnElement[bool] = literal(False)
+    if taught is not None:
+        is_of_others = or_(CourseMember.role == INSTRUCTOR, CourseMember.course_id != func.all(taught))
+        elsewhere = exists().where(member, is_of_others)
+    in_course = select(CourseMember.role).where(member, CourseMember.course_id == course_id).scalar_subquery()
+    columns = (in_course.label("course_role"), elsewhere.label("elsewhere"))
+    return select(*COLUMNS, *columns).where(User.email == func.any(emails))
 
 
 @statement
-def students(*, section: str | None = None, team: str | None = None) -> Select[*tuple[Any, ...]]:
-    """Students who are let in, by section, team and name."""
-    statement = select(*COLUMNS).where(User.role == STUDENT, User.disabled_at.is_(None))
+def students(
+    *, courses: Sequence[UUID] | None = None, section: str | None = None, team: str | None = None
+) -> Select[*tuple[Any, ...]]:
+    """Students who are let in, by section, team and name; of `courses` where they are given."""
+    is_student = User.role == STUDENT if courses is None else is_member(courses, STUDENT)
+    statement = select(*COLUMNS).where(is_student, User.disabled_at.is_(None))
     if section is not None:
         statement = statement.where(User.section == section)
     if team is not None:

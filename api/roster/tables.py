@@ -25,6 +25,10 @@ MAX_LINES = 2 * MAX_ROSTER_ROWS
 MAX_NAMED = 20
 DELIMITERS = ",;\t|"
 SEPARATOR_LINE = re.compile(r"\ufeff?[\"']?sep=(.)[\"']?[,;\t]*(\r\n|\n|\r|$)", re.IGNORECASE)
+FAILED_CELL = re.compile(r"#(N/A|NV|[¡¿]?(DIV/0|[A-ZÀ-Þ]{3,12})[!?])")
+"""What spreadsheets write where a formula failed: `#REF!`, `#BEZUG!`, `#NAME?`."""
+SEVERAL = re.compile(r",| and ")
+"""Between the sections of one student."""
 CANVAS_ROWS = frozenset({"points possible", "manual posting", "student, test", "test student"})
 """Lines of Canvas' gradebook that are not users."""
 STUDENTS = frozenset(
@@ -84,7 +88,8 @@ class _Passed:
 
     def notices(self, columns: Columns) -> Iterator[str]:
         if columns.ignored:
-            yield f"Ignored {counted(len(columns.ignored), 'column')}: {some(columns.ignored)}."
+            hint = "" if "section" in columns.at else " If one of them has the sections, call it section."
+            yield f"Ignored {counted(len(columns.ignored), 'column')}: {some(columns.ignored)}.{hint}"
         if self.nobody:
             yield f"Skipped {counted(len(self.nobody), 'line')} not of a student: {some(self.nobody)}."
         if self.named_by_login:
@@ -117,7 +122,15 @@ def read(text: str) -> Roster:
     if not found:
         skipped = f"; lines not of a student: {some(passed.nobody)}" if passed.nobody else ""
         raise InvalidRequest.of("csv", f"the table has no user{skipped}")
-    return Roster(found, list(passed.notices(columns)))
+    return Roster(found, [*passed.notices(columns), *_of_several_sections(found)])
+
+
+def _of_several_sections(lines: list[RosterLine]) -> Iterator[str]:
+    """Canvas writes `A and Lab` for a student of two sections."""
+    sections = {line.section for line in lines if line.section}
+    joint = sorted(name for name in sections if sections & {part.strip() for part in SEVERAL.split(name)} - {name})
+    if joint:
+        yield f"Taken as sections of their own: {some(joint)}. To put students into one of theirs, name only that one."
 
 
 def numbered_rows(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -153,6 +166,9 @@ def _line(line: int, columns: Columns, cells: Sequence[str], passed: _Passed) ->
         raise InvalidRequest.of(f"csv.{line}", message, limit=limit, value=len(cells))
     values: dict[str, Any] = {name: columns.value(cells, name) or None for name in ("email", "section", "team")}
     values["name"] = _name(columns, cells, passed)
+    for column, value in values.items():
+        if value is not None and FAILED_CELL.fullmatch(value):
+            raise InvalidRequest.of(f"csv.{line}.{column}", "is an error of a formula in the spreadsheet", value=value)
     try:
         user = _User.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
@@ -189,8 +205,10 @@ def _mended(columns: Columns, wrong: InvalidField) -> InvalidField:
     message = wrong.message
     if message.lower().startswith("field required"):
         message = f"is empty; give every line {'an address' if name == 'email' else 'a ' + name}"
-    elif name == "email" and "pattern" in message:
+    elif name == "email" and wrong.limit and "pattern" in wrong.limit:
         message = "is not an e-mail address"
+        if column_names.key_of(heading) in column_names.LOGINS:
+            message += "; add a column “Email” with the addresses"
     if "REPLACEMENT CHARACTER" in message:
         message += ": the table was read with a wrong encoding; save it as “CSV UTF-8”"
     shown = message if heading.casefold() == name else f"column “{heading}”: {message}"

@@ -15,7 +15,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-from api.http.problems import OpenidNotConfigured, OpenidRefused, OpenidUnavailable
+from api.http.problems import OpenidRefused, OpenidUnavailable, shortened
 from api.sessions import openid_claims
 from api.sessions.openid_claims import Statement
 from models.settings import ApiSettings
@@ -30,46 +30,39 @@ ALGORITHM = "HS256"
 class OpenId:
     """One provider. Its addresses and keys are fetched at the first sign-in and kept."""
 
-    def __init__(self, settings: ApiSettings) -> None:
-        self.issuer = settings.openid_issuer
+    def __init__(self, settings: ApiSettings, issuer: str, secret: str) -> None:
+        self.issuer = issuer
         self._client_id = settings.openid_client_id
-        self._secret = settings.openid_client_secret
         self.instructors = openid_claims.listed(settings.openid_instructors)
         self._role_claim = settings.openid_role_claim
-        self._app: Any = None
-        if self.issuer and self._client_id and self._secret is not None:
-            self._key = OctKey.import_key(self._secret.get_secret_value().encode())
-            self._app = OAuth().register(
-                "university",
-                client_id=self._client_id,
-                client_secret=self._secret.get_secret_value(),
-                server_metadata_url=f"{self.issuer.rstrip('/')}/.well-known/openid-configuration",
-                client_kwargs={
-                    "scope": scopes(settings),
-                    "code_challenge_method": "S256",
-                    "timeout": TIMEOUT_SECONDS,
-                },
-            )
+        self._key = OctKey.import_key(secret.encode())
+        self._app: Any = OAuth().register(
+            "university",
+            client_id=self._client_id,
+            client_secret=secret,
+            server_metadata_url=f"{self.issuer.rstrip('/')}/.well-known/openid-configuration",
+            client_kwargs={
+                "scope": scopes(settings),
+                "code_challenge_method": "S256",
+                "timeout": TIMEOUT_SECONDS,
+            },
+        )
 
-    @property
-    def configured(self) -> bool:
-        return self._app is not None
+    async def begin(self, callback: str, then: str) -> tuple[str, str, str]:
+        """Where to send the browser, the cookie that it has to bring back, and the state that it comes back with.
 
-    async def begin(self, callback: str, then: str) -> tuple[str, str]:
-        """Where to send the browser, and the cookie that it has to bring back.
-
-        Raises `OpenidNotConfigured`, `OpenidUnavailable`.
+        Raises `OpenidUnavailable`.
         """
         app = await self._ready()
         made = await app.create_authorization_url(callback)
         visit = {name: made[name] for name in ("state", "nonce", "code_verifier")}
         claims = {**visit, "callback": callback, "then": then, "exp": int(time.time()) + VISIT_SECONDS}
-        return made["url"], jwt.encode({"alg": ALGORITHM}, claims, self._key)
+        return made["url"], jwt.encode({"alg": ALGORITHM}, claims, self._key), made["state"]
 
     async def finish(self, visit: str | None, state: str, code: str) -> tuple[Statement, str]:
         """What the provider says of the user, and where the browser wanted to go.
 
-        Raises `OpenidNotConfigured`, `OpenidUnavailable`, `OpenidRefused`.
+        Raises `OpenidUnavailable`, `OpenidRefused`.
         """
         app = await self._ready()
         begun = self._opened(visit)
@@ -114,14 +107,13 @@ class OpenId:
         return dict(token.claims)
 
     async def _ready(self) -> Any:
-        if self._app is None:
-            raise OpenidNotConfigured("this lab has no sign-in through a university; use a token")
         try:
             metadata = await self._app.load_server_metadata()
         except (httpx2.HTTPError, ValueError) as error:
             raise OpenidUnavailable(f"the provider does not answer ({type(error).__name__})") from error
-        if metadata.get("issuer") != self.issuer:
-            raise OpenidUnavailable(f"the provider's issuer is not {self.issuer}")
+        if (issuer := metadata.get("issuer")) != self.issuer:
+            message = f"the provider's issuer is {shortened(issuer)}, not {self.issuer}"
+            raise OpenidUnavailable(f"{message}: the lab's operator must set GPULAB_OPENID_ISSUER to exactly the first")
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
         metadata["id_token_signing_alg_values_supported"] = [name for name in offered if name in SIGNED_WITH]
         return self._app

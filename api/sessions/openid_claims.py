@@ -61,10 +61,9 @@ class FoundRole:
 def subject(claims: Claims) -> str:
     """Who it is to the provider. Raises `OpenidRefused`."""
     found = claims.get("sub")
-    if not isinstance(found, str) or not 0 < len(found) <= MAX_SUBJECT_LENGTH:
-        raise OpenidRefused(
-            f"the provider does not identify you: sub must be a string of 1 to {MAX_SUBJECT_LENGTH} characters"
-        )
+    if not isinstance(found, str) or not 0 < len(found) <= MAX_SUBJECT_LENGTH or not found.isprintable():
+        form = f"a string of 1 to {MAX_SUBJECT_LENGTH} printable characters"
+        raise OpenidRefused(f"the provider does not identify you: sub must be {form}")
     return found
 
 

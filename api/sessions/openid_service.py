@@ -1,5 +1,6 @@
 """The user behind a sign-in at the university's provider."""
 
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
@@ -7,6 +8,7 @@ from fastapi import Request
 
 from api.audit import statements as audit
 from api.auth.principal import Principal, address_of, origin_of
+from api.auth.standing import Standing
 from api.context import App
 from api.http.problems import OpenidRefused
 from api.sessions import openid_claims
@@ -16,18 +18,21 @@ from api.users import statements as users
 from gpulab.states import Role
 from models.settings import ApiSettings
 
+if TYPE_CHECKING:
+    from api.sessions.openid import OpenId
+
 MAX_NAME_LENGTH = 200
 SHUT_OUT = "your account in this lab is disabled; ask your instructors"
 
 log = structlog.get_logger()
 
 
-async def principal_of(app: App, request: Request, statement: Statement) -> Principal:
+async def principal_of(app: App, provider: "OpenId", request: Request, statement: Statement) -> Principal:
     """The user behind the statement: known by the provider's subject, else by the address, else new. Raises
     `OpenidRefused`.
     """
     try:
-        row = await _user(app, request, statement)
+        row = await _user(app, provider, request, statement)
     except OpenidRefused as refused:
         why = {"why": refused.detail}
         await app.database.execute(
@@ -37,8 +42,7 @@ async def principal_of(app: App, request: Request, statement: Statement) -> Prin
     return Principal(
         id=row.id,
         name=row.name,
-        role=Role(row.role),
-        team=row.team,
+        standing=Standing(Role(row.role), row.team),
         max_queued=row.max_queued,
         token_id=None,
         token_name=None,
@@ -48,10 +52,10 @@ async def principal_of(app: App, request: Request, statement: Statement) -> Prin
     )
 
 
-async def _user(app: App, request: Request, statement: Statement) -> Row:
+async def _user(app: App, provider: "OpenId", request: Request, statement: Statement) -> Row:
     # The issuer stands before it: another provider's subject is another user.
-    subject = f"{app.openid.issuer} {openid_claims.subject(statement.id_token)}"
-    found = openid_claims.role(statement, app.settings.openid_role_claim, app.openid.instructors)
+    subject = f"{provider.issuer} {openid_claims.subject(statement.id_token)}"
+    found = openid_claims.role(statement, app.settings.openid_role_claim, provider.instructors)
     row = await app.database.row(users.by_openid, subject=subject)
     if row is None:
         row = await _first_visit(app, request, statement, subject, found.role)

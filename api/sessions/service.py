@@ -62,7 +62,10 @@ async def sign_out(app: App, request: Request, principal: Principal) -> None:
 def set_cookies(request: Request, response: Response, secret: str, ends: datetime) -> None:
     """Lax: a link in a mail to a report opens it, and no other site's form or script is heard."""
     cookies = cookies_of(request)
-    common: dict[str, Any] = {"expires": ends, "path": cookies.path, "secure": cookies.secure, "samesite": "lax"}
+    # The clock of a laptop may be hours off. A browser counts `max_age` by its own, and prefers it to `expires`.
+    left_seconds = int((ends - datetime.now(UTC)).total_seconds())
+    common: dict[str, Any] = {"expires": ends, "max_age": left_seconds, "path": cookies.path, "secure": cookies.secure}
+    common["samesite"] = "lax"
     response.set_cookie(cookies.session, secret, httponly=True, **common)
     response.set_cookie(cookies.csrf, csrf_of(secret), httponly=False, **common)
     response.headers["Cache-Control"] = "no-store"

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Sequence
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -20,8 +21,9 @@ from api.sharing import service as sharing
 from api.sharing.service import may_read
 from api.sql.database import Row
 from api.studies import statements
-from experiments.studies.courses import question
+from api.users import statements as users
 from experiments.studies.outcome import RunOutcome
+from experiments.studies.question_sets import question
 from experiments.studies.summary import compare
 from gpulab.schemas import CellRead, QuestionProgressRead, StudyPage, StudyRead, StudySummary
 from gpulab.states import FINAL_STATES, JobState
@@ -34,15 +36,28 @@ SAME_IN_SUMMARY = (
 )
 
 
-async def page(app: App, principal: Principal, cursor: str | None, limit: int, *, shared: bool = False) -> StudyPage:
-    """One page, newest first. Students see their own studies, or those `shared` with them. Raises `InvalidCursor`."""
-    filters = {"shared": shared}
-    narrowed = sharing.shared_with(principal) if shared else {"owner_id": None if principal.is_staff else principal.id}
+@dataclass(frozen=True, slots=True)
+class StudyFilters:
+    shared: bool = False
+    owner: str | None = None
+    text: str | None = None
+    course: UUID | None = None
+
+
+async def page(app: App, principal: Principal, cursor: str | None, limit: int, filters: StudyFilters) -> StudyPage:
+    """One page, newest first. Students see their own studies, staff those of their courses, or both what is shared.
+
+    Raises `InvalidCursor`.
+    """
+    narrowed = sharing.shared_with(principal) if filters.shared else sharing.seen_by(principal)
+    if filters.owner is not None:
+        narrowed["owners"] = [row.id for row in await app.database.rows(users.called, text=filters.owner)]
+    narrowed |= {"text": filters.text, "course": filters.course}
 
     def fetch(before: UUID | None, most: int) -> Awaitable[Sequence[Row]]:
         return app.database.rows(statements.page, before=before, limit=most, **narrowed)
 
-    rows, next_cursor = await paged("studies", filters, cursor, limit, fetch)
+    rows, next_cursor = await paged("studies", asdict(filters), cursor, limit, fetch)
     counted = await app.database.rows(statements.counts, study_ids=[row.id for row in rows]) if rows else []
     of_study: defaultdict[UUID, list[Row]] = defaultdict(list)
     for row in counted:
@@ -148,11 +163,15 @@ async def wait_for_change(app: App, principal: Principal, study: Row, seen: str,
 
 
 async def version(app: App, study_id: UUID) -> Row:
-    """Text that stands for the study as it is, whether all its runs are final, and how many are not."""
+    """Text that stands for the study as it is, whether all its runs are final, and how many are not.
+
+    Raises `StudyNotFound`.
+    """
     row: Row | None = await app.shared_work.after_now(
         ("version of a study", study_id), lambda: app.database.row(statements.version, study_id=study_id)
     )
-    assert row is not None  # noqa: S101 - a plan has at least one run, and studies are not deleted
+    if row is None:
+        raise StudyNotFound(f"no study of yours has the id {study_id}")
     return row
 
 

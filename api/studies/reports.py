@@ -20,6 +20,7 @@ from experiments.studies.report_job import SLUG, report_spec
 from gpulab.schemas import JobCreate, StudyReportRead
 from gpulab.states import FINAL_STATES, JobState, Priority
 from models.statements import nodes, series
+from models.tables.study import REPORT_KEY
 
 RESULTS_BATCH_SIZE = 50
 
@@ -71,8 +72,7 @@ async def report(
 
 async def _job(app: App, principal: Principal, row: Row, version: str) -> Row:
     """The job that renders this version; made when there is none yet."""
-    # No key that a client sends has a space in it.
-    key = f"study report {row.id} {version}"
+    key = f"{REPORT_KEY}{row.id} {version}"
     job = await app.database.row(statements.report_job, owner_id=row.owner_id, key=key)
     if job is None:
         await _submit(app, principal, row, key)
@@ -91,11 +91,12 @@ async def _submit(app: App, principal: Principal, row: Row, key: str) -> None:
         spec={"title": spec["title"]},
         name=f"Report of {row.title}"[:200],
         # A student's studies are many: their reports in the class `high` would go before everybody's jobs.
-        priority=Priority.HIGH if principal.is_staff else Priority.NORMAL,
+        priority=Priority.HIGH if principal.teaches(row.course_id) else Priority.NORMAL,
     )
     plan = experiments.plan(order, by_lab=True)
     values = {
         "owner_id": row.owner_id,
+        "course_id": row.course_id,
         "idempotency_key": key,
         "request_digest": None,
         "experiment": SLUG,
@@ -132,7 +133,7 @@ async def _spec(app: App, row: Row) -> dict[str, Any]:
 
 
 async def _outcomes(app: App, study_id: UUID) -> list[RunOutcome]:
-    names = {gpu.uuid: gpu.name for gpu in await app.database.rows(nodes.gpus)}
+    names = {gpu.uuid: gpu.name for gpu in await app.database.rows(nodes.gpu_names)}
     runs = await app.database.rows(statements.runs, study_id=study_id)
     results: dict[UUID, Any] = {}
     for start in range(0, len(runs), RESULTS_BATCH_SIZE):

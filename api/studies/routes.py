@@ -11,12 +11,13 @@ from api.context import TheApp
 from api.http import etag
 from api.http.long_answers import Whole
 from api.http.openapi import headers, problems
-from api.http.parameters import Cursor, Limit, Shared
+from api.http.parameters import Cursor, Limit, OfCourse, Shared, Words
 from api.http.problems import (
     AnswersHeldBack,
     ArtifactNotFound,
     ArtifactQuotaReached,
     BodyTooLarge,
+    CourseArchived,
     Forbidden,
     IdempotencyKeyReused,
     InvalidCursor,
@@ -34,8 +35,16 @@ from api.http.problems import (
 from api.http.rendering import json_response, readable
 from api.http.routing import LabRoute
 from api.jobs.routes import IdempotencyKey
-from api.studies import reading, reports, service
-from gpulab.schemas import SeedsAdd, ShareOrder, StudyCreate, StudyPage, StudyRead, StudyReportRead
+from api.studies import effects, reading, reports, service
+from gpulab.schemas import (
+    SeedsAdd,
+    ShareOrder,
+    StudyCreate,
+    StudyEffectsRead,
+    StudyPage,
+    StudyRead,
+    StudyReportRead,
+)
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=LabRoute)
 
@@ -43,6 +52,8 @@ StudyId = Annotated[UUID, Path(description="The study's id.")]
 Wait = Annotated[float, Query(ge=0, allow_inf_nan=False, description="Seconds to hold the answer.")]
 BODY = (MalformedBody, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
 RETRY_AFTER_SECONDS = 2
+MAX_EFFECTS = 8
+"""Results of one request for effects."""
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 """A report is a page that stands alone: its own style, its images inside, no script."""
 
@@ -76,6 +87,7 @@ FILES = {
             InvalidStudy,
             InvalidProgram,
             InvalidSpec,
+            CourseArchived,
         ),
     },
 )
@@ -94,12 +106,16 @@ async def list_studies(
     request: Request,
     app: TheApp,
     principal: ThePrincipal,
+    owner: Annotated[Words, Query(description="Name, e-mail address or id of a user.")] = None,
+    text: Annotated[Words, Query(description="Part of the name, the title or the template.")] = None,
+    course: OfCourse = None,
     shared: Shared = False,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
     """Studies, newest first. Students see their own, or those shared with them."""
-    return readable(request, await reading.page(app, principal, cursor, limit, shared=shared))
+    filters = reading.StudyFilters(shared, owner, text, course)
+    return readable(request, await reading.page(app, principal, cursor, limit, filters))
 
 
 @router.get("/{study_id}", operation_id="get_study", response_model=StudyRead, responses=problems(StudyNotFound))
@@ -110,6 +126,31 @@ async def get_study(
     seen = request.headers.get("if-none-match")
     study, tag = await reading.get_when_changed(app, principal, study_id, wait, seen)
     return readable(request, study, etag=tag)
+
+
+@router.get(
+    "/{study_id}/effects",
+    operation_id="get_study_effects",
+    response_model=StudyEffectsRead,
+    responses=problems(InvalidRequest, StudyNotFound),
+)
+async def get_study_effects(
+    request: Request,
+    app: TheApp,
+    principal: ThePrincipal,
+    study_id: StudyId,
+    experiment: Annotated[
+        str | None, Query(max_length=200, description="Compare its runs; by default those of the first.")
+    ] = None,
+    result: Annotated[
+        list[Annotated[str, Query(max_length=200)]],
+        Query(max_length=MAX_EFFECTS, description="Numbers of the results; by default the first two."),
+    ] = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """What each field does to a result: every run, the mean at each value, and the share of the variance."""
+    seen = request.headers.get("if-none-match")
+    found, tag = await effects.get_when_changed(app, principal, study_id, experiment, result, seen)
+    return readable(request, found, etag=tag)
 
 
 @router.post(
@@ -128,7 +169,7 @@ async def cancel_study(app: TheApp, principal: ThePrincipal, study_id: StudyId) 
     "/{study_id}/retry",
     operation_id="retry_study",
     response_model=StudyRead,
-    responses=problems(Forbidden, StudyNotFound, QueueLimitReached, ArtifactQuotaReached),
+    responses=problems(Forbidden, StudyNotFound, QueueLimitReached, ArtifactQuotaReached, CourseArchived),
 )
 async def retry_study(app: TheApp, principal: ThePrincipal, study_id: StudyId) -> Response:
     """Put new jobs in the place of runs that failed or were cancelled; the next report is made anew."""
@@ -140,7 +181,14 @@ async def retry_study(app: TheApp, principal: ThePrincipal, study_id: StudyId) -
     operation_id="add_study_seeds",
     response_model=StudyRead,
     responses=problems(
-        *BODY, Forbidden, StudyNotFound, StudyChanged, InvalidStudy, QueueLimitReached, ArtifactQuotaReached
+        *BODY,
+        Forbidden,
+        StudyNotFound,
+        StudyChanged,
+        InvalidStudy,
+        QueueLimitReached,
+        ArtifactQuotaReached,
+        CourseArchived,
     ),
 )
 async def add_study_seeds(app: TheApp, principal: ThePrincipal, study_id: StudyId, order: SeedsAdd) -> Response:
@@ -152,7 +200,7 @@ async def add_study_seeds(app: TheApp, principal: ThePrincipal, study_id: StudyI
     "/{study_id}/share",
     operation_id="share_study",
     response_model=StudyRead,
-    responses=problems(*BODY, Forbidden, StudyNotFound),
+    responses=problems(*BODY, Forbidden, StudyNotFound, CourseArchived),
 )
 async def share_study(app: TheApp, principal: ThePrincipal, study_id: StudyId, order: ShareOrder) -> Response:
     """Let your team or the class read the study, its report and its runs; null takes it back."""

@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from psycopg.errors import DeadlockDetected
 from psycopg.types.json import Jsonb
 
 from api.auth.principal import Principal
 from api.context import App
+from api.courses.access import check_may_work, check_open, course_of_submission
 from api.estimates import service as estimates
 from api.estimates.service import Question
 from api.http.problems import IdempotencyKeyReused, StudyChanged
 from api.jobs import measured_runs
-from api.jobs import statements as jobs
 from api.jobs.allowances import check_priority, check_quota, queue_is_full
+from api.jobs.cancelling import cancel_all
 from api.programs.access import check_runs
 from api.sharing import service as sharing
 from api.sharing import statements as sharing_statements
@@ -50,13 +50,14 @@ async def submit(app: App, principal: Principal, order: StudyCreate, key: str | 
     Raises `InvalidStudy`, what `experiments.plan`, `check_runs`, `check_priority` and `check_quota` do,
     `QueueLimitReached`, `IdempotencyKeyReused`.
     """
-    check_priority(principal, order.priority)
+    course_id = await course_of_submission(app, principal, order.course_id)
+    check_priority(principal, order.priority, course_id)
     definition = plans.define(order, await _datasets(app))
     plan, runs = await app.heavy.run(plans.lay_out, definition)
     await check_runs(app, principal, [(run["experiment"], run["spec"]) for run in runs])
     await _ask(app, principal.id, runs)
     if not order.fresh:
-        await _reuse(app, principal.id, runs)
+        await _reuse(app, principal.id, course_id, runs)
     if key is None or await app.database.row(statements.by_idempotency_key, owner_id=principal.id, key=key) is None:
         await check_quota(app, principal)
     digest = None if key is None else _digest(order)
@@ -64,6 +65,7 @@ async def submit(app: App, principal: Principal, order: StudyCreate, key: str | 
     values = {
         "id": study_id,
         "owner_id": principal.id,
+        "course_id": course_id,
         "idempotency_key": key,
         "request_digest": digest,
         "template": plan.template,
@@ -104,7 +106,7 @@ async def cancel(app: App, principal: Principal, study_id: UUID) -> Changed:
     waiting = await app.database.rows(statements.unfinished, study_id=study_id)
     if waiting:
         await app.database.execute(statements.cancelled, study_id=study_id)
-        await _cancel(app, principal, [row.id for row in waiting])
+        await cancel_all(app, principal, [row.id for row in waiting])
     return await _changed(app, principal, study_id)
 
 
@@ -114,6 +116,7 @@ async def retry(app: App, principal: Principal, study_id: UUID) -> Changed:
     Raises as `changeable`, `QueueLimitReached`, `ArtifactQuotaReached`.
     """
     row = await changeable(app, principal, study_id)
+    await check_may_work(app, principal, row.course_id)
     await check_quota(app, principal)
     made = await app.database.rows_in_turn(
         [row.owner_id],
@@ -133,6 +136,7 @@ async def add_seeds(app: App, principal: Principal, study_id: UUID, order: Seeds
     """Lay the study out again with more seeds; what it has of the new plan stays. Raises as `submit`."""
     for _ in range(TRIES):
         row = await changeable(app, principal, study_id)
+        await check_may_work(app, principal, row.course_id)
         seeds = list(dict.fromkeys([*row.definition["seeds"], *order.seeds]))
         if seeds == row.definition["seeds"]:
             break
@@ -147,6 +151,8 @@ async def share(app: App, principal: Principal, study_id: UUID, order: ShareOrde
     """Say who else may read the study and its runs. Raises as `changeable`, and `InvalidRequest`."""
     row = await visible(app, principal, study_id)
     sharing.check_audience(principal, row, order)
+    if order.audience is not None:
+        await check_open(app, row.course_id)
     await app.database.execute(sharing_statements.share_study, study_id=study_id, audience=order.audience)
     return await _changed(app, principal, study_id)
 
@@ -161,7 +167,7 @@ async def _replan(app: App, principal: Principal, row: Row, definition: dict[str
     plan, runs = await app.heavy.run(plans.lay_out, definition)
     await _ask(app, row.owner_id, runs)
     if not fresh:
-        await _reuse(app, row.owner_id, runs)
+        await _reuse(app, row.owner_id, row.course_id, runs)
     for kept in await app.database.rows(statements.members, study_id=row.id, runs=_json(runs)):
         runs[kept.position] |= {"job_id": kept.job_id, "reused": kept.reused}
     await check_quota(app, principal)
@@ -182,7 +188,8 @@ async def _replan(app: App, principal: Principal, row: Row, definition: dict[str
     if now is None or now.definition["seeds"] != definition["seeds"]:
         return False
     # Seeds that train together may now train in other company.
-    await _cancel(app, principal, [one.id for one in await app.database.rows(statements.orphans, study_id=row.id)])
+    orphans = await app.database.rows(statements.orphans, study_id=row.id)
+    await cancel_all(app, principal, [one.id for one in orphans])
     return True
 
 
@@ -215,21 +222,10 @@ async def _question(app: App, run: dict[str, Any]) -> Question | None:
     return await estimates.question_of_job(app, workload, fields, on_gpu=run["gpus"] != 0)
 
 
-async def _reuse(app: App, owner_id: UUID, runs: list[dict[str, Any]]) -> None:
-    for found in await app.database.rows(statements.reusable, owner_id=owner_id, runs=_json(runs)):
+async def _reuse(app: App, owner_id: UUID, course_id: UUID | None, runs: list[dict[str, Any]]) -> None:
+    known = await app.database.rows(statements.reusable, owner_id=owner_id, course_id=course_id, runs=_json(runs))
+    for found in known:
         runs[found.position] |= {"job_id": found.job_id, "reused": True}
-
-
-async def _cancel(app: App, principal: Principal, job_ids: Sequence[UUID]) -> None:
-    for left in reversed(range(TRIES)):
-        try:
-            await app.database.rows(jobs.cancel_all, job_ids=job_ids, actor=principal.actor)
-        except DeadlockDetected:
-            # Many rows are locked in no particular order, and so do the workers that report of them.
-            if not left:
-                raise
-        else:
-            return
 
 
 async def _datasets(app: App) -> list[str]:

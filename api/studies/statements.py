@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by, distinct_on, insert
 
 from api.jobs.statements import REPEATED, submit_all
-from api.sharing.statements import shared
+from api.sharing.statements import shared, visible_to
 from gpulab.states import JobState
 from models.composed import statement
 from models.statements.allowances import has_room, room
@@ -42,7 +42,7 @@ OWNER_TEAM = User.team.label("owner_team")
 SUCCEEDED = JobState.SUCCEEDED.value
 FINAL = Job.finished_at.is_not(None)
 """Of a job: a constraint of the table holds the two together."""
-COPIED_BY_RETRY = ("owner_id", *REPEATED)
+COPIED_BY_RETRY = ("owner_id", "course_id", *REPEATED)
 
 
 @statement(anew=True)
@@ -62,7 +62,7 @@ def create(
         insert(Study)
         .from_select(list(values), select(*columns).where(_has_room(owner_id, given, max_queued)))
         .on_conflict_do_nothing(index_elements=[Study.owner_id, Study.idempotency_key])
-        .returning(Study.id, Study.owner_id)
+        .returning(Study.id, Study.owner_id, Study.course_id)
         .cte("study")
     )
     return _with_runs(study, given, actor)
@@ -85,7 +85,7 @@ def replan(
             _has_room(study.owner_id, given, max_queued),
         )
         .values(definition=cast(definition, JSONB), revision=Study.revision + 1, cancelled_at=None)
-        .returning(Study.id, Study.owner_id)
+        .returning(Study.id, Study.owner_id, Study.course_id)
         .cte("study")
     )
     gone = (
@@ -106,12 +106,8 @@ def _has_room(owner_id: UUID, given: CTE, max_queued: int | None) -> ColumnEleme
 @statement
 def failed(study_id: UUID) -> Select[int]:
     """How many of the study's runs failed or were cancelled."""
-    return (
-        select(func.count())
-        .select_from(StudyRun)
-        .join(Job, Job.id == StudyRun.job_id)
-        .where(StudyRun.study_id == study_id, FINAL, Job.state != SUCCEEDED)
-    )
+    runs = select(func.count()).select_from(StudyRun).join(Job, Job.id == StudyRun.job_id)
+    return runs.where(StudyRun.study_id == study_id, FINAL, Job.state != SUCCEEDED)
 
 
 @statement(anew=True)
@@ -169,13 +165,13 @@ def reported(study_id: UUID, job_id: UUID) -> Any:
 
 
 @statement
-def reusable(owner_id: UUID, runs: Any) -> Select[*tuple[Any, ...]]:
-    """Position and newest job of each of `runs` that its owner has seen succeed: same experiment, spec and seed."""
+def reusable(owner_id: UUID, course_id: UUID | None, runs: Any) -> Select[*tuple[Any, ...]]:
+    """Position and newest job of each of `runs` that succeeded for its owner: of the course, with spec and seed."""
     given = _given(runs)
     return (
         select(given.c.position, Job.id.label("job_id"))
         .join_from(given, Job, _same_run(given))
-        .where(Job.owner_id == owner_id, Job.state == SUCCEEDED)
+        .where(Job.owner_id == owner_id, Job.state == SUCCEEDED, Job.course_id.is_not_distinct_from(course_id))
         .ext(distinct_on(given.c.position))
         .order_by(given.c.position, Job.id.desc())
     )
@@ -200,8 +196,8 @@ def new_id() -> Select[UUID]:
 
 @statement
 def by_id(study_id: UUID) -> Select[*tuple[Any, ...]]:
-    columns = (*Study.__table__.columns, OWNER, OWNER_TEAM)
-    return select(*columns).join(User, User.id == Study.owner_id).where(Study.id == study_id)
+    found = select(*Study.__table__.columns, OWNER, OWNER_TEAM).join(User, User.id == Study.owner_id)
+    return found.where(Study.id == study_id)
 
 
 @statement
@@ -219,24 +215,29 @@ def page(
     limit: int,
     before: UUID | None = None,
     owner_id: UUID | None = None,
+    owners: Sequence[UUID] | None = None,
+    text: str | None = None,
+    course: UUID | None = None,
     shared_with_class: bool | None = None,
     shared_with_team: str | None = None,
+    shared_in: Sequence[UUID] | None = None,
+    taught: Sequence[UUID] | None = None,
 ) -> Select[*tuple[Any, ...]]:
-    """Newest first, at most `limit`, older than `before`. With `shared_with_class`, as the page of jobs."""
+    """Newest first, at most `limit`, older than `before`. Narrowed as the page of jobs."""
     conditions: list[ColumnElement[bool]] = []
     if shared_with_class is not None:
-        conditions.append(shared(Study.shared_with, shared_with_team))
+        conditions.append(shared(Study, shared_with_team, shared_in))
     if before is not None:
         conditions.append(Study.id < before)
     if owner_id is not None:
-        conditions.append(Study.owner_id == owner_id)
-    return (
-        select(*Study.__table__.columns, OWNER)
-        .join(User, User.id == Study.owner_id)
-        .where(*conditions)
-        .order_by(Study.id.desc())
-        .limit(limit)
-    )
+        conditions.append(visible_to(Study, owner_id, taught))
+    conditions += [] if owners is None else [Study.owner_id == func.any(owners)]
+    conditions += [] if course is None else [Study.course_id == course]
+    if text is not None:
+        named = func.lower(func.concat_ws(" ", Study.name, Study.title, Study.template))
+        conditions.append(func.strpos(named, func.lower(text)) > 0)
+    listed = select(*Study.__table__.columns, OWNER).join(User, User.id == Study.owner_id).where(*conditions)
+    return listed.order_by(Study.id.desc()).limit(limit)
 
 
 @statement
@@ -280,14 +281,16 @@ def results(job_ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
 @statement
 def version(study_id: UUID) -> Select[*tuple[Any, ...]]:
     """`version` differs whenever the runs do, and `marks` whenever the study itself does."""
+    has_job = Job.id.is_not(None)
     # A finished run that gets another name is still the same run.
     each = func.concat(StudyRun.job_id, ".", case((FINAL, cast(Job.state, Text)), else_=cast(Job.version, Text)))
     return (
         select(
             func.concat(Study.revision, ".", func.md5(func.string_agg(each, _ordered(",")))).label("version"),
-            func.bool_and(FINAL).label("final"),
-            func.count().filter(~FINAL).label("unfinished"),
-            # These change without another version, since they ask for no other report.
+            # A study whose runs were all deleted has none, and is final.
+            func.coalesce(func.bool_and(FINAL).filter(has_job), true()).label("final"),
+            func.count().filter(has_job, ~FINAL).label("unfinished"),
+            # These ask for no other report.
             func.concat_ws(
                 ".",
                 Study.report_job_id,
@@ -296,9 +299,9 @@ def version(study_id: UUID) -> Select[*tuple[Any, ...]]:
                 func.md5(User.name),
             ).label("marks"),
         )
-        .join_from(Study, StudyRun, StudyRun.study_id == Study.id)
-        .join(Job, Job.id == StudyRun.job_id)
-        .join(User, User.id == Study.owner_id)
+        .join_from(Study, User, User.id == Study.owner_id)
+        .outerjoin(StudyRun, StudyRun.study_id == Study.id)
+        .outerjoin(Job, Job.id == StudyRun.job_id)
         .where(Study.id == study_id)
         .group_by(Study.id, User.id)
     )
@@ -368,7 +371,7 @@ def _with_runs(study: CTE, given: CTE, actor: str | ColumnElement[str]) -> Selec
         select(
             given.c.new_id.label("id"),
             study.c.id.label("study_id"),
-            study.c.owner_id,
+            *(study.c.owner_id, study.c.course_id),
             *(given.c[name] for name in REPEATED),
         )
         .join_from(given, study, true())

@@ -96,7 +96,7 @@ def _gpu_history(row: Row, history: History) -> GpuHistoryRead:
 def _whose(row: Row, principal: Principal) -> dict[str, Any]:
     """What of a run may be said to the principal."""
     own = row.owner_id == principal.id
-    if not (own or principal.is_staff):
+    if not (own or principal.teaches(row.course_id)):
         return {"own": False, "job_id": None, "name": None, "owner": None}
     return {"own": own, "job_id": row.id, "name": row.name or row.experiment, "owner": row.owner}
 

@@ -66,4 +66,4 @@ def expected(*, limit: int) -> Select[*tuple[Any, ...]]:
     )
 
 
-_JOB = (Job.id, Job.name, Job.experiment, Job.owner_id, User.name.label("owner"))
+_JOB = (Job.id, Job.name, Job.experiment, Job.owner_id, Job.course_id, User.name.label("owner"))

@@ -8,12 +8,11 @@ from api.auth.token_secrets import digest_of, new_token, prefix_of
 from api.context import App
 from api.deadlines import check_in_future
 from api.http.cursors import paged
-from api.http.problems import LastAdmin, TokenNotFound, TooManyTokens
+from api.http.problems import LastAdmin, TokenNotFound, TooManyTokens, UserNotFound
 from api.sql.database import Row
 from api.tokens import statements
 from api.users import service as users
 from gpulab.schemas import TokenCreate, TokenCreated, TokenPage, TokenRead
-from gpulab.states import Role
 
 
 async def page(app: App, principal: Principal, user_id: UUID | None, cursor: str | None, limit: int) -> TokenPage:
@@ -32,9 +31,7 @@ async def page(app: App, principal: Principal, user_id: UUID | None, cursor: str
 async def create(app: App, principal: Principal, order: TokenCreate) -> TokenCreated:
     """Create a token for the caller, or a user they manage. Raises `UserNotFound`, `Forbidden`, `TooManyTokens`."""
     whose = principal.id if order.user_id is None else order.user_id
-    user = await users.visible(app, principal, whose)
-    if whose != principal.id:
-        users.check_may_manage(principal, Role(user.role))
+    user = await (users.visible if whose == principal.id else users.managed)(app, principal, whose)
     if order.expires_at is not None:
         await check_in_future(app, "expires_at", order.expires_at)
     token = new_token()
@@ -65,7 +62,7 @@ async def revoke(app: App, principal: Principal, token_id: UUID) -> None:
     if row is None or not (principal.is_staff or row.user_id == principal.id):
         raise TokenNotFound(f"no token of yours has the id {token_id}")
     if row.user_id != principal.id:
-        users.check_may_manage(principal, Role(row.role))
+        await _check_manages(app, principal, row.user_id, token_id)
     if row.revoked_at is not None:
         return
     done = await app.database.row(statements.revoke, token_id=token_id, origin=principal.origin)
@@ -74,6 +71,13 @@ async def revoke(app: App, principal: Principal, token_id: UUID) -> None:
     again = await app.database.row(statements.by_id, token_id=token_id)
     if again is not None and again.revoked_at is None:
         raise LastAdmin("no admin could sign in without this token; create another token first")
+
+
+async def _check_manages(app: App, principal: Principal, user_id: UUID, token_id: UUID) -> None:
+    try:
+        await users.managed(app, principal, user_id)
+    except UserNotFound:
+        raise TokenNotFound(f"no token of yours has the id {token_id}") from None
 
 
 def _read(row: Row) -> TokenRead:

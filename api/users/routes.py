@@ -8,16 +8,18 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from api.auth.principal import Staff, ThePrincipal
 from api.context import TheApp
 from api.http.openapi import headers, problems
-from api.http.parameters import Cursor, Limit, Words
+from api.http.parameters import Cursor, Limit, OfCourse, Words
 from api.http.problems import (
     AlreadyTaken,
     BodyTooLarge,
+    CourseArchived,
     Forbidden,
     InvalidCursor,
     InvalidRequest,
     LastAdmin,
     MalformedBody,
     UnsupportedMediaType,
+    UserErased,
     UserNotFound,
 )
 from api.http.rendering import json_response, readable
@@ -45,7 +47,7 @@ async def get_me(request: Request, app: TheApp, principal: ThePrincipal) -> Resp
     response_model=UserCreated,
     responses={
         201: {"headers": headers(Location="The user's address.")},
-        **problems(*BODY, Forbidden, AlreadyTaken),
+        **problems(*BODY, Forbidden, AlreadyTaken, CourseArchived),
     },
 )
 async def create_user(app: TheApp, principal: Staff, order: UserCreate) -> Response:
@@ -64,17 +66,18 @@ async def create_user(app: TheApp, principal: Staff, order: UserCreate) -> Respo
 async def list_users(
     request: Request,
     app: TheApp,
-    _: Staff,
+    principal: Staff,
     role: Annotated[Role | None, Query()] = None,
     section: Words = None,
     team: Words = None,
     text: Annotated[Words, Query(description="Part of the name or the e-mail address.")] = None,
+    course: OfCourse = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
-    """Users, newest first. For staff."""
+    """Users of the courses that you teach, newest first; for an admin all. For staff."""
     filters = {"role": None if role is None else role.value, "section": section, "team": team, "text": text}
-    return readable(request, await service.page(app, filters, cursor, limit))
+    return readable(request, await service.page(app, principal, course, filters, cursor, limit))
 
 
 @router.get("/users/{user_id}", operation_id="get_user", response_model=UserRead, responses=problems(UserNotFound))
@@ -109,7 +112,7 @@ async def disable_user(app: TheApp, principal: Staff, user_id: UserId) -> Respon
     "/users/{user_id}/enable",
     operation_id="enable_user",
     response_model=UserRead,
-    responses=problems(Forbidden, UserNotFound),
+    responses=problems(Forbidden, UserNotFound, UserErased),
 )
 async def enable_user(app: TheApp, principal: Staff, user_id: UserId) -> Response:
     """Let a user in again, with the tokens they had."""

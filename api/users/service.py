@@ -1,6 +1,6 @@
 """Users: which roles may change which users, and what the API shows of a user."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,16 +8,19 @@ from api.audit.statements import Origin
 from api.auth.principal import Principal
 from api.auth.token_secrets import digest_of, new_token, prefix_of
 from api.context import App
+from api.courses import statements as courses
+from api.courses.access import check_manages_account, course_of_staff, courses_read, shares_course
 from api.deadlines import check_in_future
 from api.http.cursors import paged
-from api.http.problems import AlreadyTaken, Forbidden, LastAdmin, UserNotFound
+from api.http.problems import AlreadyTaken, Forbidden, LastAdmin, UserErased, UserNotFound
 from api.sql.database import Row
 from api.users import statements
 from gpulab.schemas import MeRead, UserCreate, UserCreated, UserPage, UserRead, UserUpdate
 from gpulab.states import Role
 
 FIRST_TOKEN = "first"  # noqa: S105 - its name
-ALLOWANCES = ("email", "section", "team", "weight", "max_running", "max_queued", "max_gpu_hours", "max_gib_hours")
+LIMITS = ("weight", "max_running", "max_queued", "max_gpu_hours", "max_gib_hours")
+ALLOWANCES = ("email", "section", "team", *LIMITS)
 
 
 async def me(app: App, principal: Principal) -> MeRead:
@@ -27,24 +30,33 @@ async def me(app: App, principal: Principal) -> MeRead:
 async def facts_of(app: App, principal: Principal) -> dict[str, Any]:
     """The fields of a `MeRead`."""
     row = await app.database.row(statements.by_id, user_id=principal.id)
-    assert row is not None  # noqa: S101 - they are signed in, and users are not deleted
+    assert row is not None  # noqa: S101 - they are signed in, and only who is shut out is deleted
     return {
         "id": principal.id,
         "name": principal.name,
         "role": principal.role,
         "token_name": principal.token_name,
         "token_expires_at": principal.token_expires_at,
+        "teaches": principal.is_staff,
         **{name: getattr(row, name) for name in ALLOWANCES},
     }
 
 
-async def page(app: App, filters: dict[str, str | None], cursor: str | None, limit: int) -> UserPage:
-    """One page, newest first. Raises `InvalidCursor`."""
+async def page(
+    app: App,
+    principal: Principal,
+    course_id: UUID | None,
+    filters: dict[str, str | None],
+    cursor: str | None,
+    limit: int,
+) -> UserPage:
+    """One page of the users of the principal's courses, newest first. Raises `InvalidCursor`."""
+    narrowed = courses_read(principal, course_id)
 
     def fetch(before: UUID | None, most: int) -> Awaitable[Sequence[Row]]:
-        return app.database.rows(statements.page, before=before, limit=most, **filters)
+        return app.database.rows(statements.page, before=before, limit=most, courses=narrowed, **filters)
 
-    rows, next_cursor = await paged("users", filters, cursor, limit, fetch)
+    rows, next_cursor = await paged("users", {"course": course_id, **filters}, cursor, limit, fetch)
     return UserPage(items=[read(row) for row in rows], next_cursor=next_cursor)
 
 
@@ -55,7 +67,7 @@ async def get(app: App, principal: Principal, user_id: UUID) -> UserRead:
 
 async def visible(app: App, principal: Principal, user_id: UUID) -> Row:
     """The user's row. Raises as `get`."""
-    allowed = principal.is_staff or principal.id == user_id
+    allowed = principal.id == user_id or (principal.is_staff and await shares_course(app, principal, user_id))
     row = await app.database.row(statements.by_id, user_id=user_id) if allowed else None
     if row is None:
         raise UserNotFound(f"no user that you can see has the id {user_id}")
@@ -68,13 +80,30 @@ def check_may_manage(principal: Principal, role: Role) -> None:
         raise Forbidden(f"as {principal.role} you may not manage a user with the role {role}")
 
 
+async def managed(app: App, principal: Principal, user_id: UUID) -> Row:
+    """The row of a user whose account the principal may change. Raises `UserNotFound`, `Forbidden`."""
+    row = await visible(app, principal, user_id)
+    check_may_manage(principal, Role(row.role))
+    await check_manages_account(app, principal, row)
+    return row
+
+
 async def create(app: App, principal: Principal, order: UserCreate) -> UserCreated:
-    """A user with a first token. Raises `Forbidden`, `AlreadyTaken`."""
+    """A user with a first token, in a course. Raises `Forbidden`, `AlreadyTaken`, and as `course_of_staff`."""
     check_may_manage(principal, order.role)
+    if not principal.sees_all:
+        usual = UserCreate.model_fields
+        _refuse_limits(name for name in LIMITS if getattr(order, name) != usual[name].default)
     if order.token_expires_at is not None:
         await check_in_future(app, "token_expires_at", order.token_expires_at)
-    values = order.model_dump(exclude={"token_expires_at"}) | {"role": order.role.value}
+    course_id = None
+    if order.role is not Role.ADMIN or order.course_id is not None:
+        course_id = await course_of_staff(app, principal, order.course_id)
+    values = order.model_dump(exclude={"token_expires_at", "course_id"}) | {"role": order.role.value}
     row, token = await insert(app, values, order.token_expires_at, principal.origin)
+    if course_id is not None:
+        role = Role.STUDENT if order.role is Role.STUDENT else Role.INSTRUCTOR
+        await app.database.rows(courses.join, course_id=course_id, user_ids=[row.id], role=role.value)
     return UserCreated(**read(row).model_dump(), token=token)
 
 
@@ -93,14 +122,15 @@ async def insert(app: App, values: dict[str, Any], expires_at: Any, origin: Orig
 
 async def change(app: App, principal: Principal, user_id: UUID, order: UserUpdate) -> UserRead:
     """Raises `UserNotFound`, `Forbidden`, `AlreadyTaken`, `LastAdmin`."""
-    row = await visible(app, principal, user_id)
-    check_may_manage(principal, Role(row.role))
+    row = await managed(app, principal, user_id)
     values = order.model_dump(exclude_unset=True)
     if values.pop("forget_sign_in", False):
         values["openid_subject"] = None
     for name in ("role", "weight"):
         if values.get(name, ...) is None:
             del values[name]
+    if not principal.sees_all:
+        _refuse_limits(values)
     if "role" in values:
         check_may_manage(principal, values["role"])
         values["role"] = values["role"].value
@@ -111,19 +141,25 @@ async def change(app: App, principal: Principal, user_id: UUID, order: UserUpdat
     return await _change(app, principal, row, values, "user.changed")
 
 
+def _refuse_limits(names: Iterable[str]) -> None:
+    """Raises `Forbidden` for what would take from users of other courses."""
+    if given := [name for name in names if name in LIMITS]:
+        raise Forbidden(f"in a lab with several courses, only admins set {', '.join(given)}")
+
+
 async def disable(app: App, principal: Principal, user_id: UUID) -> UserRead:
     """Shut a user out; again changes nothing. Raises `UserNotFound`, `Forbidden`, `LastAdmin`."""
-    row = await visible(app, principal, user_id)
-    check_may_manage(principal, Role(row.role))
+    row = await managed(app, principal, user_id)
     if row.disabled_at is not None:
         return read(row)
     return await _change(app, principal, row, {"disabled_at": statements.NOW}, "user.disabled")
 
 
 async def enable(app: App, principal: Principal, user_id: UUID) -> UserRead:
-    """Let a user in again. Raises `UserNotFound`, `Forbidden`."""
-    row = await visible(app, principal, user_id)
-    check_may_manage(principal, Role(row.role))
+    """Let a user in again. Raises `UserNotFound`, `Forbidden`, `UserErased`."""
+    row = await managed(app, principal, user_id)
+    if row.erasure is not None or row.anonymised_at is not None:
+        raise UserErased(f"{row.name} is anonymised or is being deleted; nobody can sign in as them again")
     if row.disabled_at is None:
         return read(row)
     return await _change(app, principal, row, {"disabled_at": None}, "user.enabled")

@@ -21,15 +21,17 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 from sqlalchemy.sql.elements import SQLCoreOperations
 
 from api.audit.statements import Origin, audited
 from gpulab.states import Role
 from models.composed import statement
+from models.tables.courses import Course, CourseMember
 from models.tables.user import BrowserSession, Token, User
 
 ADMIN = Role.ADMIN.value
+INSTRUCTOR = Role.INSTRUCTOR.value
 NOW = func.now()
 """By the clock of the database."""
 COLUMNS = tuple(
@@ -48,13 +50,39 @@ COLUMNS = tuple(
         "max_gib_hours",
         "created_at",
         "disabled_at",
+        "erasure",
+        "anonymised_at",
     )
 )
 """What is shown of a user."""
 
 GOOD_TOKEN = Token.revoked_at.is_(None) & or_(Token.expires_at.is_(None), Token.expires_at > func.now())
 ENABLED = User.disabled_at.is_(None)
-WHO = (User.id, User.name, User.role, User.team, User.max_queued)
+_MEMBERSHIP = func.jsonb_build_object(
+    *("id", CourseMember.course_id, "role", CourseMember.role, "archived", Course.archived_at.is_not(None))
+)
+_COURSES = (
+    select(
+        func.coalesce(
+            func.jsonb_agg(
+                aggregate_order_by(_MEMBERSHIP, CourseMember.joined_at.desc(), CourseMember.course_id), type_=JSONB
+            ),
+            cast(literal("[]", Text), JSONB),
+        )
+    )
+    .join_from(CourseMember, Course)
+    .where(CourseMember.user_id == User.id)
+    .correlate(User)
+    .scalar_subquery()
+)
+_TAUGHT = (
+    select(CourseMember.course_id)
+    .where(CourseMember.user_id == User.id, CourseMember.role == INSTRUCTOR)
+    .correlate(User)
+)
+_TEACHES_ALL = ~select(Course.id).where(Course.id.not_in(_TAUGHT)).correlate(User).exists()
+STANDING = (User.role, User.team, _COURSES.label("courses"), _TEACHES_ALL.label("teaches_all"))
+WHO = (User.id, User.name, User.max_queued, *STANDING)
 
 
 @statement
@@ -132,13 +160,16 @@ def page(
     section: str | None = None,
     team: str | None = None,
     text: str | None = None,
+    courses: Sequence[UUID] | None = None,
 ) -> Select[*tuple[Any, ...]]:
-    """Newest first, at most `limit`, older than `before`."""
+    """Newest first, at most `limit`, older than `before`; members of `courses` where they are given."""
     conditions: list[ColumnElement[bool]] = []
     if before is not None:
         conditions.append(User.id < before)
     if role is not None:
         conditions.append(User.role == role)
+    if courses is not None:
+        conditions.append(is_member(courses))
     if section is not None:
         conditions.append(User.section == section)
     if team is not None:
@@ -147,6 +178,12 @@ def page(
         words = func.lower(text)
         conditions.append(or_(func.strpos(func.lower(User.name), words) > 0, func.strpos(User.email, words) > 0))
     return select(*COLUMNS).where(*conditions).order_by(User.id.desc()).limit(limit)
+
+
+def is_member(courses: Any, role: str | None = None) -> ColumnElement[bool]:
+    """Whether the user is a member of one of the courses, in the role if one is given."""
+    found = exists().where(CourseMember.user_id == User.id, CourseMember.course_id == func.any(courses))
+    return found if role is None else found.where(CourseMember.role == role)
 
 
 @statement

@@ -16,8 +16,8 @@ from api.http import etag
 from api.http.base_path import base_url
 from api.http.long_answers import Whole
 from api.http.problems import NotFound
+from api.web.built_folder import SAFE
 from api.web.client_wheel import Wheel, wheel
-from api.web.dashboard import SAFE
 from gpulab.version import VERSION, install_line
 
 WHEEL_TYPE = "application/octet-stream"
@@ -25,18 +25,21 @@ STYLE = (
     "body{font:16px/1.6 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem}"
     "pre{padding:.7rem 1rem;border:1px solid #8886;border-radius:6px;overflow-x:auto}"
 )
-PAGE = """<!doctype html>
+PAGE = r"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>The client of this lab</title><style>{style}</style></head><body>
 <h1>The client of this lab</h1>
 <p>It brings the command <code>gpulab</code> and the Python package of the same name, in version {version}, which is the
 lab's own. It needs Python {python}.</p>
 <pre>{install}</pre>
-<p>Then say where the lab is. On Linux and macOS:</p>
-<pre>export GPULAB_URL={url}</pre>
+<p>If pip answers <code>externally-managed-environment</code>, make an environment first. On Linux and macOS:</p>
+<pre>python3 -m venv ~/gpulab-client
+. ~/gpulab-client/bin/activate</pre>
 <p>In PowerShell:</p>
-<pre>$env:GPULAB_URL = "{url}"</pre>
-<p>Your token goes into the file <code>~/.config/gpulab/token</code>.</p>
+<pre>py -m venv $HOME\gpulab-client
+&amp; $HOME\gpulab-client\Scripts\Activate.ps1</pre>
+<p>Then sign in. The command asks for your token and keeps it, with the lab's address, for later commands.</p>
+<pre>gpulab sign-in {url}</pre>
 <p><a href="{url}/client/{name}">{name}</a>, SHA-256 <code style="overflow-wrap:anywhere">{sha256}</code></p>
 </body></html>
 """

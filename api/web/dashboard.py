@@ -5,7 +5,7 @@ nothing from another host and run no script that is not a file of ours. Styles m
 them so.
 """
 
-import mimetypes
+import re
 from html import escape
 from pathlib import Path
 
@@ -13,30 +13,19 @@ from anyio import to_thread
 from fastapi import FastAPI
 from starlette.datastructures import URLPath
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from api.http import etag
 from api.http.base_path import cookies_of
-from gpulab.version import WHEEL
+from api.web.built_folder import SAFE, BuiltFolder
+from gpulab.version import VERSION, WHEEL
 
 BUILT = Path(__file__).resolve().parents[2] / "dashboard" / "dist"
-RESERVED = frozenset({"v1", "healthz", "readyz", "metrics", "openapi.json", "problems", "client"})
+RESERVED = frozenset({"v1", "healthz", "readyz", "metrics", "openapi.json", "problems", "client", "docs"})
 """First parts of the API's own addresses; the dashboard has no page below them."""
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
-    "font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
-SAFE = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 FOR_GOOD = "public, max-age=31536000, immutable"
-ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>gpulab</title>
@@ -57,14 +46,14 @@ class Dashboard(BaseRoute):
     """How requests are named in the metrics."""
 
     def __init__(self, built: Path = BUILT) -> None:
-        self._built = built
+        self._built = BuiltFolder(built)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             return Match.NONE, {}
         first = scope["path"].lstrip("/").partition("/")[0]
         # A program with a mistyped address gets a problem; only browsers get a page.
-        wanted = scope["path"] == "/" or self._is_file(scope["path"]) or "text/html" in _header(scope, b"accept")
+        wanted = scope["path"] == "/" or self._built.holds(scope["path"]) or "text/html" in _header(scope, b"accept")
         return (Match.FULL, {"route": self}) if wanted and first not in RESERVED else (Match.NONE, {})
 
     def url_path_for(self, name: str, /, **path_params: object) -> URLPath:
@@ -75,14 +64,20 @@ class Dashboard(BaseRoute):
         await response(scope, receive, send)
 
     def _response(self, request: Request) -> Response:
-        name = request.scope["path"].lstrip("/")
-        if name and self._is_file(name):
-            return self._file(name, _header(request.scope, b"accept-encoding"))
+        path: str = request.scope["path"]
+        if "//" in path:
+            # Browsers would take the second part for a host.
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(re.sub("/+", "/", path) + query, 308)
+        name = path.lstrip("/")
+        if name and self._built.holds(name):
+            kept = FOR_GOOD if name.startswith("assets/") else "no-cache"
+            return self._built.file(name, request, kept)
         return self._page(request)
 
     def _page(self, request: Request) -> Response:
         try:
-            body = _placed(request, (self._built / "index.html").read_text(encoding="utf-8"))
+            body = _placed(request, self._built.text("index.html"))
         except FileNotFoundError:
             words = NOT_BUILT.replace("{prefix}", escape(request.scope.get("root_path", "")))
             return HTMLResponse(words, 503, SAFE | {"Cache-Control": "no-store"})
@@ -91,27 +86,6 @@ class Dashboard(BaseRoute):
         if etag.matches(request.headers.get("if-none-match"), tag):
             return Response(status_code=304, headers=headers)
         return HTMLResponse(body, headers=headers)
-
-    def _file(self, name: str, accepted: str) -> Response:
-        """One file of the build, compressed if it was and the reader can read that."""
-        kept = FOR_GOOD if name.startswith("assets/") else "no-cache"
-        headers = SAFE | {"Cache-Control": kept, "Vary": "Accept-Encoding"}
-        media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        for encoding, suffix in ENCODINGS:
-            packed = self._built / (name + suffix)
-            if encoding in accepted and packed.is_file():
-                return FileResponse(packed, headers=headers | {"Content-Encoding": encoding}, media_type=media_type)
-        return FileResponse(self._built / name, headers=headers, media_type=media_type)
-
-    def _is_file(self, name: str) -> bool:
-        """Whether the build has this file. Nothing outside the build is one, whatever dots the name holds."""
-        if "\0" in name or name.endswith((".br", ".gz")):
-            return False
-        try:
-            place = (self._built / name.lstrip("/")).resolve()
-            return place.is_relative_to(self._built.resolve()) and place.is_file()
-        except OSError:  # longer than the file system's names are
-            return False
 
 
 def install(app: FastAPI, built: Path = BUILT) -> None:
@@ -122,7 +96,7 @@ def install(app: FastAPI, built: Path = BUILT) -> None:
 def _placed(request: Request, page: str) -> bytes:
     """The page with addresses that hold at every depth below the lab's path, and with what it must know of its lab."""
     prefix = request.scope.get("root_path", "")
-    facts = {"base": prefix, "csrf-cookie": cookies_of(request).csrf, "wheel": WHEEL}
+    facts = {"base": prefix, "csrf-cookie": cookies_of(request).csrf, "wheel": WHEEL, "version": VERSION}
     metas = "".join(f'<meta name="gpulab-{name}" content="{escape(value)}">' for name, value in facts.items())
     return page.replace('="./', f'="{escape(prefix)}/').replace("<head>", f"<head>{metas}", 1).encode()
 

@@ -48,18 +48,27 @@ export function parsedSnapshot(text: string): Snapshot | null {
       return null;
     const segments = (kept.segments ?? []).map(segmentOf);
     const blocks = kept.blocks ?? kept.segments!.flatMap((segment) => segment.blocks.filter((block) => block.live));
-    const live = blocks.map((block) => ({ bytes: block.size_bytes, frames: block.frames ?? [] }));
+    const live = blocks.map((block) => ({ bytes: sizeOf(block.size_bytes), frames: textsOf(block.frames) }));
     return { allocatedBytes: kept.allocated_bytes, reservedBytes: kept.reserved_bytes ?? null, live, segments };
   } catch {
     return null;
   }
 }
 
+function sizeOf(given: unknown): number {
+  if (typeof given !== "number") throw new TypeError("a size is a number");
+  return given;
+}
+
+function textsOf(given: unknown): string[] {
+  return Array.isArray(given) ? given.filter((line) => typeof line === "string") : [];
+}
+
 function segmentOf(kept: NonNullable<Kept["segments"]>[number]): Segment {
   const live = kept.blocks
     .filter((block) => block.live)
-    .map((block) => ({ offset: block.offset_bytes ?? 0, bytes: block.size_bytes }));
-  return { bytes: kept.size_bytes, heldBytes: kept.allocated_bytes, live };
+    .map((block) => ({ offset: sizeOf(block.offset_bytes ?? 0), bytes: sizeOf(block.size_bytes) }));
+  return { bytes: sizeOf(kept.size_bytes), heldBytes: sizeOf(kept.allocated_bytes), live };
 }
 
 /** Blocks by the code that allocated them, largest first. */

@@ -1,7 +1,7 @@
 /** Numbers, sizes and times in the reader's language and time zone. */
 
 import { writeJson } from "./api/exact";
-import { LOCALE } from "./locale";
+import { LOCALE, PAGE_LANGUAGE } from "./locale";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const MINUTE = 60;
@@ -36,6 +36,13 @@ export function counted(count: number, thing: string): string {
   return `${integer(count)} ${thing}${count === 1 ? "" : "s"}`;
 }
 
+/** Names that repeat once, with their number: `emulated T4`, `2 × Tesla T4`. */
+export function tally(names: readonly string[] = []): string {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([name, count]) => (count === 1 ? name : `${integer(count)} × ${name}`)).join(", ");
+}
+
 /** Alphabetical order in the reader's language. */
 export const byName = new Intl.Collator(LOCALE).compare;
 
@@ -58,7 +65,8 @@ function pair(seconds: number, large: number, largeName: string, small: number, 
   return `${Math.floor(seconds / large)} ${largeName}` + (rest > 0 ? ` ${rest} ${smallName}` : "");
 }
 
-const relative = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
+// Words stand in the middle of English sentences: "Due tomorrow".
+const relative = new Intl.RelativeTimeFormat(PAGE_LANGUAGE, { numeric: "auto" });
 
 export function ago(moment: string | Date, now: number): string {
   const seconds = (new Date(moment).getTime() - now) / 1000;
@@ -80,6 +88,14 @@ const exact = new Intl.DateTimeFormat(LOCALE, {
   timeStyle: "long",
 });
 
+/** The name of a time zone, if the browser has one: some say `Etc/Unknown`. */
+export function zoneOf(name: string | undefined): string | null {
+  return name === undefined || name === "" || name === "Etc/Unknown" ? null : name;
+}
+
+/** The reader's time zone, if the browser knows it. */
+export const TIME_ZONE = zoneOf(exact.resolvedOptions().timeZone);
+
 const day = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short" });
 const dayAndMinute = new Intl.DateTimeFormat(LOCALE, {
   day: "numeric",
@@ -97,6 +113,20 @@ export function fullTime(moment: string | Date): string {
   return exact.format(new Date(moment));
 }
 
+const exactMinute = new Intl.DateTimeFormat(LOCALE, {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZoneName: "short",
+});
+
+/** A time that somebody set, such as a deadline: nobody sets the seconds. */
+export function setTime(moment: string | Date): string {
+  return exactMinute.format(new Date(moment));
+}
+
 export function secondsBetween(start: string | null, end: string | null, now: number): number | null {
   if (start === null) return null;
   return ((end === null ? now : new Date(end).getTime()) - new Date(start).getTime()) / 1000;
@@ -109,6 +139,11 @@ export function words(name: string): string {
   return upper.replaceAll(/\b(gpu|cpu|gpus|sd|ci)\b/gi, (word) => word.toUpperCase().replace("GPUS", "GPUs"));
 }
 
+/** As `words`, where the values are written with their unit: `peak_device_bytes` as `Peak device`. */
+export function quantity(name: string): string {
+  return words(name.replace(/_bytes$/, ""));
+}
+
 /** A part of a line as a sentence. */
 export function sentence(part: string): string {
   return part.charAt(0).toUpperCase() + part.slice(1) + (/[.!?]$/.test(part) ? "" : ".");
@@ -119,6 +154,9 @@ export function eventName(type: string): string {
   return words(type.slice(type.indexOf(".") + 1));
 }
 
+/** Where 1.5 is written as 1,5, a comma between numbers could not be told from one within. */
+const LIST_SEPARATOR = (1.5).toLocaleString(LOCALE).includes(",") ? "; " : ", ";
+
 /** A value of a spec or a result on one line. */
 export function value(given: unknown): string {
   if (given === null || given === undefined) return NOTHING;
@@ -127,6 +165,6 @@ export function value(given: unknown): string {
   if (typeof given === "boolean") return given ? "yes" : "no";
   if (typeof given === "string") return given;
   if (Array.isArray(given) && given.every((entry) => typeof entry !== "object"))
-    return `[${given.map(value).join(", ")}]`;
+    return `[${given.map(value).join(LIST_SEPARATOR)}]`;
   return writeJson(given);
 }

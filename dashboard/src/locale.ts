@@ -3,23 +3,27 @@
  * and libraries create some while they load, so this module comes before all others.
  */
 
-const FALLBACK = "en";
+/** Of every sentence of the dashboard. */
+export const PAGE_LANGUAGE = "en";
 
 /** `de_DE.UTF-8` as `de-DE`; null if it is no language. */
 function valid(tag: string): string | null {
   try {
-    return Intl.getCanonicalLocales(tag.replace(/[.@].*$/, "").replaceAll("_", "-"))[0] ?? null;
+    // `POSIX` has the form of a language and is none.
+    return Intl.NumberFormat.supportedLocalesOf(tag.replace(/[.@].*$/, "").replaceAll("_", "-"))[0] ?? null;
   } catch {
     return null;
   }
 }
 
 function chosen(): string {
-  for (const tag of [navigator.language, ...navigator.languages]) {
+  // Their types promise both; browsers that are driven or embedded leave them out.
+  const { language, languages } = navigator as Partial<Navigator>;
+  for (const tag of [language, ...(languages ?? [])]) {
     const found = tag ? valid(tag) : null;
     if (found !== null) return found;
   }
-  return FALLBACK;
+  return PAGE_LANGUAGE;
 }
 
 export const LOCALE = chosen();

@@ -14,6 +14,7 @@ import { base } from "./api/base";
 import { markedJson } from "./api/exact";
 import { Refused } from "./api/client";
 import { onSignedOut } from "./api/session";
+import { bearTranslators } from "./browser/translators";
 import { createTheRouter } from "./router";
 import { theme, variables } from "./theme";
 
@@ -41,6 +42,7 @@ onSignedOut(() => {
   void router.invalidate();
 });
 
+bearTranslators();
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
     <MantineProvider

@@ -11,23 +11,15 @@ import {
 } from "@tanstack/react-router";
 
 import { base } from "./api/base";
-import type { TableSearch } from "./api/queries";
+import type { ClassSearch, TableSearch } from "./api/queries";
 import { signedIn } from "./api/session";
-import { STATES } from "./api/states";
+import { STATES, STUDENT_STATES } from "./api/states";
+import { part } from "./browser/loading";
 import { PageFailed, Waiting } from "./components/Feedback";
 import { NoSuchPage } from "./components/NotFound";
 import { Shell } from "./shell/Shell";
 import { fields, listOf, oneOf, strings, text } from "./search";
-import {
-  CLASS_TABS,
-  JOB_TABS,
-  NODES_TABS,
-  STUDY_TABS,
-  type ClassTab,
-  type JobTab,
-  type NodesTab,
-  type StudyTab,
-} from "./tabs";
+import { CLASS_TABS, JOB_TABS, NODES_TABS, STUDY_TABS, type JobTab, type NodesTab, type StudyTab } from "./tabs";
 
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({
   component: Outlet,
@@ -38,7 +30,7 @@ const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
   validateSearch: (search): { next?: string } => ({ next: text(search["next"]) }),
-  component: lazyRouteComponent(() => import("./pages/SignIn"), "SignIn"),
+  component: lazyRouteComponent(() => part(() => import("./pages/SignIn")), "SignIn"),
 });
 
 const inside = createRoute({
@@ -53,7 +45,7 @@ const inside = createRoute({
 const lab = createRoute({
   getParentRoute: () => inside,
   path: "/",
-  component: lazyRouteComponent(() => import("./pages/Lab"), "Lab"),
+  component: lazyRouteComponent(() => part(() => import("./pages/Lab")), "Lab"),
 });
 const jobs = createRoute({
   getParentRoute: () => inside,
@@ -66,18 +58,21 @@ const jobs = createRoute({
     text: text(search["text"]),
     study: text(search["study"]),
     assignment: text(search["assignment"]),
+    work_on: text(search["work_on"]),
+    earlier: search["earlier"] === true ? true : undefined,
+    course: text(search["course"]),
     columns: strings(search["columns"]),
     sort: strings(search["sort"]),
     where: strings(search["where"]),
     by: strings(search["by"]),
   }),
-  component: lazyRouteComponent(() => import("./pages/Jobs"), "Jobs"),
+  component: lazyRouteComponent(() => part(() => import("./pages/Jobs")), "Jobs"),
 });
 const job = createRoute({
   getParentRoute: () => inside,
   path: "/jobs/$id",
   validateSearch: (search): { tab?: JobTab } => ({ tab: oneOf(search["tab"], JOB_TABS) }),
-  component: lazyRouteComponent(() => import("./pages/Job"), "Job"),
+  component: lazyRouteComponent(() => part(() => import("./pages/Job")), "Job"),
 });
 
 const compare = createRoute({
@@ -89,7 +84,7 @@ const compare = createRoute({
     x: text(search["x"]),
     y: text(search["y"]),
   }),
-  component: lazyRouteComponent(() => import("./pages/Compare"), "Compare"),
+  component: lazyRouteComponent(() => part(() => import("./pages/Compare")), "Compare"),
 });
 
 const submit = createRoute({
@@ -100,12 +95,17 @@ const submit = createRoute({
     from: text(search["from"]),
     change: fields(search["change"]),
   }),
-  component: lazyRouteComponent(() => import("./pages/Submit"), "Submit"),
+  component: lazyRouteComponent(() => part(() => import("./pages/Submit")), "Submit"),
 });
 const studies = createRoute({
   getParentRoute: () => inside,
   path: "/studies",
-  component: lazyRouteComponent(() => import("./pages/Studies"), "Studies"),
+  validateSearch: (search): { owner?: string; text?: string; course?: string } => ({
+    owner: text(search["owner"]),
+    text: text(search["text"]),
+    course: text(search["course"]),
+  }),
+  component: lazyRouteComponent(() => part(() => import("./pages/Studies")), "Studies"),
 });
 const newStudy = createRoute({
   getParentRoute: () => inside,
@@ -115,18 +115,27 @@ const newStudy = createRoute({
     experiment: text(search["experiment"]),
     template: text(search["template"]),
   }),
-  component: lazyRouteComponent(() => import("./pages/NewStudy"), "NewStudy"),
+  component: lazyRouteComponent(() => part(() => import("./pages/NewStudy")), "NewStudy"),
 });
 const study = createRoute({
   getParentRoute: () => inside,
   path: "/studies/$id",
-  validateSearch: (search): { tab?: StudyTab } => ({ tab: oneOf(search["tab"], STUDY_TABS) }),
-  component: lazyRouteComponent(() => import("./pages/Study"), "Study"),
+  validateSearch: (
+    search,
+  ): { tab?: StudyTab; experiment?: string; result?: string; more?: string[]; x?: string; y?: string } => ({
+    tab: oneOf(search["tab"], STUDY_TABS),
+    experiment: text(search["experiment"]),
+    result: text(search["result"]),
+    more: strings(search["more"]),
+    x: text(search["x"]),
+    y: text(search["y"]),
+  }),
+  component: lazyRouteComponent(() => part(() => import("./pages/Study")), "Study"),
 });
 const programs = createRoute({
   getParentRoute: () => inside,
   path: "/programs",
-  component: lazyRouteComponent(() => import("./pages/Programs"), "Programs"),
+  component: lazyRouteComponent(() => part(() => import("./pages/Programs")), "Programs"),
 });
 const program = createRoute({
   getParentRoute: () => inside,
@@ -136,34 +145,43 @@ const program = createRoute({
     file: text(search["file"]),
     compare: text(search["compare"]),
   }),
-  component: lazyRouteComponent(() => import("./pages/Program"), "Program"),
+  component: lazyRouteComponent(() => part(() => import("./pages/Program")), "Program"),
 });
 const nodes = createRoute({
   getParentRoute: () => inside,
   path: "/nodes",
   validateSearch: (search): { tab?: NodesTab } => ({ tab: oneOf(search["tab"], NODES_TABS) }),
-  component: lazyRouteComponent(() => import("./pages/Nodes"), "Nodes"),
+  component: lazyRouteComponent(() => part(() => import("./pages/Nodes")), "Nodes"),
 });
 const assignments = createRoute({
   getParentRoute: () => inside,
   path: "/assignments",
-  component: lazyRouteComponent(() => import("./pages/assignments/Assignments"), "Assignments"),
+  component: lazyRouteComponent(() => part(() => import("./pages/assignments/Assignments")), "Assignments"),
 });
 const predictions = createRoute({
   getParentRoute: () => inside,
   path: "/predictions",
-  component: lazyRouteComponent(() => import("./pages/Predictions"), "Predictions"),
+  component: lazyRouteComponent(() => part(() => import("./pages/Predictions")), "Predictions"),
 });
 const account = createRoute({
   getParentRoute: () => inside,
   path: "/account",
-  component: lazyRouteComponent(() => import("./pages/Account"), "Account"),
+  component: lazyRouteComponent(() => part(() => import("./pages/Account")), "Account"),
 });
 const people = createRoute({
   getParentRoute: () => inside,
   path: "/class",
-  validateSearch: (search): { tab?: ClassTab } => ({ tab: oneOf(search["tab"], CLASS_TABS) }),
-  component: lazyRouteComponent(() => import("./pages/Class"), "Class"),
+  validateSearch: (search): ClassSearch => ({
+    tab: oneOf(search["tab"], CLASS_TABS),
+    course: text(search["course"]),
+    assignment: text(search["assignment"]),
+    view: oneOf(search["view"], ["wall"] as const),
+    state: oneOf(search["state"], STUDENT_STATES),
+    section: text(search["section"]),
+    team: text(search["team"]),
+    text: text(search["text"]),
+  }),
+  component: lazyRouteComponent(() => part(() => import("./pages/Class")), "Class"),
 });
 
 const pages = [

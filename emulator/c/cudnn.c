@@ -15,7 +15,8 @@ enum { /* cuDNN's numbers */
     ENGINE = 2, ENGINE_HEURISTICS = 4, PLAN = 5, DEVICE = 38,
     PLAN_HANDLE = 400, GRAPH_HANDLE = 800,
     HEURISTICS_DEVICE = 204, PLAN_DEVICE = 407, ENGINE_DEVICE = 1307, DEVICE_JSON = 2702,
-    IS_CHAR = 24, IS_DESCRIPTOR = 15, NO_LIBRARY = 3000, NO_DEVICE_MEMORY = 1002
+    IS_ENUM = 1, IS_INT = 3, IS_FLOAT = 4, IS_MODE = 7, IS_HEURISTICS_MODE = 8, IS_DESCRIPTOR = 15, IS_CHAR = 24,
+    NO_LIBRARY = 3000, NO_DEVICE_MEMORY = 1002
 };
 
 typedef void *Descriptor;
@@ -112,6 +113,11 @@ API int cudnnBackendGetAttribute(Descriptor descriptor, int name, int type, int6
 API int cudnnBackendDestroyDescriptor(Descriptor descriptor) { return open_library()->destroy(descriptor); }
 API int cudnnBackendFinalize(Descriptor descriptor) { return open_library()->finalize(descriptor); }
 
+const void *cudnn_description(void) {
+    const Library *cudnn = open_library();
+    return cudnn ? description(cudnn) : NULL;
+}
+
 API const char *cudnnGetErrorString(int code) {
     if (code == NO_LIBRARY && last_refusal()) return last_refusal();
     const Library *cudnn = open_library();
@@ -129,24 +135,69 @@ API int cudnnGetStream(Token handle UNUSED, Token *out) {
     return SUCCESS;
 }
 
-/* Batch norm's workspaces are not known without a device; torch's own kernels, used for most shapes, need none. */
-static int no_bytes(size_t *out) {
-    *out = 0;
-    return SUCCESS;
+/* ---- Tables: cuDNN builds those of its engines for the first plan of a process. A process that is forked for many
+ * cards builds them once, with a plan that nobody uses. No later plan depends on it. */
+
+typedef struct { int name, type; int64_t count; const void *values; } Attribute;
+enum { CONVOLUTION = 1, CONFIGURATION = 3, GRAPH = 15, TENSOR = 17, FORWARD = 10, BACKWARD_FILTER = 11, BACKWARD_DATA = 12 };
+
+static Descriptor made(const Library *cudnn, int kind, int count, const Attribute *attributes) {
+    Descriptor out = NULL;
+    int result = cudnn->create(kind, &out);
+    for (int i = 0; !result && i < count; i++)
+        result = cudnn->set(out, attributes[i].name, attributes[i].type, attributes[i].count, attributes[i].values);
+    if (!result) result = cudnn->finalize(out);
+    return result ? NULL : out;
 }
 
-API int cudnnGetBatchNormalizationForwardTrainingExWorkspaceSize(Token handle UNUSED, int mode UNUSED, int ops UNUSED,
-        Token x UNUSED, Token z UNUSED, Token y UNUSED, Token scale UNUSED, Token activation UNUSED, size_t *out) {
-    return no_bytes(out);
+static Descriptor make_tensor(const Library *cudnn, int64_t id, int64_t count, int64_t channels, int64_t side) {
+    int type = 0;
+    int64_t alignment = 16, sizes[] = {count, channels, side, side};
+    int64_t strides[] = {channels * side * side, side * side, side, 1};
+    return made(cudnn, TENSOR, 5, (Attribute[]){{900, IS_INT, 1, &alignment}, {901, IS_ENUM, 1, &type},
+        {902, IS_INT, 4, sizes}, {903, IS_INT, 4, strides}, {906, IS_INT, 1, &id}});
 }
 
-API int cudnnGetBatchNormalizationBackwardExWorkspaceSize(Token handle UNUSED, int mode UNUSED, int ops UNUSED,
-        Token x UNUSED, Token y UNUSED, Token dy UNUSED, Token dz UNUSED, Token dx UNUSED, Token scale UNUSED,
-        Token activation UNUSED, size_t *out) {
-    return no_bytes(out);
+static Descriptor make_convolution(const Library *cudnn) {
+    int type = 0, mode = 1;
+    int64_t ones[] = {1, 1}, dimensions = 2;
+    return made(cudnn, CONVOLUTION, 7, (Attribute[]){{100, IS_ENUM, 1, &type}, {101, IS_MODE, 1, &mode},
+        {102, IS_INT, 2, ones}, {103, IS_INT, 2, ones}, {104, IS_INT, 2, ones}, {105, IS_INT, 2, ones},
+        {106, IS_INT, 1, &dimensions}});
 }
 
-API int cudnnGetBatchNormalizationTrainingExReserveSpaceSize(Token handle UNUSED, int mode UNUSED, int ops UNUSED,
-        Token activation UNUSED, Token x UNUSED, size_t *out) {
-    return no_bytes(out);
+/* `first` is the number of the operation's first attribute. */
+static Descriptor make_graph(const Library *cudnn, int operation, int first) {
+    float factors[] = {1, 0};
+    Descriptor convolution = make_convolution(cudnn), weights = make_tensor(cudnn, 1, 64, 64, 3);
+    Descriptor x = make_tensor(cudnn, 2, 8, 64, 56), y = make_tensor(cudnn, 3, 8, 64, 56);
+    Descriptor node = made(cudnn, operation, 6, (Attribute[]){
+        {first, IS_FLOAT, 1, &factors[0]}, {first + 1, IS_FLOAT, 1, &factors[1]},
+        {first + 2, IS_DESCRIPTOR, 1, &convolution}, {first + 3, IS_DESCRIPTOR, 1, &weights},
+        {first + 4, IS_DESCRIPTOR, 1, &x}, {first + 5, IS_DESCRIPTOR, 1, &y}});
+    return made(cudnn, GRAPH, 1, (Attribute[]){{801, IS_DESCRIPTOR, 1, &node}});
+}
+
+static int plan(const Library *cudnn, Descriptor device, Descriptor graph) {
+    int instant = 0;
+    int64_t count = 0;
+    Descriptor best = NULL, heuristics = made(cudnn, ENGINE_HEURISTICS, 3, (Attribute[]){
+        {200, IS_HEURISTICS_MODE, 1, &instant}, {201, IS_DESCRIPTOR, 1, &graph},
+        {HEURISTICS_DEVICE, IS_DESCRIPTOR, 1, &device}});
+    if (!heuristics || cudnn->create(CONFIGURATION, &best)) return 0;
+    if (cudnn->get(heuristics, 202, IS_DESCRIPTOR, 1, &count, &best) || !count) return 0;
+    return made(cudnn, PLAN, 2, (Attribute[]){{401, IS_DESCRIPTOR, 1, &best}, {PLAN_DEVICE, IS_DESCRIPTOR, 1, &device}})
+        != NULL;
+}
+
+/* Whether cuDNN planned a convolution and both of its gradients. */
+API int gpulab_build_cudnn_tables(void) {
+    static const Gpu some = {.real_name = "Tesla T4", .major = 7, .minor = 5, .multiprocessors = 40, .l2_bytes = 4 * MIB,
+        .clock_khz = 1590000, .memory_clock_khz = 5001000, .threads_per_multiprocessor = 1024,
+        .blocks_per_multiprocessor = 16, .shared_bytes_per_block = 65536, .total = 15360ll * MIB};
+    const Library *cudnn = open_library();
+    Descriptor device = cudnn ? make_description(cudnn, &some) : NULL;
+    return device && plan(cudnn, device, make_graph(cudnn, FORWARD, 700))
+        && plan(cudnn, device, make_graph(cudnn, BACKWARD_DATA, 706))
+        && plan(cudnn, device, make_graph(cudnn, BACKWARD_FILTER, 712));
 }

@@ -166,8 +166,15 @@ static void forget(void) {
     cudnn_after_fork();
 }
 
+/* On Hopper, torch prefers cuDNN's attention, whose engines are compiled while the program runs and want a driver. It
+ * takes its own flash attention instead. */
+static void prefer_flash_attention(void) {
+    setenv("TORCH_CUDNN_SDPA_DEPRIORITIZED", "1", 0);
+}
+
 __attribute__((constructor)) static void prepare(void) {
     pthread_atfork(NULL, NULL, forget);
+    prefer_flash_attention();
 }
 
 API int cudaGetDeviceCount(int *out) {
@@ -242,5 +249,19 @@ API int cuDevicePrimaryCtxRetain(Token *out, int device) {
 
 API int cuCtxSetCurrent(Token context) {
     if (context) current_device = (int)((Device *)context - devices);
+    return SUCCESS;
+}
+
+API int cuCtxGetDevice(int *out) {
+    *out = current_device;
+    return device_enter(current_device);
+}
+
+API int cuCtxGetLimit(size_t *out, int limit UNUSED) {
+    *out = 0;
+    return SUCCESS;
+}
+
+API int cuCtxSetLimit(int limit UNUSED, size_t value UNUSED) {
     return SUCCESS;
 }

@@ -49,11 +49,12 @@ API int cuMemGetAddressRange(void **start, size_t *bytes, void *pointer) {
 }
 
 API int cuPointerGetAttribute(void *out, int attribute, const void *pointer) {
-    enum { CONTEXT = 1, MEMORY_TYPE = 2, IS_DEVICE = 2, DEVICE_ORDINAL = 9 };
+    enum { CONTEXT = 1, MEMORY_TYPE = 2, IS_DEVICE = 2, DEVICE_POINTER = 3, DEVICE_ORDINAL = 9 };
     Block block = address_block(pointer);
     if (!block.start) return INVALID_VALUE;
     if (attribute == CONTEXT) return cuCtxGetCurrent(out);
     if (attribute == MEMORY_TYPE) *(unsigned *)out = IS_DEVICE;
+    else if (attribute == DEVICE_POINTER) *(const void **)out = pointer;
     else if (attribute == DEVICE_ORDINAL) *(int *)out = block.device;
     else return refused("this attribute of cuPointerGetAttribute", NOT_SUPPORTED);
     return SUCCESS;

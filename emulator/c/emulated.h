@@ -106,6 +106,8 @@ void addresses_after_fork(void);
 
 void memory_after_fork(void);
 void cudnn_after_fork(void);
+/* The description of the current device in the form that cuDNN keeps; NULL without one. */
+const void *cudnn_description(void);
 
 /* ---- errors of the CUDA runtime that the emulator gives */
 

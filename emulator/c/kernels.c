@@ -63,7 +63,12 @@ API int cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *out, const void *func
     return cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(out, function, threads, shared_bytes, 0);
 }
 
-/* Kernels that are compiled while the program runs (torch's jiterator): loaded as nothing. */
+/* Kernels that are compiled while the program runs (torch's jiterator, torch.compile): loaded as nothing. */
+API int cuModuleLoad(Token *out, const char *path UNUSED) {
+    *out = new_token();
+    return SUCCESS;
+}
+
 API int cuModuleLoadData(Token *out, const void *image UNUSED) {
     *out = new_token();
     return SUCCESS;
@@ -71,6 +76,17 @@ API int cuModuleLoadData(Token *out, const void *image UNUSED) {
 
 API int cuModuleGetFunction(Token *out, Token module UNUSED, const char *name UNUSED) {
     *out = new_token();
+    return SUCCESS;
+}
+
+/* What Triton reads of a kernel that it has compiled. */
+API int cuFuncGetAttribute(int *out, int attribute, Token function UNUSED) {
+    enum { THREADS_PER_BLOCK = 0, REGISTERS = 4 };
+    *out = attribute == THREADS_PER_BLOCK ? 1024 : attribute == REGISTERS ? REGISTERS_PER_THREAD : 0;
+    return SUCCESS;
+}
+
+API int cuLaunchKernelEx(const void *launch UNUSED, Token function UNUSED, void **arguments UNUSED, void **more UNUSED) {
     return SUCCESS;
 }
 

@@ -279,6 +279,28 @@ API int nvmlDeviceGetMigDeviceHandleByIndex(Gpu *gpu, unsigned index, Gpu **out)
     return leave(result);
 }
 
+API int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(Gpu *instance, Gpu **out) {
+    int result = enter(instance, "mig");
+    if (!result && is_whole(instance)) result = INVALID_ARGUMENT;
+    if (!result) *out = &world->gpus[index_of(instance)];
+    return leave(result);
+}
+
+/* The driver begins to count GPU instances at 1 where none takes the whole GPU, and compute instances at 0. */
+API int nvmlDeviceGetGpuInstanceId(Gpu *instance, unsigned *out) {
+    int result = enter(instance, "mig");
+    if (!result && is_whole(instance)) result = INVALID_ARGUMENT;
+    if (!result) *out = (unsigned)((instance - &world->instances[0][0]) % MAX_MIG + 1);
+    return leave(result);
+}
+
+API int nvmlDeviceGetComputeInstanceId(Gpu *instance, unsigned *out) {
+    int result = enter(instance, "mig");
+    if (!result && is_whole(instance)) result = INVALID_ARGUMENT;
+    if (!result) *out = 0;
+    return leave(result);
+}
+
 /* The processes of a GPU, where the caller has room for all of them. */
 static int running(Gpu *gpu, unsigned *count, Process *found, int has_room) {
     int result = enter(gpu, "processes");

@@ -30,6 +30,8 @@ from experiments.versions import versions
 
 EXIT_OK = 0
 EXIT_FAILED = 1
+WRITING = "writing results"
+"""What the progress says while the images are drawn, which can take seconds after the last step."""
 MEMORY_SLACK_BYTES = 2 * 2**30
 """What a process may have asked for and not touched: stacks of threads, and what was loaded before it began."""
 OOM_SCORE_ADJUSTMENT = 800
@@ -197,6 +199,7 @@ def _draw(experiment: Experiment[Any, Any], spec: Any, result: Result, run: RunD
     """Draw what can be drawn, and name the rest: no image costs the result."""
     if experiment.figures is None:
         return
+    run.progress(1.0, WRITING)
     missing: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a glyph that no font has is drawn as a box

@@ -152,7 +152,7 @@ def read_regular(path: Path, offset: int, size: int) -> bytes:
     """Bytes of a file; empty where there is none, where its writer locked it, or where it could hold its reader up."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError, BlockingIOError):
         return b""
     except OSError:
         if path.is_symlink() or path.is_dir() or not path.is_file():

@@ -18,6 +18,12 @@ MAX_TRACEBACK_CHARACTERS = 20_000
 MAX_MESSAGE_CHARACTERS = 1000
 ARTIFACT = "out-of-memory.json"
 FULL_DISK_BYTES = 2**20
+UNUSABLE_GPUS = (
+    "No CUDA GPUs are available", "Found no NVIDIA driver", "CUDA driver initialization failed",
+    "Unexpected error from cudaGetDeviceCount", "NVIDIA driver on your system is too old",
+    "Torch not compiled with CUDA enabled",
+)  # fmt: skip
+"""What torch says where a leased GPU cannot be used at all, such as after an update of the driver without a reboot."""
 
 
 class DisturbedError(Exception):
@@ -28,6 +34,8 @@ def ending_of(
     error: BaseException, order: RunOrder, run: RunDirectory, experiment: Experiment[Any, Any] | None
 ) -> tuple[str, dict[str, Any]]:
     """The kind and the fields of the run's last record; called while the exception is being handled."""
+    if order.device == "cuda" and (words := _no_gpu(error)):
+        return "disturbed", {"message": words, "gpus_unusable": True}
     if is_disturbance(error, run):
         return "disturbed", {"message": words_of(error)}
     found: dict[str, Any] = {"cause": cause_of(error), "message": words_of(error), "traceback": _traceback()}
@@ -53,10 +61,16 @@ def is_disturbance(error: BaseException, run: RunDirectory) -> bool:
     for each in _with_causes(error):
         if isinstance(each, DisturbedError) or (isinstance(each, OSError) and each.errno in DISK_TROUBLE):
             return True
-        if isinstance(each, RuntimeError) and "PytorchStreamWriter" in str(each):
+        if isinstance(each, RuntimeError) and "PytorchStreamWriter" in words_of(each):
             # torch writes its files itself, and does not say why it could not.
             return disk_usage(run.folder).free < FULL_DISK_BYTES
     return False
+
+
+def _no_gpu(error: BaseException) -> str:
+    """Why CUDA has none of the GPUs of the lease; empty where it has."""
+    said = (words_of(each) for each in _with_causes(error) if isinstance(each, RuntimeError | AssertionError))
+    return next((words for words in said if any(known in words for known in UNUSABLE_GPUS)), "")
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:
@@ -80,7 +94,7 @@ def cause_of(error: BaseException) -> str:
         case OSError(errno=errno.ENOMEM):
             return "out_of_memory"
     names = {kind.__name__ for kind in type(error).__mro__}
-    cpu_allocator = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    cpu_allocator = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in words_of(error)
     return "out_of_memory" if "OutOfMemoryError" in names or cpu_allocator else "error"
 
 

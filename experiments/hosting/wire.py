@@ -5,6 +5,7 @@ no record costs itself and nothing else, and whatever it hands on can be stored 
 """
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,9 @@ from gpulab.states import FailureCause
 MAX_LINE_BYTES = 4 * 2**20
 """Of one record or sample; a longer line is passed over."""
 MAX_INTEGER = 2**63 - 1
+BYTES = "application/octet-stream"
+_PART = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*"
+MEDIA_TYPE = re.compile(f"{_PART}/{_PART}(; ?{_PART}={_PART})*")
 
 
 class RunOrder(BaseModel):
@@ -82,10 +86,19 @@ def clean_text(text: str) -> str:
 
 def _known_failure(value: Any) -> dict[str, Any] | None:
     """What cannot be read of an explanation costs the explanation, and not the record."""
-    try:
-        return None if value is None else OutOfMemoryRead.model_validate(clean(value)).model_dump(mode="json")
-    except ValidationError:
+    if value is None:
         return None
+    try:
+        found = OutOfMemoryRead.model_validate(clean(value)).model_dump(mode="json")
+        orjson.dumps(found)  # refuses integers beyond 64 bits, as its readers do
+    except (ValidationError, TypeError):
+        return None
+    return found
+
+
+def _media_type(given: str) -> str:
+    """One that a header can hold; a file is readable whatever its run calls it."""
+    return given if MEDIA_TYPE.fullmatch(given) else BYTES
 
 
 Text = Annotated[str, AfterValidator(clean_text)]
@@ -163,7 +176,7 @@ class File(_Record):
     name: FileName
     size_bytes: Size
     sha256: Digest
-    media_type: Annotated[Text, Field(max_length=200)] = "application/octet-stream"
+    media_type: Annotated[str, Field(max_length=200), AfterValidator(_media_type)] = BYTES
 
 
 class CheckpointFile(_Record):
@@ -205,6 +218,8 @@ class Disturbed(_Record):
 
     type: Literal["disturbed"]
     message: Text
+    gpus_unusable: bool = False
+    """Whether it could not use the GPUs of its lease at all."""
 
 
 class Stopped(_Record):
@@ -250,4 +265,4 @@ def _dumped(record: dict[str, Any]) -> bytes:
 
 
 def _is_size(value: Any) -> bool:
-    return value is None or (isinstance(value, int) and abs(value) <= MAX_INTEGER)
+    return value is None or (isinstance(value, int) and 0 <= value <= MAX_INTEGER)

@@ -39,11 +39,15 @@ def instances(kind: type[T]) -> list[T]:
 
 
 def largest_model() -> nn.Module | None:
-    """The living model with the most parameters that is no part of another one."""
+    """The living model with the most parameters that is no part of another one. Those on `meta` hold no memory."""
     models = instances(nn.Module)
     parts = {id(part) for model in models for part in model.children()}
     roots = [model for model in models if id(model) not in parts]
-    return max(roots, key=lambda model: sum(parameter.numel() for parameter in model.parameters()), default=None)
+    return max(roots, key=_parameters_held, default=None)
+
+
+def _parameters_held(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters() if not parameter.is_meta)
 
 
 def largest_tensors(

@@ -41,35 +41,53 @@ class Taken:
         return self.limited or self.unlimited
 
 
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """What one process has found of a workload in a room."""
+
+    taken: Taken
+    search: Search
+    largest: Largest | None
+    """None if each size in the room needs a process of its own."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the workload does, and nothing is left to be found."""
+        return self.taken.limited is not None and self.largest is not None
+
+
 class Bench:
     """Steps on a GPU of `total_bytes`, of which the likely context is not the allocator's. It forks processes."""
 
     def __init__(self, gpu: Gpu, total_bytes: int, *, smooth: bool = False) -> None:
         self.gpu, self.total_bytes = gpu, total_bytes
-        self._room = Room(gpu.card, max(0, total_bytes - gpu.context.likely_bytes), smooth)
+        self.room = Room(gpu.card, max(0, total_bytes - gpu.context.likely_bytes), smooth)
         self._taken: dict[Workload, Taken] = {}
 
     def taken(self, workload: Workload) -> Taken:
         """Raises `ValueError` for a workload that no machine could run, and `StepsRefusedError`."""
         if workload not in self._taken:
             prepare(workload)
-            self._taken[workload] = Child(_taken, workload, self._room).result()
+            self._taken[workload] = Child(_taken, workload, self.room).result()
         return self._taken[workload]
 
-    def explored(self, workload: Workload) -> tuple[Taken, Largest]:
+    def explored(self, workload: Workload, known: Explored | None = None) -> tuple[Taken, Largest]:
         """As `taken`, and the largest batch, which the batch size of the workload does not change."""
-        self._taken[workload], largest = explored(workload, self._room)
+        self._taken[workload], largest = explored(workload, self.room, known)
         return self._taken[workload], largest
 
     def prediction(self, workload: Workload) -> Prediction:
         return predicted(self.taken(workload).shown, self.gpu.card, self.gpu.context)
 
 
-def explored(workload: Workload, room: Room) -> tuple[Taken, Largest]:
-    """Two steps, and the largest batch. It forks processes for the card. Raises as `Bench.taken`."""
+def explored(workload: Workload, room: Room, known: Explored | None = None) -> tuple[Taken, Largest]:
+    """Two steps, and the largest batch. It forks processes for the card, fewer if much is known already.
+
+    Raises as `Bench.taken`.
+    """
     prepare(workload)
-    taken, search, largest = Child(_explored, workload, room).result()
-    return taken, largest or search.find(lambda sized: Child(_attempted, sized, room).result())
+    found = known or Child(explore, workload, room).result()
+    return found.taken, found.largest or found.search.find(lambda sized: Child(_attempted, sized, room).result())
 
 
 def unlimited_steps(workload: Workload, card: str) -> Recording:
@@ -79,8 +97,8 @@ def unlimited_steps(workload: Workload, card: str) -> Recording:
     return found
 
 
-def _explored(workload: Workload, room: Room) -> tuple[Taken, Search, Largest | None]:
-    """In a fresh process. Without the largest batch if each size in the room needs a process of its own.
+def explore(workload: Workload, room: Room) -> Explored:
+    """In a fresh process: what it can find by itself. Raises as `Bench.taken`.
 
     cuDNN's plan for a shape is remembered, also one that was chosen because memory was short. Batches of different
     sizes share no shapes, but they share those of the evaluation.
@@ -88,14 +106,14 @@ def _explored(workload: Workload, room: Room) -> tuple[Taken, Search, Largest | 
     card = EmulatedCard(room.card)
     unlimited = _endless(card, workload)
     search = Search(workload, room.limit_bytes, unlimited)
-    search.find_without_retries(card.attempted)
+    search.find_without_retries(lambda sized: card.attempted(sized, enough_bytes=room.limit_bytes))
     taken = _limited(card, workload, room, unlimited)
     if room.smooth:
-        return taken, search, search.smooth
+        return Explored(taken, search, search.smooth)
     search.know(fits=taken.limited is not None)
     if workload.evaluation_batch_size is not None:
-        return taken, search, None
-    return taken, search, search.find(lambda sized: card.attempted(sized, room.limit_bytes))
+        return Explored(taken, search, None)
+    return Explored(taken, search, search.find(lambda sized: card.attempted(sized, room.limit_bytes)))
 
 
 def _taken(workload: Workload, room: Room) -> Taken:
@@ -145,4 +163,5 @@ def predicted(recording: Recording, card: str, context: BytesInterval) -> Predic
             cuda_context=context,
         ),
         phases=recording.phases,
+        modules=recording.modules,
     )

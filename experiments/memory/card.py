@@ -52,10 +52,15 @@ class EmulatedCard:
         self._limit(limit_bytes)
         return self._clean(lambda: self._or_none(lambda: record(workload)))
 
-    def attempted(self, workload: Workload, limit_bytes: int = ENDLESS_BYTES) -> Attempt:
-        """Two steps that are only tried. A batch that the model or a kernel refuses does not fit."""
+    def attempted(
+        self, workload: Workload, limit_bytes: int = ENDLESS_BYTES, enough_bytes: int = ENDLESS_BYTES
+    ) -> Attempt:
+        """Two steps that are only tried. A batch that the model or a kernel refuses does not fit.
+
+        They end early, and the peaks are those until then, after the first phase that reserved more than enough.
+        """
         self._limit(limit_bytes)
-        return self._clean(lambda: _attempt(workload))
+        return self._clean(lambda: _attempt(workload, enough_bytes))
 
     def _or_none(self, run: Callable[[], T]) -> T | None:
         try:
@@ -72,12 +77,12 @@ class EmulatedCard:
         become(with_room(card_named(self.name), limit_bytes))
 
     def _clean(self, run: Callable[[], T]) -> T:
+        """Empty afterwards, unless the run raises: the error holds the tensors of the run, and the process ends."""
         if left_bytes := torch.cuda.memory_reserved():
             raise NotPredictedError(f"{left_bytes} bytes of the run before are still held")
-        try:
-            return run()
-        finally:
-            self._empty()
+        found = run()
+        self._empty()
+        return found
 
     def _empty(self) -> None:
         """Give back all that the run took, so that the next one finds what a fresh process finds.
@@ -99,9 +104,19 @@ class EmulatedCard:
         torch._C._cuda_resetPeakMemoryStats(0)
 
 
-def _attempt(workload: Workload) -> Attempt:
+class _EnoughError(Exception):
+    """Ends the steps early: enough is known."""
+
+
+def _attempt(workload: Workload, enough_bytes: int) -> Attempt:
+    def watch(*_: object) -> None:
+        if torch._C._cuda_memoryStats(0)["reserved_bytes"]["all"]["peak"] > enough_bytes:
+            raise _EnoughError
+
     try:
-        take_steps(workload, "cuda")
+        take_steps(workload, "cuda", watch)
+    except _EnoughError:
+        return _seen(fits=True)
     except (RuntimeError, ValueError):
         # No memory is left, a kernel takes no batch of this size, or batch norm has a single pixel to normalise.
         return _seen(fits=False)

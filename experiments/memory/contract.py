@@ -13,7 +13,7 @@ from experiments.program_host.shape import shape
 from experiments.torchvision_models import ModelName, check_image_size
 from experiments.training.recipe import Optimizer, Precision
 
-ESTIMATOR_VERSION = 6
+ESTIMATOR_VERSION = 8
 """Grows when the estimator answers the same question otherwise; what was stored before is then not found."""
 NAMESPACE = UUID("7baa8a4f-f467-4572-9937-0eafb71c8cbf")
 Implementation = Literal["for_loop", "foreach", "fused"]

@@ -38,6 +38,7 @@ SIZE_TOLERANCE = 0.1
 """A card sold as 24 GB shows 22.5 GiB, and one of 141 GB 140.4 GiB."""
 
 SIZES = {name for name, field in Prediction.model_fields.items() if field.is_required()} - {"card", "torch_version"}
+SIZES |= {"modules"}
 """The fields of a prediction that steps fill."""
 
 

@@ -14,10 +14,16 @@ from experiments.memory.step import Category
 
 MAX_BATCH_SIZE = 65_536
 GROWING = (Category.ACTIVATIONS, Category.TEMPORARY, Category.BATCH)
-NEARLY = 0.97
-"""Of the size that a first guess gives, what is taken as a second point of the line."""
-MAX_GUESSES = 6
-"""After this many guesses by the line, the search tries the middle. That ends sooner where the allocator jumps."""
+RESERVES_MORE = 0.93
+"""The search starts below the size at which tensors fill the room: the allocator reserves more than they take."""
+TENSORS_SHARE = 0.998
+"""Share of the room that tensors take at the largest batch. The rest is in free blocks that no request fits into."""
+MAX_FACTOR = 10
+"""Up to this many times the workload's own size, its reserved bytes predict better than the bytes of its tensors."""
+STRIDE_SHARE = 256
+"""Without anything to aim by, the first stride is this part of the guess."""
+MAX_AIMED = 4
+"""After this many sizes that a proportion gave, the search strides. That ends sooner where the allocator jumps."""
 
 Takes = Callable[[Workload], Attempt]
 
@@ -36,6 +42,7 @@ class Search:
     def __init__(self, workload: Workload, limit_bytes: int, base: Recording) -> None:
         """`base` is recorded at the workload's own batch size, with all the memory it wanted."""
         self._workload, self._limit_bytes = workload, limit_bytes
+        self._fixed_bytes = base.peak_allocated_bytes - sum(base.at_peak[kind] for kind in GROWING)
         self._endless = {
             workload.batch_size: Attempt(
                 fits=True,
@@ -45,7 +52,6 @@ class Search:
             )
         }
         self._fits: dict[int, bool] = {}
-        self._second = self._first_guess(base)
         self._without_retries = 0
 
     def know(self, *, fits: bool) -> None:
@@ -53,25 +59,14 @@ class Search:
         self._fits[self._workload.batch_size] = fits
 
     def find_without_retries(self, take: Takes) -> None:
-        """`take` has endless memory."""
-        good, bad = 0, MAX_BATCH_SIZE + 1
-        sizes = [self._workload.batch_size, self._second]
-        tries = 0
-        while bad - good > 1:
-            size = sizes.pop(0) if sizes else self._between(good, bad, tries)
-            tries += 1
-            if not good < size < bad:
-                continue
-            if self._is_smooth(size, take):
-                good = size
-            else:
-                bad = size
-        self._without_retries = good
+        """`take` has endless memory, and may end as soon as more than the limit is reserved."""
+        self._without_retries = _last(self._first_guess(), lambda size: self._is_smooth(size, take), self._aim)
 
     def find(self, take: Takes) -> Largest:
         """`take` has the room alone."""
         without = self._without_retries
-        found = _last(max(self._guess("peak_allocated_bytes"), without), lambda size: self._holds(size, take))
+        tensors = self._filling(without or self._workload.batch_size, "peak_allocated_bytes", TENSORS_SHARE)
+        found = _last(max(tensors, without), lambda size: self._holds(size, take))
         return Largest(found or None, without or None)
 
     @property
@@ -98,41 +93,36 @@ class Search:
     def _sized(self, size: int) -> Workload:
         return self._workload.model_copy(update={"batch_size": size})
 
-    def _first_guess(self, base: Recording) -> int:
+    def _first_guess(self) -> int:
         own = self._workload.batch_size
-        growing = sum(base.at_peak[kind] for kind in GROWING)
-        room = self._limit_bytes - (base.peak_allocated_bytes - growing)
-        near = min(MAX_BATCH_SIZE, max(2, int(NEARLY * own * room / max(growing, 1))))
-        return max(2, 2 * own) if room <= 0 or near == own else near
+        tensors = self._filling(own, "peak_allocated_bytes", RESERVES_MORE)
+        return self._aim(own) if tensors <= MAX_FACTOR * own else tensors
 
-    def _between(self, good: int, bad: int, tries: int) -> int:
-        """The next size to take, between one that is smooth and one that is not."""
-        size = self._guess("peak_reserved_bytes") if tries < MAX_GUESSES else (good + bad) // 2
-        if bad > MAX_BATCH_SIZE:
-            # Nothing has been too large yet.
-            size = max(size, good + max(1, good // 16))
-        return min(max(size, good + 1), bad - 1)
+    def _aim(self, size: int) -> int:
+        """The size that would reserve the limit by what this one reserves; half of one that no kernel takes."""
+        return self._filling(size, "peak_reserved_bytes") if self._endless[size].fits else size // 2
 
-    def _guess(self, level: str) -> int:
-        """The size at which a line through the two nearest sizes reaches the limit; the allocator jumps around it."""
-        known = [(size, getattr(found, level)) for size, found in self._endless.items() if found.fits]
-        nearest = sorted(known, key=lambda point: abs(point[1] - self._limit_bytes))[:2]
-        if len(nearest) < 2:
-            return self._workload.batch_size
-        (first, low), (second, high) = sorted(nearest)
-        slope = max((high - low) / (second - first), 1.0)
-        return min(MAX_BATCH_SIZE, max(0, int(first + (self._limit_bytes - low) / slope)))
+    def _filling(self, size: int, level: str, share: float = 1.0) -> int:
+        """The size at which a level reaches a share of the limit, if what grows is in proportion to the batch."""
+        growing = max(getattr(self._endless[size], level) - self._fixed_bytes, 1)
+        return int(size * (share * self._limit_bytes - self._fixed_bytes) / growing)
 
 
-def _last(guess: int, holds: Callable[[int], bool]) -> int:
-    """A size for which `holds` is true while it is false for the next one, near the guess; 0 where there is none."""
+def _last(guess: int, holds: Callable[[int], bool], aim: Callable[[int], int] | None = None) -> int:
+    """A size for which `holds` is true while it is false for the next one, near the guess; 0 where there is none.
+
+    `aim` gives a nearer guess from a size that was asked.
+    """
     good, bad = 0, MAX_BATCH_SIZE + 1
-    size, stride = max(1, guess), 1
-    while good < size < bad:
-        good, bad = (size, bad) if holds(size) else (good, size)
-        size = good + stride if good == size else bad - stride
-        stride *= 2
+    size, tries = min(max(guess, 1), MAX_BATCH_SIZE), 0
+    first_stride = 1 if aim else max(1, size // STRIDE_SHARE)
     while bad - good > 1:
-        middle = (good + bad) // 2
-        good, bad = (middle, bad) if holds(middle) else (good, middle)
+        stride = first_stride << max(0, tries - MAX_AIMED if aim else tries)
+        tries += 1
+        if holds(size):
+            good, size = size, max(size + stride, aim(size) if aim else 0)
+        else:
+            bad, size = size, min(size - stride, aim(size) if aim else size)
+        if not good < size < bad:
+            size = (good + bad) // 2
     return good

@@ -4,12 +4,12 @@ itself: what one cannot compute, another may.
 These functions fork processes for the card: call them by `processes.call`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
 
-from experiments.memory.bench import Bench, Taken, predicted, unlimited_steps
+from experiments.memory.bench import Bench, Explored, Room, Taken, explore, predicted, unlimited_steps
 from experiments.memory.contract import Workload
 from experiments.memory.devices import (
     SIZES,
@@ -27,6 +27,8 @@ from experiments.memory.processes import StepsRefusedError, each
 from experiments.memory.step import prepare
 from gpulab.schemas.memory import GpuVerdict, Prediction, Verdict
 
+Judged = tuple[GpuVerdict, Prediction | None]
+
 
 def predict(workload: Workload, gpu: Gpu = TYPICAL) -> Prediction:
     """What a GPU with enough memory shows. Raises `ValueError` for a workload that no machine could run."""
@@ -42,10 +44,32 @@ def predict_and_judge(
     Raises as `predict`, and `StepsRefusedError` where no card takes the steps.
     """
     prepare(workload)
-    found = list(each(_judged, [(workload, gpu, editable) for gpu in gpus]))
+    found = list(_all_judged(workload, gpus, editable))
     verdicts = [verdict for verdict, _ in found]
     by_card = {prediction.card: prediction for _, prediction in found if prediction is not None}
     return by_card.get(TYPICAL.card) or _typical(workload, by_card), verdicts
+
+
+def _all_judged(workload: Workload, gpus: Sequence[GpuAsked], editable: Collection[str]) -> Iterator[Judged]:
+    """A process for each GPU, and more where the workload does not fit."""
+    known = each(_explored, [(workload, _bench(gpu).room) for gpu in gpus if not gpu.outgrown])
+    asked = [(workload, gpu, editable, None if gpu.outgrown else next(known)) for gpu in gpus]
+    further = each(_judged, [one for one in asked if not _is_whole(one[-1])])
+    for one in asked:
+        yield _judged(*one) if _is_whole(one[-1]) else next(further)
+
+
+def _explored(workload: Workload, room: Room) -> Explored | str:
+    """In a fresh process. Words where the card cannot take the steps."""
+    try:
+        return explore(workload, room)
+    except StepsRefusedError as error:
+        return str(error)
+
+
+def _is_whole(known: Explored | str | None) -> bool:
+    """Whether a verdict follows from it without further processes."""
+    return isinstance(known, str) or (known is not None and known.fits)
 
 
 def _typical(workload: Workload, others: Mapping[str, Prediction]) -> Prediction:
@@ -62,26 +86,31 @@ def judge(workload: Workload, asked: GpuAsked, editable: Collection[str] | None 
 
 
 def _judged(
-    workload: Workload, asked: GpuAsked, editable: Collection[str] | None
-) -> tuple[GpuVerdict, Prediction | None]:
+    workload: Workload, asked: GpuAsked, editable: Collection[str] | None, known: Explored | str | None = None
+) -> Judged:
     """The verdict, and what a typical GPU of the same card shows; null where the card cannot take the steps."""
-    gpu = gpu_of_device(asked.name, asked.constants)
     try:
-        return _taken(workload, asked, gpu, editable)
+        if isinstance(known, str):
+            raise StepsRefusedError(known)
+        return _taken(workload, asked, editable, known)
     except StepsRefusedError as error:
         return nothing_predicted(asked, str(error), torch.__version__), None
 
 
+def _bench(asked: GpuAsked) -> Bench:
+    gpu = gpu_of_device(asked.name, asked.constants)
+    return Bench(gpu, gpu.room_of(asked.total_bytes))
+
+
 def _taken(
-    workload: Workload, asked: GpuAsked, gpu: Gpu, editable: Collection[str] | None
+    workload: Workload, asked: GpuAsked, editable: Collection[str] | None, known: Explored | None
 ) -> tuple[GpuVerdict, Prediction]:
     """Raises `StepsRefusedError`."""
-    total_bytes = gpu.room_of(asked.total_bytes)
-    bench = Bench(gpu, total_bytes)
+    bench = _bench(asked)
     if asked.outgrown:
-        total_bytes = lowered(total_bytes, bench.prediction(workload), asked.held_bytes)
-        bench = Bench(gpu, total_bytes, smooth=True)
-    taken, largest = bench.explored(workload)
+        total_bytes = lowered(bench.total_bytes, bench.prediction(workload), asked.held_bytes)
+        bench = Bench(bench.gpu, total_bytes, smooth=True)
+    taken, largest = bench.explored(workload, known)
     inside = taken.limited is not None
     prediction = bench.prediction(workload)
     verdict = GpuVerdict(
@@ -93,7 +122,7 @@ def _taken(
         max_batch_size_without_retries=largest.without_retries,
         edits=[] if inside else edits_for(bench, workload, largest.batch_size, editable),
     )
-    return verdict, predicted(taken.unlimited, gpu.card, TYPICAL.context)
+    return verdict, predicted(taken.unlimited, bench.gpu.card, TYPICAL.context)
 
 
 def _verdict(inside: bool, largest: Largest) -> Verdict:

@@ -11,11 +11,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from threading import Lock
 from typing import Any, Protocol, TypeVar
 
@@ -80,29 +81,40 @@ def begin(function: Callable[..., Any], *arguments: Any) -> Pending:
 
 def each(function: Callable[..., T], every: Iterable[tuple[Any, ...]], max_parallel: int = CORES) -> Iterator[T]:
     """The results of calls in children of this process, in order; at most `max_parallel` run at a time."""
-    running: list[Child] = []
+    waiting = deque(enumerate(every))
+    running: dict[Child, int] = {}
+    found: dict[int, T] = {}
     try:
-        for arguments in every:
-            if len(running) == max_parallel:
-                yield running.pop(0).result()
-            running.append(Child(function, *arguments))
-        while running:
-            yield running.pop(0).result()
+        for place in range(len(waiting)):
+            while place not in found:
+                while waiting and len(running) < max_parallel:
+                    number, arguments = waiting.popleft()
+                    running[Child(function, *arguments)] = number
+                for child in _ended(running):
+                    number = running.pop(child)
+                    found[number] = child.result()
+            yield found.pop(place)
     finally:
         for child in running:
             child.end()
+
+
+def _ended(running: Iterable["Child"]) -> "list[Child]":
+    """Those that have answered or died, of at least one."""
+    ready = wait([child.results for child in running])
+    return [child for child in running if child.results in ready]
 
 
 class Child:
     """A function in a forked child. The child ends with its parent."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
-        self._results, theirs = Pipe(duplex=False)
+        self.results, theirs = Pipe(duplex=False)
         parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
             try:
-                self._results.close()
+                self.results.close()
                 _end_with(parent)
                 _answer(theirs, function, arguments)
             finally:
@@ -112,18 +124,18 @@ class Child:
 
     def result(self) -> Any:
         try:
-            kind, found = self._results.recv()
+            kind, found = self.results.recv()
         except EOFError:
             kind, found = "failed", "the process of the prediction died"
         os.waitpid(self._pid, 0)
-        self._results.close()
+        self.results.close()
         return _opened(kind, found)
 
     def end(self) -> None:
         """Without a result."""
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
-        self._results.close()
+        self.results.close()
 
 
 class _Beside:

@@ -16,7 +16,7 @@ NO_PARTS = "the lab does not look into a program: it knows only the sum"
 NO_PHASE = "the program trains in several threads"
 NO_BATCH = "the lab does not know which number of a program is its batch size"
 NO_EDITS = "the lab does not know what can be changed in a program"
-UNKNOWN = {"parts": NO_PARTS, "phases": NO_PARTS}
+UNKNOWN = {"parts": NO_PARTS, "phases": NO_PARTS, "modules": NO_PARTS}
 UNKNOWN_OF_GPU = {"max_batch_size": NO_BATCH, "max_batch_size_without_retries": NO_BATCH, "edits": NO_EDITS}
 
 

@@ -1,10 +1,10 @@
 """Two training steps of a workload: real code on any device, the one that predictions and real steps share."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache, partial
-from itertools import chain
 from typing import Any
 from unittest.mock import patch
 
@@ -41,8 +41,9 @@ class Category(StrEnum):
     WORKSPACE = "workspace"
 
 
-Watch = Callable[[str, Mapping[Category, Iterable[Tensor]]], None]
-"""Called when a phase ends, with its name and the tensors whose meaning it has settled."""
+Watch = Callable[[str, Mapping[Category, Iterable[tuple[str | None, Tensor]]]], None]
+"""Called when a phase ends, with its name and the tensors whose meaning it has settled. Each has the dotted name of the
+parameter or buffer that it is or belongs to; null for none."""
 
 
 def take_steps(workload: Workload, device: str, watch: Watch = lambda *_: None) -> None:
@@ -52,7 +53,7 @@ def take_steps(workload: Workload, device: str, watch: Watch = lambda *_: None) 
 
 
 def _train(workload: Workload, device: str, model: nn.Module, watch: Watch) -> None:
-    watch("model", {Category.PARAMETERS: model.parameters(), Category.BUFFERS: model.buffers()})
+    watch("model", {Category.PARAMETERS: model.named_parameters(), Category.BUFFERS: model.named_buffers()})
     _Training(workload, device, model, watch).run()
 
 
@@ -63,47 +64,71 @@ def prepare(workload: Workload) -> None:
 
 def blank_model(workload: Workload) -> nn.Module:
     """The model on `meta`, in training mode: drawing its values takes long. The same one for every batch size."""
+    return _blank_of(workload).model
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where a module holds a parameter or a buffer, and what it is in a blank model."""
+
+    holder: dict[str, Any]
+    name: str
+    blank: Tensor
+    size: Sequence[int]
+    stride: Sequence[int]
+
+    def place(self, device: str) -> None:
+        blank = self.blank
+        placed = torch.empty_strided(self.size, self.stride, dtype=blank.dtype, device=device)
+        if isinstance(blank, nn.Parameter):
+            placed = Tensor._make_subclass(nn.Parameter, placed, blank.requires_grad)
+        self.holder[self.name] = placed
+
+
+@dataclass(frozen=True, slots=True)
+class _Blank:
+    model: nn.Module
+    slots: Sequence[_Slot]
+
+
+def _blank_of(workload: Workload) -> _Blank:
     return _blank(workload.model, workload.num_classes, workload.image_size, workload.checkpointing)
 
 
 @lru_cache(MAX_BLANK_MODELS)
-def _blank(name: ModelName, num_classes: int, image_size: int, checkpointing: bool) -> nn.Module:
+def _blank(name: ModelName, num_classes: int, image_size: int, checkpointing: bool) -> _Blank:
     with _without_values():
-        model = build_model(name, num_classes, image_size, seed=0, device="meta")
+        model = build_model(name, num_classes, image_size, seed=0, device="meta").train()
     if checkpointing:
         checkpoint_blocks(model)
-    return model
+    return _Blank(model, list(_slots(model)))
+
+
+def _slots(module: nn.Module) -> Iterator[_Slot]:
+    """In the order in which `Module.to_empty` places them."""
+    for child in module.children():
+        yield from _slots(child)
+    for holder in (module._parameters, module._buffers):
+        for name, tensor in holder.items():
+            if tensor is not None:
+                yield _Slot(holder, name, tensor, tensor.size(), tensor.stride())
 
 
 @contextmanager
 def _placed(workload: Workload, device: str) -> Iterator[nn.Module]:
     """The model on a device, laid out as the workload says and without values; it is blank again afterwards."""
-    model = blank_model(workload)
-    blank = [(module, dict(module._parameters), dict(module._buffers)) for module in model.modules()]
+    blank = _blank_of(workload)
     try:
-        _place(model, device)
+        for slot in blank.slots:
+            slot.place(device)
         if workload.channels_last:
-            model.to(memory_format=torch.channels_last)
-        yield model.train()
+            blank.model.to(memory_format=torch.channels_last)
+        yield blank.model
     finally:
-        for module, parameters, buffers in blank:
-            module._parameters.update(parameters)
-            module._buffers.update(buffers)
-
-
-def _place(module: nn.Module, device: str) -> None:
-    """As `Module.to_empty`, in the same order, without the detour of each tensor over torch's Python references."""
-    for child in module.children():
-        _place(child, device)
-    for name, parameter in module._parameters.items():
-        if parameter is not None:
-            module._parameters[name] = nn.Parameter(_like(parameter, device), parameter.requires_grad)
-    for name, buffer in module._buffers.items():
-        module._buffers[name] = None if buffer is None else _like(buffer, device)
-
-
-def _like(tensor: Tensor, device: str) -> Tensor:
-    return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=device)
+        for slot in blank.slots:
+            slot.holder[slot.name] = slot.blank
+        if not blank.model.training:
+            blank.model.train()
 
 
 @contextmanager
@@ -154,6 +179,7 @@ def checkpoint_blocks(model: nn.Module) -> None:
 class _Training:
     def __init__(self, workload: Workload, device: str, model: nn.Module, watch: Watch) -> None:
         self.workload, self.device, self.model, self.watch = workload, device, model, watch
+        self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         how = workload.implementation
         self.optimizer = build_optimizer(
             workload.optimizer,
@@ -166,7 +192,7 @@ class _Training:
 
     def run(self) -> None:
         images_BCHW, labels_B = self._batch(self.workload.batch_size)
-        self.watch("batch", {Category.BATCH: (images_BCHW, labels_B)})
+        self.watch("batch", {Category.BATCH: ((None, images_BCHW), (None, labels_B))})
         for number in range(STEPS):
             self._step("second_" if number else "", images_BCHW, labels_B)
         if self.workload.evaluation_batch_size is not None:
@@ -177,14 +203,18 @@ class _Training:
         self.watch(prefix + "zero_grad", {})
         for _ in range(min(self.workload.gradient_accumulation_steps, MAX_PASSES)):
             loss = self._forward(images_BCHW, labels_B)
-            self.watch(prefix + "forward", {})
+            self.watch(prefix + "forward", {Category.ACTIVATIONS: ((None, loss),)})
             torch.autograd.backward(loss)
             del loss
-            gradients = (parameter.grad for parameter in self.model.parameters())
-            self.watch(prefix + "backward", {Category.GRADIENTS: (each for each in gradients if each is not None)})
+            gradients = ((name, parameter.grad) for parameter, name in self.names.items())
+            known = ((name, gradient) for name, gradient in gradients if gradient is not None)
+            self.watch(prefix + "backward", {Category.GRADIENTS: known})
         self.optimizer.step()
-        states = chain.from_iterable(state.values() for state in self.optimizer.state.values())
-        self.watch(prefix + "step", {Category.OPTIMIZER_STATE: (each for each in states if isinstance(each, Tensor))})
+        self.watch(prefix + "step", {Category.OPTIMIZER_STATE: self._optimizer_state()})
+
+    def _optimizer_state(self) -> Iterator[tuple[str, Tensor]]:
+        for parameter, state in self.optimizer.state.items():
+            yield from ((self.names[parameter], each) for each in state.values() if isinstance(each, Tensor))
 
     def _forward(self, images_BCHW: Tensor, labels_B: Tensor) -> Tensor:
         dtype = LOWER_PRECISIONS[self.workload.precision]
@@ -198,7 +228,7 @@ class _Training:
         with torch.inference_mode():
             images_BCHW, labels_B = self._batch(batch_size)
             nn.functional.cross_entropy(logits_of(self.model(images_BCHW)), labels_B)
-        self.watch("evaluation", {Category.BATCH: (images_BCHW, labels_B)})
+        self.watch("evaluation", {Category.BATCH: ((None, images_BCHW), (None, labels_B))})
 
     def _batch(self, size: int) -> tuple[Tensor, Tensor]:
         pixels = self.workload.image_size

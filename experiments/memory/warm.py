@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from emulator.loading import preload
+from emulator.loading import build_cudnn_tables, preload
 from experiments.memory import processes
 
 LIBRARIES = ("cudnn/lib/libcudnn*.so.*", "cu13/lib/libcublas*.so.*")
@@ -34,6 +34,7 @@ def load_libraries() -> None:
         for pattern in LIBRARIES:
             for path in sorted(Path(folder).glob(pattern)):
                 ctypes.CDLL(str(path))
+    build_cudnn_tables()
 
 
 def main(descriptor: int) -> None:

@@ -13,7 +13,9 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+from experiments.hosting.pages import let_go_of_files
 from experiments.program_host.host import execute
+from experiments.versions import versions
 
 
 def main() -> int:
@@ -42,13 +44,18 @@ def main() -> int:
 
 def _warm() -> None:
     """Load what programs import first; CUDA is not touched, so that the process can still fork."""
-    modules = ("torch", "numpy", "experiments.program_host.script", "experiments.program_host.notebook")
+    # NumPy loads its generators when they are seeded, which would be in the program's first moment.
+    modules = ("torch", "numpy.random", "experiments.program_host.script", "experiments.program_host.notebook")
+    gc.disable()  # nothing that imports make is garbage, and looking for some is a tenth of what they cost
     for name in (*modules, "experiments.program_host.memory_hooks"):
         # An environment without one of them still runs programs that do not need it.
         with suppress(ImportError):
             import_module(name)
+    versions()
     gc.collect()
     gc.freeze()
+    gc.enable()
+    let_go_of_files()
 
 
 def _close_input() -> None:

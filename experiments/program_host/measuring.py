@@ -6,6 +6,7 @@ measured as a script of its code cells.
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,9 @@ from experiments.program_host.session import Ended, Session
 
 STEPS = 2
 PREAMBLE = "from IPython.display import display\n"
-MAGIC = ("%", "!", "?")
+AROUND_PYTHON = frozenset({"%%time", "%%timeit", "%%capture", "%%prun"})
+TIMED = re.compile(r"(\s*(?:[\w, ]+=\s*)?)%time\s+(.+)")
+MAGIC = re.compile(r"(\s*(?:[\w, ]+=\s*)?)[%!?]")
 MIN_SECONDS = 1.0
 
 
@@ -134,13 +137,19 @@ def _of_notebook(spec: NotebookSpec) -> list[str]:
 
 
 def _plain(source: str) -> str:
-    """The code of a cell; its magics, and cells that are one as a whole, are left out."""
-    if source.lstrip().startswith("%%"):
-        return ""
-    return "\n".join(
-        f"{line[: len(line) - len(line.lstrip())]}pass" if line.lstrip().startswith(MAGIC) else line
-        for line in source.splitlines()
-    )
+    """The code of a cell. Of magics that time or capture Python the Python stays; all others are left out."""
+    first, _, rest = source.lstrip().partition("\n")
+    if first.startswith("%%"):
+        return _plain(rest) if first.split()[0] in AROUND_PYTHON else ""
+    return "\n".join(map(_plain_line, source.splitlines()))
+
+
+def _plain_line(line: str) -> str:
+    if (timed := TIMED.match(line)) is not None:
+        return f"{timed[1]}{timed[2]}"
+    if (magic := MAGIC.match(line)) is not None:
+        return f"{magic[1]}None" if magic[1].strip() else f"{magic[1]}pass"
+    return line
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from pathlib import Path
 
 ROOT = str(Path(__file__).parents[2])
 OURS = ("experiments", "emulator")
+OF_A_SPARE = ("torch", "numpy")
+"""What a spare process has loaded for programs."""
 EXTRAS_VARIABLE = "GPULAB_PROGRAM_PACKAGES"
 
 
@@ -18,13 +20,13 @@ def last_places() -> list[str]:
 def stand_behind(folder: Path) -> None:
     """Let the modules in a program's folder come first, in the place of the host's own.
 
-    A program may have packages that are called as the lab's are; then those of the lab step aside.
+    A program may have modules that are called as those that are loaded; then the loaded ones step aside.
     """
     if sys.path[0] in ("", ROOT):
         del sys.path[0]
     sys.path.insert(0, str(folder))
     sys.path += [place for place in last_places() if place not in sys.path]
-    for name in OURS:
+    for name in (*OURS, *OF_A_SPARE):
         if (folder / name).is_dir() or (folder / f"{name}.py").is_file():
             for module in [each for each in sys.modules if each.partition(".")[0] == name]:
                 del sys.modules[module]

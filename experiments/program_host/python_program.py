@@ -1,6 +1,8 @@
 """The process of a Python program: what `python FILE` would do, and a report of how it ended."""
 
 import atexit
+import builtins
+import faulthandler
 import gc
 import json
 import os
@@ -10,8 +12,10 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
+from importlib.machinery import SourceFileLoader
+from os import _exit as exit_now  # whatever the program makes of the module
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from experiments.catalog.notebook import spec as notebook
@@ -19,8 +23,10 @@ from experiments.catalog.script import spec as script
 from experiments.hosting.run_directory import RunDirectory
 from experiments.hosting.verdict import ending_of
 from experiments.hosting.wire import RunOrder
+from experiments.program_host.hints import MAX_MESSAGE_CHARACTERS, with_hint
 from experiments.program_host.paths import stand_behind
 from experiments.program_host.preparing import prepare
+from experiments.program_host.session import LOG, ended_with
 from gpulab.run import stopping
 
 if TYPE_CHECKING:
@@ -28,24 +34,31 @@ if TYPE_CHECKING:
 
 EXPERIMENTS = {experiment.slug: experiment for experiment in (script.EXPERIMENT, notebook.EXPERIMENT)}
 HERE = str(Path(__file__).parent)
-MAX_MESSAGE_CHARACTERS = 900
-"""Besides the place, which stands behind it."""
+MAX_CAUSES = 10
+MAX_WORDS_CHARACTERS = 20_000
 
 
 def run_and_exit(python: "Python", report: int, order: RunOrder, run: RunDirectory) -> NoReturn:
     """Body of the forked process. The report goes to the file descriptor, which its parent reads."""
     status, error, has_stopped = 1, None, False
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+        os.setsid()  # a signal to its own group does not reach the host
+        default_signals()
+        faulthandler.enable(LOG)
         stopping.listen()
         prepare(order, run)
         status, error = _run(python, order, run)
         has_stopped = stopping.Stop.is_heard or (stopping.Stop.is_asked and status != 0)
         _write(report, error, has_stopped=has_stopped)
-        status = _finish(status)
+        status = finish(status)
     finally:
-        os._exit(status)
+        exit_now(status)
+
+
+def default_signals() -> None:
+    """Python's own, in place of those that the host set."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _run(python: "Python", order: RunOrder, run: RunDirectory) -> tuple[int, dict[str, Any] | None]:
@@ -73,16 +86,31 @@ def _as_main(python: "Python") -> None:
     if python.is_module:
         stand_behind(Path.cwd())
         runpy.run_module(python.name, run_name="__main__", alter_sys=True)
+        return
+    path = Path(python.name).absolute()
+    stand_behind(path if path.is_dir() else path.resolve().parent)
+    if path.is_dir():
+        runpy.run_path(str(path), run_name="__main__")
     else:
-        stand_behind(Path(python.name).resolve().parent)
-        runpy.run_path(python.name, run_name="__main__")
+        _run_file(str(path))
+
+
+def _run_file(path: str) -> None:
+    """As `python FILE` does: unlike with `runpy`, the file's name is absolute, and the module stays `__main__` for
+    threads and for what is called at the end.
+    """
+    main = ModuleType("__main__")
+    loader = SourceFileLoader("__main__", path)
+    vars(main).update(__file__=path, __builtins__=builtins, __cached__=None, __loader__=loader)
+    sys.modules["__main__"] = main
+    exec(compile(Path(path).read_bytes(), path, "exec", dont_inherit=True), vars(main))  # noqa: S102 - that is its work
 
 
 def _exit(error: SystemExit) -> tuple[int, dict[str, Any] | None]:
     if error.code is None or error.code == 0:
         return 0, None
     if isinstance(error.code, int):
-        return error.code & 0xFF, {"message": f"the program ended with exit code {error.code}; see the log"}
+        return error.code & 0xFF, {"message": ended_with(error.code, "the program")}
     print(error.code, file=sys.stderr)  # noqa: T201 - as Python does
     return 1, {"message": f"the program ended: {error.code}"[:1000]}
 
@@ -94,17 +122,26 @@ def failure(error: BaseException, order: RunOrder, run: RunDirectory) -> dict[st
     kind, fields = ending_of(error, order, run, EXPERIMENTS.get(order.experiment))
     if kind != "error":  # a full disk is the program's own: the sandbox bounds it
         fields |= {"cause": "error", "traceback": traceback.format_exc()[-20_000:]}
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        fields["message"] = missing_module(error.name)
+    if fields["cause"] == "error":
+        fields["message"] = with_hint(fields["message"], _whole(error), has_gpu=order.device != "cpu")
     return fields
 
 
-def missing_module(name: str) -> str:
-    """What to do where a program wants a module that the environment does not have."""
-    return (
-        f"No module named {name!r}. Send it with the program if it is yours; if it is a package, `gpulab environment` "
-        "shows what the lab has, and the lab's administrator can add it."
-    )
+def _whole(error: BaseException) -> str:
+    """Its words and those of the errors that led to it: what could not be reached is often only said by the first."""
+    words: list[str] = []
+    each: BaseException | None = error
+    while each is not None and len(words) < MAX_CAUSES:
+        words.append(_shown(each))
+        each = each.__cause__ or each.__context__
+    return "\n".join(words)[:MAX_WORDS_CHARACTERS]
+
+
+def _shown(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - the code of a program
+        return type(error).__name__
 
 
 def place_of(error: BaseException, folder: Path) -> str | None:
@@ -127,7 +164,7 @@ def _write(report: int, error: dict[str, Any] | None, *, has_stopped: bool) -> N
     os.pwrite(report, json.dumps(said).encode(), 0)
 
 
-def _finish(status: int) -> int:
+def finish(status: int) -> int:
     """What the interpreter does at its end: wait for threads, call what was registered, write what is left.
 
     Files that the program left open are written as its module goes.
@@ -135,10 +172,12 @@ def _finish(status: int) -> int:
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
+        sys.modules.pop("__main__", None)
         gc.collect()
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
     except BaseException:  # noqa: BLE001 - the program's own code; the result stands
         traceback.print_exc()
-        return status or 1
+        status = status or 1
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # closed, or the program's own and without this method
+            stream.flush()
     return status

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -36,23 +37,26 @@ class Python:
 def run(spec: ScriptSpec, session: Session) -> Ended:
     """Run it to its end. Files and series are collected while it runs."""
     command = [*spec.command, *spec.arguments, *as_arguments(spec.parameters)]
-    print(f"$ {' '.join(command)}", flush=True)  # noqa: T201 - the log begins with what runs
+    print(f"$ {shlex.join(command)}", flush=True)  # noqa: T201 - the log begins with what runs
     python = as_python(command)
     if python is None:
         return _run_command(command, session)
-    if not python.is_module and not Path(python.name).is_file():
+    if not python.is_module and not _is_program(Path(python.name)):
         return Ended(2, {"message": _no_such_file(python.name)})
-    return _run_python(python, " ".join(spec.command), session)
+    return _run_python(python, shlex.join(spec.command), session)
 
 
 def as_arguments(parameters: Mapping[str, Any]) -> list[str]:
-    """`--name value` for each; true is `--name` alone, false and null are left out."""
+    """`--name value` for each, `--name=value` where the value begins with a dash and would be taken for an option; true
+    is `--name` alone, false and null are left out.
+    """
     words: list[str] = []
     for name, value in parameters.items():
+        text = str(value)
         if value is True:
             words.append(f"--{name}")
         elif value is not None and value is not False:
-            words += [f"--{name}", str(value)]
+            words += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
     return words
 
 
@@ -69,6 +73,10 @@ def as_python(command: Sequence[str]) -> Python | None:
     if rest and not rest[0].startswith("-"):
         return Python(rest[0], is_module=False, arguments=tuple(rest[1:]))
     return None
+
+
+def _is_program(path: Path) -> bool:
+    return path.is_file() or (path / "__main__.py").is_file()
 
 
 def _no_such_file(name: str) -> str:

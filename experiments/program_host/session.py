@@ -1,7 +1,9 @@
 """What every kind of program has around it: its order, its run, its folder, and how it ended."""
 
 import os
+import re
 import signal
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +16,14 @@ from experiments.program_host.collecting.collector import Collector
 
 SIGNAL_STATUS = 128
 """A shell's way to say by which signal a process ended."""
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+LOG = 2
+"""The descriptor of all that a program and its host print: a file, in a lab."""
+TAIL_BYTES = 4096
+"""Of the log, in which the last line is looked for."""
+MAX_LINE_CHARACTERS = 300
+OWN_LINES = ("$ ", "--- cell ")
+"""Those that the host prints itself begin so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +70,32 @@ class Session:
 def died(status: int, what: str) -> dict[str, Any]:
     """The last record of a program that did not say why it ended."""
     if status >= 0:
-        return {"message": f"{what} ended with exit code {status}; see the log"}
+        return {"message": ended_with(status, what)}
     try:
         name = signal.Signals(-status).name
     except ValueError:
         name = f"signal {-status}"
     hint = "; the usual reason is that the machine ran out of memory" if -status == signal.SIGKILL else ""
     return {"message": f"{what} was ended by {name}{hint}; see the log"}
+
+
+def ended_with(status: int, what: str) -> str:
+    """For a program that ended by an exit code: what it printed last mostly says why."""
+    return f"{what} ended with exit code {status}{f': {line}' if (line := last_line()) else '; see the log'}"
+
+
+def last_line() -> str:
+    """What was printed last; empty where the log is no file, or nothing was."""
+    try:
+        found = os.fstat(LOG)
+        if not stat.S_ISREG(found.st_mode):
+            return ""
+        tail = os.pread(LOG, TAIL_BYTES, max(0, found.st_size - TAIL_BYTES)).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = (ANSI.sub("", line).strip() for line in re.split(r"[\r\n]", tail))
+    last = next((line for line in reversed(list(lines)) if line), "")
+    return "" if last.startswith(OWN_LINES) else last[:MAX_LINE_CHARACTERS]
 
 
 def send(pid: int, number: int, *, group: bool = False) -> None:

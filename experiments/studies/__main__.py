@@ -1,4 +1,4 @@
-"""`python -m experiments.studies TEMPLATE`: answer questions of an installed course on this machine, without a lab."""
+"""`python -m experiments.studies TEMPLATE`: answer installed questions on this machine, without a lab."""
 
 import argparse
 import shutil
@@ -20,7 +20,7 @@ from gpulab.words import counted
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a template and write `report.html`, `report.md` and `findings.json` into `--out`."""
     parser = argparse.ArgumentParser(prog="python -m experiments.studies", description=main.__doc__)
-    parser.add_argument("template", help="a question, a part or all of a course: course/1b, course/4, course/all")
+    parser.add_argument("template", help="a question, a part or all of a question set: course/1b, course/4, course/all")
     parser.add_argument("--scale", type=Scale, choices=list(Scale), default=Scale.SMOKE)
     parser.add_argument("--seeds", type=int, nargs="+", help="seeds (default: those of the scale)")
     parser.add_argument("--out", type=Path, required=True, help="folder for runs and report; finished runs are kept")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from statistics import NormalDist, fmean, stdev
 
 from pydantic import BaseModel, ConfigDict
@@ -57,6 +58,7 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean=mean, low=mean - margin, high=mean + margin, n=n, sd=sd)
 
 
+@cache
 def t_quantile(confidence: float, degrees: int) -> float:
     """t with P(|T| <= t) = `confidence`, by bisection on its exact distribution function."""
     low, high = 0.0, 1.0

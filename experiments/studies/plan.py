@@ -20,14 +20,14 @@ REPLICAS_A_RUN = 5
 
 
 class Scale(StrEnum):
-    """How large the question of a course is asked."""
+    """How large the installed question is asked."""
 
     SMOKE = "smoke"
     """Seconds: shows that everything works, promises no finding."""
     CPU = "cpu"
     """Minutes on two cores: large enough for the findings."""
     FULL = "full"
-    """The sizes that the course itself states."""
+    """The sizes that the question set itself states."""
 
     def reaches(self, least: "Scale") -> bool:
         """Whether it is at least that large."""

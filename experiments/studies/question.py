@@ -1,4 +1,4 @@
-"""A question of a course: which runs it needs, and what they say."""
+"""An installed question: which runs it needs, and what they say."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -109,7 +109,7 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question of a course."""
+    """An installed question."""
 
     slug: str
     """`1b`"""

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from experiments.studies.courses import course_of
 from experiments.studies.findings import FigureSpec, Finding, Plot, QuestionReport, Series, Verdict, counts
 from experiments.studies.intervals import Interval
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import Scale
+from experiments.studies.question_sets import question_set_of
 from experiments.studies.summary import CellSummary, compare, runs_programs
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -52,7 +52,7 @@ class StudyReport(Finding):
     """How many comparisons have each verdict."""
     glance: tuple[Glance, ...]
     comparison: tuple[CellSummary, ...]
-    """The table of a grid; empty for a course, whose questions have their own."""
+    """The table of a grid; empty for a question set, whose questions have their own."""
     provenance: Provenance
     notes: tuple[str, ...]
 
@@ -93,10 +93,10 @@ def _claims(outcomes: Sequence[RunOutcome]) -> list[str]:
 
 
 def _answered(name: str, outcomes: Sequence[RunOutcome], scale: Scale | None) -> QuestionReport:
-    course = course_of(name)
-    if course is None:
-        raise ValueError(f"no installed course has the question {name}")
-    return course.report(name.partition("/")[2], outcomes, scale)
+    question_set = question_set_of(name)
+    if question_set is None:
+        raise ValueError(f"no installed question set has the question {name}")
+    return question_set.report(name.partition("/")[2], outcomes, scale)
 
 
 def _glance(questions: Sequence[QuestionReport]) -> list[Glance]:

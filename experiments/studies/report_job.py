@@ -4,9 +4,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from experiments.studies.courses import course_of
 from experiments.studies.outcome import RunOutcome
 from experiments.studies.plan import StudyPlan
+from experiments.studies.question_sets import question_set_of
 from experiments.studies.summary import numbers
 
 SLUG = "study-report"
@@ -17,8 +17,10 @@ def report_spec(
     plan: StudyPlan, outcomes: Sequence[RunOutcome], lab: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The spec of a `study-report` run; `lab` are facts to print. Raises `ValueError` if too large."""
-    course = course_of(plan.template)
-    shown = _once(outcomes, course.shown_once) if course else [numbers_alone(outcome) for outcome in outcomes]
+    question_set = question_set_of(plan.template)
+    shown = (
+        _once(outcomes, question_set.shown_once) if question_set else [numbers_alone(outcome) for outcome in outcomes]
+    )
     spec = {
         "title": plan.title,
         "template": plan.template,

@@ -1,7 +1,6 @@
 """The comparison table of any study: every number of the results, over the seeds of each cell."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any, Literal
@@ -67,6 +66,8 @@ class CellSummary(BaseModel):
     """Runs that ended without a result."""
 
 
+MAX_NUMBER = 1e100
+"""The sum of the squares of larger numbers may be none that a computer can hold."""
 MAX_LIST = 8
 """Longer lists are series, not numbers to compare."""
 ENDED_BADLY = frozenset({"failed", "cancelled"})
@@ -143,6 +144,6 @@ def _cell(outcome: RunOutcome) -> dict[str, JsonValue]:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool | int | float) and math.isfinite(value):
+    if isinstance(value, bool | int | float) and abs(value) <= MAX_NUMBER:
         return float(value)
     return None

@@ -1,4 +1,4 @@
-"""Studies by name: `course/1b` is a question of the course `course`, `course/2` a part, `course/all` all of it."""
+"""Studies by name: `course/1b` is a question of the set `course`, `course/2` a part, `course/all` all of it."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,6 @@ from functools import cache
 from types import MappingProxyType
 
 from experiments.registry import runnable
-from experiments.studies.course import ALL, Course
-from experiments.studies.courses import course_of, courses
 from experiments.studies.plan import (
     MAX_SEED,
     PlanError,
@@ -21,6 +19,8 @@ from experiments.studies.plan import (
     seed_blocks,
 )
 from experiments.studies.question import Need, Question, Setting
+from experiments.studies.question_set import ALL, QuestionSet
+from experiments.studies.question_sets import question_set_of, question_sets
 
 SEEDS = {Scale.SMOKE: range(2), Scale.CPU: range(5), Scale.FULL: range(10)}
 """Seeds of a study for which none are given."""
@@ -32,23 +32,23 @@ class Template:
 
     name: str
     title: str
-    course: Course
+    question_set: QuestionSet
     questions: tuple[Question, ...]
 
 
 @cache
 def templates() -> Mapping[str, Template]:
-    """Every template by name: of each course the whole, the parts, the questions."""
-    found = [template for course in courses().values() for template in _templates(course)]
+    """Every template by name: of each question set the whole, the parts, the questions."""
+    found = [template for question_set in question_sets().values() for template in _templates(question_set)]
     return MappingProxyType({template.name: template for template in found})
 
 
-def _templates(course: Course) -> Iterator[Template]:
-    yield Template(course.template(ALL), course.title, course, tuple(course.questions.values()))
-    for part in course.parts:
-        yield Template(course.template(part.slug), f"{part.slug}. {part.title}", course, part.questions)
-    for slug, question in course.questions.items():
-        yield Template(course.template(slug), f"{slug}. {question.title}", course, (question,))
+def _templates(question_set: QuestionSet) -> Iterator[Template]:
+    yield Template(question_set.template(ALL), question_set.title, question_set, tuple(question_set.questions.values()))
+    for part in question_set.parts:
+        yield Template(question_set.template(part.slug), f"{part.slug}. {part.title}", question_set, part.questions)
+    for slug, question in question_set.questions.items():
+        yield Template(question_set.template(slug), f"{slug}. {question.title}", question_set, (question,))
 
 
 def expand(
@@ -56,7 +56,7 @@ def expand(
 ) -> StudyPlan:
     """The runs of a template; `datasets` are those that some node of the lab has. Raises `PlanError`.
 
-    `course/1a+4` puts templates of one course together.
+    `course/1a+4` puts templates of one question set together.
     """
     chosen = _chosen(template)
     if chosen is None:
@@ -64,8 +64,8 @@ def expand(
     chosen_seeds = check_seeds(list(SEEDS[scale]) if seeds is None else seeds)
     try:
         return _plan(template, chosen, Setting(scale, datasets), chosen_seeds)
-    except Exception as error:  # a stranger's course may fail in any way
-        message = f"the course failed to plan its runs: {type(error).__name__}: {error}"
+    except Exception as error:  # a stranger's question set may fail in any way
+        message = f"the question set failed to plan its runs: {type(error).__name__}: {error}"
         raise PlanError(WrongField(("template",), message, template)) from error
 
 
@@ -74,34 +74,34 @@ def _plan(template: str, chosen: Template, setting: Setting, seeds: Sequence[int
         run
         for question in chosen.questions
         for need in question.needs(setting)
-        for run in _runs(need, seeds, chosen.course.template(question.slug))
+        for run in _runs(need, seeds, chosen.question_set.template(question.slug))
     ]
     return StudyPlan(
         template=template,
         scale=setting.scale,
         title=chosen.title,
-        questions=tuple(chosen.course.template(question.slug) for question in chosen.questions),
+        questions=tuple(chosen.question_set.template(question.slug) for question in chosen.questions),
         runs=merge(runs),
-        notes=tuple(chosen.course.notes(setting, runs)),
+        notes=tuple(chosen.question_set.notes(setting, runs)),
     )
 
 
 def _unknown() -> str:
-    return f"unknown; known: {', '.join(templates())}" if templates() else "no course is installed in this lab"
+    return f"unknown; known: {', '.join(templates())}" if templates() else "no question set is installed in this lab"
 
 
 def _chosen(name: str) -> Template | None:
-    course = course_of(name)
-    if course is None:
+    question_set = question_set_of(name)
+    if question_set is None:
         return None
-    parts = [templates().get(course.template(part)) for part in name.partition("/")[2].split("+")]
+    parts = [templates().get(question_set.template(part)) for part in name.partition("/")[2].split("+")]
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None
     if len(known) == 1:
         return known[0]
     questions = {question.slug: question for part in known for question in part.questions}
-    return Template(name, f"Questions {', '.join(questions)}", course, tuple(questions.values()))
+    return Template(name, f"Questions {', '.join(questions)}", question_set, tuple(questions.values()))
 
 
 def _runs(need: Need, seeds: Sequence[int], question: str) -> list[RunPlan]:

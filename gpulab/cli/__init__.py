@@ -8,21 +8,25 @@ from collections.abc import Sequence
 import typer
 
 from gpulab.cli import banner, disk, environment, errors, estimate, experiments, programs
+from gpulab.cli.by_task import ByTask
 from gpulab.cli.failures import USAGE_ERROR, BadInput, as_failure, report, report_usage
-from gpulab.cli.jobs import artifacts, ending, logs, run, status, submit, table, watch
+from gpulab.cli.jobs import artifacts, deleting, ending, labels, logs, run, status, submit, table, watch
 from gpulab.cli.nodes import nodes, reserve, top
 from gpulab.cli.server_side import server_commands
 from gpulab.cli.studies import commands as studies
-from gpulab.cli.users import grades, notifications, roster, tokens, users
+from gpulab.cli.users import courses, notifications, own_data, roster, sign_in, students, tokens, users
 from gpulab.errors import GpulabError
 from gpulab.version import VERSION
 
 GROUPS = (
+    sign_in.app,
     submit.app,
     estimate.app,
     status.app,
     table.app,
     ending.app,
+    labels.app,
+    deleting.app,
     watch.app,
     logs.app,
     artifacts.app,
@@ -38,10 +42,12 @@ NAMED_GROUPS = {
     "programs": programs.app,
     "nodes": nodes.app,
     "reserve": reserve.app,
+    "me": own_data.app,
     "users": users.app,
     "tokens": tokens.app,
     "roster": roster.app,
-    "assignments": grades.app,
+    "courses": courses.app,
+    "assignments": students.app,
     "notifications": notifications.app,
     "banner": banner.app,
 }
@@ -51,6 +57,7 @@ def assemble() -> typer.Typer:
     """The whole application."""
     app = typer.Typer(
         name="gpulab",
+        cls=ByTask,
         help="A job queue for the GPU experiments of a class.",
         no_args_is_help=True,
         add_completion=False,

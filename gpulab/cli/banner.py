@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpulab.cli.session import Session, print_json, session_command, with_session
-from gpulab.cli.users.naming import end_of
+from gpulab.cli.users.naming import OfCourse, course_field, end_of
 
 if TYPE_CHECKING:
     from gpulab.schemas.notifications import BannerRead
@@ -38,11 +38,12 @@ def show(
     text: Annotated[str, typer.Argument(help="Plain text; web addresses become links.")],
     until: Annotated[str, typer.Option(help=f"Until when. {TIME}")],
     maintenance_from: Annotated[str | None, typer.Option(help=f"When a planned maintenance begins. {TIME}")] = None,
+    course: OfCourse = None,
 ) -> None:
-    """Show a text on every page. For staff."""
+    """Show a text on every page, to the whole lab or to a course. For staff."""
     ends_at, starts_at = end_of(until), end_of(maintenance_from)
     assert ends_at is not None  # noqa: S101 - only a time that is left out is none
-    made = session.client.create_banner(text, ends_at=ends_at, starts_at=starts_at)
+    made = session.client.create_banner(text, ends_at=ends_at, starts_at=starts_at, **course_field(session, course))
     print_json(made) if session.as_json else print(f"{made.id}  {_line(made)}")
 
 

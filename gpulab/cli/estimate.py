@@ -109,7 +109,7 @@ def _show_verdict(gpu: "GpuVerdict") -> None:
     if gpu.peak_device_bytes is None:
         print(f"\n{gpu.name} ({byte_size(gpu.total_bytes)}): not predicted. {gpu.reason}")
         return
-    words = {"fits": "fits", "fits_up_to": f"fits up to batch {gpu.max_batch_size}", "cannot_fit": "cannot fit"}
+    words = {"fits": "fits", "fits_up_to": f"too large; batch {gpu.max_batch_size} fits", "cannot_fit": "cannot fit"}
     likely = "" if gpu.certain else " likely"
     largest = f", up to batch {gpu.max_batch_size}" if gpu.verdict == "fits" and gpu.max_batch_size else ""
     if gpu.max_batch_size_without_retries != gpu.max_batch_size:

@@ -18,8 +18,8 @@ BOUNDS = {
     "exclusiveMinimum": "> {}",
     "maximum": "<= {}",
     "exclusiveMaximum": "< {}",
-    "minItems": "at least {} items",
-    "maxItems": "at most {} items",
+    "minItems": "at least {} long",
+    "maxItems": "at most {} long",
     "minLength": "at least {} characters",
     "maxLength": "at most {} characters",
     "pattern": "like {}",
@@ -98,9 +98,11 @@ def _type(schema: dict[str, Any], root: dict[str, Any]) -> str:
 
 
 def _bounds(schema: dict[str, Any], root: dict[str, Any]) -> str:
+    from gpulab.cli.tables import value_text
+
     allowed = schema.get("enum", [schema["const"]] if "const" in schema else [])
     found = [", ".join(map(str, allowed))] if allowed else []
-    found += [wording.format(schema[bound]) for bound, wording in BOUNDS.items() if bound in schema]
+    found += [wording.format(value_text(schema[bound])) for bound, wording in BOUNDS.items() if bound in schema]
     choices = (_bounds(_resolved(choice, root), root) for choice in schema.get("anyOf") or schema.get("oneOf") or ())
     items = _bounds(_resolved(schema.get("items", {}), root), root) if "items" in schema else ""
     return ", ".join([*found, *filter(None, choices), *([f"each {items}"] if items else [])])

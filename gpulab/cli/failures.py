@@ -12,7 +12,7 @@ from gpulab.errors import ConfigurationError, GpulabError, JobFailed, LabUnreach
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """The base of every complaint about arguments; typer does not export it."""
 
-UNREACHABLE_HINT = " (is it running? Set its address with --url or GPULAB_URL)"
+UNREACHABLE_HINT = " (is it running? `gpulab sign-in ADDRESS` names another lab; so do --url and GPULAB_URL)"
 
 
 class ExitCode(IntEnum):
@@ -60,6 +60,8 @@ def as_failure(error: GpulabError | OSError) -> GpulabError:
 def report_usage(error: Exception, *, as_json: bool) -> int:
     """Print a complaint about arguments."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
+    if not message:  # the help was shown in place of a message
+        return ExitCode.USAGE
     context = getattr(error, "ctx", None)
     text = " ".join(message.split()) + (f" (see {context.command_path} --help)" if context else "")
     _print({"error": "UsageError", "message": text, "exit_code": int(ExitCode.USAGE)}, text, as_json=as_json)

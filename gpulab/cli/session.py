@@ -26,7 +26,11 @@ MAX_NAMESAKES_SHOWN = 5
 
 Url = Annotated[
     str | None,
-    typer.Option("--url", help="Address of the lab. Default: $GPULAB_URL, or this machine.", show_default=False),
+    typer.Option(
+        "--url",
+        help="Address of the lab. Default: $GPULAB_URL, the lab of `gpulab sign-in`, or this machine.",
+        show_default=False,
+    ),
 ]
 TokenFile = Annotated[
     Path | None,
@@ -48,14 +52,14 @@ class Session:
 
     def __init__(self, url: str | None, token_file: Path | None, as_json: bool) -> None:
         self.as_json = as_json
-        self._url = url
-        self._token_file = token_file
+        self.url = url
+        self.token_file = token_file
 
     @functools.cached_property
     def client(self) -> "Client":
         from gpulab.client import Client
 
-        return Client(self._url, token_file=self._token_file, retry_seconds=RETRY_SECONDS)
+        return Client(self.url, token_file=self.token_file, retry_seconds=RETRY_SECONDS)
 
     def close(self) -> None:
         """Let go of the connections, if there are any."""
@@ -104,12 +108,12 @@ def _only(name: str, what: str, hint: str, found: "Sequence[UUID]") -> UUID:
         raise BadInput(f"no {what} has the id or name {name!r}; {hint}, {LAST_JOB} is your newest")
     if len(found) > 1:
         shown = ", ".join(map(str, found[:MAX_NAMESAKES_SHOWN]))
-        raise BadInput(f"{len(found)} of them are called {name!r}: name one by its id, newest first: {shown}")
+        raise BadInput(f"several are called {name!r}; use the id, newest first: {shown}")
     return found[0]
 
 
 def session_command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a command whose function gets a `Lab` first; adds --url, --token-file and --json to its options."""
+    """Register a command whose function gets a `Session` first; adds --url, --token-file and --json to its options."""
 
     def register(body: Callable[..., None]) -> Callable[..., None]:
         app.command(name)(with_session(body))
@@ -119,7 +123,7 @@ def session_command(app: typer.Typer, name: str | None = None) -> Callable[[Call
 
 
 def with_session(body: Callable[..., None]) -> Callable[..., None]:
-    """A function that typer takes for a command: makes the `Lab` that `body` gets first, out of the common options."""
+    """A function that typer takes for a command: makes the `Session` that `body` gets first."""
 
     @functools.wraps(body)
     def command(**values: Any) -> None:

@@ -67,11 +67,6 @@ def printable(text: str) -> str:
     return names.shown(text)
 
 
-def sentence(text: str) -> str:
-    """With a capital letter and a full stop."""
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
-
-
 def value_text(value: object) -> str:
     """A JSON value for people, in one line: text whole, numbers rounded, long lists cut. `--json` has all of it."""
     match value:
@@ -83,6 +78,8 @@ def value_text(value: object) -> str:
             return f"{value:,}" if abs(value) >= MIN_GROUPED else str(value)
         case float():
             return f"{value:.6g}"
+        case list() if value and all(isinstance(item, str) for item in value):
+            return f"[{', '.join(value)}]"
         case list() if not any(isinstance(item, list | dict) for item in value):
             return _listed([value_text(item) for item in value])
         case dict():

@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
@@ -12,19 +10,18 @@ import httpx
 from pydantic import BaseModel
 
 from gpulab.client import following
+from gpulab.client.courses import Courses
 from gpulab.client.events import Change
 from gpulab.client.job import Job
 from gpulab.client.notifications import Notifications
 from gpulab.client.programs import Programs
 from gpulab.client.study import Study
-from gpulab.client.submission import given, key_header, plain_spec, submission
+from gpulab.client.submission import Moment, given, key_header, plain, plain_spec, submission
 from gpulab.client.transport.connection import resolve
 from gpulab.client.transport.http import READ_TIMEOUT_SECONDS, Http, path_of
 from gpulab.client.users import Users
 from gpulab.schemas import (
     AccuracyRead,
-    CoursePage,
-    CourseRead,
     DiskRead,
     DryRunRead,
     EnvironmentPage,
@@ -50,6 +47,8 @@ from gpulab.schemas import (
     NodePage,
     NodeRead,
     NodeTokenRead,
+    QuestionSetPage,
+    QuestionSetRead,
     RevokedRead,
     StudyPage,
     StudyRead,
@@ -66,9 +65,9 @@ HELD_SECONDS = 20.0
 class Client:
     """A connection to the lab. Usable as a context manager, and from several threads.
 
-    `url` defaults to `GPULAB_URL`, then to this machine; `token` to `GPULAB_TOKEN`, then to the token file
-    (`GPULAB_TOKEN_FILE`, then `~/.config/gpulab/token`). While the lab is away, calls that are safe to repeat are tried
-    for `retry_seconds`. Raises ConfigurationError when url, token or token file cannot be used.
+    `url` defaults to `GPULAB_URL`, then to the lab of `gpulab sign-in`, then to this machine; `token` to
+    `GPULAB_TOKEN`, then to the token file (`GPULAB_TOKEN_FILE`, then `~/.config/gpulab/token`). While the lab is away,
+    calls that are safe to repeat are tried for `retry_seconds`. Raises ConfigurationError for a bad url or token.
     """
 
     def __init__(
@@ -85,6 +84,8 @@ class Client:
         self._http = Http(connection, retry_seconds, transport)
         self.users = Users(self._http)
         """Users, tokens, the class and its assignments."""
+        self.courses = Courses(self._http)
+        """Classes that share the lab."""
         self.programs = Programs(self._http)
         """Your own code."""
         self.notifications = Notifications(self._http)
@@ -103,6 +104,7 @@ class Client:
         gpus: int | None = None,
         gpu_memory_bytes: int | None = None,
         exclusive: bool | None = None,
+        course_id: UUID | str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """Queue one run and return its job.
@@ -120,9 +122,10 @@ class Client:
             "gpus": gpus,
             "gpu_memory_bytes": gpu_memory_bytes,
             "exclusive": exclusive,
+            "course_id": course_id,
         }
         body = submission(experiment, spec, options)
-        answer = self._http.send("POST", path_of("jobs"), headers=key_header(body, idempotency_key), body=body)
+        answer = self._http.send("POST", path_of("jobs"), headers=key_header(idempotency_key), body=body)
         return Job(self._http, self._http.parse(JobRead, answer))
 
     def run(
@@ -146,9 +149,7 @@ class Client:
     def dry_run(self, experiment: str, spec: Mapping[str, Any] | BaseModel | None = None, **options: Any) -> DryRunRead:
         """Validate a submission without queueing it; takes the options of `submit`."""
         body = submission(experiment, spec, options)
-        answer = self._http.send(
-            "POST", path_of("jobs"), query={"dry_run": "true"}, headers=key_header(body), body=body
-        )
+        answer = self._http.send("POST", path_of("jobs"), query={"dry_run": "true"}, headers=key_header(), body=body)
         return self._http.parse(DryRunRead, answer)
 
     def estimate(
@@ -197,10 +198,12 @@ class Client:
         tag: str | None = None,
         text: str | None = None,
         study: UUID | str | None = None,
+        course: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Job]:
         """Jobs, newest first, at most `limit`; fetched page by page while you iterate. `state` may be several."""
         filters = {"state": state, "experiment": experiment, "owner": owner, "tag": tag, "text": text, "study": study}
+        filters |= {"course": course}
         return (Job(self._http, summary) for summary in self._http.items(JobPage, path_of("jobs"), limit, **filters))
 
     def job_table(
@@ -239,6 +242,7 @@ class Client:
         fresh: bool = False,
         name: str | None = None,
         priority: str | None = None,
+        course_id: UUID | str | None = None,
         idempotency_key: str | None = None,
     ) -> Study:
         """Queue every run of a template (`course/1b`, at a `scale`) or of a grid over an experiment's fields, at once.
@@ -256,21 +260,25 @@ class Client:
             fresh=fresh or None,
             name=name,
             priority=priority,
+            course_id=course_id,
         )
-        answer = self._http.send("POST", path_of("studies"), headers=key_header(body, idempotency_key), body=body)
+        answer = self._http.send("POST", path_of("studies"), headers=key_header(idempotency_key), body=body)
         return Study(self._http, self._http.parse(StudyRead, answer))
 
     def study(self, study_id: UUID | str) -> Study:
         """One study with its comparison. Raises NotFound."""
         return Study(self._http, *self._http.read(StudyRead, path_of("studies", study_id)))
 
-    def studies(self, *, limit: int | None = None) -> Iterator[Study]:
-        """Studies, newest first, at most `limit`; fetched page by page while you iterate."""
-        return (Study(self._http, summary) for summary in self._http.items(StudyPage, path_of("studies"), limit))
+    def studies(
+        self, *, owner: str | None = None, text: str | None = None, course: str | None = None, limit: int | None = None
+    ) -> Iterator[Study]:
+        """Studies, newest first, at most `limit`; fetched page by page. `text` is part of a name, title or template."""
+        found = self._http.items(StudyPage, path_of("studies"), limit, owner=owner, text=text, course=course)
+        return (Study(self._http, summary) for summary in found)
 
-    def courses(self) -> list[CourseRead]:
-        """The installed courses, with the templates of their studies."""
-        return self._http.get(CoursePage, path_of("courses")).items
+    def question_sets(self) -> list[QuestionSetRead]:
+        """The installed question sets, with the templates of their studies."""
+        return self._http.get(QuestionSetPage, path_of("question-sets")).items
 
     def experiments(self) -> list[ExperimentSummary]:
         """The catalogue."""
@@ -293,13 +301,10 @@ class Client:
         return self._http.get(BannerPage, path_of("banners")).items
 
     def create_banner(
-        self, text: str, *, ends_at: datetime | str, starts_at: datetime | str | None = None
+        self, text: str, *, ends_at: Moment, starts_at: Moment | None = None, course_id: UUID | str | None = None
     ) -> BannerRead:
-        """Show a text on every page until it ends. `starts_at` announces a maintenance from then on. For staff."""
-        moments = {"ends_at": ends_at, "starts_at": starts_at}
-        body = given(
-            text=text, **{name: at.isoformat() if isinstance(at, datetime) else at for name, at in moments.items()}
-        )
+        """Show the lab or a course a text until it ends. `starts_at` announces a maintenance. For staff."""
+        body = plain(text=text, ends_at=ends_at, starts_at=starts_at, course_id=course_id)
         return self._http.change(BannerRead, "POST", path_of("banners"), body)
 
     def end_banner(self, banner_id: UUID | str) -> None:
@@ -356,6 +361,10 @@ class Client:
         """Take a machine into service as it is now, also when the lab had set it aside. For admins."""
         return self._http.parse(NodeRead, self._http.send("POST", path_of("nodes", name, "undrain")))
 
+    def remove_node(self, name: str) -> None:
+        """Take a machine that is down off the list, and revoke its tokens. For admins."""
+        self._http.send("DELETE", path_of("nodes", name))
+
     def make_node_token(self, name: str) -> NodeTokenRead:
         """A token that admits a machine of this name; it is shown once. For admins."""
         return self._http.change(NodeTokenRead, "POST", path_of("nodes", name, "token"))
@@ -384,7 +393,5 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -69,6 +69,11 @@ class Job:
         return self.data.state in FINAL_STATES
 
     @property
+    def note(self) -> str | None:
+        """What its owner or staff wrote about it."""
+        return self._loaded().note
+
+    @property
     def spec(self) -> dict[str, Any]:
         """The spec with every default filled in."""
         return self._loaded().spec
@@ -176,6 +181,15 @@ class Job:
     def retry(self) -> "Job":
         """Queue the same run again as a new job, linked to this one; returns the new job."""
         return Job(self._http, self._http.change(JobRead, "POST", f"{self._path}/retry"))
+
+    def change(self, **changes: Any) -> "Job":
+        """Change `name`, `tags` or `note`; None takes the name or the note away."""
+        self._see((self._http.change(JobRead, "PATCH", self._path, changes), None))
+        return self
+
+    def delete(self) -> None:
+        """Delete the job with all it recorded. Raises Conflict while it is not over, or if it was handed in."""
+        self._http.send("DELETE", self._path)
 
     def live(self, timeout: float | None = None, *, patience_seconds: float = following.TIMEOUT_SECONDS) -> None:
         """Show the job's card in a notebook and keep it up to date until the job is final; elsewhere a line a change.

@@ -12,7 +12,7 @@ from gpulab.client.notebook import live
 from gpulab.client.transport.http import Http, Snapshot, path_of
 from gpulab.client.transport.pauses import Backoff
 from gpulab.errors import JobFailed
-from gpulab.schemas import JobPage, StudyRead, StudySummary
+from gpulab.schemas import JobPage, StudyDeleted, StudyRead, StudySummary
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -128,6 +128,10 @@ class Study:
     def add_seeds(self, seeds: Sequence[int], *, fresh: bool = False) -> "Study":
         """Add seeds; runs that are there stay, and those of yours that succeeded before are taken over."""
         return self._act("seeds", {"seeds": list(seeds), "fresh": fresh})
+
+    def delete(self) -> StudyDeleted:
+        """Delete the study with its runs. Runs that were handed in or reused elsewhere stay. Raises Conflict."""
+        return self._http.change(StudyDeleted, "DELETE", self._path)
 
     def report(
         self,

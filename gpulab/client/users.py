@@ -1,17 +1,22 @@
 """`Client.users`: users, tokens, the class and its assignments."""
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from gpulab.client.submission import given
-from gpulab.client.transport.http import PAGE_LIMIT, Http, pages, path_of
+from gpulab.client import own_data
+from gpulab.client.students import Students
+from gpulab.client.submission import plain
+from gpulab.client.transport.http import PAGE_LIMIT, pages, path_of
 from gpulab.schemas import (
     AuditEventRead,
     AuditPage,
+    ErasureRead,
     JobRead,
+    JobsDeleted,
     StudyRead,
     TokenCreated,
     TokenPage,
@@ -43,11 +48,8 @@ from gpulab.schemas.assignments.grades import (
 from gpulab.schemas.roster import RosterImported, RosterRead
 
 
-class Users:
+class Users(Students):
     """Users, tokens, the class and its assignments. Most calls are for instructors and admins; others get Forbidden."""
-
-    def __init__(self, http: Http) -> None:
-        self._http = http
 
     def search(
         self,
@@ -56,10 +58,11 @@ class Users:
         section: str | None = None,
         team: str | None = None,
         text: str | None = None,
+        course: UUID | str | None = None,
         limit: int | None = None,
     ) -> Iterator[UserRead]:
         """Users, newest first, at most `limit`; fetched page by page while you iterate. For staff."""
-        filters = {"role": role, "section": section, "team": team, "text": text}
+        filters = {"role": role, "section": section, "team": team, "text": text, "course": course}
         return self._http.items(UserPage, path_of("users"), limit, **filters)
 
     def get(self, user_id: UUID | str) -> UserRead:
@@ -75,12 +78,16 @@ class Users:
         section: str | None = None,
         team: str | None = None,
         token_expires_at: datetime | date | str | None = None,
+        course_id: UUID | str | None = None,
     ) -> UserCreated:
-        """Add a user. `token` is their first token; it is never shown again.
+        """Add a user, to `course_id` if you teach several courses.
+
+        `token` is their first token; it is never shown again.
 
         Raises Conflict if the name is taken.
         """
-        body = _plain(name=name, role=role, email=email, section=section, team=team, token_expires_at=token_expires_at)
+        fields = plain(name=name, role=role, email=email, section=section, team=team)
+        body = {**fields, **plain(token_expires_at=token_expires_at, course_id=course_id)}
         return self._http.change(UserCreated, "POST", path_of("users"), body)
 
     def change_user(self, user_id: UUID | str, **changes: Any) -> UserRead:
@@ -106,7 +113,7 @@ class Users:
         self, name: str, *, expires_at: datetime | date | str | None = None, user_id: UUID | str | None = None
     ) -> TokenCreated:
         """Create a token for you, or for a user you manage. `token` is never shown again."""
-        body = _plain(name=name, expires_at=expires_at, user_id=user_id)
+        body = plain(name=name, expires_at=expires_at, user_id=user_id)
         return self._http.change(TokenCreated, "POST", path_of("tokens"), body)
 
     def revoke_token(self, token_id: UUID | str) -> None:
@@ -120,26 +127,35 @@ class Users:
         actor: str | None = None,
         action: str | None = None,
         target: str | None = None,
+        sign_ins: bool | None = None,
+        since: datetime | date | str | None = None,
+        until: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> Iterator[AuditEventRead]:
-        """Who did what, newest first. For staff."""
-        return self._http.items(AuditPage, path_of("audit"), limit, actor=actor, action=action, target=target)
+        """Who did what, newest first. `sign_ins` chooses sign-ins alone, or all other events. For staff."""
+        filters = plain(actor=actor, action=action, target=target, sign_ins=sign_ins, since=since, until=until)
+        return self._http.items(AuditPage, path_of("audit"), limit, **filters)
 
-    def roster(self, *, section: str | None = None, team: str | None = None) -> RosterRead:
+    def roster(
+        self, *, section: str | None = None, team: str | None = None, course: UUID | str | None = None
+    ) -> RosterRead:
         """The class, by section, team and name. For staff."""
-        return self._http.get(RosterRead, path_of("roster"), section=section, team=team)
+        return self._http.get(RosterRead, path_of("roster"), section=section, team=team, course=course)
 
-    def import_roster(self, table: str | bytes, *, dry_run: bool = False) -> RosterImported:
+    def import_roster(
+        self, table: str | bytes, *, dry_run: bool = False, course_id: UUID | str | None = None
+    ) -> RosterImported:
         """Add a class from a table (`name,email,section,team`), or only say what would change.
 
         A file's bytes are read as UTF-8, UTF-16 or Windows-1252. The answer's `notices` say how, and what was ignored.
         Raises InvalidRequest, whose `errors` name every wrong line.
         """
-        return self._http.change(RosterImported, "POST", path_of("roster"), {**_table(table), "dry_run": dry_run})
+        body = {**_table(table), "dry_run": dry_run, **plain(course_id=course_id)}
+        return self._http.change(RosterImported, "POST", path_of("roster"), body)
 
-    def assignments(self, *, limit: int | None = None) -> Iterator[AssignmentRead]:
-        """Assignments, newest first."""
-        return self._http.items(AssignmentPage, path_of("assignments"), limit)
+    def assignments(self, *, course: UUID | str | None = None, limit: int | None = None) -> Iterator[AssignmentRead]:
+        """Assignments of your courses, newest first."""
+        return self._http.items(AssignmentPage, path_of("assignments"), limit, course=course)
 
     def create_assignment(
         self,
@@ -156,13 +172,14 @@ class Users:
         late_deduction: float | None = None,
         late_deduction_unit: str | None = None,
         answers_after_deadline: bool | None = None,
+        course_id: UUID | str | None = None,
     ) -> AssignmentRead:
         """Create an assignment; templates or experiments say which runs belong to it. For staff.
 
         A date is the end of that day, and a time without an offset is in the lab's time zone. Late work is accepted for
         `late_days` (None sets no limit), and each day that has begun takes `late_deduction` off the points.
         """
-        body = _plain(
+        body = plain(
             name=name,
             deadline=deadline,
             templates=list(templates),
@@ -175,6 +192,7 @@ class Users:
             late_deduction=late_deduction,
             late_deduction_unit=late_deduction_unit,
             answers_after_deadline=answers_after_deadline,
+            course_id=course_id,
         )
         return self._http.change(AssignmentRead, "POST", path_of("assignments"), body)
 
@@ -192,7 +210,7 @@ class Users:
         reason: str | None = None,
     ) -> ExtensionRead:
         """Give one user or one section a later deadline; a second one for the same replaces the first. For staff."""
-        body = _plain(deadline=deadline, user_id=user_id, section=section, reason=reason)
+        body = plain(deadline=deadline, user_id=user_id, section=section, reason=reason)
         return self._http.change(ExtensionRead, "POST", path_of("assignments", assignment_id, "extensions"), body)
 
     def extensions(self, assignment_id: UUID | str) -> list[ExtensionRead]:
@@ -236,7 +254,7 @@ class Users:
     ) -> GradeDetail:
         """Grade by hand, in the place of the one before. With a rubric, its sum is the points. For staff."""
         lines = [{"text": text, "points": value} for text, value in (rubric or {}).items()]
-        body = {**_plain(points=points, comment=comment), "rubric": lines}
+        body = {**plain(points=points, comment=comment), "rubric": lines}
         return self._http.change(GradeDetail, "PUT", path_of("assignments", assignment_id, "grades", user_id), body)
 
     def remove_grade(self, assignment_id: UUID | str, user_id: UUID | str) -> None:
@@ -322,8 +340,29 @@ class Users:
         path = path_of("assignments", assignment_id, "submissions", user_id, "comparison")
         return self._http.get(ComparisonRead, path, tolerance=tolerance)
 
+    def export(
+        self, user_id: UUID | str, to: str | Path, *, on_progress: Callable[[int], object] | None = None
+    ) -> Path:
+        """Write all that a user has into a zip: runs, metrics, files, programs, released grades. Yours, or for admins.
+
+        `manifest.json` in it says what was left out. `on_progress` gets the bytes there are so far.
+        """
+        return own_data.export(self._http, user_id, Path(to), on_progress)
+
+    def erase(self, user_id: UUID | str, mode: str, *, dry_run: bool = False) -> ErasureRead:
+        """`anonymise` a user, or `delete` them with all that is theirs; it cannot be undone. For admins.
+
+        With `dry_run` it only counts what it is about. The lab carries it out within minutes.
+        """
+        body = {"mode": mode, "dry_run": dry_run}
+        return self._http.change(ErasureRead, "POST", path_of("users", user_id, "erase"), body)
+
+    def delete_jobs(self, job_ids: Sequence[UUID | str]) -> JobsDeleted:
+        """Delete runs that are over, with all they recorded. Those that stay are named with the reason."""
+        return own_data.delete_runs(self._http, job_ids)
+
     def change_job(self, job_id: UUID | str, **changes: Any) -> JobRead:
-        """Change `name` or `tags` of a job; None takes the name away."""
+        """Change `name`, `tags` or `note` of a job; None takes the name or the note away."""
         return self._http.change(JobRead, "PATCH", path_of("jobs", job_id), changes)
 
     def share_job(self, job_id: UUID | str, audience: str | None) -> JobRead:
@@ -337,14 +376,3 @@ class Users:
 
 def _table(table: str | bytes) -> dict[str, str]:
     return {"csv": table} if isinstance(table, str) else {"file": b64encode(table).decode("ascii")}
-
-
-def _plain(**fields: Any) -> dict[str, Any]:
-    """A body without what was left out; ids and times as text."""
-    return {name: _text(value) for name, value in given(**fields).items()}
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, UUID):
-        return str(value)
-    return value.isoformat() if hasattr(value, "isoformat") else value

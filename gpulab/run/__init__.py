@@ -50,6 +50,19 @@ class _LabRun(RunFiles):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._is_emulated = bool(os.environ.get("GPULAB_VALUES_UNKNOWN"))
+        self._steps: dict[str, int] = {}
+        self._has_gone_back = False
+
+    def metrics(self, step: int, values: Mapping[str, Any], **fields: Any) -> None:
+        super().metrics(step, values, **fields)
+        for name in values:
+            before, self._steps[name] = self._steps.get(name), int(step)
+            if before is not None and step < before and not self._has_gone_back:
+                self._has_gone_back = True
+                words = (
+                    f"the steps of {name!r} went back from {before} to {int(step)}: its curve overlaps itself. Count"
+                )
+                self.record("warning", message=f"{words} steps over the whole run, not from 0 in each epoch")
 
     def _is_kept(self, name: str) -> bool:
         return not (self._is_emulated and OF_VALUES_OR_TIME.search(name))
@@ -81,6 +94,8 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
 
 def artifact(source: str | os.PathLike[str] | bytes, name: str | None = None) -> None:
     """Keep a file, or bytes, as the artifact `name`; by default the file's own name."""
+    if not isinstance(source, bytes | str | os.PathLike):
+        raise TypeError(f"artifact: a path or bytes are needed, not {type(source).__name__}: save it to a file first")
     if not isinstance(source, bytes):
         name = name or Path(source).name
     if name is None:

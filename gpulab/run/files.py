@@ -51,11 +51,12 @@ class RunFiles:
         return f"{_as_json({'time': time.time(), 'type': kind, **fields})}\n".encode()
 
     def metrics(self, step: int, values: Mapping[str, Any], **fields: Any) -> None:
+        whole = check_step(step)
         for name in values.keys() - self._known_names:
             self._known_names.add(check_metric_name(name, len(self._known_names)))
         numbers = {name: number_as_json(value, name) for name, value in values.items() if self._is_kept(name)}
         if numbers:
-            self.record("metric", step=check_step(step), values=numbers, **fields)
+            self.record("metric", step=whole, values=numbers, **fields)
 
     def _is_kept(self, name: str) -> bool:
         del name

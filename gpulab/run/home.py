@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gpulab.run.files import whole_file
-from gpulab.run.values import check_artifact_name, check_metric_name, check_step
+from gpulab.run.values import check_artifact_name, check_metric_name, check_step, number_as_json
 
 PRINT_INTERVAL_SECONDS = 1.0
 OUTPUTS = Path("outputs")
@@ -21,11 +21,12 @@ class HomeRun:
         self._printed_at: dict[str, float] = {}
 
     def metrics(self, step: int, values: Mapping[str, Any]) -> None:
+        whole = check_step(step)
         for name in values.keys() - self._known_names:
             self._known_names.add(check_metric_name(name, len(self._known_names)))
-        self._print_now_and_then(
-            "metrics", f"step {check_step(step)}: " + ", ".join(f"{k} {float(v):g}" for k, v in values.items())
-        )
+        numbers = {name: float(number_as_json(value, name)) for name, value in values.items()}
+        shown = ", ".join(f"{name} {number:g}" for name, number in numbers.items())
+        self._print_now_and_then("metrics", f"step {whole}: {shown}")
 
     def progress(self, fraction: float, message: str = "") -> None:
         self._print_now_and_then("progress", f"{fraction:.0%} {message}".rstrip())

@@ -46,7 +46,11 @@ def check_metric_name(name: str, known: int) -> str:
 
 def check_step(step: int) -> int:
     """A whole number; raises `ValueError` or `TypeError` for anything else."""
-    whole = int(step)
+    try:
+        whole = int(step)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # a dict, NaN, a tensor of several elements
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"step {step!r}: must be a whole number") from error
     if whole != step or abs(whole) > MAX_STEP:
         raise ValueError(f"step {step!r}: must be a whole number of at most 64 bits")
     return whole
@@ -61,7 +65,7 @@ def number_as_json(value: SupportsFloat, name: str) -> float | str:
         value = detach()  # a loss that still has its graph
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # the last of a tensor of several elements
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"metric {name!r}: a number is needed, not {type(value).__name__}: {error}") from error
     return number if math.isfinite(number) else str(number)

@@ -2,11 +2,37 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 from gpulab.names import checked, composed
 
 MAX_JSON_DEPTH = 16
+
+
+def in_words(words: str) -> WrapValidator:
+    """For text that has to match a pattern: what is said in its place to a user whose text does not."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            for one in error.errors(include_url=False):
+                if one["type"] == "string_pattern_mismatch":
+                    raise PydanticCustomError("string_pattern_mismatch", words, one["ctx"]) from None
+            raise
+
+    return WrapValidator(check)
 
 
 class Incoming(BaseModel):
@@ -47,5 +73,9 @@ Line = Annotated[
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 """May exceed 2^53, so that a reader whose numbers are doubles must not read it as one."""
 Seed = Annotated[Int64, Field(ge=0, lt=2**63)]
-Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$")]
+Tag = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$"),
+    in_words("a tag has 1 to 64 of the characters a-z, A-Z, 0-9 and _.:/- and begins with a letter or a digit"),
+]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_shallow)]

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from gpulab.schemas.base import Incoming, JsonObject, Line, Outgoing
-from gpulab.schemas.memory import BytesInterval, GpuVerdict, Parts, PhaseLevel
+from gpulab.schemas.memory import BytesInterval, GpuVerdict, ModuleMemory, Parts, PhaseLevel
 
 MAX_GPUS_ASKED = 20
 
@@ -59,6 +59,8 @@ class EstimateRead(Outgoing):
     parts: Parts | None
     phases: list[PhaseLevel] | None
     """The allocator phase by phase."""
+    modules: list[ModuleMemory] | None
+    """Which modules hold the peak, in the order of their definition; small ones are counted together."""
     card: str | None
     """The emulated card that the steps were taken on."""
     claimed_by_program: bool | None
@@ -74,6 +76,20 @@ class EstimateRead(Outgoing):
     software: str | None
     """The versions that the steps were taken with."""
     asked_at: datetime | None
+
+
+class GpuModelRead(Outgoing):
+    """A GPU model that estimates know, whether the lab has one or not."""
+
+    name: str
+    total_bytes: int
+    """Its memory, as the driver counts it."""
+
+
+class GpuModelsRead(Outgoing):
+    """The smallest first."""
+
+    items: list[GpuModelRead]
 
 
 class JobEstimateRead(Outgoing):

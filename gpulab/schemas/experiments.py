@@ -19,6 +19,8 @@ class ExperimentSummary(Outgoing):
     questions: list[str]
     gpu: str
     """`none`, `preferred` or `exclusive`."""
+    has_picture: bool = False
+    """Whether `/v1/experiments/{slug}/picture` has one."""
 
 
 class ExperimentDetail(ExperimentSummary):

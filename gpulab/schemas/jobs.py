@@ -4,17 +4,21 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
+from gpulab.names import checked_lines
 from gpulab.schemas.base import Incoming, Int64, JsonObject, Line, Outgoing, Seed, Tag
 from gpulab.schemas.estimates import EstimateRead, JobEstimateRead
 from gpulab.schemas.memory import OutOfMemoryRead
 from gpulab.schemas.programs import ProgramBrief
-from gpulab.states import Audience, FailureCause, JobState, Priority, WaitReason
+from gpulab.schemas.users import AnId
+from gpulab.states import Audience, FailureCause, JobState, KeptBecause, Priority, Removed, WaitReason
 
 MAX_TIME_LIMIT_SECONDS = 7 * 24 * 3600
 MAX_GPU_MEMORY_BYTES = 2**50
 MAX_TAGS = 20
+MAX_NOTE_CHARACTERS = 4000
+MAX_DELETED_RUNS = 100
 
 
 class JobCreate(Incoming):
@@ -46,14 +50,50 @@ class JobCreate(Incoming):
     """Bytes to reserve on each GPU; null reserves the predicted peak or a whole GPU."""
     exclusive: bool | None = None
     """True takes whole GPUs; null lets the experiment decide."""
+    course_id: AnId | None = None
+    """The course that it is for; null: the one whose open assignment it counts for, else the one you joined last."""
+
+
+def _lines(value: Any) -> Any:
+    return checked_lines(value) if isinstance(value, str) else value
+
+
+Note = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_NOTE_CHARACTERS),
+    BeforeValidator(_lines, json_schema_input_type=str),
+]
+"""Plain text over several lines."""
 
 
 class JobUpdate(Incoming):
-    """What to change of a job; what is left out stays, null takes the name or all tags away."""
+    """What to change of a job; what is left out stays, null takes the name, all tags or the note away."""
 
     name: Line | None = None
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] | None = None
     """All of its tags from now on."""
+    note: Note | None = None
+    """What users should know of the run: plain text over several lines."""
+
+
+class JobsDelete(Incoming):
+    """Runs to delete."""
+
+    job_ids: Annotated[list[Annotated[UUID, Field(strict=False)]], Field(min_length=1, max_length=MAX_DELETED_RUNS)]
+
+
+class KeptRun(Outgoing):
+    """A run that was not deleted."""
+
+    job_id: UUID
+    because: KeptBecause
+    message: str
+    """The reason in words."""
+
+
+class JobsDeleted(Outgoing):
+    deleted: list[UUID]
+    kept: list[KeptRun]
 
 
 class ProgressRead(Outgoing):
@@ -101,6 +141,8 @@ class JobRead(JobSummary):
     """Where the memory went, of a job that ran out of it; null for other causes."""
     device: str | None
     """`cpu` or `cuda` of the latest attempt."""
+    gpu_names: list[str] = Field(default_factory=list)
+    """What the driver calls its GPUs, such as `Tesla T4`; `emulated T4` is no real one."""
     gpus: int | None
     exclusive: bool
     datasets: list[str]
@@ -116,7 +158,13 @@ class JobRead(JobSummary):
     program: ProgramBrief | None = None
     """The program that it runs; null for an experiment of the catalogue."""
     owner_id: UUID | None = None
+    course_id: UUID | None = None
+    """The course that it belongs to."""
     """The owner's id; several users may have their name."""
+    note: str | None = None
+    """Plain text of its owner or of staff."""
+    removed: dict[Removed, datetime] = Field(default_factory=dict)
+    """What the lab's retention deleted of it, and when."""
 
 
 class ShareOrder(Incoming):

@@ -65,6 +65,21 @@ class Parts(Outgoing):
     """The CUDA context with the loaded libraries, outside the allocator."""
 
 
+class ModuleMemory(Outgoing):
+    """What one module holds at the peak, without the modules in it. The rows add up to the parts without rounding,
+    fragmentation and context: those are the allocator's and the driver's."""
+
+    path: str | None
+    """Dotted name in the model, empty for the model itself. Null outside of it: images and labels, the loss, and what
+    the optimizer's step makes and drops."""
+    kind: str | None
+    """Its class; null outside of the model, and where `folded` modules are counted together."""
+    folded: int = 0
+    """Of how many small modules below `path` these bytes are, counted together; 0 for one module's own."""
+    held_bytes: dict[str, int]
+    """Bytes by cause: names are fields of `Parts`, and those of size zero are left out."""
+
+
 class PhaseLevel(Outgoing):
     """The allocator during one phase of the two steps."""
 
@@ -97,6 +112,8 @@ class Prediction(Outgoing):
     parts: Parts | None
     phases: list[PhaseLevel] | None
     """The allocator phase by phase."""
+    modules: list[ModuleMemory] | None = None
+    """Which modules hold the peak, in the order of their definition; small ones are counted together."""
     claimed_by_program: bool = False
     """Whether a student's program measured itself, in its sandbox: then the lab cannot vouch for it."""
     assumptions: list[str] = Field(default_factory=list)
@@ -199,6 +216,8 @@ class GpuVerdict(Outgoing):
     parts: Parts | None
     phases: list[PhaseLevel] | None
     """The allocator phase by phase."""
+    modules: list[ModuleMemory] | None = None
+    """Which modules hold the peak, in the order of their definition; small ones are counted together."""
     max_batch_size: int | None
     """The largest batch that fits; null if none does, or where `reasons` says why. The allocator may have to return
     free blocks and try again."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from gpulab.schemas.base import Incoming, Line, Outgoing
+from gpulab.schemas.base import Incoming, Line, Outgoing, in_words
 from gpulab.schemas.memory import Constants
 from gpulab.schemas.users import AnId, Time
 from gpulab.states import NodeFault, NodeState
@@ -16,7 +16,12 @@ def _day(text: str) -> str:
     return date.fromisoformat(text).isoformat()
 
 
-Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$", strip_whitespace=True), AfterValidator(_day)]
+Day = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", strip_whitespace=True),
+    in_words("write a day as 2030-01-31"),
+    AfterValidator(_day),
+]
 """A day by the lab's calendar: `2030-01-31`."""
 GpuCount = Annotated[int, Field(ge=1, le=10_000)]
 UserIds = Annotated[list[AnId], Field(max_length=500)]
@@ -189,6 +194,8 @@ class LabHoursCreate(Incoming):
     )
 
     name: Line
+    course_id: AnId | None = None
+    """The course whose runs may use them; null: the only open one that you teach."""
     gpus: GpuCount | None = None
     """GPUs to keep; null: all of the node."""
     node: Line | None = None
@@ -236,6 +243,7 @@ class LabHoursRead(Outgoing):
     """Students see the name and for whom they are only where that includes them."""
 
     id: UUID
+    course_id: UUID | None = None
     name: str | None
     when: str
     """`Mondays 10:00 to 12:00 until 2030-02-04 (Europe/Berlin)`."""

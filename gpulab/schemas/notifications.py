@@ -4,12 +4,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from gpulab import names
-from gpulab.schemas.base import Incoming, Outgoing
-from gpulab.schemas.users import Time
+from gpulab.schemas.base import Incoming, Outgoing, in_words
+from gpulab.schemas.users import AnId, Time
 from gpulab.states import NotificationKind
 
 MAX_BANNER_CHARACTERS = 500
@@ -35,19 +36,25 @@ def _no_hidden_text(text: str) -> str:
     return "\n".join(names.checked(line) for line in text.splitlines())
 
 
+BannerText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_BANNER_CHARACTERS, strip_whitespace=True),
+    AfterValidator(_no_hidden_text),
+]
+"""Plain text. Addresses that begin with http:// or https:// become links."""
+
+
 class BannerCreate(Incoming):
     """A text to show on every page until it ends."""
 
-    text: Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=MAX_BANNER_CHARACTERS, strip_whitespace=True),
-        AfterValidator(_no_hidden_text),
-    ]
-    """Plain text. Addresses that begin with http:// or https:// become links."""
+    text: BannerText
     ends_at: Time
     """Until when it is shown. Of a maintenance: when that ends."""
     starts_at: Time | None = None
     """When a planned maintenance begins. The banner is shown before, and names both times."""
+    course_id: AnId | None = None
+    """The course that sees it. Null: the whole lab, if you are an admin or teach all courses, else the only open course
+    that you teach."""
 
 
 class BannerRead(Outgoing):
@@ -55,10 +62,16 @@ class BannerRead(Outgoing):
     """Another one for every text: who dismissed one sees the next."""
     kind: BannerKind
     text: str
+    course_id: UUID | None
+    """The course that sees it; null if everybody does."""
     starts_at: datetime | None
     """Of a maintenance."""
     ends_at: datetime | None
     """Null for a drained machine, which ends with the drain."""
+    readers: int | None
+    """How many students it was written to; null if it is for all of the course or the lab, and for those students."""
+    can_end: bool
+    """Whether you may end it."""
 
 
 class BannerPage(Outgoing):
@@ -87,6 +100,7 @@ class ChannelOrder(Incoming):
         Annotated[
             str,
             StringConstraints(max_length=MAX_URL_CHARACTERS, strip_whitespace=True, pattern=r"^[!-~]+$"),
+            in_words("an address has no blanks and only characters of ASCII"),
             AfterValidator(_webhook),
         ]
         | None

@@ -5,10 +5,16 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from gpulab.schemas.base import Incoming, Line, Outgoing
+from gpulab.schemas.base import Incoming, Line, Outgoing, in_words
 
-ProgramSha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-GitCommit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+ProgramSha256 = Annotated[
+    str, StringConstraints(pattern=r"^[0-9a-f]{64}$"), in_words("a program's id has 64 of the characters 0-9 and a-f")
+]
+GitCommit = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$"),
+    in_words("a Git commit has 40 or 64 of the characters 0-9 and a-f"),
+]
 
 
 class ProgramFileRead(Outgoing):

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from gpulab.schemas.base import Incoming, Outgoing
-from gpulab.schemas.users import UserRead
+from gpulab.schemas.users import AnId, UserRead
 
 MAX_ROSTER_ROWS = 5000
 
@@ -27,6 +27,8 @@ class RosterImport(Incoming):
     """
     file: Annotated[str, StringConstraints(min_length=1)] | None = None
     """The bytes of the table's file in Base64, in the place of `csv`: UTF-8, UTF-16 or Windows-1252."""
+    course_id: AnId | None = None
+    """The course that they join; null: the only open one that you teach."""
     dry_run: bool = False
     """True only says what would change."""
 

@@ -1,4 +1,4 @@
-"""Studies on the wire: many runs that answer one question; and the courses they come from."""
+"""Studies on the wire: many runs that answer one question; and the question sets they come from."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, JsonValue
 
 from gpulab.schemas.base import Incoming, Int64, JsonObject, Line, Outgoing, Seed
+from gpulab.schemas.users import AnId
 from gpulab.states import Audience, JobState, Priority
 
 MAX_STUDY_SEEDS = 200
@@ -17,7 +18,7 @@ StudyState = Literal["running", "succeeded", "failed", "cancelled"]
 
 
 class StudyCreate(Incoming):
-    """A template of an installed course at a scale, or a grid over the fields of one experiment."""
+    """A template of an installed question set at a scale, or a grid over the fields of one experiment."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -34,9 +35,9 @@ class StudyCreate(Incoming):
     )
 
     template: Line | None = None
-    """A question, a part or all of a course: `course/1b`, `course/4`, `course/all`. `GET /v1/courses` lists them."""
+    """A question, a part or all of a set: `course/1b`, `course/4`, `course/all`. `GET /v1/question-sets` lists them."""
     scale: Line | None = None
-    """How large a template is asked: `smoke` (seconds), `cpu` (minutes on two cores), `full` (the course's sizes)."""
+    """How large a template is asked: `smoke` (seconds), `cpu` (minutes on two cores), `full` (the set's own sizes)."""
     experiment: Line | None = None
     """Slug of the experiment of a grid."""
     base: JsonObject = Field(default_factory=dict)
@@ -51,6 +52,8 @@ class StudyCreate(Incoming):
     """A name for users."""
     priority: Annotated[Priority, Field(strict=False)] = Priority.NORMAL
     """Priority class of the runs."""
+    course_id: AnId | None = None
+    """The course that it is for; null: the one you joined last."""
 
 
 class SeedsAdd(Incoming):
@@ -149,6 +152,100 @@ class StudyRead(StudySummary):
     comparison: list[CellRead]
 
 
+class StudyFieldRead(Outgoing):
+    """A field that differs between the runs of a study."""
+
+    name: str
+    values: list[Any]
+    """Its values: numbers in their order, others as they come first."""
+
+
+class StudyTrainingRead(Outgoing):
+    """One run, or one replica of a run that trains several seeds."""
+
+    job_id: UUID | None
+    seed: Int64
+    state: JobState
+    why: str
+    """How it failed; empty otherwise."""
+    values: list[Any]
+    """Its value of each field of `fields`; null where it has none."""
+    numbers: list[float | None]
+    """Its number of each result of `results`."""
+
+
+class FieldValueRead(Outgoing):
+    """A result at one value of a field, over all other fields."""
+
+    value: Any
+    mean: float | None
+    """Mean over all combinations with this value, which weigh the same. Where one has no result, the mean of the runs
+    that are there."""
+    low: float | None
+    """Lower end of the 95 % interval (jackknife over the seeds); null where there are too few seeds."""
+    high: float | None
+    runs: int
+    """Runs with a result."""
+    failed: int
+    """Runs that ended without one."""
+
+
+class FieldShareRead(Outgoing):
+    """How much of the variance a field explains by itself."""
+
+    field: str
+    share: float
+    """0 to 1: of the variance of the main effect."""
+    low: float | None
+    high: float | None
+
+
+class ImportanceRead(Outgoing):
+    """The variance of a result in parts: analysis of variance of the means of all combinations, omega squared.
+
+    The main effect of a field is the part that its value alone explains. Shares are corrected for what chance alone
+    would explain. Intervals are 95 %: delete-one jackknife over the seeds, with Student's t.
+    """
+
+    fields: list[FieldShareRead]
+    combinations: float | None
+    """What only the combination of values explains."""
+    between_seeds: float | None
+    """What differs from seed to seed; null with one run a combination, where it is part of `combinations`."""
+    runs: int
+    """Runs with a result."""
+    seed_count: int
+    """Their seeds."""
+    reason: str | None
+    """Why there are no shares; null where there are."""
+    no_interval: str | None
+    """Why the shares have no intervals; null where they have."""
+
+
+class StudyEffectRead(Outgoing):
+    """What the fields do to one result."""
+
+    result: str
+    fields: list[list[FieldValueRead]]
+    """For each field of `fields`, the result at each of its values."""
+    importance: ImportanceRead
+
+
+class StudyEffectsRead(Outgoing):
+    """What the fields of a study do to its results: the numbers behind its charts."""
+
+    experiment: str
+    experiments: list[str]
+    """The experiments of the study; the runs of one are compared."""
+    known_results: list[str]
+    """All numbers that the runs have; those that are the same in every run come last."""
+    results: list[str]
+    """The numbers shown here."""
+    fields: list[StudyFieldRead]
+    trainings: list[StudyTrainingRead]
+    effects: list[StudyEffectRead]
+
+
 class StudyPage(Outgoing):
     items: list[StudySummary]
     next_cursor: str | None
@@ -171,8 +268,8 @@ class TemplateRead(Outgoing):
     title: str
 
 
-class CourseRead(Outgoing):
-    """A course: questions that the lab can answer by studies."""
+class QuestionSetRead(Outgoing):
+    """A question set: questions that the lab can answer by studies."""
 
     slug: str
     """What the names of its templates begin with."""
@@ -182,7 +279,16 @@ class CourseRead(Outgoing):
     questions: list[TemplateRead]
 
 
-class CoursePage(Outgoing):
-    items: list[CourseRead]
+class QuestionSetPage(Outgoing):
+    items: list[QuestionSetRead]
     broken: list[dict[str, str]]
-    """Courses that could not be loaded, with the reason."""
+    """Question sets that could not be loaded, with the reason."""
+
+
+class StudyDeleted(Outgoing):
+    """What became of a study and its runs."""
+
+    runs_deleted: int
+    """With its reports."""
+    runs_kept: int
+    """Runs that were handed in, or that another study has too: they stay, outside of the study."""

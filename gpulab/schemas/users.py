@@ -3,19 +3,24 @@
 import re
 from datetime import datetime
 from typing import Annotated, Any
-from unicodedata import normalize
+from unicodedata import category, normalize
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from gpulab import names
-from gpulab.schemas.base import Incoming, Line, Outgoing
-from gpulab.states import Role
+from gpulab.addresses import pasted
+from gpulab.schemas.base import Incoming, Line, Outgoing, in_words
+from gpulab.states import Erasure, Role
 
 MAX_COUNT = 100_000
 MAX_HOURS = 1e9
 MIN_YEAR = 2
 MAX_YEAR = 9998
+
+
+QUOTES = frozenset({"Pi", "Pf"})
+"""Categories of the quotation marks that word processors write."""
 
 
 def _text(value: Any) -> Any:
@@ -25,7 +30,9 @@ def _text(value: Any) -> Any:
 
 
 def _address(text: str) -> str:
-    """Composed and in lower case. Refused where a character of it would become one of ASCII on the way."""
+    """Composed and in lower case. Refused where a character of it would become one of ASCII on the way, and where what
+    stands around an address was taken for a part of it.
+    """
     for place, character in enumerate(text):
         forms = (normalize("NFKD", character), character.lower())
         if not character.isascii() and any(form.isascii() for form in forms):
@@ -33,7 +40,18 @@ def _address(text: str) -> str:
                 f"the character {names.called(character)} at place {place + 1} looks like another character but is not"
             )
             raise ValueError(message)
-    return names.checked(text).lower()
+    found = names.address_form(names.checked(text))
+    local, _, domain = found.rpartition("@")
+    quote = next((character for character in local if category(character) in QUOTES), None)
+    if quote is not None:
+        raise ValueError(f"the character {names.called(quote)} is not allowed in an address")
+    if not (all(map(_is_of_domain, domain)) and all(domain.split("."))):
+        raise ValueError(f"the part after @ is not the name of a host: {domain[:100]}")
+    return found
+
+
+def _is_of_domain(character: str) -> bool:
+    return character in "-._" or category(character)[0] in "LMN"
 
 
 TIME = re.compile(
@@ -65,6 +83,7 @@ Email = Annotated[
         max_length=254,
         strip_whitespace=True,
     ),
+    in_words("is not an e-mail address, such as ada@uni.example"),
     AfterValidator(_address),
 ]
 """An e-mail address; upper and lower case do not matter."""
@@ -115,6 +134,8 @@ class UserCreate(Incoming):
     max_gib_hours: Hours | None = None
     token_expires_at: Moment | None = None
     """When the first token ends; null is never."""
+    course_id: AnId | None = None
+    """The course that they join; null: the only open one that you teach."""
 
 
 class UserUpdate(Incoming):
@@ -148,11 +169,44 @@ class UserRead(Outgoing):
     created_at: datetime
     disabled_at: datetime | None
     """Since when they are shut out; null for who is not."""
+    erasure: Erasure | None = None
+    """What is under way: they are being anonymised or deleted. Null otherwise."""
+    anonymised_at: datetime | None = None
+    """When a pseudonym took the place of their name; null for others."""
 
 
 class UserCreated(UserRead):
     token: str
     """Their first token. It is shown here and never again."""
+
+
+class ErasureOrder(Incoming):
+    """How to take a user out of the lab."""
+
+    mode: Annotated[Erasure, Field(strict=False)]
+    """`anonymise`: a pseudonym takes the name's place, and runs, submissions and grades stay. `delete`: they go."""
+    dry_run: bool = False
+    """Only count what it is about."""
+
+
+class ErasureRead(Outgoing):
+    """What it is about to anonymise or delete a user."""
+
+    user_id: UUID
+    mode: Erasure
+    dry_run: bool
+    runs: int
+    live_runs: int
+    """Of these, runs that wait or run: they are cancelled first."""
+    studies: int
+    submissions: int
+    grades: int
+    programs: int
+    files: int
+    file_bytes: int
+    tokens: int
+    audit_events: int
+    """Events by them or on them; they stay, without the name."""
 
 
 class UserPage(Outgoing):
@@ -176,6 +230,8 @@ class MeRead(Outgoing):
     max_queued: int | None = None
     max_gpu_hours: float | None = None
     max_gib_hours: float | None = None
+    teaches: bool = False
+    """Whether the user is an instructor of the lab or of one of its courses, or an admin."""
 
 
 class TokenCreate(Incoming):
@@ -210,10 +266,14 @@ class TokenPage(Outgoing):
     next_cursor: str | None
 
 
+def _bare(value: Any) -> Any:
+    return pasted(value) if isinstance(value, str) else value
+
+
 class SignIn(Incoming):
     """A token to turn into a session of a browser."""
 
-    token: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+    token: Annotated[str, StringConstraints(min_length=1, max_length=200), BeforeValidator(_bare)]
 
 
 class OpenIdRead(Outgoing):
@@ -243,6 +303,8 @@ class AuditEventRead(Outgoing):
     """`thing.done`: `user.created`, `session.opened`, `job.cancel_requested`, `node.drained`, ..."""
     target: str | None
     """`user:<id>`, `job:<id>`, `node:<name>`, ..."""
+    target_name: str | None = None
+    """What the target is called today, if it has a name."""
     address: str | None
     request_id: str | None
     details: dict[str, Any]

@@ -14,7 +14,7 @@ POOLING = "pooling-gradients"
 ROUNDING = 1e-9
 FINITE_DIFFERENCE = 1e-6
 GROUPS = 20
-"""Groups of draws behind each run's interval of the exponent, which is at 99 %."""
+"""Groups of draws for each run's 99 % interval of the exponent."""
 
 
 def _convolution(setting: Setting) -> list[Need]:
@@ -29,7 +29,7 @@ def _answer_3a(runs: Runs) -> Answer:
     bias_errors = [abs(result["bias_gradient"] - result["upstream_sum"]) for result in runs.results]
     comparisons = [
         compare_claim(
-            "dw by autograd less the cross-correlation of X with dY, over the largest entry",
+            "dw by autograd minus the cross-correlation of X with dY, over the largest entry",
             sheet="flipped indices, no sum over positions",
             correct="0: dw_hl = Σ dy_ij x_(i+h−1, j+l−1)",
             correct_source="chain rule",
@@ -39,7 +39,7 @@ def _answer_3a(runs: Runs) -> Answer:
             because=f"the sheet has no sum; even with one its flipped indices miss dw by {100 * (flipped or 0):.0f} %",
         ),
         compare_claim(
-            "dw less central finite differences, over the largest entry",
+            "dw minus central finite differences, over the largest entry",
             sheet=None,
             correct="0, to the accuracy of finite differences",
             correct_source="an independent second way",
@@ -58,7 +58,7 @@ def _answer_3a(runs: Runs) -> Answer:
             because="the derivative of y with respect to the bias is 1, not 0",
         ),
         compare_claim(
-            "weight change of SGD less the weighted sum of patches, over the largest entry",
+            "weight change of SGD minus the weighted sum of patches, over the largest entry",
             sheet=None,
             correct="0: a linear combination, with weights of both signs",
             correct_source="dw is a sum of patches times dy",
@@ -210,7 +210,7 @@ def _answer_3c(runs: Runs) -> Answer:
     largest = [row["formula_difference"] for row in backward if row["kind"] == "max"]
     comparisons = [
         compare_claim(
-            "average pooling: dX by autograd less dy/4 for the whole window",
+            "average pooling: dX by autograd minus dy/4 for the whole window",
             sheet="not answered",
             correct="0: dx_ij = dy/4",
             correct_source="each of four pixels has weight 1/4",
@@ -264,7 +264,7 @@ def _pooling_figure(backward: Sequence[Mapping[str, Any]]) -> list[FigureSpec]:
     )
     if not panels:
         return []
-    alt = "Maps of the gradient behind one and two layers of max and of average pooling; red above 0, blue below."
+    alt = "Maps of the gradient after one and two layers of max and of average pooling; red above 0, blue below."
     return [FigureSpec(name="3c-pooling", title="Where the gradient goes", alt=alt, panels=panels, columns=4)]
 
 

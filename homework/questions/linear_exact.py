@@ -15,7 +15,7 @@ from homework.questions.linear_shared import (
 from homework.questions.linear_theory import LEARNING_RATE, solution, train_loss
 
 PRINTED = 5e-5
-"""Half a unit of the last of four printed digits."""
+"""Half a unit of the fourth printed digit."""
 
 
 def _answer_1a(runs: Runs) -> Answer:

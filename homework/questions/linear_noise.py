@@ -64,7 +64,7 @@ def _answer_1e(runs: Runs) -> Answer:
         compare_number(
             "time constant of the slow direction, steps",
             correct=slow_time_constant(0.5),
-            correct_source="1/(0.001 · 2.992), the Hessian being [[400, 20], [20, 4]]",
+            correct_source="1/(0.001 · 2.992); the Hessian is [[400, 20], [20, 4]]",
             ours=slow,
             tolerance=1e-6,
             because="1000 steps are three time constants, so 5 % of the way is still missing",

@@ -53,7 +53,7 @@ def loss_figure(question: str, title: str, runs: Runs, *, log: bool) -> list[Fig
 
 
 def is_the_mean(runs: Runs, place: int, mean: float) -> bool:
-    """Whether the runs' mean lies within 3.3 standard errors (99.9 %), the standard deviation being known exactly."""
+    """Whether the runs' mean lies within 3.3 standard errors (99.9 %); the standard deviation is known exactly."""
     values = runs.values(weight(place))
     sd: float = runs.results[0]["expected_weights_sd"][place]
     return abs(fmean(values) - mean) <= 3.3 * sd / math.sqrt(len(values))

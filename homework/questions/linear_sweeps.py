@@ -99,7 +99,7 @@ def _dots(trained: Runs) -> list[Comparison]:
                     ours=ours,
                     ours_is_right=ours is not None and is_the_mean(found, place, mean[place]),
                     because=because,
-                    differs_because="further off than 3.3 standard errors, the scatter being known exactly",
+                    differs_because="further away than 3.3 standard errors; the scatter is known exactly",
                 )
             )
     return comparisons

@@ -72,7 +72,7 @@ def _overhead(overhead_bytes: int | None, emulated: str | None) -> Comparison:
         "overhead on this lab's device, MiB",
         sheet="814",
         correct="above 0; a property of driver and libraries, about 592 on the sheet's card",
-        correct_source="device use with the model in place, less the model",
+        correct_source="device use with the model in place, minus the model",
         ours=ours,
         ours_is_right=ours is not None and ours > 0,
         because=f"{emulated}: {CONTEXT_IS_A_GUESS}"

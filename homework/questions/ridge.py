@@ -74,7 +74,7 @@ def _answer_2b(runs: Runs) -> Answer:
     path = _worst(runs, "path_largest_difference")
     comparisons = [
         compare_claim(
-            f"p·w under dropout less the Tikhonov solution, {where}, over the largest weight",
+            f"p·w under dropout minus the Tikhonov solution, {where}, over the largest weight",
             sheet="Γ = √((1−p)/p)·G, w = p·w_drop" if path is not None and where == "at p" else None,
             correct="0: the same, Γ = √((1−p)/p)·G",
             correct_source="minimiser over all 2^d masks of every row",
@@ -120,7 +120,7 @@ def _answer_2c(runs: Runs) -> Answer:
     first = runs.first
     reason = first["sheet_left_product_error"] if first else None
     comparison = compare_claim(
-        "solution through the changed variables less the direct one, over the largest weight",
+        "solution through the changed variables minus the direct one, over the largest weight",
         sheet="X̃ = √λ·Γ⁻¹X",
         correct="0 with X̃ = √λ·XΓ⁻¹",
         correct_source="w̃ = Γw/√λ, so that Xw = X̃w̃",
@@ -163,7 +163,7 @@ def _answer_2d(runs: Runs) -> Answer:
             correct_source="equal norms: a column's unit does not matter",
             ours=units,
             ours_is_right=units is not None and units < ROUNDING,
-            because=f"as after batch normalisation; a plain ridge changes by {_shown(plain)}",
+            because=f"as after batch normalisation; an ordinary ridge changes by {_shown(plain)}",
         ),
     ]
     return Answer(comparisons, _norm_table(runs.first), _norm_bars(runs.first))

@@ -256,6 +256,14 @@ def _lost(condition: ColumnElement[bool], max_lost_attempts: int, actor: str, me
     return announce(changed, event="job.lost", actor=actor, message=message)
 
 
+@statement
+def end_future(lease_seconds: float) -> Any:
+    """Live leases that were renewed while the clock was ahead last as long as one renewed now."""
+    return (
+        update(Lease).where(LIVE, Lease.expires_at > from_now(lease_seconds)).values(expires_at=from_now(lease_seconds))
+    )
+
+
 def _expired() -> ColumnElement[bool]:
     """Leases whose worker was not heard of in time."""
     return Lease.expires_at < func.now()

@@ -1,5 +1,6 @@
 """Setting nodes aside and taking them back; each change is one guarded statement with its event."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import (
     Update,
     and_,
     case,
-    delete,
+    exists,
     func,
     insert,
     literal,
@@ -23,13 +24,22 @@ from sqlalchemy import (
 
 from gpulab.states import NodeFault
 from models.composed import statement
-from models.statements.nodes import alive
+from models.statements.nodes import GONE, NO_FAULT, alive, is_down
 from models.statements.notifications import outbox
 from models.statements.transitions import text_of
+from models.tables.lease import Lease
 from models.tables.node import Gpu, Node, NodeEvent, NodeToken
+from models.times import from_now
 
 SET_ASIDE = "node.set_aside"
 REFUSED = "node.refused"
+IN_ORDER: Mapping[str, Any] = {
+    **dict.fromkeys(("reason", "fault", "fault_message", "fault_at", "fault_until")),
+    "draining": False,
+    "reconnects": [],
+    "untaken_leases": 0,
+}
+"""Of a node of which nothing is wrong."""
 MIN_CHANGE = 0.05
 """Of a GPU's memory, to count as another than it had: what the driver keeps for itself differs by its version."""
 
@@ -61,12 +71,13 @@ def reports(silence_seconds: float) -> Select[*tuple[Any, ...]]:
 def suspicious_gpus() -> Select[*tuple[Any, ...]]:
     """The GPUs of which anything was ever wrong: a few, or none."""
     return select(*Gpu.__table__.columns).where(
+        Gpu.gone_at.is_(None),
         or_(
             Gpu.unhealthy_at.is_not(None),
             Gpu.xid_at.is_not(None),
             Gpu.contested_at.is_not(None),
             func.abs(Gpu.memory_total_bytes - Gpu.known_total_bytes) > MIN_CHANGE * Gpu.known_total_bytes,
-        )
+        ),
     )
 
 
@@ -111,13 +122,43 @@ def still_at_fault(name: str, fault: NodeFault, message: str, *, until: datetime
 
 @statement
 def bring_back(name: str) -> Select[Any]:
-    """The fault was not seen for long enough."""
+    """The fault was not seen for long enough, or not since its worker started again."""
+    started_again = and_(Node.fault_until.is_not(None), Node.started_at > Node.fault_at)
     changed = _changed(
         update(Node)
-        .where(Node.name == name, Node.fault.is_not(None), Node.fault_until <= func.now())
+        .where(
+            Node.name == name,
+            Node.fault.is_not(None),
+            or_(Node.fault_until <= func.now(), started_again),
+        )
         .values(fault=None, fault_message=None, fault_at=None, fault_until=None)
     )
-    return _announced(changed, "node.back", "scheduler", "no fault was seen for long enough")
+    return _announced(changed, "node.back", "scheduler", "the fault is over")
+
+
+@statement
+def end_future(quiet_seconds: float) -> Update:
+    """What nodes wrote while the clock was ahead counts as written now."""
+    limits: Mapping[str, Any] = {
+        **dict.fromkeys(("heartbeat_at", "started_at", "untaken_at", "cleared_at", "fault_at"), func.now()),
+        "fault_until": from_now(quiet_seconds),
+    }
+    return _end_future(Node, limits).values(reconnects=[])
+
+
+@statement
+def end_future_of_gpus() -> Update:
+    """The same, of GPUs."""
+    return _end_future(Gpu, dict.fromkeys(("seen_at", "unhealthy_at", "xid_at", "contested_at"), func.now()))
+
+
+def _end_future(table: type[Node | Gpu], limits: Mapping[str, Any]) -> Update:
+    columns = {name: (table.__table__.c[name], limit) for name, limit in limits.items()}
+    return (
+        update(table)
+        .where(or_(*(column > limit for column, limit in columns.values())))
+        .values({name: case((column > limit, limit), else_=column) for name, (column, limit) in columns.items()})
+    )
 
 
 @statement
@@ -133,31 +174,52 @@ def drain(name: str, *, reason: str, actor: str) -> Select[Any]:
 
 @statement
 def undrain(name: str, *, actor: str) -> Select[Any]:
-    """Take the node into service as it is now: ends a drain and a fault, and accepts its GPUs as they are."""
-    missing_some = select(Gpu.uuid).where(Gpu.node == Node.name, Gpu.seen_at < Node.heartbeat_at).exists()
+    """Take the node into service as it is now: ends a drain and a fault, and forgets GPUs until they work again."""
+    broken = or_(~Gpu.healthy, Gpu.seen_at < Node.heartbeat_at)
+    some_broken = select(Gpu.uuid).where(Gpu.node == Node.name, broken, Gpu.gone_at.is_(None)).exists()
     changed = _changed(
         update(Node)
-        .where(Node.name == name, or_(Node.draining, Node.fault.is_not(None), missing_some))
-        .values(
-            draining=False, reason=None, fault=None, fault_message=None, fault_at=None, fault_until=None,
-            reconnects=[], untaken_leases=0, cleared_at=func.now(),
-        ),
+        .where(Node.name == name, or_(Node.draining, Node.fault.is_not(None), some_broken))
+        .values({**IN_ORDER, "cleared_at": func.now()}),
         Node.heartbeat_at,
-    )  # fmt: skip
-    here = and_(Gpu.node == changed.c.name)
-    missing = Gpu.seen_at < changed.c.heartbeat_at
-    forgotten = delete(Gpu).where(here, missing).returning(Gpu.uuid).cte("forgotten")
+    )
+    here = and_(Gpu.node == changed.c.name, Gpu.gone_at.is_(None))
+    works = and_(Gpu.healthy, or_(Gpu.seen_at.is_(None), Gpu.seen_at >= changed.c.heartbeat_at))
+    forgotten = update(Gpu).where(here, ~works).values(GONE).returning(Gpu.uuid).cte("forgotten")
     accepted = (
         update(Gpu)
-        .where(here, or_(~missing, Gpu.seen_at.is_(None)))
-        .values(
-            known_total_bytes=Gpu.memory_total_bytes,
-            unhealthy_at=None, xid=None, xid_at=None, contested_by=None, contested_at=None,
-        )
+        .where(here, works)
+        .values({**NO_FAULT, "known_total_bytes": Gpu.memory_total_bytes})
         .returning(Gpu.uuid)
         .cte("accepted")
-    )  # fmt: skip
+    )
     return _announced(changed, "node.undrained", actor, "").add_cte(forgotten, accepted)
+
+
+@statement
+def remove(name: str, *, silence_seconds: float, actor: str) -> Select[Any]:
+    """Take a node that is down off the list, with its GPUs and tokens. No row: it is up, or a job still holds it."""
+    holds = exists().where(Lease.node == Node.name, Lease.released_at.is_(None))
+    changed = _changed(
+        update(Node)
+        .where(Node.name == name, Node.removed_at.is_(None), is_down(silence_seconds), ~holds)
+        .values({**IN_ORDER, "removed_at": func.now(), "stopped_at": func.coalesce(Node.stopped_at, func.now())})
+    )
+    gpus = (
+        update(Gpu)
+        .where(Gpu.node == changed.c.name, Gpu.gone_at.is_(None))
+        .values(GONE)
+        .returning(Gpu.uuid)
+        .cte("forgotten")
+    )
+    tokens = (
+        update(NodeToken)
+        .where(NodeToken.node == changed.c.name, NodeToken.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+        .returning(NodeToken.id)
+        .cte("revoked")
+    )
+    return _announced(changed, "node.removed", actor, "").add_cte(gpus, tokens)
 
 
 @statement

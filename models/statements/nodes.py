@@ -4,15 +4,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, and_, case, func, null, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, Text, Update, and_, case, func, literal, null, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from models.composed import statement
-from models.tables.node import Gpu, Node
+from models.statements.transitions import text_of
+from models.tables.node import Gpu, Node, NodeEvent
 from models.times import ago
 
 RECONNECTS_KEPT = 20
+NO_FAULT = dict.fromkeys(("unhealthy_at", "xid", "xid_at", "contested_by", "contested_at"))
+GONE = {**NO_FAULT, "healthy": False, "reason": None, "gone_at": func.now()}
+"""Of a GPU that is no part of its node any more."""
 
 
 @statement
@@ -56,6 +60,7 @@ def join(values: Mapping[str, Any]) -> ReturningInsert[str]:
             "started_at": func.now(),
             "heartbeat_at": func.now(),
             "stopped_at": None,
+            "removed_at": None,
             "untaken_leases": 0,
             "reconnects": case((Node.stopped_at.is_(None), _one_reconnect_more()), else_=Node.reconnects),
         },
@@ -88,6 +93,9 @@ def beat(
         .where(Node.name == name, _served_by(worker_id))
         .values(
             heartbeat_at=func.now(),
+            # One that was removed while it was cut off is on the list again.
+            stopped_at=case((Node.removed_at.is_(None), Node.stopped_at), else_=null()),
+            removed_at=None,
             clock_skew_seconds=skew,
             reconnects=case((silent, _one_reconnect_more()), else_=Node.reconnects),
             **values,
@@ -115,15 +123,46 @@ def keep_gpus(rows: Sequence[Mapping[str, Any]], *, silence_seconds: float) -> R
         index_elements=[Gpu.uuid],
         set_={
             **{name: new[name] for name in (*rows[0], "seen_at") if name != "uuid"},
-            "known_total_bytes": func.coalesce(Gpu.known_total_bytes, new.known_total_bytes),
+            "known_total_bytes": case(
+                (Gpu.gone_at.is_(None), func.coalesce(Gpu.known_total_bytes, new.known_total_bytes)),
+                else_=new.known_total_bytes,
+            ),
             "unhealthy_at": case((new.healthy, null()), (Gpu.healthy, func.now()), else_=Gpu.unhealthy_at),
+            "gone_at": case((new.healthy, null()), else_=Gpu.gone_at),
         },
         where=or_(
             Gpu.node == new.node,
+            Gpu.gone_at.is_not(None),
             Gpu.seen_at.is_(None),
             Gpu.seen_at < ago(silence_seconds),
         ),
     ).returning(Gpu.uuid)
+
+
+@statement
+def gpus_of(node: str) -> Select[*tuple[Any, ...]]:
+    """The GPUs that a node had, as its worker last described them."""
+    return select(*Gpu.__table__.c).where(Gpu.node == node, Gpu.gone_at.is_(None)).order_by(Gpu.index, Gpu.uuid)
+
+
+@statement
+def let_go(uuids: Sequence[str]) -> Update:
+    """These GPUs are no part of their node any more, by the way it is set up."""
+    return update(Gpu).where(Gpu.uuid == func.any(uuids), Gpu.gone_at.is_(None)).values(GONE)
+
+
+@statement
+def miss(uuids: Sequence[str], reason: str) -> Update:
+    """A worker did not find these GPUs when it started. That is no fault of the node: it goes on with the others."""
+    return update(Gpu).where(Gpu.uuid == func.any(uuids)).values({**NO_FAULT, "healthy": False, "reason": reason})
+
+
+@statement
+def note_event(node: str, kind: str, message: str) -> ReturningInsert[int]:
+    """What its worker says for its history."""
+    actor = literal("node:", Text).concat(text_of(node))
+    row = {"node": node, "type": kind, "actor": actor, "message": message}
+    return insert(NodeEvent).values(row).returning(NodeEvent.id)
 
 
 @statement
@@ -167,16 +206,26 @@ def every() -> Select[Node]:
 
 
 @statement
+def gpu_names() -> Select[str, str]:
+    """UUID and name of each GPU that any node ever had."""
+    return select(Gpu.uuid, Gpu.name)
+
+
+@statement
 def gpus() -> Select[*tuple[Any, ...]]:
-    return select(*Gpu.__table__.c).order_by(Gpu.node, Gpu.index)
+    return select(*Gpu.__table__.c).where(Gpu.gone_at.is_(None)).order_by(Gpu.node, Gpu.index)
 
 
 @statement
 def overview(silence_seconds: float) -> Select[*tuple[Any, ...]]:
     """Every node, and whether it is `down`: stopped, or not heard of lately by the clock of the database."""
-    silent = Node.heartbeat_at <= ago(silence_seconds)
-    down = or_(Node.stopped_at.is_not(None), silent).label("down")
-    return select(*Node.__table__.columns, down).order_by(Node.name)
+    down = is_down(silence_seconds).label("down")
+    return select(*Node.__table__.columns, down).where(Node.removed_at.is_(None)).order_by(Node.name)
+
+
+def is_down(silence_seconds: float) -> ColumnElement[bool]:
+    """Stopped, or silent for that long."""
+    return or_(Node.stopped_at.is_not(None), Node.heartbeat_at <= ago(silence_seconds))
 
 
 def _served_by(worker_id: str | None) -> ColumnElement[bool]:

@@ -28,6 +28,7 @@ from models.composed import statement
 from models.statements.notifications import outbox
 from models.statements.transitions import announce, moved
 from models.tables.assignment import Assignment
+from models.tables.courses import Course
 from models.tables.job import Job
 from models.tables.lab_hours import LabHours
 from models.tables.study import StudyRun
@@ -62,8 +63,9 @@ def waiting() -> Select[*tuple[Any, ...]]:
 
 @statement
 def lab_hours() -> Select[*tuple[Any, ...]]:
-    """All lab hours, of which some occurrences may be over."""
-    return select(*LabHours.__table__.columns)
+    """All lab hours of open courses. Some occurrences may be over."""
+    of_open_course = (Course.id == LabHours.course_id) & Course.archived_at.is_(None)
+    return select(*LabHours.__table__.columns).join(Course, of_open_course)
 
 
 @statement
@@ -76,6 +78,7 @@ def of_lab_hours(ids: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
         .outerjoin(Assignment, Assignment.id == LabHours.assignment_id)
         .where(
             LabHours.id == func.any(ids),
+            Job.course_id == LabHours.course_id,
             or_(LabHours.section.is_(None), LabHours.section == User.section),
             or_(LabHours.assignment_id.is_(None), _is_work()),
             or_(func.cardinality(LabHours.user_ids) == 0, User.id == func.any(LabHours.user_ids)),

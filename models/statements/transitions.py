@@ -1,21 +1,39 @@
 """The one way a job changes state: a guarded UPDATE, its event and its notice, in one statement.
 
-Nothing else assigns `Job.state` (submitting and cancelling, in `jobs.py`, share `announce`). The statement returns one
+Nothing else assigns `Job.state` (submitting, in the API, shares `announce`). The statement returns one
 row for each job that changed, and none for a job that was not in a state from which `gpulab.states.MOVES` allows the
 move: the caller lost a race and must let go.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Select, Text, cast, func, insert, literal, literal_column, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    Text,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.sql.elements import SQLCoreOperations
 
 from gpulab.states import FINAL_STATES, JobState, sources
-from models.channels import JOBS
+from models.channels import CANCEL, JOBS
+from models.composed import statement
 from models.statements.notifications import outbox
 from models.tables.event import JobEvent
 from models.tables.job import Job
+from models.tables.lease import Lease
 
 OLD_STATE = literal_column("old.state", Text).label("from_state")
 """The state before the UPDATE; PostgreSQL 18 lets RETURNING name it."""
@@ -83,15 +101,56 @@ def announce(
         .returning(JobEvent.id, JobEvent.job_id)
         .cte("event")
     )
-    statement = select(*columns, event_row.c.id.label("event_id")).join_from(
+    written = select(*columns, event_row.c.id.label("event_id")).join_from(
         changed, event_row, event_row.c.job_id == columns.id
     )
     if not notify:
-        return statement
+        return written
     notice = func.concat_ws(" ", cast(columns.id, Text), event_row.c.id, columns.version, columns.state)
-    return statement.add_columns(func.pg_notify(JOBS, notice)).add_cte(outbox.of_event(changed, event))
+    return written.add_columns(func.pg_notify(JOBS, notice)).add_cte(outbox.of_event(changed, event))
 
 
 def text_of(value: str | ColumnElement[str]) -> ColumnElement[str]:
     """As a value of a statement; a parameter stays one."""
     return literal(value, Text) if isinstance(value, str) else value
+
+
+@statement
+def cancel(job_id: UUID, *, actor: str) -> Select[Any]:
+    """End a job that no process has taken up; ask the worker of any other to end it. No row: it was final or asked."""
+    return _cancel(Job.id == job_id, Lease.job_id == job_id, actor)
+
+
+@statement
+def cancel_all(job_ids: Sequence[UUID], *, actor: str) -> Select[Any]:
+    """As `cancel`, of many jobs at once; a row for each that was neither final nor asked."""
+    return _cancel(Job.id == func.any(job_ids), Lease.job_id == func.any(job_ids), actor)
+
+
+def _cancel(wanted: ColumnElement[bool], leased: ColumnElement[bool], actor: str) -> Select[Any]:
+    released = (
+        update(Lease)
+        .where(leased, Lease.released_at.is_(None), Lease.claimed_at.is_(None))
+        .values(released_at=func.now(), outcome=JobState.CANCELLED.value)
+        .returning(Lease.job_id)
+        .cte("released")
+    )
+    # Evaluated before the UPDATE: a row that had to be waited for is looked at anew, and cannot ask `released` then.
+    let_go = func.array(select(released.c.job_id).scalar_subquery())
+    idle = or_(Job.state == JobState.QUEUED, Job.id == func.any(let_go))
+    from_state = Job.state
+    changed = (
+        update(Job)
+        .where(wanted, Job.state.in_(sorted(sources(JobState.CANCELLED))), Job.cancel_requested_at.is_(None))
+        .values(
+            state=case((idle, JobState.CANCELLED.value), else_=from_state),
+            finished_at=case((idle, func.now()), else_=null()),
+            cancel_requested_at=func.now(),
+            version=Job.version + 1,
+            changed_at=func.now(),
+        )
+        .returning(Job.id, Job.attempt, Job.version, Job.state, OLD_STATE)
+        .cte("changed")
+    )
+    asked = announce(changed, event="job.cancel_requested", actor=actor, message="asked to end")
+    return asked.add_columns(func.pg_notify(CANCEL, cast(changed.c.id, Text)))

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     Select,
+    Subquery,
     Text,
     Update,
     Uuid,
@@ -20,18 +21,20 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.sql.dml import Insert
 
-from gpulab.states import JobState, Role
+from gpulab.states import JobState
 from models.composed import statement
-from models.deadlines import DUE_AT
+from models.deadlines import DUE_AT, IN_OPEN_COURSE, IS_STUDENT
 from models.tables.artifact import Checkpoint
 from models.tables.assignment import Assignment
+from models.tables.courses import CourseMember
 from models.tables.job import Job
-from models.tables.lease import Lease
+from models.tables.lease import Lease, PastUse
 from models.tables.study import Study, StudyRun
 from models.tables.user import Usage, User
 from models.times import from_now
@@ -54,21 +57,33 @@ def finished(since: datetime, *, half_life_seconds: float, window_seconds: float
     within the window.
     """
     now = func.now()
-    ago = [_seconds(now - moment) for moment in (Lease.released_at, Lease.granted_at)]
+    lease = _ended()
+    ago = [_seconds(now - moment) for moment in (lease.c.released_at, lease.c.granted_at)]
     rate = math.log(2) / half_life_seconds
-    used = Lease.share / rate * (func.exp(-rate * ago[0]) - func.exp(-rate * ago[1]))
+    used = lease.c.share / rate * (func.exp(-rate * ago[0]) - func.exp(-rate * ago[1]))
     within = func.greatest(0.0, func.least(ago[1], window_seconds) - ago[0]) / 3600
     return (
         select(
-            Job.owner_id,
+            lease.c.owner_id,
             func.sum(used).label("used_seconds"),
-            func.sum(func.cardinality(Lease.gpu_uuids) * within).label("gpu_hours"),
-            func.sum(func.coalesce(Lease.held_bytes, 0) / float(2**30) * within).label("gib_hours"),
+            func.sum(lease.c.gpus * within).label("gpu_hours"),
+            func.sum(func.coalesce(lease.c.held_bytes, 0) / float(2**30) * within).label("gib_hours"),
         )
-        .join(Job, Job.id == Lease.job_id)
-        .where(Lease.released_at.is_not(None), Lease.released_at > since)
-        .group_by(Job.owner_id)
+        .where(lease.c.released_at > since)
+        .group_by(lease.c.owner_id)
     )
+
+
+def _ended() -> Subquery:
+    """Leases that ended, and those of deleted runs."""
+    times = (Lease.held_bytes, Lease.share, Lease.granted_at, Lease.released_at)
+    kept = (
+        select(Job.owner_id, func.cardinality(Lease.gpu_uuids).label("gpus"), *times)
+        .join(Job, Job.id == Lease.job_id)
+        .where(Lease.released_at.is_not(None))
+    )
+    past = (PastUse.owner_id, PastUse.gpus, PastUse.held_bytes, PastUse.share, PastUse.granted_at, PastUse.released_at)
+    return union_all(kept, select(*past)).subquery("ended")
 
 
 def horizon_seconds(half_life_seconds: float, window_seconds: float) -> float:
@@ -119,7 +134,10 @@ def deadline_near(days: float) -> Select[UUID]:
     done = (
         select(Job.id)
         .where(
-            Job.owner_id == User.id, Job.state == JobState.SUCCEEDED, Job.experiment == func.any(Assignment.experiments)
+            Job.owner_id == User.id,
+            Job.course_id == Assignment.course_id,
+            Job.state == JobState.SUCCEEDED,
+            Job.experiment == func.any(Assignment.experiments),
         )
         .correlate(User, Assignment)
         .exists()
@@ -130,6 +148,7 @@ def deadline_near(days: float) -> Select[UUID]:
         .join(Job, Job.id == StudyRun.job_id)
         .where(
             Study.owner_id == User.id,
+            Study.course_id == Assignment.course_id,
             StudyRun.questions.overlap(Assignment.questions),
             Job.state == JobState.SUCCEEDED,
         )
@@ -139,7 +158,8 @@ def deadline_near(days: float) -> Select[UUID]:
     return (
         select(User.id)
         .join(Assignment, DUE_AT.between(func.now(), from_now(days * 86_400)))
-        .where(User.role == Role.STUDENT, User.disabled_at.is_(None), ~done, ~done_in_study)
+        .join(CourseMember, IS_STUDENT)
+        .where(IN_OPEN_COURSE, User.disabled_at.is_(None), ~done, ~done_in_study)
         .distinct()
     )
 
@@ -159,9 +179,7 @@ def keep_shares(shares: Mapping[UUID, tuple[float, float]]) -> Insert:
         literal([weight for _, weight in shares.values()], ARRAY(Float(53))),
     ]
     given = func.unnest(*arrays).table_valued("user_id", "used", "weight").render_derived("given")
-    statement = insert(Usage).from_select(
-        ["user_id", "used_seconds", "weight"], select(given.c.user_id, given.c.used, given.c.weight)
-    )
+    statement = insert(Usage).from_select(["user_id", "used_seconds", "weight"], _of_users(given))
     new = statement.excluded
     return statement.on_conflict_do_update(
         index_elements=[Usage.user_id],
@@ -171,6 +189,12 @@ def keep_shares(shares: Mapping[UUID, tuple[float, float]]) -> Insert:
             Usage.weight != new.weight,
         ),
     )
+
+
+def _of_users(given: Any) -> Select[*tuple[Any, ...]]:
+    """Without users who are deleted meanwhile."""
+    rows = select(given.c.user_id, given.c.used, given.c.weight).join(User, User.id == given.c.user_id)
+    return rows.with_for_update(of=User, read=True, key_share=True)
 
 
 @statement(anew=True)

@@ -22,6 +22,14 @@ class Artifact(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class DeletedFile(Base):
+    """A key whose row is gone; the next sweep deletes its bytes."""
+
+    __tablename__ = "deleted_files"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+
+
 class Checkpoint(Base):
     """The newest checkpoint of a job, from which the next attempt goes on."""
 

@@ -9,14 +9,19 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.tables.base import Base
+from models.tables.courses import DEFAULT
 
 
 class Assignment(Base):
     __tablename__ = "assignments"
-    __table_args__ = (CheckConstraint("tolerance >= 0", name="tolerance_not_negative"),)
+    __table_args__ = (
+        CheckConstraint("tolerance >= 0", name="tolerance_not_negative"),
+        Index("uq_assignments_course_id_name", "course_id", "name", unique=True),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
-    name: Mapped[str] = mapped_column(unique=True)
+    course_id: Mapped[UUID] = mapped_column(ForeignKey("courses.id"), server_default=DEFAULT)
+    name: Mapped[str]
     description: Mapped[str | None]
     deadline: Mapped[datetime]
     templates: Mapped[list[str]]
@@ -74,7 +79,11 @@ class Submission(Base):
     """The run that a user pinned for an assignment, and the latest re-run of it."""
 
     __tablename__ = "submissions"
-    __table_args__ = (Index("ix_submissions_job_id", "job_id"),)
+    __table_args__ = (
+        Index("ix_submissions_job_id", "job_id"),
+        Index("ix_submissions_rerun_job_id", "rerun_job_id", postgresql_where=text("rerun_job_id IS NOT NULL")),
+        Index("ix_submissions_check_job_id", "check_job_id", postgresql_where=text("check_job_id IS NOT NULL")),
+    )
 
     assignment_id: Mapped[UUID] = mapped_column(ForeignKey("assignments.id"), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
@@ -89,7 +98,10 @@ class Grade(Base):
     """A grade by hand, given or taken back. Rows are only added: the newest of a user counts."""
 
     __tablename__ = "grades"
-    __table_args__ = (Index("ix_grades_assignment_id_user_id_id", "assignment_id", "user_id", "id"),)
+    __table_args__ = (
+        Index("ix_grades_assignment_id_user_id_id", "assignment_id", "user_id", "id"),
+        Index("ix_grades_job_id", "job_id", postgresql_where=text("job_id IS NOT NULL")),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     assignment_id: Mapped[UUID] = mapped_column(ForeignKey("assignments.id"))

@@ -67,7 +67,8 @@ class MeasuredPeak(Base):
     __tablename__ = "measured_peaks"
     __table_args__ = (Index("ix_measured_peaks_family_gpu_at", "family", "gpu", "at"),)
 
-    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    """No reference: what the lab learned outlives the run."""
     attempt: Mapped[int]
     estimate_id: Mapped[UUID] = mapped_column(ForeignKey("estimates.id"))
     at: Mapped[datetime] = mapped_column(server_default=func.now())

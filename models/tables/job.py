@@ -5,10 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gpulab.states import FailureCause, JobState
 from models.tables.base import Base
+from models.tables.courses import DEFAULT
 from models.tables.program import RAN_BY
 
 
@@ -37,10 +39,13 @@ class Job(Base):
         Index("ix_jobs_study_id", "study_id", postgresql_where=text("study_id IS NOT NULL")),
         Index("ix_jobs_program_sha256", "program_sha256", postgresql_where=text("program_sha256 IS NOT NULL")),
         Index("ix_jobs_shared", "id", postgresql_where=text("shared_with IS NOT NULL")),
+        Index("ix_jobs_retry_of", "retry_of", postgresql_where=text("retry_of IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
     owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    course_id: Mapped[UUID | None] = mapped_column(ForeignKey("courses.id"), server_default=DEFAULT)
+    """Whose instructors may see it; null where its owner is in no course."""
     idempotency_key: Mapped[str | None]
     request_digest: Mapped[bytes | None]
     """SHA-256 of the request body that used the key."""
@@ -56,6 +61,8 @@ class Job(Base):
     seed: Mapped[int] = mapped_column(BigInteger)
     name: Mapped[str | None]
     tags: Mapped[list[str]]
+    note: Mapped[str | None]
+    """Plain text of its owner or of staff, over several lines."""
     priority: Mapped[str]
     time_limit_seconds: Mapped[int]
     gpus: Mapped[int | None]
@@ -107,3 +114,5 @@ class Job(Base):
     """Who else may read it: `team` (the owner's) or `class`; null is no one else."""
     estimate_id: Mapped[UUID | None] = mapped_column(ForeignKey("estimates.id"))
     """The prediction of its GPU memory; null where its experiment has none."""
+    removed: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """What the lab's retention deleted: the time of each `gpulab.states.Removed`; null is nothing."""

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.tables.base import Base
+from models.tables.courses import DEFAULT
 
 WEEK = timedelta(days=7)
 
@@ -27,6 +28,8 @@ class LabHours(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    course_id: Mapped[UUID] = mapped_column(ForeignKey("courses.id"), server_default=DEFAULT)
+    """Only runs of this course may use the GPUs."""
     name: Mapped[str]
     gpus: Mapped[int | None]
     """Null: every GPU of the node."""

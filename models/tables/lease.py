@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, func, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.tables.base import Base
@@ -46,3 +46,18 @@ class Lease(Base):
     """Bytes of `records.ndjson` that are in these tables; moved in the transaction that writes the rows."""
     samples_offset: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     output_offset: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
+class PastUse(Base):
+    """What a lease of a deleted run used: fairness and limits count it as before."""
+
+    __tablename__ = "past_use"
+    __table_args__ = (Index("ix_past_use_owner_id", "owner_id"), Index("ix_past_use_released_at", "released_at"))
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    gpus: Mapped[int]
+    held_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    share: Mapped[float]
+    granted_at: Mapped[datetime]
+    released_at: Mapped[datetime]

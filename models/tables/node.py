@@ -57,6 +57,8 @@ class Node(Base):
     """When the newest of them was given up."""
     cleared_at: Mapped[datetime | None]
     """When an admin last took it back into service; what was seen before counts no more."""
+    removed_at: Mapped[datetime | None]
+    """When an admin took it off the list of machines; its worker's next start puts it back."""
 
 
 class Gpu(Base):
@@ -74,6 +76,10 @@ class Gpu(Base):
     """The heartbeat of its node that last listed it."""
     known_total_bytes: Mapped[int | None] = mapped_column(BigInteger)
     """Its memory as first reported, or as an admin accepted it."""
+    gone_at: Mapped[datetime | None]
+    """When it stopped being a part of its node: reconfigured, or forgotten by an admin. The row keeps its name for old
+    runs. Null again as soon as it works.
+    """
     unhealthy_at: Mapped[datetime | None]
     """When it stopped being healthy; null also for one that never was."""
     xid: Mapped[int | None]

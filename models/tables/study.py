@@ -8,6 +8,10 @@ from sqlalchemy import BigInteger, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.tables.base import Base
+from models.tables.courses import DEFAULT
+
+REPORT_KEY = "study report "
+"""The beginning of a report's idempotency key. No key that a client sends has a space in it."""
 
 
 class Study(Base):
@@ -16,10 +20,13 @@ class Study(Base):
         Index("uq_studies_owner_id_idempotency_key", "owner_id", "idempotency_key", unique=True),
         Index("ix_studies_owner_id_id", "owner_id", "id"),
         Index("ix_studies_shared", "id", postgresql_where=text("shared_with IS NOT NULL")),
+        Index("ix_studies_report_job_id", "report_job_id", postgresql_where=text("report_job_id IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
     owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    course_id: Mapped[UUID | None] = mapped_column(ForeignKey("courses.id"), server_default=DEFAULT)
+    """That of its runs."""
     idempotency_key: Mapped[str | None]
     request_digest: Mapped[bytes | None]
     """SHA-256 of the request body that used the key."""

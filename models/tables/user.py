@@ -16,6 +16,7 @@ class User(Base):
         CheckConstraint("least(max_running, max_queued) >= 0", name="counts_not_negative"),
         CheckConstraint("least(max_gpu_hours, max_gib_hours) >= 0", name="hours_not_negative"),
         Index("ix_users_section_team", "section", "team"),
+        Index("ix_users_erasure", "id", postgresql_where=text("erasure IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
@@ -40,6 +41,10 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     disabled_at: Mapped[datetime | None]
     """Since when neither a token nor a session of theirs is good."""
+    erasure: Mapped[str | None]
+    """A `gpulab.states.Erasure` under way: the scheduler carries it out."""
+    anonymised_at: Mapped[datetime | None]
+    """When their name became a pseudonym."""
 
 
 class Token(Base):

@@ -20,6 +20,7 @@ RESERVED = Wait(
 )
 LAB_HOURS = Wait(WaitReason.LAB_HOURS, "there is room, but it is kept for lab hours before this job's time limit ends")
 MAX_WORDS = 500
+GIB = 2**30
 
 
 @dataclass(slots=True, eq=False)
@@ -93,8 +94,7 @@ class Cluster:
         count, site = self._sites[key]
         least, never = needs.gpu_memory_bytes or 0, site.never
         if never is None and count and least > site.largest:
-            words = f"it requests {least} bytes on each GPU, and no GPU of the lab has that much"
-            never = Wait(WaitReason.CANNOT_FIT, words)
+            never = _too_large(count, least, site.largest)
         needed = None if needs.exclusive or count == 0 else needs.gpu_memory_bytes
         return Ask(
             needs=needs,
@@ -112,7 +112,7 @@ class Cluster:
         """How many GPUs that is, and the nodes that could run it were they empty, or why there is none."""
         willing = [node for node in self._usable if experiment not in node.refuses]
         equipped = [node for node in willing if datasets <= node.datasets]
-        count = gpus if gpus is not None else int(any(node.gpus for node in equipped or self._usable))
+        count = gpus if gpus is not None else int(any(n.gpus or n.lost_gpus for n in equipped or self._usable))
         if not self._usable:
             return count, _Site(never=Wait(WaitReason.NO_NODE, "no node of the lab is up and accepts jobs"))
         if not willing:
@@ -121,8 +121,7 @@ class Cluster:
             return count, _Site(never=self._missing(datasets))
         nodes = [node for node in equipped if len(node.gpus) >= count]
         if not nodes:
-            words = f"it requests {counted(count, 'GPU')}, and no node that could run it has that many"
-            return count, _Site(never=Wait(WaitReason.NO_GPU, words))
+            return count, _Site(never=_no_gpu(count, equipped, or_cpu=gpus is None))
         largest = max(sorted(map(_size, node.gpus))[-count] for node in nodes) if count else 0.0
         return count, _Site(nodes, frozenset(map(id, nodes)), largest)
 
@@ -242,6 +241,22 @@ class Cluster:
         names = ", ".join(sorted(datasets - frozenset().union(*(node.datasets for node in self._usable))))
         missing = f"no node has the data set {names}" if names else "no single node has all its data sets"
         return Wait(WaitReason.DATASET_MISSING, missing)
+
+
+def _no_gpu(count: int, nodes: Iterable[NodeRoom], *, or_cpu: bool) -> Wait:
+    lost = "; ".join(reason for node in nodes for reason in node.lost_gpus)
+    if or_cpu:
+        words = f"the GPUs that could run it do not work; to run it on the CPU, submit it with 0 GPUs ({lost})"
+    else:
+        words = f"it requests {counted(count, 'GPU')}, and no node that could run it has that many"
+        words += f" that work ({lost})" if lost else ""
+    return Wait(WaitReason.NO_GPU, words[:MAX_WORDS])
+
+
+def _too_large(count: int, needed_bytes: int, largest_bytes: float) -> Wait:
+    where = "its GPU" if count == 1 else f"each of {count} GPUs"
+    largest = f"the largest that could run it has {largest_bytes / GIB:.1f} GiB"
+    return Wait(WaitReason.CANNOT_FIT, f"it requests {needed_bytes / GIB:.1f} GiB on {where}, and {largest}")
 
 
 def _size(gpu: GpuRoom) -> float:

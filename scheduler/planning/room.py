@@ -122,6 +122,9 @@ class NodeRoom:
     refuses: Mapping[str, str] = field(default_factory=dict)
     """Experiments that it cannot run, and why."""
     gpus: list[GpuRoom] = field(default_factory=list)
+    lost_gpus: list[str] = field(default_factory=list)
+    """GPUs that worked once, and why they do not work now. Until they are repaired or an admin gives them up, the node
+    counts as one with GPUs: its jobs do not turn to the CPU by themselves."""
     slot_ends: list[float] = field(default_factory=list)
     """When each job on the CPU side ends at the latest."""
 

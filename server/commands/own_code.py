@@ -1,4 +1,4 @@
-"""A user's own program next to a course: sent before the questions run, shown after them."""
+"""A user's own program next to a question set: sent before the questions run, shown after them."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,6 @@
-"""`gpulab reproduce`: a course such as the homework, or some of its questions, with a report that compares answers."""
+"""`gpulab reproduce`: answers a question set such as the homework, or a part of it, and reports what is right."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,10 +32,10 @@ WORDS = {
 
 def reproduce(
     scale: Annotated[
-        str, typer.Option(help="smoke: seconds for each question; cpu: minutes; full: the course's own sizes.")
+        str, typer.Option(help="smoke: seconds for each question; cpu: minutes; full: the question set's own sizes.")
     ] = "smoke",
-    course: Annotated[
-        str | None, typer.Option(help="Which course, if several are installed.", show_default=False)
+    question_set: Annotated[
+        str | None, typer.Option(help="Which question set, if several are installed.", show_default=False)
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", help="A question or a part, such as 4b or 1; repeatable.")
@@ -74,13 +73,13 @@ def reproduce(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer the questions of an installed course, such as the homework, and write the report.
+    """Answer the questions of an installed question set, such as the homework, and write the report.
 
     Uses the lab that --url or the environment names, or the one on this machine. If none is named and none answers, it
     starts a temporary lab. Exits with 0 if every run succeeded.
     """
     with _lab(url, token_file, own, data, datasets, slots, emulate) as (client, folder):
-        chosen = _chosen_course(client, course)
+        chosen = _chosen_question_set(client, question_set)
         sent = None if program is None else own_code.send(client, program)
         study = client.submit_study(
             f"{chosen}/{'+'.join(only) if only else 'all'}",
@@ -99,22 +98,24 @@ def reproduce(
             _print_too_small(findings)
             if own_run is not None:
                 print(own_code.line(own_run))
-            _print_end(study, out, paths, folder)
+            _print_end(study, out, paths, None if folder is None else _again(folder, emulate))
     if show_page:
         typer.launch(str(out / "report.html"))
     if study.state != "succeeded" or (own_run is not None and own_run.state is JobState.FAILED):
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 
-def _chosen_course(client: "Client", slug: str | None) -> str:
-    """The course to answer. Raises ConfigurationError if that is not clear."""
-    installed = [course.slug for course in client.courses()]
+def _chosen_question_set(client: "Client", slug: str | None) -> str:
+    """The question set to answer. Raises ConfigurationError if that is not clear."""
+    installed = [question_set.slug for question_set in client.question_sets()]
     if not installed:
-        raise ConfigurationError("no course is installed in this lab (see docs/adding-an-experiment.md)")
+        raise ConfigurationError("no question set is installed in this lab (see docs/adding-an-experiment.md)")
     if slug is None and len(installed) > 1:
-        raise ConfigurationError(f"choose a course with --course: {', '.join(installed)}")
+        raise ConfigurationError(f"choose a question set with --question-set: {', '.join(installed)}")
     if slug is not None and slug not in installed:
-        raise ConfigurationError(f"no course {slug!r} is installed in this lab; there are: {', '.join(installed)}")
+        raise ConfigurationError(
+            f"no question set {slug!r} is installed in this lab; there are: {', '.join(installed)}"
+        )
     return slug or installed[0]
 
 
@@ -150,8 +151,9 @@ def _lab(
 def _answers(url: str | None, token_file: Path | None) -> bool:
     """Whether there is a lab; a lab that was named and does not answer is an error."""
     from gpulab.client import Client
+    from gpulab.client.transport.connection import named_address
 
-    named = url is not None or "GPULAB_URL" in os.environ
+    named = named_address(url) is not None
     with Client(url, token_file=token_file, retry_seconds=RETRY_SECONDS if named else 0.0) as client:
         try:
             client.me()
@@ -251,13 +253,17 @@ def shown(value: Any, digits: int = 5) -> str:
     return json.dumps(value)
 
 
-def _print_end(study: "Study", out: Path, paths: list[Path], folder: Path | None) -> None:
+def _again(folder: Path, emulate: str | None) -> str:
+    """The command that starts the lab again. Without its emulated GPUs, the node would be set aside as broken."""
+    return f"gpulab up --data {quote(str(folder))}" + (f" --emulate {quote(emulate)}" if emulate else "")
+
+
+def _print_end(study: "Study", out: Path, paths: list[Path], again: str | None) -> None:
     succeeded = study.data.states.get(JobState.SUCCEEDED, 0)
     pictures = sum(path.suffix == ".png" for path in paths)
     print(f"{succeeded} of {study.data.runs} runs succeeded.")
     print(f"The report: {out / 'report.html'} (also report.md, findings.json and {pictures} images)")
-    if folder is None:
+    if again is None:
         print(f"The study: gpulab study show {study.id}")
     else:
-        again = f"gpulab up --data {quote(str(folder))}"
-        print(f"The lab's data: {folder}/. Start this lab again, with all its jobs: {again}")
+        print(f"The lab's data are kept. Start this lab again, with all its jobs: {again}")

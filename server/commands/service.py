@@ -51,11 +51,16 @@ def install(
             typer.echo(
                 f"Start it with: {run} daemon-reload && {run} enable {service.name} && {run} restart {service.name}"
             )
+            _warn_of_log_out(system)
             return
         service_units.start(service)
         typer.echo(f"{service.name} runs. Its log: journalctl {'' if system else '--user '}-u {service.name}")
-        if not system:
-            typer.echo("It ends when you log out, unless you run: loginctl enable-linger")
+        _warn_of_log_out(system)
     except service_units.ServiceError as error:
         typer.echo(f"gpulab service: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def _warn_of_log_out(system: bool) -> None:
+    if not system:
+        typer.echo("It ends when you log out, and starts when you log in, unless you run: loginctl enable-linger")

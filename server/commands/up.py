@@ -12,7 +12,7 @@ import typer
 from server.backups import BackupPlan
 from server.https import Certificate
 from server.joining.sharing import DEFAULT_PORT, Sharing
-from server.up import LabError, LabOptions, LocalLab, Ready
+from server.up import LabError, LabOptions, LabRefusedError, LocalLab, Ready
 
 
 def up(
@@ -31,7 +31,10 @@ def up(
         Path | None, typer.Option(help="Back up the lab every day, into this folder. Default: no backups.")
     ] = None,
     backup_at: Annotated[
-        datetime, typer.Option(formats=["%H:%M"], help="Time of day of the backup, in this machine's time zone.")
+        datetime,
+        typer.Option(
+            formats=["%H:%M"], show_default="03:00", help="Time of day of the backup, in this machine's time zone."
+        ),
     ] = datetime(1900, 1, 1, 3, 0),  # noqa: DTZ001 - a time of day
     backup_keep: Annotated[int, typer.Option(min=1, help="Daily backups that are kept.")] = 7,
     share: Annotated[
@@ -66,7 +69,7 @@ def up(
         lab.run(_print_json if as_json else _print_summary)
     except LabError as error:
         typer.echo(f"gpulab up: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(2 if isinstance(error, LabRefusedError) else 1) from error
 
 
 def _sharing(wanted: bool, host: str | None, port: int | None) -> Sharing | None:

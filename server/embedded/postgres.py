@@ -16,9 +16,12 @@ from server.embedded.place import POLL_SECONDS, EmbeddedError, from_wheel, serve
 from server.embedded.server import EmbeddedServer
 
 _DATABASE = "gpulab"
+# /dev/shm is small in a container, and any program of the machine can fill it: without room there PostgreSQL panics.
+_OWN_MEMORY: Mapping[str, str] = {"dynamic_shared_memory_type": "mmap", "min_dynamic_shared_memory": "16MB"}
 # Sized for a classroom on one small machine. Rows carry the truth here, so commits stay durable; no replication,
 # no parallel I/O processes and no JIT, which save memory and start-up time.
 _POSTGRES_SETTINGS: Mapping[str, str] = {
+    **_OWN_MEMORY,
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "200",
@@ -135,6 +138,7 @@ class EmbeddedPostgres(EmbeddedServer):
             binaries / "initdb", "-D", str(fresh), "-U", _DATABASE, "--auth-local=peer", "--auth-host=scram-sha-256",
             "--encoding=UTF8", "--locale=C",
             "--locale-provider=builtin", "--builtin-locale=C.UTF-8", *([] if self._durable else ["--no-sync"]),
+            *(f"--set={name}={value}" for name, value in _OWN_MEMORY.items()),
             account=maker,
         )  # fmt: skip
         self._tool(
@@ -168,16 +172,28 @@ class EmbeddedPostgres(EmbeddedServer):
         The lock is ours, so a server found alive on this folder has lost its parent.
         """
         pid_file = self.data / "postmaster.pid"
+        # PostgreSQL refuses one that a power cut left empty or full of zeros. Its socket is ours alone.
+        (self.socket_folder / f"{self.socket_name}.lock").unlink(missing_ok=True)
         try:
             first, *rest = pid_file.read_text(encoding="utf-8").splitlines(keepends=True)
             pid = int(first)
-        except (FileNotFoundError, ValueError):
+        except FileNotFoundError:
+            return
+        except ValueError:
+            self._end_nameless(pid_file)
             return
         if _is_postgres_on(pid, self.data):
             _end_orphan(pid, self.data)
         elif Path(f"/proc/{pid}").exists():
             # PostgreSQL takes a pid equal to its parent's for stale, and still checks the shared memory named below it.
             pid_file.write_text(f"{os.getpid()}\n" + "".join(rest), encoding="utf-8")
+
+    def _end_nameless(self, pid_file: Path) -> None:
+        """Deal with a pid file that names no server: one that still runs is looked for among all processes."""
+        for process in Path("/proc").glob("[0-9]*"):
+            if _is_postgres_on(int(process.name), self.data):
+                _end_orphan(int(process.name), self.data)
+        pid_file.unlink(missing_ok=True)
 
     def _try_start(self, binaries: Path, deadline: float) -> bool:
         """One attempt: True once it answers, False if it is worth another try, `EmbeddedError` otherwise."""
@@ -219,7 +235,7 @@ class EmbeddedPostgres(EmbeddedServer):
 def _is_postgres_on(pid: int, data: Path) -> bool:
     try:
         argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return False
     return argv[0].endswith(b"postgres") and os.fsencode(data) in argv
 

@@ -9,8 +9,13 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def relay(one: Connection, other: Connection) -> None:
-    """Returns when either end has closed its connection or broken it; both are closed then."""
-    await asyncio.gather(_pump(one[0], other[1]), _pump(other[0], one[1]))
+    """Returns when either end has closed its connection or broken it; both are closed then. Cancelled, it cuts both."""
+    try:
+        await asyncio.gather(_pump(one[0], other[1]), _pump(other[0], one[1]))
+    except asyncio.CancelledError:
+        for _, writer in (one, other):
+            writer.transport.abort()
+        raise
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

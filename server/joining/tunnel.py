@@ -6,10 +6,10 @@ import os
 import ssl
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from gpulab.threads import vital_task
 from gpulab.version import VERSION
 from server.joining.identity import client_context, fingerprint_of
 from server.joining.join_line import Address
@@ -119,15 +119,30 @@ class Tunnel:
         self._node = node
         self._token = token
         self._said = said
+        self._forwards: set[asyncio.Task[None]] = set()
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Raises `OSError` where it cannot listen."""
         servers = [
-            await asyncio.start_unix_server(partial(self._forward, purpose), path=self._folder / name)
+            await asyncio.start_unix_server(partial(self._accept, purpose), path=self._folder / name)
             for purpose, name in SOCKETS.items()
         ]
         ready()
-        await asyncio.gather(*(server.serve_forever() for server in servers))
+        try:
+            await asyncio.gather(*(server.serve_forever() for server in servers))
+        finally:
+            await self._end_forwards()
+
+    def _accept(self, purpose: Purpose, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # asyncio would start the task too, but only weakly hold it: nobody could end it with the tunnel.
+        forward = vital_task("tunnel", self._forward(purpose, reader, writer))
+        self._forwards.add(forward)
+        forward.add_done_callback(self._forwards.discard)
+
+    async def _end_forwards(self) -> None:
+        for forward in self._forwards:
+            forward.cancel()
+        await asyncio.gather(*self._forwards, return_exceptions=True)
 
     async def _forward(self, purpose: Purpose, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -135,7 +150,7 @@ class Tunnel:
             connection, _ = await connect(self._address, self._pinned, hello)
         except (RefusedError, UnreachableError, ForeignLabError) as error:
             self._said(error)
-            with suppress(OSError):
-                writer.close()
-            return
-        await relay((reader, writer), connection)
+        else:
+            await relay((reader, writer), connection)
+        finally:
+            writer.close()

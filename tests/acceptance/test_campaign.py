@@ -20,6 +20,7 @@ import pytest
 import redis
 
 from tests.lab import Lab, processes_below, wait_until
+from worker.runs.orphans import marked
 
 FAULTS = int(os.environ.get("GPULAB_CAMPAIGN_FAULTS", "50"))
 SEED = int(os.environ.get("GPULAB_CAMPAIGN_SEED", "1"))
@@ -147,9 +148,12 @@ class Campaign:
             self._kill(self.random.choice(pids))
 
     def kill_zygote(self) -> None:
-        children = psutil.Process(self.lab.processes["worker"].pid).children()
-        for pid in [child.pid for child in children if b"experiments.hosting.zygote" in _command_of(child.pid)]:
-            self._kill(pid)
+        ours = set(marked(f"{self.lab.runs.resolve()}:"))
+        for pid in ours:
+            # A zygote bears the mark first; its jobs inherit it.
+            with suppress(psutil.NoSuchProcess):
+                if psutil.Process(pid).ppid() not in ours:
+                    self._kill(pid)
 
     def kill_worker(self) -> None:
         self._restart("worker")
@@ -196,14 +200,6 @@ class Campaign:
     def _kill(self, pid: int) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-def _command_of(pid: int) -> bytes:
-    """Empty where it has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import gpulab
-from tests.lab import ROOT, Lab
+from tests.lab import ROOT, Lab, gpulab_command
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +25,7 @@ def cli(lab: Lab, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[s
     environment = os.environ | {"GPULAB_URL": lab.url, "GPULAB_TOKEN": lab.token, "PYTHONPATH": str(ROOT)}
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "gpulab", *map(str, arguments)]
+        command = [*gpulab_command(), *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60)
 
     return run
@@ -82,16 +81,16 @@ def test_refused_spec_names_field_limit_and_value(client: gpulab.Client) -> None
         client.submit("probe", {"nothing": 1})
 
 
-def test_wait_goes_on_through_a_restart_of_the_api(own_lab: Lab, tmp_path: Path) -> None:
+def test_wait_goes_on_through_a_restart_of_the_api(lab: Lab, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     restarts = iter([True])
-    with gpulab.Client(own_lab.url, own_lab.token) as client:
+    with gpulab.Client(lab.url, lab.token) as client:
         job = client.submit("probe", {"steps": 2, "gate": str(gate)})
 
         def restart_once(seen: gpulab.Job) -> None:
             if seen.state == "running" and next(restarts, False):
-                own_lab.kill("api")
-                own_lab.start("api")
+                lab.kill("api")
+                lab.start("api")
                 gate.write_text("2")
 
         assert job.wait(timeout=90, on_change=restart_once).state == "succeeded"

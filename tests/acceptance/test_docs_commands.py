@@ -1,6 +1,7 @@
 """Every command of the documentation that a lab can answer runs, page by page, from top to bottom."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import ROOT, Lab
+from tests.lab import ROOT, Lab, gpulab_command
 from tests.shell_blocks import blocks, pages
 
 RUN = {
@@ -24,8 +25,8 @@ def programs(tmp_path: Path) -> str:
     """A PATH whose first folder has this checkout's `gpulab` and `python3`."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name, arguments in (("gpulab", " -m gpulab"), ("python", ""), ("python3", "")):
-        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{arguments} "$@"\n')
+    for name, command in (("gpulab", gpulab_command()), ("python", [sys.executable]), ("python3", [sys.executable])):
+        (folder / name).write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
         (folder / name).chmod(0o755)
     # Some pages speak from a checkout.
     (tmp_path / "work" / ".venv").mkdir(parents=True)

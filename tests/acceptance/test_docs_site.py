@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,23 +18,32 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from api import print_openapi as contract
+from api.web.built_folder import POLICY
 from docs_site.__main__ import CONFIG
 from docs_site.pages import BrokenLink, assemble, site_places
 from docs_site.pictures import SMALL
+from gpulab.version import VERSION
 from tests.lab import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))), None)
 LOADING = {("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("link", "href")}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("docs")
-    command = [sys.executable, "-m", "docs_site", "--out", str(out)]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    """Built from the files that the images are built from, which are fewer than a checkout has."""
+    folder = tmp_path_factory.mktemp("context")
+    spec = spec_from_file_location("release", ROOT / "ops" / "release.py")
+    release = module_from_spec(spec)
+    spec.loader.exec_module(release)
+    for name in release.context_files(release._tracked(), (ROOT / ".dockerignore").read_text()):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    command = [sys.executable, "-m", "docs_site", "--out", str(folder / "out")]
+    built = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
     assert built.returncode == 0, built.stdout + built.stderr
-    return out / "site"
+    return folder / "out" / "site"
 
 
 class Links(HTMLParser):
@@ -84,6 +94,19 @@ def test_every_link_leads_to_a_page_and_a_place_in_it(site: Path) -> None:
     assert broken == []
 
 
+def test_every_place_that_the_dashboard_links_to_is_there(site: Path) -> None:
+    links = set(re.findall(r'"([a-z-]+\.html(?:#[\w-]+)?)"', (ROOT / "dashboard/src/shell/help.ts").read_text()))
+    assert len(links) > 25
+    for link in links | {"start-student.html"}:
+        page, _, place = link.partition("#")
+        assert not place or place in Links(site / page).places, link
+        assert (site / page).exists(), link
+
+
+def test_the_changes_are_there_for_the_dashboard(site: Path) -> None:
+    assert json.loads((site / "changes.json").read_text())[0]["version"] == VERSION
+
+
 def test_every_page_written_is_in_the_site_and_can_be_searched(site: Path) -> None:
     for place in site_places(ROOT).values():
         assert (site / place).with_suffix(".html").exists(), place
@@ -130,6 +153,10 @@ def address(site: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
+        def end_headers(self) -> None:
+            self.send_header("Content-Security-Policy", POLICY)
+            super().end_headers()
+
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -139,13 +166,16 @@ def address(site: Path) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-def test_browser_asks_no_other_host_also_while_searching(address: str) -> None:
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium-headless-shell, or chromium")
+def test_browser_asks_no_other_host_and_obeys_the_policy_of_the_lab_also_while_searching(address: str) -> None:
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         page = browser.new_page()
         asked: list[str] = []
+        complaints: list[str] = []
+        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         for name in ("index", "start-student", "reference/jobs", "experiments/dropout-linear"):
             page.goto(f"{address}/{name}.html", wait_until="networkidle")
@@ -154,5 +184,6 @@ def test_browser_asks_no_other_host_also_while_searching(address: str) -> None:
         page.keyboard.type("roster")
         page.get_by_text(re.compile(r"^\d+ results$")).wait_for()
         browser.close()
+    assert complaints == []
     assert len(asked) > 10
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []

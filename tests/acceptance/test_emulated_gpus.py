@@ -96,7 +96,7 @@ def test_every_gpu_says_that_it_is_emulated_and_what_a_process_takes_of_it(lab: 
 def test_job_on_cuda_shows_its_memory_in_three_views_and_no_power(lab: EmulatedLab) -> None:
     job_id = lab.submit("model-memory", SMALL)
     job = lab.wait_for(job_id, "succeeded", timeout_seconds=100)
-    assert job["device"] == "cuda"
+    assert (job["device"], job["gpu_names"]) == ("cuda", ["emulated T4"])
     reading = lab.result(job_id)["readings"][-1]
     assert 3 * reading["parameter_bytes"] < reading["peak_allocated_bytes"] <= reading["reserved_bytes"]
     t4 = card("T4").generation

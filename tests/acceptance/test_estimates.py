@@ -58,23 +58,23 @@ def test_question_of_any_student_is_answered_once(lab: Lab) -> None:
     assert read.peak_device_bytes == first.peak_device_bytes
 
 
-def test_estimate_survives_a_killed_worker_and_a_flushed_redis(own_lab: Lab) -> None:
+def test_estimate_survives_a_killed_worker_and_a_flushed_redis(lab: Lab) -> None:
     def claimed() -> list[Path]:
-        return list(own_lab.runs.glob("estimate-*"))
+        return list(lab.runs.glob("estimate-*"))
 
     # Some seconds of work: its edits are tried one by one.
     heavy = {"experiment": "model-memory", "spec": {"model": "resnet152", "batch_size": 1024}, "gpus": ["T4"]}
-    pending = own_lab.client.post("/v1/estimates", json=heavy)
+    pending = lab.client.post("/v1/estimates", json=heavy)
     assert pending.status_code == 202
     assert pending.headers["location"] == f"/v1/estimates/{pending.json()['id']}"
     wait_until(claimed, what="a claim")
-    own_lab.kill("worker")
-    own_lab.redis.stop()
-    own_lab.redis.start()
-    own_lab.start("worker")
+    lab.kill("worker")
+    lab.redis.stop()
+    lab.redis.start()
+    lab.start("worker")
 
     def state() -> str:
-        found: str = own_lab.client.get(pending.headers["location"], params={"wait": 30}).json()["state"]
+        found: str = lab.client.get(pending.headers["location"], params={"wait": 30}).json()["state"]
         return found
 
     assert wait_until(lambda: now if (now := state()) != "pending" else "", timeout_seconds=90) == "ready"

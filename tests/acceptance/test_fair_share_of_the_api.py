@@ -4,9 +4,7 @@
 abuser, add it to `tests/abusers.py`.
 """
 
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.child_process import spawn
 from tests.abusers import ABUSERS, READY
-from tests.lab import ROOT, Lab, wait_until
+from tests.lab import Lab, wait_until
 
 pytestmark = pytest.mark.alone
 MAX_RATIO = 3.0
@@ -71,13 +68,9 @@ def p95(bob: httpx.Client) -> float:
 @contextmanager
 def abused(lab: Lab, name: str, token: str, log: Path) -> Iterator[None]:
     """The lab while the abuser is at work, in a process of its own."""
+    assert lab.templates is not None
     with log.open("wb") as output:
-        abuser = spawn(
-            [sys.executable, "-m", "tests.abusers", name, lab.url, token],
-            log=output,
-            death_signal=signal.SIGKILL,
-            cwd=ROOT,
-        )
+        abuser = lab.templates.program("tests.abusers", name, lab.url, token, log=output)
     try:
         wait_until(lambda: is_at_work(abuser, log), timeout_seconds=60, what=f"{name} at work")
         yield
@@ -92,11 +85,17 @@ def is_at_work(abuser: "subprocess.Popen[bytes]", log: Path) -> bool:
     return READY in log.read_text()
 
 
+@pytest.fixture(scope="module")
+def in_idle_lab(bob: httpx.Client) -> float:
+    """Bob's p95 in seconds, for every test's first try. A test that tries again measures again."""
+    return p95(bob)
+
+
 @pytest.mark.parametrize("name", ABUSERS)
-def test_bob_is_served_beside(api: Lab, bob: httpx.Client, tmp_path: Path, name: str) -> None:
+def test_bob_is_served_beside(api: Lab, bob: httpx.Client, in_idle_lab: float, tmp_path: Path, name: str) -> None:
     measured = []
     for number in range(TRIES):
-        idle = p95(bob)
+        idle = p95(bob) if number else in_idle_lab
         # A new student, whose burst is unused.
         with abused(api, name, student(api, f"{name} {number}"), tmp_path / f"{number}.log"):
             beside = p95(bob)

@@ -139,8 +139,11 @@ def test_shell_of_a_person_in_the_folder_of_the_runs_lives_on(broken: Lab, gate:
     probe = Probe(broken, gate)
     probe.open(3)
     shell = subprocess.Popen(["sleep", "600"], cwd=broken.runs / f"{probe.id}-1", start_new_session=True)
+    job = probe.pid()
     try:
         broken.kill("worker")
+        # It ends with its worker a moment later. If it came to its end before, that would count.
+        wait_until(lambda: not Path(f"/proc/{job}/cwd").exists(), what="the job ended with its worker")
         broken.start("worker")
         assert probe.finish()["attempt"] == 2
         assert shell.poll() is None

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import nbformat
 import pytest
 
 from sandbox import capability, mend
-from tests.lab import ROOT, Lab, wait_until
+from tests.lab import ROOT, Lab, gpulab_command, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,7 +39,7 @@ class Terminal:
 
     def __call__(self, *words: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "gpulab", *words],
+            [*gpulab_command(), *words],
             cwd=self.folder,
             env=self._environment,
             capture_output=True,

@@ -1,4 +1,4 @@
-"""A package with an experiment and a course: installed and run, alone and in a lab without the homework."""
+"""A package with an experiment and a question set: installed and run, alone and in a lab without the homework."""
 
 import json
 import math
@@ -12,7 +12,7 @@ import pytest
 
 from gpulab.run.files import RECORDS_FILE
 from gpulab.version import VERSION
-from tests.lab import ROOT, Lab
+from tests.lab import ROOT, Lab, gpulab_command
 
 EXAMPLE = ROOT / "docs" / "example-experiment"
 BROKEN = {
@@ -131,13 +131,13 @@ def test_lab_starts_beside_broken_plugins_and_names_them(plugin_lab: Lab) -> Non
     assert refused.json()["type"].endswith("/unknown-experiment")
 
 
-def test_course_of_a_plugin_is_reproduced_by_a_lab_without_the_homework(plugin_lab: Lab, tmp_path: Path) -> None:
-    (course,) = plugin_lab.client.get("/v1/courses").json()["items"]
-    assert (course["slug"], [one["template"] for one in course["questions"]]) == ("pi", ["pi/1a"])
+def test_question_set_of_a_plugin_is_reproduced_by_a_lab_without_the_homework(plugin_lab: Lab, tmp_path: Path) -> None:
+    (question_set,) = plugin_lab.client.get("/v1/question-sets").json()["items"]
+    assert (question_set["slug"], [one["template"] for one in question_set["questions"]]) == ("pi", ["pi/1a"])
     refused = plugin_lab.client.post("/v1/studies", json={"template": "course/1a"}).json()
     assert "known: pi/all, pi/1, pi/1a" in refused["errors"][0]["message"]
     environment = {**os.environ, "GPULAB_URL": plugin_lab.url, "GPULAB_TOKEN": plugin_lab.token}
-    command = [sys.executable, "-m", "gpulab", "reproduce", "--json", "--out", str(tmp_path / "report")]
+    command = [*gpulab_command(), "reproduce", "--json", "--out", str(tmp_path / "report")]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     (comparison,) = json.loads(done.stdout)["comparisons"]
@@ -146,7 +146,7 @@ def test_course_of_a_plugin_is_reproduced_by_a_lab_without_the_homework(plugin_l
     assert (tmp_path / "report" / "estimates.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_course_of_a_plugin_is_answered_without_a_lab(site: Path, tmp_path: Path) -> None:
+def test_question_set_of_a_plugin_is_answered_without_a_lab(site: Path, tmp_path: Path) -> None:
     _program("-m", "experiments.studies", "pi/1", "--scale", "smoke", "--out", "study", cwd=tmp_path, site=site)
     findings = json.loads((tmp_path / "study" / "findings.json").read_text())
     assert (findings["title"], findings["verdicts"]["agrees"]) == ("1. Random numbers", 1)

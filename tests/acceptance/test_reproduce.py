@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 import pytest
 
 from sandbox import capability
+from server.child_process import FolderLock
 from server.commands.reproduce import shown
-from tests.lab import ROOT, Lab
+from tests.lab import Lab, gpulab_command, processes_below, with_forked_zygotes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -22,10 +22,10 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def reproduce(tmp_path: Path) -> Run:
     def run(*arguments: str, lab: Lab | None = None) -> "subprocess.CompletedProcess[str]":
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GPULAB_")}
-        environment |= {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+        environment = with_forked_zygotes({**environment, "HOME": str(tmp_path)})
         if lab is not None:
             environment |= {"GPULAB_URL": lab.url, "GPULAB_TOKEN": lab.token}
-        argv = [sys.executable, "-m", "gpulab", "reproduce", *arguments]
+        argv = [*gpulab_command(), "reproduce", *arguments]
         return subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
 
     return run
@@ -73,9 +73,10 @@ def test_without_a_lab_it_brings_its_own_and_leaves_nothing_running(reproduce: R
     assert "sheet is wrong" in done.stdout
     assert "gpulab up --data data" in done.stdout
     assert (tmp_path / "report" / "report.md").exists()
-    # A lab that still ran would hold the folder's lock.
-    again = reproduce("--only", "1a", "--own", "--data", "data", "--out", "report", "--json")
-    assert again.returncode == 0, again.stderr
+    lock = FolderLock(tmp_path / "data" / "lab.lock")
+    lock.acquire()
+    lock.release()
+    assert list(processes_below(tmp_path)) == []
 
 
 def test_unknown_question_is_refused_before_anything_runs(lab: Lab, reproduce: Run, tmp_path: Path) -> None:

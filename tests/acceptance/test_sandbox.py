@@ -26,8 +26,8 @@ MANY = 50
 HONEST = "from gpulab import run\nrun.metrics(1, loss=0.5)\nrun.result({'ok': True})"
 
 
-@pytest.fixture
-def hard_lab(tmp_path: Path) -> Iterator[Lab]:
+@pytest.fixture(scope="module")
+def hard_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     settings = {
         "GPULAB_SLOTS": "4",
         "GPULAB_STOP_GRACE_SECONDS": "0.5",
@@ -35,7 +35,7 @@ def hard_lab(tmp_path: Path) -> Iterator[Lab]:
         "GPULAB_PROGRAM_OUTPUT_BYTES": str(4 << 20),
         "GPULAB_HOST_MEMORY_BYTES": str(1 << 30),
     }
-    lab = Lab(tmp_path, settings=settings)
+    lab = Lab(tmp_path_factory.mktemp("hard"), settings=settings)
     try:
         yield lab.start()
     finally:
@@ -69,7 +69,7 @@ def test_fifty_hostile_programs_are_contained_while_an_honest_one_runs(hard_lab:
     lab = hard_lab
     kinds = list(HOSTILE.items())
     jobs = {
-        submit(lab, f"# {number}\n{kinds[number % len(kinds)][1]}", time_limit_seconds=3): kinds[number % len(kinds)][0]
+        submit(lab, f"# {number}\n{kinds[number % len(kinds)][1]}", time_limit_seconds=2): kinds[number % len(kinds)][0]
         for number in range(MANY)
     }
     began = time.monotonic()
@@ -101,3 +101,4 @@ def test_killed_worker_takes_its_sandboxes_with_it(hard_lab: Lab) -> None:
     wait_until(lambda: left_of(lab), what="the sandbox")
     lab.kill("worker")
     wait_until(lambda: not [each for each in left_of(lab) if each.startswith("/proc")], what="the end of the sandbox")
+    lab.start("worker")

@@ -3,14 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import gpulab
-from tests.lab import ROOT, Lab
+from tests.lab import ROOT, Lab, gpulab_command
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +19,7 @@ def cli(lab: Lab, tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[
     environment = os.environ | {"GPULAB_URL": lab.url, "GPULAB_TOKEN": lab.token, "PYTHONPATH": str(ROOT)}
 
     def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "gpulab", "study", *map(str, arguments)]
+        command = [*gpulab_command(), "study", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60)
 
     return run

@@ -18,6 +18,7 @@ import pytest
 
 from gpulab import Client, Job, JobState
 from server.embedded import EmbeddedPostgres, EmbeddedRedis
+from tests.lab import with_forked_zygotes
 
 ROOT = Path(__file__).parents[2]
 QUICK = {
@@ -25,6 +26,8 @@ QUICK = {
     "GPULAB_HEARTBEAT_SECONDS": "0.5",
     "GPULAB_TICK_SECONDS": "0.2",
     "GPULAB_RING_AGAIN_SECONDS": "1",
+    # It loads torch once more, and no program runs here.
+    "GPULAB_PROGRAM_SPARE": "false",
 }
 READY_SECONDS = 100.0
 LONG = {"dropout": 0.5, "batch_size": 512, "iterations": 20_000}
@@ -106,6 +109,14 @@ def up(tmp_path: Path) -> Iterator[Up]:
         lab.end(signal.SIGTERM)
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """For the tests that leave it running."""
+    lab = Up(tmp_path_factory.mktemp("up") / "lab", settings=with_forked_zygotes({})).ready()
+    yield lab
+    lab.end(signal.SIGTERM)
+
+
 def finished(job: Job) -> Job:
     job.wait(timeout=120)
     assert job.state is JobState.SUCCEEDED, f"{job.cause} {job.message}"
@@ -123,7 +134,15 @@ def wait_for_state(job: Job, state: JobState) -> None:
         assert time.monotonic() < deadline, f"still {job.state}: {job.message}"
 
 
-def test_nothing_is_lost_or_left_over_by_stop_and_start(up: Up) -> None:
+def end_and_leave_nothing(up: Up, number: signal.Signals, seconds: float) -> None:
+    everything = up.descendants()
+    assert up.end(number) == (-number if number == signal.SIGKILL else 0)
+    assert gone(everything, seconds), [process.cmdline() for process in everything if process.is_running()]
+
+
+@pytest.mark.timeout(600)
+def test_nothing_is_lost_or_left_over_however_a_lab_ends(up: Up) -> None:
+    """By Ctrl-C, stopped and killed in the middle of a job, and by a terminal that is closed."""
     up.ready()
     assert up.token_file.stat().st_mode & 0o777 == 0o600
     assert up.folder.stat().st_mode & 0o066 == 0
@@ -132,9 +151,7 @@ def test_nothing_is_lost_or_left_over_by_stop_and_start(up: Up) -> None:
         names = [artifact.name for artifact in job.artifacts()]
     assert names
     token = up.token_file.read_text()
-    everything = up.descendants()
-    assert up.end(signal.SIGINT) == 0
-    assert gone(everything, 5)
+    end_and_leave_nothing(up, signal.SIGINT, 5)
 
     up.ready()
     assert up.token_file.read_text() == token
@@ -142,56 +159,28 @@ def test_nothing_is_lost_or_left_over_by_stop_and_start(up: Up) -> None:
         again = client.job(job.id)
         assert again.result == job.result
         assert [artifact.name for artifact in again.artifacts()] == names
+        long = client.submit("dropout-linear", LONG)
+        wait_for_state(long, JobState.RUNNING)
+    end_and_leave_nothing(up, signal.SIGTERM, 40)
+
+    up.ready()
+    with up.client() as client:
+        wait_for_state(client.job(long.id), JobState.RUNNING)
+    end_and_leave_nothing(up, signal.SIGKILL, 40)
+
+    up.ready()
+    with up.client() as client:
+        assert finished(client.job(long.id)).data.attempt >= 1
         finished(client.submit("dropout-linear", {}))
     assert up.end(signal.SIGHUP) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_lab_ended_in_the_middle_of_a_job_leaves_no_process_and_finishes_it_next_time(
-    up: Up, number: signal.Signals
-) -> None:
-    up.ready()
-    with up.client() as client:
-        job = client.submit("dropout-linear", LONG)
-        wait_for_state(job, JobState.RUNNING)
-    everything = up.descendants()
-    assert up.end(number) == (0 if number == signal.SIGTERM else -number)
-    assert gone(everything, 40), [process.cmdline() for process in everything if process.is_running()]
-
-    up.ready()
-    with up.client() as client:
-        assert finished(client.job(job.id)).data.attempt >= 1
-
-
-def test_every_child_that_is_killed_comes_back(up: Up) -> None:
-    up.ready()
-    with up.client() as client:
-        for name in ("postgres", "redis-server", "api", "scheduler", "worker"):
-            killed = up.family()[name]
-            killed.kill()
-            deadline = time.monotonic() + 60
-            while up.family().get(name, killed).pid == killed.pid:
-                assert time.monotonic() < deadline, f"{name} did not come back"
-                time.sleep(0.05)
-            finished(client.submit("dropout-linear", {"method": "closed_form"}, idempotency_key=name))
-    assert up.process.poll() is None
-
-
 def test_child_that_cannot_live_ends_the_lab_with_the_reason(tmp_path: Path) -> None:
     lab = Up(tmp_path / "lab", settings={"GPULAB_TICK_SECONDS": "soon"}).launch()
-    assert lab.wait() == 1
-    last = lab.said.partition("gpulab up: ")[2]
-    assert last.startswith("scheduler refused to start")
-    assert "soon" in last
-
-
-def test_second_lab_on_the_folder_is_refused_and_harms_nothing(up: Up) -> None:
-    up.ready()
-    second = Up(up.folder).launch()
-    assert second.wait() == 1
-    assert f"another lab is running on {up.folder} (pid {up.process.pid})" in second.said
-    with up.client() as client:
-        finished(client.submit("dropout-linear", {"method": "closed_form"}))
+    assert lab.wait() == 2
+    assert lab.said.startswith("gpulab up: settings refused (GPULAB_TICK_SECONDS: input should be a valid number")
+    assert "got 'soon'" in lab.said
+    assert not (tmp_path / "lab" / "postgres").exists(), "nothing was started before"
 
 
 def test_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
@@ -214,7 +203,7 @@ def test_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> No
 def test_servers_of_ones_own_replace_the_embedded_ones(tmp_path: Path) -> None:
     with EmbeddedPostgres(tmp_path / "pg", durable=False) as postgres, EmbeddedRedis(tmp_path / "redis") as redis:
         own = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}
-        lab = Up(tmp_path / "lab", settings=own).ready()
+        lab = Up(tmp_path / "lab", settings=with_forked_zygotes(own)).ready()
         assert set(lab.family()) == {"api", "scheduler", "worker"}
         with lab.client() as client:
             finished(client.submit("dropout-linear", {"method": "closed_form"}))
@@ -258,3 +247,24 @@ def runs(python: str, settings: Mapping[str, str], account: Mapping[str, Any]) -
     except (PermissionError, FileNotFoundError):
         return False
     return tried.returncode == 0
+
+
+def test_second_lab_on_the_folder_is_refused_and_harms_nothing(running: Up) -> None:
+    second = Up(running.folder).launch()
+    assert second.wait() == 1
+    assert f"another lab is running on {running.folder} (pid {running.process.pid})" in second.said
+    with running.client() as client:
+        finished(client.submit("dropout-linear", {"method": "closed_form"}))
+
+
+def test_every_child_that_is_killed_comes_back(running: Up) -> None:
+    with running.client() as client:
+        for name in ("postgres", "redis-server", "api", "scheduler", "worker"):
+            killed = running.family()[name]
+            killed.kill()
+            deadline = time.monotonic() + 60
+            while running.family().get(name, killed).pid == killed.pid:
+                assert time.monotonic() < deadline, f"{name} did not come back"
+                time.sleep(0.05)
+            finished(client.submit("dropout-linear", {"method": "closed_form"}, idempotency_key=name))
+    assert running.process.poll() is None

@@ -43,8 +43,9 @@ def section(title: str, page: Path) -> str:
 
 
 def said(file: Path) -> list[str]:
-    """Actions of users, tokens, sessions and grades, which stand in the statements that make the change."""
-    return re.findall(r'"((?:user|session|grade)\.[a-z]+|token\.(?:created|revoked))"', file.read_text())
+    """Actions that stand in the statements that make the change: of users, grades, and of what is deleted or noted."""
+    elsewhere = r"token\.(?:created|revoked)|(?:job|study)\.deleted|job\.note_changed"
+    return re.findall(rf'"((?:user|session|grade)\.[a-z]+|{elsewhere})"', file.read_text())
 
 
 def test_routes_are_closed_and_audited_unless_they_say_otherwise() -> None:

@@ -14,7 +14,7 @@ TORCH_FREE = {
     "scheduler": "import scheduler.loop, scheduler.__main__",
     "worker's parent": "import worker.app, worker.__main__",
     "registry": "from experiments.registry import experiments; assert experiments()",
-    "studies": "from experiments.studies.courses import courses; assert courses()",
+    "studies": "from experiments.studies.question_sets import question_sets; assert question_sets()",
     "migrations": "import migrations.__main__",
     "client": "import gpulab, gpulab.cli, gpulab.client",
 }

@@ -20,7 +20,8 @@ class Scene(Lab):
 
     def __init__(self, folder: Path) -> None:
         self.world = FakeNvml(folder, build_library(folder))
-        super().__init__(folder, settings=self.world.env)
+        # Three jobs are looked at all along, beside two cores that draw pages.
+        super().__init__(folder, settings={**self.world.env, "GPULAB_SAMPLE_HZ": "2"})
         self.ids: dict[str, str] = {}
         self.gate = folder / "gate"
         self.world.write(
@@ -59,6 +60,8 @@ class Scene(Lab):
         self.ids["trained"] = self.submit("edge-bands", TRAINING, name="bands, few images", tags=["homework", "part-4"])
         more = {**TRAINING, "images_per_class": 50}
         self.ids["trained_more"] = self.submit("edge-bands", more, name="bands, more images", tags=["homework"])
+        sized = {"model": "resnet18", "batch_size": 8, "image_size": 32}
+        self.ids["sized"] = self.submit("model-memory", sized, name="memory of a small model")
         self.ids["done"] = self.submit("dropout-linear", {"dropout": 0.5}, name="ridge by dropout")
 
     def _unfinished(self) -> None:

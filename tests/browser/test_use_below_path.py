@@ -33,7 +33,7 @@ def test_everything_works_below_a_path(browser: Browser, scene: Scene) -> None:
         scene.go_on(310)
         expect(page.get_by_text("step 310").first).to_be_visible()
         page.goto(f"{address}/account")
-        expect(page.get_by_text(f"export GPULAB_URL={address}")).to_be_visible()
+        expect(page.get_by_text(f"gpulab sign-in {address}")).to_be_visible()
         page.screenshot(path=SHOTS / "account-below-a-path.png")
         assert complaints == []
         page.get_by_role("button", name="admin").click()

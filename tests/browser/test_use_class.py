@@ -80,10 +80,12 @@ def test_assignment_is_set_and_changed(page: Page, scene: Scene) -> None:
     dialog.get_by_role("button", name="Create").click()
     expect(page.get_by_text(re.compile("Due 31 Jan 2030, 23:59.* course/4"))).to_be_visible()
     page.get_by_role("button", name="Edit", exact=True).click()
+    dialog.get_by_label("Name").fill("Homework 2, bands")
     dialog.get_by_label("Deadline").fill("2030-02-28T12:00")
     dialog.get_by_role("button", name="Save").click()
     expect(page.get_by_text(re.compile("Due 28 Feb 2030, 12:00"))).to_be_visible()
-    made = next(item for item in scene.client.get("/v1/assignments").json()["items"] if item["name"] == "Homework 2")
+    items = scene.client.get("/v1/assignments").json()["items"]
+    made = next(item for item in items if item["name"] == "Homework 2, bands")
     assert made["deadline"] == "2030-02-28T11:00:00Z", "typed in Berlin, kept as an instant"
 
 
@@ -215,6 +217,9 @@ def test_grade_by_hand_reaches_the_student_with_the_release_and_not_before(page:
     expect(homework).to_be_visible()
     expect(homework.get_by_text("Plots")).to_have_count(0)
     page.get_by_role("switch", name="Released to students").click(force=True)
+    expect(dialog.get_by_text(re.compile(r"^\d+ students? of \d+ with points$"))).to_be_visible()
+    expect(dialog.get_by_text(re.compile(r"^\d+ handed in nothing$"))).to_be_visible()
+    dialog.get_by_role("button", name="Release").click()
     expect(page.get_by_text(re.compile("^Since "))).to_be_visible()
     student.reload()
     expect(homework.get_by_role("row", name=re.compile("Plots"))).to_contain_text("2.5")

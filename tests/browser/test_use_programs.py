@@ -76,6 +76,22 @@ def test_notebook_is_shown_and_nothing_of_it_runs(open_context: Opener, tmp_path
     page.close()
 
 
+def test_packages_that_a_program_can_import_are_found(page: Page) -> None:
+    packages = [{"name": f"package-{n}", "version": f"1.{n}"} for n in range(120)] + [{"name": "NumPy", "version": "2"}]
+    items = [
+        {"python": "3.11.7", "nodes": ["gpu-1", "gpu-2"], "packages": packages},
+        {"python": "3.12.1", "nodes": ["cpu"], "packages": packages[:1]},
+    ]
+    page.route("**/v1/environment", lambda route: route.fulfill(json={"items": items}))
+    page.goto("/programs")
+    here = page.get_by_role("region", name="Python 3.11.7 on gpu-1, gpu-2")
+    expect(here.get_by_role("listitem")).to_have_count(121)
+    look(page, "light-desktop", "packages")
+    page.get_by_label("Find a package").fill("numpy ")
+    expect(here.get_by_role("listitem")).to_have_text(["NumPy 2"])
+    expect(page.get_by_text("No package has “numpy” in its name.")).to_be_visible()
+
+
 def test_a_page_is_found_by_keys(page: Page) -> None:
     page.goto("/")
     expect(page.get_by_role("heading", name="Lab", level=1)).to_be_visible()

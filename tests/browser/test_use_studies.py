@@ -55,3 +55,24 @@ def test_study_is_shared_with_the_class(page: Page, scene: Scene) -> None:
     page.get_by_role("menuitem", name="Class").click()
     expect(page.get_by_role("button", name="Shared: class")).to_be_visible()
     assert scene.client.get(f"/v1/studies/{scene.ids['study']}").json()["shared_with"] == "class"
+
+
+def test_charts_and_table_of_a_study_mark_and_select_the_same_runs(page: Page, scene: Scene) -> None:
+    page.goto(f"/studies/{scene.ids['grid']}?tab=charts")
+    runs = page.get_by_role("region", name="Runs")
+    expect(runs.get_by_role("status")).to_have_text(re.compile("^All"))
+    expect(page.get_by_role("table", name=re.compile("^Share of the variance"))).to_contain_text("Steps")
+    page.get_by_role("switch", name="As tables").check(force=True)
+    expect(page.get_by_role("table", name=re.compile("against Steps"))).to_contain_text("95 % interval")
+    parallel = page.get_by_role("region", name="Parallel coordinates")
+    # By keyboard alone: the filter of an axis.
+    parallel.get_by_role("button", name="Filter Steps").press("Enter")
+    page.get_by_role("checkbox").first.press("Space")
+    page.keyboard.press("Escape")
+    expect(runs.get_by_role("status")).to_have_text(re.compile("selected$"))
+    left = runs.get_by_role("row").count()
+    runs.get_by_role("link", name=re.compile("^Run with seed")).first.focus()
+    expect(parallel.get_by_text(re.compile("^Seed .*steps"))).to_be_visible()
+    runs.get_by_role("button", name="Show all").first.click()
+    expect(runs.get_by_role("status")).to_have_text(re.compile("^All"))
+    assert runs.get_by_role("row").count() > left

@@ -62,10 +62,17 @@ def test_the_changelog_must_have_the_version(release: Any) -> None:
 
 def test_the_images_context_has_all_that_is_copied_and_nothing_else(release: Any, tmp_path: Path) -> None:
     tracked = [path.relative_to(ROOT).as_posix() for path in (ROOT / "gpulab").rglob("*.py")]
-    tracked += ["tests/lab.py", "docs/cli.md", "dashboard/dist/index.html", "dashboard/package.json", "Dockerfile"]
+    tracked += [
+        "tests/lab.py",
+        "docs/cli.md",
+        "benchmarks/screen.py",
+        "dashboard/dist/index.html",
+        "dashboard/package.json",
+        "Dockerfile",
+    ]
     names = release.context_files(tracked, (ROOT / ".dockerignore").read_text())
-    assert {"tests/lab.py", "docs/cli.md", "dashboard/dist/index.html"}.isdisjoint(names)
-    assert {"gpulab/version.py", "dashboard/package.json", "Dockerfile"} <= set(names)
+    assert {"tests/lab.py", "benchmarks/screen.py", "dashboard/dist/index.html"}.isdisjoint(names)
+    assert {"gpulab/version.py", "docs/cli.md", "dashboard/package.json", "Dockerfile"} <= set(names)
     for path in (tmp_path / "a.tar.gz", tmp_path / "b.tar.gz"):
         release.pack(path, [name for name in names if (ROOT / name).exists() and name.startswith("gpulab")])
     assert (tmp_path / "a.tar.gz").read_bytes()[12:] == (tmp_path / "b.tar.gz").read_bytes()[12:]

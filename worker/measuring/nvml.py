@@ -1,4 +1,4 @@
-"""Reading GPUs through NVML: the only module that knows pynvml.
+"""Reading GPUs through NVML: with `driver.py` the only module that knows pynvml.
 
 Every number is what the driver says or None with a reason, never zero for "unknown", and a broken GPU never hides the
 others. GPUs are known by their UUID. docs/measuring.md says what each reading means and when it is null.
@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from ctypes import c_void_p, cast
 from dataclasses import dataclass, field
 from enum import StrEnum
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pynvml
+
+from sandbox import MigInstance
+from worker.measuring.driver import absence, old_distribution
 
 T = TypeVar("T")
 
@@ -136,12 +138,12 @@ class Nvml:
     @classmethod
     def open(cls, pid_exists: Callable[[int], bool] | None = None) -> "Nvml | NvmlAbsent":
         """Load and initialise the driver's library. A machine without one is an answer, not an error."""
-        if clash := _old_distribution():
+        if clash := old_distribution():
             return NvmlAbsent(clash)
         try:
             pynvml.nvmlInit()
         except pynvml.NVMLError as error:
-            return NvmlAbsent(_absence(error))
+            return NvmlAbsent(absence(error))
         return cls(pid_exists or _pid_exists)
 
     def close(self) -> None:
@@ -187,6 +189,19 @@ class Nvml:
         except _Refused as refused:
             reasons["processes"] = refused.reason
         return GpuReading(uuid, time.time(), **values, reasons=reasons, fault=fault)
+
+    def mig_instance(self, uuid: str) -> MigInstance | None:
+        """Which part of which GPU this is; None for a whole GPU, and where the driver does not say."""
+        try:
+            handle = self._handle(uuid)
+            gpu = _ask(pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle, handle)
+            numbers = (
+                _ask(call, handle)
+                for call in (pynvml.nvmlDeviceGetGpuInstanceId, pynvml.nvmlDeviceGetComputeInstanceId)
+            )
+            return MigInstance(_ask(pynvml.nvmlDeviceGetUUID, gpu), *numbers)
+        except _Refused:
+            return None
 
     def _plausible(self, listed: Mapping[int, int | None], total: int | None) -> dict[int, int | None]:
         """The listed processes that exist. One entry that cannot be true condemns the list: a driver that disagrees
@@ -370,30 +385,6 @@ def _driver_version() -> str | None:
 def _cuda_version() -> str | None:
     version = _or_none(pynvml.nvmlSystemGetCudaDriverVersion)
     return None if version is None else f"{version // 1000}.{version % 1000 // 10}"
-
-
-def _absence(error: pynvml.NVMLError) -> str:
-    known = {
-        pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: "no NVIDIA driver is installed: libnvidia-ml.so.1 was not found",
-        pynvml.NVML_ERROR_DRIVER_NOT_LOADED: "the NVIDIA driver is installed but its kernel module is not loaded",
-        pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: "the NVIDIA driver's library and kernel module differ in version: "
-        "reboot after a driver update",
-    }
-    return known.get(error.value, f"NVML did not start: {error}")
-
-
-def _old_distribution() -> str | None:
-    """The distribution `pynvml` before 12 brings a module of the same name, years older, and import order decides."""
-    try:
-        old = metadata.distribution("pynvml")
-    except metadata.PackageNotFoundError:
-        return None
-    if int(old.version.split(".")[0]) >= 12:
-        return None
-    return (
-        f"the old distribution pynvml {old.version} is installed next to nvidia-ml-py and hides it: "
-        "run `pip uninstall pynvml`, then reinstall nvidia-ml-py"
-    )
 
 
 def _pid_exists(pid: int) -> bool:

@@ -19,6 +19,7 @@ import structlog
 
 from experiments.contract import SAMPLES_FILE
 from gpulab.threads import VitalThread
+from sandbox import MigInstance
 from worker.measuring.host_memory import HostBreach, proportional_bytes
 from worker.measuring.nvml import GpuReading, Nvml, NvmlAbsent, Reason
 from worker.measuring.sessions import Families, ProcessUse, cpu_percent, live_processes
@@ -126,6 +127,13 @@ class Sampler:
         if self._nvml is None:
             return {}
         return {uuid: fault for uuid in gpu_uuids if (fault := self._nvml.read(uuid).fault)}
+
+    def mig_instances(self, gpu_uuids: Sequence[str]) -> dict[str, MigInstance]:
+        """Those of the GPUs that are parts of one, by UUID."""
+        if self._nvml is None:
+            return {}
+        found = {uuid: self._nvml.mig_instance(uuid) for uuid in gpu_uuids}
+        return {uuid: instance for uuid, instance in found.items() if instance is not None}
 
     def tick(self) -> None:
         """Look once at everything. The thread does this; so may a test that has not started it."""

@@ -55,7 +55,10 @@ class Families:
         self._owners = {}
         found: dict[int, list[int]] = defaultdict(list)
         for session, pids in sessions.items():
-            owner = known[session] if session in known else _ancestor(pids[0], leaders)
+            try:
+                owner = known[session] if session in known else _ancestor(pids[0], leaders)
+            except (OSError, IndexError):
+                continue  # a process on the way up has just ended, and its children have another parent next time
             self._owners[session] = owner
             if owner is not None:
                 found[owner] += pids
@@ -63,16 +66,15 @@ class Families:
 
 
 def _ancestor(pid: int, leaders: frozenset[int]) -> int | None:
-    """The first of `leaders` on the way up from a process."""
+    """The first of `leaders` on the way up from a process; null where the top is reached. Raises `OSError` or
+    `IndexError` where a process on the way ends.
+    """
     seen: set[int] = set()
     while pid > 1 and pid not in seen:
         if pid in leaders:
             return pid
         seen.add(pid)
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[_PARENT])
-        except (OSError, IndexError):
-            return None
+        pid = int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[_PARENT])
     return None
 
 

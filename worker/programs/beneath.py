@@ -40,8 +40,8 @@ def plain_file(folder: Path, *parts: str) -> Iterator[int]:
     try:
         file = _opened(root, parts)
     except OSError as error:
-        if error.errno in {errno.ELOOP, errno.EXDEV, errno.ENXIO, errno.ENOTDIR}:
-            raise RefusedFileError("a link, or not a plain file") from error
+        if error.errno in {errno.ELOOP, errno.EXDEV, errno.ENXIO, errno.ENOTDIR, errno.EAGAIN}:
+            raise RefusedFileError("a link, a locked file, or not a plain file") from error
         raise
     finally:
         os.close(root)

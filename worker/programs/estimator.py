@@ -16,7 +16,12 @@ from sqlalchemy import Engine
 from emulator.build import BuildError
 from experiments.hosting.record_reader import RecordReader
 from experiments.hosting.wire import Failed, RunOrder, Succeeded
-from experiments.internal.program_memory.spec import DEFAULT_LIMIT_SECONDS, SLUG, ProgramMemoryResult
+from experiments.internal.program_memory.spec import (
+    DEFAULT_LIMIT_SECONDS,
+    MAX_WORDS_CHARACTERS,
+    SLUG,
+    ProgramMemoryResult,
+)
 from experiments.memory.contract import ProgramRun
 from experiments.memory.devices import TYPICAL_CARD, GpuAsked
 from experiments.memory.programs import Bench, NotBelievedError, believed, bench_of, prediction_of, verdict_of
@@ -178,7 +183,7 @@ class ProgramEstimator(Answerer):
             case Succeeded(value=value) if process.end is not None and process.end.status == 0:
                 return value
             case Failed(message=message):
-                raise NotBelievedError(message)
+                raise NotBelievedError(message[:MAX_WORDS_CHARACTERS])
         raise NotBelievedError("the program ended without an answer")
 
 

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,8 +17,10 @@ from experiments.datasets.inventory import CIFAR10_BATCHES
 from models.settings import NodeSettings
 from sandbox import (
     DeviceError,
+    Groups,
     LaunchError,
     Limits,
+    MigInstance,
     SandboxPolicy,
     SandboxProcess,
     device_nodes,
@@ -39,11 +41,21 @@ CACHE_INSIDE = Path("/tmp/cache")  # noqa: S108 - of a sandbox
 PATH = "/usr/local/bin:/usr/bin:/bin"
 CIFAR10 = "cifar10"
 """Its folder lies below one of this name, as torchvision wants it."""
+WITHOUT_NETWORK = {
+    "HF_HUB_OFFLINE": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_NO_INPUT": "1",
+    "PIP_RETRIES": "0",
+    "WANDB_MODE": "offline",
+}
+"""By which tools say at once that they reach nothing, instead of trying for a minute."""
 FILE_SLACK_BYTES = 2 * 2**30
 """How far one file may outgrow the limit of the disk before the kernel stops it. The watch comes first: its words say
 more than "file too large"."""
 DATA_SLACK_BYTES = 2 * 2**30
 """What a process may have asked for and not touched: stacks of threads, and what was loaded before it began."""
+PROCESSES_SLACK = 64
+"""How far a program may pass its limit before the kernel refuses it another process. The watch comes first."""
 
 
 class ProgramProcess:
@@ -52,6 +64,14 @@ class ProgramProcess:
     def __init__(self, process: SandboxProcess) -> None:
         self._process = process
         self.pid = process.pid
+
+    @property
+    def outgrown_bytes(self) -> int | None:
+        """What it had taken of the machine's memory when the kernel ended it for passing its limit; null otherwise."""
+        group = self._process.group
+        if group is None or not group.ran_out_of_memory:
+            return None
+        return group.peak_bytes if group.peak_bytes is not None else group.memory_bytes
 
     def wait(self, timeout_seconds: float) -> bool:
         """Whether all of it has ended, after at most `timeout_seconds`."""
@@ -72,10 +92,17 @@ class ProgramProcess:
 
 
 class ProgramSandbox:
-    """Makes the sandboxes of one node."""
+    """Makes the sandboxes of one node. `mig_instances` says which of these GPUs are parts of one."""
 
-    def __init__(self, settings: NodeSettings) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        groups: Groups | None = None,
+        mig_instances: Callable[[Sequence[str]], Mapping[str, MigInstance]] = lambda _: {},
+    ) -> None:
         self._settings = settings
+        self._groups = groups
+        self._mig_instances = mig_instances
         self._code = tuple(_own_packages())
         packages = settings.program_packages
         self._packages = packages.resolve() if packages is not None and packages.is_dir() else None
@@ -134,6 +161,7 @@ class ProgramSandbox:
                     stdin=stdin,
                     pass_fds=passed,
                     mark=self._mark(),
+                    groups=self._groups,
                 )
         except (LaunchError, DeviceError, OSError) as error:
             raise NotStartedError(str(error)) from error
@@ -153,12 +181,14 @@ class ProgramSandbox:
             readable[str(driver)] = driver
             writable[EMULATED] = _own_cards(folder)
         else:
-            devices = device_nodes(gpu_uuids)
+            devices = device_nodes(gpu_uuids, self._mig_instances(gpu_uuids))
         limits = Limits(
             processes=settings.program_processes or None,
             file_bytes=settings.program_disk_bytes + FILE_SLACK_BYTES if settings.program_disk_bytes else None,
             # On a GPU the driver takes address space as it likes.
             data_bytes=memory_bytes + DATA_SLACK_BYTES if memory_bytes and not gpu_uuids else None,
+            group_processes=settings.program_processes + PROCESSES_SLACK if settings.program_processes else None,
+            group_memory_bytes=memory_bytes + settings.program_tmp_bytes if memory_bytes else None,
             tmp_bytes=settings.program_tmp_bytes,
         )
         return SandboxPolicy(
@@ -186,7 +216,7 @@ class ProgramSandbox:
 
     def _environment(self, gpu_uuids: Sequence[str]) -> dict[str, str]:
         """All of it: nothing of the worker's own is passed on."""
-        ours = {
+        ours = WITHOUT_NETWORK | {
             "CUDA_VISIBLE_DEVICES": ",".join(gpu_uuids),
             "GPULAB_RUN_DIRECTORY": RUN_DIRECTORY,
             "HOME": self.work,

@@ -5,6 +5,7 @@ The copies belong to the check's run alone. Whatever it does to them, the run th
 
 import json
 from pathlib import Path
+from shutil import rmtree
 from uuid import UUID
 
 from obstore.store import ObjectStore
@@ -30,10 +31,19 @@ def place_submission(engine: Engine, store: ObjectStore, job_id: UUID, work: Pat
     if found is None:
         raise ProgramError(f"there is no job {job_id} to check")
     folder = work / FOLDER
-    (folder / OUTPUTS).mkdir(parents=True, exist_ok=True)
+    _clear(folder)
+    (folder / OUTPUTS).mkdir(parents=True)
     for file in files:
         _fetch(store, file.key, folder / OUTPUTS / file.name)
     _write(folder / RUN_FILE, _described(found))
+
+
+def _clear(folder: Path) -> None:
+    """A check may come with an example of its own, by which its author tried it."""
+    if folder.is_dir():
+        rmtree(folder)
+    else:
+        folder.unlink(missing_ok=True)
 
 
 def _fetch(store: ObjectStore, key: str, place: Path) -> None:

@@ -5,8 +5,9 @@ The memory of a run is watched by the sampler, as that of every job.
 """
 
 import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from gpulab.run.files import RECORDS_FILE
 from gpulab.states import FailureCause
 from gpulab.threads import VitalThread
 from models.settings import NodeSettings
-from worker.measuring.sessions import tree_of
+from worker.measuring.sessions import live_processes, tree_of
 from worker.programs.beneath import TooManyFilesError, disk_use
 from worker.runs.folder import RunFolder
 
@@ -28,6 +29,15 @@ DISK_SHARE = 10.0
 """Pause between two looks at a run's disk, as a multiple of what the last one took."""
 MAX_THREADS = 2**16
 MIB = 2**20
+IN_MEMORY = ("tmp", "dev/shm")
+"""Of a sandbox. A file there takes memory of the kernel, however small it is."""
+MAX_SOCKETS = 1000
+MAX_DESCRIPTORS = 50_000
+"""Of all its processes together. What waits in sockets and pipes takes memory of the kernel, which belongs to no
+process."""
+SOCKETS = re.compile(r"^sockets: used (\d+)$", re.MULTILINE)
+BUBBLEWRAPS = 2
+"""Processes of a sandbox that are not the program's, and the first of its tree."""
 
 log = structlog.get_logger()
 
@@ -64,6 +74,14 @@ class ProgramBreach:
 
     def __str__(self) -> str:
         return self.message
+
+
+class HiddenProcessError(Exception):
+    """A process that keeps its open files from its owner, as one does whose program is a file that nobody may read."""
+
+
+class TooManyDescriptorsError(Exception):
+    """More than `MAX_DESCRIPTORS`."""
 
 
 @dataclass(slots=True)
@@ -130,6 +148,8 @@ class ProgramWatch:
             return _more(f"more than {self._limits.processes} processes and threads", f"{self._limits.processes}")
         if self._limits.cpu_seconds and tree.cpu_seconds > self._limits.cpu_seconds:
             return _more(f"{tree.cpu_seconds:.0f} s of processor time", f"{self._limits.cpu_seconds:g} s")
+        if (sockets := _sockets(tree.pids[1:BUBBLEWRAPS])) > MAX_SOCKETS:
+            return _more(f"{sockets} sockets", f"{MAX_SOCKETS}")
         return None
 
     def _of_files(self, folder: RunFolder) -> ProgramBreach | None:
@@ -148,33 +168,78 @@ class ProgramWatch:
         started = time.monotonic()
         if started < each.disk_at:
             return None
+        pids = tree_of(each.pid).pids
         try:
             used = sum(
                 disk_use(folder, max_entries=self._limits.files)
                 for folder in (each.folder.written_by_run, each.folder.work)
-            ) + _deleted_bytes(each)
+            ) + _deleted_bytes(pids[BUBBLEWRAPS:], each.folder.path.stat().st_dev)
+            if _files_in_memory(pids[1:BUBBLEWRAPS]) > self._limits.files:
+                raise TooManyFilesError("too many files in /tmp and /dev/shm")
         except TooManyFilesError as error:
             return ProgramBreach(f"it made {error}; a program may make {self._limits.files} files")
         except PermissionError:
             return ProgramBreach("it made a folder unreadable, so its files could not be counted")
+        except TooManyDescriptorsError:
+            return _more(f"more than {MAX_DESCRIPTORS} open files", f"{MAX_DESCRIPTORS}")
+        except HiddenProcessError:
+            return ProgramBreach("one of its processes hid its open files, so these could not be counted")
         each.disk_at = time.monotonic() + max(DISK_SECONDS, DISK_SHARE * (time.monotonic() - started))
         if self._limits.disk_bytes and used > self._limits.disk_bytes:
             return _more(f"{used / MIB:.0f} MiB on the disk", f"{self._limits.disk_bytes / MIB:.0f} MiB")
         return None
 
 
-def _deleted_bytes(each: _Watched) -> int:
+def _deleted_bytes(pids: Sequence[int], device: int) -> int:
     """Of files that were deleted and are still open: they take room, and no folder names them."""
-    device = each.folder.path.stat().st_dev
     found: dict[int, int] = {}
-    for pid in tree_of(each.pid).pids:
-        with suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    file = entry.stat()
-                    if file.st_nlink == 0 and file.st_dev == device:
-                        found[file.st_ino] = file.st_blocks * 512
+    left = MAX_DESCRIPTORS
+    for pid in pids:
+        try:
+            deleted, seen = _deleted_files(pid, device, left)
+            left -= seen
+            found |= deleted
+        except PermissionError as error:
+            if live_processes([pid]):  # one that is ending shows nothing either
+                raise HiddenProcessError from error
+        except OSError:
+            continue  # it ended meanwhile
     return sum(found.values())
+
+
+def _deleted_files(pid: int, device: int, max_descriptors: int) -> tuple[dict[int, int], int]:
+    """Bytes by inode, and the number of descriptors."""
+    found: dict[int, int] = {}
+    seen = 0
+    with os.scandir(f"/proc/{pid}/fd") as entries:
+        for seen, entry in enumerate(entries, 1):
+            if seen > max_descriptors:
+                raise TooManyDescriptorsError
+            with suppress(OSError):
+                file = entry.stat()
+                if file.st_nlink == 0 and file.st_dev == device:
+                    found[file.st_ino] = file.st_blocks * 512
+    return found, seen
+
+
+def _sockets(inside: Sequence[int]) -> int:
+    """In the network of its own that a sandbox has."""
+    for pid in inside:
+        with suppress(OSError):
+            found = SOCKETS.search(Path(f"/proc/{pid}/net/sockstat").read_text(encoding="ascii"))
+            return int(found[1]) if found else 0
+    return 0
+
+
+def _files_in_memory(inside: Sequence[int]) -> int:
+    """What the sandbox of this process has in its own `/tmp` and `/dev/shm`."""
+    used = 0
+    for pid in inside:
+        for place in IN_MEMORY:
+            with suppress(OSError):
+                found = os.statvfs(f"/proc/{pid}/root/{place}")
+                used += found.f_files - found.f_ffree
+    return used
 
 
 def _more(used: str, limit: str) -> ProgramBreach:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
+import structlog
 from obstore.store import ObjectStore
 from sqlalchemy import Engine
 
@@ -12,9 +13,10 @@ from experiments.hosting.wire import RunOrder
 from experiments.internal.program_check.spec import SLUG as PROGRAM_CHECK
 from experiments.registry import runnable
 from models.settings import NodeSettings
-from sandbox import capability
+from sandbox import Groups, capability
 from worker.measuring.gpu_overhead import GpuConstants
 from worker.measuring.host_memory import limit_of_job, memory_of_machine
+from worker.measuring.sampler import Sampler
 from worker.programs.cache import Programs
 from worker.programs.process import CACHE_INSIDE, ProgramProcess, ProgramSandbox
 from worker.programs.spares import Spares
@@ -24,19 +26,29 @@ from worker.runs.folder import RunFolder
 from worker.runs.resume import bring_back
 from worker.runs.zygote import JobProcess, Zygote
 
+log = structlog.get_logger()
+
 
 class Launcher:
     """Of one node."""
 
     def __init__(
-        self, settings: NodeSettings, engine: Engine, store: ObjectStore, zygote: Zygote, constants: GpuConstants
+        self,
+        settings: NodeSettings,
+        engine: Engine,
+        store: ObjectStore,
+        zygote: Zygote,
+        constants: GpuConstants,
+        sampler: Sampler,
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._store = store
         self._zygote = zygote
         self._constants = constants
-        self.sandbox = ProgramSandbox(settings)
+        groups = Groups.take()
+        log.info("program.limits", enforced_by="watch" if groups is None else "kernel and watch")
+        self.sandbox = ProgramSandbox(settings, groups, sampler.mig_instances)
         self._programs = Programs(settings.cache_folder / "programs", store)
         self.spares: Spares | None = None
         """Set where a spare sandbox is kept."""

@@ -16,7 +16,7 @@ from obstore.store import ObjectStore
 from sqlalchemy import Engine
 
 from experiments.hosting.record_reader import RecordReader
-from experiments.hosting.wire import Ending, Succeeded
+from experiments.hosting.wire import Disturbed, Ending, Succeeded
 from gpulab.states import FailureCause, JobState
 from models.composed import run
 from models.database import DATABASE_AWAY, first_line
@@ -30,12 +30,12 @@ from worker.programs.cache import ProgramError
 from worker.programs.process import ProgramProcess
 from worker.programs.records import distrust, own_ending
 from worker.programs.watch import ProgramBreach, ProgramLimits, ProgramWatch
-from worker.runs import advice
 from worker.runs.attempt import Attempt, Claimed, StopReason
 from worker.runs.conclusion import Conclusion
 from worker.runs.folder import RunFolder, found_folder, run_folder
 from worker.runs.launching import Launcher, is_sandboxed
-from worker.runs.verdict import Finish, Lose, Outgrown, Requeue, Verdict, judge
+from worker.runs.outgrowing import outgrown
+from worker.runs.verdict import Finish, Lose, Requeue, Verdict, judge
 from worker.runs.zygote import End, JobProcess, NotStartedError, Zygote
 from worker.shipping.shipper import NOTHING, LeaseGoneError, Offsets, Shipper
 
@@ -73,7 +73,7 @@ class Supervisor:
         self._sampler = sampler
         self._actor = f"node:{settings.node}"
         self._conclusion = Conclusion(settings, engine)
-        self.launcher = Launcher(settings, engine, store, zygote, constants)
+        self.launcher = Launcher(settings, engine, store, zygote, constants, sampler)
         self._programs = ProgramWatch(ProgramLimits.of(settings))
         self._leaving = Event()
         self.attempts: dict[UUID, Attempt] = {}
@@ -175,22 +175,31 @@ class Supervisor:
             process.kill()
             process.wait(KILL_SECONDS)
         end = process.end
+        attempt.breach = attempt.breach or self._by_kernel(process)
         if end is not None and end.status is None:
             self._zygote.warm()
         self._persist(lambda: ship_all(shipper), attempt)
         self._await_store(attempt, shipper)
+        ending = self._ending(attempt.folder, end)
         return judge(
-            self._ending(attempt.folder, end),
+            ending,
             end,
             attempt.stop_reason,
-            outgrown=_outgrown(attempt),
+            outgrown=outgrown(attempt),
             out_of_host_memory=oom_kills() > kills,
-            gpu_fault=self._gpu_fault(attempt.claimed.gpu_uuids),
+            gpu_fault=self._gpu_fault(attempt.claimed.gpu_uuids, None if attempt.folder.is_sandboxed else ending),
             had_neighbours=attempt.claimed.reserved_bytes is not None,
             is_contained=attempt.folder.is_sandboxed,
             idle_minutes=self._settings.idle_minutes,
             files_lost=self._files_lost(attempt.claimed.lease_token, shipper),
         )
+
+    def _by_kernel(self, process: JobProcess | ProgramProcess) -> HostBreach | None:
+        """A program that the kernel ended, faster than we looked."""
+        limit_bytes = self.launcher.memory_bytes
+        if not isinstance(process, ProgramProcess) or limit_bytes is None or process.outgrown_bytes is None:
+            return None
+        return HostBreach(process.outgrown_bytes, limit_bytes)
 
     def _ending(self, folder: RunFolder, end: End | None) -> Ending | None:
         """How the run said that it ended. A program can write any record itself: its result counts where its host,
@@ -202,9 +211,11 @@ class Supervisor:
         failed_later = isinstance(ending, Succeeded) and end is not None and end.status != 0
         return None if failed_later else own_ending(ending)
 
-    def _gpu_fault(self, gpu_uuids: Sequence[str]) -> str:
+    def _gpu_fault(self, gpu_uuids: Sequence[str], ending: Ending | None) -> str:
         """What is wrong with GPUs that the job had, in words. The lab learns it before the verdict."""
         faults = self._sampler.gpu_faults(gpu_uuids)
+        if isinstance(ending, Disturbed) and ending.gpus_unusable:
+            faults = dict.fromkeys(gpu_uuids, f"no program can use it: {ending.message}") | faults
         self._conclusion.note_gpu_faults(faults)
         return "; ".join(f"GPU {uuid} failed: {fault}" for uuid, fault in faults.items())
 
@@ -374,6 +385,7 @@ class Supervisor:
             log_limit_bytes=self._settings.log_limit_bytes,
             max_artifact_bytes=self._settings.max_artifact_bytes,
             max_record_bytes=self._settings.program_records_bytes,
+            max_files_bytes=self._settings.program_disk_bytes,
             shipped=shipped,
         )
 
@@ -382,16 +394,3 @@ def ship_all(shipper: Shipper) -> None:
     """Until nothing is left that can be shipped now."""
     while shipper.turn():
         pass
-
-
-def _outgrown(attempt: Attempt) -> Outgrown | None:
-    breach = attempt.breach
-    if breach is None:
-        return None
-    if isinstance(breach, ProgramBreach):
-        return Outgrown(str(breach), cause=breach.cause)
-    if isinstance(breach, HostBreach):
-        return Outgrown(str(breach))
-    held, reserved = (f"{size / 2**30:.2f} GiB" for size in (breach.process_used_bytes, breach.reserved_bytes))
-    words = f"it used {held} of GPU memory and had reserved {reserved}: the lab ended it to protect other jobs"
-    return Outgrown(words, advice.of_breach(breach, attempt.folder).model_dump(mode="json"))

@@ -50,8 +50,8 @@ NOTHING = Offsets(0, 0, 0)
 class Shipper:
     """Ships one attempt's directory. Call `turn` until it returns False after the process has ended.
 
-    `max_record_bytes`: what a student's program may record; 0 is no limit. `shipped` is how far that was done before:
-    `NOTHING` for an attempt that begins; by default the database is asked.
+    `max_record_bytes`, `max_files_bytes`: what a student's program may record, and keep as files; 0 is no limit.
+    `shipped` is how far that was done before: `NOTHING` for an attempt that begins; by default the database is asked.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Shipper:
         log_limit_bytes: int,
         max_artifact_bytes: int | None,
         max_record_bytes: int = 0,
+        max_files_bytes: int = 0,
         shipped: Offsets | None = None,
     ) -> None:
         self._engine = engine
@@ -83,7 +84,8 @@ class Shipper:
         )
         self._refused: set[str] = set()
         """Files that the owner already has an event about."""
-        self._records = RecordReader(written, distrust(max_record_bytes) if folder.is_sandboxed else None)
+        distrusted = distrust(max_record_bytes, max_files_bytes) if folder.is_sandboxed else None
+        self._records = RecordReader(written, distrusted)
         self._samples = SampleReader(folder.path)
         self._offsets = shipped
         self._waiting = Files()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from api.assignments import statements as assignments
 from api.auth.principal import Principal
 from api.context import App
 from api.experiments import service as experiments
@@ -31,6 +32,9 @@ class JobFilters:
     study: UUID | None = None
     shared: bool = False
     assignment: UUID | None = None
+    work_on: UUID | None = None
+    earlier: bool = False
+    course: UUID | None = None
 
     def as_mapping(self) -> dict[str, Any]:
         return {
@@ -42,6 +46,9 @@ class JobFilters:
             "study": self.study,
             "shared": self.shared,
             "assignment": self.assignment,
+            "work_on": self.work_on,
+            "earlier": self.earlier,
+            "course": self.course,
         }
 
 
@@ -75,12 +82,15 @@ async def listed_jobs(app: App, principal: Principal, filters: JobFilters) -> di
     The values are those that `statements.conditions` takes.
     """
     owner = {} if filters.owner is None else await _called(app, filters.owner)
-    if owner is None:
+    work = {} if filters.work_on is None else await _work(app, principal, filters.work_on, earlier=filters.earlier)
+    if owner is None or work is None or filters.course not in (None, work.get("course", filters.course)):
         return None
     return {
-        "owner_id": await _whose(app, principal, filters),
+        **(await _whose(app, principal, filters)),
         **(sharing.shared_with(principal) if filters.shared else {}),
         **owner,
+        "course": filters.course,
+        **work,
         "states": [state.value for state in filters.states] or None,
         "experiment": filters.experiment,
         "left_out": experiments.of_the_lab() if filters.experiment is None else None,
@@ -99,10 +109,20 @@ async def _called(app: App, text: str) -> dict[str, Any] | None:
     return {"owner": found[0]} if len(found) == 1 else {"namesakes": found}
 
 
-async def _whose(app: App, principal: Principal, filters: JobFilters) -> UUID | None:
-    """The owner that a list is narrowed to: students see their own, what was shared, and shared studies' runs."""
-    if principal.is_staff or filters.shared:
+async def _work(app: App, principal: Principal, assignment_id: UUID, *, earlier: bool) -> dict[str, Any] | None:
+    """The runs that count for an assignment: since it was created, or `earlier` ones. None where there is none."""
+    row = await app.database.row(assignments.by_id, assignment_id=assignment_id)
+    if row is None or not (principal.teaches(row.course_id) or principal.is_in(row.course_id)):
         return None
-    if filters.study is not None and await sharing.is_shared_study(app, principal, filters.study):
-        return None
-    return principal.id
+    side = "submitted_before" if earlier else "submitted_since"
+    return {"counting": (row.experiments, row.questions), "course": row.course_id, side: row.created_at}
+
+
+async def _whose(app: App, principal: Principal, filters: JobFilters) -> dict[str, Any]:
+    """What a list is narrowed to: students see their own, staff those of their courses, both shared studies' runs."""
+    if filters.shared:
+        return {}
+    narrowed = sharing.seen_by(principal)
+    if narrowed["owner_id"] is None or filters.study is None:
+        return narrowed
+    return {} if await sharing.is_shared_study(app, principal, filters.study) else narrowed

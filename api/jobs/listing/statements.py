@@ -1,14 +1,16 @@
 """Lists of jobs, newest first: what narrows them, and their pages."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
+from api.assignments.statements import belonging
 from api.jobs.statements import SUMMARY
-from api.sharing.statements import shared
+from api.sharing.statements import shared, visible_to
 from models.composed import statement
 from models.tables.assignment import Submission
 from models.tables.job import Job
@@ -38,9 +40,9 @@ def page(
 
 
 def is_called(text: str) -> ColumnElement[bool]:
-    """Whether the text is a part of the job's name or of its experiment's."""
+    """Whether the text is a part of the job's name, its note or its experiment's name."""
     words = func.lower(text)
-    return or_(func.strpos(func.lower(Job.name), words) > 0, func.strpos(func.lower(Job.experiment), words) > 0)
+    return or_(*(func.strpos(func.lower(column), words) > 0 for column in (Job.name, Job.experiment, Job.note)))
 
 
 @statement
@@ -56,6 +58,7 @@ def conditions(
     *,
     before: UUID | None = None,
     owner_id: UUID | None = None,
+    taught: Sequence[UUID] | None = None,
     owner: UUID | None = None,
     namesakes: Sequence[UUID] | None = None,
     states: Sequence[str] | None = None,
@@ -64,18 +67,26 @@ def conditions(
     tag: str | None = None,
     study: UUID | None = None,
     assignment: UUID | None = None,
+    counting: tuple[Sequence[str], Sequence[str]] | None = None,
+    submitted_since: datetime | None = None,
+    submitted_before: datetime | None = None,
     shared_with_class: bool | None = None,
     shared_with_team: str | None = None,
+    shared_in: Sequence[UUID] | None = None,
+    course: UUID | None = None,
 ) -> list[ColumnElement[bool]]:
-    """`owner_id` is whose jobs may be seen, `owner` whose are asked for, `namesakes` where several are called so.
+    """`owner_id` is whose jobs may be seen, beside those of the courses `taught`; `owner` whose are asked for,
+    `namesakes` where several are called so.
 
-    Jobs of the experiments `left_out` are not listed; of an `assignment` those that were handed in. With
-    `shared_with_class`, only what is shared with the class, or with the team `shared_with_team`.
+    Jobs of the experiments `left_out` are not listed; of an `assignment` those that were handed in; `counting` are the
+    experiments and questions of an assignment whose work is asked for. With `shared_with_class`, only what is shared
+    with the class, or with the team `shared_with_team`, and is of one of the courses `shared_in`.
     """
     possible = (
-        (shared_with_class, lambda _: shared(Job.shared_with, shared_with_team)),
+        (shared_with_class, lambda _: shared(Job, shared_with_team, shared_in)),
         (before, lambda wanted: Job.id < wanted),
-        (owner_id, lambda wanted: Job.owner_id == wanted),
+        (owner_id, lambda wanted: visible_to(Job, wanted, taught)),
+        (course, lambda wanted: Job.course_id == wanted),
         (owner, lambda wanted: Job.owner_id == wanted),
         (namesakes, lambda wanted: Job.owner_id == func.any(wanted)),
         (states, lambda wanted: Job.state == func.any(wanted)),
@@ -83,6 +94,9 @@ def conditions(
         (left_out, lambda slugs: Job.experiment != func.all(slugs)),
         (tag, lambda wanted: Job.tags.contains(cast(array([wanted]), ARRAY(Text)))),
         (study, lambda wanted: Job.id.in_(select(StudyRun.job_id).where(StudyRun.study_id == wanted))),
+        (counting, lambda wanted: belonging(*wanted)),
+        (submitted_since, lambda wanted: Job.submitted_at >= wanted),
+        (submitted_before, lambda wanted: Job.submitted_at < wanted),
         (assignment, lambda wanted: Job.id.in_(select(Submission.job_id).where(Submission.assignment_id == wanted))),
     )
     return [condition(value) for value, condition in possible if value is not None]

@@ -2,6 +2,7 @@
 
 import createClient from "openapi-fetch";
 
+import { hear } from "../browser/clock";
 import { labAddress } from "./base";
 import { marked, settled, writeJson } from "./exact";
 import type { paths, Problem } from "./schema";
@@ -31,6 +32,7 @@ async function authorized(input: Request): Promise<Response> {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Unreachable();
   }
+  hear(response.headers.get("Date"));
   if (response.status === 401 && held !== null && held === csrf()) forget();
   return response;
 }

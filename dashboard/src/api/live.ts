@@ -6,6 +6,7 @@
 
 import type { QueryClient } from "@tanstack/react-query";
 
+import { now } from "../browser/clock";
 import { address } from "./base";
 import { csrf, forget } from "./session";
 import { FINAL } from "./states";
@@ -18,7 +19,7 @@ const ADDRESS = new URL(address("/v1/stream"), location.origin).href;
 
 export type Contact = { live: boolean; since: Date };
 
-let contact: Contact = { live: true, since: new Date() };
+let contact: Contact = { live: true, since: new Date(now()) };
 const watchers = new Set<() => void>();
 
 export const contactStore = {
@@ -31,7 +32,7 @@ export const contactStore = {
 
 function setLive(live: boolean): boolean {
   if (contact.live === live) return false;
-  contact = { live, since: new Date() };
+  contact = { live, since: new Date(now()) };
   for (const send of watchers) send();
   return true;
 }
@@ -128,7 +129,13 @@ function connect(hear: Listener): (watching: Watching) => void {
 
 function shared(hear: Listener, failed: () => void): ((watching: Watching) => void) | null {
   if (typeof SharedWorker === "undefined") return null;
-  const worker = new SharedWorker(new URL("./stream-worker.ts", import.meta.url), { type: "module" });
+  let worker: SharedWorker;
+  try {
+    worker = new SharedWorker(new URL("./stream-worker.ts", import.meta.url), { type: "module" });
+  } catch {
+    // Forbidden in a browser that keeps nothing for this site.
+    return null;
+  }
   worker.onerror = failed;
   worker.port.onmessage = ({ data }: MessageEvent<Notice>) => hear(data);
   return (watching) => worker.port.postMessage(watching);

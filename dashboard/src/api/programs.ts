@@ -21,6 +21,13 @@ export const program = (sha256: string) =>
     staleTime: Infinity,
   });
 
+/** What programs find installed; it changes when a worker starts again. */
+export const environments = queryOptions({
+  queryKey: ["environment"],
+  queryFn: ({ signal }) => data(api.GET("/v1/environment", { signal })),
+  staleTime: 60_000,
+});
+
 export const programDifference = (sha256: string, other: string) =>
   queryOptions({
     queryKey: ["programs", sha256, "diff", other],

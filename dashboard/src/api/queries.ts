@@ -5,7 +5,8 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/
 import { address } from "./base";
 import { api, data, file } from "./client";
 import { followed, grown } from "./growing";
-import type { JobState, MetricsRead } from "./schema";
+import type { JobState, MetricsRead, StandingRead } from "./schema";
+import type { ClassTab } from "../tabs";
 import { UNFINISHED } from "./states";
 
 export interface JobFilters {
@@ -15,8 +16,29 @@ export interface JobFilters {
   tag?: string;
   text?: string;
   study?: string;
+  /** What was handed in for it. */
   assignment?: string;
+  /** Runs that count for this assignment: since it was created, or `earlier` ones. */
+  work_on?: string;
+  earlier?: boolean;
+  /** The id of a course. */
+  course?: string;
 }
+
+/** The tab Class, as its address says it; the last four narrow down the students. */
+export interface ClassSearch {
+  tab?: ClassTab;
+  course?: string;
+  assignment?: string;
+  view?: "wall";
+  state?: StandingRead["state"];
+  section?: string;
+  team?: string;
+  text?: string;
+}
+
+/** Which students are meant. */
+export type Among = Pick<ClassSearch, "state" | "section" | "team" | "text">;
 
 /** The table of jobs, as its address says it. */
 export interface TableSearch extends JobFilters {
@@ -31,6 +53,13 @@ const PAGE = 100;
 export const me = queryOptions({
   queryKey: ["me"],
   queryFn: ({ signal }) => data(api.GET("/v1/me", { signal })),
+  staleTime: Infinity,
+});
+
+/** The sign-in through a university. */
+export const openid = queryOptions({
+  queryKey: ["openid"],
+  queryFn: ({ signal }) => data(api.GET("/v1/openid", { signal })),
   staleTime: Infinity,
 });
 
@@ -95,8 +124,7 @@ export const jobGroups = ({ by = [], ...table }: TableSearch) =>
   });
 
 /** The columns that the runs of these filters have. */
-export const jobFields = ({ state, experiment, owner, tag, text, study, assignment }: TableSearch) => {
-  const query = { state, experiment, owner, tag, text, study, assignment };
+export const jobFields = ({ columns: _columns, sort: _sort, where: _where, by: _by, ...query }: TableSearch) => {
   return queryOptions({
     queryKey: ["table", "fields", query],
     queryFn: ({ signal }) => data(api.GET("/v1/job-table/fields", { params: { query }, signal })),
@@ -188,10 +216,17 @@ export const experiments = queryOptions({
   staleTime: Infinity,
 });
 
+export const questionSets = queryOptions({
+  queryKey: ["question-sets"],
+  queryFn: ({ signal }) => data(api.GET("/v1/question-sets", { signal })),
+  staleTime: Infinity,
+});
+
+/** The user's own; an admin's are all. */
 export const courses = queryOptions({
   queryKey: ["courses"],
   queryFn: ({ signal }) => data(api.GET("/v1/courses", { signal })),
-  staleTime: Infinity,
+  staleTime: 60_000,
 });
 
 export const experiment = (slug: string) =>
@@ -201,13 +236,29 @@ export const experiment = (slug: string) =>
     staleTime: Infinity,
   });
 
-export const studies = infiniteQueryOptions({
-  queryKey: ["studies", "list"],
-  queryFn: ({ pageParam, signal }) =>
-    data(api.GET("/v1/studies", { params: { query: { limit: 50, cursor: pageParam } }, signal })),
-  initialPageParam: undefined as string | undefined,
-  getNextPageParam: (page) => page.next_cursor ?? undefined,
+export const estimate = (id: string) =>
+  queryOptions({
+    queryKey: ["estimate", id],
+    queryFn: ({ signal }) =>
+      data(api.GET("/v1/estimates/{estimate_id}", { params: { path: { estimate_id: id } }, signal })),
+  });
+
+/** The GPU models that an estimate can name. */
+export const gpuModels = queryOptions({
+  queryKey: ["gpu-models"],
+  queryFn: ({ signal }) => data(api.GET("/v1/estimates/gpus", { signal })),
+  staleTime: Infinity,
 });
+
+export const studies = (filters: { owner?: string; text?: string; course?: string } = {}) =>
+  infiniteQueryOptions({
+    queryKey: ["studies", "list", filters],
+    queryFn: ({ pageParam, signal }) =>
+      data(api.GET("/v1/studies", { params: { query: { ...filters, limit: 50, cursor: pageParam } }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
 
 export const study = (id: string) =>
   queryOptions({
@@ -225,6 +276,37 @@ export const roster = queryOptions({
   queryKey: ["roster"],
   queryFn: ({ signal }) => data(api.GET("/v1/roster", { signal })),
 });
+
+/** Every student of an assignment, in short; read at intervals, because a busy class sends notices all the time. */
+export const wall = (id: string, among: Among) =>
+  queryOptions({
+    queryKey: ["assignments", id, "wall", among],
+    queryFn: ({ signal }) =>
+      data(
+        api.GET("/v1/assignments/{assignment_id}/students", {
+          params: { path: { assignment_id: id }, query: among },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+  });
+
+/** Users whose name or address holds the text, for a choice as one types. */
+export const usersLike = (text: string) =>
+  queryOptions({
+    queryKey: ["users", "like", text],
+    queryFn: ({ signal }) =>
+      data(api.GET("/v1/users", { params: { query: { text: text || undefined, limit: 20 } }, signal })),
+    placeholderData: keepPreviousData,
+    staleTime: 30_000,
+  });
+
+export const user = (id: string) =>
+  queryOptions({
+    queryKey: ["users", "one", id],
+    queryFn: ({ signal }) => data(api.GET("/v1/users/{user_id}", { params: { path: { user_id: id } }, signal })),
+    staleTime: 60_000,
+  });
 
 /** The user's own work on an assignment. */
 export const work = (id: string) =>

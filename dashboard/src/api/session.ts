@@ -7,8 +7,17 @@ import { base, csrfCookie } from "./base";
 
 const CSRF = `${csrfCookie}=`;
 /** Named after the cookie: another lab on this host has its own sign-outs. */
-const others = new BroadcastChannel(`gpulab.session:${csrfCookie}`);
+const others = channel(`gpulab.session:${csrfCookie}`);
 const listeners = new Set<() => void>();
+
+/** Null in a browser that keeps nothing for this site, and so forbids it. */
+function channel(name: string): BroadcastChannel | null {
+  try {
+    return new BroadcastChannel(name);
+  } catch {
+    return null;
+  }
+}
 
 export function csrf(): string | null {
   return (
@@ -27,13 +36,14 @@ export function signedIn(): boolean {
 export function forget(): void {
   const secure = csrfCookie.startsWith("__Host-") ? "; secure" : "";
   document.cookie = `${CSRF}; path=${base || "/"}; max-age=0${secure}`;
-  others.postMessage("signed out");
+  others?.postMessage("signed out");
   for (const notify of listeners) notify();
 }
 
-others.onmessage = () => {
-  for (const notify of listeners) notify();
-};
+if (others !== null)
+  others.onmessage = () => {
+    for (const notify of listeners) notify();
+  };
 
 /** Calls `notify` when the session ends, until the returned function is called. */
 export function onSignedOut(notify: () => void): () => void {

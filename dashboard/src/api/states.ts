@@ -1,6 +1,6 @@
 /** The states of a job, in order, and the causes of a failure, with their words. The terminal uses the same words. */
 
-import type { FailureCause, JobState } from "./schema";
+import type { FailureCause, JobState, StandingRead } from "./schema";
 
 export const UNFINISHED = ["queued", "leased", "running"] as const satisfies JobState[];
 const ENDED = ["succeeded", "failed", "cancelled"] as const satisfies JobState[];
@@ -15,6 +15,16 @@ export const STATE_WORDS: Record<JobState, string> = {
   failed: "Failed",
   cancelled: "Cancelled",
 };
+
+/** The states of a student with an assignment: those first who need help. */
+export const STUDENT_STATES = [
+  "stuck",
+  "not_started",
+  "working",
+  "good_run",
+  "late",
+  "handed_in",
+] as const satisfies StandingRead["state"][];
 
 /** As part of a line. */
 export const CAUSE_WORDS: Record<FailureCause, string> = {

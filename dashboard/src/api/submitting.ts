@@ -37,14 +37,14 @@ export const dryRun = (order: Order) =>
   });
 
 /** A program is measured on one GPU model after another: the verdicts that are there are shown meanwhile. */
-export const estimateOf = (experiment: string, spec: Record<string, unknown>) =>
+export const estimateOf = (experiment: string, spec: Record<string, unknown>, gpus: readonly string[] = []) =>
   queryOptions({
-    queryKey: ["estimate", experiment, spec],
+    queryKey: ["estimate", experiment, spec, gpus],
     queryFn: async ({ signal }): Promise<EstimateRead> => {
       const query = { wait: ESTIMATE_WAIT_SECONDS };
       for (;;) {
         const found = await data(
-          api.POST("/v1/estimates", { params: { query }, body: { experiment, spec, gpus: [] }, signal }),
+          api.POST("/v1/estimates", { params: { query }, body: { experiment, spec, gpus: [...gpus] }, signal }),
         );
         if (found.state !== "pending" || found.gpus.length > 0) return found;
       }

@@ -11,13 +11,12 @@ import { number } from "../format";
 import { SERIES_COLORS } from "../theme";
 import { saveImage } from "./image";
 import { Legend, type Entry } from "./Legend";
-import { colorOf, type Drawing, type Look } from "./options";
+import { colorOf, dashOf, type Drawing, type Look } from "./options";
 import { csvOf, described, saveAs, type Curve } from "./series";
 import { useUplot } from "./useUplot";
 
 export interface ChartProps extends Drawing {
   title: string;
-  xLabel: string;
 }
 
 const LOOKS: Record<"light" | "dark", Look> = {
@@ -37,7 +36,7 @@ export function Chart(props: ChartProps) {
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const { place, plot, data, zoomed, pointed } = useUplot(props, look, height, hidden);
   const summary = useMemo(() => described(title, xLabel, curves, formatY), [title, xLabel, curves, formatY]);
-  const legend = useMemo(() => legendOf(curves, look.colors), [curves, look]);
+  const legend = useMemo(() => legendOf(curves, look), [curves, look]);
   function flip(label: string) {
     setHidden((before) => {
       const after = new Set(before);
@@ -99,12 +98,12 @@ function Tool({ icon: Icon, label, name, act }: { icon: LucideIcon; label: strin
   );
 }
 
-function legendOf(curves: readonly Curve[], colors: readonly string[]): Entry[] {
+function legendOf(curves: readonly Curve[], look: Look): Entry[] {
   return curves
     .map((curve, index) => ({
       label: curve.label,
-      color: colorOf(curve, index, colors),
-      dashed: curve.dash !== undefined || index >= colors.length,
+      color: colorOf(curve, index, look),
+      dashed: dashOf(curve, index, look) !== undefined,
       points: curve.points === true,
       column: index + 1,
       faint: curve.faint,

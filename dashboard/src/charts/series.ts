@@ -2,6 +2,8 @@
 
 import uPlot from "uplot";
 
+export const GREY = -1;
+
 export interface Curve {
   label: string;
   xs: number[];
@@ -9,7 +11,7 @@ export interface Curve {
   ys: (number | null)[];
   /** A thin, pale line below its smoothed twin; not in the legend or in exports. */
   faint?: boolean;
-  /** Index of its colour; related curves share one. */
+  /** Index of its colour; related curves share one. `GREY` for one that only stands beside the others. */
   color?: number;
   dash?: number[];
   /** Points without a line. */

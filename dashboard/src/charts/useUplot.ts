@@ -48,7 +48,7 @@ export function useUplot(props: Drawing, look: Look, height: number, hidden: Rea
     };
     // New data, another width and hidden curves reach the plot below.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [shape, look, width > 0, height, log, props.binary, props.fromZero, props.clock]);
+  }, [shape, look, width > 0, height, log, props.binary, props.fromZero, props.clock, props.xLabel]);
 
   useEffect(() => {
     if (width >= MIN_WIDTH_PIXELS) plot.current?.setSize({ width, height });

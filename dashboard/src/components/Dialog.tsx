@@ -1,9 +1,10 @@
 /** A dialog that asks for a few fields, or shows something once. */
 
-import { Button, Code, CopyButton, Group, Modal, Stack, Text } from "@mantine/core";
+import { Button, Code, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { Check, Copy } from "lucide-react";
 import type { ReactNode, SyntheticEvent } from "react";
 
+import { CopyButton } from "../browser/CopyButton";
 import { Failure } from "./Feedback";
 
 interface DialogProps {
@@ -11,12 +12,23 @@ interface DialogProps {
   opened: boolean;
   close: () => void;
   size?: string;
+  /** Whether it shows what is never shown again: then only its buttons close it. */
+  once?: boolean;
   children: ReactNode;
 }
 
-export function Dialog({ title, opened, close, size = "md", children }: DialogProps) {
+/** A click beside it does not close it: what was entered would be lost. */
+export function Dialog({ title, opened, close, size = "md", once = false, children }: DialogProps) {
   return (
-    <Modal opened={opened} onClose={close} title={title} size={size} closeButtonProps={{ "aria-label": "Close" }}>
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={title}
+      size={size}
+      closeButtonProps={{ "aria-label": "Close" }}
+      closeOnClickOutside={false}
+      closeOnEscape={!once}
+    >
       {children}
     </Modal>
   );
@@ -44,11 +56,36 @@ export function Ask({ action, busy, ready = true, error = null, send, children }
       <Stack>
         {children}
         {error !== null && <Failure error={error} />}
-        <Button type="submit" loading={busy} disabled={!ready}>
-          {action}
-        </Button>
+        <div className="ask-send">
+          <Button type="submit" fullWidth loading={busy} disabled={!ready}>
+            {action}
+          </Button>
+        </div>
       </Stack>
     </form>
+  );
+}
+
+interface NameInputProps {
+  value: string;
+  set: (value: string) => void;
+  placeholder?: string;
+  description?: string;
+}
+
+/** The name of a new thing: the field in which a dialog begins. */
+export function NameInput({ value, set, placeholder, description }: NameInputProps) {
+  return (
+    <TextInput
+      label="Name"
+      placeholder={placeholder}
+      description={description}
+      required
+      withAsterisk={false}
+      value={value}
+      onChange={(event) => set(event.currentTarget.value)}
+      data-autofocus
+    />
   );
 }
 
@@ -61,8 +98,7 @@ export function ShownOnce({ token, of, done }: { token: string; of: string; done
         {token}
       </Code>
       <Text size="xs" c="dimmed">
-        Use it to sign in here. For the terminal, put it into <code>~/.config/gpulab/token</code> or the environment
-        variable <code>GPULAB_TOKEN</code>.
+        Use it to sign in here, and in the terminal with <code>gpulab sign-in</code>.
       </Text>
       <Group gap="xs" justify="flex-end">
         <CopyButton value={token}>

@@ -1,9 +1,9 @@
 /** Names and values, side by side. */
 
 import { SimpleGrid, Text, Tooltip } from "@mantine/core";
-import { Fragment, type ReactNode } from "react";
+import type { ReactNode } from "react";
 
-import { value, words } from "../format";
+import { bytes, quantity, value, words } from "../format";
 
 export function Facts({
   facts,
@@ -42,6 +42,14 @@ export function inOrder(given: Record<string, unknown>, schema: Schema): Record<
   );
 }
 
+function isSize(name: string, entry: unknown): entry is number {
+  return name.endsWith("_bytes") && typeof entry === "number";
+}
+
+function nameOf(name: string, entry: unknown): string {
+  return isSize(name, entry) ? quantity(name) : words(name);
+}
+
 /** The fields of an object as a table of two columns. A tooltip shows the description of a field. */
 export function Fields({ of, label, schema }: { of: Record<string, unknown>; label: string; schema?: Schema }) {
   const about = propertiesOf(schema);
@@ -50,18 +58,18 @@ export function Fields({ of, label, schema }: { of: Record<string, unknown>; lab
       {Object.entries(of).map(([name, entry]) => {
         const sentence = about[name]?.description;
         return (
-          <Fragment key={name}>
+          <div key={name}>
             <dt>
               {sentence === undefined ? (
-                words(name)
+                nameOf(name, entry)
               ) : (
                 <Tooltip label={sentence} multiline maw={320}>
-                  <span tabIndex={0}>{words(name)}</span>
+                  <span tabIndex={0}>{nameOf(name, entry)}</span>
                 </Tooltip>
               )}
             </dt>
-            <dd className="numbers">{value(entry)}</dd>
-          </Fragment>
+            <dd className="numbers">{isSize(name, entry) ? bytes(entry) : value(entry)}</dd>
+          </div>
         );
       })}
     </dl>

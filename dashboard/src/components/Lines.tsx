@@ -1,7 +1,9 @@
 /** Commands to paste into a terminal. */
 
-import { ActionIcon, Code, CopyButton, Group } from "@mantine/core";
+import { ActionIcon, Code, Group } from "@mantine/core";
 import { Check, Copy } from "lucide-react";
+
+import { CopyButton } from "../browser/CopyButton";
 
 export function Lines({ text, label }: { text: string; label: string }) {
   return (

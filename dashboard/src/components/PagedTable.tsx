@@ -1,8 +1,12 @@
-/** A table that the lab sends page by page, with a button for the next page. */
+/**
+ * A table that the lab sends page by page, with a button for the next page. Cells are plain elements, and a row is
+ * rendered again only when it changes: with a component of the library per cell, a hundred rows would take a second.
+ */
 
-import { Button, Card, Group, Table } from "@mantine/core";
-import type { ReactNode } from "react";
+import { Button, Card, Group, Table, Text } from "@mantine/core";
+import { memo, type ReactNode } from "react";
 
+import { integer } from "../format";
 import { Answer } from "./Feedback";
 
 export interface Column<Row> {
@@ -25,15 +29,24 @@ interface Paged {
   fetchNextPage: () => unknown;
 }
 
+export interface Selection<Row> {
+  chosen: ReadonlySet<string | number>;
+  choose: (row: Row, is: boolean) => void;
+  /** Names a row for its checkbox. */
+  label: (row: Row) => string;
+}
+
 interface PagedTableProps<Row> {
   query: Paged;
   rows: readonly Row[];
   keyOf: (row: Row) => string | number;
+  /** Made once: a new list renders every row again. */
   columns: readonly Column<Row>[];
   /** Shown instead of a table without rows. */
   empty: ReactNode;
   more?: string;
   minWidth?: number;
+  selection?: Selection<Row>;
 }
 
 /** The rows of all pages that were read. */
@@ -50,8 +63,11 @@ export function PagedTable<Row>({ query, rows, empty, more = "Show more", ...tab
         ) : (
           <Card padding={0}>
             <Rows rows={rows} {...table} />
-            {query.hasNextPage && (
-              <Group justify="center" p="sm">
+            <Group justify="center" p="xs" gap="sm">
+              <Text size="xs" c="dimmed" className="numbers">
+                {query.hasNextPage ? `The first ${integer(rows.length)} are shown` : `${integer(rows.length)} in all`}
+              </Text>
+              {query.hasNextPage && (
                 <Button
                   variant="default"
                   size="sm"
@@ -60,8 +76,8 @@ export function PagedTable<Row>({ query, rows, empty, more = "Show more", ...tab
                 >
                   {more}
                 </Button>
-              </Group>
-            )}
+              )}
+            </Group>
           </Card>
         )
       }
@@ -69,45 +85,84 @@ export function PagedTable<Row>({ query, rows, empty, more = "Show more", ...tab
   );
 }
 
-function Rows<Row>({
-  rows,
-  keyOf,
-  columns,
-  minWidth = 320,
-}: Pick<PagedTableProps<Row>, "rows" | "keyOf" | "columns" | "minWidth">) {
+type RowsProps<Row> = Pick<PagedTableProps<Row>, "rows" | "keyOf" | "columns" | "minWidth" | "selection">;
+
+function Rows<Row>({ rows, keyOf, columns, minWidth = 320, selection }: RowsProps<Row>) {
   return (
     <Table.ScrollContainer
       minWidth={minWidth}
       scrollAreaProps={{ offsetScrollbars: false, viewportProps: { tabIndex: 0 } }}
     >
-      <Table verticalSpacing={6} horizontalSpacing="md">
-        <Table.Thead>
-          <Table.Tr>
+      <table className="paged">
+        <thead>
+          <tr>
+            {selection && (
+              <th className="choice">
+                <span className="visually-hidden">Selected</span>
+              </th>
+            )}
             {columns.map((column, i) => (
-              <Table.Th key={i} visibleFrom={column.from} w={column.width}>
+              <th key={i} className={classOf(column)} style={{ width: column.width }}>
                 {column.title}
-              </Table.Th>
+              </th>
             ))}
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {rows.map((row) => (
-            <Table.Tr key={keyOf(row)}>
-              {columns.map((column, i) => (
-                <Table.Td
-                  key={i}
-                  visibleFrom={column.from}
-                  className={column.className}
-                  ta={column.align}
-                  style={column.oneLine ? { whiteSpace: "nowrap" } : undefined}
-                >
-                  {column.cell(row)}
-                </Table.Td>
-              ))}
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => {
+            const key = keyOf(row);
+            const chosen = selection?.chosen.has(key);
+            return (
+              <OneRow
+                key={key}
+                row={row}
+                columns={columns as readonly Column<unknown>[]}
+                chosen={chosen}
+                selection={selection as Selection<unknown> | undefined}
+              />
+            );
+          })}
+        </tbody>
+      </table>
     </Table.ScrollContainer>
   );
+}
+
+interface OneRowProps {
+  row: unknown;
+  columns: readonly Column<unknown>[];
+  /** Undefined where rows cannot be selected. */
+  chosen: boolean | undefined;
+  selection: Selection<unknown> | undefined;
+}
+
+const OneRow = memo(function OneRow({ row, columns, chosen, selection }: OneRowProps) {
+  return (
+    <tr aria-selected={chosen}>
+      {selection && (
+        <td className="choice">
+          <input
+            type="checkbox"
+            aria-label={`Select ${selection.label(row)}`}
+            checked={chosen}
+            onChange={(event) => selection.choose(row, event.currentTarget.checked)}
+          />
+        </td>
+      )}
+      {columns.map((column, i) => (
+        <td key={i} className={classOf(column)}>
+          {column.cell(row)}
+        </td>
+      ))}
+    </tr>
+  );
+}, unchanged);
+
+function unchanged(before: OneRowProps, after: OneRowProps): boolean {
+  return before.row === after.row && before.columns === after.columns && before.chosen === after.chosen;
+}
+
+function classOf<Row>({ from, className, align, oneLine }: Column<Row>): string | undefined {
+  const names = [from && `mantine-visible-from-${from}`, className, align, oneLine && "one-line"];
+  return names.filter(Boolean).join(" ") || undefined;
 }

@@ -30,7 +30,7 @@ export function Share({ owner, audience, share }: ShareProps) {
     },
     (message) => message,
   );
-  if (me === undefined || (me.id !== owner && me.role === "student")) return null;
+  if (me === undefined || (me.id !== owner && !me.teaches)) return null;
   const shared = CHOICES.find((choice) => choice.audience === audience) ?? CHOICES[0]!;
   return (
     <Menu position="bottom-end">

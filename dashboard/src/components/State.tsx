@@ -53,9 +53,6 @@ export const STUDENT: Record<StandingRead["state"], Look> = {
   handed_in: { color: "teal", icon: CircleCheck, word: "Handed in" },
 };
 
-/** Those first who need help. */
-export const STUDENT_STATES = ["stuck", "not_started", "working", "good_run", "late", "handed_in"] as const;
-
 export const TOKEN = {
   revoked: { color: "gray", icon: CircleX, word: "Revoked" },
   expired: { color: "orange", icon: Clock, word: "Expired" },

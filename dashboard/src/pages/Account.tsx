@@ -10,15 +10,17 @@ import { address, installLine, labAddress } from "../api/base";
 import { api, data, done } from "../api/client";
 import * as queries from "../api/queries";
 import type { MeRead, TokenRead } from "../api/schema";
-import { Ask, Dialog, ShownOnce } from "../components/Dialog";
+import { Ask, Dialog, NameInput, ShownOnce } from "../components/Dialog";
 import { Facts } from "../components/Facts";
 import { Answer, Empty } from "../components/Feedback";
 import { Lines } from "../components/Lines";
 import { State, TOKEN, type Look } from "../components/State";
 import { Ago, useNow } from "../components/Time";
 import { useAction } from "../components/useAction";
+import { DAY_FIELD, instant, isTime } from "../entered-time";
 import { fullTime, NOTHING, number } from "../format";
 import { Notifications } from "./account/Notifications";
+import { OwnData } from "./personal/OwnData";
 
 export function Account() {
   const me = useQuery(queries.me);
@@ -30,6 +32,7 @@ export function Account() {
       <Answer query={me}>{(person) => <Limits me={person} />}</Answer>
       <Notifications />
       <Tokens />
+      {me.data && <OwnData userId={me.data.id} />}
       <Terminal />
     </Stack>
   );
@@ -118,9 +121,9 @@ function Terminal() {
           <Anchor underline="always" href={address("/client")}>
             the client of this lab
           </Anchor>
-          , set its address, and put a token into <code>~/.config/gpulab/token</code>.
+          , then sign in with a token. It is kept for later commands.
         </Text>
-        <Lines text={`${installLine}\nexport GPULAB_URL=${labAddress}`} label="Copy the commands" />
+        <Lines text={`${installLine}\ngpulab sign-in ${labAddress}`} label="Copy the commands" />
       </Stack>
     </Card>
   );
@@ -165,7 +168,7 @@ function Token({ token, now }: { token: TokenRead; now: number }) {
       </Table.Td>
       <Table.Td ta="right">
         {look === TOKEN.valid && (
-          <Button size="compact-sm" variant="default" aria-label={`Revoke ${token.name}`} onClick={open}>
+          <Button size="xs" variant="default" aria-label={`Revoke ${token.name}`} onClick={open}>
             Revoke
           </Button>
         )}
@@ -191,7 +194,7 @@ function NewToken() {
     () =>
       data(
         api.POST("/v1/tokens", {
-          body: { name: name.trim(), expires_at: until === "" ? null : new Date(`${until}T23:59:59`).toISOString() },
+          body: { name: name.trim(), expires_at: until === "" ? null : instant(`${until}T23:59:59`) },
         }),
       ),
     (made) => {
@@ -211,28 +214,20 @@ function NewToken() {
       <Button size="sm" leftSection={<Plus size={16} aria-hidden />} onClick={open}>
         New token
       </Button>
-      <Dialog title="New token" opened={opened} close={finish}>
+      <Dialog title="New token" opened={opened} close={finish} once={token !== null}>
         {token === null ? (
           <Ask
             action="Create"
             busy={send.isPending}
-            ready={name.trim() !== ""}
+            ready={name.trim() !== "" && (until === "" || isTime(until))}
             error={send.error}
             send={() => send.mutate(undefined)}
           >
-            <TextInput
-              label="Name"
-              placeholder="laptop"
-              required
-              withAsterisk={false}
-              value={name}
-              onChange={(event) => setName(event.currentTarget.value)}
-              data-autofocus
-            />
+            <NameInput placeholder="laptop" value={name} set={setName} />
             <TextInput
               label="Last day"
               description="Empty: never expires"
-              type="date"
+              {...DAY_FIELD}
               value={until}
               onChange={(event) => setUntil(event.currentTarget.value)}
             />

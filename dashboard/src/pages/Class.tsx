@@ -1,6 +1,6 @@
 /** The class, for staff: users, assignments with the status of each student, grades, banners, and the audit log. */
 
-import { Stack, Tabs, Title } from "@mantine/core";
+import { Group, Stack, Tabs, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 
@@ -8,9 +8,12 @@ import { CLASS_TABS } from "../tabs";
 import * as queries from "../api/queries";
 import { NotFound } from "../components/NotFound";
 import { oneOf } from "../search";
+import { TabStrip } from "../shell/TabStrip";
 import { Assignments } from "./class/Assignments";
 import { Audit } from "./class/Audit";
 import { Banners } from "./class/Banners";
+import { CoursePicker } from "./class/course";
+import { Courses } from "./class/Courses";
 import { Users } from "./class/Users";
 import { Grades } from "./grades/Grades";
 
@@ -18,24 +21,30 @@ export function Class() {
   const { tab } = useSearch({ from: "/inside/class" });
   const navigate = useNavigate({ from: "/class" });
   const { data: me } = useQuery(queries.me);
-  if (me?.role === "student") return <NotFound title="Class">Only instructors can open this page.</NotFound>;
+  if (me?.teaches === false) return <NotFound title="Class">Only instructors can open this page.</NotFound>;
   return (
     <Stack gap="md">
-      <Title order={1} size="h2">
-        Class
-      </Title>
+      <Group justify="space-between">
+        <Title order={1} size="h2">
+          Class
+        </Title>
+        <CoursePicker />
+      </Group>
       <Tabs
         value={tab ?? "users"}
-        onChange={(chosen) => void navigate({ search: { tab: oneOf(chosen, CLASS_TABS) }, replace: true })}
+        onChange={(chosen) =>
+          void navigate({ search: (before) => ({ ...before, tab: oneOf(chosen, CLASS_TABS) }), replace: true })
+        }
         keepMounted={false}
       >
-        <Tabs.List mb="md">
+        <TabStrip selected={tab ?? "users"}>
           <Tabs.Tab value="users">Users</Tabs.Tab>
           <Tabs.Tab value="assignments">Assignments</Tabs.Tab>
           <Tabs.Tab value="grades">Grades</Tabs.Tab>
           <Tabs.Tab value="banners">Banners</Tabs.Tab>
           <Tabs.Tab value="audit">Audit</Tabs.Tab>
-        </Tabs.List>
+          {me?.role === "admin" && <Tabs.Tab value="courses">Courses</Tabs.Tab>}
+        </TabStrip>
         <Tabs.Panel value="users">
           <Users />
         </Tabs.Panel>
@@ -50,6 +59,9 @@ export function Class() {
         </Tabs.Panel>
         <Tabs.Panel value="audit">
           <Audit />
+        </Tabs.Panel>
+        <Tabs.Panel value="courses">
+          <Courses />
         </Tabs.Panel>
       </Tabs>
     </Stack>

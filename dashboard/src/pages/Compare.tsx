@@ -2,7 +2,6 @@
 
 import {
   Card,
-  CopyButton,
   Button,
   Group,
   MultiSelect,
@@ -12,6 +11,8 @@ import {
   Text,
   Title,
   Switch,
+  Tooltip,
+  UnstyledButton,
   useComputedColorScheme,
 } from "@mantine/core";
 import { useQueries, useQuery } from "@tanstack/react-query";
@@ -19,20 +20,22 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Check, Link as LinkIcon } from "lucide-react";
 import { useMemo, useState } from "react";
 
+import { CopyButton } from "../browser/CopyButton";
 import { programDifference } from "../api/programs";
 import * as queries from "../api/queries";
 import type { JobRead, MetricsRead, SamplesRead } from "../api/schema";
 import { Chart } from "../charts/Chart";
 import { CurveControls, useCurveSettings } from "../charts/CurveControls";
 import { axisOf, curvesOf } from "../charts/metrics";
-import { saveAs, spreadsheet, type Curve } from "../charts/series";
+import { GREY, saveAs, spreadsheet, type Curve } from "../charts/series";
 import { Empty, Failure, Waiting } from "../components/Feedback";
 import { jobName, shortId } from "../components/JobLink";
 import { AnchorLink } from "../components/Links";
 import { JobBadge } from "../components/State";
-import { bytes, counted, number, value, words } from "../format";
+import { bytes, counted, number, quantity, value, words } from "../format";
 import { SERIES_COLORS } from "../theme";
 import { differing, numbersOf, peakOf, tableOf } from "./compare/fields";
+import { MAX_HUES, useHues, type Hues } from "./compare/hues";
 
 const POINTS = 2000;
 const MAX_RUNS = 20;
@@ -49,18 +52,20 @@ export function Compare() {
         <Title order={1} size="h2">
           Compare
         </Title>
-        <CopyButton value={location.href}>
-          {({ copied, copy }) => (
-            <Button
-              size="xs"
-              variant="default"
-              onClick={copy}
-              leftSection={copied ? <Check size={15} aria-hidden /> : <LinkIcon size={15} aria-hidden />}
-            >
-              {copied ? "Copied" : "Copy link"}
-            </Button>
-          )}
-        </CopyButton>
+        {ids.length > 0 && (
+          <CopyButton value={location.href}>
+            {({ copied, copy }) => (
+              <Button
+                size="sm"
+                variant="default"
+                onClick={copy}
+                leftSection={copied ? <Check size={15} aria-hidden /> : <LinkIcon size={15} aria-hidden />}
+              >
+                {copied ? "Copied" : "Copy link"}
+              </Button>
+            )}
+          </CopyButton>
+        )}
       </Group>
       <Chooser ids={ids} found={found} />
       {failed && <Failure error={failed.error} />}
@@ -120,11 +125,13 @@ function Comparison({ jobs }: { jobs: JobRead[] }) {
   });
   const different = useMemo(() => differing(jobs), [jobs]);
   const labels = useMemo(() => labelsOf(jobs, different), [jobs, different]);
+  const hues = useHues(jobs.map((job) => job.id));
+  const shown = { jobs, labels, hues };
   return (
     <>
-      <Overlay jobs={jobs} read={read} labels={labels} />
-      <Differences jobs={jobs} different={different} sampled={sampled} />
-      <Against jobs={jobs} sampled={sampled} labels={labels} />
+      <Overlay {...shown} read={read} />
+      <Differences jobs={jobs} hues={hues} different={different} sampled={sampled} />
+      <Against {...shown} sampled={sampled} />
     </>
   );
 }
@@ -139,7 +146,13 @@ function labelsOf(jobs: JobRead[], different: string[]): string[] {
   });
 }
 
-function Overlay({ jobs, read, labels }: { jobs: JobRead[]; read: (MetricsRead | undefined)[]; labels: string[] }) {
+interface Shown {
+  jobs: JobRead[];
+  labels: string[];
+  hues: Hues;
+}
+
+function Overlay({ jobs, read, labels, hues }: Shown & { read: (MetricsRead | undefined)[] }) {
   const { metric } = useSearch({ from: "/inside/compare" });
   const navigate = useNavigate({ from: "/compare" });
   const [settings, change] = useCurveSettings();
@@ -149,11 +162,13 @@ function Overlay({ jobs, read, labels }: { jobs: JobRead[]; read: (MetricsRead |
     () =>
       name === undefined
         ? []
-        : jobs.flatMap((_, i) => {
-            const series = read[i]?.series.find((one) => one.name === name);
-            return series === undefined ? [] : curvesOf(series, labels[i]!, i, settings);
-          }),
-    [jobs, read, labels, name, settings],
+        : greyFirst(
+            jobs.flatMap((job, i) => {
+              const series = read[i]?.series.find((one) => one.name === name);
+              return series === undefined ? [] : curvesOf(series, labels[i]!, hues.of(job.id), settings);
+            }),
+          ),
+    [jobs, read, labels, name, settings, hues],
   );
   if (name === undefined) {
     return (
@@ -184,23 +199,29 @@ function Overlay({ jobs, read, labels }: { jobs: JobRead[]; read: (MetricsRead |
   );
 }
 
+/** So that no grey curve lies on one with a hue. */
+function greyFirst(curves: Curve[]): Curve[] {
+  return [...curves].sort((a, b) => Number(b.color === GREY) - Number(a.color === GREY));
+}
+
 interface DifferencesProps {
   jobs: JobRead[];
+  hues: Hues;
   different: string[];
   sampled: (SamplesRead | undefined)[];
 }
 
 const MAX_RESULTS = 24;
 
-function Differences({ jobs, different, sampled }: DifferencesProps) {
+function Differences({ jobs, hues, different, sampled }: DifferencesProps) {
   const [all, setAll] = useState(false);
   const results = [...new Set(jobs.flatMap((job) => Object.keys(numbersOf(job.result))))].slice(0, MAX_RESULTS);
   const specs = all ? [...new Set(jobs.flatMap((job) => Object.keys(tableOf(job))))] : different;
   const measured: [string, string[]][] = [
     ["Measured peak memory", sampled.map((samples) => bytes(peakOf(samples)))],
     ...results.map((name): [string, string[]] => [
-      words(name),
-      jobs.map((job) => number(numbersOf(job.result)[name], 5)),
+      quantity(name),
+      jobs.map((job) => sized(name, numbersOf(job.result)[name])),
     ]),
   ];
   const rows: [string, string[]][] = [
@@ -222,24 +243,29 @@ function Differences({ jobs, different, sampled }: DifferencesProps) {
             checked={all}
             onChange={(event) => setAll(event.currentTarget.checked)}
           />
-          <Button size="compact-sm" variant="default" onClick={() => saveAs("comparison.csv", spreadsheet(table))}>
+          <Button size="xs" variant="default" onClick={() => saveAs("comparison.csv", spreadsheet(table))}>
             Save as CSV
           </Button>
         </Group>
       </Group>
+      {jobs.length > MAX_HUES && (
+        <Text size="sm" c="dimmed">
+          At most {MAX_HUES} runs have a colour, the others are grey. The squares below give and take colours.
+        </Text>
+      )}
       {different.length === 0 && (
         <Text size="sm" c="dimmed">
           These runs have the same spec and seed.
         </Text>
       )}
       <Table.ScrollContainer minWidth={100 + 115 * jobs.length}>
-        <Table verticalSpacing={5} striped>
+        <Table verticalSpacing={6}>
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Field</Table.Th>
-              {jobs.map((job, i) => (
+              {jobs.map((job) => (
                 <Table.Th key={job.id}>
-                  <RunHead job={job} color={i} />
+                  <RunHead job={job} hues={hues} />
                 </Table.Th>
               ))}
             </Table.Tr>
@@ -264,6 +290,10 @@ function Differences({ jobs, different, sampled }: DifferencesProps) {
   );
 }
 
+function sized(name: string, entry: number | undefined): string {
+  return name.endsWith("_bytes") ? bytes(entry) : number(entry, 5);
+}
+
 /** Of the first two runs with different programs. */
 function CodeDifference({ jobs }: { jobs: JobRead[] }) {
   const [one, other] = [...new Set(jobs.flatMap((job) => job.program?.sha256 ?? []))];
@@ -281,14 +311,27 @@ function DifferenceLink({ one, other }: { one: string; other: string }) {
 }
 
 /** The run with the colour of its curve. */
-function RunHead({ job, color }: { job: JobRead; color: number }) {
+function RunHead({ job, hues }: { job: JobRead; hues: Hues }) {
   const colors = SERIES_COLORS[useComputedColorScheme("light")];
+  const hue = hues.of(job.id);
+  const name = `${jobName(job)} ${shortId(job.id).slice(-4)}`;
   return (
     <>
       <Group gap={6} wrap="nowrap">
-        <span className="hue" style={{ background: colors[color % colors.length] }} aria-hidden />
+        <Tooltip
+          label={hue === GREY ? (hues.free ? "Give a colour" : "First take a colour from another run") : "Make grey"}
+        >
+          <UnstyledButton
+            className="hue"
+            style={{ background: hue === GREY ? "var(--quiet)" : colors[hue] }}
+            aria-label={`Colour of ${name}`}
+            aria-pressed={hue !== GREY}
+            aria-disabled={hue === GREY && !hues.free}
+            onClick={() => hues.flip(job.id)}
+          />
+        </Tooltip>
         <AnchorLink to="/jobs/$id" params={{ id: job.id }} size="sm">
-          {jobName(job)} {shortId(job.id).slice(-4)}
+          {name}
         </AnchorLink>
       </Group>
       <JobBadge state={job.state} cause={job.cause} size="xs" />
@@ -297,15 +340,7 @@ function RunHead({ job, color }: { job: JobRead; color: number }) {
 }
 
 /** A result against a varied field of the spec, such as memory against batch size. */
-function Against({
-  jobs,
-  sampled,
-  labels,
-}: {
-  jobs: JobRead[];
-  sampled: (SamplesRead | undefined)[];
-  labels: string[];
-}) {
+function Against({ jobs, sampled, labels, hues }: Shown & { sampled: (SamplesRead | undefined)[] }) {
   const search = useSearch({ from: "/inside/compare" });
   const navigate = useNavigate({ from: "/compare" });
   const xs = differing(jobs).filter((name) => jobs.every((job) => typeof tableOf(job)[name] === "number"));
@@ -317,7 +352,7 @@ function Against({
   const memory = y.endsWith("_bytes");
   const curves = jobs.map((job, i): Curve => {
     const at = y === "peak_memory_bytes" ? peakOf(sampled[i]) : (numbersOf(job.result)[y] ?? null);
-    return { label: labels[i]!, xs: [tableOf(job)[x] as number], ys: [at], points: true, color: i };
+    return { label: labels[i]!, xs: [tableOf(job)[x] as number], ys: [at], points: true, color: hues.of(job.id) };
   });
   const pick = (name: "x" | "y") => (chosen: string | null) =>
     void navigate({ search: (before) => ({ ...before, [name]: chosen ?? undefined }), replace: true });
@@ -327,7 +362,7 @@ function Against({
         <Group gap="sm">
           <Select
             label="Result"
-            data={ys.map((name) => ({ value: name, label: words(name) }))}
+            data={ys.map((name) => ({ value: name, label: quantity(name) }))}
             value={y}
             onChange={pick("y")}
             allowDeselect={false}
@@ -342,7 +377,7 @@ function Against({
           />
         </Group>
         <Chart
-          title={`${words(y)} against ${words(x).toLowerCase()}`}
+          title={`${quantity(y)} against ${words(x).toLowerCase()}`}
           curves={curves}
           xLabel={words(x).toLowerCase()}
           formatY={memory ? bytes : number}

@@ -3,21 +3,24 @@
 import { Breadcrumbs, Stack, Tabs, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
 
 import * as queries from "../api/queries";
 import { Answer } from "../components/Feedback";
 import { jobName } from "../components/JobLink";
 import { AnchorLink } from "../components/Links";
+import { TabStrip } from "../shell/TabStrip";
 import type { JobTab } from "../tabs";
 import { Files } from "./job/Files";
-import { Header } from "./job/Header";
+import { useEmptyTabs } from "./job/files/empty-tabs";
+import { Header, JobFacts } from "./job/Header";
 import { History } from "./job/History";
 import { Memory } from "./job/Memory";
 import { Output } from "./job/Output";
 import { Outcome } from "./job/Outcome";
 import { Overview } from "./job/Overview";
+import { Headline } from "./job/Results";
 import { Spec } from "./job/Spec";
+import { Note } from "./personal/Note";
 import { JobProgram } from "./program/JobProgram";
 
 const TABS: Record<JobTab, string> = {
@@ -35,14 +38,7 @@ export function Job() {
   const { tab = "overview" } = useSearch({ from: "/inside/jobs/$id" });
   const navigate = useNavigate({ from: "/jobs/$id" });
   const query = useQuery(queries.job(id));
-  const strip = useRef<HTMLDivElement>(null);
-  const there = query.data !== undefined;
-  // A phone does not show all tabs: scroll to the selected one.
-  useEffect(() => {
-    const chosen = strip.current?.querySelector<HTMLElement>("[data-active]");
-    if (chosen)
-      strip.current?.scrollTo({ left: chosen.offsetLeft - (strip.current.clientWidth - chosen.offsetWidth) / 2 });
-  }, [tab, there]);
+  const empty = useEmptyTabs(query.data);
   return (
     <Answer query={query}>
       {(job) => (
@@ -57,6 +53,9 @@ export function Job() {
           </Breadcrumbs>
           <Header job={job} />
           <Outcome job={job} />
+          <Headline job={job} />
+          <JobFacts job={job} />
+          <Note job={job} />
           <Tabs
             value={tab}
             onChange={(chosen) =>
@@ -64,17 +63,15 @@ export function Job() {
             }
             keepMounted={false}
           >
-            <div className="scroll-x" ref={strip}>
-              <Tabs.List style={{ flexWrap: "nowrap", minWidth: "max-content" }} mb="md">
-                {Object.entries(TABS)
-                  .filter(([value]) => value !== "program" || job.program)
-                  .map(([value, label]) => (
-                    <Tabs.Tab key={value} value={value}>
-                      {label}
-                    </Tabs.Tab>
-                  ))}
-              </Tabs.List>
-            </div>
+            <TabStrip selected={tab}>
+              {Object.entries(TABS)
+                .filter(([value]) => value === tab || !empty.has(value))
+                .map(([value, label]) => (
+                  <Tabs.Tab key={value} value={value}>
+                    {label}
+                  </Tabs.Tab>
+                ))}
+            </TabStrip>
             <Tabs.Panel value="overview">
               <Overview job={job} />
             </Tabs.Panel>

@@ -17,6 +17,7 @@ import { isCurve, nextOrder, ORDER, title } from "./jobs/columns";
 import { Filters } from "./jobs/Filters";
 import { Groups } from "./jobs/Groups";
 import { Rows } from "./jobs/Rows";
+import { DeleteRuns } from "./personal/DeleteRuns";
 
 type Heads = readonly [keyof typeof ORDER, string][];
 const HEADS: Heads = [
@@ -56,7 +57,7 @@ function Table({ table }: { table: queries.TableSearch }) {
           <Card>
             {narrowed ? (
               <Empty title="No job matches">
-                Search looks at names and experiments.{" "}
+                Search looks at names, experiments and notes.{" "}
                 <AnchorLink to="/jobs" search={{}} size="sm" underline="always">
                   Show all jobs
                 </AnchorLink>
@@ -106,6 +107,13 @@ function JobTable({ pages, more, busy }: { pages: JobTableRead[]; more: (() => v
             <Button size="xs" variant="subtle" color="gray" onClick={() => setSelected(new Set())}>
               Clear selection
             </Button>
+          )}
+          {selected.size > 0 && (
+            <DeleteRuns
+              ids={chosen.map((row) => row.id)}
+              size="xs"
+              done={(gone) => setSelected((before) => new Set([...before].filter((one) => !gone.includes(one))))}
+            />
           )}
           <CompareButton chosen={[...selected]} />
         </Group>

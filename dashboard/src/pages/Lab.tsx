@@ -7,6 +7,7 @@ import { lazy, Suspense } from "react";
 
 import * as queries from "../api/queries";
 import type { GpuRead, JobSummary, LabQueueRead, NodeRead } from "../api/schema";
+import { part } from "../browser/loading";
 import { Answer, Empty } from "../components/Feedback";
 import { JobLink } from "../components/JobLink";
 import { AnchorLink } from "../components/Links";
@@ -17,7 +18,7 @@ import { Ago, useNow } from "../components/Time";
 import { ago, bytes, counted, duration, integer, NOTHING, percent, secondsBetween } from "../format";
 import { LabHours } from "./lab/LabHours";
 
-const Timeline = lazy(async () => ({ default: (await import("./lab/Timeline")).Timeline }));
+const Timeline = lazy(async () => ({ default: (await part(() => import("./lab/Timeline"))).Timeline }));
 
 /** Queued jobs whose place and reason are shown; a queue may be long. */
 const MAX_EXPLAINED = 40;
@@ -43,7 +44,6 @@ export function Lab() {
                 <Timeline nodes={items.map((node) => node.name)} />
               </Suspense>
             )}
-            <LabHours nodes={items} />
             {items.length === 0 ? (
               <Card>
                 <Empty title="No machine has reported yet">
@@ -60,6 +60,7 @@ export function Lab() {
         )}
       </Answer>
       <Answer query={unfinished}>{() => <Waiting jobs={waiting} busy={busy} />}</Answer>
+      {nodes.data && <LabHours nodes={nodes.data.items} />}
     </Stack>
   );
 }
@@ -86,7 +87,7 @@ function Summary({ nodes, busy }: { nodes: NodeRead[]; busy: LabQueueRead | unde
           <Text fz="1.6rem" fw={650} lh={1.2} className="numbers">
             {figure}
           </Text>
-          <Text size="xs" c="dimmed" className="clip">
+          <Text size="xs" c="dimmed" className="break">
             {note}
           </Text>
         </Card>
@@ -186,12 +187,12 @@ function Gpu({ gpu, jobs, now }: { gpu: GpuRead; jobs: JobSummary[]; now: number
           </Reading>
           <Reading
             name="Power"
-            value={power === null ? "–" : `${Math.round(power)} W`}
+            value={power === null ? NOTHING : `${Math.round(power)} W`}
             reason={reasons["power_watts"]}
           />
           <Reading
             name="Temperature"
-            value={heat === null ? "–" : `${Math.round(heat)} °C`}
+            value={heat === null ? NOTHING : `${Math.round(heat)} °C`}
             reason={reasons["temperature_celsius"]}
           />
         </Group>
@@ -242,7 +243,7 @@ function Reading({
       <Group gap={6} wrap="nowrap">
         {children}
         <Text size="sm" component="span">
-          <span className="visually-hidden">{name} </span>
+          <span className={value === NOTHING ? "small" : "visually-hidden"}>{name} </span>
           {value}
         </Text>
       </Group>

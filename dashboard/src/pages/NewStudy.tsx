@@ -1,4 +1,4 @@
-/** A new study: a question of a course, or your own grid. */
+/** A new study: an installed question, or your own grid. */
 
 import { Breadcrumbs, Card, Select, Stack, Tabs, Text, TextInput, Title } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
@@ -10,6 +10,8 @@ import * as queries from "../api/queries";
 import type { StudyCreate } from "../api/schema";
 import { Ask } from "../components/Dialog";
 import { AnchorLink } from "../components/Links";
+import { CourseChoice } from "./course/CourseChoice";
+import { useChoices } from "./course/courses";
 import { Grid } from "./study/Grid";
 import { templateChoices } from "./study/templates";
 
@@ -30,7 +32,7 @@ export function NewStudy() {
         New study
       </Title>
       <Tabs
-        value={kind ?? "course"}
+        value={kind ?? "questions"}
         onChange={(chosen) =>
           void navigate({
             search: (before) => ({ ...before, kind: chosen === "grid" ? "grid" : undefined }),
@@ -40,10 +42,10 @@ export function NewStudy() {
         keepMounted={false}
       >
         <Tabs.List mb="md">
-          <Tabs.Tab value="course">From a course</Tabs.Tab>
+          <Tabs.Tab value="questions">From a question set</Tabs.Tab>
           <Tabs.Tab value="grid">Your own grid</Tabs.Tab>
         </Tabs.List>
-        <Tabs.Panel value="course">
+        <Tabs.Panel value="questions">
           <FromTemplate />
         </Tabs.Panel>
         <Tabs.Panel value="grid">
@@ -57,25 +59,27 @@ export function NewStudy() {
 const SCALES = [
   { value: "smoke", label: "Smoke: seconds, only checks that it works" },
   { value: "cpu", label: "CPU: minutes, enough to see the result" },
-  { value: "full", label: "Full: hours, the sizes of the course" },
+  { value: "full", label: "Full: hours, the sizes of the homework" },
 ];
 
 function FromTemplate() {
   const navigate = useNavigate();
-  const { data: courses } = useQuery(queries.courses);
+  const { data: questionSets } = useQuery(queries.questionSets);
   const { template: given } = useSearch({ from: "/inside/studies/new" });
   const [template, setTemplate] = useState(given ?? null);
   const [scale, setScale] = useState<string | null>("smoke");
   const [name, setName] = useState("");
+  const [course, setCourse] = useState<string>();
+  const courses = useChoices({ taught: false });
   const send = useMutation({
     mutationFn: () => {
-      const order = { template, scale, name: name.trim() || null };
+      const order = { template, scale, name: name.trim() || null, course_id: course };
       return data(api.POST("/v1/studies", { body: order as StudyCreate }));
     },
     onSuccess: (study) => navigate({ to: "/studies/$id", params: { id: study.id } }),
   });
-  if (courses?.items.length === 0) {
-    return <Text c="dimmed">No course is installed in this lab.</Text>;
+  if (questionSets?.items.length === 0) {
+    return <Text c="dimmed">No question set is installed in this lab.</Text>;
   }
   return (
     <Card maw="36rem">
@@ -83,7 +87,7 @@ function FromTemplate() {
         <Select
           label="Question"
           placeholder="Choose one"
-          data={templateChoices(courses?.items ?? [])}
+          data={templateChoices(questionSets?.items ?? [])}
           value={template}
           onChange={setTemplate}
           searchable
@@ -97,6 +101,7 @@ function FromTemplate() {
           value={name}
           onChange={(event) => setName(event.currentTarget.value)}
         />
+        <CourseChoice courses={courses} chosen={course} choose={setCourse} />
         <Text size="xs" c="dimmed">
           Your finished runs with the same spec are reused.
         </Text>

@@ -6,9 +6,10 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
 
-import { api, data } from "../api/client";
+import { api, data, done } from "../api/client";
 import * as queries from "../api/queries";
 import type { NodeRead } from "../api/schema";
+import { part } from "../browser/loading";
 import { Ask, Dialog } from "../components/Dialog";
 import { Facts } from "../components/Facts";
 import { Answer, Empty, Failure, Waiting } from "../components/Feedback";
@@ -19,10 +20,10 @@ import { bytes, eventName, fullTime } from "../format";
 import { oneOf } from "../search";
 import { NODES_TABS } from "../tabs";
 
-const Disk = lazy(() => import("./nodes/Disk"));
-const Errors = lazy(() => import("./nodes/Errors"));
+const Disk = lazy(() => part(() => import("./nodes/Disk")));
+const Errors = lazy(() => part(() => import("./nodes/Errors")));
 
-const History = lazy(async () => ({ default: (await import("./nodes/History")).History }));
+const History = lazy(async () => ({ default: (await part(() => import("./nodes/History"))).History }));
 
 export function Nodes() {
   const { tab } = useSearch({ from: "/inside/nodes" });
@@ -103,7 +104,7 @@ function Machine({ node }: { node: NodeRead }) {
               </Text>
             )}
           </Group>
-          <Drain node={node} />
+          <Actions node={node} />
         </Group>
         <Facts
           facts={[
@@ -186,7 +187,7 @@ function Events({ node }: { node: NodeRead }) {
               </Text>
             )}
             <Text size="xs" c="dimmed" className="numbers">
-              <time dateTime={event.at}>{fullTime(event.at)}</time>, by {event.actor}
+              <time dateTime={event.at}>{fullTime(event.at)}</time>, by {event.actor.replace(/^(user|node):/, "")}
             </Text>
           </Timeline.Item>
         ))}
@@ -206,7 +207,8 @@ function Events({ node }: { node: NodeRead }) {
   );
 }
 
-function Drain({ node }: { node: NodeRead }) {
+/** What an admin can do with the machine in its state. */
+function Actions({ node }: { node: NodeRead }) {
   const { data: me } = useQuery(queries.me);
   const [opened, { open, close }] = useDisclosure();
   const [reason, setReason] = useState("");
@@ -221,7 +223,11 @@ function Drain({ node }: { node: NodeRead }) {
   );
   const undrain = useAction(
     () => data(api.POST("/v1/nodes/{name}/undrain", { params: { path } })),
-    () => `${node.name} accepts jobs again.`,
+    () => `${node.name} accepts jobs as it is now.`,
+  );
+  const remove = useAction(
+    () => done(api.DELETE("/v1/nodes/{name}", { params: { path } })),
+    () => `${node.name} is removed.`,
   );
   if (me?.role !== "admin") return null;
   if (node.state === "draining" || node.state === "set_aside") {
@@ -231,8 +237,20 @@ function Drain({ node }: { node: NodeRead }) {
       </Button>
     );
   }
+  if (node.state === "down") {
+    return (
+      <Button size="xs" variant="default" loading={remove.isPending} onClick={() => remove.mutate(undefined)}>
+        Remove from the list
+      </Button>
+    );
+  }
   return (
-    <>
+    <Group gap="xs">
+      {node.gpus.some((gpu) => !gpu.healthy) && (
+        <Button size="xs" variant="default" loading={undrain.isPending} onClick={() => undrain.mutate(undefined)}>
+          Continue without broken GPUs
+        </Button>
+      )}
       <Button size="xs" variant="default" onClick={open}>
         Drain
       </Button>
@@ -248,6 +266,6 @@ function Drain({ node }: { node: NodeRead }) {
           />
         </Ask>
       </Dialog>
-    </>
+    </Group>
   );
 }

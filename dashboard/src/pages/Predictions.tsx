@@ -70,6 +70,7 @@ function OverTime({ rows }: { rows: AccuracyRow[] }) {
         title="Error of the predicted peak (%)"
         curves={curves}
         xLabel="time"
+        calendar
         formatX={(x) => shortTime(new Date(1000 * x), !long)}
         formatY={(y) => `${number(y, 3)} %`}
         height={300}
@@ -93,7 +94,7 @@ function curveOf(row: AccuracyRow): Curve {
 
 /** A share as a percentage with its sign. */
 function signed(share: number | null): string {
-  return share === null ? NOTHING : `${share > 0 ? "+" : ""}${number(100 * share, 3)}\u00a0%`;
+  return share === null ? NOTHING : `${share > 0 ? "+" : ""}${(100 * share).toFixed(1)}\u00a0%`;
 }
 
 function Rows({ rows }: { rows: AccuracyRow[] }) {

@@ -14,6 +14,7 @@ import { PagedTable, rowsOf, type Column } from "../components/PagedTable";
 import { Ago, useNow } from "../components/Time";
 import { bytes, counted, NOTHING } from "../format";
 import { DropFiles } from "./program/DropFiles";
+import { Environment } from "./program/Environment";
 
 const COLUMNS: Column<ProgramSummary>[] = [
   {
@@ -67,6 +68,7 @@ export function Programs() {
         more="Show older programs"
         empty={<Empty title="No programs yet">Your uploads are listed here. Uploaded files never change.</Empty>}
       />
+      <Environment />
     </Stack>
   );
 }

@@ -7,26 +7,37 @@ import {
   Code,
   Divider,
   Group,
+  List,
   PasswordInput,
   Stack,
   Text,
   Title,
 } from "@mantine/core";
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { CircleAlert } from "lucide-react";
 import { useState, type SyntheticEvent } from "react";
 
-import { address, installLine } from "../api/base";
+import { address, docs, installLine } from "../api/base";
 import { api, data, Refused } from "../api/client";
 import * as queries from "../api/queries";
+import { signedIn } from "../api/session";
 import { Lines } from "../components/Lines";
+
+const NO_COOKIES =
+  `The token is valid, but this browser did not keep the lab's cookie. Allow cookies for ${location.host}, and sign in ` +
+  "again.";
+
+/** Of the path to return to, as the lab takes it. */
+const MAX_PATH = 500;
 
 export function SignIn() {
   const [given, setGiven] = useState("");
   const [refusal, setRefusal] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const { next } = useSearch({ from: "/sign-in" });
+  const then = next?.startsWith("/") && !next.startsWith("//") && next.length <= MAX_PATH ? next : "/";
+  const { data: university } = useQuery(queries.openid);
   const client = useQueryClient();
   const navigate = useNavigate();
 
@@ -35,8 +46,13 @@ export function SignIn() {
     setBusy(true);
     setRefusal(null);
     try {
-      client.setQueryData(queries.me.queryKey, await data(api.POST("/v1/session", { body: { token: given.trim() } })));
-      await navigate({ href: next?.startsWith("/") && !next.startsWith("//") ? next : "/" });
+      const me = await data(api.POST("/v1/session", { body: { token: given.trim() } }));
+      if (!signedIn()) {
+        setRefusal(NO_COOKIES);
+        return;
+      }
+      client.setQueryData(queries.me.queryKey, me);
+      await navigate({ href: then });
     } catch (error) {
       const unknown = error instanceof Refused && error.problem.status === 401;
       setRefusal(
@@ -61,8 +77,19 @@ export function SignIn() {
               </Title>
             </Group>
             <Text size="sm" c="dimmed">
-              gpulab runs your GPU experiments on the machines of your class. Sign in with the token from your
-              instructor. If you started this lab, the token is in the file <Code>admin.token</Code> of its folder.
+              gpulab shares the GPUs of a class. You submit experiments and your own code; the lab queues them fairly,
+              runs them on its machines, measures their memory, and keeps their curves, files and results.
+            </Text>
+            {university?.start != null && (
+              <>
+                <Button component="a" href={`${university.start}?then=${encodeURIComponent(then)}`}>
+                  Sign in with your university
+                </Button>
+                <Divider label="or" />
+              </>
+            )}
+            <Text size="sm" c="dimmed">
+              Sign in with the token from your instructor.
             </Text>
             <PasswordInput
               label="Token"
@@ -86,9 +113,28 @@ export function SignIn() {
               The browser stores a session, not the token.
             </Text>
             <Divider />
+            <List size="sm" spacing={4} aria-label="Without a token">
+              <List.Item>
+                No token? Ask your instructor: each user of the lab gets one. It may have expired or been replaced.
+              </List.Item>
+              <List.Item>
+                Did you start this lab? The token is in the file <Code>admin.token</Code> of its folder.
+              </List.Item>
+              <List.Item>
+                New here?{" "}
+                <Anchor size="sm" underline="always" href={docs("start-student.html")}>
+                  Your first steps as a student
+                </Anchor>
+                , or the{" "}
+                <Anchor size="sm" underline="always" href={docs("")}>
+                  whole documentation
+                </Anchor>
+                .
+              </List.Item>
+            </List>
             <Text size="sm">
               For the terminal and notebooks, install{" "}
-              <Anchor underline="always" href={address("/client")}>
+              <Anchor size="sm" underline="always" href={address("/client")}>
                 the client of this lab
               </Anchor>
               :

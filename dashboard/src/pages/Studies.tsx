@@ -1,17 +1,22 @@
 /** Studies: many runs that answer one question, with their progress. */
 
-import { Group, Progress, Stack, Text, Title } from "@mantine/core";
+import { Group, Progress, Stack, Text, TextInput, Title } from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
 import { useInfiniteQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
+import { useState } from "react";
 
 import * as queries from "../api/queries";
 import type { StudySummary } from "../api/schema";
 import { Empty } from "../components/Feedback";
 import { AnchorLink, ButtonLink } from "../components/Links";
+import { OwnerFilter } from "../components/OwnerFilter";
 import { PagedTable, rowsOf, type Column } from "../components/PagedTable";
 import { State, STUDY } from "../components/State";
 import { Ago, useNow } from "../components/Time";
 import { counted, percent } from "../format";
+import { CourseFilter } from "./course/CourseFilter";
 
 const COLUMNS: Column<StudySummary>[] = [
   {
@@ -42,7 +47,13 @@ const COLUMNS: Column<StudySummary>[] = [
 ];
 
 export function Studies() {
-  const query = useInfiniteQuery({ ...queries.studies, refetchInterval: 10_000 });
+  const { owner, text, course } = useSearch({ from: "/inside/studies" });
+  const navigate = useNavigate({ from: "/studies" });
+  const set = (change: Partial<Record<"owner" | "text" | "course", string | undefined>>) =>
+    void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
+  const [typed, setTyped] = useState(text ?? "");
+  const search = useDebouncedCallback((words: string) => set({ text: words.trim() || undefined }), 250);
+  const query = useInfiniteQuery({ ...queries.studies({ owner, text, course }), refetchInterval: 10_000 });
   return (
     <Stack gap="md">
       <Group justify="space-between">
@@ -53,6 +64,20 @@ export function Studies() {
           New study
         </ButtonLink>
       </Group>
+      <Group gap="xs" align="flex-end" role="search" aria-label="Filter studies">
+        <TextInput
+          label="Search"
+          placeholder="Name or question"
+          value={typed}
+          onChange={(event) => {
+            setTyped(event.currentTarget.value);
+            search(event.currentTarget.value);
+          }}
+          className="filter"
+        />
+        <CourseFilter course={course} setCourse={(chosen) => set({ course: chosen })} />
+        <OwnerFilter owner={owner} setOwner={(chosen) => set({ owner: chosen })} />
+      </Group>
       <PagedTable
         query={query}
         rows={rowsOf(query)}
@@ -61,13 +86,17 @@ export function Studies() {
         minWidth={340}
         more="Show older studies"
         empty={
-          <Empty title="No studies yet">
-            A study answers one question with many runs: a question of a course, or{" "}
-            <AnchorLink to="/studies/new" search={{ kind: "grid" }} size="sm" underline="always">
-              your own grid
-            </AnchorLink>
-            . In the terminal: <code>gpulab study submit course/1b --scale smoke</code>
-          </Empty>
+          (owner ?? text ?? course) !== undefined ? (
+            <Empty title="No study matches">Search looks at names, titles and templates.</Empty>
+          ) : (
+            <Empty title="No studies yet">
+              A study answers one question with many runs: an installed question, or{" "}
+              <AnchorLink to="/studies/new" search={{ kind: "grid" }} size="sm" underline="always">
+                your own grid
+              </AnchorLink>
+              . In the terminal: <code>gpulab study submit course/1b --scale smoke</code>
+            </Empty>
+          )
         }
       />
     </Stack>

@@ -17,9 +17,12 @@ import { useAction } from "../components/useAction";
 import { percent } from "../format";
 
 import { oneOf } from "../search";
+import { TabStrip } from "../shell/TabStrip";
 import { STUDY_TABS } from "../tabs";
 import { State, STUDY } from "../components/State";
+import { DeleteStudy } from "./personal/DeleteStudy";
 import { AddSeeds } from "./study/AddSeeds";
+import { Charts } from "./study/charts/Charts";
 import { Comparison } from "./study/Comparison";
 import { Report } from "./study/Report";
 
@@ -55,13 +58,17 @@ export function Study() {
             onChange={(chosen) => void navigate({ search: { tab: oneOf(chosen, STUDY_TABS) }, replace: true })}
             keepMounted={false}
           >
-            <Tabs.List mb="md">
+            <TabStrip selected={tab ?? "runs"}>
               <Tabs.Tab value="runs">Runs compared</Tabs.Tab>
+              <Tabs.Tab value="charts">Charts</Tabs.Tab>
               {study.questions.length > 0 && <Tabs.Tab value="questions">Questions</Tabs.Tab>}
               <Tabs.Tab value="report">Report</Tabs.Tab>
-            </Tabs.List>
+            </TabStrip>
             <Tabs.Panel value="runs">
               <Comparison study={study} />
+            </Tabs.Panel>
+            <Tabs.Panel value="charts">
+              <Charts study={study} />
             </Tabs.Panel>
             <Tabs.Panel value="questions">
               <Questions study={study} />
@@ -122,6 +129,7 @@ function Head({ study }: { study: StudyRead }) {
               Compare runs
             </ButtonLink>
           )}
+          <DeleteStudy study={study} />
           {study.state === "running" && (
             <Button
               variant="default"

@@ -30,10 +30,14 @@ import { dryRun, estimateOf, submit, type Order } from "../api/submitting";
 import { Answer, Empty, Failure } from "../components/Feedback";
 import { AnchorLink } from "../components/Links";
 import { counted } from "../format";
+import { CourseChoice } from "./course/CourseChoice";
+import { useChoices } from "./course/courses";
+import { Hero } from "./memory/Hero";
 import { foldedOf } from "./submit/basics";
+import { Catalogue } from "./submit/Catalogue";
 import { Estimate } from "./submit/Estimate";
 import { Options, optionsOf, type JobOptions } from "./submit/Options";
-import { fieldOf, filled, propertiesOf } from "./submit/schema";
+import { fieldOf, filled, isBulky, propertiesOf } from "./submit/schema";
 import { SpecForm } from "./submit/SpecForm";
 import { CORRECT_FIRST, verdictOf, type Verdict } from "./submit/verdict";
 
@@ -51,25 +55,27 @@ export function Submit() {
         {from === undefined ? "Submit a job" : "Run again with changes"}
       </Title>
       <Answer query={catalogue}>
-        {({ items }) => (
-          <Select
-            label="Experiment"
-            placeholder="Choose an experiment"
-            data={items.map((entry) => ({ value: entry.slug, label: `${entry.title} (${entry.slug})` }))}
-            value={slug ?? null}
-            onChange={(experiment) => void navigate({ search: { experiment: experiment ?? undefined }, replace: true })}
-            searchable
-            maw="36rem"
-            description={items.find((entry) => entry.slug === slug)?.summary}
-          />
-        )}
+        {({ items }) =>
+          slug !== undefined && (
+            <Select
+              label="Experiment"
+              placeholder="Choose an experiment"
+              data={items.map((entry) => ({ value: entry.slug, label: `${entry.title} (${entry.slug})` }))}
+              value={slug}
+              onChange={(experiment) =>
+                void navigate({ search: { experiment: experiment ?? undefined }, replace: true })
+              }
+              searchable
+              maw="36rem"
+              description={items.find((entry) => entry.slug === slug)?.summary}
+            />
+          )
+        }
       </Answer>
       {from !== undefined && first.data === undefined ? (
         <Answer query={first}>{() => null}</Answer>
       ) : slug === undefined ? (
-        <Card>
-          <Empty title="Choose an experiment">Its form opens here, filled with defaults that work.</Empty>
-        </Card>
+        catalogue.data && <Catalogue experiments={catalogue.data.items} />
       ) : (
         <ForExperiment
           key={`${slug} ${from}`}
@@ -110,7 +116,9 @@ function OrderForm({ experiment, again, change }: { experiment: ExperimentDetail
   const navigate = useNavigate();
   const [spec, setSpec] = useState<Spec>({ ...again?.spec, ...change });
   const [options, setOptions] = useState<JobOptions>(again ? optionsOf(again) : {});
-  const order: Order = { experiment: experiment.slug, spec: filled(spec), ...options };
+  const courses = useChoices({ taught: false });
+  const course = courses.find((one) => one.id === options.course_id)?.id;
+  const order: Order = { experiment: experiment.slug, spec: filled(spec), ...options, course_id: course };
   const [settled] = useDebouncedValue(order, 250);
   const check = useQuery({ ...dryRun(settled), placeholderData: keepPreviousData });
   const valid = check.data?.errors.length === 0;
@@ -144,11 +152,33 @@ function OrderForm({ experiment, again, change }: { experiment: ExperimentDetail
           problems={problems}
           kept={again?.spec}
         />
+        <Hero
+          experiment={experiment}
+          spec={settled.spec ?? {}}
+          valid={valid}
+          use={(part, clear) => (
+            <Button
+              onClick={() => {
+                setSpec((before) => ({ ...before, ...part }));
+                clear();
+              }}
+            >
+              Use these values
+            </Button>
+          )}
+        />
         <Card component="section" aria-labelledby="options">
           <Title order={2} size="h4" id="options" mb="sm">
             Job options
           </Title>
-          <Options experiment={experiment} options={options} change={setOptions} />
+          <Stack gap="md">
+            <Options experiment={experiment} options={options} change={setOptions} />
+            <CourseChoice
+              courses={courses}
+              chosen={course}
+              choose={(course_id) => setOptions((before) => ({ ...before, course_id }))}
+            />
+          </Stack>
         </Card>
       </Stack>
       <div className="beside">
@@ -231,7 +261,10 @@ function SpecCard({ experiment, spec, change, problems, kept }: SpecCardProps) {
   const schema = experiment.spec_schema;
   const fields = useMemo(() => Object.keys(propertiesOf(schema)), [schema]);
   const invalid = problems.map((field) => field.path.split(".")[1] ?? "").join();
-  const folded = useMemo(() => foldedOf(fields, neededOf(schema, kept, invalid)), [fields, schema, kept, invalid]);
+  const folded = useMemo(() => {
+    const bulky = new Set(fields.filter((name) => isBulky(fieldOf(schema, name))));
+    return foldedOf(fields, neededOf(schema, kept, invalid), bulky);
+  }, [fields, schema, kept, invalid]);
   const basic = useMemo(() => fields.filter((field) => !folded.includes(field)), [fields, folded]);
   const [opened, { toggle }] = useDisclosure();
   // Each of the two forms is given the whole spec, and answers for its own fields.

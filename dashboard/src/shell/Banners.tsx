@@ -8,8 +8,9 @@ import { Fragment, useState } from "react";
 import { base } from "../api/base";
 import * as queries from "../api/queries";
 import type { BannerRead } from "../api/schema";
+import { recall, remember } from "../browser/storage";
 import { useNow } from "../components/Time";
-import { fullTime } from "../format";
+import { setTime } from "../format";
 import { linked, remembered, stillShown } from "./banner-text";
 
 const LOOK_MILLISECONDS = 60_000;
@@ -17,15 +18,16 @@ const LOOK_MILLISECONDS = 60_000;
 export function Banners({ userId }: { userId: string }) {
   // Other labs on this host, and other users of this browser, dismiss their own.
   const place = `gpulab.banners:${base}:${userId}`;
-  const [dismissed, setDismissed] = useState(() => remembered(localStorage.getItem(place)));
+  const [dismissed, setDismissed] = useState(() => remembered(recall(place)));
   const { data } = useQuery({ ...queries.banners, refetchInterval: LOOK_MILLISECONDS });
   const now = useNow(LOOK_MILLISECONDS);
-  const items = data?.items ?? [];
+  // Staff know what they wrote to some students.
+  const items = data?.items.filter(({ readers }) => readers === null) ?? [];
   function dismiss(banner: BannerRead): void {
     // Ids of banners that are gone are forgotten.
     const kept = [...items.map(({ id }) => id).filter((id) => dismissed.includes(id)), banner.id];
     setDismissed(kept);
-    localStorage.setItem(place, JSON.stringify(kept));
+    remember(place, JSON.stringify(kept));
   }
   return (
     <>
@@ -63,5 +65,5 @@ export function Banners({ userId }: { userId: string }) {
 
 function titleOf({ kind, starts_at, ends_at }: BannerRead): string | undefined {
   if (kind !== "maintenance" || starts_at === null || ends_at === null) return undefined;
-  return `Maintenance from ${fullTime(starts_at)} to ${fullTime(ends_at)}`;
+  return `Maintenance from ${setTime(starts_at)} to ${setTime(ends_at)}`;
 }

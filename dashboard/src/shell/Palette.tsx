@@ -1,14 +1,16 @@
-/** The command palette: pages, recent jobs, studies and experiments by name. */
+/** The command palette: pages, recent jobs, studies, experiments and the documentation by name. */
 
 import { Kbd, Modal, ScrollArea, Text, TextInput, UnstyledButton, VisuallyHidden } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { FlaskConical, ListChecks, Search, Send, type LucideIcon } from "lucide-react";
+import { BookOpen, FlaskConical, ListChecks, Search, Send, type LucideIcon } from "lucide-react";
 import { useMemo, useRef, useState, type KeyboardEvent } from "react";
 
+import { docs } from "../api/base";
 import * as queries from "../api/queries";
 import { rowsOf } from "../components/PagedTable";
 import { jobName, shortId } from "../components/JobLink";
+import { TOPICS } from "./help";
 import { placesFor } from "./places";
 
 interface Entry {
@@ -16,7 +18,7 @@ interface Entry {
   label: string;
   kind: string;
   icon: LucideIcon;
-  go: () => Promise<void>;
+  go: () => unknown;
 }
 
 const MAX_SHOWN = 12;
@@ -25,13 +27,21 @@ export default function Palette({ staff, close }: { staff: boolean; close: () =>
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(0);
   const entries = useEntries(staff);
-  const found = useMemo(() => matching(entries, typed), [entries, typed]);
+  const navigate = useNavigate();
+  const found = useMemo(() => {
+    const text = typed.trim();
+    if (text === "") return matching(entries, text);
+    // The entries hold the newest jobs; the lab finds all others.
+    const go = () => navigate({ to: "/jobs", search: { text } });
+    const all = { id: "all", label: `Search all jobs for “${text}”`, kind: "Jobs", icon: Search, go };
+    return [...matching(entries, text).slice(0, MAX_SHOWN - 1), all];
+  }, [entries, typed, navigate]);
   const list = useRef<HTMLDivElement>(null);
   const chosen = found[Math.min(at, found.length - 1)];
   function open(entry: Entry | undefined) {
     if (entry === undefined) return;
     close();
-    void entry.go();
+    entry.go();
   }
   function press(event: KeyboardEvent) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -48,9 +58,9 @@ export default function Palette({ staff, close }: { staff: boolean; close: () =>
         data-autofocus
         variant="unstyled"
         size="md"
-        px="md"
+        px={6}
         leftSection={<Search size={18} aria-hidden />}
-        placeholder="Search pages, jobs, studies and experiments"
+        placeholder="Search pages, jobs, studies, experiments and help"
         role="combobox"
         aria-label="Go to"
         aria-expanded
@@ -105,7 +115,7 @@ function useEntries(staff: boolean): Entry[] {
   const navigate = useNavigate();
   const jobs = useQuery({ ...queries.recentJobs, staleTime: 10_000 });
   const experiments = useQuery(queries.experiments);
-  const studies = useInfiniteQuery({ ...queries.studies, staleTime: 10_000 });
+  const studies = useInfiniteQuery({ ...queries.studies(), staleTime: 10_000 });
   return useMemo(
     () => [
       ...placesFor(staff).map(({ to, label, icon }) => ({
@@ -135,6 +145,13 @@ function useEntries(staff: boolean): Entry[] {
         kind: "Submit",
         icon: Send,
         go: () => navigate({ to: "/submit", search: { experiment: slug } }),
+      })),
+      ...TOPICS.map(({ label, page }) => ({
+        id: page,
+        label,
+        kind: "Help",
+        icon: BookOpen,
+        go: () => window.open(docs(page), "_blank", "noopener"),
       })),
     ],
     [navigate, staff, jobs.data, studies.data, experiments.data],

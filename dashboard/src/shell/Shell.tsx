@@ -4,43 +4,49 @@ import {
   ActionIcon,
   Alert,
   AppShell,
+  Box,
   Burger,
   Button,
   Group,
   Menu,
+  ScrollArea,
   Text,
   Tooltip,
   useComputedColorScheme,
   useMantineColorScheme,
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
+import { notifications } from "@mantine/notifications";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { KeyRound, Keyboard, LogOut, Moon, Search, Sun, Unplug, User } from "lucide-react";
+import { CircleHelp, KeyRound, Keyboard, LogOut, Moon, Search, Sun, Unplug, User } from "lucide-react";
 import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from "react";
 
 import { contactStore, follow } from "../api/live";
-import { address } from "../api/base";
+import { address, docs } from "../api/base";
 import * as queries from "../api/queries";
-import { api } from "../api/client";
-import { forget } from "../api/session";
+import { api, done } from "../api/client";
+import { forget, signedIn } from "../api/session";
+import { part } from "../browser/loading";
 import { ago } from "../format";
 import { PlaceLink } from "../components/Links";
 import { useNow } from "../components/Time";
 import { Banners } from "./Banners";
+import { helpFor } from "./help";
 import { placesFor } from "./places";
 import { useKeys, type Overlay } from "./useKeys";
+import { Version } from "./Version";
 
 // Most visits need neither.
-const Palette = lazy(() => import("./Palette"));
-const Keys = lazy(() => import("./Keys"));
+const Palette = lazy(() => part(() => import("./Palette")));
+const Keys = lazy(() => part(() => import("./Keys")));
 
 export function Shell() {
   const [opened, { toggle, close }] = useDisclosure();
   const client = useQueryClient();
   const pathname = useRouterState({ select: (state) => state.location.pathname });
   const { data: me } = useQuery(queries.me);
-  const staff = me !== undefined && me.role !== "student";
+  const staff = me?.teaches === true;
   const [overlay, show] = useState<Overlay>(null);
   const hide = () => show(null);
   useKeys(staff, show);
@@ -85,26 +91,32 @@ export function Shell() {
                 <Search size={18} aria-hidden />
               </ActionIcon>
             </Tooltip>
+            <Help />
             <ThemeSwitch />
             <UserMenu showKeys={() => show("keys")} />
           </Group>
         </Group>
       </AppShell.Header>
-      <AppShell.Navbar p="xs" component="nav" aria-label="Pages">
-        {placesFor(staff).map(({ to, label, icon: Icon }) => {
-          const active = to === "/" ? pathname === "/" : pathname.startsWith(to);
-          return (
-            <PlaceLink
-              key={to}
-              to={to}
-              label={label}
-              active={active}
-              aria-current={active ? "page" : undefined}
-              leftSection={<Icon size={18} aria-hidden />}
-              style={{ borderRadius: "var(--mantine-radius-md)" }}
-            />
-          );
-        })}
+      <AppShell.Navbar p="xs" aria-label="Pages">
+        <AppShell.Section grow component={ScrollArea}>
+          <div>
+            {placesFor(staff).map(({ to, label, icon: Icon }) => {
+              const active = to === "/" ? pathname === "/" : pathname.startsWith(to);
+              return (
+                <PlaceLink
+                  key={to}
+                  to={to}
+                  label={label}
+                  active={active}
+                  aria-current={active ? "page" : undefined}
+                  leftSection={<Icon size={18} aria-hidden />}
+                  style={{ borderRadius: "var(--mantine-radius-md)" }}
+                />
+              );
+            })}
+          </div>
+        </AppShell.Section>
+        <AppShell.Section>{me !== undefined && <Version key={me.id} userId={me.id} />}</AppShell.Section>
       </AppShell.Navbar>
       <AppShell.Main id="main" tabIndex={-1} style={{ outline: "none" }}>
         <Offline />
@@ -131,6 +143,27 @@ function Offline() {
   );
 }
 
+/** Opens the part of the documentation about this page. */
+function Help() {
+  const { pathname, search } = useRouterState({ select: (state) => state.location });
+  const tab = "tab" in search ? String(search.tab) : undefined;
+  return (
+    <Tooltip label="Help for this page">
+      <ActionIcon
+        component="a"
+        href={docs(helpFor(pathname, tab))}
+        target="_blank"
+        variant="subtle"
+        color="gray"
+        size="lg"
+        aria-label="Help for this page"
+      >
+        <CircleHelp size={18} aria-hidden />
+      </ActionIcon>
+    </Tooltip>
+  );
+}
+
 function ThemeSwitch() {
   const { setColorScheme } = useMantineColorScheme();
   const scheme = useComputedColorScheme("light");
@@ -150,15 +183,29 @@ function ThemeSwitch() {
   );
 }
 
+/** The session's cookie stays in the browser until the lab ends it. */
+async function signOut(): Promise<void> {
+  try {
+    await done(api.DELETE("/v1/session"));
+    forget();
+  } catch (error) {
+    if (!signedIn()) return;
+    const message = `${(error as Error).message} Try again before you leave this computer.`;
+    notifications.show({ title: "You are still signed in", message, color: "red", autoClose: false });
+  }
+}
+
 function UserMenu({ showKeys }: { showKeys: () => void }) {
   const { data } = useQuery(queries.me);
   return (
     <Menu position="bottom-end">
       <Menu.Target>
-        <Button variant="subtle" color="gray" size="compact-md" leftSection={<User size={16} aria-hidden />}>
-          <span className="clip" style={{ maxWidth: "9rem" }}>
+        <Button variant="subtle" color="gray" size="compact-sm" px={8} h={34} aria-label={data?.name ?? "Your account"}>
+          <User size={18} aria-hidden />
+          {/* A phone has no room for it: the menu begins with it. */}
+          <Box component="span" visibleFrom="sm" className="clip" ml={8} maw="14rem">
             {data?.name ?? "…"}
-          </span>
+          </Box>
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
@@ -172,10 +219,7 @@ function UserMenu({ showKeys }: { showKeys: () => void }) {
         <Menu.Item leftSection={<Keyboard size={16} aria-hidden />} onClick={showKeys}>
           Keyboard shortcuts
         </Menu.Item>
-        <Menu.Item
-          leftSection={<LogOut size={16} aria-hidden />}
-          onClick={() => void api.DELETE("/v1/session").finally(forget)}
-        >
+        <Menu.Item leftSection={<LogOut size={16} aria-hidden />} onClick={() => void signOut()}>
           Sign out
         </Menu.Item>
       </Menu.Dropdown>

@@ -30,8 +30,8 @@ class ScriptSpec(ProgramSpec):
     arguments: Annotated[tuple[Text, ...], Field(max_length=MAX_WORDS)] = ()
     """Further arguments, appended to the command unchanged."""
     parameters: dict[ParameterName, Parameter] = Field(default_factory=dict, max_length=MAX_PARAMETERS)
-    """Named values, appended as `--name value`. True becomes `--name`; false and null are left out. The program can
-    also read all of them from `gpulab.run.parameters`."""
+    """Named values, appended as `--name value`, or as `--name=value` if the value begins with a dash. True becomes
+    `--name`; false and null are left out. The program can also read all of them from `gpulab.run.parameters`."""
 
 
 EXPERIMENT = Experiment(

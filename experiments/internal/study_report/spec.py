@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from experiments.contract import Experiment, GpuUse, Result, Spec
-from experiments.studies.courses import question
 from experiments.studies.outcome import RunOutcome
+from experiments.studies.question_sets import question
 
 MAX_OUTCOMES = 5000
 Line = Annotated[str, Field(max_length=1000)]
@@ -14,7 +14,7 @@ Line = Annotated[str, Field(max_length=1000)]
 
 def _known(name: str) -> str:
     if question(name) is None:
-        raise ValueError("no installed course has this question")
+        raise ValueError("no installed question set has this question")
     return name
 
 

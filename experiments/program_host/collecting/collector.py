@@ -7,6 +7,7 @@ from pathlib import Path
 from experiments.hosting.run_directory import RunDirectory
 from experiments.program_host.collecting.outputs import Outputs
 from experiments.program_host.collecting.tensorboard import EventFiles
+from experiments.program_host.collecting.unkept import UnkeptFiles
 
 INTERVAL_SECONDS = 1.0
 MAX_SHARE = 0.05
@@ -18,7 +19,7 @@ class Collector:
 
     def __init__(self, run: RunDirectory, work: Path, start: Path) -> None:
         """`start`: the folder in which the program starts, which has its `outputs/`."""
-        self._parts = (EventFiles(run, work), Outputs(run, start))
+        self._parts = (EventFiles(run, work), Outputs(run, start), UnkeptFiles(run, work, start))
         self._run = run
         self._due = 0.0
 

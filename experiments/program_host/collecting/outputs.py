@@ -12,6 +12,7 @@ from experiments.program_host.collecting.tensorboard import file_name
 FOLDER = "outputs"
 MAX_FILES = 500
 MAX_NAME_CHARACTERS = 128
+LINKS = f"links below {FOLDER}/ are not kept, only plain files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Outputs:
         self._seen: dict[Path, _State] = {}
         self._kept: dict[Path, _State] = {}
         self._names: dict[str, Path] = {}
-        self._has_warned = False
+        self._warned: set[str] = set()
 
     def turn(self) -> None:
         """Keep the files that did not change since the turn before: they are complete, most likely."""
@@ -50,15 +51,23 @@ class Outputs:
     def _look(self) -> dict[Path, _State]:
         found: dict[Path, _State] = {}
         if self._folder.is_symlink():
+            self._warn(f"{FOLDER} is a link; files behind it are not kept")
             return found
-        for root, _, names in os.walk(self._folder):
+        for root, folders, names in os.walk(self._folder):
+            if any(Path(root, each).is_symlink() for each in folders):
+                self._warn(LINKS)
             for name in sorted(names):
                 path = Path(root, name)
-                status = path.lstat()
+                try:
+                    status = path.lstat()
+                except OSError:
+                    continue  # it is gone
+                if stat.S_ISLNK(status.st_mode):
+                    self._warn(LINKS)
                 if not stat.S_ISREG(status.st_mode):
                     continue
                 if len(found) >= MAX_FILES:
-                    self._warn()
+                    self._warn(f"{FOLDER}/ has more than {MAX_FILES} files; the others are not kept")
                     return found
                 found[path] = _State(status.st_size, status.st_mtime_ns)
         return found
@@ -66,8 +75,10 @@ class Outputs:
     def _keep(self, path: Path, state: _State) -> None:
         try:
             file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return  # it is gone
+        except OSError as error:
+            if isinstance(error, PermissionError):
+                self._warn(f"a file below {FOLDER}/ is not kept, because its permissions forbid reading it")
+            return  # or it is gone
         with os.fdopen(file, "rb") as source, self._run.artifact(self._name(path)) as target, target.open("wb") as copy:
             shutil.copyfileobj(source, copy)
         self._kept[path] = state
@@ -87,7 +98,7 @@ class Outputs:
                 return name
         raise AssertionError("there are more names than files")
 
-    def _warn(self) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            self._run.record("warning", message=f"{FOLDER}/ has more than {MAX_FILES} files; the others are not kept")
+    def _warn(self, words: str) -> None:
+        if words not in self._warned:
+            self._warned.add(words)
+            self._run.record("warning", message=words)

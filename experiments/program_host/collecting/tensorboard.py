@@ -18,6 +18,7 @@ MAX_FOLDERS = 2000
 MAX_DEPTH = 8
 READ_BYTES = 32 * 2**20
 """Of one file in one turn; more than its longest record."""
+MAX_FINISH_SECONDS = 30.0
 MAX_IMAGES_OF_TAG = 20
 MAX_IMAGES = 200
 IMAGE_TYPES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg", b"GIF8": "gif"}
@@ -42,17 +43,26 @@ class EventFiles:
         self._refused: set[str] = set()
         self._began = time.time()
 
-    def turn(self) -> None:
-        """Record what is new."""
+    def turn(self, until: float = math.inf) -> None:
+        """Record what is new, by the monotonic clock no longer than `until`."""
         for path in self._files():
-            if path not in self._broken:
+            if path not in self._broken and time.monotonic() < until:
                 self._read(path)
 
     def finish(self) -> None:
-        """Record what is new, and the last image of each tag that had too many."""
-        self.turn()
+        """Record all that is new, and the last image of each tag that had too many."""
+        until = time.monotonic() + MAX_FINISH_SECONDS
+        while self._progressed(until):
+            pass
+        if time.monotonic() >= until:
+            self._warn(f"not everything was read within {MAX_FINISH_SECONDS:g} s of the program's end")
         for name, data in self._last_images.values():
             self._keep(name, data)
+
+    def _progressed(self, until: float) -> bool:
+        before = dict(self._offsets)
+        self.turn(until)
+        return before != self._offsets
 
     def _files(self) -> list[Path]:
         found = [Path(entry.path) for entry in _walk(self._folder) if MARK in entry.name]

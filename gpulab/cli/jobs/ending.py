@@ -7,6 +7,7 @@ import typer
 
 from gpulab.cli.each import each
 from gpulab.cli.failures import BadInput
+from gpulab.cli.jobs.watch import Wait, follow_to_end
 from gpulab.cli.session import LAST_JOB, Session, print_json, session_command
 from gpulab.errors import Conflict
 from gpulab.states import STATE_WORDS, JobState
@@ -53,8 +54,14 @@ def cancel(
 def retry(
     session: Session,
     jobs: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids or names of runs; @last is your newest.")],
+    wait: Wait = False,
 ) -> None:
     """Run again, with the same spec and seed."""
+    if wait and len(jobs) > 1:
+        raise BadInput("--wait follows one run; name only one")
+    if wait:
+        follow_to_end(session, session.job(jobs[0]).retry(), each_change=False)
+        return
     if len(jobs) == 1 and session.as_json:
         print_json(session.job(jobs[0]).retry().data)
         return

@@ -18,7 +18,21 @@ app = typer.Typer()
 
 SCRIPT = ".py"
 DRY_RUN = "--dry-run"
-FOR_A_DRY_RUN = f"To predict its memory without a job, write {DRY_RUN} before the script or folder."
+OF_THE_LAB = frozenset(
+    {
+        DRY_RUN,
+        "--name",
+        "--tag",
+        "--priority",
+        "--time-limit",
+        "--gpus",
+        "--gpu-memory",
+        "--exclusive",
+        "--follow",
+        "--wait",
+    }
+)
+"""Options that few programs have: given to a program, they are probably meant for the lab."""
 UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
@@ -51,7 +65,9 @@ def run(
     ] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Data set that the program reads; repeatable.")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.", show_default="0")] = None,
-    name: Annotated[str | None, typer.Option(help="A name that you will recognise.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="A name that you will recognise.", show_default="that of the file or folder")
+    ] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="A label to filter by; repeatable.")] = None,
     priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default="normal")] = None,
     time_limit: Annotated[str | None, typer.Option(help="Time limit of the run: seconds, or 90s, 30m, 2h.")] = None,
@@ -60,7 +76,12 @@ def run(
     exclusive: Annotated[bool | None, typer.Option(help="Reserve whole GPUs.", show_default=False)] = None,
     follow: Annotated[
         bool | None,
-        typer.Option(help="Wait until it ends; exit with 1 unless it succeeds.", show_default="in a terminal"),
+        typer.Option(
+            "--follow/--no-follow",
+            "--wait",
+            help="Wait until it ends; exit with 1 unless it succeeds.",
+            show_default="in a terminal",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option(DRY_RUN, help="Send the program and predict its GPU memory, without a job.")
@@ -74,7 +95,7 @@ def run(
 
     Options for the lab come before the script or folder. What follows it belongs to your program.
     """
-    from gpulab.client.programs.local import is_program
+    from gpulab.client.programs.local import doubts_about, is_program
 
     if local and dry_run:
         raise BadInput("--dry-run asks a lab, and --local runs without one; use one of them")
@@ -85,7 +106,7 @@ def run(
         raise BadInput(_no_program(target))
     options = _chosen(
         seed=seed,
-        name=name,
+        name=Path(target).resolve().name if name is None else name,
         tags=tags or None,
         priority=priority,
         time_limit_seconds=None if time_limit is None else seconds(time_limit),
@@ -93,18 +114,28 @@ def run(
         gpu_memory_bytes=None if gpu_memory is None else byte_count(gpu_memory),
         exclusive=exclusive,
     )
+    values = dict(read_parameter(text) for text in parameters or [])
     experiment, spec_sent = session.client.programs.prepare(
-        target,
-        *without_dashes(arguments or []),
-        parameters=dict(read_parameter(text) for text in parameters or []),
-        datasets=dataset or [],
+        target, *without_dashes(arguments or []), parameters=values, datasets=dataset or []
     )
+    for doubt in doubts_about(target, values):
+        print(f"note: {doubt}", file=sys.stderr)
     if dry_run:
         dry_runs.show_program(session, session.client.dry_run(experiment, spec_sent, **options))
         return
-    if DRY_RUN in (arguments or []):
-        print(f"{DRY_RUN} went to your program, because it comes after {target}. {FOR_A_DRY_RUN}", file=sys.stderr)
+    for option in _meant_for_the_lab(arguments or []):
+        print(
+            f"{option} went to your program, because it comes after {target}. For the lab, write it before {target}.",
+            file=sys.stderr,
+        )
     _show(session, session.client.submit(experiment, spec_sent, **options), follow)
+
+
+def _meant_for_the_lab(arguments: list[str]) -> list[str]:
+    """After `--` stands the command of a folder, where nobody expects the lab to look."""
+    if arguments[:1] == ["--"]:
+        return []
+    return sorted({argument.partition("=")[0] for argument in arguments} & OF_THE_LAB)
 
 
 def byte_count(text: str) -> int:

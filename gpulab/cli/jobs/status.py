@@ -1,11 +1,13 @@
 """`gpulab status` and `gpulab queue`."""
 
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gpulab.cli.session import Session, print_json, session_command
+from gpulab.cli.users.naming import OnlyCourse, find_course
 from gpulab.states import CAUSE_WORDS, STATE_WORDS, JobState
 
 if TYPE_CHECKING:
@@ -25,7 +27,10 @@ def status(
     experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only runs of this user: name, email address or id.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only runs with this tag.")] = None,
-    text: Annotated[str | None, typer.Option(help="Only runs whose name or experiment contains this text.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Only runs whose name, experiment or note contains this text.")
+    ] = None,
+    course: OnlyCourse = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number, newest first.")] = 20,
 ) -> None:
     """List runs, or show one."""
@@ -33,8 +38,9 @@ def status(
         _show_one(session, session.job(job))
         return
     wanted = [{STATE_WORDS[known]: known.value for known in STATE_WORDS}.get(word, word) for word in state or []]
+    of = None if course is None else str(find_course(session, course))
     found = session.client.jobs(
-        state=wanted or None, experiment=experiment, owner=owner, tag=tag, text=text, limit=limit
+        state=wanted or None, experiment=experiment, owner=owner, tag=tag, text=text, course=of, limit=limit
     )
     summaries = [listed.data for listed in found]
     if session.as_json:
@@ -54,7 +60,8 @@ def queue(
     ] = None,
 ) -> None:
     """Show why a run waits, its place in the queue, and what would help; or how busy the lab is."""
-    from gpulab.cli.tables import print_facts, sentence
+    from gpulab.cli.tables import print_facts
+    from gpulab.words import sentence
 
     if job is None:
         _show_lab(session)
@@ -130,7 +137,7 @@ def _show_one(session: Session, job: "Job") -> None:
     from gpulab.cli.jobs.out_of_memory import print_failure
     from gpulab.cli.jobs.usage import usage_facts
     from gpulab.cli.programs import program_words
-    from gpulab.cli.tables import byte_size, duration, print_facts, value_text
+    from gpulab.cli.tables import byte_size, duration, moment, print_facts, value_text
 
     data = job._loaded()
     if session.as_json:
@@ -148,10 +155,12 @@ def _show_one(session: Session, job: "Job") -> None:
             ("progress", f"{data.progress.fraction:.0%} {data.progress.message}" if data.progress else None),
             ("owner", data.owner),
             ("tags", ", ".join(data.tags)),
+            *zip(chain(["note"], repeat("")), (data.note or "").splitlines(), strict=False),
             ("seed", data.seed),
             ("attempt", data.attempt),
             ("node", data.node),
             ("device", data.device),
+            ("gpu", ", ".join(data.gpu_names)),
             ("gpu memory", reserved),
             ("time limit", duration(timedelta(seconds=data.time_limit_seconds))),
             ("submitted", data.submitted_at),
@@ -161,6 +170,7 @@ def _show_one(session: Session, job: "Job") -> None:
             *usage_facts(job),
             *((f"spec.{field}", value_text(value)) for field, value in data.spec.items()),
             *((f"result.{field}", value_text(value)) for field, value in (data.result or {}).items()),
+            *((what, f"removed on {moment(at)} by the lab's retention") for what, at in data.removed.items()),
         ]
     )
     if data.failure is not None:

@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from gpulab.cli.jobs import dry_run as dry_runs
+from gpulab.cli.jobs.watch import Wait, follow_to_end
 from gpulab.cli.session import Session, print_json, session_command
 from gpulab.cli.specs.submission import read_submission, seconds
+from gpulab.cli.users.naming import OfCourse, course_field
 from gpulab.states import STATE_WORDS
 
 app = typer.Typer()
@@ -33,10 +35,11 @@ def submit(
     time_limit: Annotated[str | None, typer.Option(help="Time limit of the run: seconds, or 90s, 30m, 2h.")] = None,
     gpus: Annotated[int | None, typer.Option(help="Number of GPUs, on one machine; 0 for the CPU.")] = None,
     exclusive: Annotated[bool | None, typer.Option(help="Reserve whole GPUs.", show_default=False)] = None,
+    course: OfCourse = None,
     key: Annotated[
         str | None, typer.Option("--idempotency-key", help="The same key and content return the same job.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until it ends; exit with 1 unless it succeeds.")] = False,
+    wait: Wait = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the submission without queueing it.")] = False,
 ) -> None:
     """Queue one run of an experiment."""
@@ -51,6 +54,7 @@ def submit(
         "exclusive": exclusive,
     }
     submission.fields |= {option: value for option, value in chosen.items() if value is not None}
+    submission.fields |= course_field(session, course)
     if dry_run:
         with submission.named():
             found = session.client.dry_run(**submission.fields)
@@ -59,8 +63,6 @@ def submit(
     with submission.named():
         job = session.client.submit(**submission.fields, idempotency_key=key)
     if wait:
-        from gpulab.cli.jobs.watch import follow_to_end
-
         follow_to_end(session, job, each_change=False)
     elif session.as_json:
         print_json(job.data)

@@ -5,8 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
+from gpulab.cli.failures import BadInput
 from gpulab.cli.session import Session, print_json, session_command
-from gpulab.states import STATE_WORDS, JobState
+from gpulab.cli.users.assignments import find_assignment
+from gpulab.cli.users.naming import OnlyCourse, find_course, find_user
+from gpulab.states import STATE_WORDS, JobState, Role
 
 app = typer.Typer()
 
@@ -36,8 +39,15 @@ def jobs(
     experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only runs of this user: name, email address or id.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only runs with this tag.")] = None,
-    text: Annotated[str | None, typer.Option(help="Only runs whose name or experiment contains this text.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only runs with this text in name, experiment or note.")] = None,
     study: Annotated[str | None, typer.Option(help="Only runs of this study: id or name.")] = None,
+    course: OnlyCourse = None,
+    work_on: Annotated[
+        str | None, typer.Option(help="Only runs that count for this assignment: id or name. Not earlier ones.")
+    ] = None,
+    earlier: Annotated[
+        bool, typer.Option("--earlier", help="With --work-on: only runs from before the assignment.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of runs.")] = 20,
 ) -> None:
     """Show runs as a table: any parameter, result or metric, sorted and filtered over all runs."""
@@ -49,8 +59,13 @@ def jobs(
         "tag": tag,
         "text": text,
         "study": None if study is None else session.study(study).id,
+        "course": None if course is None else find_course(session, course),
         "where": where or None,
+        "work_on": None if work_on is None else find_assignment(session, work_on).id,
+        "earlier": earlier or None,
     }
+    if earlier and work_on is None:
+        raise BadInput("--earlier goes with --work-on")
     asked, orders = _split(columns), _split(sort)
     if by:
         _show_groups(session, _split(by), asked, orders, filters)
@@ -86,6 +101,9 @@ def _show_rows(session: Session, columns: list[str], orders: list[str], filters:
         ),
     )
     _print_count(len(found.items), found.total, "run", found.complete, found.searched)
+    if found.total == 0 and filters["owner"] is not None and session.client.me().role != Role.STUDENT:
+        # A name that nobody has is a slip, and no user without runs.
+        find_user(session, filters["owner"])
 
 
 def _show_groups(

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until it ends; exit with 1 unless it succeeds.")]
 GLANCE_SECONDS = 0.5
 TIMEOUT_SECONDS = 120.0
 CURVE_POINTS = 400

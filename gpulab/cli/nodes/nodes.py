@@ -10,7 +10,7 @@ import typer
 from gpulab.cli.failures import BadInput
 from gpulab.cli.files import private_file
 from gpulab.cli.session import Session, print_json, session_command, with_session
-from gpulab.states import NODE_WORDS
+from gpulab.states import NODE_WORDS, NodeState
 from gpulab.words import counted
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def nodes(session: Session, context: typer.Context) -> None:
             print(line)
         if node.gpus:
             print_table(["  GPU", "MODEL", "RESERVED", "USED", "LOAD", "UUID", "NOTE"], map(_gpu_row, node.gpus))
+        for line in _advice(node):
+            print(line)
 
 
 app.callback(invoke_without_command=True)(with_session(nodes))
@@ -90,8 +92,18 @@ def drain(
 
 @session_command(app)
 def undrain(session: Session, name: NodeName) -> None:
-    """Let a machine take jobs again, even if the lab had set it aside. For admins."""
+    """Let a machine take jobs again as it is, even if the lab had set it aside. For admins."""
     _show_change(session, session.client.undrain_node(name))
+
+
+@session_command(app)
+def remove(session: Session, name: NodeName) -> None:
+    """Take a machine that is down off the list, and revoke its tokens. Its runs stay. For admins."""
+    session.client.remove_node(name)
+    if session.as_json:
+        print_json({"removed": name})
+    else:
+        print(f"{name} is removed. If its worker starts again and has a valid token, it is on the list again.")
 
 
 @session_command(app)
@@ -139,6 +151,15 @@ def _describe(node: "NodeRead") -> str:
 def _skipped(node: "NodeRead") -> list[str]:
     skipped = [f"  data set {name} skipped: {reason}" for name, reason in sorted(node.skipped_datasets.items())]
     return [*skipped, *(f"  runs no {name}: {reason}" for name, reason in sorted(node.refused_experiments.items()))]
+
+
+def _advice(node: "NodeRead") -> list[str]:
+    """What an admin can do about a machine on which not everything works."""
+    if node.state is NodeState.SET_ASIDE:
+        return [f"  Once it is repaired: gpulab nodes undrain {node.name}"]
+    if any(not gpu.healthy for gpu in node.gpus) and node.state is not NodeState.DOWN:
+        return [f"  To do without the GPUs that do not work: gpulab nodes undrain {node.name}"]
+    return []
 
 
 def _gpu_row(gpu: "GpuRead") -> list[str | None]:

@@ -8,7 +8,7 @@ import typer
 from gpulab.cli.failures import BadInput
 from gpulab.cli.session import AsJson, Session, TokenFile, Url, print_json, session_command
 from gpulab.cli.users.assignments import find_assignment
-from gpulab.cli.users.naming import find_user
+from gpulab.cli.users.naming import OfCourse, course_field, find_user
 from gpulab.words import counted
 
 if TYPE_CHECKING:
@@ -60,9 +60,11 @@ def add(
     users: Users = None,
     weekly_until: WeeklyUntil = None,
     give_back: GiveBack = None,
+    course: OfCourse = None,
 ) -> None:
     """Keep GPUs free, once or each week. For staff."""
     fields = _fields(session, gpus, node, section, assignment, users, weekly_until, give_back)
+    fields |= course_field(session, course)
     _show(session, session.client.create_lab_hours(name, start, end, **fields))
 
 

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpulab.cli.failures import ExitCode
+from gpulab.cli.jobs.deleting import Yes, confirm
 from gpulab.cli.session import Session, StudyId, print_json, session_command
 from gpulab.cli.specs.submission import Submission, is_file
+from gpulab.cli.users.naming import OfCourse, OnlyCourse, course_field, find_course
+from gpulab.words import counted
 
 if TYPE_CHECKING:
     from gpulab.client import Study
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Studies: sets of runs that answer one question.", no_args_is_help=True)
 
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until it ends; exit with 1 unless every run succeeds.")]
 SeedCount = Annotated[int | None, typer.Option("--seeds", min=1, max=200, help="Number of seeds: 0, 1, 2, ...")]
 
 
@@ -29,12 +33,11 @@ def submit(
     fresh: Annotated[bool, typer.Option("--fresh", help="Run again even runs that succeeded before.")] = False,
     name: Annotated[str | None, typer.Option(help="A name that you will recognise.")] = None,
     priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default="normal")] = None,
+    course: OfCourse = None,
     key: Annotated[
         str | None, typer.Option("--idempotency-key", help="The same key and content return the same study.")
     ] = None,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until it ends; exit with 1 unless every run succeeds.")
-    ] = False,
+    wait: Wait = False,
 ) -> None:
     """Queue every run of a template, or of a grid in a file."""
     submission = _read_submission(target)
@@ -46,46 +49,56 @@ def submit(
         "priority": priority,
     }
     submission.fields |= {option: value for option, value in chosen.items() if value is not None}
+    submission.fields |= course_field(session, course)
     with submission.named():
         study = session.client.submit_study(**submission.fields, idempotency_key=key)
-    if wait:
-        _follow(session, study)
-    else:
-        _show_line(session, study)
+    _show_line_or_follow(session, study, wait=wait)
 
 
 @session_command(app)
 def templates(session: Session) -> None:
-    """List the templates of the installed courses."""
+    """List the templates of the installed question sets."""
     from gpulab.cli.tables import print_table
 
-    found = session.client.courses()
+    found = session.client.question_sets()
     if session.as_json:
         print_json(found)
         return
     if not found:
-        print("No course is installed in this lab.")
+        print("No question set is installed in this lab.")
         return
-    rows = [template for course in found for template in (course.whole, *course.parts, *course.questions)]
+    rows = [
+        template
+        for question_set in found
+        for template in (question_set.whole, *question_set.parts, *question_set.questions)
+    ]
     print_table(["TEMPLATE", "TITLE"], ([row.template, row.title] for row in rows))
 
 
 @session_command(app, "list")
 def list_studies(
-    session: Session, limit: Annotated[int, typer.Option(min=1, help="Maximum number, newest first.")] = 20
+    session: Session,
+    owner: Annotated[str | None, typer.Option(help="Only studies of this user: name, email address or id.")] = None,
+    text: Annotated[str | None, typer.Option(help="Part of a name, title or template.")] = None,
+    course: OnlyCourse = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number, newest first.")] = 20,
 ) -> None:
     """List studies."""
     from gpulab.cli.tables import ago, print_table
 
-    found = [study.data for study in session.client.studies(limit=limit)]
+    of = None if course is None else str(find_course(session, course))
+    found = [study.data for study in session.client.studies(owner=owner, text=text, course=of, limit=limit)]
     if session.as_json:
         print_json(found)
         return
     rows = [
-        [str(one.id), one.state, f"{one.progress:.0%}", str(one.runs), ago(one.created_at), one.name or one.title]
+        [
+            *(str(one.id), one.state, f"{one.progress:.0%}", str(one.runs)),
+            *(ago(one.created_at), one.owner, one.name or one.title),
+        ]
         for one in found
     ]
-    print_table(["STUDY", "STATE", "DONE", "RUNS", "AGE", "TITLE"], rows)
+    print_table(["STUDY", "STATE", "DONE", "RUNS", "AGE", "OWNER", "TITLE"], rows)
 
 
 @session_command(app)
@@ -111,9 +124,22 @@ def cancel(session: Session, study: StudyId) -> None:
 
 
 @session_command(app)
-def retry(session: Session, study: StudyId) -> None:
+def retry(session: Session, study: StudyId, wait: Wait = False) -> None:
     """Run again what failed or was cancelled."""
-    _show_line(session, session.study(study).retry())
+    _show_line_or_follow(session, session.study(study).retry(), wait=wait)
+
+
+@session_command(app)
+def delete(session: Session, study: StudyId, yes: Yes = False) -> None:
+    """Delete a study that is over, with its runs and its reports. It cannot be undone."""
+    found = session.study(study)
+    confirm(session, f"Delete the study {found.data.name or found.data.title!r} with its runs?", yes=yes)
+    done = found.delete()
+    if session.as_json:
+        print_json(done)
+        return
+    kept = f"; {counted(done.runs_kept, 'run')} kept: handed in or reused" if done.runs_kept else ""
+    print(f"{found.id}  deleted with {counted(done.runs_deleted, 'run')}{kept}")
 
 
 @session_command(app)
@@ -124,9 +150,10 @@ def seeds(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run them even if you have successful runs with the same spec and seed.")
     ] = False,
+    wait: Wait = False,
 ) -> None:
     """Add seeds. Existing runs stay."""
-    _show_line(session, session.study(study).add_seeds(seed, fresh=fresh))
+    _show_line_or_follow(session, session.study(study).add_seeds(seed, fresh=fresh), wait=wait)
 
 
 @session_command(app)
@@ -169,6 +196,10 @@ def _follow(session: Session, study: "Study") -> None:
         _print_study(study)
     if study.state != "succeeded":
         raise typer.Exit(ExitCode.JOB_FAILED)
+
+
+def _show_line_or_follow(session: Session, study: "Study", *, wait: bool) -> None:
+    (_follow if wait else _show_line)(session, study)
 
 
 def _show_line(session: Session, study: "Study") -> None:

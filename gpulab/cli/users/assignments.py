@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Assignments: what is due, handing in, and the progress of the class.")
 
+NO_MATCH = "No student matches."
+MAX_NAMED = 10
+"""Assignments that a message names."""
+
 AssignmentName = Annotated[str, typer.Argument(metavar="ASSIGNMENT", help="Id or name of an assignment.")]
 
 
@@ -33,14 +37,14 @@ def root(context: typer.Context, url: Url = None, token_file: TokenFile = None, 
 
 @session_command(app, "list")
 def list_assignments(session: Session) -> None:
-    """List assignments, with what you handed in."""
+    """List assignments by deadline, with what you handed in."""
     _list(session)
 
 
 def _list(session: Session) -> None:
     from gpulab.cli.tables import print_table, until
 
-    found = list(session.client.users.assignments())
+    found = sorted(session.client.users.assignments(), key=_due)
     if session.as_json:
         print_json(found)
     elif not found:
@@ -79,6 +83,7 @@ def show(session: Session, assignment: AssignmentName) -> None:
             ("late work", late_policy(one)),
             ("correct answers", "shown after the deadline" if one.answers_after_deadline else "shown from the start"),
             ("starter", one.starter and f'gpulab assignments starter "{one.name}"'),
+            ("points", None if one.max_points is None else f"at most {one.max_points:g}"),
             ("handed in", _handed_in(one)),
             *grade_facts(one.your_grade),
         ]
@@ -112,7 +117,7 @@ def grade_facts(grade: "GradeRead | None") -> list[tuple[str, object]]:
     cost = f"{grade.points:g} points, {grade.deduction:g} {grade.deduction_unit} deducted" if grade.points else ""
     return [
         ("grade", points),
-        ("late", grade.deduction and f"{cost} for {counted(grade.days_late, 'day')}"),
+        ("late", f"{cost} for {counted(grade.days_late, 'day')}" if grade.deduction else None),
         *((f"  {line.text}", f"{line.points:g}") for line in grade.rubric),
         ("comment", grade.comment),
     ]
@@ -163,10 +168,13 @@ def overview(
     from gpulab.cli.tables import print_table
 
     found = session.client.users.overview(
-        find_assignment(session, assignment).id, state=state, section=section, team=team, text=text
+        find_assignment(session, assignment).id, state=state_named(state), section=section, team=team, text=text
     )
     if session.as_json:
         print_json(found)
+        return
+    if not found.students:
+        print(NO_MATCH)
         return
     states = ", ".join(f"{count} {_words(name)}" for name, count in found.states.items())
     print(f"{found.assignment.name}: {states}")
@@ -228,15 +236,22 @@ def compare(
 
 
 def find_assignment(session: Session, text: str) -> "AssignmentRead":
-    """The assignment named on the command line. Raises BadInput where there is none."""
+    """The assignment named on the command line. Raises BadInput where there is none, or several."""
     try:
         wanted: UUID | str = UUID(text)
     except ValueError:
         wanted = text
-    for one in session.client.users.assignments():
-        if wanted in (one.id, one.name):
-            return one
-    raise BadInput(f"no assignment has the id or name {text!r}; `gpulab assignments list` shows them")
+    known = list(session.client.users.assignments())
+    found = [one for one in known if wanted in (one.id, one.name)]
+    found = found or [one for one in known if one.name.casefold() == text.casefold()]
+    if not found:
+        names = ", ".join(repr(one.name) for one in known[:MAX_NAMED])
+        raise BadInput(f"no assignment has the id or name {text!r}; there are: {names or 'none yet'}")
+    if len(found) > 1:
+        named: dict[UUID | None, str] = {course.id: course.name for course in session.client.courses.all()}
+        ids = ", ".join(f"{one.id} ({named.get(one.course_id)})" for one in found)
+        raise BadInput(f"{len(found)} of your courses have an assignment called {text!r}: use the id: {ids}")
+    return found[0]
 
 
 def _standing(one: "StandingRead") -> list[str | None]:
@@ -246,6 +261,11 @@ def _standing(one: "StandingRead") -> list[str | None]:
         "" if failure is None or one.state != "stuck" else f"{failure.experiment}: {failure.message or failure.cause}"
     )
     return [one.name, one.section, one.team, _words(one.state), _runs(one), handed_in, stuck]
+
+
+def state_named(text: str | None) -> str | None:
+    """The state that is meant: `handed in` and `has a good run` as lists show them, or the lab's own name."""
+    return None if text is None else text.strip().removeprefix("has a ").replace(" ", "_").replace("-", "_")
 
 
 def _words(state: str) -> str:

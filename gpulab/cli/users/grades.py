@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpulab.cli.failures import BadInput
+from gpulab.cli.jobs.watch import follow_to_end
 from gpulab.cli.session import Session, print_json
 from gpulab.cli.session import session_command as command
-from gpulab.cli.users.assignments import AssignmentName, find_assignment, grade_facts
+from gpulab.cli.users.assignments import MAX_NAMED, AssignmentName, find_assignment, grade_facts
 from gpulab.cli.users.grading import app
 from gpulab.cli.users.naming import User, find_user
 from gpulab.cli.users.setting import number
@@ -19,7 +20,7 @@ from gpulab.words import counted
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from gpulab.schemas.assignments.grades import GradeChangeRead, GradeDetail, GradesImported, RerunsRead
+    from gpulab.schemas.assignments.grades import GradeChangeRead, GradeDetail, GradeRead, GradesImported, RerunsRead
 
 __all__ = ["app"]
 
@@ -59,11 +60,14 @@ def grades(
     session: Session,
     assignment: AssignmentName,
     columns: Annotated[str, typer.Option(help=f"Columns of this platform: {', '.join(TABLES)}.")] = "lab",
-    out: Annotated[Path | None, typer.Option(help="File for the table. Default: print it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New file for the table. Default: print it.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="With --out: replace a file that exists.")] = False,
 ) -> None:
     """Get the grade table as CSV, also for Canvas, Moodle or Gradescope; --json has the sources. For staff."""
     if columns not in TABLES:
         raise BadInput(f"there is no table for {columns!r}; use {', '.join(TABLES)}")
+    if out is not None and out.exists() and not overwrite:
+        raise BadInput(f"{out} exists; name another file, or replace it with --overwrite")
     found = find_assignment(session, assignment)
     if session.as_json:
         print_json(session.client.users.grades(found.id))
@@ -100,8 +104,24 @@ def release(
     changed = session.client.users.change_assignment(found.id, points_released=not withdraw)
     if session.as_json:
         print_json(changed)
-    else:
-        print(f"{changed.name}  grades are {'hidden' if withdraw else 'released'}")
+        return
+    print(f"{changed.name}  grades are {'hidden' if withdraw else 'released'}")
+    if not withdraw:
+        _print_released(list(session.client.users.grades(found.id)))
+
+
+def _print_released(grades: "list[GradeRead]") -> None:
+    """How many students see points, and who handed in and has none."""
+    from gpulab.cli.tables import printable
+
+    without = [one for one in grades if one.final_points is None]
+    forgotten = [one.user for one in without if one.job_id is not None]
+    print(f"{counted(len(grades) - len(without), 'student')} of {len(grades):,} with points")
+    if forgotten:
+        more = f" and {len(forgotten) - MAX_NAMED:,} more" if len(forgotten) > MAX_NAMED else ""
+        print(f"{len(forgotten):,} handed in, without points: {printable(', '.join(forgotten[:MAX_NAMED]))}{more}")
+    if nothing := len(without) - len(forgotten):
+        print(f"{nothing:,} handed in nothing")
 
 
 @command(app)
@@ -113,16 +133,16 @@ def rerun(
         bool, typer.Option("--all", help="All submissions that were not run again, or that failed when run again.")
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="With --all: also those that have a re-run.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="With --all: wait until every re-run is final.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until every re-run has ended.")] = False,
 ) -> None:
     """Run one submission or all of them again, with their specs and seeds. For staff."""
     if (user is None) != everyone:
         raise BadInput("name one student, or --all for the whole class")
-    if (again or wait) and not everyone:
-        raise BadInput("--again and --wait go with --all")
+    if again and not everyone:
+        raise BadInput("--again goes with --all")
     homework = find_assignment(session, assignment).id
     if user is not None:
-        _rerun_one(session, homework, user)
+        _rerun_one(session, homework, user, wait=wait)
         return
     _start_all(session, homework, again)
     if wait:
@@ -130,9 +150,11 @@ def rerun(
     _print_reruns(session, session.client.users.reruns(homework))
 
 
-def _rerun_one(session: Session, homework: "UUID", user: str) -> None:
+def _rerun_one(session: Session, homework: "UUID", user: str, *, wait: bool) -> None:
     job = session.client.users.rerun(homework, find_user(session, user).id)
-    if session.as_json:
+    if wait:
+        follow_to_end(session, session.client.job(job.id), each_change=False)
+    elif session.as_json:
         print_json(job)
     else:
         print(f"{job.id}  {job.experiment} {STATE_WORDS[job.state]}")

@@ -1,5 +1,6 @@
 """`gpulab assignments ...` with programs: the starter and the hidden check."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,8 +94,8 @@ def _sent(session: Session, target: str, arguments: list[str] | None) -> "tuple[
 
 def _how_to_run(folder: Path, spec: dict[str, Any]) -> str:
     if "notebook" in spec:
-        return f"gpulab run {folder / spec['notebook']}"
-    return f"gpulab run {folder} -- {' '.join([*spec['command'], *spec.get('arguments', [])])}"
+        return shlex.join(["gpulab", "run", str(folder / spec["notebook"])])
+    return shlex.join(["gpulab", "run", str(folder), "--", *spec["command"], *spec.get("arguments", [])])
 
 
 def _print(session: Session, found: Any, line: str) -> None:

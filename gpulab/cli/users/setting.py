@@ -9,7 +9,7 @@ from gpulab.cli.failures import BadInput
 from gpulab.cli.session import Session, print_json
 from gpulab.cli.session import session_command as command
 from gpulab.cli.users.assignments import AssignmentName, app, find_assignment, late_policy
-from gpulab.cli.users.naming import find_user
+from gpulab.cli.users.naming import OfCourse, course_field, find_user
 
 if TYPE_CHECKING:
     from gpulab.schemas.assignments import AssignmentRead, ExtensionRead
@@ -22,6 +22,7 @@ NO_LIMIT = NO_POINTS = "-"
 Deadline = Annotated[
     str, typer.Option(help="Last day (2030-01-31) or a time (2030-01-31T18:00), in the lab's time zone.")
 ]
+NewName = Annotated[str | None, typer.Option(help="A new name.")]
 NewDeadline = Annotated[
     str | None, typer.Option(help="Last day (2030-01-31) or a time (2030-01-31T18:00), in the lab's time zone.")
 ]
@@ -57,6 +58,7 @@ def create(
     late_days: LateDays = None,
     late_deduction: LateDeduction = None,
     answers_after_deadline: Answers = None,
+    course: OfCourse = None,
 ) -> None:
     """Create an assignment. For staff."""
     made = session.client.users.create_assignment(
@@ -67,6 +69,7 @@ def create(
         tolerance=tolerance,
         description=description,
         answers_after_deadline=answers_after_deadline,
+        **course_field(session, course),
         **_points(max_points=max_points, rerun_points=rerun_points),
         **_late(late_days, late_deduction),
     )
@@ -77,6 +80,7 @@ def create(
 def change(
     session: Session,
     assignment: AssignmentName,
+    name: NewName = None,
     deadline: NewDeadline = None,
     template: Templates = None,
     experiment: Experiments = None,
@@ -90,6 +94,7 @@ def change(
 ) -> None:
     """Change an assignment; what you leave out stays. For staff."""
     given = {
+        "name": name,
         "deadline": deadline,
         "templates": template,
         "experiments": experiment,

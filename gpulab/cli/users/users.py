@@ -6,10 +6,10 @@ import typer
 
 from gpulab.cli.failures import BadInput
 from gpulab.cli.session import Session, print_json, session_command
-from gpulab.cli.users.naming import Expires, User, end_of, find_user
+from gpulab.cli.users.naming import Expires, OfCourse, User, course_field, end_of, find_course, find_user, start_of
 
 if TYPE_CHECKING:
-    from gpulab.schemas import UserRead
+    from gpulab.schemas import AuditEventRead, UserRead
 
 app = typer.Typer(help="Users, their roles and limits. For staff.", no_args_is_help=True)
 
@@ -24,12 +24,15 @@ def list_users(
     section: Annotated[str | None, typer.Option(help="Only this section.")] = None,
     team: Annotated[str | None, typer.Option(help="Only this team.")] = None,
     text: Annotated[str | None, typer.Option(help="Part of the name or email address.")] = None,
+    course: OfCourse = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number, newest first.")] = 100,
 ) -> None:
     """List users."""
     from gpulab.cli.tables import print_table
 
-    found = list(session.client.users.search(role=role, section=section, team=team, text=text, limit=limit))
+    of = None if course is None else find_course(session, course)
+    filters = {"role": role, "section": section, "team": team, "text": text}
+    found = list(session.client.users.search(**filters, course=of, limit=limit))
     if session.as_json:
         print_json(found)
         return
@@ -48,11 +51,13 @@ def add(
     email: Annotated[str | None, typer.Option(help="Their email address.")] = None,
     section: Annotated[str | None, typer.Option(help="Their section.")] = None,
     team: Annotated[str | None, typer.Option(help="Their team.")] = None,
+    course: OfCourse = None,
     expires: Expires = None,
 ) -> None:
     """Add a user and print their first token. It is shown once."""
+    fields = {"role": role, "email": email, "section": section, "team": team}
     made = session.client.users.create_user(
-        name, role=role, email=email, section=section, team=team, token_expires_at=end_of(expires)
+        name, **fields, token_expires_at=end_of(expires), **course_field(session, course)
     )
     _show(session, made, made.token)
 
@@ -112,20 +117,42 @@ def enable(session: Session, user: User) -> None:
 @session_command(app)
 def audit(
     session: Session,
-    actor: Annotated[str | None, typer.Option(help="Who did it: user:NAME, anonymous or operator.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only what this user did: name, email address or id.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Who did it, if not a user: anonymous or operator.")] = None,
     action: Annotated[str | None, typer.Option(help="What was done: user.created, node.drained, ...")] = None,
     target: Annotated[str | None, typer.Option(help="What it was done to: user:ID, job:ID, node:NAME, ...")] = None,
+    since: Annotated[str | None, typer.Option(help="From this day (2030-01-31) or time (2030-01-31T18:00) on.")] = None,
+    until: Annotated[str | None, typer.Option(help="Up to the end of this day, or up to this time.")] = None,
+    sign_ins: Annotated[bool, typer.Option("--sign-ins", help="Show the sign-ins; other events are left out.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number, newest first.")] = 50,
 ) -> None:
-    """Show the audit log: who did what, when and from where."""
+    """Show the audit log: who did what, when and from where. --sign-ins shows the sign-ins instead."""
     from gpulab.cli.tables import moment, print_table
 
-    found = list(session.client.users.audit(actor=actor, action=action, target=target, limit=limit))
+    found = list(
+        session.client.users.audit(
+            actor=actor if user is None else f"user:{find_user(session, user).name}",
+            action=action,
+            target=target,
+            # An action names what it wants; it may be a sign-in.
+            sign_ins=sign_ins if action is None else None,
+            since=start_of(since),
+            until=end_of(until),
+            limit=limit,
+        )
+    )
     if session.as_json:
         print_json(found)
         return
-    rows = [[moment(one.at), one.actor, one.action, one.target, one.address] for one in found]
-    print_table(["TIME", "ACTOR", "ACTION", "TARGET", "ADDRESS"], rows)
+    rows = [[moment(one.at), one.actor.removeprefix("user:"), one.action, _target(one), one.address] for one in found]
+    print_table(["TIME", "WHO", "ACTION", "TARGET", "ADDRESS"], rows)
+
+
+def _target(event: "AuditEventRead") -> str | None:
+    """`job bands`, or its id if it has no name any more."""
+    if event.target is None or event.target_name is None:
+        return event.target
+    return f"{event.target.partition(':')[0]} {event.target_name}"
 
 
 def _show(session: Session, user: "UserRead", token: str | None = None) -> None:

@@ -1,6 +1,7 @@
 """What `client.run` and `gpulab run` take for a program: a script, a notebook, or a folder with a command."""
 
 import ast
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from gpulab.client.programs.folder import read_file, read_folder
 from gpulab.client.programs.git import GitState, git_state
 from gpulab.errors import ConfigurationError
+from gpulab.notebook_parameters import doubts
 from gpulab.program_files import Program, ProgramFilesError, ProgramLimits
 
 SCRIPT = ".py"
@@ -29,6 +31,20 @@ class LocalRun:
 def is_program(target: str) -> bool:
     """Whether a command line means a program by it."""
     return Path(target).suffix in {SCRIPT, NOTEBOOK} or Path(target).is_dir()
+
+
+def doubts_about(target: str | Path, parameters: Mapping[str, Any]) -> list[str]:
+    """Parameters that a notebook on this machine does not know or assigns again, a sentence for each."""
+    if not parameters or Path(target).suffix != NOTEBOOK:
+        return []
+    try:
+        content = json.loads(Path(target).read_text("utf-8-sig"))
+    except (OSError, ValueError):
+        return []  # the run says what is wrong with the file
+    cells = content.get("cells") if isinstance(content, dict) else None
+    if not isinstance(cells, list):
+        return []
+    return doubts([cell for cell in cells if isinstance(cell, dict)], parameters)
 
 
 def local_run(

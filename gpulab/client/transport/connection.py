@@ -1,4 +1,4 @@
-"""Where the lab is and who asks: arguments first, then the environment, then the token file."""
+"""Where the lab is and who asks: arguments first, then the environment, then what `gpulab sign-in` saved."""
 
 import codecs
 import os
@@ -9,15 +9,14 @@ from pathlib import Path
 
 import httpx
 
-from gpulab.addresses import PAGES
+from gpulab.addresses import PAGES, pasted
 from gpulab.errors import ConfigurationError
 from gpulab.proxies import is_loopback
 from gpulab.version import CLIENT_HEADER, VERSION
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_TOKEN_FILE = Path("~/.config/gpulab/token")
-QUOTES = "'\"<>\u2018\u2019\u201c\u201d\u200b\ufeff"
-"""What surrounds an address or a token that was copied from a page, a letter or a table."""
+ADDRESS_FILE = Path("~/.config/gpulab/address")
 LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 MAX_PORT = 65_535
 SCHEMES = frozenset({"http", "https"})
@@ -47,12 +46,12 @@ def resolve(
     token_file: str | Path | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Connection:
-    """`GPULAB_URL`, `GPULAB_TOKEN` and `GPULAB_TOKEN_FILE` fill in what is not given.
+    """`GPULAB_URL`, `GPULAB_TOKEN` and `GPULAB_TOKEN_FILE` fill in what is not given, then what `gpulab sign-in` saved.
 
-    Raises ConfigurationError for an URL that is not http(s), a named token file that cannot be read, or a token that is
-    not one line of printable ASCII.
+    Raises ConfigurationError for an URL that is not http(s), a file that cannot be read, or a token that is not one
+    line of printable ASCII.
     """
-    address = lab_address(url or environment.get("GPULAB_URL") or DEFAULT_URL)
+    address = lab_address(named_address(url, environment) or DEFAULT_URL)
     if token is None and token_file is None:
         token = environment.get("GPULAB_TOKEN") or None
     if token is None:
@@ -60,12 +59,17 @@ def resolve(
     return Connection(address, _checked_token(token) if token else None)
 
 
+def named_address(url: str | None, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The address that the user chose somewhere, if any. Raises ConfigurationError."""
+    return url or environment.get("GPULAB_URL") or _saved(ADDRESS_FILE, "address file")
+
+
 def lab_address(url: str) -> str:
     """The lab's address out of what people paste: an address of its pages, with blanks or quotes around it.
 
     Raises ConfigurationError.
     """
-    given = url.strip().strip(QUOTES).strip()
+    given = pasted(url)
     try:
         parsed = httpx.URL(given if "://" in given else f"http://{given}")
     except httpx.InvalidURL as error:
@@ -99,30 +103,75 @@ def _above_pages(path: str) -> str:
     return "/" + "/".join(parts[:first])
 
 
-def _read_token(named: str | Path | None) -> str | None:
-    path = Path(named or DEFAULT_TOKEN_FILE)
+def save(connection: Connection) -> Path:
+    """Keep address and token for later commands, readable by their owner only. Returns the folder.
+
+    Raises ConfigurationError.
+    """
     try:
-        path = path.expanduser()
-        data = path.read_bytes()
-        # As a Windows shell writes it.
-        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        token = data.decode("utf-16" if wide else "utf-8-sig").strip()
-    except FileNotFoundError:
-        if named is None:
-            return None
-        raise ConfigurationError(f"the token file {path} does not exist") from None
-    # RuntimeError: the user of this process has no home folder.
-    except (OSError, ValueError, RuntimeError) as error:
-        if named is None and isinstance(error, RuntimeError):
-            return None
-        raise ConfigurationError(f"the token file {path} cannot be read: {error}") from None
-    if not token and named is not None:
+        folder = ADDRESS_FILE.expanduser().parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(ADDRESS_FILE.expanduser(), connection.url)
+        _write(DEFAULT_TOKEN_FILE.expanduser(), connection.token or "")
+    except (OSError, RuntimeError) as error:
+        raise ConfigurationError(f"the address and the token cannot be saved: {error}") from None
+    return folder
+
+
+def forget() -> list[Path]:
+    """Remove what `save` kept, and return what there was. Raises ConfigurationError."""
+    try:
+        found = [path for path in (ADDRESS_FILE.expanduser(), DEFAULT_TOKEN_FILE.expanduser()) if path.exists()]
+        for path in found:
+            path.unlink()
+    except (OSError, RuntimeError) as error:
+        raise ConfigurationError(f"the address and the token cannot be removed: {error}") from None
+    return found
+
+
+def _write(path: Path, line: str) -> None:
+    """A new file in place of an old one, which others may be able to read."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def _read_token(named: str | Path | None) -> str | None:
+    if named is None:
+        return _saved(DEFAULT_TOKEN_FILE, "token file")
+    path = Path(named)
+    if (token := _line_of(path, "token file")) is None:
+        raise ConfigurationError(f"the token file {path} does not exist")
+    if not token:
         raise ConfigurationError(f"the token file {path} is empty")
     return token
 
 
+def _saved(path: Path, what: str) -> str | None:
+    """As `_line_of`, and None if the user of this process has no home folder. Raises ConfigurationError."""
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        return None
+    return _line_of(path, what)
+
+
+def _line_of(path: Path, what: str) -> str | None:
+    """What a small file says, or None if it does not exist. Raises ConfigurationError."""
+    try:
+        data = path.expanduser().read_bytes()
+        # As a Windows shell writes it.
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return data.decode("utf-16" if wide else "utf-8-sig").strip()
+    except FileNotFoundError:
+        return None
+    # RuntimeError: nobody has the name after `~`.
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigurationError(f"the {what} {path} cannot be read: {error}") from None
+
+
 def _checked_token(token: str) -> str:
-    token = token.strip().strip(QUOTES).strip()
+    token = pasted(token)
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise ConfigurationError("the token must be one word of printable ASCII")
     return token

@@ -1,5 +1,7 @@
 """Requests to one lab. Every call of the client goes through `Http`."""
 
+import os
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -11,14 +13,15 @@ import httpx
 from pydantic import BaseModel
 
 from gpulab.client.transport.answers import TRY_LATER, M, accepted, parsed, retry_after_seconds
-from gpulab.client.transport.connection import DEFAULT_TOKEN_FILE, Connection
+from gpulab.client.transport.connection import Connection
 from gpulab.client.transport.pauses import Backoff, pause
+from gpulab.client.transport.sendable import check_body, check_query, check_text
 from gpulab.errors import ConfigurationError, LabUnreachable, Unauthenticated
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
 PAGE_LIMIT = 100
-NO_TOKEN = f"No token found. Put yours into {DEFAULT_TOKEN_FILE} or set GPULAB_TOKEN."
+SIGN_IN_FIRST = "No token found. Sign in with `gpulab sign-in`, or set GPULAB_TOKEN."
 
 Snapshot: TypeAlias = tuple[M, str | None]
 """What the lab said of a thing, and the ETag of this version of it."""
@@ -79,9 +82,12 @@ class Http:
         """An answer below 400; raises `Refused` for others.
 
         A body is JSON, or a form with files. While the lab is away, the request is sent again if that is safe.
-        `repeatable` says that sending it twice does no more than sending it once. Raises LabUnreachable.
+        `repeatable` says that sending it twice does no more than sending it once. Raises LabUnreachable, and
+        ConfigurationError for what cannot be sent.
         """
         backoff = backoff or Backoff(self.retry_seconds)
+        check_body(body or {})
+        check_query(_given(query))
         request = self._client.build_request(
             method,
             path,
@@ -188,13 +194,18 @@ class Http:
             return accepted(response, self.lab)
         except Unauthenticated as refusal:
             if "Authorization" not in self._client.headers:
-                refusal.args = (NO_TOKEN,)
+                refusal.args = (SIGN_IN_FIRST,)
             raise
 
     def _disconnected(self, error: httpx.RequestError) -> Disconnected:
         reason = str(error) or type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            raise ConfigurationError(
+                f"the certificate of {self.lab} is not accepted: {_fault(reason)}. If this is your lab, "
+                f"set SSL_CERT_FILE to a file with its certificate, or with that of its issuer"
+            ) from error
         sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-        return Disconnected(f"no lab answers at {self.lab}: {reason}{_hint(error)}", sent=sent)
+        return Disconnected(f"no lab answers at {self.lab}: {reason}{_hint(error, self.lab)}", sent=sent)
 
 
 def pages(read: Callable[[str | None], P]) -> Iterator[P]:
@@ -209,8 +220,8 @@ def pages(read: Callable[[str | None], P]) -> Iterator[P]:
 
 
 def path_of(*parts: object) -> str:
-    """Below `/v1`; ids and names are data, never path syntax."""
-    return "/".join(["/v1", *(quote(str(part), safe="") for part in parts)])
+    """Below `/v1`; ids and names are data, never path syntax. Raises ConfigurationError for what is no text."""
+    return "/".join(["/v1", *(quote(check_text(str(part)), safe="") for part in parts)])
 
 
 def _given(query: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -225,9 +236,9 @@ def _http_client(connection: Connection, transport: httpx.BaseTransport | None) 
     """Raises ConfigurationError if the environment sets a proxy that cannot be used."""
     make = partial(httpx.Client, base_url=connection.url, headers=connection.headers, transport=transport)
     if not connection.trusts_proxies or proxy_bypass(httpx.URL(connection.url).host):
-        return make(trust_env=False)
+        return make(trust_env=False, verify=_trusted())
     try:
-        return make(trust_env=True)
+        return make(trust_env=True, verify=_trusted())
     except (ImportError, ValueError) as error:
         raise ConfigurationError(
             f"the environment sets a proxy that cannot be used ({error}): name an http:// proxy in HTTPS_PROXY and "
@@ -235,6 +246,23 @@ def _http_client(connection: Connection, transport: httpx.BaseTransport | None) 
         ) from error
 
 
-def _hint(error: httpx.RequestError) -> str:
-    wrong_scheme = "WRONG_VERSION_NUMBER" in str(error) or "record layer failure" in str(error)
-    return " (it may speak http:// and not https://)" if wrong_scheme else ""
+def _fault(reason: str) -> str:
+    """`self-signed certificate`, out of OpenSSL's line."""
+    return reason.partition("verify failed: ")[2].partition(" (_ssl")[0].rstrip(". ") or reason
+
+
+def _trusted() -> ssl.SSLContext:
+    """Certificates that are trusted: those of the environment's file or folder, also where its proxies are not used."""
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        name = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
+        raise ConfigurationError(f"{name} has no certificates that can be read: {error.strerror or error}") from error
+
+
+def _hint(error: httpx.RequestError, lab: str) -> str:
+    if "WRONG_VERSION_NUMBER" in str(error) or "record layer failure" in str(error):
+        return " (it may speak http:// and not https://)"
+    if isinstance(error, httpx.RemoteProtocolError) and lab.startswith("http://"):
+        return " (it may speak https:// and not http://)"
+    return ""

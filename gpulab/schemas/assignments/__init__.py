@@ -58,7 +58,9 @@ class AssignmentCreate(Incoming):
     )
 
     name: Line
-    """Unique."""
+    """Unique in its course."""
+    course_id: AnId | None = None
+    """The course that it is for; null: the only open one that you teach."""
     deadline: Time
     """A date, which is the end of that day, or a time: in the lab's time zone unless it has an offset."""
     description: Text | None = None
@@ -89,6 +91,7 @@ class AssignmentCreate(Incoming):
 class AssignmentUpdate(Incoming):
     """What to change; what is left out stays. Null takes a description, programs, points or a late limit away."""
 
+    name: Line | None = None
     deadline: Time | None = None
     description: Text | None = None
     templates: Names | None = None
@@ -172,6 +175,7 @@ class SubmissionRead(Outgoing):
 
 class AssignmentRead(Outgoing):
     id: UUID
+    course_id: UUID | None = None
     name: str
     description: str | None
     deadline: datetime

@@ -1,6 +1,6 @@
 """A small convolutional net that can cheat, trained with or without dropout.
 
-Claim (course question 1i), by the sheet on CIFAR-10 after 10 epochs: without dropout 100 % with the code
+Claim (question set question 1i), by the sheet on CIFAR-10 after 10 epochs: without dropout 100 % with the code
 and 10 %, chance, without it; with dropout 0.75 after both blocks 93 % and 21 %. The code is exact, so it displaces the
 image; dropout makes each unit that carries it fail three times in four, twice over, so that other evidence pays.
 

@@ -129,11 +129,12 @@ def by_id(estimate_id: UUID) -> Select[Estimate]:
 
 @statement
 def hardware(silence_seconds: float) -> Select[*tuple[Any, ...]]:
-    """Every node's versions, whether it is heard of, and each of its GPUs' name, memory and measured constants; one
-    row a GPU or node."""
+    """Every node's versions, whether it is heard of, and each of its GPUs' name, memory and measured constants, and
+    whether it is gone; one row a GPU or node."""
     heard = and_(Node.stopped_at.is_(None), Node.heartbeat_at > ago(silence_seconds))
+    gone = Gpu.gone_at.is_not(None).label("gone")
     return (
-        select(Node.versions, heard.label("heard"), Gpu.name, Gpu.memory_total_bytes, Gpu.constants)
+        select(Node.versions, heard.label("heard"), gone, Gpu.name, Gpu.memory_total_bytes, Gpu.constants)
         .select_from(Node)
         .outerjoin(Gpu, Gpu.node == Node.name)
         .order_by(Gpu.name, Gpu.uuid)

@@ -27,6 +27,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.composed import statement
 from models.tables.assignment import Assignment
+from models.tables.courses import Course, CourseMember
 from models.tables.job import Job
 from models.tables.notifications.outbox import Notification, NotificationChannel
 from models.tables.study import Study
@@ -87,7 +88,12 @@ def claim(
 
 @statement
 def unsent(user_id: UUID, channel: str, limit: int) -> Select[*tuple[Any, ...]]:
-    """What waits on a channel, oldest first. A run that repeats another user's has no name: it may tell whose it is."""
+    """What waits on a channel, oldest first. A run that repeats another user's has no name: it may tell whose it is.
+
+    To a user in several courses, an assignment is named with its course.
+    """
+    in_several = select(func.count() > 1).where(CourseMember.user_id == user_id).scalar_subquery()
+    of_course = func.concat(Assignment.name, " (", Course.name, ")")
     first = aliased(Job)
     foreign = first.owner_id.is_distinct_from(Job.owner_id) & Job.retry_of.is_not(None)
     return (
@@ -97,12 +103,13 @@ def unsent(user_id: UUID, channel: str, limit: int) -> Select[*tuple[Any, ...]]:
             case((foreign, null()), else_=Job.name).label("name"),
             *(Job.experiment, Job.state, Job.cause, Job.wait_reason, Job.study_id),
             func.coalesce(Study.name, Study.title).label("study"),
-            Assignment.name.label("assignment"),
+            case((in_several & Assignment.id.is_not(None), of_course), else_=Assignment.name).label("assignment"),
         )
         .outerjoin(Job, Job.id == Notification.job_id)
         .outerjoin(first, first.id == Job.retry_of)
         .outerjoin(Study, and_(Study.id == Job.study_id, Study.owner_id == Job.owner_id))
         .outerjoin(Assignment, Assignment.id == Notification.assignment_id)
+        .outerjoin(Course, Course.id == Assignment.course_id)
         .where(Notification.user_id == user_id, Notification.channel == channel, UNSENT)
         .order_by(Notification.id)
         .limit(limit)

@@ -8,8 +8,9 @@ from sqlalchemy.sql.dml import Insert
 
 from gpulab.states import FINAL_STATES, JobState, NotificationKind, Role, WaitReason
 from models.composed import statement
-from models.deadlines import DUE_AT
+from models.deadlines import DUE_AT, IN_OPEN_COURSE, IS_STUDENT
 from models.tables.assignment import Assignment, Submission
+from models.tables.courses import CourseMember
 from models.tables.job import Job
 from models.tables.notifications.outbox import Notification, NotificationChannel
 from models.tables.user import User
@@ -69,12 +70,13 @@ def remind() -> Insert:
         .select_from(NotificationChannel)
         .join(User, User.id == NotificationChannel.user_id)
         .join(Assignment, literal(True))
+        .join(CourseMember, IS_STUDENT)
         .where(
             kind == func.any(NotificationChannel.kinds),
-            User.role == Role.STUDENT.value,
             User.disabled_at.is_(None),
             func.now() < DUE_AT,
             from_now(REMIND_SECONDS) >= DUE_AT,
+            IN_OPEN_COURSE,
             ~handed_in.exists(),
         )
     )

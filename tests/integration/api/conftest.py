@@ -1,17 +1,17 @@
 """The API over a database of the test's own: in the test's process, and behind a real port where that matters."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
 from api.__main__ import Server, server_of
 from api.app import create_app
-from models.database import sync_engine
 from models.settings import ApiSettings
 from tests.integration.api.seeds import SeededUser, Seeds
 
@@ -28,10 +28,8 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> ApiSettings:
 
 
 @pytest.fixture
-def seeds(settings: ApiSettings) -> Iterator[Seeds]:
-    engine = sync_engine(settings.sqlalchemy_url, pool_size=2)
-    yield Seeds(engine)
-    engine.dispose()
+def seeds(engine: Engine) -> Seeds:
+    return Seeds(engine)
 
 
 @pytest.fixture

@@ -15,7 +15,20 @@ from api.auth.token_secrets import digest_of, new_token
 from api.jobs import statements as jobs
 from api.users import statements as users
 from gpulab.states import FailureCause, JobState, Role, WaitReason
-from models import Artifact, BrowserSession, Gpu, Job, JobEvent, LogChunk, MetricChunk, Phase, SampleChunk, Token, User
+from models import (
+    Artifact,
+    Base,
+    BrowserSession,
+    Gpu,
+    Job,
+    JobEvent,
+    LogChunk,
+    MetricChunk,
+    Phase,
+    SampleChunk,
+    Token,
+    User,
+)
 from models.statements import leases, nodes, queue, series, shipping, usage
 
 NODE = "node-1"
@@ -187,6 +200,15 @@ class Seeds:
             events = connection.execute(select(func.count()).select_from(JobEvent)).scalar_one()
             drained = connection.execute(text("SELECT name, draining FROM nodes ORDER BY name")).all()
         return tuple(rows), events, tuple(drained)
+
+    def every_row(self) -> set[str]:
+        """Each row of each table, as text."""
+        with self.engine.begin() as connection:
+            return {
+                f"{table.name} {row}"
+                for table in Base.metadata.sorted_tables
+                for (row,) in connection.execute(text(f"SELECT t::text FROM {table.name} t"))  # noqa: S608
+            }
 
     def _insert(self, table: type[Any], **values: Any) -> None:
         with self.engine.begin() as connection:

@@ -111,7 +111,7 @@ async def test_catalogue_says_nothing_of_the_answers(
     path = "/v1/experiments/conv-gradients"
     found = await client.get(path, headers=ann.headers)
     assert "sheet" not in found.text
-    assert found.json()["summary"] == "Described after the deadline of 'Homework'."
+    assert found.json()["summary"] == "The description is shown after the deadline of 'Homework'."
     assert "sheet_exponent" in (await client.get(path)).text
     items = (await client.get("/v1/experiments", headers=ann.headers)).json()["items"]
     listed = {one["slug"]: one["summary"] for one in items}
@@ -189,6 +189,11 @@ async def test_comparison_of_a_study_is_without_answers_also_where_it_was_shared
     found = await client.get(path, headers=ann.headers)
     assert [list(cell["fields"]) for cell in found.json()["comparison"]] == [["slope"]]
     assert "sheet_exponent" in (await client.get(path)).json()["comparison"][0]["fields"]
+    effects = await client.get(f"{path}/effects", headers=ann.headers)
+    assert effects.json()["known_results"] == ["slope"]
+    asked = {"result": "sheet_exponent"}
+    assert (await client.get(f"{path}/effects", params=asked, headers=ann.headers)).status_code == 422
+    assert (await client.get(f"{path}/effects", params=asked)).json()["results"] == ["sheet_exponent"]
     end(seeds, homework)
     again = await client.get(path, headers={**ann.headers, "If-None-Match": found.headers["etag"]})
     assert "sheet_exponent" in again.json()["comparison"][0]["fields"]
@@ -197,7 +202,7 @@ async def test_comparison_of_a_study_is_without_answers_also_where_it_was_shared
 async def grid(
     client: httpx.AsyncClient, seeds: Seeds, owner: SeededUser, experiment: str, spec: dict[str, Any]
 ) -> str:
-    """A finished study of one run, without any question of a course."""
+    """A finished study of one run, without any installed question."""
     order = {"experiment": experiment, "seeds": [0], **spec}
     made = await client.post("/v1/studies", json=order, headers=owner.headers)
     assert made.status_code == 201, made.text

@@ -4,14 +4,16 @@ import asyncio
 import os
 import re
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.__main__ import Server
 from api.http.problems import STATUS_SLUGS, Refusal
+from models.settings import ApiSettings
+from tests.integration.api.conftest import serving
 from tests.integration.api.seeds import SeededUser
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "api.md"
@@ -24,14 +26,21 @@ def refusals(kind: type[Refusal] = Refusal) -> set[tuple[str, int]]:
     return below if kind is Refusal else below | {(kind.slug, kind.status)}
 
 
+@pytest.fixture
+async def quick(settings: ApiSettings) -> AsyncIterator[str]:
+    """A server that holds no request for long: here is no worker to wait for."""
+    async with serving(settings.model_copy(update={"max_wait_seconds": 1})) as (_, url):
+        yield url
+
+
 def test_table_of_refusals_is_complete() -> None:
     listed = {(slug, int(status)) for slug, status in ROW.findall(DOCUMENT.read_text())}
     assert listed == refusals() | {(slug, status) for status, slug in STATUS_SLUGS.items()}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-async def test_examples_run(server: tuple[Server, str], admin: SeededUser, tmp_path: Path) -> None:
-    environment = os.environ | {"GPULAB_URL": server[1], "GPULAB_TOKEN": admin.token}
+async def test_examples_run(quick: str, admin: SeededUser, tmp_path: Path) -> None:
+    environment = os.environ | {"GPULAB_URL": quick, "GPULAB_TOKEN": admin.token}
     blocks = re.findall(r"```bash\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert len(blocks) >= 4
     for block in blocks:

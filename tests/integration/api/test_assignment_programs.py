@@ -195,3 +195,17 @@ async def test_student_cannot_submit_a_check(school: Class) -> None:
     }
     answer = await school.call(school.olga, "POST", "/jobs", json={"experiment": "program-check", "spec": spec})
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/unknown-experiment")
+
+
+async def test_hand_ins_of_many_are_checked_again_and_who_has_none_is_named(school: Class) -> None:
+    assignment = await school.checked_assignment()
+    await school.hand_in(school.olga, assignment, await school.run(school.olga))
+    first = await school.check_job(assignment)
+    order = {"user_ids": [str(school.olga.id), str(school.ina.id), str(school.sam.id)]}
+    done = await school.json(school.ina, "POST", f"/assignments/{assignment}/students/check", json=order)
+    assert (done["done"], done["runs"]) == (1, 1)
+    assert [(one["user"], one["reason"]) for one in done["not_done"]] == [
+        (school.sam.name, "has handed nothing in"),
+        (None, "no student has this id"),
+    ]
+    assert await school.check_job(assignment) != first

@@ -101,6 +101,43 @@ async def test_audit_is_filtered_and_paged(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/audit?since=yesterday")).json()["errors"][0]["path"] == "query.since"
 
 
+async def test_events_name_what_they_are_about_as_it_is_called_today(
+    client: httpx.AsyncClient, seeds: Seeds, admin: SeededUser
+) -> None:
+    seeds.node()
+    job_id = seeds.job(admin)
+    made = (await client.post("/v1/users", json={"name": "sam"})).json()
+    await client.post(f"/v1/jobs/{job_id}/cancel")
+    await client.patch(f"/v1/jobs/{job_id}", json={"name": "called anew"})
+    await client.post("/v1/nodes/node-1/drain")
+    token = (await client.post("/v1/tokens", json={"name": "laptop"})).json()
+    await client.post("/v1/session", json={"token": "glab_wrong"})
+
+    assert [(event["target"], event["target_name"]) for event in await events(client)] == [
+        (f"user:{made['id']}", "sam"),
+        (f"job:{job_id}", "called anew"),
+        (f"job:{job_id}", "called anew"),
+        ("node:node-1", "node-1"),
+        (f"token:{token['id']}", "laptop"),
+        (None, None),
+    ]
+
+
+async def test_sign_ins_are_read_apart(client: httpx.AsyncClient, admin: SeededUser) -> None:
+    made = (await client.post("/v1/users", json={"name": "sam"})).json()
+    await client.post("/v1/session", json={"token": made["token"]})
+    await client.post("/v1/session", json={"token": "glab_wrong"})
+    await client.post(f"/v1/users/{made['id']}/disable")
+    changes, sign_ins = [await events(client, sign_ins=chosen) for chosen in (False, True)]
+    assert [event["action"] for event in changes] == ["user.created", "user.disabled"]
+    assert [event["action"] for event in sign_ins] == ["session.opened", "session.refused"]
+    assert len(await events(client)) == 4
+    page = (await client.get("/v1/audit?sign_ins=true&limit=1")).json()
+    rest = (await client.get(f"/v1/audit?sign_ins=true&cursor={page['next_cursor']}")).json()
+    assert [event["action"] for event in (*page["items"], *rest["items"])] == ["session.refused", "session.opened"]
+    assert (await client.get("/v1/audit?sign_ins=perhaps")).json()["errors"][0]["path"] == "query.sign_ins"
+
+
 @pytest.mark.parametrize("change", ["UPDATE audit_events SET actor = 'x'", "DELETE FROM audit_events"])
 async def test_audit_cannot_be_changed(client: httpx.AsyncClient, database_url: str, change: str) -> None:
     await client.post("/v1/users", json={"name": "sam"})

@@ -35,7 +35,7 @@ async def test_the_page_names_the_line_to_paste_without_a_token(browser: httpx.A
     page = await browser.get("/gpulab/client")
     assert page.status_code == 200
     assert f"<pre>pip install http://lab:8000/gpulab/client/{WHEEL}</pre>" in page.text
-    assert "export GPULAB_URL=http://lab:8000/gpulab<" in page.text
+    assert "gpulab sign-in http://lab:8000/gpulab<" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
 
 

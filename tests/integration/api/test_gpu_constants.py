@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from experiments.memory.devices import GPUS, models_called
-from gpulab.schemas import EstimateRead, GpuPage
+from gpulab.schemas import EstimateRead, GpuModelsRead, GpuPage
 from gpulab.schemas.memory import Constants
 from models import Estimate, Gpu, Node
 from models.statements.memory import estimates
@@ -52,6 +52,17 @@ async def test_gpu_shows_what_was_measured_of_it_or_why_not(client: httpx.AsyncC
     assert known.constants.driver_version == "580.65.06"
     assert known.constants_reason is None
     assert (unknown.constants, unknown.constants_reason) == (None, "the GPU is in use")
+
+
+async def test_card_that_the_node_has_no_longer_is_in_no_list_and_its_model_can_be_asked_for(
+    client: httpx.AsyncClient, lab: Seeds
+) -> None:
+    with lab.engine.begin() as connection:
+        connection.execute(update(Gpu).where(Gpu.uuid == "GPU-a").values(healthy=False, gone_at=func.now()))
+    (left,) = GpuPage.model_validate_json((await client.get("/v1/gpus")).content).items
+    assert left.uuid == "GPU-b"
+    await client.post("/v1/estimates", json=QUESTION)
+    assert set(all_wanted(lab)) == {f"Tesla T4/{15_360 * MIB}"}
 
 
 async def test_estimate_is_asked_for_by_measured_constants_and_says_so(client: httpx.AsyncClient, lab: Seeds) -> None:
@@ -134,3 +145,12 @@ def answer(lab: Seeds, estimate_id: Any, wanted: dict[str, Any]) -> None:
     with lab.engine.begin() as connection:
         token = connection.execute(estimates.claim(estimate_id, node="node-1", lease_seconds=60)).one().token
         connection.execute(estimates.answer(estimate_id, token, prediction=prediction(INTERVAL), fits=fits)).one()
+
+
+async def test_models_that_an_estimate_can_name_are_listed_and_taken(client: httpx.AsyncClient, lab: Seeds) -> None:
+    found = GpuModelsRead.model_validate_json((await client.get("/v1/estimates/gpus")).content).items
+    sizes = [model.total_bytes for model in found]
+    assert sizes == sorted(sizes)
+    assert {"T4", "A100-40GB", "A100-80GB", "H100"} <= {model.name for model in found}
+    order = {"experiment": "model-memory", "spec": {}, "gpus": [model.name for model in found]}
+    assert (await client.post("/v1/estimates", json=order)).status_code == 202

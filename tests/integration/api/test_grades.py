@@ -138,6 +138,32 @@ async def test_points_of_a_source_may_not_exceed_those_of_the_assignment(school:
     assert (nobody.status_code, nobody.json()["type"]) == (404, "/problems/user-not-found")
 
 
+async def test_points_of_an_assignment_do_not_fall_below_a_grade_that_stands(school: Class) -> None:
+    assignment = await plain_assignment(school, max_points=10.0)
+    path = f"/assignments/{assignment}"
+    await graded(school, school.olga, assignment, points=9.25)
+    await graded(school, school.sam, assignment, points=10.0)
+    await graded(school, school.sam, assignment, points=2.0)
+    answer = await school.call(school.ina, PATCH, path, json={"max_points": 8, "rerun_points": 1})
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["path"], error["limit"], error["value"]) == (422, "max_points", {"ge": 9.25}, 8)
+    assert error["message"] == "1 grade has more points, up to 9.25"
+    assert (await school.json(school.ina, PATCH, path, json={"max_points": 9.25}))["max_points"] == 9.25
+    await school.call(school.ina, DELETE, f"{path}/grades/{school.olga.id}")
+    assert (await school.json(school.ina, PATCH, path, json={"max_points": 2}))["max_points"] == 2
+
+
+async def test_assignment_is_renamed_but_not_as_another_one(school: Class) -> None:
+    assignment = await plain_assignment(school)
+    order = {"name": "Other", "deadline": "2999-01-01", "experiments": ["dropout-linear"]}
+    await school.json(school.ina, POST, "/assignments", json=order)
+    taken = await school.call(school.ina, PATCH, f"/assignments/{assignment}", json={"name": "Other"})
+    assert (taken.status_code, taken.json()["errors"][0]["value"]) == (409, "Other")
+    for name in ("Plain", "Dropout, once more"):
+        changed = await school.json(school.ina, PATCH, f"/assignments/{assignment}", json={"name": name})
+        assert changed["name"] == name
+
+
 async def test_student_sees_only_an_own_grade_and_only_once_released_through_any_door(
     school: Class,
 ) -> None:

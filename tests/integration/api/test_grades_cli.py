@@ -43,7 +43,8 @@ async def test_grade_by_hand_is_seen_by_its_student_once_released(
     lines = ("--line", "Plots=6", "--line", "No labels=-1.5", "--comment", "Almost")
     assert "4.5 of 10" in await terminal("assignments", "grade", "Homework", "sam", *lines)
     assert "Almost" not in await own("assignments", "show", "Homework")
-    assert "grades are released" in await terminal("assignments", "release", "Homework")
+    released = await terminal("assignments", "release", "Homework")
+    assert "grades are released\n1 student of 1 with points\n" in released
     shown = await own("assignments", "show", "Homework")
     assert all(words in shown for words in ("4.5 of 10", "No labels", "-1.5", "Almost"))
     assert "grades are hidden" in await terminal("assignments", "release", "Homework", "--withdraw")
@@ -63,6 +64,11 @@ async def test_table_goes_out_for_a_platform_and_comes_back_corrected(
     table = tmp_path / "grades.csv"
     await terminal("assignments", "grades", "Homework", "--out", str(table))
     text = table.read_text(encoding="utf-8")
+    again = ("assignments", "grades", "Homework", "--columns", "moodle", "--out", str(table))
+    assert "exists; name another file, or replace it with --overwrite" in await terminal(*again, expected=2)
+    assert table.read_text(encoding="utf-8") == text
+    await terminal(*again, "--overwrite")
+    assert "Email address" in table.read_text(encoding="utf-8")
     table.write_text(text.replace(",7,hand", ",8,hand"), encoding="utf-8")
     tried = await terminal("assignments", "import-grades", "Homework", str(table), "--dry-run")
     assert "1 would be changed, 0 unchanged" in tried
@@ -70,7 +76,7 @@ async def test_table_goes_out_for_a_platform_and_comes_back_corrected(
     assert "1 changed" in await terminal("assignments", "import-grades", "Homework", str(table))
     table.write_text("name,points\nsam,99\n", encoding="utf-8")
     refused = await terminal("assignments", "import-grades", "Homework", str(table), expected=3)
-    assert "csv.2.points" in refused
+    assert "line 2, points" in refused
     assert "there is no table for 'sap'" in await terminal(
         "assignments", "grades", "Homework", "--columns", "sap", expected=2
     )
@@ -91,6 +97,20 @@ async def test_whole_class_is_run_again_and_counted(
     assert "0 submissions queued" in again
     assert "1 submission: 1 the same" in again
     assert "rerun" in await terminal("assignments", "grade", "Homework", "sam")
+
+
+async def test_release_says_who_has_no_points(
+    terminal: Terminal, seeds: Seeds, sam: SeededUser, tmp_path: Path
+) -> None:
+    await terminal(*HOMEWORK, "--max-points", "10")
+    for name in ("Ann", "Bo", "Cy"):
+        seeds.user(name, Role.STUDENT)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    await handed_in(terminal, seeds, sam, folder)
+    await terminal("assignments", "grade", "Homework", "Ann", "--points", "7")
+    said = (await terminal("assignments", "release", "Homework")).splitlines()
+    assert said[1:] == ["1 student of 4 with points", "1 handed in, without points: sam", "2 handed in nothing"]
 
 
 async def test_extension_is_taken_back(terminal: Terminal, sam: SeededUser) -> None:

@@ -1,5 +1,6 @@
 """Lab hours: who may set them, what is refused, and what students see."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -123,7 +124,7 @@ async def test_students_set_change_and_cancel_none(client: httpx.AsyncClient, la
         ({"section": "Z"}, "section", "no student is in this section"),
         ({"section": None}, "section", "that may use the GPUs"),
         ({"assignment_id": str(uuid4())}, "assignment_id", "no assignment"),
-        ({"user_ids": [str(uuid4())]}, "user_ids.0", "no user"),
+        ({"user_ids": [str(uuid4())]}, "user_ids.0", "no member"),
         ({"give_back_minutes": -1}, "give_back_minutes", "greater than or equal to 0"),
         ({"color": "red"}, "color", "unknown field"),
     ],
@@ -221,3 +222,17 @@ async def test_timeline_shows_them_without_names_of_others(
     (others,) = (await client.get("/v1/timeline", headers=ben.headers)).json()["lab_hours"]
     assert (others["name"], others["yours"], others["gpus"]) == (None, False, 1)
     assert datetime.fromisoformat(others["start"]) == soon
+
+
+async def test_last_gpu_goes_to_one_of_two_simultaneous_requests(client: httpx.AsyncClient, ada: SeededUser) -> None:
+    orders = [{**WEEKLY, "name": f"Lab {number}"} for number in range(8)]
+    answers = await asyncio.gather(*(client.post(PATH, json=order) for order in orders))
+    assert sorted(answer.status_code for answer in answers) == [201] * 2 + [422] * 6
+    made_now = [answer.json()["id"] for answer in answers if answer.status_code == 201]
+    moved = {"start": "2031-02-03T08:00", "end": "2031-02-03T09:00", "weekly_until": None}
+    free = await made(client, name="elsewhere", gpus=2, **moved)
+    changes = [client.patch(f"{PATH}/{one}", json={**moved, "gpus": 1}) for one in made_now]
+    assert [answer.status_code for answer in await asyncio.gather(*changes)] == [422, 422]
+    assert (await client.delete(f"{PATH}/{free['id']}")).status_code == 204
+    both = [client.patch(f"{PATH}/{one}", json={**moved, "gpus": 2}) for one in made_now]
+    assert sorted(answer.status_code for answer in await asyncio.gather(*both)) == [200, 422]

@@ -16,12 +16,15 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from api.app import create_app
+from api.http.base_path import Cookies
+from api.sessions.openid_routes import cookie_of
 from models import User
 from models.settings import ApiSettings
 from server.child_process import spawn, stop_process
 from tests.integration.api.seeds import SeededUser, Seeds
 from tests.lab import free_port, wait_until
 
+NAMES = Cookies("gpulab_session", "gpulab_csrf", "gpulab_openid", "/", secure=False)
 ANN = {"sub": "u1", "email": "Ann@Uni.example", "email_verified": True, "name": "Ann"}
 INA = {"sub": "u2", "email": "ina@uni.example", "email_verified": True, "name": "Ina", "groups": ["teachers"]}
 EVE = {"sub": "u3", "email": "ann@elsewhere.example", "email_verified": True}
@@ -126,7 +129,7 @@ async def test_first_visit_lets_a_student_of_the_university_in(browser: httpx.As
     assert (answer.status_code, answer.headers["location"]) == (303, "/jobs")
     me = (await browser.get("/v1/me")).json()
     assert (me["name"], me["email"], me["role"], me["token_name"]) == ("Ann", "ann@uni.example", "student", None)
-    assert "gpulab_openid" not in browser.cookies
+    assert not [name for name in browser.cookies if name.startswith("gpulab_openid")]
     again = await signed_in(browser, "u1")
     assert again.status_code == 303
     assert (await browser.get("/v1/me")).json()["id"] == me["id"]
@@ -287,7 +290,8 @@ async def test_made_up_visits_are_refused(browser: httpx.AsyncClient) -> None:
     back = await approved(browser, "u1")
     for cookie in ("x", "a.b.c", "eyJhbGciOiJub25lIn0.e30."):
         browser.cookies.clear()
-        answer = await browser.get(back, headers={"Cookie": f"gpulab_openid={cookie}"})
+        name = cookie_of(NAMES, parse_qs(urlsplit(back).query)["state"][0])
+        answer = await browser.get(back, headers={"Cookie": f"{name}={cookie}"})
         assert answer.status_code == 403
 
 
@@ -314,3 +318,37 @@ async def test_provider_that_is_away_or_somebody_else_is_named(with_openid: ApiS
 
 def test_secret_is_not_in_the_settings_text(with_openid: ApiSettings) -> None:
     assert "a secret of the lab" not in repr(with_openid)
+
+
+async def test_browser_reads_a_page_where_a_program_gets_a_problem(
+    browser: httpx.AsyncClient, with_openid: ApiSettings
+) -> None:
+    page = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    used = await approved(browser, "u1")
+    assert (await browser.get(used)).status_code == 303
+    for path in (used, "/v1/openid/callback?error=access_denied<script>", "/v1/openid/callback"):
+        answer = await browser.get(path, headers=page)
+        assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html; charset=utf-8")
+        assert '<a href="/">Go to the lab</a>' in answer.text
+        assert "<script" not in answer.text
+    away = with_openid.model_copy(update={"openid_issuer": f"http://127.0.0.1:{free_port()}"})
+    async with lab(away) as client:
+        answer = await client.get("/v1/openid/start", headers=page)
+    assert (answer.status_code, "The provider does not answer" in answer.text) == (503, True)
+
+
+async def test_issuer_that_differs_by_a_slash_is_named_as_it_should_be_set(
+    with_openid: ApiSettings, issuer: str
+) -> None:
+    async with lab(with_openid.model_copy(update={"openid_issuer": f"{issuer}/"})) as client:
+        detail = (await client.get("/v1/openid/start")).json()["detail"]
+    assert f"the provider's issuer is {issuer}, not {issuer}/" in detail
+    assert "GPULAB_OPENID_ISSUER" in detail
+
+
+async def test_two_tabs_can_sign_in_at_the_same_time(browser: httpx.AsyncClient) -> None:
+    first = await approved(browser, "u1", then="/jobs")
+    second = await approved(browser, "u1", then="/studies")
+    for back, then in ((first, "/jobs"), (second, "/studies")):
+        answer = await browser.get(back)
+        assert (answer.status_code, answer.headers.get("location")) == (303, then), answer.text

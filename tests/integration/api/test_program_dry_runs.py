@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -121,11 +122,11 @@ async def test_dry_run_says_why_nothing_is_predicted(terminal: Terminal, seeds: 
 
 
 async def test_option_after_the_script_belongs_to_the_program_and_is_said(terminal: Terminal, seeds: Seeds) -> None:
-    out, err = await terminal("--no-follow", str(terminal.script), "--dry-run")
+    out, err = await terminal("--no-follow", str(terminal.script), "--dry-run", "--gpus=1", "--lr", "0.1")
     assert "queued" in out
-    assert "--dry-run went to your program" in err
+    assert re.findall(r"^(--\S+) went to your program", err, re.MULTILINE) == ["--dry-run", "--gpus"]
     (job,) = jobs(seeds)
-    assert job.spec["arguments"] == ["--dry-run"]
+    assert job.spec["arguments"] == ["--dry-run", "--gpus=1", "--lr", "0.1"]
 
 
 async def test_dry_run_refuses_as_a_submission(terminal: Terminal, seeds: Seeds) -> None:

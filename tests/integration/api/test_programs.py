@@ -55,6 +55,14 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def named(name: bytes) -> bytes:
+    """A tar with one file whose name is in no encoding that we know."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo(name.decode("utf-8", "surrogateescape")))
+    return buffer.getvalue()
+
+
 def link() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -204,6 +212,9 @@ async def test_difference_names_files_and_lines(
         (parts({f"{n}.py": b"" for n in range(11)}), 422, "more than 10 files"),
         (parts({f"{n}.py": b"" for n in range(12)}), 400, "Too many files"),
         ([*parts({"a.py": b""}), ("archive", ("p.zip", zipped(FILES)))], 422, "send one archive, or files"),
+        ([("archive", ("p.tar", named(b"a\xff\xfe.py")))], 422, "is not UTF-8"),
+        ([("archive", ("p.tar", named(b"a\xed\xa0\x80.py")))], 422, "is not UTF-8"),
+        ([("archive", ("p.tar", named(b"a\n\x1b[2J.py")))], 422, "U+000A"),
         ([("other", ("a.py", b""))], 422, "other: a file with this name is not known"),
         (parts({"big.bin": bytes(200_000)}), 413, "bytes are accepted here"),
     ],

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import httpx
@@ -259,6 +260,27 @@ async def stored(seeds: Seeds, settings: ApiSettings, job_id: UUID) -> str:
     await open_store(settings.artifacts_url).put_async("some/key", DATA)
     seeds.artifact(job_id, "data.bin", "some/key", DATA, hashlib.sha256(DATA).hexdigest())
     return f"/v1/jobs/{job_id}/artifacts/data.bin"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("loss.png", 'filename="loss.png"'),
+        ("数据.csv", "filename=\"__.csv\"; filename*=UTF-8''%E6%95%B0%E6%8D%AE.csv"),
+        ("my plot (1).png", "filename=\"my_plot__1_.png\"; filename*=UTF-8''my%20plot%20%281%29.png"),
+        ('a"; filename="b.exe', "filename=\"a___filename__b.exe\"; filename*=UTF-8''a%22%3B%20filename%3D%22b.exe"),
+        ("100%25.txt", "filename=\"100_25.txt\"; filename*=UTF-8''100%2525.txt"),
+        (".hidden", "filename=\"hidden\"; filename*=UTF-8''.hidden"),
+    ],
+)
+async def test_artifact_keeps_its_name_when_it_is_saved(
+    client: httpx.AsyncClient, seeds: Seeds, settings: ApiSettings, job_id: UUID, name: str, expected: str
+) -> None:
+    await open_store(settings.artifacts_url).put_async("some/key", DATA)
+    seeds.artifact(job_id, name, "some/key", DATA, hashlib.sha256(DATA).hexdigest())
+    answer = await client.get(f"/v1/jobs/{job_id}/artifacts/{quote(name, safe='')}")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-disposition"] == f"attachment; {expected}"
 
 
 async def test_artifact_is_listed_and_downloaded_safely(client: httpx.AsyncClient, job_id: UUID, stored: str) -> None:

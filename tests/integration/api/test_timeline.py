@@ -35,6 +35,16 @@ def read(seeds: Seeds, gpu_uuid: str, minutes_ago: float, **values: Any) -> None
         connection.execute(insert(GpuMinute).values(minute=minute, gpu_uuid=gpu_uuid, node=NODE, readings=12, **values))
 
 
+async def test_a_job_names_its_gpus_in_their_order(client: httpx.AsyncClient, admin: SeededUser, lab: Seeds) -> None:
+    with lab.engine.begin() as connection:
+        connection.execute(update(Gpu).where(Gpu.uuid == "GPU-b").values(name="emulated T4"))
+    both, forgotten, none = (lab.job(admin, gpus=count) for count in (2, 1, 0))
+    lab.lease(both, gpu_uuids=("GPU-b", "GPU-a"))
+    lab.lease(forgotten, gpu_uuids=("GPU-gone",))
+    found = [(await client.get(f"/v1/jobs/{job}")).json()["gpu_names"] for job in (both, forgotten, none)]
+    assert found == [["emulated T4", "Test GPU"], [], []]
+
+
 async def test_students_see_names_of_their_own_runs_alone_and_staff_of_all(
     client: httpx.AsyncClient, lab: Seeds
 ) -> None:
@@ -71,10 +81,12 @@ async def test_ended_runs_are_shown_within_the_hours_and_the_longest_when_there_
     before = lab.job(admin, name="before")
     lab.run(before)
     lab.finish(before)
+    running = lab.job(admin, name="runs")
+    lab.run(running)
     with lab.engine.begin() as connection:
         began, ended = (datetime.now(UTC) - timedelta(hours=hours) for hours in (9, 2))
         connection.execute(update(Lease).where(Lease.job_id == before).values(granted_at=began, released_at=ended))
-    lab.run(lab.job(admin, name="runs"))
+        connection.execute(update(Lease).where(Lease.job_id == running).values(granted_at=began))
     both = (await client.get("/v1/timeline?hours=1")).json()
     assert {run["name"]: (run["outcome"], run["end"] is None) for run in both["runs"]} == {
         "done": ("succeeded", False),

@@ -70,6 +70,21 @@ async def test_users_are_let_in_changed_and_shut_out(terminal: Terminal) -> None
     assert [event["target"] for event in audit] == [f"user:{made['id']}"]
 
 
+async def test_the_audit_is_read_by_names_days_and_apart_from_sign_ins(terminal: Terminal) -> None:
+    made = await terminal.json("users", "add", "sam")
+    await terminal.json("users", "add", "ada", "--role", "instructor")
+    shown = (await terminal("users", "audit", "--user", "admin", "--action", "user.created")).splitlines()
+    assert [line.split()[2:6] for line in shown[1:]] == [
+        ["admin", "user.created", "user", name] for name in ("ada", "sam")
+    ]
+    assert made["id"] not in "".join(shown)
+    assert await terminal.json("users", "audit", "--sign-ins") == []
+    assert await terminal.json("users", "audit", "--until", "2020-01-01") == []
+    assert len(await terminal.json("users", "audit", "--since", "2020-01-01")) == 2
+    assert await terminal.json("users", "audit", "--user", "sam") == []
+    assert "is not a time" in await terminal("users", "audit", "--since", "yesterday", expected=2)
+
+
 async def test_wrong_words_are_named(terminal: Terminal) -> None:
     assert "no user has the name, email address or id 'eve'" in await terminal("users", "show", "eve", expected=2)
     assert "max_running" in await terminal("users", "change", "admin", "--running", "many", expected=2)
@@ -93,8 +108,10 @@ async def test_class_comes_in_from_a_table_and_its_tokens_go_to_a_private_file(
 ) -> None:
     table, tokens = tmp_path / "class.csv", tmp_path / "tokens.csv"
     table.write_text(CLASS)
-    assert "2 would be added" in await terminal("roster", "import", str(table), "--dry-run")
-    assert "--tokens" in await terminal("roster", "import", str(table), expected=2)
+    looked_at = await terminal("roster", "import", str(table), "--dry-run")
+    assert "2 would be added" in looked_at
+    assert "ada@example.org, section" in looked_at
+    assert "2 new users get a token" in await terminal("roster", "import", str(table), expected=2)
     assert "2 added" in await terminal("roster", "import", str(table), "--tokens", str(tokens))
     with tokens.open(newline="", encoding="utf-8-sig") as file:
         assert [row["name"] for row in csv.DictReader(file)] == ["Ada", "Bo"]
@@ -103,8 +120,18 @@ async def test_class_comes_in_from_a_table_and_its_tokens_go_to_a_private_file(
     again = tmp_path / "again.csv"
     assert (await terminal.json("roster", "import", str(table), "--tokens", str(again)))["tokens_csv"] is None
     assert not again.exists()
+    table.write_text(CLASS.replace("blue", "green"))
+    assert "0 added, 1 changed" in await terminal("roster", "import", str(table)), "nobody new needs no file for tokens"
+    table.write_text(CLASS)
+    await terminal("roster", "import", str(table))
+    table.write_text("")
+    assert "must not be empty" in await terminal("roster", "import", str(table), expected=3)
+    table.write_text("name,email\n" + "".join(f"Ada,nowhere{n}\n" for n in range(9)))
+    refused = await terminal("roster", "import", str(table), expected=3)
+    assert "line 2, email: is not an e-mail address (got 'nowhere0')" in refused
+    assert refused.endswith("and 4 more like these\n")
     table.write_text("name,email\nAda,nowhere\n")
-    assert "csv.2.email" in await terminal("roster", "import", str(table), "--tokens", str(again), expected=3)
+    assert "line 2, email" in await terminal("roster", "import", str(table), "--tokens", str(again), expected=3)
     assert not again.exists()
     assert [one["name"] for one in (await terminal.json("roster", "show", "--team", "blue"))["users"]] == ["Bo"]
 
@@ -186,11 +213,16 @@ async def test_homework_from_setting_it_to_comparing_it(
         "assignments", "change", "Homework", "--late-deduction", "a lot", expected=2
     )
     assert "what to change" in await terminal("assignments", "change", "Homework", expected=2)
+    await terminal("assignments", "change", "Homework", "--name", "Homework 1")
+    assert "Homework 1" in await student("assignments")
+    await terminal("assignments", "change", "Homework 1", "--name", "Homework")
     assert "after the command" in await student("assignments", "--json", "list", expected=2)
     assert "only instructors" in await student("assignments", "overview", "Homework", expected=3)
     # The run is older than the assignment, so it is counted apart.
     stands = await terminal("assignments", "overview", "Homework")
     assert stands.startswith("Homework: 1 handed in\n")
+    assert stands == await terminal("assignments", "overview", "Homework", "--state", "handed in")
+    assert await terminal("assignments", "overview", "Homework", "--section", "Z") == "No student matches.\n"
     assert re.search(r"^sam +handed in +0/0 \(\+1 before\)", stands, re.MULTILINE)
     assert str(job_id) in await terminal("assignments", "submissions", "Homework")
     again = await terminal.json("assignments", "rerun", "Homework", "sam")
@@ -216,3 +248,23 @@ async def test_the_client_has_the_same_calls(server: tuple[Server, str], admin: 
                 client.users.create_user("sam")
 
     await asyncio.to_thread(calls)
+
+
+async def test_assignments_are_listed_by_deadline_and_found_in_any_case(terminal: Terminal) -> None:
+    for name, day in (("Second", "2999-02-01"), ("First", "2999-01-01"), ("Third", "2999-03-01")):
+        await terminal(
+            *("assignments", "create", name, "--deadline", day, "--experiment", "script", "--max-points", "7.5")
+        )
+    shown = (await terminal("assignments")).splitlines()
+    assert [line.split()[0] for line in shown[1:]] == ["First", "Second", "Third"]
+    assert re.search(r"points +at most 7\.5\n", await terminal("assignments", "show", "SECOND"))
+    refused = await terminal("assignments", "show", "Fourth", expected=2)
+    assert "'Fourth'; there are: 'Third', 'First', 'Second'" in refused
+
+
+async def test_an_experiment_with_a_typing_error_is_answered_with_similar_ones(terminal: Terminal) -> None:
+    for command in (("experiments", "tran-classifier"), ("submit", "tran-classifier")):
+        assert "similar: train-classifier" in await terminal(*command, expected=3)
+    listed = {line.split()[0] for line in (await terminal("experiments")).splitlines()[1:]}
+    refused = await terminal("experiments", "zzz", expected=3)
+    assert set(refused.partition("there are: ")[2].strip().split(", ")) == listed

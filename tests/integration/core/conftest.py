@@ -1,6 +1,6 @@
-"""An engine on a fresh database, and the few rows that most tests begin with."""
+"""The few rows that most tests begin with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -9,15 +9,7 @@ from sqlalchemy import Engine
 
 from api.jobs import statements as jobs
 from api.users import statements as users
-from models.database import sync_engine
 from models.statements import leases, nodes
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = sync_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

@@ -133,9 +133,9 @@ async def test_two_machines_of_one_name_are_told_apart(shared: Shared) -> None:
     assert "gpulab nodes token gpu --revoke" in str(refused)
 
 
-async def test_machine_that_was_withdrawn_may_join_again_under_its_name(shared: Shared, engine: Engine) -> None:
+async def test_machine_that_was_withdrawn_may_join_again_under_its_name(shared: Shared, execute: Any) -> None:
     first = await shared.joined("gpu")
-    revoke(engine, "gpu")
+    execute(node_tokens.revoke("gpu", actor="user:admin"))
     assert (await shared.refused(hello_of("gpu", Purpose.CHECK, first))).refusal is Refusal.TOKEN
     assert await shared.joined("gpu") != first
 
@@ -305,6 +305,17 @@ async def test_redis_is_reached_and_its_dangerous_commands_are_not(shared: Share
         assert await in_thread(work) == [3_000_000]
 
 
+async def test_connections_end_with_the_tunnel(shared: Shared) -> None:
+    token = await shared.joined()
+    async with shared.tunnel("n2", token) as folder:
+        reader, writer = await asyncio.open_unix_connection(folder / SOCKETS[Purpose.REDIS])
+        writer.write(b"PING\r\n")
+        assert await reader.readline() == b"+PONG\r\n"
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+
+
 async def test_files_of_every_size_reach_the_store_and_come_back(shared: Shared) -> None:
     token = await shared.joined()
     contents = {"empty": b"", "small": b"abc", "large": os.urandom(19 * 2**20 + 5)}
@@ -358,7 +369,7 @@ async def test_store_says_why_it_refuses(shared: Shared) -> None:
 
 
 async def test_withdrawn_machine_is_cut_off_at_once(
-    shared: Shared, settings: GateSettings, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    shared: Shared, settings: GateSettings, execute: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gate.server.REVOKED_LOOK_SECONDS", 0.05)
     token, other = await shared.joined("n2"), await shared.joined("n3")
@@ -366,7 +377,7 @@ async def test_withdrawn_machine_is_cut_off_at_once(
         kept = await in_thread(lambda: psycopg.connect(database_at(theirs, settings), autocommit=True))
         async with shared.tunnel("n2", token) as folder:
             held = await in_thread(lambda: psycopg.connect(database_at(folder, settings), autocommit=True))
-            await in_thread(lambda: revoke(engine, "n2"))
+            await in_thread(lambda: execute(node_tokens.revoke("n2", actor="user:admin")))
             with pytest.raises(psycopg.OperationalError):
                 await in_thread(lambda: held.execute("SELECT pg_sleep(20)"))
             with pytest.raises(psycopg.OperationalError):
@@ -387,8 +398,3 @@ async def test_store_of_a_lab_that_is_gone_cannot_be_reached(shared: Shared, tmp
         with pytest.raises(JoinedStoreError, match=r"cut|reset|Broken pipe"):
             await in_thread(lambda: JoinedStore(folder / SOCKETS[Purpose.STORE]).put("x", b"1" * 9_000_000))
     assert isinstance(shared.heard[-1], UnreachableError)
-
-
-def revoke(engine: Engine, node: str) -> None:
-    with engine.begin() as connection:
-        connection.execute(node_tokens.revoke(node, actor="user:admin"))

@@ -20,9 +20,9 @@ GIB = 2**30
 
 
 @pytest.fixture
-def scheduler(engine: Engine, database_url: str) -> Scheduler:
+def scheduler(engine: Engine, database_url: str, redis_url: str) -> Scheduler:
     settings = SchedulerSettings(
-        database_url=database_url, redis_url="redis://127.0.0.1:1", artifacts_url="file:///none", lease_seconds=60
+        database_url=database_url, redis_url=redis_url, artifacts_url="file:///none", lease_seconds=60
     )
     return Scheduler(settings, engine, Event())
 

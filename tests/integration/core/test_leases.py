@@ -9,11 +9,10 @@ import pytest
 from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from api.jobs import statements as jobs
 from gpulab.states import FailureCause, JobState
 from models import Job, JobEvent, Lease
 from models.database import DatabaseAwayError, sync_engine
-from models.statements import leases, nodes, shipping
+from models.statements import leases, nodes, shipping, transitions
 from tests.lab import wait_until
 
 Execute = Callable[..., list[Any]]
@@ -131,7 +130,7 @@ def test_job_lost_too_often_fails_as_lost(execute: Execute, make_lease: MakeLeas
 
 def test_lost_job_that_was_asked_to_end_is_cancelled(execute: Execute, make_lease: MakeLease) -> None:
     job, token = make_lease()
-    execute(jobs.cancel(job, actor="user:someone"))
+    execute(transitions.cancel(job, actor="user:someone"))
     assert state_of(execute, job) == "running"
     execute(lose(token))
     assert state_of(execute, job) == "cancelled"
@@ -177,15 +176,15 @@ def test_lease_taken_back_ends_a_job_that_was_asked_to_end(execute: Execute, mak
 @pytest.mark.parametrize("claimed", [False, True])
 def test_cancel_ends_what_no_process_has_taken_up(execute: Execute, make_lease: MakeLease, claimed: bool) -> None:
     job, token = make_lease(claimed=claimed)
-    execute(jobs.cancel(job, actor="user:someone"))
+    execute(transitions.cancel(job, actor="user:someone"))
     assert state_of(execute, job) == ("running" if claimed else "cancelled")
     assert bool(execute(leases.claim(job, token, actor="node:n1", lease_seconds=9))) is False
 
 
 def test_cancel_of_a_queued_job_is_final(execute: Execute, make_job: Callable[..., UUID], node: str) -> None:
     job = make_job()
-    assert execute(jobs.cancel(job, actor="user:someone"))[0]["state"] == "cancelled"
-    assert execute(jobs.cancel(job, actor="user:someone")) == []
+    assert execute(transitions.cancel(job, actor="user:someone"))[0]["state"] == "cancelled"
+    assert execute(transitions.cancel(job, actor="user:someone")) == []
     assert execute(leases.grant(job, node=node, gpu_uuids=[], reserved_bytes=None, lease_seconds=9)) == []
 
 

@@ -45,6 +45,15 @@ def test_upgrading_again_changes_nothing(connection: Connection) -> None:
     assert connection.execute(text("SELECT version_num FROM schema_version")).all() == before
 
 
+def test_database_of_a_newer_version_is_refused_and_stays_as_it_is(connection: Connection) -> None:
+    upgrade(connection)
+    connection.execute(text("UPDATE schema_version SET version_num = '9001'"))
+    connection.commit()
+    with pytest.raises(RefusedError, match=r"schema 9001 by a newer version.*restore a backup"):
+        upgrade(connection)
+    assert connection.execute(text("SELECT version_num FROM schema_version")).scalar() == "9001"
+
+
 def test_lab_with_jobs_keeps_them(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     step_back(connection, monkeypatch)
     connection.execute(text("INSERT INTO users (name, role) VALUES ('ada', 'student')"))

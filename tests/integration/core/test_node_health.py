@@ -272,10 +272,13 @@ def test_gpu_that_is_no_longer_listed_is_lost_and_forgotten_by_order(
     lost = execute(select(Gpu.healthy, Gpu.reason).where(Gpu.uuid == "GPU-2"))[0]
     assert (lost["healthy"], lost["reason"]) == (False, "the driver no longer lists it")
     execute(node_health.undrain("n1", actor="user:admin"))
-    assert [row["uuid"] for row in execute(select(Gpu.uuid))] == ["GPU-1"]
+    assert [row["uuid"] for row in execute(nodes.gpus())] == ["GPU-1"]
     node.beat()
     inspect()
     assert fault() is None
+    node.gpus.append(gpu_row("n1", "GPU-2"))
+    node.beat()
+    assert [row["uuid"] for row in execute(nodes.gpus())] == ["GPU-1", "GPU-2"], "it is back as soon as it works"
 
 
 def test_gpu_broken_from_the_first_is_no_loss(machine: Any, inspect: Any, fault: Any) -> None:

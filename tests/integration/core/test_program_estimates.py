@@ -125,7 +125,7 @@ def test_program_is_measured_and_judged(node: Node) -> None:
     assert 16 * MIB <= found.peak_allocated_bytes <= 40 * MIB
     assert found.claimed_by_program
     assert (found.peak_phase, found.parts, found.phases) == ("step", None, None)
-    assert found.reasons.keys() == {"parts", "phases"}
+    assert found.reasons.keys() == {"modules", "parts", "phases"}
     (fit,) = [GpuVerdict.model_validate(fit) for fit in row["fits"].values()]
     assert (fit.name, fit.card, fit.verdict, fit.certain) == ("T4", "T4", "fits", False)
     assert fit.reasons["max_batch_size"]

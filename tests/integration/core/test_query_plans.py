@@ -20,6 +20,7 @@ from models import Base, Job
 from models.composed import Statement
 from models.database import sync_engine
 from models.statements import allowances, queue, usage
+from tests.conftest import MIGRATED_COURSE
 
 PAGE = 51
 DAY = 86_400.0
@@ -72,6 +73,7 @@ def full(_migrated: str) -> Iterator[Engine]:
     names = ", ".join(table.name for table in Base.metadata.sorted_tables)
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY"))
+        connection.execute(text(MIGRATED_COURSE))
     engine.dispose()
 
 

@@ -18,6 +18,7 @@ from tests.integration.core.sandboxed_node import Execute, Node, sandboxed_node
 from tests.lab import wait_until
 from worker.runs.attempt import StopReason
 
+SOCKETS = "import socket\nheld = []\nwhile True:\n    held += socket.socketpair()\n    held[-1].send(bytes(10_000))"
 DELETED_FILE = "import os\nf = open('f', 'wb')\nos.remove('f')\nwhile True:\n    f.write(bytes(1 << 20))"
 RECORDS = "f = open('/run/gpulab/records.ndjson', 'ab')\nwhile True:\n    f.write(b'{}\\n' * 10_000)"
 pytestmark = pytest.mark.skipif(capability() is not None, reason=f"{capability()}; {mend(capability() or '')}")
@@ -70,10 +71,23 @@ def test_its_own_failure_is_told_with_its_words(node: Node) -> None:
         (DELETED_FILE, "on the disk"),
         ("n = 0\nwhile True:\n    open(f'f{n}', 'w').close()\n    n += 1", "too many files"),
         ("import os\nwhile True:\n    os.mkdir('d')\n    os.chdir('d')", "deep"),
+        ("n = 0\nwhile True:\n    open(f'/tmp/{n}', 'w').close()\n    n += 1", "too many files in /tmp and /dev/shm"),
+        (SOCKETS, "sockets"),
         ("while True:\n    print('x' * 100_000)", "of output"),
         (RECORDS, "of records"),
     ],
-    ids=["fork-bomb", "thread-bomb", "disk", "hidden-file", "files", "depth", "output", "records"],
+    ids=[
+        "fork-bomb",
+        "thread-bomb",
+        "disk",
+        "hidden-file",
+        "files",
+        "depth",
+        "files-in-memory",
+        "sockets",
+        "output",
+        "records",
+    ],
 )
 def test_what_takes_too_much_is_ended_with_the_limit(node: Node, code: str, words: str) -> None:
     began = time.monotonic()

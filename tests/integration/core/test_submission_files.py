@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -44,6 +45,21 @@ def test_files_and_result_lie_beside_the_check(
     told = json.loads((tmp_path / "submission" / "run.json").read_text())
     assert told["result"] == {"accuracy": 0.5}
     assert set(told) == {"id", "experiment", "spec", "seed", "program_sha256", "result"}
+
+
+def test_example_that_came_with_the_check_is_replaced(
+    execute: Execute, make_job: Callable[..., UUID], engine: Engine, store: LocalStore, tmp_path: Path
+) -> None:
+    job = make_job()
+    keep(execute, store, job, "model.pt", b"real")
+    (tmp_path / "submission" / "outputs" / "model.pt").mkdir(parents=True)
+    (tmp_path / "submission" / "outputs" / "example.csv").write_text("from home")
+    for _ in range(2):
+        place_submission(engine, store, job, tmp_path)
+        kept = {path.name: path.read_bytes() for path in (tmp_path / "submission" / "outputs").iterdir()}
+        assert kept == {"model.pt": b"real"}
+        rmtree(tmp_path / "submission")
+        (tmp_path / "submission").write_text("a file")
 
 
 def test_what_is_gone_fails_the_check_in_words(

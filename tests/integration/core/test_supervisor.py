@@ -12,15 +12,17 @@ from uuid import UUID
 
 import pytest
 from obstore.store import LocalStore
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, insert, select
 
 from gpulab.run.files import RECORDS_FILE
 from gpulab.states import JobState
-from models import Artifact, Job, JobEvent, MetricChunk
+from models import Artifact, Gpu, Job, JobEvent, MetricChunk
 from models.settings import NodeSettings
-from models.statements import job_events
+from models.statements import job_events, leases
 from tests.lab import wait_until
+from worker.measuring.gpu_overhead import UNKNOWN
 from worker.measuring.host_memory import HostBreach
+from worker.programs.process import ProgramProcess
 from worker.runs import supervisor
 from worker.runs.attempt import Attempt, StopReason
 from worker.runs.folder import run_folder
@@ -54,6 +56,13 @@ class Process:
         self.end = self.end or End(-9)
 
 
+class Outgrown(Process, ProgramProcess):
+    """A program that the kernel ended at its limit, faster than anybody looked."""
+
+    end: End | None = None
+    outgrown_bytes = 5 * GIB
+
+
 class Zygote:
     """Starts a `Process`, after it refused as often as it should."""
 
@@ -61,6 +70,7 @@ class Zygote:
         self.content = b""
         self.end: End | None = End(0)
         self.refusals: list[Exception] = []
+        self.kind = Process
         self.warmed = 0
 
     def warm(self) -> None:
@@ -71,7 +81,7 @@ class Zygote:
             raise self.refusals.pop()
         (folder / "artifacts").mkdir()
         (folder / "artifacts" / "a.txt").write_text("words")
-        return Process(folder, self.content, self.end)
+        return self.kind(folder, self.content, self.end)
 
 
 class Node:
@@ -96,10 +106,14 @@ class Node:
         )
         self.settings = settings
         self.sampler: Any = SimpleNamespace(
-            watch=lambda _: None, unwatch=lambda _: None, latest=dict, gpu_faults=lambda _: {}
+            watch=lambda _: None,
+            unwatch=lambda _: None,
+            latest=dict,
+            gpu_faults=lambda _: {},
+            mig_instances=lambda _: {},
         )
         store = LocalStore(self.store_folder, mkdir=True)
-        constants: Any = SimpleNamespace(of=lambda _: None)
+        constants: Any = SimpleNamespace(of=lambda _: UNKNOWN)
         zygote: Any = self.zygote
         self.supervisor = Supervisor(settings, engine, store, zygote, self.sampler, constants)
 
@@ -129,6 +143,13 @@ def node(engine: Engine, execute: Execute, make_lease: Callable[..., Any], tmp_p
     return Node(engine, execute, make_lease(claimed=False), tmp_path)
 
 
+def test_program_that_the_kernel_ended_at_its_limit_says_so(node: Node) -> None:
+    node.zygote.kind = Outgrown
+    found = node.run(b"", End(-9))
+    assert (found.state, found.cause) == (JobState.FAILED, "out_of_memory")
+    assert "it used 5.00 GiB of the machine's memory, and the limit of a job is 3.00 GiB" in found.message
+
+
 def test_run_with_a_result_succeeds_and_leaves_no_directory(node: Node) -> None:
     job = node.run(METRIC + RESULT)
     assert (job.state, job.result) == (JobState.SUCCEEDED, {"total": 3})
@@ -140,6 +161,24 @@ def test_zygote_that_died_loses_the_attempt_and_is_started_anew_at_once(node: No
     assert (job.state, job.lost_attempts) == (JobState.QUEUED, 1)
     assert "zygote" in node.events()["job.lost"]
     assert node.zygote.warmed == 1
+
+
+def test_run_that_cannot_use_its_gpu_at_all_is_lost_and_the_lab_learns_it(
+    node: Node, execute: Execute, make_job: Callable[..., UUID]
+) -> None:
+    execute(
+        insert(Gpu).values(uuid="GPU-1", node="n1", index=0, name="T4", healthy=True, latest={}, memory_total_bytes=GIB)
+    )
+    node.job_id = make_job()
+    grant = leases.grant(node.job_id, node="n1", gpu_uuids=["GPU-1"], reserved_bytes=None, lease_seconds=60)
+    node.token = execute(grant)[0]["token"]
+    words = "RuntimeError: No CUDA GPUs are available"
+    record = {"time": 2, "type": "disturbed", "message": words, "gpus_unusable": True}
+    job = node.run(json.dumps(record).encode() + b"\n")
+    assert (job.state, job.lost_attempts) == (JobState.QUEUED, 1)
+    assert words in node.events()["job.lost"]
+    (gpu,) = execute(select(Gpu.healthy, Gpu.reason))
+    assert (gpu["healthy"], gpu["reason"]) == (False, f"no program can use it: {words}")
 
 
 def test_program_that_ends_with_the_status_255_failed_by_itself(node: Node) -> None:

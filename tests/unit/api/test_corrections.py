@@ -13,16 +13,18 @@ CLASS = [
     grade("Wei Wang", user_id=UUID(int=2), email="w1@example.org", points=None, comment=None),
     grade("Wei Wang", user_id=UUID(int=3), email="w2@example.org", points=2.0, comment=None),
     grade("José Núñez", user_id=UUID(int=4), email=None, points=None, comment=None, job_id=None, pinned_at=None),
+    grade("Max Groß", user_id=UUID(int=5), email="max.groß@uni.example", points=None, comment=None),
+    grade("Zoë", user_id=UUID(int=6), email="zoë@uni.example", points=None, comment=None),
 ]
 
 
-def corrected(text: str) -> Corrections:
-    return read(text, CLASS, 10.0)
+def corrected(text: str, most: float | None = 10.0) -> Corrections:
+    return read(text, CLASS, most)
 
 
-def wrong(text: str) -> dict[str, str]:
+def wrong(text: str, most: float | None = 10.0) -> dict[str, str]:
     with pytest.raises(InvalidRequest) as caught:
-        corrected(text)
+        corrected(text, most)
     return {error.path: error.message for error in caught.value.errors}
 
 
@@ -87,3 +89,46 @@ def test_heading_that_says_nothing_is_refused(heading: str) -> None:
 
 def test_table_without_lines_is_refused() -> None:
     assert "no line" in wrong("email,points\n\n")["csv"]
+
+
+@pytest.mark.parametrize(
+    "address", ["max.groß@uni.example", "Max.Groß@Uni.Example", "zoe\u0308@uni.example", "ZOË@UNI.EXAMPLE"]
+)
+def test_an_address_is_found_in_every_case_and_unicode_form(address: str) -> None:
+    assert [one.points for one in corrected(f"email,points\n{address},3\n").lines] == [3.0]
+
+
+def test_an_address_is_not_that_of_a_user_whose_address_only_folds_to_it() -> None:
+    assert "no student" in wrong("email,points\nmax.gross@uni.example,1\n")["csv.2.email"]
+
+
+@pytest.mark.parametrize("text", ["1,000", "12,500", "999,999"])
+@pytest.mark.parametrize("most", [None, 1_000_000.0])
+def test_a_comma_that_may_stand_between_thousands_is_not_guessed(text: str, most: float | None) -> None:
+    found = wrong(f'email,points\nada@example.org,"{text}"\n', most)["csv.2.points"]
+    assert found.startswith("can be read as ")
+    assert found.endswith(f"or {text.replace(',', '')}")
+
+
+@pytest.mark.parametrize(
+    ("text", "points"), [("8,333", 8.333), ("0,125", 0.125), ("1.000", 1.0), ("7,50", 7.5), ("-0", 0.0), ("+2", 2.0)]
+)
+def test_a_number_with_one_possible_reading_is_read(text: str, points: float) -> None:
+    found = corrected(f'email;points\nada@example.org;"{text}"\n').lines[0].points
+    assert (found, str(found)) == (points, str(points))
+
+
+@pytest.mark.parametrize("text", ["٧", "７", "7 ", "7e0", "7,5,0", "1 000", "NaN", "∞", "7½"])
+def test_what_is_no_plain_number_is_refused_or_trimmed(text: str) -> None:
+    table = f'email;points\nada@example.org;"{text}"\n'
+    if text.strip() == "7":
+        assert corrected(table).lines[0].points == 7.0
+    else:
+        assert wrong(table)["csv.2.points"] == "is not a number"
+
+
+def test_a_column_that_appears_twice_is_not_chosen_from() -> None:
+    assert "appears twice" in wrong("email,points,Points\nada@example.org,1,2\n")["csv.1"]
+    # An address goes before a login, wherever it stands.
+    found = corrected("SIS Login ID,email,points\nada17,ada@example.org,1\n")
+    assert [one.points for one in found.lines] == [1.0]

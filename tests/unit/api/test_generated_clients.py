@@ -65,7 +65,17 @@ def test_typescript(contract: Path, tmp_path: Path) -> None:
 def test_openapi_python_client(contract: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", WITH_GENERATOR)
     said = run("openapi-python-client", "generate", "--path", contract, "--meta", "none", cwd=tmp_path)
-    assert re.findall(r"(?i)^.*(?:warning parsing|error|unable|unsupported).*$", said, re.MULTILINE) == []
+    # The generator knows no type for a picture or an archive, and leaves these two bodies out.
+    found = re.findall(r"(?i)^.*(?:warning parsing|error|unable|unsupported).*$", said, re.MULTILINE)
+    parsed = [line for line in found if "Unsupported content_type" not in line]
+    assert [line.partition(" within ")[0] for line in parsed] == [
+        "WARNING parsing GET /v1/experiments/{slug}/picture",
+        "WARNING parsing GET /v1/users/{user_id}/export",
+    ]
+    assert {line.partition("content_type ")[2].partition(")")[0] for line in found if line not in parsed} == {
+        "image/svg+xml",
+        "application/zip",
+    }
     (package,) = (path.parent for path in tmp_path.glob("*/client.py"))
     run(sys.executable, "-m", "compileall", "-q", package, cwd=tmp_path)
     assert len(list((package / "api").rglob("*.py"))) > 60

@@ -96,3 +96,14 @@ def test_list_in_a_setting_may_be_json() -> None:
     assert openid_claims.listed('["CN=Staff,OU=Uni"]') == {"CN=Staff,OU=Uni"}
     with pytest.raises(ValueError, match="list of strings"):
         openid_claims.listed("[1]")
+
+
+@pytest.mark.parametrize("sub", ["", None, 7, ["u1"], "x" * 256, "a\0b", "a\nb", "\ud800", "a\u202eb"])
+def test_subject_that_the_lab_cannot_keep_is_refused(sub: Any) -> None:
+    with pytest.raises(OpenidRefused, match="printable characters"):
+        openid_claims.subject({"sub": sub})
+
+
+@pytest.mark.parametrize("sub", ["u1", "248289761001", "auth0|5f7c8ec7", "CN=Ada, O=Uni", "émile", "x" * 255])
+def test_subject_is_any_printable_string(sub: str) -> None:
+    assert openid_claims.subject({"sub": sub}) == sub

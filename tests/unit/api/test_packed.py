@@ -55,3 +55,25 @@ async def test_one_weak_tag_stands_for_both_and_is_answered_with_304(client: htt
     for headers in ({}, PLAIN):
         again = await client.get("/long", headers={**headers, "If-None-Match": tag})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_packed"),
+    [
+        ("gzip", True),
+        ("gzip;q=0.5", True),
+        ("br, gzip ; q=1.0", True),
+        ("gzip;q=0", False),
+        ("identity, gzip; q=0.000", False),
+        ("x-gzip", False),
+        ("*;q=0", False),
+        ("", False),
+    ],
+)
+async def test_reader_who_refuses_an_encoding_does_not_get_it(
+    client: httpx.AsyncClient, accepted: str, is_packed: bool
+) -> None:
+    answer = await client.get("/long", headers={"Accept-Encoding": accepted})
+    assert ("content-encoding" in answer.headers) is is_packed
+    assert answer.headers["vary"] == f"{etag.VARY}, Accept-Encoding"
+    assert answer.content == LONG

@@ -92,10 +92,14 @@ def test_what_was_passed_over_is_named() -> None:
     assert canvas.notices == [
         "Ignored 4 columns: ID, SIS User ID, HW1 (123), Final Score.",
         "Skipped 3 lines not of a student: line 2, Points Possible (line 3), Student, Test (line 6).",
+        "Taken as sections of their own: A and B. To put students into one of theirs, name only that one.",
     ]
     assert "ina@example.org (Instructor, line 3)" in roster_tables.read(dedent(EXPORTS["gradescope"][0])).notices[-1]
     assert "bo-b" in roster_tables.read(dedent(EXPORTS["github classroom"][0])).notices[-1]
     assert roster_tables.read("name,email\nAda,a@example.org\n").notices == []
+    assert roster_tables.read("name,email,Gruppe\nAda,a@example.org,1\n").notices == [
+        "Ignored 1 column: Gruppe. If one of them has the sections, call it section."
+    ]
 
 
 WRONG = {
@@ -164,3 +168,65 @@ def test_other_encodings_are_read_with_a_notice(data: bytes, notice: str) -> Non
 def test_what_cannot_be_known_is_refused_with_a_way_out(data: bytes) -> None:
     with pytest.raises(InvalidRequest, match="CSV UTF-8"):
         roster_files.decode(data)
+
+
+def test_cell_of_several_sections_is_a_section_with_a_notice() -> None:
+    table = "Student,Email,Section\nA B,a@x.org,CS-A\nC D,c@x.org,CS-A and Lab\nE F,e@x.org,Sand and Sea\n"
+    found = roster_tables.read(table)
+    assert [line.section for line in found.lines] == ["CS-A", "CS-A and Lab", "Sand and Sea"]
+    assert [notice for notice in found.notices if "sections of their own" in notice] == [
+        "Taken as sections of their own: CS-A and Lab. To put students into one of theirs, name only that one."
+    ]
+
+
+def test_login_in_the_place_of_an_address_says_which_column_to_add() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        roster_tables.read("Student,SIS Login ID\nB A,ab12\n")
+    assert caught.value.errors[0].message.endswith("is not an e-mail address; add a column “Email” with the addresses")
+    assert roster_tables.read("Student,SIS Login ID,Email\nB A,ab12,a@example.org\n").lines[0].email == "a@example.org"
+
+
+@pytest.mark.parametrize("mark", ["\u200e", "\u200f", "\u061c", "\u200b", "\ufeff", "\u2060", "\u200f \u200e"])
+def test_marks_that_spreadsheets_leave_at_the_ends_of_a_cell_are_dropped(mark: str) -> None:
+    text = f"{mark}name{mark},email\n{mark}משה כהן{mark},{mark}ada@example.org{mark}\n"
+    found = roster_tables.read(text).lines
+    assert [(one.name, one.email) for one in found] == [("משה כהן", "ada@example.org")]
+
+
+@pytest.mark.parametrize("cell", ["#N/A", "#NV", "#REF!", "#BEZUG!", "#NAME?", "#DIV/0!", "#VALUE!", "#¡REF!"])
+@pytest.mark.parametrize("field", ["name", "email", "section", "team"])
+def test_failed_formula_is_no_value(cell: str, field: str) -> None:
+    values = {"name": "Ada", "email": "ada@example.org", "section": "A", "team": "T"} | {field: cell}
+    with pytest.raises(InvalidRequest) as caught:
+        roster_tables.read(f"{','.join(values)}\n{','.join(values.values())}\n")
+    assert caught.value.errors[0].path == f"csv.2.{field}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("“ada@example.org”", "'ada@example.org'", "«ada@example.org»", "ada@example.org.", "ada@.example.org"),
+        *("ada@example..org", "ada@example.org!", "ada@example.org*", "ada’s@example.org", "ada@exam/ple.org"),
+    ],
+)
+def test_what_stands_around_an_address_is_no_part_of_it(address: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        roster_tables.read(f"name,email\nAda,{address}\n")
+    assert [error.path for error in caught.value.errors] == ["csv.2.email"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("o'brien@example.org", "ada+ml@example.org", "jürgen@münchen.example", "अदा@उदाहरण.परीक्षा", "ada@localhost"),
+        *("a.b-c_d@my_host.example", "ada@xn--mnchen-3ya.example", "{ada}@example.org", "ada/b=c@example.org"),
+    ],
+)
+def test_addresses_of_the_world_are_taken(address: str) -> None:
+    assert roster_tables.read(f"name,email\nAda,{address}\n").lines[0].email == address
+
+
+@pytest.mark.parametrize("first", ["Course 101", "# exported 2030", "", "Ada;ada@example.org", "{}"])
+def test_table_that_begins_with_something_else_is_told_what_is_expected(first: str) -> None:
+    with pytest.raises(InvalidRequest, match="the first line must be the heading"):
+        roster_tables.read(f"{first}\n")

@@ -93,9 +93,40 @@ def test_what_is_no_notebook_is_shown_as_text(text: str) -> None:
     assert run_module("pages/program/notebooks.ts", "return module.parsedNotebook(given);", text) is None
 
 
+def test_no_more_of_a_notebook_is_drawn_than_a_page_can_hold() -> None:
+    output = {"output_type": "stream", "text": "x"}
+    cells = [{"cell_type": "code", "source": str(number), "outputs": [output] * 3} for number in range(5)]
+    found = run_module(
+        "pages/program/notebooks.ts",
+        "return module.excerpts(module.parsedNotebook(given), 4, 7);",
+        json.dumps({"cells": cells}),
+    )
+    assert [(each["cell"]["source"], len(each["outputs"]), each["hidden"]) for each in found] == [
+        ("0", 3, 0),
+        ("1", 3, 0),
+        ("2", 1, 2),
+        ("3", 0, 3),
+    ]
+
+
 def test_a_strange_notebook_leaves_out_what_it_cannot_show() -> None:
     text = json.dumps(
         {"cells": [3, None, {"cell_type": "code", "source": {"x": 1}, "outputs": [7, {"output_type": "odd"}]}]}
     )
     cells = run_module("pages/program/notebooks.ts", "return module.parsedNotebook(given);", text)
     assert [cell["outputs"] for cell in cells] == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("block", "live"),
+    [
+        ({"size_bytes": 5, "frames": ["a", 3, {"b": 1}]}, [{"bytes": 5, "frames": ["a"]}]),
+        ({"size_bytes": 5, "frames": "not a list"}, [{"bytes": 5, "frames": []}]),
+        ({"size_bytes": {"much": 1}}, None),
+        (None, None),
+    ],
+)
+def test_what_a_program_calls_a_snapshot_is_read_with_distrust(block: Any, live: Any) -> None:
+    text = json.dumps({"allocated_bytes": 5, "blocks": [block]})
+    found = run_module("allocator.ts", "return module.parsedSnapshot(given);", text)
+    assert (found and found["live"]) == live

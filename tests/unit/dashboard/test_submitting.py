@@ -9,8 +9,14 @@ from tests.unit.dashboard.scripts import run_module
 GIB = 2**30
 
 
-def gpu(verdict: str, total_gib: int, max_batch_size: int | None = None) -> dict[str, Any]:
-    return {"verdict": verdict, "total_bytes": total_gib * GIB, "max_batch_size": max_batch_size}
+def gpu(verdict: str, total_gib: int, max_batch_size: int | None = None, needs_gib: int = 745) -> dict[str, Any]:
+    peak = {"likely_bytes": needs_gib * GIB}
+    return {
+        "verdict": verdict,
+        "total_bytes": total_gib * GIB,
+        "max_batch_size": max_batch_size,
+        "peak_device_bytes": peak,
+    }
 
 
 @pytest.mark.parametrize(
@@ -26,6 +32,8 @@ def gpu(verdict: str, total_gib: int, max_batch_size: int | None = None) -> dict
         ([gpu("fits_up_to", 80, 433)], None, False, "Too large: this batch needs 745 GiB. Batch 433 fits."),
         ([gpu("cannot_fit", 80)], 4096, False, "Cannot fit: needs 745 GiB of 80 GiB."),
         ([gpu("fits_up_to", 80, 9), gpu("fits", 141)], 64, True, "Fits: needs 745 GiB of 141 GiB."),
+        # What it takes depends on the GPU.
+        ([gpu("fits", 16, needs_gib=9), gpu("fits", 80, needs_gib=11)], 64, True, "Fits: needs 11 GiB of 80 GiB."),
     ],
 )
 def test_the_verdict_is_that_of_the_best_gpu(
@@ -77,5 +85,8 @@ def test_a_long_form_folds_what_is_neither_basic_nor_set() -> None:
     folded = run_module("pages/submit/basics.ts", body, [fields, ["schedule", ""]])
     assert folded == ["flip", "crop_padding", "normalize", "patience", "warmup"]
     assert run_module("pages/submit/basics.ts", body, [fields[:9], []]) == [], "a short form is shown whole"
+    bulky = "return module.foldedOf(given[0], new Set(given[1]), new Set(given[2]));"
+    form = [["x", "dropout", "y"], ["y"], ["x", "y"]]
+    assert run_module("pages/submit/basics.ts", bulky, form) == ["x"], "a long list is folded unless it is needed"
     unknown = [f"field_{number}" for number in range(12)]
     assert run_module("pages/submit/basics.ts", body, [unknown, []]) == unknown[8:], "the first ones of an unknown form"

@@ -1,6 +1,7 @@
 """The emulated driver as any program sees it, without torch: processes of their own that call it through ctypes."""
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from emulator.build import BuildError, build
 from emulator.cards import MIB, card, cards
 from emulator.loading import environment
-from emulator.world import VARIABLE, World, emulated
+from emulator.world import VARIABLE, World, emulated, uuid_of
 
 OUT_OF_MEMORY, INVALID_DEVICE, NO_DEVICE, LAUNCH_FAILURE = 2, 101, 100, 719
 DRIVER = """
@@ -167,15 +168,23 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), malloc(1 << 20)[0])
 
 @pytest.mark.parametrize(
     ("visible", "count"),
-    [("", 0), ("0", 1), ("1,0", 2), ("0,7", 1), ("-1", 0), ("0,0", 0), ("GPU-e0000000-0000-0000-0000-000000000002", 1)],
+    [("", 0), ("0", 1), ("1,0", 2), ("0,7", 1), ("-1", 0), ("0,0", 0), (uuid_of(card("L4"), 1), 1)],
 )
 def test_a_process_sees_the_cards_that_its_environment_names(world: World, visible: str, count: int) -> None:
     assert answer(world, "count()", CUDA_VISIBLE_DEVICES=visible) == count
 
 
 def test_a_card_named_by_its_uuid_is_that_card(world: World) -> None:
-    free = answer(world, "memory()", CUDA_VISIBLE_DEVICES="GPU-e0000000-0000-0000-0000-000000000002")
+    free = answer(world, "memory()", CUDA_VISIBLE_DEVICES=uuid_of(card("L4"), 1))
     assert free == (card("L4").usable_bytes - card("L4").generation.context_bytes, card("L4").usable_bytes)
+
+
+def test_uuid_is_of_the_machine_the_card_and_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run remembers its GPU by it, and two machines of a lab may emulate the same cards."""
+    here = [uuid_of(card(name), index) for name in ("T4", "L4") for index in range(2)]
+    assert here == [uuid_of(card(name), index) for name in ("T4", "L4") for index in range(2)]
+    monkeypatch.setattr(platform, "node", lambda: "another-machine")
+    assert len({*here, uuid_of(card("T4"), 0)}) == 5
 
 
 def test_a_card_that_is_lost_fails_every_further_call(world: World) -> None:
@@ -203,14 +212,34 @@ def test_others_may_take_of_a_card_while_a_program_runs(world: World) -> None:
 
 
 def test_what_cannot_be_emulated_says_its_name(world: World) -> None:
-    code = "(cuda.cufftCreate(None), cuda.cudaIpcGetMemHandle(None, None))"
-    assert answer(world, code) == (16, 801)
+    code = "(cuda.cusolverDnCreate(None), cuda.cudaIpcGetMemHandle(None, None))"
+    assert answer(world, code) == (9, 801)
     text = "ctypes.string_at(ctypes.c_void_p(cuda.cudaGetErrorString(801)).value)"
     typed = "setattr(cuda.cudaGetErrorString, 'restype', ctypes.c_void_p)"
     assert (
         answer(world, f"({typed}, cuda.cudaIpcGetMemHandle(), {text})[2]")
         == b"the emulated GPU does not have cudaIpcGetMemHandle"
     )
+
+
+def test_kernel_of_a_compiler_is_loaded_described_and_launched_as_nothing(world: World) -> None:
+    """What `torch.compile` calls for each kernel that Triton has compiled."""
+    code = """
+module, function, device = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_int(7)
+assert cuda.cuCtxGetDevice(ctypes.byref(device)) == device.value == 0
+assert cuda.cuModuleLoad(ctypes.byref(module), b"/tmp/kernel.cubin") == 0
+assert cuda.cuModuleGetFunction(ctypes.byref(function), module, b"kernel") == 0
+def attribute(number):
+    value = ctypes.c_int(-1)
+    assert cuda.cuFuncGetAttribute(ctypes.byref(value), number, function) == 0
+    return value.value
+place, seen = malloc(64)[1], ctypes.c_void_p()
+assert cuda.cuPointerGetAttribute(ctypes.byref(seen), 3, place) == 0
+assert cuda.cuLaunchKernelEx(None, function, None, None) == 0
+print([attribute(number) for number in (0, 3, 4)], seen.value == place.value)
+"""
+    with start(world, code) as process:
+        assert process.communicate(timeout=60)[0] == "[1024, 0, 32] True\n"
 
 
 def test_copies_give_zeros_back(world: World) -> None:

@@ -68,6 +68,14 @@ def test_a_machine_without_a_compiler_is_told_so(monkeypatch: pytest.MonkeyPatch
         build()
 
 
+def test_the_compiler_of_torch_finds_the_driver(tmp_path: Path) -> None:
+    try:
+        folder = environment(World(tmp_path / "world.txt"))["TRITON_LIBCUDA_PATH"]
+    except BuildError as error:
+        pytest.skip(str(error))
+    assert (Path(folder) / "libcuda.so.1").exists()
+
+
 def test_the_environment_keeps_what_is_preloaded_already(tmp_path: Path) -> None:
     world = World(tmp_path / "world.txt")
     once = environment(world, {"LD_PRELOAD": "/usr/lib/other.so"})
@@ -90,3 +98,18 @@ def test_an_emulated_card_knows_no_reading_that_nobody_can_know() -> None:
     lines = " ".join(emulated(card("T4"), 0).lines())
     assert "emulated T4" in lines
     assert not any(word in lines for word in ("power", "energy", "temperature", "utilization"))
+
+
+def test_cudnn_plans_without_a_card_once_it_is_loaded() -> None:
+    """An upgrade of cuDNN that refuses these plans makes every prediction slower, and fails here."""
+    code = """if True:
+        import ctypes, importlib.util, pathlib
+        from emulator.loading import build_cudnn_tables, preload
+        preload()
+        print(build_cudnn_tables())
+        (nvidia,) = importlib.util.find_spec("nvidia").submodule_search_locations
+        ctypes.CDLL(str(pathlib.Path(nvidia) / "cudnn/lib/libcudnn.so.9"))
+        print(build_cudnn_tables())
+    """
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.split() == ["False", "True"]

@@ -5,7 +5,7 @@ import sys
 
 GATHERED = """
 import os
-from experiments.hosting.warm import HUGE_PAGE_BYTES, gather_into_huge_pages
+from experiments.hosting.pages import HUGE_PAGE_BYTES, gather_into_huge_pages
 block = bytearray(os.urandom(1024) * (8 * HUGE_PAGE_BYTES // 1024))
 before = bytes(block)
 gathered_bytes = gather_into_huge_pages()
@@ -25,22 +25,23 @@ LET_GO = """
 import mmap
 import os
 from pathlib import Path
-from experiments.hosting import warm
+import torch
+from experiments.hosting import pages
 
 def resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[2]) * os.sysconf("SC_PAGE_SIZE")
 
 before = resident_bytes()
-with (Path(warm.torch.__file__).parent / "lib" / "libtorch_python.so").open("rb") as file:
+with (Path(torch.__file__).parent / "lib" / "libtorch_python.so").open("rb") as file:
     library = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
 content = bytes(library)
 grown = resident_bytes() - before
 assert grown >= len(content), (grown, len(content))
-assert warm.let_go_of_files() >= len(content)
+assert pages.let_go_of_files() >= len(content)
 assert resident_bytes() - before < grown / 2
 assert bytes(library) == content
-layer = warm.torch.nn.Linear(3, 1)
-layer(warm.torch.ones(2, 3)).sum().backward()
+layer = torch.nn.Linear(3, 1)
+layer(torch.ones(2, 3)).sum().backward()
 assert layer.weight.grad.tolist() == [[2.0, 2.0, 2.0]]
 print("works on")
 """

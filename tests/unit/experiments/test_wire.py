@@ -12,6 +12,7 @@ from experiments.hosting import record_reader, wire
 from experiments.hosting.record_reader import Broken, RecordReader, SampleReader
 from experiments.hosting.run_directory import RunDirectory
 from experiments.hosting.wire import Failed, Metric, RunOrder, Sample, Started, Succeeded
+from gpulab.schemas.memory import OutOfMemoryRead
 from gpulab.states import FailureCause
 
 GOOD = b'{"time":1.5,"type":"metric","step":1,"values":{"loss":0.5}}\n'
@@ -62,6 +63,24 @@ def test_line_that_is_no_record_costs_itself(tmp_path: Path, line: bytes) -> Non
     assert first == last
 
 
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("text/csv", "text/csv"),
+        ("application/x-ipynb+json", "application/x-ipynb+json"),
+        ("text/plain; charset=utf-8", "text/plain; charset=utf-8"),
+        ("text/html\r\nSet-Cookie: session=mine", "application/octet-stream"),
+        ("text/plain\n", "application/octet-stream"),
+        ("image/\N{SNOWMAN}", "application/octet-stream"),
+        ("", "application/octet-stream"),
+    ],
+)
+def test_media_type_is_one_that_a_header_can_hold(tmp_path: Path, said: str, read: str) -> None:
+    line = {"type": "artifact", "name": "a", "size_bytes": 1, "sha256": "0" * 64, "media_type": said}
+    (found,) = records(tmp_path, json.dumps(line).encode() + b"\n")
+    assert found.media_type == read
+
+
 def test_line_longer_than_a_record_may_be_is_passed_over_in_bounded_reads(tmp_path: Path) -> None:
     endless = b'{"time":1,"type":"phase","name":"' + b"x" * (3 * record_reader.MAX_READ_BYTES) + b'"}\n'
     (tmp_path / "records.ndjson").write_bytes(GOOD + endless + GOOD)
@@ -108,6 +127,21 @@ def test_explanation_that_cannot_be_read_costs_the_explanation(tmp_path: Path) -
     (found,) = records(tmp_path, b'{"time":1,"type":"error","message":"m","failure":{"limit_bytes":"much"}}\n')
     assert isinstance(found, Failed)
     assert (found.message, found.failure) == ("m", None)
+
+
+def test_explanation_with_numbers_that_no_reader_takes_costs_the_explanation(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(name for name, field in OutOfMemoryRead.model_fields.items() if field.is_required())
+    failure = nothing | {"device": "cuda", "largest_tensors": [], "edits": [], "reasons": {}}
+    for size, is_kept in ((10**30, False), (-(10**30), False), (2**40, True)):
+        line = {"type": "error", "message": "no", "failure": failure | {"requested_bytes": size}}
+        (found,) = records(tmp_path, json.dumps(line).encode() + b"\n")
+        assert found.message == "no"
+        assert (found.failure is not None) is is_kept
+
+
+def test_sizes_below_zero_are_no_sizes(tmp_path: Path) -> None:
+    (found,) = records(tmp_path, b'{"time":1,"type":"memory","allocated_bytes":-5,"reserved_bytes":5}\n')
+    assert found.levels() == {"reserved_bytes": 5}
 
 
 def test_ending_is_found_behind_and_before_whatever_else_was_written(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ class StubLab:
         self.nodes: list[dict[str, Any]] = [NODE]
         packages = [{"name": "numpy", "version": "2.4.6"}, {"name": "torch", "version": "2.14.1"}]
         self.environments = [{"python": "3.11.7", "packages": packages, "nodes": ["node-1", "node-2"]}]
-        self.courses: list[dict[str, Any]] = []
+        self.question_sets: list[dict[str, Any]] = []
         self.role = "student"
         self.places: dict[UUID, int] = {}
         self.explanation = "All slots are taken."
@@ -194,8 +194,10 @@ class StubLab:
                 return httpx.Response(200, json={"items": [EXPERIMENT], "broken": []})
             case "GET", ["experiments", "echo"]:
                 return httpx.Response(200, json=DETAIL)
-            case "GET", ["nodes" | "courses" | "environment" as kind]:
-                items = {"nodes": self.nodes, "courses": self.courses, "environment": self.environments}[kind]
+            case "GET", ["nodes" | "question-sets" | "environment" as kind]:
+                items = {"nodes": self.nodes, "question-sets": self.question_sets, "environment": self.environments}[
+                    kind
+                ]
                 return httpx.Response(200, json={"items": items, "broken": []})
             case "POST", ["nodes", _, "drain"]:
                 return httpx.Response(200, json=self.nodes[0] | {"state": "draining"})

@@ -111,7 +111,7 @@ def test_bad_input_is_one_line_and_exit_2(
 def test_refusal_names_field_limit_and_value_and_exits_3(run: Callable[..., Ran]) -> None:
     ran = run("submit", "echo", "-p", "steps=5000")
     assert (ran.code, ran.out) == (3, "")
-    assert ran.err == "gpulab: spec.steps: Input should be less than or equal to 1000 (le 1000, got 5000)\n"
+    assert ran.err == "gpulab: spec.steps: Input should be less than or equal to 1000 (got 5000)\n"
 
 
 def test_refusal_as_json_carries_the_problem_on_stderr(run: Callable[..., Ran]) -> None:
@@ -153,6 +153,12 @@ def test_status_of_one_job_shows_spec_and_result(run: Callable[..., Ran], stub: 
     assert re.search(r"^result\.loss +0\.5$", ran.out, re.MULTILINE)
     assert "...] (1,000 values)" in ran.out
     assert json.loads(run("status", "@last", "--json").out)["result"]["curve"][-1] == 999
+    assert not re.search("^gpu ", ran.out, re.MULTILINE)
+
+
+def test_status_of_one_job_names_its_gpus(run: Callable[..., Ran], stub: StubLab) -> None:
+    job = stub.add(state="running", gpu_uuids=["GPU-1", "GPU-2"], gpu_names=["emulated T4", "Tesla T4"])
+    assert re.search("^gpu +emulated T4, Tesla T4$", run("status", job.id).out, re.MULTILINE)
 
 
 def test_status_of_a_job_that_ran_out_of_memory_says_where_and_what_would_fit(
@@ -261,6 +267,15 @@ def test_retry_prints_the_new_job(run: Callable[..., Ran], stub: StubLab) -> Non
     job = stub.add(state="failed")
     again = json.loads(run("retry", job.id, "--json").out)
     assert again["retry_of"] == str(job.id)
+
+
+def test_retry_waits_for_the_one_run_that_it_was_told_to(run: Callable[..., Ran], stub: StubLab) -> None:
+    job = stub.add(state="failed")
+    original = stub.add
+    stub.add = lambda **facts: original({"state": "succeeded"}, **facts)  # type: ignore[method-assign]
+    ran = run("retry", job.id, "--wait", "--json")
+    assert (ran.code, [one["state"] for one in json_lines(ran.out)]) == (0, ["succeeded"])
+    assert "--wait follows one run" in run("retry", job.id, job.id, "@last", "--wait").err
 
 
 def test_get_fetches_all_or_the_named_ones(run: Callable[..., Ran], stub: StubLab, tmp_path: Path) -> None:

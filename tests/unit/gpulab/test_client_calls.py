@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
@@ -60,7 +61,7 @@ def test_same_key_gives_the_same_job_and_another_body_is_a_conflict(client: gpul
 def test_invalid_spec_names_field_limit_and_value(client: gpulab.Client) -> None:
     with pytest.raises(gpulab.InvalidRequest) as refusal:
         client.submit("echo", {"steps": 5000})
-    assert str(refusal.value) == "spec.steps: Input should be less than or equal to 1000 (le 1000, got 5000)"
+    assert str(refusal.value) == "spec.steps: Input should be less than or equal to 1000 (got 5000)"
     assert refusal.value.slug == "invalid-spec"
     assert refusal.value.errors[0].limit == {"le": 1000}
 
@@ -69,6 +70,25 @@ def test_invalid_spec_names_field_limit_and_value(client: gpulab.Client) -> None
 def test_spec_that_json_cannot_carry_never_leaves(client: gpulab.Client, stub: StubLab, value: object) -> None:
     with pytest.raises(gpulab.ConfigurationError, match="cannot be sent as JSON"):
         client.submit("echo", {"rate": value})
+    assert stub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda client: client.users.change_user("u", weight=float("inf")), "weight: inf is not a finite number"),
+        (lambda client: client.users.create_user("caf\udce9"), r"name: 'caf\\udce9' is not text in UTF-8"),
+        (lambda client: list(client.jobs(owner="caf\udce9")), r"owner: 'caf\\udce9' is not text in UTF-8"),
+        (lambda client: client.users.get("caf\udce9"), r"'caf\\udce9' is not text in UTF-8"),
+        (lambda client: client.users.give_grade("a", "u", points=float("nan")), "points: nan is not a finite number"),
+        (lambda client: client.users.give_grade("a", "u", rubric={"x": -float("inf")}), "-inf is not a finite number"),
+    ],
+)
+def test_what_cannot_be_sent_is_named_and_never_leaves(
+    client: gpulab.Client, stub: StubLab, call: Callable[[gpulab.Client], object], words: str
+) -> None:
+    with pytest.raises(gpulab.ConfigurationError, match=words):
+        call(client)
     assert stub.requests == []
 
 

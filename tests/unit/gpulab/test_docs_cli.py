@@ -11,7 +11,7 @@ from gpulab.cli.failures import ExitCode
 
 PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
 COMMANDS = typer.main.get_command(assemble()).commands  # type: ignore[attr-defined] # the app is a group
-HEADING = re.compile(r"^### `gpulab (\w+)", re.MULTILINE)
+HEADING = re.compile(r"^### `gpulab ([\w-]+)", re.MULTILINE)
 COMMON = PAGE[: PAGE.index("## Exit codes")]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from gpulab.client.programs.folder import read_folder
 from gpulab.client.programs.git import GitState, git_state
-from gpulab.client.programs.local import local_run
+from gpulab.client.programs.local import doubts_about, local_run
 from gpulab.errors import ConfigurationError
 from gpulab.program_files import ProgramFilesError, ProgramLimits
 
@@ -128,3 +128,21 @@ def test_what_cannot_be_sent_is_said(tmp_path: Path, target: str, arguments: lis
     write(tmp_path, "big.py", size=10_001)
     with pytest.raises(ConfigurationError, match=words):
         local_run(tmp_path / target, arguments, limits=LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("content", "number"),
+    [
+        ('{"cells": [{"cell_type": "code", "source": "lr = 1", "metadata": {"tags": ["parameters"]}}]}', 1),
+        ('{"cells": [1, {"cell_type": "code", "source": ["print(rate)"]}]}', 0),
+        ('{"cells": 3}', 0),
+        ("[]", 0),
+        ("no JSON", 0),
+    ],
+)
+def test_notebook_that_does_not_know_a_parameter_is_noticed_before_it_is_sent(
+    tmp_path: Path, content: str, number: int
+) -> None:
+    (tmp_path / "lesson.ipynb").write_text(content)
+    assert len(doubts_about(tmp_path / "lesson.ipynb", {"rate": 2})) == number
+    assert doubts_about(tmp_path / "train.py", {"rate": 2}) == []

@@ -101,7 +101,7 @@ def test_edit_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str]) -> 
         )
     )
     first, _, _, *edits_told = capsys.readouterr().out.splitlines()[-5:]
-    assert first == "Tesla T4 (15.0 GiB): likely fits up to batch 8"
+    assert first == "Tesla T4 (15.0 GiB): likely too large; batch 8 fits"
     assert edits_told == ["  batch_size=8: 13.0 GiB. It fits.", "  optimizer=sgd: 13.0 GiB, still too large. No state."]
 
 
@@ -138,6 +138,7 @@ def test_what_is_not_known_of_a_failure_is_no_empty_table(capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("limit", "said"),
     [
+        ({"pattern": "^[a-z]+$"}, "spec.model: not allowed (got 'resnet15')"),
         ({"expected": "'adam' or 'sgd'"}, "spec.model: not allowed (expected 'adam' or 'sgd', got 'resnet15')"),
         (
             {"expected": ", ".join(f"'resnet{n}'" for n in (18, 34, 50, 101, 152, 200, 269, 300, 400))},
@@ -151,5 +152,25 @@ def test_what_is_not_known_of_a_failure_is_no_empty_table(capsys: pytest.Capture
 )
 def test_wrong_choice_among_many_is_told_by_those_near_it(limit: dict[str, Any], said: str) -> None:
     error = {"path": "spec.model", "message": "not allowed", "limit": limit, "value": "resnet15"}
+    about = {"type": "/problems/invalid-spec", "title": "Wrong", "status": 422, "detail": "", "errors": [error]}
+    assert explain(Problem.model_validate(about)) == said
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "limit", "said"),
+    [
+        ("role", "input should be 'a' or 'b'", {"expected": "'a' or 'b'"}, "role: input should be 'a' or 'b' (got 7)"),
+        ("gpus", "the lab has 2 GPUs", {"le": 2}, "gpus: the lab has 2 GPUs (got 7)"),
+        ("points", "must be between 0 and 10", {"le": 10.0}, "points: must be between 0 and 10 (got 7)"),
+        ("file", "must not be empty", {"min_length": 1}, "file: must not be empty (got 7)"),
+        ("gpus", "the lab has 12 GPUs", {"le": 2}, "gpus: the lab has 12 GPUs (le 2, got 7)"),
+        ("csv.3.email", "is empty", None, "line 3, email: is empty (got 7)"),
+        ("csv.1", "the heading has no column email", None, "line 1: the heading has no column email (got 7)"),
+    ],
+)
+def test_limit_that_the_message_has_is_not_said_again(
+    path: str, message: str, limit: dict[str, Any] | None, said: str
+) -> None:
+    error = {"path": path, "message": message, "limit": limit, "value": 7}
     about = {"type": "/problems/invalid-spec", "title": "Wrong", "status": 422, "detail": "", "errors": [error]}
     assert explain(Problem.model_validate(about)) == said

@@ -62,6 +62,16 @@ def test_numbers_of_every_kind_become_a_series(folder: Path) -> None:
     assert (second.values["up"], second.values["down"]) == (math.inf, -math.inf)
 
 
+def test_steps_that_begin_again_are_kept_and_said_once(folder: Path) -> None:
+    for step in (0, 1, 0, 1, 0):
+        run.metrics(step, loss=1.0)
+        run.metrics(7, other=1.0)
+    found = records(folder)
+    assert [each.step for each in found if each.type == "metric" and "loss" in each.values] == [0, 1, 0, 1, 0]
+    (warning,) = [each.message for each in found if each.type == "warning"]
+    assert warning.startswith("the steps of 'loss' went back from 1 to 0")
+
+
 @pytest.mark.parametrize("name", ["", "1loss", "lo ss", "a" * 101, "loss\n", "größe", "_x"])
 def test_name_that_cannot_be_stored_is_refused_with_the_rule(folder: Path, name: str) -> None:
     with pytest.raises(ValueError, match=r"metric name .* use letters, digits"):
@@ -81,6 +91,34 @@ def test_number_of_series_is_bounded(folder: Path) -> None:
 def test_step_is_a_whole_number(folder: Path, step: float) -> None:
     with pytest.raises(ValueError, match=r"step|NaN"):
         run.metrics(step, loss=1.0)  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=["lab", "home"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    if request.param == "lab":
+        request.getfixturevalue("folder")
+        yield
+    else:
+        monkeypatch.delenv("GPULAB_RUN_DIRECTORY", raising=False)
+        run._current.cache_clear()
+        yield
+        run._current.cache_clear()
+
+
+def test_wrong_values_are_named_at_home_as_in_a_lab(anywhere: None) -> None:
+    import numpy as np
+    import torch
+
+    run.metrics(1, loss=torch.tensor(0.5, requires_grad=True))
+    for step in ({"loss": 1.0}, None, torch.ones(2)):
+        with pytest.raises((TypeError, ValueError), match=r"step .* must be a whole number"):
+            run.metrics(step)  # type: ignore[arg-type]
+    for value in (torch.ones(2), np.ones(2), "high", None):
+        with pytest.raises((TypeError, ValueError), match="metric 'loss': a number is needed"):
+            run.metrics(1, loss=value)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a path or bytes are needed, not ndarray: save it to a file first"):
+        run.artifact(np.ones(2), "a.npy")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "a" * 129, "a\0b"])

@@ -29,7 +29,7 @@ def test_slopes_are_those_of_the_emulated_card() -> None:
     assert round(slope(sheet, "peak_reserved_mib")) == 30
     assert round(slope(sheet, "forward_allocated_mib")) == round(slope(sheet, "peak_allocated_mib")) == 21
     assert "31 MiB an image where activations grow by 21" in explanations.WHY_31
-    assert "reserves 30 MiB an image more" in explanations.WHY_31
+    assert "reserves 30 MiB more for each image" in explanations.WHY_31
     assert round(MIN_LARGEST) in {452, 453}
     assert round(MAX_LARGEST) == 704
 

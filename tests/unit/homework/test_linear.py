@@ -112,7 +112,7 @@ def test_theory_solves_the_normal_equations() -> None:
         assert train_loss(p) == pytest.approx(residual**2 + p / q * (100 * w1**2 + w2**2))
 
 
-def test_theory_has_the_courses_numbers() -> None:
+def test_theory_has_the_sheets_numbers() -> None:
     assert mean_after(0.5, 1000) == pytest.approx((0.3758, 3.4849), abs=5e-5)
     assert mean_after(0.1, 10_000) == pytest.approx((0.5281, 5.1329), abs=1e-4)
     assert slow_time_constant(0.5) == pytest.approx(334, abs=0.5)

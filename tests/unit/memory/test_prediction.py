@@ -42,9 +42,12 @@ def answer(gpu: str, workload: str) -> Prediction:
     return call(predict, Workload.model_validate_json(workload), GPUS[gpu])
 
 
-def test_it_is_to_the_byte_what_the_steps_take_in_processes_that_know_nothing_of_predictions() -> None:
-    taken = step_memory.on_card("T4", [fields(**case) for case in CASES])
-    predicted = [prediction(**case) for case in CASES]
+@pytest.mark.parametrize(("card", "cases"), [("T4", CASES), ("H100", CASES[2:4])])
+def test_it_is_to_the_byte_what_the_steps_take_in_processes_that_know_nothing_of_predictions(
+    card: str, cases: list[dict[str, Any]]
+) -> None:
+    taken = step_memory.on_card(card, [fields(**case) for case in cases])
+    predicted = [prediction(card, **case) for case in cases]
     assert [(each.peak_allocated_bytes, each.peak_reserved_bytes) for each in predicted] == [
         (case["allocated_bytes"], case["reserved_bytes"]) for case in taken
     ]

@@ -60,6 +60,21 @@ def test_children_answer_in_order_and_few_at_a_time() -> None:
     assert len({pid for _, pid in found} | {os.getpid()}) == 6
 
 
+def wait_for_the_last(place: int, reading: int, writing: int) -> int:
+    if place == 0:
+        os.read(reading, 1)
+    elif place == 2:
+        os.write(writing, b"x")
+    return place
+
+
+def test_a_slow_child_keeps_no_other_from_starting() -> None:
+    reading, writing = os.pipe()
+    assert list(each(wait_for_the_last, [(place, reading, writing) for place in range(3)], max_parallel=2)) == [0, 1, 2]
+    os.close(reading)
+    os.close(writing)
+
+
 def test_child_that_refuses_fails_or_dies_says_so() -> None:
     with pytest.raises(ValueError, match="batch_size: too small"):
         Child(refuse, "batch_size: too small").result()

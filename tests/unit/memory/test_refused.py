@@ -39,7 +39,9 @@ def test_where_every_card_asked_for_refuses_another_one_is_typical(names: tuple[
     assert found.prediction.card == "A100-40GB"
 
 
-def test_question_about_that_card_alone_fails_with_its_words() -> None:
+@pytest.mark.timeout(20)
+def test_estimate_for_that_card_alone_fails_without_a_wait_and_gives_the_reason() -> None:
+    """Nothing waits for the memory of a run that failed: its error holds it."""
     with pytest.raises(StepsRefusedError, match=r"^PyTorch refuses the step on an emulated T4: RuntimeError: "):
         call(predict, REFUSED_BY_T4)
 

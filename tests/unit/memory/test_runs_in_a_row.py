@@ -29,6 +29,8 @@ Runs = Sequence[tuple[Workload, int]]
 def in_a_row(card: str, runs: Runs) -> list[Attempt]:
     one = EmulatedCard(card)
     one.recorded(runs[0][0])
+    whole, ended_early = one.attempted(SMALL), one.attempted(SMALL, enough_bytes=100 * MIB)
+    assert 100 * MIB < ended_early.peak_reserved_bytes < whole.peak_reserved_bytes
     return [one.attempted(*run) for run in runs]
 
 

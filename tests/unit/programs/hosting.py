@@ -5,19 +5,27 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from experiments.hosting.record_reader import RecordReader
 from experiments.hosting.wire import RunOrder
 from gpulab.run.files import RECORDS_FILE
+from tests.lab import Lab
 from worker.programs.process import HOST
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = "0" * 64
+COMMAND = (sys.executable, *HOST)
+WARM = (
+    f"{HOST[-1]}.__main__",
+    "torch",
+    "numpy",
+    *(f"{HOST[-1]}.{name}" for name in ("script", "notebook", "memory_hooks")),
+)
 
 
 @dataclass(frozen=True)
@@ -66,20 +74,32 @@ class Place:
             **fields,
         ).write(self.run)
 
-    def start(self, *options: str, **popen: Any) -> "subprocess.Popen[str]":
+    def to_its_end(self, env: Mapping[str, str] | None = None) -> Hosted:
+        """Run it in a process that has torch loaded, as the lab does where a spare one waits."""
+        assert Lab.templates is not None
+        return self.result_of(self.start(command=Lab.templates.command(WARM), env=env or {}))
+
+    def start(self, *options: str, command: Sequence[str] = COMMAND, **popen: Any) -> "subprocess.Popen[str]":
         folders = ("--run-directory", str(self.run), "--work", str(self.work))
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         environment |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
         return subprocess.Popen(
-            [*popen.pop("before", []), sys.executable, *HOST, *folders, *options],
+            [*popen.pop("before", []), *command, *folders, *options],
             cwd=self.work,
             env=environment | popen.pop("env", {}),
             stdin=popen.pop("stdin", subprocess.DEVNULL),
-            stdout=subprocess.PIPE,
+            stdout=popen.pop("stdout", subprocess.PIPE),
             stderr=subprocess.STDOUT,
             text=True,
             **popen,
         )
+
+    def logged(self) -> Hosted:
+        """Run it to its end with a file as its log, as a worker does."""
+        with (self.run.parent / "output.log").open("a+") as log:
+            found = self.result_of(self.start(stdout=log))
+            log.seek(0)
+            return replace(found, output=log.read())
 
     def result_of(self, process: "subprocess.Popen[str]") -> Hosted:
         try:
@@ -100,18 +120,24 @@ def run_script(folder: Path, files: Mapping[str, str], command: str = "python tr
     place.write(files)
     seed, env = given.pop("seed", 0), given.pop("env", {})
     place.order("script", {"command": command.split(" "), **given}, seed=seed)
-    return place.result_of(place.start(env=env))
+    return place.to_its_end(env)
 
 
 @contextmanager
 def running(place: Place, *options: str, **popen: Any) -> Iterator["subprocess.Popen[str]"]:
-    """A host that is ended with the test."""
+    """A host that is ended with the test, and with it the program, which has a group of its own."""
     process = place.start(*options, start_new_session=True, **popen)
     try:
         yield process
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            for pid in (*_children(process.pid), process.pid):
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

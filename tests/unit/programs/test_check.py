@@ -23,6 +23,6 @@ def test_check_says_points_of_what_was_handed_in(tmp_path: Path) -> None:
     place.write(files | {"submission/run.json": json.dumps({"result": {"accuracy": 0.75}})})
     handed_in = "01a22a72-7fb4-7ca6-8272-0f61b1c719b9"
     place.order("program-check", {"command": ["python", "check.py"], "submission": handed_in})
-    found = place.result_of(place.start())
+    found = place.to_its_end()
     assert found.status == 0, found.output
     assert found.end["value"] == {"points": 7.5, "words": "kept model.pt, plot.png"}

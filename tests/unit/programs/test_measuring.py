@@ -59,7 +59,8 @@ def test_notebook_is_measured_as_a_script_of_its_cells(tmp_path: Path) -> None:
         v4.new_code_cell("%matplotlib inline\nwidth = 8"),  # type: ignore[no-untyped-call]
         v4.new_code_cell("%%bash\nexit 1"),  # type: ignore[no-untyped-call]
         v4.new_code_cell("if True:\n    !pip list\ndisplay(width)"),  # type: ignore[no-untyped-call]
-        v4.new_code_cell(TRAIN.replace("parser.parse_args().width", "16")),  # type: ignore[no-untyped-call]
+        v4.new_code_cell("files = !ls\n%time width = len(str(width))"),  # type: ignore[no-untyped-call]
+        v4.new_code_cell("%%time\n" + TRAIN.replace("parser.parse_args().width", "16")),  # type: ignore[no-untyped-call]
     ]
     text = nbformat.writes(v4.new_notebook(cells=cells))  # type: ignore[no-untyped-call]
     found = measured(tmp_path, {"week/a.ipynb": text}, notebook={"program": PROGRAM, "notebook": "week/a.ipynb"})

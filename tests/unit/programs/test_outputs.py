@@ -76,7 +76,8 @@ def test_folder_that_is_a_link_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "work" / "outputs").symlink_to(tmp_path / "elsewhere")
     watched = Outputs(run := RunDirectory(tmp_path / "run"), tmp_path / "work")
     watched.finish()
-    assert (run.folder / "records.ndjson").read_text() == ""
+    assert "secret" not in (run.folder / "records.ndjson").read_text()
+    assert list((run.folder / "artifacts").iterdir()) == []
 
 
 def test_number_of_files_is_bounded(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,8 @@ ENDINGS: list[tuple[str, int, str]] = [
     ("import sys; sys.exit(3)", 3, "exit code 3"),
     ("import sys; sys.exit('no data')", 1, "no data"),
     ("import not_installed.deep", 1, "No module named 'not_installed'. Send it with the program if it is yours"),
+    ("input('Your name? ')", 1, "EOFError: EOF when reading a line. A program gets no input in the lab"),
+    ("raise AssertionError('Torch not compiled with CUDA enabled')", 1, "ask for one with --gpus 1"),
     ("import os; os._exit(5)", 5, "exit code 5"),
     ("import os; os.kill(os.getpid(), 11)", 128 + 11, "SIGSEGV"),
     ("import os; os.kill(os.getpid(), 9)", 128 + 9, "SIGKILL"),
@@ -112,6 +114,23 @@ sys.exit()
     assert found.end["value"] == {}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sys.stdout = None",
+        "sys.stdout.close()",
+        "sys.stdout = type('Tee', (), {'write': lambda self, text: None})()",
+        "import atexit; atexit.register(lambda: 1 / 0)",
+        "import os; os._exit = None",
+    ],
+)
+def test_what_goes_wrong_after_the_last_line_costs_no_result(tmp_path: Path, line: str) -> None:
+    """As at home, where Python says it and ends with 0."""
+    program = f"import sys\nfrom gpulab import run\nrun.result({{'a': 1}})\n{line}"
+    found = run_script(tmp_path, {"train.py": program})
+    assert (found.status, found.end.get("value")) == (0, {"a": 1}), found.output
+
+
 def test_other_commands_run_and_their_children_use_the_sdk(tmp_path: Path) -> None:
     files = {
         "run.sh": 'echo "shell $1"; python -c "from gpulab import run; run.metrics(1, loss=2); run.result({\'a\': 1})"',
@@ -129,7 +148,7 @@ def test_other_commands_run_and_their_children_use_the_sdk(tmp_path: Path) -> No
         ("no-such-command x", "'no-such-command' could not be started"),
         ("bash run.sh", "bash ended with exit code 4"),
         ("./run.sh", "cannot be executed. Name what runs it, such as `bash run.sh`"),
-        ("python -m nothing", "No module named nothing"),
+        ("python -m nothing", "No module named 'nothing'. Send it with the program"),
     ],
 )
 def test_command_that_fails_is_named(tmp_path: Path, command: str, words: str) -> None:
@@ -229,6 +248,28 @@ def test_arguments_follow_one_rule() -> None:
     assert as_arguments({"lr": 0.1, "n": 3, "on": True, "off": False, "none": None, "name": "a b"}) == [
         *("--lr", "0.1", "--n", "3", "--on", "--name", "a b"),
     ]
+
+
+def test_value_that_begins_with_a_dash_is_not_taken_for_an_option(tmp_path: Path) -> None:
+    parameters = {
+        "small": -1e-05,
+        "count": -3,
+        "far": "-inf",
+        "word": "-x",
+        "lines": "a\n--b\nc",
+        "e": "",
+    }
+    program = """
+import argparse
+from gpulab import run
+parser = argparse.ArgumentParser()
+for name in ("small", "far"): parser.add_argument("--" + name, type=float)
+for name in ("word", "lines", "e"): parser.add_argument("--" + name)
+parser.add_argument("--count", type=int)
+run.result(vars(parser.parse_args()))
+"""
+    found = run_script(tmp_path, {"train.py": program}, parameters=parameters)
+    assert found.end.get("value") == parameters | {"far": None}, found.output
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,31 @@ def test_half_a_record_waits_for_its_rest(watched: Watched) -> None:
     assert watched.series() == {"loss": [(1, 0.5), (2, 0.25)]}
 
 
+def test_file_that_is_longer_than_one_look_is_read_to_its_end(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorboard, "READ_BYTES", 200)
+    lines = [framed(event(step, scalar("loss", step))) for step in range(50)]
+    watched.file().write_bytes(b"".join(lines))
+    watched.files.turn()
+    assert len(watched.series()["loss"]) < 50
+    watched.files.finish()
+    assert watched.series()["loss"] == [(step, float(step)) for step in range(50)]
+    assert watched.records("warning") == []
+
+
+def test_file_without_an_end_does_not_hold_up_the_end_of_the_run(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorboard, "READ_BYTES", 200)
+    monkeypatch.setattr(tensorboard, "MAX_FINISH_SECONDS", 0.0)
+    watched.file().write_bytes(b"".join(framed(event(step, scalar("loss", step))) for step in range(50)))
+    watched.files.turn()
+    watched.files.finish()
+    assert 0 < len(watched.series()["loss"]) < 50
+    assert len(watched.records("warning")) == 1
+
+
 HOSTILE = {
     "wrong checksum": framed(b"x")[:-1] + b"\0",
     "wrong length": b"\xff" * 8 + framed(b"x")[8:],

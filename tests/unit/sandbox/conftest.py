@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Limits, SandboxPolicy, SandboxProcess, capability, free_place, launch, mend
+from sandbox import Groups, Limits, SandboxPolicy, SandboxProcess, capability, free_place, launch, mend
 
 SECONDS = 60.0
 WORK = free_place("/work")
@@ -28,6 +28,7 @@ class Box:
 
     folder: Path
     limits: Limits
+    groups: Groups | None = None
 
     def start(self, code: str, /, **more: object) -> SandboxProcess:
         policy = SandboxPolicy(
@@ -41,7 +42,11 @@ class Box:
         (self.folder / "program" / "main.py").write_text(textwrap.dedent(code).replace("/work/", WORK + "/"))
         with (self.folder / "output.log").open("wb+") as output:
             return launch(
-                policy, [sys.executable, "/program/main.py", str(self.folder)], environment, output=output.fileno()
+                policy,
+                [sys.executable, "/program/main.py", str(self.folder)],
+                environment,
+                output=output.fileno(),
+                groups=self.groups,
             )
 
     def run(self, code: str, /, **more: object) -> Ended:
@@ -64,9 +69,9 @@ def _needs_a_sandbox() -> None:
 
 @pytest.fixture
 def box(tmp_path: Path) -> Callable[..., Box]:
-    def made(**limits: int) -> Box:
+    def made(groups: Groups | None = None, **limits: int) -> Box:
         for name in ("program", "work"):
             (tmp_path / name).mkdir(exist_ok=True)
-        return Box(tmp_path, Limits(**limits))
+        return Box(tmp_path, Limits(**limits), groups)
 
     return made

@@ -178,6 +178,7 @@ def test_system_calls_that_reach_further_are_refused(box) -> None:
         "keyctl": 250, "add_key": 248, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "io_uring_setup": 425,
         "kexec_load": 246, "init_module": 175, "finit_module": 313, "process_vm_readv": 310, "pidfd_getfd": 438,
         "clone3": 435, "memfd_create": 319, "shmget": 29, "open_by_handle_at": 304, "fsopen": 430, "open_tree": 428,
+        "semget": 64, "msgget": 68,
         "reboot": 169, "swapon": 167, "personality": 135, "quotactl": 179, "memfd_secret": 447, "unknown": 9999,
     }  # fmt: skip
     ended = box().run(
@@ -188,6 +189,21 @@ for name, number in {numbers!r}.items():
 """
     )
     assert refused(ended.output, *numbers)
+
+
+def test_calls_of_another_architecture_end_the_process(box) -> None:
+    """Through the gate of 32-bit programs, and by the numbers of x32: neither is in the filter's list."""
+    for code in ("b814000000cd80c3", "b8270000400f05c3"):  # getpid by int 0x80; by syscall as x32
+        ended = box().run(
+            f"""
+import ctypes, mmap
+page = mmap.mmap(-1, 4096, prot=7)
+page.write(bytes.fromhex({code!r}))
+print("called", ctypes.CFUNCTYPE(ctypes.c_long)(ctypes.addressof(ctypes.c_char.from_buffer(page)))())
+"""
+        )
+        assert "called" not in ended.output
+        assert ended.status == -signal.SIGSYS
 
 
 @pytest.mark.parametrize("flag", [0x20000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000])

@@ -100,6 +100,21 @@ def test_unstated_gpu_takes_one_where_the_lab_has_any() -> None:
     assert plan([job(gpus=None)], [node()]).placements[0].gpu_uuids == ()
 
 
+def test_job_for_a_gpu_if_there_is_one_does_not_turn_to_the_cpu_because_the_gpu_broke() -> None:
+    broken = node(lost_gpus=["GPU 0 of n: it fell off the bus"])
+    waits = plan([job(gpus=None)], [broken]).waits[UUID(int=1)]
+    assert waits.reason == "no_gpu"
+    assert "submit it with 0 GPUs (GPU 0 of n: it fell off the bus)" in waits.message
+    assert placed(plan([job(gpus=0)], [broken])) == [1]
+    assert plan([job(gpus=None)], [broken, node("m", gpus=1)]).placements[0].node == "m"
+    assert "that many that work (GPU 0 of n" in plan([job(gpus=1)], [broken]).waits[UUID(int=1)].message
+
+
+def test_job_larger_than_every_gpu_is_told_how_large_they_are() -> None:
+    message = plan([job(gpus=1, gpu_memory_bytes=99 * GIB)], [node(gpus=1)]).waits[UUID(int=1)].message
+    assert message == "it requests 99.0 GiB on its GPU, and the largest that could run it has 16.0 GiB"
+
+
 def test_unknown_need_takes_the_whole_gpu() -> None:
     made = plan([job(1, gpus=1), job(2, gpus=1)], [node(gpus=1)])
     assert placed(made) == [1]

@@ -1,8 +1,10 @@
 import importlib.metadata
 import json
+import os
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -72,13 +74,28 @@ def test_half_an_extra_fails_and_names_what_is_missing(what: Examined, monkeypat
 
 def test_taken_port_fails(what: Examined) -> None:
     with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", what.port))
-        taken.listen()
-        taken.settimeout(0)
         finding = find(Examined(what.folder, "127.0.0.1", what.port), f"port {what.port}")
     assert finding.status is Status.FAIL
     assert "--port" in (finding.mend or "")
+
+
+def test_file_that_another_account_left_in_the_folder_fails_with_the_command_that_takes_it_over(
+    what: Examined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (what.folder / "logs").mkdir(parents=True)
+    left = what.folder / "logs" / "api.log"
+    left.touch()
+    monkeypatch.setattr("os.access", lambda path, _: Path(path) != left)
+    monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 4321)
+    found = find(what, "folder")
+    assert (found.status, found.found) == (Status.FAIL, f"{left} cannot be written: Permission denied")
+    assert f"sudo chown -R {os.getuid() + 4321}" in str(found.mend)
+
+
+def test_disk_for_few_more_files_is_a_warning(what: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_files=10**6, f_favail=12))
+    assert find(what, "inodes").found == "only 12 more files fit on its disk"
 
 
 def test_folder_that_is_a_file_fails(what: Examined) -> None:

@@ -73,6 +73,13 @@ def test_server_is_postgresql_18_without_a_port(postgres: EmbeddedPostgres) -> N
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
 
 
+def test_full_shared_memory_of_the_machine_is_no_trouble_of_the_database(postgres: EmbeddedPostgres) -> None:
+    with psycopg.connect(postgres.url) as connection:
+        assert connection.execute("SHOW dynamic_shared_memory_type").fetchone() == ("mmap",)
+    made = (postgres.data / "postgresql.conf").read_text(encoding="utf-8")
+    assert "dynamic_shared_memory_type = mmap" in made, "its maker needs no room there either"
+
+
 def test_socket_folder_admits_only_its_owner(postgres: EmbeddedPostgres) -> None:
     assert postgres.socket_folder.stat().st_mode & 0o077 == 0
 
@@ -122,6 +129,30 @@ def test_stale_pid_file_naming_an_unrelated_live_process_does_not_block(postgres
     finally:
         stranger.kill()
         stranger.wait()
+
+
+@pytest.mark.parametrize("left", [b"", b"\0" * 90, b"\xff\n"])
+def test_pid_file_and_socket_lock_that_a_power_cut_spoiled_do_not_block(
+    postgres: EmbeddedPostgres, left: bytes
+) -> None:
+    postgres.kill()
+    (postgres.data / "postmaster.pid").write_bytes(left)
+    (postgres.socket_folder / ".s.PGSQL.5432.lock").write_bytes(left)
+    postgres.start()
+    with psycopg.connect(postgres.url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_live_orphan_whose_pid_file_is_spoiled_is_ended_first(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path, durable=False)
+    server.start()
+    orphan = server.process
+    assert orphan is not None
+    server._lock.release()
+    (server.data / "postmaster.pid").write_bytes(b"")
+    with EmbeddedPostgres(tmp_path, durable=False) as again:
+        assert orphan.wait(10) is not None
+        assert again.process is not None
 
 
 def test_initialisation_cut_short_is_done_again(tmp_path: Path) -> None:

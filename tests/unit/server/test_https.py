@@ -1,12 +1,20 @@
 """A certificate for the API: the name that users reach it by, and what is said of files that are none."""
 
+import ssl
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
+import gpulab
 from gpulab.cli import assemble
+from gpulab.client.transport.http import _hint
 from server.https import Certificate, CertificateError
 from server.up import LabOptions, LocalLab
 
@@ -20,6 +28,23 @@ def made(folder: Path, *names: str, stem: str = "lab") -> Certificate:
         check=True, capture_output=True,
     )  # fmt: skip
     return found
+
+
+@contextmanager
+def https_server(certificate: Certificate) -> Iterator[int]:
+    """A server that is no lab; yields its port."""
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.mark.parametrize(
@@ -68,3 +93,32 @@ def test_one_without_the_other_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(assemble(), ["up", "--data", str(tmp_path / "lab"), "--certificate", "x.pem"])
     assert (done.exit_code, "--key" in done.output) == (2, True)
     assert not (tmp_path / "lab").exists()
+
+
+def asked(address: str) -> list[object]:
+    with gpulab.Client(address, token="glab_x", retry_seconds=0) as client:
+        return list(client.nodes())
+
+
+def test_client_accepts_the_certificate_that_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = made(tmp_path, "localhost")
+    with https_server(certificate) as port:
+        with pytest.raises(gpulab.ConfigurationError, match=r"not accepted: self-signed certificate\. .*SSL_CERT_FILE"):
+            asked(f"https://localhost:{port}")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
+        with pytest.raises(gpulab.ServerError, match="HTTP 501"):
+            asked(f"https://localhost:{port}")
+
+
+def test_address_with_the_wrong_scheme_is_suspected() -> None:
+    cut = httpx.RemoteProtocolError("Server disconnected without sending a response.")
+    assert _hint(cut, "http://lab") == " (it may speak https:// and not http://)"
+    assert _hint(cut, "https://lab") == ""
+
+
+def test_file_of_certificates_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(gpulab.ConfigurationError, match="SSL_CERT_FILE has no certificates that can be read"):
+        gpulab.Client("https://localhost:1", token="glab_x")

@@ -1,4 +1,4 @@
-"""The line that shows how a program of one's own went, beside the answers of a course."""
+"""The line that shows how a program of one's own went, beside the answers of a question set."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -163,3 +163,8 @@ def test_one_that_runs_is_restarted_with_its_new_options(monkeypatch: pytest.Mon
         f"{run} enable gpulab-worker.service",
         f"{run} restart gpulab-worker.service",
     ]
+
+
+def test_service_of_an_account_says_when_it_ends(units: Path) -> None:
+    assert "loginctl enable-linger" in install("--", "scheduler")[1]
+    assert "linger" not in install("--system", "--account", "lab", "--", "scheduler")[1]

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from server.child_process import FolderInUseError, FolderLock, tail
-from server.supervision import ChildKeepsDyingError, Keeper, LabProcess, SignalPipe, Stopped, run_once
+from server.supervision import (
+    ChildKeepsDyingError,
+    ChildRefusedError,
+    Keeper,
+    LabProcess,
+    SignalPipe,
+    Stopped,
+    run_once,
+)
 
 
 def lab_child(tmp_path: Path, code: str, grace_seconds: float = 5.0) -> LabProcess:
@@ -51,6 +59,12 @@ def test_dead_child_is_started_again_after_a_pause(tmp_path: Path) -> None:
     child.stop()
     assert len(said) == 1
     assert "worker ended with status -9" in said[0]
+
+
+def test_process_that_refuses_its_settings_ends_the_start_with_its_reason(tmp_path: Path) -> None:
+    refusing = lab_child(tmp_path, 'import sys; print(\'{"reason": "no card T5"}\'); sys.exit(2)')
+    with SignalPipe() as signals, pytest.raises(ChildRefusedError, match=r"settings refused \(no card T5\)"):
+        run_once("settings", refusing, signals, 20.0)
 
 
 def test_child_that_keeps_dying_is_given_up_with_the_end_of_its_log(tmp_path: Path) -> None:

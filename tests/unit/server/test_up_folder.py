@@ -33,3 +33,18 @@ def test_folders_are_private(tmp_path: Path, was_there: bool, monkeypatch: pytes
     assert {stat.S_IMODE((folder / name).stat().st_mode) for name in FOLDERS} == {0o700}
     assert masks == [0o077]
     assert os.access(folder, os.W_OK)
+
+
+def test_folder_of_data_sets_that_is_not_there_yet_is_said_and_does_not_end_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise LabError("far enough")
+
+    monkeypatch.setattr("os.umask", lambda _: 0o022)
+    monkeypatch.setattr(LocalLab, "_start", stop)
+    said: list[str] = []
+    options = LabOptions(tmp_path / "lab", port=0, datasets=tmp_path / "not mounted")
+    with pytest.raises(LabError, match="far enough"):
+        LocalLab(options, said.append).run(lambda _: None)
+    assert said == [f"{tmp_path / 'not mounted'} is no folder yet: there are no data sets until it is"]

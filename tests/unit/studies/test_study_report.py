@@ -58,7 +58,7 @@ def rendered(folder: Path, spec: dict[str, Any]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def course_report(finished: Finish, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def homework_report(finished: Finish, tmp_path_factory: pytest.TempPathFactory) -> Path:
     plan = expand("course/1", Scale.SMOKE, [0])
     cheap = [run for run in plan.runs if run.spec.get("method") == "closed_form" or run.spec.get("iterations") == 1000]
     outcomes = finished(cheap)
@@ -81,8 +81,8 @@ def _unfinished(run: RunPlan) -> RunOutcome:
     )
 
 
-def test_page_asks_for_nothing_from_elsewhere_and_runs_nothing(course_report: Path) -> None:
-    page = (course_report / "report.html").read_text()
+def test_page_asks_for_nothing_from_elsewhere_and_runs_nothing(homework_report: Path) -> None:
+    page = (homework_report / "report.html").read_text()
     tags = Tags(page)
     assert not tags.all("script")
     assert not tags.all("link")
@@ -91,8 +91,8 @@ def test_page_asks_for_nothing_from_elsewhere_and_runs_nothing(course_report: Pa
     assert not re.search(r"url\(|@import|https?://", page)
 
 
-def test_page_can_be_read_without_seeing_it(course_report: Path) -> None:
-    tags = Tags((course_report / "report.html").read_text())
+def test_page_can_be_read_without_seeing_it(homework_report: Path) -> None:
+    tags = Tags((homework_report / "report.html").read_text())
     assert tags.all("html")[0]["lang"] == "en"
     assert tags.all("img")
     assert all(len(image["alt"] or "") > 20 for image in tags.all("img"))
@@ -101,24 +101,24 @@ def test_page_can_be_read_without_seeing_it(course_report: Path) -> None:
     assert {(link["href"] or "").removeprefix("#") for link in tags.all("a")} <= targets
 
 
-def test_page_has_every_question_and_the_marks_of_each_verdict(course_report: Path) -> None:
-    page = (course_report / "report.html").read_text()
+def test_page_has_every_question_and_the_marks_of_each_verdict(homework_report: Path) -> None:
+    page = (homework_report / "report.html").read_text()
     for letter in "abcdefghi":
         assert f'id="q1{letter}"' in page
     for words in ("agrees", "sheet is wrong", "not measured", "the bias was left in"):
         assert words in page
 
 
-def test_what_came_from_outside_is_escaped(course_report: Path) -> None:
-    page = (course_report / "report.html").read_text()
+def test_what_came_from_outside_is_escaped(homework_report: Path) -> None:
+    page = (homework_report / "report.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
-    markdown = (course_report / "report.md").read_text()
+    markdown = (homework_report / "report.md").read_text()
     assert "<script>" not in markdown.replace("\\<script\\>", "")
 
 
-def test_runs_without_a_result_are_named(course_report: Path) -> None:
-    found = json.loads((course_report / "findings.json").read_text())
+def test_runs_without_a_result_are_named(homework_report: Path) -> None:
+    found = json.loads((homework_report / "findings.json").read_text())
     missing = next(question for question in found["questions"] if question["question"] == "1h")["missing"]
     assert missing
     assert all("error" in line for line in missing)
@@ -126,21 +126,21 @@ def test_runs_without_a_result_are_named(course_report: Path) -> None:
     assert "job-7" in found["provenance"]["job_ids"]
 
 
-def test_markdown_names_pictures_that_lie_beside_it(course_report: Path) -> None:
-    names = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (course_report / "report.md").read_text())
+def test_markdown_names_pictures_that_lie_beside_it(homework_report: Path) -> None:
+    names = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (homework_report / "report.md").read_text())
     assert names
-    assert all((course_report / name).read_bytes().startswith(b"\x89PNG") for name in names)
+    assert all((homework_report / name).read_bytes().startswith(b"\x89PNG") for name in names)
 
 
-def test_markdown_tables_have_as_many_cells_as_columns(course_report: Path) -> None:
-    tables = re.findall(r"(?:^\|.*\n)+", (course_report / "report.md").read_text(), re.MULTILINE)
+def test_markdown_tables_have_as_many_cells_as_columns(homework_report: Path) -> None:
+    tables = re.findall(r"(?:^\|.*\n)+", (homework_report / "report.md").read_text(), re.MULTILINE)
     assert len(tables) > 5
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1, table
 
 
-def test_findings_are_the_report_as_data(course_report: Path) -> None:
-    found = json.loads((course_report / "findings.json").read_text())
+def test_findings_are_the_report_as_data(homework_report: Path) -> None:
+    found = json.loads((homework_report / "findings.json").read_text())
     assert sum(found["verdicts"].values()) == sum(len(question["comparisons"]) for question in found["questions"])
     assert {line["question"] for line in found["glance"]} >= {"1a", "1b"}
     assert found["provenance"]["versions"] == ["torch 0"]
@@ -184,7 +184,7 @@ def test_study_report_is_a_job_that_listings_leave_out() -> None:
     assert {"study-report", "memory-estimate", "gpu-constants"} <= runnable().keys() - experiments().keys()
     with pytest.raises(ValidationError):
         StudyReportSpec.model_validate({"title": "x", "nope": 1})
-    with pytest.raises(ValidationError, match="no installed course has this question"):
+    with pytest.raises(ValidationError, match="no installed question set has this question"):
         StudyReportSpec.model_validate({"title": "x", "questions": ["course/9z"]})
 
 

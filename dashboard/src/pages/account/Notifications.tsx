@@ -10,7 +10,7 @@ import type { ChannelRead, NotificationsRead } from "../../api/schema";
 import { Answer, Failure } from "../../components/Feedback";
 import { useNow } from "../../components/Time";
 import { useAction } from "../../components/useAction";
-import { ago, counted } from "../../format";
+import { ago, counted, TIME_ZONE } from "../../format";
 
 const KINDS = [
   ["ended", "Runs that ended", "Succeeded or cancelled"],
@@ -21,7 +21,6 @@ const KINDS = [
 
 type Kind = (typeof KINDS)[number][0];
 type Channel = "mail" | "webhook";
-const HERE_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function Notifications() {
   const query = useQuery(queries.notifications);
@@ -112,12 +111,12 @@ function Way({ channel, title, found }: { channel: Channel; title: string; found
         {save.error !== null && <Failure error={save.error} />}
         {test.error !== null && <Failure error={test.error} />}
         <Group gap="xs">
-          <Button type="submit" size="compact-sm" loading={save.isPending} disabled={!changed || needsUrl}>
+          <Button type="submit" size="xs" loading={save.isPending} disabled={!changed || needsUrl}>
             Save
           </Button>
           {isOn && (
             <Button
-              size="compact-sm"
+              size="xs"
               variant="default"
               loading={test.isPending}
               disabled={changed}
@@ -152,5 +151,5 @@ function Trouble({ set }: { set: ChannelRead }) {
 
 function orderOf(channel: Channel, kinds: Kind[], url: string) {
   const order = { kinds, ...(url === "" ? {} : { webhook_url: url }) };
-  return channel === "mail" ? { mail: order, time_zone: HERE_ZONE } : { webhook: order, time_zone: HERE_ZONE };
+  return channel === "mail" ? { mail: order, time_zone: TIME_ZONE } : { webhook: order, time_zone: TIME_ZONE };
 }

@@ -8,7 +8,8 @@ import type { AssignmentRead } from "../../api/schema";
 import { Answer, Empty } from "../../components/Feedback";
 import { State } from "../../components/State";
 import { useNow } from "../../components/Time";
-import { counted, fullTime, whenDue } from "../../format";
+import { counted, whenDue, setTime } from "../../format";
+import { useNameOf } from "../course/courses";
 import { dueOf, isOver, statusOf } from "./status";
 import { Work } from "./Work";
 
@@ -70,14 +71,16 @@ function Heading({ assignment, now }: { assignment: AssignmentRead; now: number 
 function Due({ assignment, now }: { assignment: AssignmentRead; now: number }) {
   const due = dueOf(assignment);
   const moved = assignment.deadline_changes?.at(-1);
+  const course = useNameOf(assignment.course_id);
   return (
     <Text size="sm" c="dimmed" className="numbers">
+      {course !== undefined && `${course}: `}
       <Text span inherit fw={600}>
         {whenDue(due, now)}
       </Text>
-      , <time dateTime={due}>{fullTime(due)}</time>
-      {due !== assignment.deadline && ` (extended for you; the class: ${fullTime(assignment.deadline)})`}
-      {moved && due === assignment.deadline && ` (moved from ${fullTime(moved.before)})`}
+      , <time dateTime={due}>{setTime(due)}</time>
+      {due !== assignment.deadline && ` (extended for you; the class: ${setTime(assignment.deadline)})`}
+      {moved && due === assignment.deadline && ` (moved from ${setTime(moved.before)})`}
     </Text>
   );
 }

@@ -64,7 +64,7 @@ function Submitted({ submission }: { submission: SubmissionRead }) {
 /** Only runs that succeeded can be handed in. */
 function SendOne({ assignment, runs, now }: ChooseProps) {
   const { your_submission: before } = assignment;
-  const good = runs.filter((run) => run.state === "succeeded");
+  const good = runs.filter((run) => run.state === "succeeded").sort(newestFirst);
   const [chosen, choose] = useState<string | null>(null);
   const selected = good.find((run) => run.id === chosen) ?? good[0];
   const send = useAction(
@@ -92,7 +92,7 @@ function SendOne({ assignment, runs, now }: ChooseProps) {
       <Group gap="xs" align="flex-end">
         <Select
           label={before ? "Replace it with" : "Run to hand in"}
-          data={good.map((run) => ({ value: run.id, label: labelOf(run, now) }))}
+          data={grouped(good, assignment, now)}
           value={selected.id}
           onChange={(id) => {
             choose(id);
@@ -116,6 +116,23 @@ function SendOne({ assignment, runs, now }: ChooseProps) {
       {send.error && <Failure error={send.error} />}
     </Stack>
   );
+}
+
+function newestFirst(a: JobSummary, b: JobSummary): number {
+  return Date.parse(b.submitted_at) - Date.parse(a.submitted_at);
+}
+
+/** Runs from before the assignment stand apart. */
+function grouped(runs: JobSummary[], assignment: AssignmentRead, now: number) {
+  const choices = (some: JobSummary[]) => some.map((run) => ({ value: run.id, label: labelOf(run, now) }));
+  const created = Date.parse(assignment.created_at);
+  const earlier = runs.filter((run) => Date.parse(run.submitted_at) < created);
+  if (earlier.length === 0) return choices(runs);
+  const since = runs.filter((run) => !earlier.includes(run));
+  return [
+    { group: "Since the assignment was created", items: choices(since) },
+    { group: "Before it was created", items: choices(earlier) },
+  ];
 }
 
 function labelOf(run: JobSummary, now: number): string {

@@ -9,11 +9,13 @@ import { useState } from "react";
 import { api, data } from "../../api/client";
 import * as queries from "../../api/queries";
 import type { AssignmentRead } from "../../api/schema";
-import { Ask, Dialog } from "../../components/Dialog";
+import { Ask, Dialog, NameInput } from "../../components/Dialog";
 import { useAction } from "../../components/useAction";
-import { fullTime } from "../../format";
+import { changed } from "../../changed";
+import { instant, isTime, local, TIME_FIELD } from "../../entered-time";
+import { setTime } from "../../format";
 import { templateChoices } from "../study/templates";
-import { instant, local } from "./deadline";
+import { useCourse } from "./course";
 
 /** The lab's default. */
 const DEFAULT_TOLERANCE = 1e-5;
@@ -62,7 +64,8 @@ function endOfDay(moment: Date): Date {
 
 function Form({ before, done }: { before?: AssignmentRead; done: (assignment: AssignmentRead) => void }) {
   const { data: catalogue } = useQuery(queries.experiments);
-  const { data: courses } = useQuery(queries.courses);
+  const { data: questionSets } = useQuery(queries.questionSets);
+  const course = useCourse();
   const [name, setName] = useState(before?.name ?? "");
   const [deadline, setDeadline] = useState(
     local(before ? new Date(before.deadline) : endOfDay(new Date(Date.now() + WEEK_MILLISECONDS))),
@@ -77,29 +80,35 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
   const [lateDeduction, setLateDeduction] = useState<number | string>(before?.late_deduction ?? 0);
   const [lateUnit, setLateUnit] = useState(before?.late_deduction_unit ?? "percent");
   const [answersLater, setAnswersLater] = useState(before?.answers_after_deadline ?? true);
+  const body = {
+    name: name.trim(),
+    deadline,
+    max_points: orNull(maxPoints),
+    rerun_points: orNull(rerunPoints),
+    late_days: orNull(lateDays),
+    late_deduction: Number(lateDeduction),
+    late_deduction_unit: lateUnit,
+    answers_after_deadline: answersLater,
+    description: description.trim() || null,
+    templates,
+    experiments,
+    tolerance: Number(tolerance),
+  };
+  const [first] = useState(body);
   const send = useAction(
     () => {
-      const body = {
-        ...(maxPoints === (before?.max_points ?? "") ? {} : { max_points: orNull(maxPoints) }),
-        rerun_points: orNull(rerunPoints),
-        late_days: orNull(lateDays),
-        late_deduction: Number(lateDeduction),
-        late_deduction_unit: lateUnit,
-        answers_after_deadline: answersLater,
-        description: description.trim() || null,
-        templates,
-        experiments,
-        tolerance: Number(tolerance),
-      };
-      return before === undefined
-        ? data(api.POST("/v1/assignments", { body: { name: name.trim(), deadline: instant(deadline), ...body } }))
-        : data(
-            api.PATCH("/v1/assignments/{assignment_id}", {
-              params: { path: { assignment_id: before.id } },
-              // An unchanged deadline keeps its seconds, and may be in the past.
-              body: deadline === local(new Date(before.deadline)) ? body : { deadline: instant(deadline), ...body },
-            }),
-          );
+      if (before === undefined)
+        return data(
+          api.POST("/v1/assignments", { body: { ...body, deadline: instant(deadline), course_id: course?.id } }),
+        );
+      // An unchanged deadline keeps its seconds, and may be in the past.
+      const { deadline: later, ...others } = changed(first, body);
+      return data(
+        api.PATCH("/v1/assignments/{assignment_id}", {
+          params: { path: { assignment_id: before.id } },
+          body: later === undefined ? others : { ...others, deadline: instant(later) },
+        }),
+      );
     },
     (assignment) => {
       done(assignment);
@@ -107,7 +116,7 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
     },
     true,
   );
-  const ready = name.trim() !== "" && deadline !== "" && tolerance !== "" && templates.length + experiments.length > 0;
+  const ready = name.trim() !== "" && isTime(deadline) && tolerance !== "" && templates.length + experiments.length > 0;
   return (
     <Ask
       action={before === undefined ? "Create" : "Save"}
@@ -116,21 +125,11 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
       error={send.error}
       send={() => send.mutate(undefined)}
     >
-      {before === undefined && (
-        <TextInput
-          label="Name"
-          placeholder="Homework 1"
-          required
-          withAsterisk={false}
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
-          data-autofocus
-        />
-      )}
+      <NameInput placeholder="Homework 1" value={name} set={setName} />
       <TextInput
         label="Deadline"
-        description={deadline === "" ? "In your time zone" : `In your time zone: ${fullTime(instant(deadline))}`}
-        type="datetime-local"
+        description={isTime(deadline) ? `In your time zone: ${setTime(instant(deadline))}` : "In your time zone"}
+        {...TIME_FIELD}
         value={deadline}
         onChange={(event) => setDeadline(event.currentTarget.value)}
       />
@@ -138,7 +137,7 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
         label="Questions"
         description="Runs that answer these questions count"
         placeholder={templates.length === 0 ? "Choose questions" : ""}
-        data={templateChoices(courses?.items ?? [])}
+        data={templateChoices(questionSets?.items ?? [])}
         value={templates}
         onChange={setTemplates}
         searchable

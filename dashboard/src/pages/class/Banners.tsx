@@ -1,6 +1,6 @@
 /** The texts that every page shows, for staff. */
 
-import { Button, Card, Group, Stack, Table, Text, Textarea, TextInput, Title } from "@mantine/core";
+import { Button, Card, Checkbox, Group, Stack, Table, Text, Textarea, TextInput, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
@@ -12,7 +12,10 @@ import type { BannerRead } from "../../api/schema";
 import { Ask, Dialog } from "../../components/Dialog";
 import { Answer, Empty } from "../../components/Feedback";
 import { useAction } from "../../components/useAction";
-import { fullTime, NOTHING } from "../../format";
+import { instant, isTime, TIME_FIELD } from "../../entered-time";
+import { counted, NOTHING, setTime } from "../../format";
+import { nameOf } from "../course/courses";
+import { useCourse } from "./course";
 
 const MAX_CHARACTERS = 500;
 
@@ -71,14 +74,19 @@ function Row({ banner }: { banner: BannerRead }) {
     <Table.Tr>
       <Table.Td className="break" style={{ whiteSpace: "pre-line" }}>
         {banner.text}
+        {banner.readers !== null && (
+          <Text size="xs" c="dimmed">
+            Only for {counted(banner.readers, "student")}
+          </Text>
+        )}
       </Table.Td>
-      <Table.Td className="numbers">{banner.starts_at === null ? NOTHING : fullTime(banner.starts_at)}</Table.Td>
+      <Table.Td className="numbers">{banner.starts_at === null ? NOTHING : setTime(banner.starts_at)}</Table.Td>
       <Table.Td className="numbers">
-        {banner.ends_at === null ? "the end of the drain" : fullTime(banner.ends_at)}
+        {banner.ends_at === null ? "the end of the drain" : setTime(banner.ends_at)}
       </Table.Td>
       <Table.Td ta="right">
-        {banner.kind !== "drain" && (
-          <Button size="compact-sm" variant="default" loading={end.isPending} onClick={() => end.mutate(undefined)}>
+        {banner.can_end && (
+          <Button size="xs" variant="default" loading={end.isPending} onClick={() => end.mutate(undefined)}>
             End
           </Button>
         )}
@@ -92,19 +100,27 @@ function NewBanner() {
   const [text, setText] = useState("");
   const [until, setUntil] = useState("");
   const [from, setFrom] = useState("");
+  const course = useCourse();
+  const { data: me } = useQuery(queries.me);
+  const [everybody, setEverybody] = useState(false);
   const send = useAction(
     () =>
       data(
         api.POST("/v1/banners", {
-          body: { text, ends_at: instant(until), starts_at: from === "" ? null : instant(from) },
+          body: {
+            text,
+            ends_at: instant(until),
+            starts_at: from === "" ? null : instant(from),
+            course_id: everybody ? null : course?.id,
+          },
         }),
       ),
-    () => {
+    (made) => {
       close();
       setText("");
       setUntil("");
       setFrom("");
-      return "Every page shows the banner.";
+      return made.course_id === null ? "Every page shows the banner." : "The course sees the banner on every page.";
     },
     true,
   );
@@ -117,7 +133,7 @@ function NewBanner() {
         <Ask
           action="Show"
           busy={send.isPending}
-          ready={text.trim() !== "" && until !== ""}
+          ready={text.trim() !== "" && isTime(until)}
           error={send.error}
           send={() => send.mutate(undefined)}
         >
@@ -131,17 +147,25 @@ function NewBanner() {
             onChange={(event) => setText(event.currentTarget.value)}
             data-autofocus
           />
+          {course !== undefined && me?.role === "admin" && (
+            <Checkbox
+              label="Show it to all courses"
+              description={`Otherwise only ${nameOf(course)} sees it.`}
+              checked={everybody}
+              onChange={(event) => setEverybody(event.currentTarget.checked)}
+            />
+          )}
           <Stack gap="xs">
             <TextInput
               label="Until"
-              type="datetime-local"
+              {...TIME_FIELD}
               value={until}
               onChange={(event) => setUntil(event.currentTarget.value)}
             />
             <TextInput
               label="Maintenance from"
               description="Only for a planned maintenance. The banner is shown before, and names both times."
-              type="datetime-local"
+              {...TIME_FIELD}
               value={from}
               onChange={(event) => setFrom(event.currentTarget.value)}
             />
@@ -150,9 +174,4 @@ function NewBanner() {
       </Dialog>
     </>
   );
-}
-
-/** A field's local time as an instant. */
-function instant(local: string): string {
-  return new Date(local).toISOString();
 }

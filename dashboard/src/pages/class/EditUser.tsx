@@ -112,7 +112,7 @@ export function NewTokenFor({ user, opened, close }: UserProps) {
     send.reset();
   }
   return (
-    <Dialog title={`New token for ${user.name}`} opened={opened} close={finish}>
+    <Dialog title={`New token for ${user.name}`} opened={opened} close={finish} once={send.data !== undefined}>
       {send.data === undefined ? (
         <Ask
           action="Create"

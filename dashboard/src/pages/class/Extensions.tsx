@@ -1,6 +1,6 @@
 /** Later deadlines for single students and sections: who has one, giving one, and taking it back. */
 
-import { ActionIcon, Button, Group, SegmentedControl, Select, Stack, Text, TextInput } from "@mantine/core";
+import { ActionIcon, Button, Group, SegmentedControl, Select, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { CalendarClock, Trash2 } from "lucide-react";
@@ -12,8 +12,8 @@ import type { AssignmentRead, ExtensionRead, RosterRead } from "../../api/schema
 import { Ask, Dialog } from "../../components/Dialog";
 import { Answer } from "../../components/Feedback";
 import { useAction } from "../../components/useAction";
-import { fullTime } from "../../format";
-import { instant, local } from "./deadline";
+import { setTime } from "../../format";
+import { useLaterDeadline } from "./useLaterDeadline";
 
 const MAX_SHOWN = 50;
 
@@ -48,7 +48,7 @@ function Given({ assignment }: { assignment: AssignmentRead }) {
       {({ items }) =>
         items.length === 0 ? (
           <Text size="sm" c="dimmed">
-            Everybody has the deadline of the assignment, {fullTime(assignment.deadline)}.
+            Everybody has the deadline of the assignment, {setTime(assignment.deadline)}.
           </Text>
         ) : (
           <Stack gap="xs">
@@ -83,7 +83,7 @@ function One({ assignment, extension }: { assignment: AssignmentRead; extension:
           {whose(extension)}
         </Text>
         <Text size="xs" c="dimmed" className="break">
-          Due {fullTime(extension.deadline)}
+          Due {setTime(extension.deadline)}
           {extension.reason !== null && `: ${extension.reason}`}
         </Text>
       </div>
@@ -106,8 +106,7 @@ function Give({ assignment }: { assignment: AssignmentRead }) {
   const { data: people } = useQuery(queries.roster);
   const [target, setTarget] = useState<Target>("student");
   const [chosen, choose] = useState<string | null>(null);
-  const [deadline, setDeadline] = useState(local(new Date(assignment.deadline)));
-  const [reason, setReason] = useState("");
+  const later = useLaterDeadline(assignment);
   const send = useAction(
     () =>
       data(
@@ -115,24 +114,22 @@ function Give({ assignment }: { assignment: AssignmentRead }) {
           params: { path: { assignment_id: assignment.id } },
           body: {
             ...(target === "student" ? { user_id: chosen } : { section: chosen }),
-            deadline: instant(deadline),
-            reason: reason.trim() || null,
+            ...later.body(),
           },
         }),
       ),
     (made) => {
       choose(null);
-      setReason("");
-      return `${whose(made)} has time until ${fullTime(made.deadline)}.`;
+      later.clearReason();
+      return `${whose(made)} has time until ${setTime(made.deadline)}.`;
     },
     true,
   );
-  const later = deadline !== "" && Date.parse(instant(deadline)) > Date.parse(assignment.deadline);
   return (
     <Ask
       action="Extend"
       busy={send.isPending}
-      ready={chosen !== null && later}
+      ready={chosen !== null && later.isLater}
       error={send.error}
       send={() => send.mutate(undefined)}
     >
@@ -159,19 +156,7 @@ function Give({ assignment }: { assignment: AssignmentRead }) {
         limit={MAX_SHOWN}
         nothingFoundMessage="None found"
       />
-      <TextInput
-        label="Deadline"
-        description={later ? `In your time zone: ${fullTime(instant(deadline))}` : "Later than that of the assignment"}
-        type="datetime-local"
-        value={deadline}
-        onChange={(event) => setDeadline(event.currentTarget.value)}
-      />
-      <TextInput
-        label="Reason"
-        description="Optional; for staff alone"
-        value={reason}
-        onChange={(event) => setReason(event.currentTarget.value)}
-      />
+      {later.fields}
     </Ask>
   );
 }

@@ -1,28 +1,34 @@
 /** The users of the lab, with their limits. */
 
-import { ActionIcon, Button, Group, Menu, Select, Stack, Text, TextInput } from "@mantine/core";
+import { ActionIcon, Button, Group, Menu, Select, Stack, TextInput } from "@mantine/core";
 import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
-import { infiniteQueryOptions, useInfiniteQuery } from "@tanstack/react-query";
-import { Ellipsis, KeyRound, Pencil, Plus, UserCheck, UserX } from "lucide-react";
+import { infiniteQueryOptions, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Ellipsis, KeyRound, Pencil, Plus, Trash2, UserCheck, UserX } from "lucide-react";
 import { useState } from "react";
 
 import { api, data } from "../../api/client";
+import * as queries from "../../api/queries";
 import type { Role, UserCreate, UserRead } from "../../api/schema";
-import { Ask, Dialog, ShownOnce } from "../../components/Dialog";
+import { Ask, Dialog, NameInput, ShownOnce } from "../../components/Dialog";
 import { Empty } from "../../components/Feedback";
-import { AnchorLink } from "../../components/Links";
 import { PagedTable, rowsOf, type Column } from "../../components/PagedTable";
+import { RowLink } from "../../components/tables/RowLink";
 import { useAction } from "../../components/useAction";
 import { NOTHING, number } from "../../format";
+import { useCourse } from "./course";
 import { EditUser, NewTokenFor } from "./EditUser";
+import { EraseUser } from "../personal/EraseUser";
 import { ImportRoster } from "./ImportRoster";
 
-const usersLike = (text: string) =>
+const usersLike = (text: string, course?: string) =>
   infiniteQueryOptions({
-    queryKey: ["users", text],
+    queryKey: ["users", text, course],
     queryFn: ({ pageParam, signal }) =>
       data(
-        api.GET("/v1/users", { params: { query: { text: text || undefined, limit: 100, cursor: pageParam } }, signal }),
+        api.GET("/v1/users", {
+          params: { query: { text: text || undefined, course, limit: 100, cursor: pageParam } },
+          signal,
+        }),
       ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
@@ -45,7 +51,7 @@ const COLUMNS: Column<UserRead>[] = [
 export function Users() {
   const [typed, setTyped] = useState("");
   const [text] = useDebouncedValue(typed.trim(), 250);
-  const query = useInfiniteQuery(usersLike(text));
+  const query = useInfiniteQuery(usersLike(text, useCourse()?.id));
   return (
     <Stack gap="sm">
       <Group justify="space-between" align="flex-end">
@@ -73,6 +79,12 @@ export function Users() {
   );
 }
 
+function statusOf(user: UserRead): string | null {
+  if (user.erasure) return user.erasure === "delete" ? "being deleted" : "being anonymised";
+  if (user.anonymised_at) return "anonymised";
+  return user.disabled_at === null ? null : "disabled";
+}
+
 function groupOf(user: UserRead): string {
   return [user.section, user.team].filter(Boolean).join(", ");
 }
@@ -80,20 +92,39 @@ function groupOf(user: UserRead): string {
 function Name({ user }: { user: UserRead }) {
   return (
     <>
-      <AnchorLink to="/jobs" search={{ owner: user.email ?? user.id }} size="sm" fw={550}>
-        {user.name}
-      </AnchorLink>
-      <Text size="xs" c="dimmed" className="break">
-        {[user.email, user.disabled_at === null ? null : "disabled"].filter(Boolean).join(", ")}
-      </Text>
-      <Text size="xs" c="dimmed" hiddenFrom="sm">
-        {[user.role, groupOf(user)].filter(Boolean).join(", ")}
-      </Text>
+      <span className="strong">
+        <RowLink to="/jobs" search={{ owner: user.email ?? user.id }}>
+          {user.name}
+        </RowLink>
+      </span>
+      <div className="small break">{[user.email, statusOf(user)].filter(Boolean).join(", ")}</div>
+      <div className="small mantine-hidden-from-sm">{[user.role, groupOf(user)].filter(Boolean).join(", ")}</div>
     </>
   );
 }
 
+/** The menu of a row is made when it is first opened: hundreds of menus would take longer than their table. */
 function Actions({ user }: { user: UserRead }) {
+  const [made, make] = useState(false);
+  if (made) return <OpenedActions user={user} />;
+  return (
+    <button
+      type="button"
+      className="row-menu"
+      aria-haspopup="menu"
+      aria-label={nameOf(user)}
+      onClick={() => make(true)}
+    >
+      <Ellipsis size={18} aria-hidden />
+    </button>
+  );
+}
+
+function nameOf(user: UserRead): string {
+  return `Actions for ${user.name}`;
+}
+
+function OpenedActions({ user }: { user: UserRead }) {
   const at = { params: { path: { user_id: user.id } } };
   const disable = useAction(
     () => data(api.POST("/v1/users/{user_id}/disable", at)),
@@ -105,14 +136,17 @@ function Actions({ user }: { user: UserRead }) {
   );
   const [edited, edit] = useDisclosure();
   const [given, give] = useDisclosure();
+  const [erased, erase] = useDisclosure();
+  const { data: me } = useQuery(queries.me);
+  const erasable = me?.role === "admin" && me.id !== user.id && user.erasure !== "delete";
   return (
     <>
-      <Menu position="bottom-end">
+      <Menu position="bottom-end" defaultOpened>
         <Menu.Target>
           <ActionIcon
             variant="subtle"
             color="gray"
-            aria-label={`Actions for ${user.name}`}
+            aria-label={nameOf(user)}
             loading={disable.isPending || enable.isPending}
           >
             <Ellipsis size={18} aria-hidden />
@@ -134,10 +168,16 @@ function Actions({ user }: { user: UserRead }) {
               Enable
             </Menu.Item>
           )}
+          {erasable && (
+            <Menu.Item color="red" leftSection={<Trash2 size={16} aria-hidden />} onClick={erase.open}>
+              Anonymise or delete
+            </Menu.Item>
+          )}
         </Menu.Dropdown>
       </Menu>
       <EditUser user={user} opened={edited} close={edit.close} />
       <NewTokenFor user={user} opened={given} close={give.close} />
+      <EraseUser user={user} opened={erased} close={erase.close} />
     </>
   );
 }
@@ -146,9 +186,10 @@ function AddUser() {
   const [opened, { open, close }] = useDisclosure();
   const [name, setName] = useState("");
   const [role, setRole] = useState<Role>("student");
+  const course = useCourse();
   const [token, setToken] = useState<string | null>(null);
   const send = useAction(
-    () => data(api.POST("/v1/users", { body: { name: name.trim(), role } as UserCreate })),
+    () => data(api.POST("/v1/users", { body: { name: name.trim(), role, course_id: course?.id } as UserCreate })),
     (made) => {
       setToken(made.token);
       return `Added ${made.name}.`;
@@ -166,7 +207,7 @@ function AddUser() {
       <Button size="sm" leftSection={<Plus size={16} aria-hidden />} onClick={open}>
         Add user
       </Button>
-      <Dialog title="Add user" opened={opened} close={finish}>
+      <Dialog title="Add user" opened={opened} close={finish} once={token !== null}>
         {token === null ? (
           <Ask
             action="Add"
@@ -175,15 +216,7 @@ function AddUser() {
             error={send.error}
             send={() => send.mutate(undefined)}
           >
-            <TextInput
-              label="Name"
-              description="Must be unique in the lab"
-              required
-              withAsterisk={false}
-              value={name}
-              onChange={(event) => setName(event.currentTarget.value)}
-              data-autofocus
-            />
+            <NameInput description="Must be unique in the lab" value={name} set={setName} />
             <Select
               label="Role"
               data={["student", "instructor", "admin"]}

@@ -8,11 +8,17 @@ export function tableOf(job: JobRead): Record<string, unknown> {
   return {
     name: job.name,
     experiment: job.experiment,
-    ...job.spec,
+    ...Object.fromEntries(Object.entries(job.spec).flatMap(([name, entry]) => flat(name, entry))),
     seed: job.seed,
     device: job.device,
     node: job.node,
   };
+}
+
+/** The entries of a field that holds values by name, such as the parameters of a script. */
+function flat(name: string, entry: unknown): [string, unknown][] {
+  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) return [[name, entry]];
+  return Object.entries(entry).map(([key, part]) => [`${name}.${key}`, part]);
 }
 
 /** Names of the fields that differ between the jobs, in the order of their specs. */

@@ -1,38 +1,41 @@
 /** The grades of an assignment: who has how many points and why, re-runs, tables for other platforms, release. */
 
-import { Button, Card, Group, Menu, Select, Stack, Switch, Text } from "@mantine/core";
-import { infiniteQueryOptions, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Button, Menu, Text, TextInput } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { infiniteQueryOptions, keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { Download } from "lucide-react";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 
 import { api, data, file } from "../../api/client";
 import { address } from "../../api/base";
-import * as queries from "../../api/queries";
 import type { AssignmentRead, GradeRead, GradeSourceRead } from "../../api/schema";
 import { saveAs } from "../../charts/series";
-import { Answer, Empty } from "../../components/Feedback";
-import { AnchorLink } from "../../components/Links";
+import { Empty } from "../../components/Feedback";
 import { PagedTable, rowsOf, type Column } from "../../components/PagedTable";
+import { RowLink } from "../../components/tables/RowLink";
 import { useAction } from "../../components/useAction";
 import { counted, fullTime, NOTHING, number } from "../../format";
+import { OfAssignment } from "../class/OfAssignment";
 import { EditGrade } from "./EditGrade";
 import { ImportGrades } from "./ImportGrades";
 import { LateCost } from "./OwnGrade";
+import { Release } from "./Release";
 import { Reruns } from "./Reruns";
 
-const gradesOf = (id: string) =>
+const gradesOf = (id: string, text: string) =>
   infiniteQueryOptions({
-    queryKey: ["assignments", id, "grades"],
+    queryKey: ["assignments", id, "grades", text],
     queryFn: ({ pageParam, signal }) =>
       data(
         api.GET("/v1/assignments/{assignment_id}/grades", {
-          params: { path: { assignment_id: id }, query: { limit: 100, cursor: pageParam } },
+          params: { path: { assignment_id: id }, query: { text: text || undefined, limit: 100, cursor: pageParam } },
           signal,
         }),
       ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
     refetchInterval: 10_000,
+    placeholderData: keepPreviousData,
   });
 
 const TABLES = [
@@ -43,55 +46,56 @@ const TABLES = [
 ] as const;
 
 export function Grades() {
-  const query = useQuery(queries.assignments);
-  const [chosen, choose] = useState<string | null>(null);
   return (
-    <Answer query={query}>
-      {({ items }) => {
-        const assignment = items.find((item) => item.id === chosen) ?? items[0];
-        return assignment === undefined ? (
-          <Card>
-            <Empty title="No assignments yet">Create one on the tab Assignments. Its grades appear here.</Empty>
-          </Card>
-        ) : (
-          <Stack>
-            <Group justify="space-between" align="flex-end" gap="xs">
-              <Select
-                label="Assignment"
-                data={items.map((item) => ({ value: item.id, label: item.name }))}
-                value={assignment.id}
-                onChange={choose}
-                allowDeselect={false}
-                w="24rem"
-                maw="100%"
-              />
-              <Group gap="xs">
-                <ImportGrades key={assignment.id} assignment={assignment} />
-                <Export assignment={assignment} />
-              </Group>
-            </Group>
-            <Release assignment={assignment} />
-            <Reruns key={assignment.id} assignment={assignment} />
-            <Class assignment={assignment} />
-          </Stack>
-        );
-      }}
-    </Answer>
+    <OfAssignment
+      empty={<Empty title="No assignments yet">Create one on the tab Assignments. Its grades appear here.</Empty>}
+      actions={(assignment) => (
+        <>
+          <ImportGrades key={assignment.id} assignment={assignment} />
+          <Export assignment={assignment} />
+        </>
+      )}
+    >
+      {(assignment) => (
+        <>
+          <Release assignment={assignment} />
+          <Reruns key={assignment.id} assignment={assignment} />
+          <Class key={assignment.id} assignment={assignment} />
+        </>
+      )}
+    </OfAssignment>
   );
 }
 
 function Class({ assignment }: { assignment: AssignmentRead }) {
-  const query = useInfiniteQuery(gradesOf(assignment.id));
+  const [typed, setTyped] = useState("");
+  const [text] = useDebouncedValue(typed.trim(), 250);
+  const query = useInfiniteQuery(gradesOf(assignment.id, text));
   const [edited, edit] = useState<GradeRead | null>(null);
+  const most = assignment.max_points ?? null;
+  const columns = useMemo(() => columnsOf(most, edit), [most]);
   return (
     <>
+      <TextInput
+        label="Search"
+        placeholder="Name or email"
+        value={typed}
+        onChange={(event) => setTyped(event.currentTarget.value)}
+        w={{ base: "100%", xs: "16rem" }}
+      />
       <PagedTable
         query={query}
         rows={rowsOf(query)}
         keyOf={(grade) => grade.user_id}
-        columns={columnsOf(assignment, edit)}
+        columns={columns}
         minWidth={320}
-        empty={<Empty title="No students yet">Add users or import a class on the tab Users.</Empty>}
+        empty={
+          text === "" ? (
+            <Empty title="No students yet">Add users or import a class on the tab Users.</Empty>
+          ) : (
+            <Empty title="No student matches" />
+          )
+        }
       />
       <EditGrade assignment={assignment} grade={edited} close={() => edit(null)} />
     </>
@@ -100,19 +104,14 @@ function Class({ assignment }: { assignment: AssignmentRead }) {
 
 const SOURCES = { hand: "By hand", check: "Check", rerun: "Re-run" } as const;
 
-function columnsOf(assignment: AssignmentRead, edit: (grade: GradeRead) => void): Column<GradeRead>[] {
-  const most = assignment.max_points ?? null;
+function columnsOf(most: number | null, edit: (grade: GradeRead) => void): Column<GradeRead>[] {
   return [
     {
       title: "Student",
       cell: (grade) => (
         <>
-          <Text size="sm" fw={550} className="break">
-            {grade.user}
-          </Text>
-          <Text size="xs" c="dimmed">
-            {[grade.section, grade.team].filter(Boolean).join(", ")}
-          </Text>
+          <div className="strong break">{grade.user}</div>
+          <div className="small">{[grade.section, grade.team].filter(Boolean).join(", ")}</div>
         </>
       ),
     },
@@ -146,7 +145,7 @@ function columnsOf(assignment: AssignmentRead, edit: (grade: GradeRead) => void)
       title: <span className="visually-hidden">Actions</span>,
       align: "right",
       cell: (grade) => (
-        <Button size="compact-sm" variant="default" aria-label={`Grade ${grade.user}`} onClick={() => edit(grade)}>
+        <Button size="xs" variant="default" aria-label={`Grade ${grade.user}`} onClick={() => edit(grade)}>
           Grade
         </Button>
       ),
@@ -157,10 +156,10 @@ function columnsOf(assignment: AssignmentRead, edit: (grade: GradeRead) => void)
 function HandedIn({ grade }: { grade: GradeRead }) {
   if (grade.job_id === null || grade.pinned_at === null) return "nothing";
   return (
-    <AnchorLink to="/jobs/$id" params={{ id: grade.job_id }} size="sm">
+    <RowLink to="/jobs/$id" params={{ id: grade.job_id }}>
       {fullTime(grade.pinned_at)}
       {grade.days_late > 0 && `, ${counted(grade.days_late, "day")} late`}
-    </AnchorLink>
+    </RowLink>
   );
 }
 
@@ -188,29 +187,6 @@ function said({ state, points, by }: GradeSourceRead): string {
   const outcome = points === null || state === "same" || state === "different" ? OUTCOMES[state] : null;
   const what = [outcome, points === null ? null : number(points)].filter((part) => part !== null).join(", ");
   return by === null ? what : `${what} (${by})`;
-}
-
-function Release({ assignment }: { assignment: AssignmentRead }) {
-  const since = assignment.points_released_at ?? null;
-  const send = useAction(
-    (released: boolean) =>
-      data(
-        api.PATCH("/v1/assignments/{assignment_id}", {
-          params: { path: { assignment_id: assignment.id } },
-          body: { points_released: released },
-        }),
-      ),
-    (after) => (after.points_released_at ? "Students see their grades now." : "Grades are hidden again."),
-  );
-  return (
-    <Switch
-      label="Released to students"
-      description={since === null ? "Each student sees only their own grade" : `Since ${fullTime(since)}`}
-      checked={since !== null}
-      disabled={send.isPending}
-      onChange={(event) => send.mutate(event.currentTarget.checked)}
-    />
-  );
 }
 
 function Export({ assignment }: { assignment: AssignmentRead }) {

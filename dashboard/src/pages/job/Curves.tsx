@@ -2,7 +2,7 @@
 
 import { Card, SimpleGrid, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { useMemo, useState, type ReactNode } from "react";
 
 import * as queries from "../../api/queries";
 import type { JobRead, MetricRead, SeriesRead } from "../../api/schema";
@@ -12,6 +12,8 @@ import { CurveControls, useCurveSettings, type CurveSettings } from "../../chart
 import { axisOf, curvesOf } from "../../charts/metrics";
 import { Answer, Empty } from "../../components/Feedback";
 import { counted, words } from "../../format";
+import { isRemoved, Removed } from "../personal/Removed";
+import { groupsOf, MAX_FIRST } from "./curves/groups";
 
 /** Enough for a wide screen; a zoomed chart loads all points. */
 const ROUGH_POINTS = 2000;
@@ -30,22 +32,60 @@ export function Curves({ job }: { job: JobRead }) {
         ) : (
           <>
             <CurveControls settings={settings} change={change} />
-            <SimpleGrid cols={{ base: 1, md: series.length === 1 ? 1 : 2 }}>
-              {series.map((one) => (
-                <Card key={one.name}>
-                  <MetricChart
-                    series={one}
-                    about={experiment?.metrics.find((metric) => metric.name === one.name)}
-                    settings={settings}
-                    onZoom={(zoomed) => zoomed && one.total_points > one.steps.length && setFine(true)}
-                  />
-                </Card>
-              ))}
-            </SimpleGrid>
+            <Grouped
+              series={series}
+              metrics={experiment?.metrics ?? []}
+              chart={(one) => (
+                <MetricChart
+                  series={one}
+                  about={experiment?.metrics.find((metric) => metric.name === one.name)}
+                  settings={settings}
+                  onZoom={(zoomed) => zoomed && one.total_points > one.steps.length && setFine(true)}
+                />
+              )}
+            />
           </>
         )
       }
     </Answer>
+  );
+}
+
+interface GroupedProps {
+  series: readonly SeriesRead[];
+  metrics: readonly MetricRead[];
+  chart: (series: SeriesRead) => ReactNode;
+}
+
+/** The three that matter on top, the others by group. */
+function Grouped({ series, metrics, chart }: GroupedProps) {
+  const directed = metrics.filter((metric) => metric.direction !== "none").map((metric) => metric.name);
+  const { first, rest } = groupsOf(series, directed);
+  return (
+    <>
+      <Charts series={first} chart={chart} columns={first.length > MAX_FIRST ? 2 : first.length} />
+      {rest.map(({ name, curves }) => (
+        <section key={name} aria-label={`${name} charts`}>
+          <Text fw={600} size="sm" mb="xs">
+            {name}{" "}
+            <Text span c="dimmed" size="sm">
+              {counted(curves.length, "chart")}
+            </Text>
+          </Text>
+          <Charts series={curves} chart={chart} columns={MAX_FIRST} />
+        </section>
+      ))}
+    </>
+  );
+}
+
+function Charts({ series, chart, columns }: Pick<GroupedProps, "series" | "chart"> & { columns: number }) {
+  return (
+    <SimpleGrid cols={{ base: 1, md: Math.min(columns, 2), lg: columns }}>
+      {series.map((one) => (
+        <Card key={one.name}>{chart(one)}</Card>
+      ))}
+    </SimpleGrid>
   );
 }
 
@@ -58,7 +98,8 @@ function NoCurves({ job }: { job: JobRead }) {
       </Card>
     );
   }
-  if (job.result !== null || job.state === "failed") return null;
+  if (isRemoved(job, "metrics")) return <Removed job={job} part="metrics" />;
+  if (job.result !== null || job.state === "failed" || isRemoved(job, "result")) return null;
   return (
     <Card>
       <Empty title="No results">This run recorded no metrics and no result.</Empty>

@@ -6,11 +6,11 @@ import { useQuery } from "@tanstack/react-query";
 import { Tag } from "lucide-react";
 import { useState } from "react";
 
-import { api, data } from "../../api/client";
 import * as queries from "../../api/queries";
 import type { JobRead } from "../../api/schema";
+import { changed } from "../../changed";
 import { Ask, Dialog } from "../../components/Dialog";
-import { useAction } from "../../components/useAction";
+import { useChangeJob } from "../personal/useChangeJob";
 
 const MAX_TAGS = 20;
 
@@ -20,7 +20,7 @@ const LABEL = "Edit name and tags";
 export function EditLabels({ job }: { job: JobRead }) {
   const { data: me } = useQuery(queries.me);
   const [opened, { open, close }] = useDisclosure();
-  if (me === undefined || (me.id !== job.owner_id && me.role === "student")) return null;
+  if (me === undefined || (me.id !== job.owner_id && !me.teaches)) return null;
   return (
     <>
       <Tooltip label={LABEL}>
@@ -44,20 +44,9 @@ export function LabelsDialog({ job, close }: { job: Labelled; close: () => void 
 function Labels({ job, close }: { job: Labelled; close: () => void }) {
   const [name, setName] = useState(job.name ?? "");
   const [tags, setTags] = useState(job.tags);
-  const save = useAction(
-    () =>
-      data(
-        api.PATCH("/v1/jobs/{job_id}", {
-          params: { path: { job_id: job.id } },
-          body: { name: name.trim() || null, tags },
-        }),
-      ),
-    () => {
-      close();
-      return null;
-    },
-    true,
-  );
+  const entered = { name: name.trim() || null, tags };
+  const [first] = useState(entered);
+  const save = useChangeJob(job.id, () => changed(first, entered), close);
   return (
     <Ask action="Save" busy={save.isPending} error={save.error} send={() => save.mutate(undefined)}>
       <TextInput

@@ -1,6 +1,6 @@
 /** The files of a run: images are shown, with a slider over their steps, text opens on demand, everything can be downloaded. */
 
-import { Button, Card, Code, Group, Image, SimpleGrid, Slider, Stack, Text } from "@mantine/core";
+import { Button, Card, Code, Group, Image, SimpleGrid, Slider, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Download, Eye } from "lucide-react";
 import { useState } from "react";
@@ -9,6 +9,7 @@ import "../program/program.css";
 
 import * as queries from "../../api/queries";
 import type { ArtifactRead, JobRead } from "../../api/schema";
+import { isRemoved, Removed } from "../personal/Removed";
 import { Answer, Empty, Failure, Waiting } from "../../components/Feedback";
 import { Notebook } from "../program/Notebook";
 import { parsedNotebook } from "../program/notebooks";
@@ -17,6 +18,8 @@ import { FINAL } from "../../api/states";
 import { inSteps, type ImageSteps } from "./files/image-steps";
 
 const MAX_PREVIEW_BYTES = 2 * 2 ** 20;
+/** Figures are in it as text. */
+const MAX_NOTEBOOK_BYTES = 16 * 2 ** 20;
 const MAX_SHOWN_CHARACTERS = 20_000;
 
 export function Files({ job }: { job: JobRead }) {
@@ -24,7 +27,9 @@ export function Files({ job }: { job: JobRead }) {
   return (
     <Answer query={query}>
       {({ items }) =>
-        items.length === 0 ? (
+        items.length === 0 && isRemoved(job, "files") ? (
+          <Removed job={job} part="files" />
+        ) : items.length === 0 ? (
           <Card>
             <Empty title={FINAL.has(job.state) ? "This run saved no files" : "No files yet"}>
               Images, tables and checkpoints appear here when the run saves them.
@@ -32,13 +37,7 @@ export function Files({ job }: { job: JobRead }) {
           </Card>
         ) : (
           <SimpleGrid cols={{ base: 1, md: 2 }}>
-            {inSteps(items.filter(isImage).sort(byFileName)).map((images) =>
-              images.steps.length > 1 ? (
-                <StepsCard key={images.name} job={job} images={images} />
-              ) : (
-                images.steps.map(({ image }) => <FileCard key={image.name} job={job} artifact={image} />)
-              ),
-            )}
+            <ImageCards job={job} files={items} />
             {items
               .filter((artifact) => !isImage(artifact))
               .sort(byFileName)
@@ -52,6 +51,32 @@ export function Files({ job }: { job: JobRead }) {
   );
 }
 
+/** The images of a run, for its overview; nothing where there are none. */
+export function Images({ job }: { job: JobRead }) {
+  const { data: found } = useQuery(queries.artifacts(job.id));
+  if (found?.items.some(isImage) !== true) return null;
+  return (
+    <section aria-labelledby="images">
+      <Title order={2} size="h4" id="images" mb="xs">
+        Images
+      </Title>
+      <SimpleGrid cols={{ base: 1, md: 2 }}>
+        <ImageCards job={job} files={found.items} />
+      </SimpleGrid>
+    </section>
+  );
+}
+
+function ImageCards({ job, files }: { job: JobRead; files: readonly ArtifactRead[] }) {
+  return inSteps(files.filter(isImage).sort(byFileName)).map((images) =>
+    images.steps.length > 1 ? (
+      <StepsCard key={images.name} job={job} images={images} />
+    ) : (
+      images.steps.map(({ image }) => <FileCard key={image.name} job={job} artifact={image} />)
+    ),
+  );
+}
+
 function byFileName(a: ArtifactRead, b: ArtifactRead): number {
   return byName(a.name, b.name);
 }
@@ -61,10 +86,8 @@ function isImage(artifact: ArtifactRead): boolean {
 }
 
 function isText(artifact: ArtifactRead): boolean {
-  return (
-    (/^text\/|json|yaml|csv|markdown/.test(artifact.media_type) || artifact.name.endsWith(".ipynb")) &&
-    artifact.size_bytes <= MAX_PREVIEW_BYTES
-  );
+  if (artifact.name.endsWith(".ipynb")) return artifact.size_bytes <= MAX_NOTEBOOK_BYTES;
+  return /^text\/|json|yaml|csv|markdown/.test(artifact.media_type) && artifact.size_bytes <= MAX_PREVIEW_BYTES;
 }
 
 /** One image of many, chosen by a slider; the newest step at first, also while more arrive. */
@@ -83,7 +106,7 @@ function StepsCard({ job, images }: { job: JobRead; images: ImageSteps<ArtifactR
         onChange={(to) => setChosen(to === last ? null : to)}
         label={`${step}`}
         thumbLabel={`Step of ${images.name}`}
-        thumbProps={{ "aria-valuetext": `${step}` }}
+        thumbValueText={() => `${step}`}
         mx="xs"
       />
       <Text size="xs" c="dimmed" className="numbers" ta="center">
@@ -110,7 +133,7 @@ function FileCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
           <Group gap={4} wrap="nowrap">
             {isText(artifact) && (
               <Button
-                size="compact-sm"
+                size="xs"
                 variant="subtle"
                 leftSection={<Eye size={15} aria-hidden />}
                 aria-expanded={open}
@@ -124,7 +147,7 @@ function FileCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
               component="a"
               href={queries.artifactPath(job.id, artifact.name)}
               download
-              size="compact-sm"
+              size="xs"
               variant="default"
               leftSection={<Download size={15} aria-hidden />}
               aria-label={`Download ${artifact.name}`}

@@ -9,12 +9,13 @@ import { useState, type ReactNode } from "react";
 import { api, data, Refused } from "../../api/client";
 import * as queries from "../../api/queries";
 import type { JobRead, SubmissionRead } from "../../api/schema";
+import { now } from "../../browser/clock";
 import { Ask, Dialog } from "../../components/Dialog";
 import { Empty, Waiting } from "../../components/Feedback";
 import { shortId } from "../../components/JobLink";
 import { AnchorLink } from "../../components/Links";
 import { useAction } from "../../components/useAction";
-import { fullTime } from "../../format";
+import { fullTime, setTime } from "../../format";
 
 /** The submission of the user, or null. */
 const handedIn = (id: string) =>
@@ -32,13 +33,13 @@ const handedIn = (id: string) =>
     },
   });
 
-export function HandIn({ job }: { job: JobRead }) {
+export function HandIn({ job, variant }: { job: JobRead; variant: "filled" | "default" }) {
   const { data: me } = useQuery(queries.me);
   const [opened, { open, close }] = useDisclosure();
   if (job.state !== "succeeded" || me?.id !== job.owner_id) return null;
   return (
     <>
-      <Button variant="default" size="sm" leftSection={<Send size={16} aria-hidden />} onClick={open}>
+      <Button variant={variant} size="sm" leftSection={<Send size={16} aria-hidden />} onClick={open}>
         Hand in
       </Button>
       <Dialog title="Hand in this run" opened={opened} close={close}>
@@ -51,10 +52,11 @@ export function HandIn({ job }: { job: JobRead }) {
 function Choose({ job, close }: { job: JobRead; close: () => void }) {
   const { data: found } = useQuery(queries.assignments);
   const [chosen, choose] = useState<string | null>(null);
-  const assignment = found?.items.find((item) => item.id === chosen) ?? found?.items[0];
+  const counting = (found?.items ?? []).filter((item) => item.course_id === job.course_id);
+  const assignment = counting.find((item) => item.id === chosen) ?? counting[0];
   const { data: before } = useQuery({ ...handedIn(assignment?.id ?? ""), enabled: assignment !== undefined });
   const due = assignment?.your_deadline ?? assignment?.deadline ?? "";
-  const over = Date.parse(due) < Date.now();
+  const over = Date.parse(due) < now();
   const send = useAction(
     (id: string) =>
       data(
@@ -84,7 +86,7 @@ function Choose({ job, close }: { job: JobRead; close: () => void }) {
     >
       <Select
         label="Assignment"
-        data={found.items.map((item) => ({ value: item.id, label: item.name }))}
+        data={counting.map((item) => ({ value: item.id, label: item.name }))}
         value={assignment.id}
         onChange={(id) => {
           choose(id);
@@ -95,7 +97,7 @@ function Choose({ job, close }: { job: JobRead; close: () => void }) {
       />
       {assignment.description !== null && <Text size="sm">{assignment.description}</Text>}
       <Text size="sm" c="dimmed">
-        {over ? "Was due" : "Due"} {fullTime(due)}.
+        {over ? "Was due" : "Due"} {setTime(due)}.
       </Text>
       <Submitted before={before} job={job} over={over} />
     </Ask>

@@ -6,7 +6,7 @@ import type { ReactNode } from "react";
 
 import { api, data } from "../../api/client";
 import * as queries from "../../api/queries";
-import type { JobRead } from "../../api/schema";
+import type { FailureCause, JobRead } from "../../api/schema";
 import { Facts } from "../../components/Facts";
 import { jobName, shortId } from "../../components/JobLink";
 import { AnchorLink, ButtonLink } from "../../components/Links";
@@ -14,16 +14,17 @@ import { Share } from "../../components/Share";
 import { JobBadge } from "../../components/State";
 import { Ago, useNow } from "../../components/Time";
 import { useAction } from "../../components/useAction";
-import { bytes, counted, duration, percent, secondsBetween } from "../../format";
+import { bytes, counted, duration, percent, secondsBetween, tally } from "../../format";
 import { Predicted } from "../submit/Predicted";
+import { DeleteRuns } from "../personal/DeleteRuns";
+import { AddNote } from "../personal/Note";
 import { EditLabels } from "./EditLabels";
 import { HandIn } from "./HandIn";
 import { FINAL } from "../../api/states";
 
-export function Header({ job }: { job: JobRead }) {
+/** Who, where and how long. */
+export function JobFacts({ job }: { job: JobRead }) {
   const now = useNow(1000);
-  const { data: catalogue } = useQuery(queries.experiments);
-  const title = catalogue?.items.find((entry) => entry.slug === job.experiment)?.title;
   const facts: [string, ReactNode][] = [
     ["Submitted", <Ago key="submitted" moment={job.submitted_at} now={now} />],
     ["Owner", job.owner],
@@ -35,7 +36,7 @@ export function Header({ job }: { job: JobRead }) {
       "Machine",
       job.node === null
         ? "not assigned yet"
-        : `${job.node}, ${job.gpu_uuids.length > 0 ? counted(job.gpu_uuids.length, "GPU") : "CPU"}`,
+        : `${job.node}, ${tally(job.gpu_names) || (job.gpu_uuids.length > 0 ? counted(job.gpu_uuids.length, "GPU") : "CPU")}`,
     ],
     ["Seed", String(job.seed)],
     ["Attempt", job.attempt === 0 ? "none yet" : String(job.attempt)],
@@ -51,6 +52,12 @@ export function Header({ job }: { job: JobRead }) {
       </AnchorLink>,
     ]);
   }
+  return <Facts facts={facts} columns={{ base: 2, sm: 3, lg: Math.min(Math.max(facts.length, 6), 8) }} />;
+}
+
+export function Header({ job }: { job: JobRead }) {
+  const { data: catalogue } = useQuery(queries.experiments);
+  const title = catalogue?.items.find((entry) => entry.slug === job.experiment)?.title;
   return (
     <Stack gap="sm">
       <Group justify="space-between" gap="sm" align="flex-start">
@@ -76,6 +83,7 @@ export function Header({ job }: { job: JobRead }) {
               </Badge>
             ))}
             <EditLabels job={job} />
+            <AddNote job={job} />
           </Group>
         </div>
         <Actions job={job} />
@@ -91,13 +99,14 @@ export function Header({ job }: { job: JobRead }) {
           <Progress value={100 * job.progress.fraction} size="lg" aria-label="Progress" animated />
         </div>
       )}
-      <Facts facts={facts} columns={{ base: 2, sm: 3, lg: Math.min(Math.max(facts.length, 6), 8) }} />
     </Stack>
   );
 }
 
 function Actions({ job }: { job: JobRead }) {
   const navigate = useNavigate();
+  const { data: me } = useQuery(queries.me);
+  const { data: assignments } = useQuery({ ...queries.assignments, enabled: job.state === "succeeded" });
   const at = { params: { path: { job_id: job.id } } };
   const cancel = useAction(
     () => data(api.POST("/v1/jobs/{job_id}/cancel", at)),
@@ -118,13 +127,16 @@ function Actions({ job }: { job: JobRead }) {
     />
   );
   if (FINAL.has(job.state)) {
+    const counts = assignments?.items.some((item) => item.course_id === job.course_id) ?? false;
+    const main = mainAction(job, me?.id === job.owner_id && counts);
+    const look = (action: typeof main) => (action === main ? "filled" : "default");
     return (
       <Group gap="xs">
-        <HandIn job={job} />
+        <HandIn job={job} variant={look("hand in")} />
         {share}
         {job.program ? (
           <ButtonLink
-            variant="default"
+            variant={look("change")}
             size="sm"
             leftSection={<Pencil size={16} aria-hidden />}
             to="/programs/$sha256"
@@ -135,7 +147,7 @@ function Actions({ job }: { job: JobRead }) {
           </ButtonLink>
         ) : (
           <ButtonLink
-            variant="default"
+            variant={look("change")}
             size="sm"
             leftSection={<Pencil size={16} aria-hidden />}
             to="/submit"
@@ -145,7 +157,7 @@ function Actions({ job }: { job: JobRead }) {
           </ButtonLink>
         )}
         <Button
-          variant="default"
+          variant={look("repeat")}
           size="sm"
           leftSection={<RotateCcw size={16} aria-hidden />}
           loading={retry.isPending}
@@ -153,6 +165,9 @@ function Actions({ job }: { job: JobRead }) {
         >
           Run again
         </Button>
+        {me !== undefined && (me.id === job.owner_id || me.teaches) && (
+          <DeleteRuns ids={[job.id]} size="sm" done={() => void navigate({ to: "/jobs" })} />
+        )}
       </Group>
     );
   }
@@ -171,4 +186,13 @@ function Actions({ job }: { job: JobRead }) {
       </Button>
     </Group>
   );
+}
+
+/** A run that was lost is at no fault: the same run again may succeed. */
+const REPEATABLE: readonly (FailureCause | null)[] = ["lost", "gpu_fault"];
+
+/** The one action that a finished run asks for. */
+function mainAction(job: JobRead, canHandIn: boolean): "hand in" | "change" | "repeat" {
+  if (job.state === "succeeded" && canHandIn) return "hand in";
+  return job.state === "cancelled" || REPEATABLE.includes(job.cause) ? "repeat" : "change";
 }

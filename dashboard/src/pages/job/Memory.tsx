@@ -11,7 +11,9 @@ import type { Mark } from "../../charts/options";
 import type { Curve } from "../../charts/series";
 import { Facts } from "../../components/Facts";
 import { Answer, Empty } from "../../components/Feedback";
-import { bytes, duration, number } from "../../format";
+import { bytes, duration, number, tally } from "../../format";
+import { isRemoved, Removed } from "../personal/Removed";
+import { JobHero } from "../memory/JobHero";
 import { Snapshots } from "./Snapshot";
 import { FINAL } from "../../api/states";
 
@@ -49,9 +51,12 @@ export function Memory({ job }: { job: JobRead }) {
   const query = useQuery(queries.samples(job.id, POINTS));
   return (
     <Stack>
+      <JobHero job={job} />
       <Answer query={query}>
         {(samples) =>
-          samples.tracks.every((track) => track.source === "prediction") ? (
+          isRemoved(job, "samples") ? (
+            <Removed job={job} part="samples" />
+          ) : samples.tracks.every((track) => track.source === "prediction") ? (
             <Card>
               <Empty title={FINAL.has(job.state) ? "No measurements" : "No measurements yet"}>
                 {FINAL.has(job.state)
@@ -81,7 +86,15 @@ function Timelines({ job, samples }: { job: JobRead; samples: SamplesRead }) {
     <Stack>
       {view.device.length > 0 && (
         <Card>
-          <Chart title="GPU memory" curves={view.device} {...common} formatY={bytes} binary fromZero height={300} />
+          <Chart
+            title={["GPU memory", tally(job.gpu_names)].filter(Boolean).join(", ")}
+            curves={view.device}
+            {...common}
+            formatY={bytes}
+            binary
+            fromZero
+            height={300}
+          />
           <Text size="xs" c="dimmed" mt={4}>
             Device minus processes: other jobs and driver. Processes minus reserved: CUDA context. Reserved minus
             allocated: the allocator&rsquo;s cache.

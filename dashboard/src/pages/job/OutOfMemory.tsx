@@ -1,8 +1,10 @@
 /** Where the memory of a run went, and which changes would make it fit. */
 
 import { Card, Stack, Table, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 
-import type { JobRead, OutOfMemoryRead } from "../../api/schema";
+import * as queries from "../../api/queries";
+import type { Edit, EstimateRead, JobRead, OutOfMemoryRead } from "../../api/schema";
 import { Edits, changeText, type Change } from "../../components/Edits";
 import { Facts } from "../../components/Facts";
 import { ButtonLink } from "../../components/Links";
@@ -16,18 +18,38 @@ export function OutOfMemory({ job }: { job: JobRead }) {
         How to make it fit
       </Title>
       <Stack gap="md">
-        <Advice job={job} />
+        {job.failure === null && job.estimate ? (
+          <Predicted job={job} id={job.estimate.id} />
+        ) : (
+          <Advice job={job} edits={job.failure?.edits ?? []} reason={job.failure?.reasons["edits"]} />
+        )}
         {failure !== null && <Where failure={failure} />}
       </Stack>
     </Card>
   );
 }
 
-function Advice({ job }: { job: JobRead }) {
-  const edits = job.failure?.edits ?? [];
-  const reason = job.failure?.reasons["edits"];
+/** Of a run that no GPU of the lab could hold: what its estimate says about the largest of them. */
+function Predicted({ job, id }: { job: JobRead; id: string }) {
+  const { data, error } = useQuery(queries.estimate(id));
+  return data === undefined && error === null ? null : <Advice job={job} edits={editsOnLargest(data)} />;
+}
+
+function editsOnLargest(estimate?: EstimateRead): readonly Edit[] {
+  const [largest] = [...(estimate?.gpus ?? [])].sort((a, b) => b.total_bytes - a.total_bytes);
+  return largest?.edits ?? [];
+}
+
+interface AdviceProps {
+  job: JobRead;
+  edits: readonly Edit[];
+  /** Why there are none. */
+  reason?: string;
+}
+
+function Advice({ job, edits, reason }: AdviceProps) {
   const apply = (change: Change, label: string) => (
-    <ButtonLink size="compact-sm" variant="light" to="/submit" search={{ from: job.id, change }}>
+    <ButtonLink size="xs" variant="light" to="/submit" search={{ from: job.id, change }}>
       {label}
     </ButtonLink>
   );

@@ -40,7 +40,7 @@ export function Outcome({ job }: { job: JobRead }) {
           )}
           <Text size="sm">{HELP[cause]}</Text>
         </Alert>
-        {(cause === "out_of_memory" || job.failure !== null) && <OutOfMemory job={job} />}
+        {(cause === "out_of_memory" || cause === "cannot_fit" || job.failure !== null) && <OutOfMemory job={job} />}
       </>
     );
   }

@@ -9,6 +9,7 @@ import { api, data } from "../../api/client";
 import type { JobRead } from "../../api/schema";
 import { saveAs } from "../../charts/series";
 import { Answer, Empty } from "../../components/Feedback";
+import { isRemoved, Removed } from "../personal/Removed";
 import { bytes, integer } from "../../format";
 import { FINAL } from "../../api/states";
 import { shownLines } from "./terminal";
@@ -64,7 +65,9 @@ export function Output({ job }: { job: JobRead }) {
   return (
     <Answer query={query}>
       {({ pages }) =>
-        lines.length === 0 ? (
+        lines.length === 0 && isRemoved(job, "output") ? (
+          <Removed job={job} part="output" />
+        ) : lines.length === 0 ? (
           <Empty
             title={FINAL.has(job.state) && pages.at(-1)?.complete ? "This run printed nothing" : "No output yet"}
           />
@@ -83,7 +86,7 @@ export function Output({ job }: { job: JobRead }) {
                     <Text size="sm" c="dimmed">
                       The first {bytes(start)} are hidden.
                     </Text>
-                    <Button size="compact-sm" variant="default" onClick={() => setWhole(true)}>
+                    <Button size="xs" variant="default" onClick={() => setWhole(true)}>
                       Show all
                     </Button>
                   </Group>
@@ -92,7 +95,7 @@ export function Output({ job }: { job: JobRead }) {
               <Group gap="xs">
                 {!following && (
                   <Button
-                    size="compact-sm"
+                    size="xs"
                     variant="light"
                     leftSection={<ArrowDownToLine size={15} aria-hidden />}
                     onClick={() => setFollowing(true)}
@@ -101,7 +104,7 @@ export function Output({ job }: { job: JobRead }) {
                   </Button>
                 )}
                 <Button
-                  size="compact-sm"
+                  size="xs"
                   variant="default"
                   leftSection={<Download size={15} aria-hidden />}
                   onClick={() =>

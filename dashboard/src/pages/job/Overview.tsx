@@ -8,7 +8,9 @@ import { api, data } from "../../api/client";
 import type { JobRead } from "../../api/schema";
 import { Answer, Empty } from "../../components/Feedback";
 import { AnchorLink } from "../../components/Links";
+import { Removed } from "../personal/Removed";
 import { Curves } from "./Curves";
+import { Images } from "./Files";
 import { Results } from "./Results";
 import { shownLines } from "./terminal";
 
@@ -19,8 +21,10 @@ export function Overview({ job }: { job: JobRead }) {
   return (
     <Stack>
       <Results job={job} />
+      <Removed job={job} part="result" />
       {job.state === "failed" && <OutputEnd job={job} />}
       <Curves job={job} />
+      <Images job={job} />
     </Stack>
   );
 }

@@ -1,12 +1,39 @@
 /** The result of a run. */
 
-import { Card, Code, Spoiler, Title } from "@mantine/core";
+import { Card, Code, Group, Spoiler, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 
 import { writeJson } from "../../api/exact";
 import * as queries from "../../api/queries";
 import type { JobRead } from "../../api/schema";
 import { Fields, inOrder } from "../../components/Facts";
+import { bytes, number, quantity } from "../../format";
+
+const MAX_HEADLINE = 4;
+
+/** The first numbers of the result, before everything else. */
+export function Headline({ job }: { job: JobRead }) {
+  const { data: experiment } = useQuery(queries.experiment(job.experiment));
+  if (job.result === null) return null;
+  const numbers = Object.entries(inOrder(job.result, experiment?.result_schema)).filter(
+    ([, entry]) => typeof entry === "number",
+  );
+  if (numbers.length === 0) return null;
+  return (
+    <Group component="dl" gap="sm" style={{ columnGap: "var(--mantine-spacing-xl)" }} m={0} aria-label="Main result">
+      {numbers.slice(0, MAX_HEADLINE).map(([name, entry]) => (
+        <div key={name} style={{ display: "flex", flexDirection: "column-reverse" }}>
+          <Text component="dt" size="xs" c="dimmed">
+            {quantity(name)}
+          </Text>
+          <Text component="dd" m={0} fz="1.5rem" fw={650} lh={1.2} className="numbers">
+            {name.endsWith("_bytes") ? bytes(entry as number) : number(entry as number)}
+          </Text>
+        </div>
+      ))}
+    </Group>
+  );
+}
 
 export function Results({ job }: { job: JobRead }) {
   const { data: experiment } = useQuery(queries.experiment(job.experiment));

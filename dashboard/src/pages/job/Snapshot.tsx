@@ -18,6 +18,10 @@ const NAMES: Record<string, string> = {
 };
 const MAX_HOLDERS = 12;
 const MAX_SEGMENTS = 24;
+const MAX_BLOCKS = 2000;
+/** A student's program can save anything under these names. */
+const MAX_SNAPSHOT_BYTES = 64 * 2 ** 20;
+const UNREADABLE = "This page cannot read the snapshot. Download it on the tab Files.";
 
 export function Snapshots({ job }: { job: JobRead }) {
   const { data: found } = useQuery(queries.artifacts(job.id));
@@ -26,20 +30,21 @@ export function Snapshots({ job }: { job: JobRead }) {
 }
 
 function SnapshotCard({ job, artifact }: { job: JobRead; artifact: ArtifactRead }) {
-  const query = useQuery(queries.artifactText(job.id, artifact.name, artifact.sha256));
+  const isShown = artifact.size_bytes <= MAX_SNAPSHOT_BYTES;
+  const query = useQuery({ ...queries.artifactText(job.id, artifact.name, artifact.sha256), enabled: isShown });
   return (
     <Card component="section" aria-label={NAMES[artifact.name]}>
       <Title order={2} size="h4" mb={4}>
         {NAMES[artifact.name]}
       </Title>
-      <Answer query={query}>{(text) => <Read text={text} />}</Answer>
+      {isShown ? <Answer query={query}>{(text) => <Read text={text} />}</Answer> : <Text size="sm">{UNREADABLE}</Text>}
     </Card>
   );
 }
 
 function Read({ text }: { text: string }) {
   const state = useMemo(() => parsedSnapshot(text), [text]);
-  if (state === null) return <Text size="sm">This page cannot read the snapshot. Download it on the tab Files.</Text>;
+  if (state === null) return <Text size="sm">{UNREADABLE}</Text>;
   return (
     <Stack gap="md">
       <Held state={state} />
@@ -123,7 +128,7 @@ function Segments({ segments }: { segments: Segment[] }) {
               aria-label={`${bytes(segment.bytes)}, ${bytes(segment.heldBytes)} in use`}
             >
               <rect className="free" x={0} y={0} width={(1000 * segment.bytes) / max} height={10} />
-              {segment.live.map((block) => (
+              {segment.live.slice(0, MAX_BLOCKS).map((block) => (
                 <rect
                   key={block.offset}
                   className="live"

@@ -1,14 +1,15 @@
 /** The spec and the options of a job, with the software that it ran on. */
 
-import { Button, Card, CopyButton, Group, SimpleGrid, Stack, Title } from "@mantine/core";
+import { Button, Card, Group, SimpleGrid, Stack, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Check, Copy } from "lucide-react";
 
+import { CopyButton } from "../../browser/CopyButton";
 import { writeJson } from "../../api/exact";
 import * as queries from "../../api/queries";
 import type { JobRead } from "../../api/schema";
 import { Fields, inOrder } from "../../components/Facts";
-import { duration } from "../../format";
+import { duration, tally } from "../../format";
 
 export function Spec({ job }: { job: JobRead }) {
   const { data: experiment } = useQuery(queries.experiment(job.experiment));
@@ -24,7 +25,7 @@ export function Spec({ job }: { job: JobRead }) {
             <CopyButton value={writeJson(order, 2)}>
               {({ copied, copy }) => (
                 <Button
-                  size="compact-sm"
+                  size="xs"
                   variant="default"
                   onClick={copy}
                   leftSection={copied ? <Check size={15} aria-hidden /> : <Copy size={15} aria-hidden />}
@@ -52,7 +53,8 @@ export function Spec({ job }: { job: JobRead }) {
             exclusive: job.exclusive,
             data_sets: job.datasets.join(", ") || "none",
             device: job.device,
-            gpu: job.gpu_uuids.join(", ") || null,
+            gpu: tally(job.gpu_names) || null,
+            gpu_uuid: job.gpu_uuids.join(", ") || null,
             ...job.versions,
           }}
         />

@@ -1,6 +1,17 @@
 /** What the table of jobs shows: filters, conditions, columns, groups. All of it stands in the address. */
 
-import { Button, Collapse, Group, MultiSelect, Pill, Select, Stack, TagsInput, Text, TextInput } from "@mantine/core";
+import {
+  Button,
+  Collapse,
+  Group,
+  MultiSelect,
+  Pill,
+  SegmentedControl,
+  Select,
+  Stack,
+  TagsInput,
+  TextInput,
+} from "@mantine/core";
 import { useDebouncedCallback, useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -10,6 +21,8 @@ import { useState } from "react";
 import * as queries from "../../api/queries";
 import type { JobState } from "../../api/schema";
 import { STATE_WORDS } from "../../api/states";
+import { OwnerFilter } from "../../components/OwnerFilter";
+import { CourseFilter } from "../course/CourseFilter";
 import { choices } from "./columns";
 
 const MAX_COLUMNS = 20;
@@ -63,6 +76,8 @@ export function Filters() {
           searchable
           className="filter"
         />
+        <CourseFilter course={table.course} setCourse={(course) => set({ course })} />
+        <OwnerFilter owner={table.owner} setOwner={(owner) => set({ owner })} />
         <TextInput
           label="Tag"
           placeholder="Any"
@@ -143,28 +158,48 @@ function Choices() {
 /** What a link narrowed the table to, each to be taken off. */
 function Narrowed() {
   const { table, set } = useTable();
-  const shown = (
-    [
-      ["owner", "One user"],
-      ["study", "One study"],
-      ["assignment", "Handed in for one assignment"],
-    ] as const
-  ).filter(([name]) => table[name] !== undefined);
-  if (shown.length === 0) return null;
+  const { data: assignments } = useQuery({
+    ...queries.assignments,
+    enabled: (table.work_on ?? table.assignment) !== undefined,
+  });
+  const called = (id: string) => assignments?.items.find((one) => one.id === id)?.name ?? "one assignment";
   return (
     <Group gap="xs">
-      <Text size="sm">Only:</Text>
-      {shown.map(([name, label]) => (
-        <Pill
-          key={name}
-          size="md"
-          withRemoveButton
-          onRemove={() => set({ [name]: undefined })}
-          removeButtonProps={{ "aria-label": `Remove the filter: ${label}`, "aria-hidden": false, tabIndex: 0 }}
-        >
-          {name === "owner" && !table.owner?.includes("-") ? table.owner : label}
-        </Pill>
-      ))}
+      {table.study !== undefined && <Narrow label="One study" remove={() => set({ study: undefined })} />}
+      {table.assignment !== undefined && (
+        <Narrow label={`Handed in for ${called(table.assignment)}`} remove={() => set({ assignment: undefined })} />
+      )}
+      {table.work_on !== undefined && (
+        <>
+          <Narrow
+            label={`Counts for ${called(table.work_on)}`}
+            remove={() => set({ work_on: undefined, earlier: undefined })}
+          />
+          <SegmentedControl
+            aria-label="When the runs were submitted"
+            size="xs"
+            data={[
+              { value: "since", label: "Since the assignment was created" },
+              { value: "earlier", label: "Before" },
+            ]}
+            value={table.earlier ? "earlier" : "since"}
+            onChange={(side) => set({ earlier: side === "earlier" || undefined })}
+          />
+        </>
+      )}
     </Group>
+  );
+}
+
+function Narrow({ label, remove }: { label: string; remove: () => void }) {
+  return (
+    <Pill
+      size="md"
+      withRemoveButton
+      onRemove={remove}
+      removeButtonProps={{ "aria-label": `Remove the filter: ${label}`, "aria-hidden": false, tabIndex: 0 }}
+    >
+      {label}
+    </Pill>
   );
 }

@@ -26,7 +26,7 @@ export function Groups({ table }: { table: queries.TableSearch }) {
             <Empty title="No job matches" />
           ) : (
             <Table.ScrollContainer minWidth={280}>
-              <Table verticalSpacing={6} horizontalSpacing="md" striped>
+              <Table verticalSpacing={6} horizontalSpacing="md">
                 <Table.Thead>
                   <Table.Tr>
                     {[...by, ...columns].map((name, i) => (

@@ -71,7 +71,7 @@ export function Rows({ rows, columns, selected, choose }: RowsProps) {
               key={item.key}
               job={row}
               columns={columns}
-              edits={me !== undefined && (me.role !== "student" || me.name === row.owner)}
+              edits={me !== undefined && (me.teaches || me.name === row.owner)}
               place={item.index}
               top={item.start - virtual.options.scrollMargin}
               chosen={selected.has(row.id)}
@@ -111,6 +111,7 @@ const Row = memo(
 
 function PlainRow({ job, columns, edits, place, top, chosen, choose, now }: RowProps) {
   const name = jobName(job);
+  const under = [job.name === null ? "" : job.experiment, about(job)].filter(Boolean).join(" · ");
   return (
     <div role="row" aria-rowindex={place + 2} aria-selected={chosen} className="row" style={{ top }}>
       <div role="cell">
@@ -122,7 +123,7 @@ function PlainRow({ job, columns, edits, place, top, chosen, choose, now }: RowP
         />
       </div>
       <div role="cell" className="name">
-        <div className="clip">
+        <div className="clip" title={name}>
           <a href={address(`/jobs/${job.id}`)} data-job={job.id}>
             {name}
           </a>{" "}
@@ -133,8 +134,8 @@ function PlainRow({ job, columns, edits, place, top, chosen, choose, now }: RowP
             </button>
           )}
         </div>
-        <div className="clip small">
-          {[job.name === null ? "" : job.experiment, about(job)].filter(Boolean).join(" · ")}
+        <div className="clip small" title={under}>
+          {under}
         </div>
       </div>
       <div role="cell" className="state-cell">
@@ -147,7 +148,7 @@ function PlainRow({ job, columns, edits, place, top, chosen, choose, now }: RowP
           />
         )}
       </div>
-      <div role="cell" className="owner clip">
+      <div role="cell" className="owner clip" title={job.owner}>
         {job.owner}
       </div>
       {columns.map((name, i) => (

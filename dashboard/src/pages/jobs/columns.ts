@@ -4,7 +4,18 @@ import { writeJson } from "../../api/exact";
 import type { FieldRead } from "../../api/schema";
 import { words } from "../../format";
 
-const OF_JOB = ["seed", "node", "device", "attempt", "priority", "cause", "submitted_at", "started_at", "finished_at"];
+const OF_JOB = [
+  "note",
+  "seed",
+  "node",
+  "device",
+  "attempt",
+  "priority",
+  "cause",
+  "submitted_at",
+  "started_at",
+  "finished_at",
+];
 const ROOTS = { spec: "Parameters", result: "Results", metric: "Metrics" } as const;
 
 export const ORDER = { name: "name", state: "state", owner: "owner", took: "seconds", changed: "changed_at" } as const;

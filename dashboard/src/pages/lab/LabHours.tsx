@@ -9,17 +9,18 @@ import { lazy, Suspense, useState } from "react";
 import { api, data, done } from "../../api/client";
 import * as queries from "../../api/queries";
 import type { LabHoursRead, NodeRead } from "../../api/schema";
+import { part } from "../../browser/loading";
 import { Dialog } from "../../components/Dialog";
 import { Ago, useNow } from "../../components/Time";
 import { useAction } from "../../components/useAction";
 import { counted, fullTime } from "../../format";
 
-const LabHoursForm = lazy(async () => ({ default: (await import("./LabHoursForm")).LabHoursForm }));
+const LabHoursForm = lazy(async () => ({ default: (await part(() => import("./LabHoursForm"))).LabHoursForm }));
 
 export function LabHours({ nodes }: { nodes: NodeRead[] }) {
   const { data: found } = useQuery(queries.labHours);
   const { data: me } = useQuery(queries.me);
-  const isStaff = me !== undefined && me.role !== "student";
+  const isStaff = me !== undefined && me.teaches;
   const [opened, { open, close }] = useDisclosure();
   const [chosen, choose] = useState<LabHoursRead | null>(null);
   const hasGpus = nodes.some((node) => node.gpus.length > 0);

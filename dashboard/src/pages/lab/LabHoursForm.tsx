@@ -7,8 +7,12 @@ import { useState } from "react";
 import { api, data } from "../../api/client";
 import * as queries from "../../api/queries";
 import type { LabHoursRead, NodeRead } from "../../api/schema";
+import { changed } from "../../changed";
 import { Ask } from "../../components/Dialog";
+import { CourseChoice } from "../course/CourseChoice";
+import { useChoices } from "../course/courses";
 import { useAction } from "../../components/useAction";
+import { DAY_FIELD, TIME_FIELD } from "../../entered-time";
 
 const DEFAULT_GIVE_BACK_MINUTES = 15;
 
@@ -20,6 +24,9 @@ interface Props {
 
 export function LabHoursForm({ before, nodes, done }: Props) {
   const { data: assignments } = useQuery(queries.assignments);
+  const courses = useChoices({ taught: true });
+  const [chosen, choose] = useState<string>();
+  const course = before?.course_id ?? chosen ?? courses[0]?.id;
   const [name, setName] = useState(before?.name ?? "");
   const [gpus, setGpus] = useState<number | string>(before === null ? 1 : (before.gpus ?? ""));
   const [node, setNode] = useState<string | null>(before?.node ?? null);
@@ -30,29 +37,35 @@ export function LabHoursForm({ before, nodes, done }: Props) {
   const [weekly, setWeekly] = useState(before === null || before.weekly_until !== null);
   const [until, setUntil] = useState(before?.weekly_until ?? "");
   const [giveBack, setGiveBack] = useState<number | string>(before?.give_back_minutes ?? DEFAULT_GIVE_BACK_MINUTES);
+  const body = {
+    name: name.trim(),
+    gpus: gpus === "" ? null : Number(gpus),
+    node,
+    section: section.trim() || null,
+    assignment_id: assignment,
+    start,
+    end,
+    weekly_until: weekly ? until : null,
+    give_back_minutes: Number(giveBack),
+  };
+  const [first] = useState(body);
   const send = useAction(
-    () => {
-      const body = {
-        name: name.trim(),
-        gpus: gpus === "" ? null : Number(gpus),
-        node,
-        section: section.trim() || null,
-        assignment_id: assignment,
-        start,
-        end,
-        weekly_until: weekly ? until : null,
-        give_back_minutes: Number(giveBack),
-      };
-      return before === null
-        ? data(api.POST("/v1/lab-hours", { body }))
-        : data(api.PATCH("/v1/lab-hours/{lab_hours_id}", { params: { path: { lab_hours_id: before.id } }, body }));
-    },
+    () =>
+      before === null
+        ? data(api.POST("/v1/lab-hours", { body: { ...body, course_id: course } }))
+        : data(
+            api.PATCH("/v1/lab-hours/{lab_hours_id}", {
+              params: { path: { lab_hours_id: before.id } },
+              body: changed(first, body),
+            }),
+          ),
     (hours) => {
       done();
       return `${hours.name}: ${hours.when}.`;
     },
     true,
   );
+  const of = (assignments?.items ?? []).filter((item) => course === undefined || item.course_id === course);
   const hasUsers = Object.keys(before?.users ?? {}).length > 0;
   const isFor = section.trim() !== "" || assignment !== null || hasUsers;
   const ready = name.trim() !== "" && isFor && start !== "" && end !== "" && (!weekly || until !== "");
@@ -91,6 +104,7 @@ export function LabHoursForm({ before, nodes, done }: Props) {
           clearable
         />
       </Group>
+      {before === null && <CourseChoice courses={courses} chosen={course} choose={choose} required />}
       <Group grow align="flex-start">
         <TextInput
           label="Section"
@@ -102,7 +116,7 @@ export function LabHoursForm({ before, nodes, done }: Props) {
           label="Assignment"
           description="For work on it"
           placeholder="Any"
-          data={(assignments?.items ?? []).map((item) => ({ value: item.id, label: item.name }))}
+          data={of.map((item) => ({ value: item.id, label: item.name }))}
           value={assignment}
           onChange={setAssignment}
           clearable
@@ -112,14 +126,14 @@ export function LabHoursForm({ before, nodes, done }: Props) {
         <TextInput
           label="Start"
           description="In the lab's time zone"
-          type="datetime-local"
+          {...TIME_FIELD}
           value={start}
           onChange={(event) => setStart(event.currentTarget.value)}
         />
         <TextInput
           label="End"
           description="In the lab's time zone"
-          type="datetime-local"
+          {...TIME_FIELD}
           value={end}
           onChange={(event) => setEnd(event.currentTarget.value)}
         />
@@ -129,7 +143,7 @@ export function LabHoursForm({ before, nodes, done }: Props) {
         <TextInput
           label="Until"
           description="The last day on which they can begin"
-          type="date"
+          {...DAY_FIELD}
           value={until}
           onChange={(event) => setUntil(event.currentTarget.value)}
         />

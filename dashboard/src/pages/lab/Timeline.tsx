@@ -16,8 +16,10 @@ import { counted } from "../../format";
 import {
   at,
   axisOf,
+  began,
   cellText,
   clock,
+  HOUR,
   lanesOf,
   SPANS,
   ticksOf,
@@ -29,6 +31,8 @@ import {
 import { Strip } from "./Strip";
 
 const ROW_PIXELS = 18;
+/** Until a user chooses: of a lab that started within the hour, the hour. */
+const DEFAULT_SPAN: Span = "6";
 /** A bar narrower than this, in percent, has no room for words. */
 const NARROW = 3;
 const LEGEND: [Bar["look"], string][] = [
@@ -47,8 +51,9 @@ interface Tip {
 }
 
 export function Timeline({ nodes }: { nodes: readonly string[] }) {
-  const [span, setSpan] = useState<Span>("6");
-  const query = useQuery(queries.timeline(Number(span)));
+  const [chosen, choose] = useState<Span | null>(null);
+  const query = useQuery(queries.timeline(Number(chosen ?? DEFAULT_SPAN)));
+  const span = chosen ?? (query.data && began(query.data) > Date.now() - HOUR ? "1" : DEFAULT_SPAN);
   return (
     <Card component="section" aria-labelledby="timeline">
       <Group justify="space-between" gap="xs" mb="xs">
@@ -60,7 +65,7 @@ export function Timeline({ nodes }: { nodes: readonly string[] }) {
           aria-label="Time shown"
           data={Object.entries(SPANS).map(([value, label]) => ({ value, label }))}
           value={span}
-          onChange={(chosen) => setSpan(chosen as Span)}
+          onChange={(value) => choose(value as Span)}
         />
       </Group>
       <Answer query={query}>{(data) => <Lanes data={data} nodes={nodes} span={span} />}</Answer>
@@ -195,13 +200,22 @@ function neighbour(stops: Stop[][], from: string | undefined, key: string): stri
   return there?.reduce((best, stop) => (distance(stop) < distance(best) ? stop : best)).id ?? null;
 }
 
+/** Whether a tick has room: away from the edges, and from the word at the present. */
+function isFree(axis: Axis, moment: number): boolean {
+  const place = at(axis, moment);
+  return place > NARROW && place < 100 - NARROW && Math.abs(place - at(axis, axis.now)) > 2 * NARROW;
+}
+
 function Ticks({ axis, span }: { axis: Axis; span: Span }) {
   return (
     <div className="axis" aria-hidden>
       <span />
       <div className="track">
+        <span className="tick now" style={{ left: `${at(axis, axis.now)}%` }}>
+          now
+        </span>
         {ticksOf(axis, span)
-          .filter((moment) => at(axis, moment) > NARROW && at(axis, moment) < 100 - NARROW)
+          .filter((moment) => isFree(axis, moment))
           .map((moment) => (
             <span key={moment} className="tick numbers" style={{ left: `${at(axis, moment)}%` }}>
               {clock(moment)}

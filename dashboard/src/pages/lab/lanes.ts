@@ -11,7 +11,7 @@ import { STATE_WORDS } from "../../api/states";
 import { duration } from "../../format";
 import { LOCALE } from "../../locale";
 
-const HOUR = 3_600_000;
+export const HOUR = 3_600_000;
 const MINUTE = 60_000;
 const MAX_ROWS = 12;
 /** Of the time shown, how much lies ahead. */
@@ -57,6 +57,15 @@ export interface Axis {
 export function axisOf(data: TimelineRead, span: Span, now: number): Axis {
   const start = now - Number(span) * HOUR;
   return { start: Math.max(start, Date.parse(data.start)), now, end: now + (AHEAD / (1 - AHEAD)) * (now - start) };
+}
+
+/** When the first run or reading in the data was; the future if there is none. */
+export function began(data: TimelineRead): number {
+  const cells = data.gpus.map(({ utilization_percent: cells }) => cells.findIndex((value) => value !== null));
+  const readings = cells
+    .filter((cell) => cell >= 0)
+    .map((cell) => Date.parse(data.start) + cell * data.cell_seconds * 1000);
+  return Math.min(Infinity, ...data.runs.map((run) => Date.parse(run.start)), ...readings);
 }
 
 /** Where a moment lies, in percent of the width. */

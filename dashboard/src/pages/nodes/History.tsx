@@ -66,6 +66,7 @@ function Charts({ data }: { data: NodeHistoryRead }) {
           title={title}
           curves={curves}
           xLabel="time"
+          calendar
           formatX={(x) => (withDay ? shortTime(new Date(1000 * x), true) : timeOf(x))}
           formatY={format}
           binary={binary}

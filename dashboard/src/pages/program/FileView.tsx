@@ -27,23 +27,25 @@ interface FilesProps {
 export function Files({ program, chosen, choose, changed }: FilesProps) {
   const entry = program.files.find((one) => one.path === chosen) ?? program.files[0];
   return (
-    <div className="program-files">
-      <nav aria-label="Files of the program">
-        {program.files.map(({ path, size_bytes }) => (
-          <UnstyledButton
-            key={path}
-            className="option"
-            aria-current={path === entry?.path || undefined}
-            onClick={() => choose(path)}
-          >
-            <FileCode size={15} aria-hidden />
-            <span className="break">{path}</span>
-            <Text span size="xs" c="dimmed" ml="auto" className="numbers" style={{ whiteSpace: "nowrap" }}>
-              {bytes(size_bytes)}
-            </Text>
-          </UnstyledButton>
-        ))}
-      </nav>
+    <div className={program.files.length > 1 ? "program-files" : undefined}>
+      {program.files.length > 1 && (
+        <nav aria-label="Files of the program">
+          {program.files.map(({ path, size_bytes }) => (
+            <UnstyledButton
+              key={path}
+              className="option"
+              aria-current={path === entry?.path || undefined}
+              onClick={() => choose(path)}
+            >
+              <FileCode size={15} aria-hidden />
+              <span className="break">{path}</span>
+              <Text span size="xs" c="dimmed" ml="auto" className="numbers" style={{ whiteSpace: "nowrap" }}>
+                {bytes(size_bytes)}
+              </Text>
+            </UnstyledButton>
+          ))}
+        </nav>
+      )}
       {entry && <OneFile key={`${program.sha256} ${entry.path}`} program={program} entry={entry} changed={changed} />}
     </div>
   );
@@ -70,7 +72,7 @@ function OneFile({ program, entry, changed }: OneFileProps) {
           <Group gap="xs">
             {shown && edited === null && query.data !== undefined && (
               <Button
-                size="compact-sm"
+                size="xs"
                 variant="default"
                 leftSection={<Pencil size={14} aria-hidden />}
                 onClick={() => edit(query.data)}
@@ -82,7 +84,7 @@ function OneFile({ program, entry, changed }: OneFileProps) {
               component="a"
               href={programFilePath(program.sha256, path)}
               download={path.split("/").at(-1)}
-              size="compact-sm"
+              size="xs"
               variant="default"
               leftSection={<Download size={14} aria-hidden />}
             >

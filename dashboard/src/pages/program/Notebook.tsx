@@ -2,16 +2,19 @@
 
 import { Image, Stack, Text } from "@mantine/core";
 
-import type { Cell, Output } from "./notebooks";
+import { integer } from "../../format";
+import { type Cell, excerpts, type Output } from "./notebooks";
 
 const MAX_TEXT_CHARACTERS = 20_000;
+const MAX_CELLS = 1000;
+const MAX_OUTPUTS = 500;
 /** The frame inherits the page's policy too; this one also refuses images and styles from elsewhere. */
 const INERT = `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">`;
 
 export function Notebook({ notebook }: { notebook: readonly Cell[] }) {
   return (
     <Stack gap="sm" className="notebook">
-      {notebook.map((cell, i) => (
+      {excerpts(notebook, MAX_CELLS, MAX_OUTPUTS).map(({ cell, outputs, hidden }, i) => (
         <div key={i} role="group" aria-label={`Cell ${i + 1}`}>
           {cell.kind === "code" ? (
             <>
@@ -23,12 +26,22 @@ export function Notebook({ notebook }: { notebook: readonly Cell[] }) {
           ) : (
             <pre className="prose">{cell.source}</pre>
           )}
-          {cell.outputs.map((output, j) => (
+          {outputs.map((output, j) => (
             <Shown key={j} output={output} name={`Output ${j + 1} of cell ${i + 1}`} />
           ))}
+          {hidden > 0 && <NotShown count={hidden} what="outputs" />}
         </div>
       ))}
+      {notebook.length > MAX_CELLS && <NotShown count={notebook.length - MAX_CELLS} what="cells" />}
     </Stack>
+  );
+}
+
+function NotShown({ count, what }: { count: number; what: string }) {
+  return (
+    <Text size="xs" c="dimmed">
+      {integer(count)} more {what}. Download the notebook to see all of it.
+    </Text>
   );
 }
 

@@ -1,23 +1,10 @@
 /** Runs a program: a command or a notebook, with parameters, data sets and the options of a job. */
 
-import {
-  ActionIcon,
-  Button,
-  Card,
-  Collapse,
-  Group,
-  Select,
-  Stack,
-  TagsInput,
-  Text,
-  TextInput,
-  Title,
-  UnstyledButton,
-} from "@mantine/core";
-import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
+import { ActionIcon, Button, Card, Group, Select, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { ChevronDown, ChevronRight, Play, Plus, Trash2 } from "lucide-react";
+import { Play, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 
 import { invalidText } from "../../api/invalid";
@@ -79,6 +66,7 @@ export function RunForm({ program, again }: RunFormProps) {
   const set = (change: Partial<Choice>) => setChoice((before) => ({ ...before, ...change }));
   const order = orderOf(program, choice);
   const [settled] = useDebouncedValue(order, PAUSE_MILLISECONDS);
+  const { data: experiment } = useQuery(queries.experiment(order.experiment));
   const check = useQuery({ ...dryRun(settled), placeholderData: keepPreviousData });
   const problem = check.data?.errors[0];
   const send = useMutation({
@@ -123,11 +111,9 @@ export function RunForm({ program, again }: RunFormProps) {
             )}
             <Parameters rows={choice.rows} change={(rows) => set({ rows })} notebook={choice.notebook !== null} />
             <Datasets chosen={choice.datasets} change={(datasets) => set({ datasets })} />
-            <MoreOptions
-              experiment={order.experiment}
-              options={choice.options}
-              change={(options) => set({ options })}
-            />
+            {experiment && (
+              <Options experiment={experiment} options={choice.options} change={(options) => set({ options })} />
+            )}
             {problem && (
               <Text size="sm" c="red" className="break" role="alert">
                 {invalidText(problem)}
@@ -162,7 +148,7 @@ function Parameters({ rows, change, notebook }: ParametersProps) {
     change(rows.map((before, i) => (i === at ? { ...before, ...row } : before)));
   return (
     <div role="group" aria-label="Parameters">
-      <Text size="sm" fw={500}>
+      <Text size="sm" fw={600}>
         Parameters
       </Text>
       <Text size="xs" c="dimmed" mb={6}>
@@ -196,7 +182,7 @@ function Parameters({ rows, change, notebook }: ParametersProps) {
           </Group>
         ))}
         <Button
-          size="compact-sm"
+          size="xs"
           variant="default"
           style={{ alignSelf: "flex-start" }}
           leftSection={<Plus size={14} aria-hidden />}
@@ -221,27 +207,5 @@ function Datasets({ chosen, change }: { chosen: string[]; change: (names: string
       onChange={change}
       placeholder={chosen.length === 0 ? "None" : ""}
     />
-  );
-}
-
-interface MoreOptionsProps {
-  experiment: string;
-  options: JobOptions;
-  change: (options: JobOptions) => void;
-}
-
-function MoreOptions({ experiment: slug, options, change }: MoreOptionsProps) {
-  const [opened, { toggle }] = useDisclosure();
-  const { data: experiment } = useQuery(queries.experiment(slug));
-  return (
-    <div>
-      <UnstyledButton onClick={toggle} aria-expanded={opened} className="fold">
-        {opened ? <ChevronDown size={16} aria-hidden /> : <ChevronRight size={16} aria-hidden />}
-        Job options
-      </UnstyledButton>
-      <Collapse expanded={opened} mt="xs">
-        {opened && experiment && <Options experiment={experiment} options={options} change={change} />}
-      </Collapse>
-    </div>
   );
 }

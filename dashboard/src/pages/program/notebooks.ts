@@ -14,6 +14,23 @@ const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 const ESCAPES = /\u001b\[[0-9;]*[A-Za-z]/g;
 const BASE64 = /^[A-Za-z0-9+/=\s]+$/;
 
+export interface Excerpt {
+  cell: Cell;
+  outputs: Output[];
+  /** How many outputs of the cell are left out. */
+  hidden: number;
+}
+
+/** As many cells and outputs as a page can hold: a loop that displays something makes thousands of them. */
+export function excerpts(cells: readonly Cell[], maxCells: number, maxOutputs: number): Excerpt[] {
+  let left = maxOutputs;
+  return cells.slice(0, maxCells).map((cell) => {
+    const outputs = cell.outputs.slice(0, left);
+    left -= outputs.length;
+    return { cell, outputs, hidden: cell.outputs.length - outputs.length };
+  });
+}
+
 /** Null for what is no notebook. */
 export function parsedNotebook(text: string): Cell[] | null {
   let given: unknown;

@@ -45,7 +45,7 @@ export function Comparison({ study }: { study: StudyRead }) {
       </Text>
       <Card padding={0}>
         <Table.ScrollContainer minWidth={280}>
-          <Table verticalSpacing={6} horizontalSpacing="md" striped>
+          <Table verticalSpacing={6} horizontalSpacing="md">
             <Table.Thead>
               <Table.Tr>
                 {several && <Table.Th>Experiment</Table.Th>}

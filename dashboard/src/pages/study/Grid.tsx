@@ -28,6 +28,8 @@ import * as queries from "../../api/queries";
 import type { ExperimentDetail, InvalidField, StudyCreate } from "../../api/schema";
 import { Answer, Empty, Failure } from "../../components/Feedback";
 import { counted, words } from "../../format";
+import { CourseChoice } from "../course/CourseChoice";
+import { useChoices } from "../course/courses";
 import { fieldOf, filled, propertiesOf } from "../submit/schema";
 import { SpecForm } from "../submit/SpecForm";
 import { asTyped, choicesOf, combinations, gridOf, type Axis, type Spec } from "./combining";
@@ -80,6 +82,8 @@ function GridForm({ experiment }: { experiment: ExperimentDetail }) {
   const [seeds, setSeeds] = useState<number | string>(1);
   const [name, setName] = useState("");
   const [fresh, setFresh] = useState(false);
+  const [course, setCourse] = useState<string>();
+  const courses = useChoices({ taught: false });
   const taken = useMemo(() => axes.map((axis) => axis.name), [axes]);
   const grid = gridOf(schema, axes);
   const shared = filled(Object.fromEntries(Object.entries(base).filter(([field]) => !taken.includes(field))));
@@ -97,6 +101,7 @@ function GridForm({ experiment }: { experiment: ExperimentDetail }) {
         seeds: Array.from({ length: count }, (_, seed) => seed),
         fresh,
         name: name.trim() || null,
+        course_id: course,
       };
       return data(api.POST("/v1/studies", { body: order as StudyCreate }));
     },
@@ -125,7 +130,7 @@ function GridForm({ experiment }: { experiment: ExperimentDetail }) {
           />
         </Card>
       </Stack>
-      <Stack gap="md" className="beside">
+      <div className="beside">
         <Card>
           <Stack gap="sm">
             <NumberInput
@@ -137,6 +142,7 @@ function GridForm({ experiment }: { experiment: ExperimentDetail }) {
               value={seeds}
               onChange={setSeeds}
             />
+            <CourseChoice courses={courses} chosen={course} choose={setCourse} />
             <TextInput
               label="Name"
               description="Optional; a name you will recognise"
@@ -161,7 +167,7 @@ function GridForm({ experiment }: { experiment: ExperimentDetail }) {
         >
           Start {counted(cells.length * count, "run")}
         </Button>
-      </Stack>
+      </div>
     </form>
   );
 }

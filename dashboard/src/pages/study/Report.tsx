@@ -44,20 +44,13 @@ export function Report({ study }: { study: StudyRead }) {
         ) : (
           <Stack gap="xs">
             <Group gap="xs" justify="flex-end">
-              <Button
-                size="compact-sm"
-                variant="default"
-                component="a"
-                href={reportAddress}
-                target="_blank"
-                rel="noreferrer"
-              >
+              <Button size="xs" variant="default" component="a" href={reportAddress} target="_blank" rel="noreferrer">
                 Open in a new tab
               </Button>
               {(["html", "md", "json"] as const).map((format) => (
                 <Button
                   key={format}
-                  size="compact-sm"
+                  size="xs"
                   variant="default"
                   component="a"
                   href={`${reportAddress}?format=${format}`}

@@ -1,12 +1,12 @@
-/** The templates of the installed courses as choices: a whole course, a part, or one question. */
+/** The templates of the installed question sets as choices: a whole question set, a part, or one question. */
 
-import type { CourseRead, TemplateRead } from "../../api/schema";
+import type { QuestionSetRead, TemplateRead } from "../../api/schema";
 
-export function templateChoices(courses: readonly CourseRead[]) {
+export function templateChoices(questionSets: readonly QuestionSetRead[]) {
   return [
-    { group: "Everything", items: courses.map((course) => choice(course.whole)) },
-    { group: "Parts", items: courses.flatMap((course) => course.parts.map(choice)) },
-    { group: "Questions", items: courses.flatMap((course) => course.questions.map(choice)) },
+    { group: "Everything", items: questionSets.map((questionSet) => choice(questionSet.whole)) },
+    { group: "Parts", items: questionSets.flatMap((questionSet) => questionSet.parts.map(choice)) },
+    { group: "Questions", items: questionSets.flatMap((questionSet) => questionSet.questions.map(choice)) },
   ];
 }
 

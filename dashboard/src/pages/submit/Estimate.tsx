@@ -2,10 +2,11 @@
 
 import { Button, Card, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 
-import type { BytesInterval, EstimateRead, GpuVerdict, Parts as PartsOfPeak } from "../../api/schema";
+import type { EstimateRead, GpuVerdict, Parts as PartsOfPeak } from "../../api/schema";
 import { Edits, type Change } from "../../components/Edits";
 import { fitLook, State } from "../../components/State";
 import { bytes, integer, sentence } from "../../format";
+import { bestOf } from "./verdict";
 
 interface EstimateProps {
   estimate: EstimateRead | undefined;
@@ -58,7 +59,7 @@ export function Estimate({ estimate, stale, error, apply }: EstimateProps) {
                 Updating the estimate…
               </Text>
             )}
-            <Predicted estimate={estimate} peak={estimate.peak_device_bytes} apply={apply} />
+            <Predicted estimate={estimate} apply={apply} />
           </>
         )}
       </div>
@@ -68,13 +69,13 @@ export function Estimate({ estimate, stale, error, apply }: EstimateProps) {
 
 interface PredictedProps {
   estimate: EstimateRead;
-  /** Null while the only verdicts are that nothing is predicted for a GPU. */
-  peak: BytesInterval | null;
   apply: EstimateProps["apply"];
 }
 
-function Predicted({ estimate, peak, apply }: PredictedProps) {
+function Predicted({ estimate, apply }: PredictedProps) {
   const open = estimate.gpus_pending ?? [];
+  // The GPU that the verdict is about; without one, the prediction for any GPU.
+  const { peak_device_bytes: peak, peak_phase: phase, parts } = predictedOn(estimate);
   return (
     <Stack gap="sm">
       {peak !== null && (
@@ -84,7 +85,7 @@ function Predicted({ estimate, peak, apply }: PredictedProps) {
           </Text>
           <Text size="xs" c="dimmed" className="numbers">
             likely peak on the device; {bytes(peak.low_bytes)} to {bytes(peak.high_bytes)}
-            {estimate.peak_phase !== null && `, reached in ${phaseText(estimate.peak_phase)}`}
+            {phase !== null && `, reached in ${phaseText(phase)}`}
           </Text>
         </div>
       )}
@@ -110,7 +111,7 @@ function Predicted({ estimate, peak, apply }: PredictedProps) {
           {sentence(estimate.reason ?? "the other GPUs were not measured")}
         </Text>
       )}
-      {estimate.parts !== null && <Parts parts={estimate.parts} />}
+      {parts !== null && <Parts parts={parts} />}
       {estimate.claimed_by_program && (
         <Text size="xs" c="dimmed">
           {["The program measured its first two steps in the sandbox. What comes later is not counted."]
@@ -120,6 +121,11 @@ function Predicted({ estimate, peak, apply }: PredictedProps) {
       )}
     </Stack>
   );
+}
+
+function predictedOn(estimate: EstimateRead): Pick<EstimateRead, "peak_device_bytes" | "peak_phase" | "parts"> {
+  const gpu = bestOf(estimate.gpus);
+  return gpu === undefined || gpu.peak_device_bytes === null ? estimate : gpu;
 }
 
 const PHASES: Record<string, string> = {
@@ -170,7 +176,7 @@ function Gpu({ gpu, apply }: { gpu: GpuVerdict; apply: EstimateProps["apply"] })
           <Edits
             edits={gpu.edits}
             button={(change, label) => (
-              <Button size="compact-sm" variant="light" onClick={() => apply(change)}>
+              <Button size="xs" variant="light" onClick={() => apply(change)}>
                 {label}
               </Button>
             )}

@@ -30,7 +30,7 @@ export function Predicted({ estimate }: { estimate: JobEstimateRead }) {
   const word = fitLook(gpu.verdict).word.toLowerCase();
   return (
     <>
-      {bytes(peak.likely_bytes)}, {gpu.certain ? word : `likely ${word}`}
+      {bytes(gpu.peak_device_bytes.likely_bytes)}, {gpu.certain ? word : `likely ${word}`}
       <Text size="xs" c="dimmed">
         {gpu.name}
       </Text>

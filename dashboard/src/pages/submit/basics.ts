@@ -19,10 +19,17 @@ const BASIC: ReadonlySet<string> = new Set([
 const MIN_BASIC = 4;
 const FIRST = 8;
 
-/** The fields to fold. A short form folds none; a field in `needed` (set or invalid) is always shown. */
-export function foldedOf(fields: readonly string[], needed: ReadonlySet<string>): string[] {
-  if (fields.length <= MAX_UNFOLDED) return [];
+/**
+ * The fields to fold: those of a long form that are not basic, and `bulky` ones, such as lists of numbers. A field in
+ * `needed` (set or invalid) is always shown.
+ */
+export function foldedOf(
+  fields: readonly string[],
+  needed: ReadonlySet<string>,
+  bulky: ReadonlySet<string> = new Set(),
+): string[] {
   const known = fields.filter((field) => BASIC.has(field));
-  const shown = new Set(known.length >= MIN_BASIC ? known : fields.slice(0, FIRST));
+  const first = fields.length <= MAX_UNFOLDED ? fields : known.length >= MIN_BASIC ? known : fields.slice(0, FIRST);
+  const shown = new Set(first.filter((field) => !bulky.has(field)));
   return fields.filter((field) => !shown.has(field) && !needed.has(field));
 }

@@ -52,6 +52,13 @@ export function fieldOf(schema: Record<string, unknown>, name: string): RJSFSche
   return target === undefined ? field : { ...shapes[target], ...field };
 }
 
+/** Whether the form of a field fills the page: a list of numbers, or of lists. */
+export function isBulky(field: RJSFSchema): boolean {
+  const { items } = field;
+  const type = typeof items === "object" && !Array.isArray(items) ? items.type : undefined;
+  return field.type === "array" && type !== undefined && type !== "string";
+}
+
 /** A description written for the API, in the form's words: no code marks, and null is an empty field. */
 function plain(sentence: string | undefined): string | undefined {
   return sentence?.replaceAll("`", "").replaceAll(/\bnull\b/g, "empty");

@@ -26,7 +26,7 @@ export function verdictOf(estimate: EstimateRead | undefined, batchSize: unknown
   const gpu = bestOf(estimate?.gpus ?? []);
   if (!estimate?.peak_device_bytes || gpu === undefined) return null;
   if (gpu.peak_device_bytes === null) return null;
-  const needs = bytes(estimate.peak_device_bytes.likely_bytes);
+  const needs = bytes(gpu.peak_device_bytes.likely_bytes);
   if (estimate.state === "pending" && gpu.verdict !== "fits") return null;
   const look = fitLook(gpu.verdict);
   if (gpu.verdict === "fits") return { fits: true, look, text: `Fits: needs ${needs} of ${bytes(gpu.total_bytes)}.` };

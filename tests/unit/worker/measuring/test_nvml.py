@@ -12,6 +12,7 @@ from pathlib import Path
 import pynvml
 import pytest
 
+from sandbox import MigInstance
 from tests.fakes.nvml import GIB, FakeGpu, FakeNvml
 from worker.measuring.nvml import GpuReading, Nvml, NvmlAbsent, Reason
 
@@ -269,6 +270,8 @@ def test_each_mig_instance_is_a_gpu_of_its_own(world: FakeNvml) -> None:
     with opened(world, replace(GPU, mig=1, mig_devices=[busy, slices[1]]), FakeGpu("GPU-2")) as nvml:
         infos = nvml.gpus()
         reading = nvml.read("MIG-1")
+        places = [nvml.mig_instance(uuid) for uuid in ("MIG-1", "MIG-2", "GPU-2", "MIG-unknown")]
+    assert places == [MigInstance(GPU.uuid, 1, 0), MigInstance(GPU.uuid, 2, 0), None, None]
     assert [(info.uuid, info.mig, info.healthy) for info in infos] == [
         ("MIG-1", True, True),
         ("MIG-2", True, True),

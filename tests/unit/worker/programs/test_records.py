@@ -8,13 +8,22 @@ from experiments.hosting.record_reader import Broken, RecordReader
 from experiments.hosting.wire import Failed, Succeeded
 from gpulab.schemas.memory import OutOfMemoryRead
 from gpulab.states import FailureCause
-from worker.programs.records import MAX_BROKEN, MAX_FILES, MAX_METRICS, MAX_WARNINGS, distrust, own_ending
+from worker.programs.records import (
+    MAX_BROKEN,
+    MAX_FILES,
+    MAX_LEVELS,
+    MAX_METRICS,
+    MAX_WARNINGS,
+    distrust,
+    own_ending,
+)
+from worker.shipping.batch import Batch
 
 
-def lines(folder: Path, *records: dict[str, Any]) -> list[Any]:
+def lines(folder: Path, *records: dict[str, Any], max_files_bytes: int = 0) -> list[Any]:
     text = "".join(json.dumps({"time": 1.0} | record) + "\n" for record in records)
     (folder / "records.ndjson").write_text(text)
-    return RecordReader(folder, distrust(0)).read(0)[0]
+    return RecordReader(folder, distrust(0, max_files_bytes)).read(0)[0]
 
 
 @pytest.mark.parametrize(
@@ -30,6 +39,10 @@ def lines(folder: Path, *records: dict[str, Any]) -> list[Any]:
         {"type": "usage", "gpu_hours": 0},
         {"type": "artifact", "name": "../../etc/passwd", "size_bytes": 1, "sha256": "0" * 64},
         {"type": "memory", **{f"level{number}_bytes": 1 for number in range(17)}},
+        {"type": "memory", "n" * 95 + "_bytes": 1},
+        {"type": "started", "versions": {"torch": "2" * 101}},
+        {"type": "started", "versions": {"t" * 101: "2"}},
+        {"type": "started", "device": "c" * 101},
     ],
 )
 def test_a_program_says_nothing_that_only_the_lab_says(tmp_path: Path, record: dict[str, Any]) -> None:
@@ -72,6 +85,32 @@ def test_counts_are_bounded(tmp_path: Path) -> None:
         {"type": "metric", "step": 1, "values": {f"m{number}": 1 for number in range(MAX_METRICS + 1)}},
     )
     assert sum(isinstance(each, Broken) for each in found) == 5 + 3 + 1
+
+
+def test_names_of_levels_are_bounded_over_all_readings(tmp_path: Path) -> None:
+    """A table of all readings by all names would take more memory than there is."""
+    readings = [{"type": "memory", f"level{number}_bytes": 1} for number in range(1000)]
+    found = lines(tmp_path, *readings, {"type": "memory", "level3_bytes": 2})
+    batch = Batch()
+    batch.add(each for each in found if not isinstance(each, Broken))
+    (row,) = batch.sample_rows()
+    assert len(row["values"]) == MAX_LEVELS
+    assert not isinstance(found[-1], Broken)
+
+
+def test_files_that_take_no_room_on_the_disk_are_bounded_too(tmp_path: Path) -> None:
+    file = {"type": "artifact", "name": "a", "size_bytes": 60, "sha256": "0" * 64}
+    checkpoint = {"type": "checkpoint", "step": 1, "name": "c1", "size_bytes": 30, "sha256": "0" * 64}
+    records = (file, file | {"name": "b"}, checkpoint, checkpoint | {"name": "c2"}, file | {"size_bytes": 5}, file)
+    found = lines(tmp_path, *records, max_files_bytes=100)
+    assert [isinstance(each, Broken) for each in found] == [False, True, False, False, False, False]
+    assert "may take 100 bytes together" in found[1].reason
+
+
+def test_long_run_may_save_as_many_checkpoints_as_it_likes(tmp_path: Path) -> None:
+    checkpoint = {"type": "checkpoint", "size_bytes": 1, "sha256": "0" * 64}
+    found = lines(tmp_path, *(checkpoint | {"step": n, "name": f"step-{n}.ckpt"} for n in range(2 * MAX_FILES)))
+    assert not any(isinstance(each, Broken) for each in found)
 
 
 def test_a_line_that_is_read_again_counts_once(tmp_path: Path) -> None:
@@ -155,4 +194,26 @@ def test_explanation_of_a_program_keeps_its_figures_as_its_own_and_none_of_the_l
 
 def test_other_ends_of_a_program_are_as_it_says() -> None:
     for ending in (None, Succeeded(type="result", value={"x": 1}), Failed(type="error", message="no")):
-        assert own_ending(ending) is ending
+        assert own_ending(ending) == ending
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"deep": {"er": 1}},
+        {"list": [1]},
+        {"text": "x" * 1001},
+        {f"f{number}": 1 for number in range(201)},
+        {"": 1},
+    ],
+)
+def test_result_that_no_host_would_write_is_refused_by_its_field(value: dict[str, Any]) -> None:
+    found = own_ending(Succeeded(type="result", value=value))
+    assert isinstance(found, Failed)
+    assert found.message.startswith("its result is refused: ")
+
+
+def test_message_of_a_program_is_cut() -> None:
+    found = own_ending(Failed(type="error", message="x" * 2**20))
+    assert isinstance(found, Failed)
+    assert found.message == "x" * 2000

@@ -1,0 +1,1 @@
+"""Anonymising and deleting users."""

@@ -1,0 +1,1 @@
+"""Question sets: the templates of installed packages."""

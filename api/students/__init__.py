@@ -1,0 +1,1 @@
+"""The students of an assignment, all at once."""

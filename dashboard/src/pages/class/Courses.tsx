@@ -1,0 +1,129 @@
+/** The courses of the lab, for admins: adding one, archiving it, opening it again. */
+
+import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { useQuery } from "@tanstack/react-query";
+import { Plus } from "lucide-react";
+import { useState } from "react";
+
+import { api, data } from "../../api/client";
+import * as queries from "../../api/queries";
+import type { CourseRead } from "../../api/schema";
+import { Ask, Dialog, NameInput } from "../../components/Dialog";
+import { Answer } from "../../components/Feedback";
+import { useAction } from "../../components/useAction";
+import { counted, fullTime } from "../../format";
+import { nameOf } from "../course/courses";
+
+export function Courses() {
+  const query = useQuery(queries.courses);
+  return (
+    <Stack gap="sm">
+      <Group justify="space-between">
+        <Text size="sm" c="dimmed">
+          Each course has its own people, assignments and lab hours. All courses share the GPUs.
+        </Text>
+        <AddCourse />
+      </Group>
+      <Answer query={query}>
+        {({ items }) => (
+          <Stack gap="xs">
+            {items.map((course) => (
+              <Course key={course.id} course={course} />
+            ))}
+          </Stack>
+        )}
+      </Answer>
+    </Stack>
+  );
+}
+
+function Course({ course }: { course: CourseRead }) {
+  const open = course.archived_at === null;
+  const [asked, { open: ask, close }] = useDisclosure();
+  const change = useAction(
+    (archived: boolean) =>
+      data(api.PATCH("/v1/courses/{course_id}", { params: { path: { course_id: course.id } }, body: { archived } })),
+    (changed) => {
+      close();
+      return changed.archived_at === null ? `Opened ${changed.name} again.` : `Archived ${changed.name}.`;
+    },
+  );
+  return (
+    <Group justify="space-between" wrap="wrap">
+      <div>
+        <Text fw={550}>{nameOf(course)}</Text>
+        <Text size="xs" c="dimmed">
+          {[
+            counted(course.students ?? 0, "student"),
+            course.instructors.length === 0 ? "no instructor" : `taught by ${course.instructors.join(", ")}`,
+            ...(course.archived_at === null ? [] : [`archived ${fullTime(course.archived_at)}`]),
+          ].join(" · ")}
+        </Text>
+      </div>
+      {open ? (
+        <Button size="xs" variant="default" onClick={ask} aria-label={`Archive ${nameOf(course)}`}>
+          Archive
+        </Button>
+      ) : (
+        <Button
+          size="xs"
+          variant="default"
+          loading={change.isPending}
+          onClick={() => change.mutate(false)}
+          aria-label={`Open ${nameOf(course)} again`}
+        >
+          Open again
+        </Button>
+      )}
+      <Dialog title={`Archive ${nameOf(course)}`} opened={asked} close={close}>
+        <Ask action="Archive" busy={change.isPending} send={() => change.mutate(true)}>
+          <Text size="sm">
+            Everything stays readable. Submissions, hand-ins, grades and changes are refused until an admin opens the
+            course again. Runs that are already queued go on.
+          </Text>
+        </Ask>
+      </Dialog>
+    </Group>
+  );
+}
+
+function AddCourse() {
+  const [opened, { open, close }] = useDisclosure();
+  const [name, setName] = useState("");
+  const [term, setTerm] = useState("");
+  const send = useAction(
+    () => data(api.POST("/v1/courses", { body: { name: name.trim(), term: term.trim() || null } })),
+    (made) => {
+      close();
+      setName("");
+      setTerm("");
+      return `Added ${made.name}.`;
+    },
+    true,
+  );
+  return (
+    <>
+      <Button size="sm" leftSection={<Plus size={16} aria-hidden />} onClick={open}>
+        Add course
+      </Button>
+      <Dialog title="Add course" opened={opened} close={close}>
+        <Ask
+          action="Add"
+          busy={send.isPending}
+          ready={name.trim() !== ""}
+          error={send.error}
+          send={() => send.mutate(undefined)}
+        >
+          <NameInput placeholder="cs231n" value={name} set={setName} />
+          <TextInput
+            label="Term"
+            placeholder="Autumn 2030"
+            value={term}
+            onChange={(event) => setTerm(event.currentTarget.value)}
+          />
+        </Ask>
+      </Dialog>
+    </>
+  );
+}

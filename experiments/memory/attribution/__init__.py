@@ -1,0 +1,1 @@
+"""Which module of a model holds the memory of a step."""

@@ -1,0 +1,1 @@
+"""Deleting runs and studies, and what is a user's own."""

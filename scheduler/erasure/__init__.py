@@ -1,0 +1,1 @@
+"""Users are anonymised or deleted here, a little at a time."""
