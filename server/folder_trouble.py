@@ -1,14 +1,28 @@
-"""Why the system refuses a file of the lab's folder, and what helps: pure but for the file's owner."""
+"""Why the system refuses a file of the lab's folder, and what helps."""
 
 import errno
 import os
 import pwd
 from pathlib import Path
 from shlex import quote
+from tempfile import TemporaryFile
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 DENIED = frozenset({errno.EACCES, errno.EPERM})
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS})
+
+
+def try_to_write(folder: Path) -> None:
+    """Raises `OSError`, about the folder, where no file can be made in it.
+
+    Several processes may try at the same time: a folder can be shared, and the file has no name that they could share.
+    """
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        error.filename = str(folder)
+        raise
 
 
 def refused_by_system(error: OSError, folder: Path) -> str:

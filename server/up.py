@@ -22,7 +22,7 @@ from gpulab.proxies import spare_loopback
 from server.backups import BackupPlan, DailyBackup
 from server.child_process import FolderInUseError, FolderLock
 from server.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, postgres_binaries, redis_binary
-from server.folder_trouble import refused_by_system
+from server.folder_trouble import refused_by_system, try_to_write
 from server.https import Certificate, CertificateError
 from server.joining.sharing import Sharing, answers, prepared
 from server.log_files import bound_log
@@ -149,9 +149,7 @@ class LocalLab:
                 (self.folder / name).mkdir(exist_ok=True)
                 # PostgreSQL's account may pass through the lab's own folder, and so may everybody.
                 (self.folder / name).chmod(PRIVATE)
-            probe = self.folder / ".writable"
-            probe.touch()
-            probe.unlink()
+            try_to_write(self.folder)
         except OSError as error:
             raise LabError(f"{refused_by_system(error, self.folder)}. Choose another with --data") from error
 

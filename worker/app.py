@@ -19,6 +19,7 @@ from models.lab_process import RefusedError
 from models.outage import await_database, persist, refuse_shared_sessions
 from models.settings import NodeSettings
 from models.store import open_store
+from server.folder_trouble import try_to_write
 from worker.agent import Agent
 from worker.estimator import Estimator
 from worker.measuring.gpu_overhead import GpuConstants
@@ -165,9 +166,7 @@ def _sweep(retention: Retention, *, only_deleted: bool) -> None:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
+        try_to_write(folder)
     except OSError as error:
         raise RefusedError(f"{folder} cannot be written: {error.strerror}") from error
 

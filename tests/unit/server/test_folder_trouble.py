@@ -2,12 +2,13 @@
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from server.child_process import FolderLock
-from server.folder_trouble import refused_by_system
+from server.folder_trouble import refused_by_system, try_to_write
 from server.up import LabError, LabOptions, LocalLab
 
 
@@ -44,3 +45,16 @@ def test_lab_on_a_file_system_without_locks_says_so(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("os.umask", lambda _: 0o022)
     with pytest.raises(LabError, match="cannot lock files"):
         LocalLab(LabOptions(tmp_path / "lab"), lambda _: None).run(lambda _: None)
+
+
+def test_many_may_try_a_shared_folder_at_the_same_time(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(try_to_write, [tmp_path] * 400))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_written_is_named_itself() -> None:
+    folder = Path("/proc/self")
+    with pytest.raises(OSError, match="/proc/self") as refused:
+        try_to_write(folder)
+    assert refused_by_system(refused.value, folder).startswith("/proc/self cannot be written: ")
