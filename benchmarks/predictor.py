@@ -10,6 +10,7 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -28,7 +29,8 @@ MODELS = (
 )  # fmt: skip
 BATCHES, OPTIMIZERS, PRECISIONS = (4, 16, 64), ("sgd", "sgd_momentum", "adam"), ("float32", "bfloat16")
 CARDS = ("T4", "A100-40GB")
-LIMIT_SECONDS = 3600
+LIMIT_SECONDS = 1800
+"""For one model on one card: 18 cases, in processes of their own."""
 LARGEST = tuple(itertools.product(("resnet18", "resnet152", "vit_b_16"), ("T4", "A100-40GB")))
 KINDS = ("allocated_bytes", "reserved_bytes")
 
@@ -36,6 +38,13 @@ KINDS = ("allocated_bytes", "reserved_bytes")
 def cases(models: Sequence[str]) -> list[dict[str, Any]]:
     names = ("model", "batch_size", "optimizer", "precision")
     return [dict(zip(names, one, strict=True)) for one in itertools.product(models, BATCHES, OPTIMIZERS, PRECISIONS)]
+
+
+def measured(card: str, wanted: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The cases of a card, one model after the other; says on stderr where it is."""
+    for model, of_model in itertools.groupby(wanted, key=itemgetter("model")):
+        print(f"{card}: {model}", file=sys.stderr, flush=True)
+        yield from compared(card, on_card(card, list(of_model), LIMIT_SECONDS))
 
 
 def compared(card: str, taken: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -97,7 +106,7 @@ def main() -> int:
     warm.load()
     processes.allow_forks()
     wanted = cases(chosen.model or MODELS)[:: chosen.every]
-    rows = [row for card in chosen.card or CARDS for row in compared(card, on_card(card, wanted, LIMIT_SECONDS))]
+    rows = [row for card in chosen.card or CARDS for row in measured(card, wanted)]
     print(f"{'card':12} {'bytes':16} {'cases':>5} {'exact':>5} {'median':>8} {'p95 of |error|':>15} {'worst':>8}")
     for card, kind, count, exact, middle, high, worst in summary(rows):
         print(f"{card:12} {kind:16} {count:5} {exact:5} {middle:8.2%} {high:15.2%} {worst:8.2%}")
