@@ -192,7 +192,7 @@ async def _all_read(app: App, principal: Principal, rows: Sequence[Row]) -> list
     due_at = {one.id: one.due_at for one in due}
     graded = await own_grades(app, principal.id, rows)
     return [
-        _read(app, row).model_copy(
+        _read(app, row, for_staff=principal.teaches(row.course_id)).model_copy(
             update={
                 "your_submission": _own_submission(handed_in.get(row.id), row, principal),
                 "your_grade": graded.get(row.id),
@@ -239,7 +239,7 @@ async def overview(
         position=lambda one: f"{one.state}/{one.id}/{one.name}",
     )
     return OverviewRead(
-        assignment=_read(app, row),
+        assignment=_read(app, row, for_staff=True),
         states=found[0].states or {},
         submitted=found[0].submitted,
         students=[_standing(one, row) for one in found if one.id is not None],
@@ -336,9 +336,10 @@ def _wrong_job(job_id: UUID, message: str) -> InvalidRequest:
     return InvalidRequest.of("job_id", message, value=job_id)
 
 
-def _read(app: App, row: Row) -> AssignmentRead:
+def _read(app: App, row: Row, *, for_staff: bool) -> AssignmentRead:
     text = deadlines.shown(row.deadline, app.settings.time_zone)
     values = {name: getattr(row, name) for name in NAMES} | {"max_points": rules.max_points(row)}
+    values["hidden_check"] = row.hidden_check if for_staff else None
     return AssignmentRead(**values, deadline_text=text)
 
 

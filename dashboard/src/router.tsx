@@ -42,6 +42,9 @@ const inside = createRoute({
   component: Shell,
 });
 
+/** What is not found keeps its navigation. */
+const nowhere = createRoute({ getParentRoute: () => inside, path: "$", component: NoSuchPage });
+
 const lab = createRoute({
   getParentRoute: () => inside,
   path: "/",
@@ -200,6 +203,7 @@ const pages = [
   nodes,
   people,
   account,
+  nowhere,
 ] as const;
 const tree = root.addChildren([signIn, inside.addChildren(pages)]);
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Opener, listen
 from tests.browser.scene import Scene
+from tests.browser.test_pages import look
 
 
 @pytest.fixture
@@ -87,6 +88,56 @@ def test_assignment_is_set_and_changed(page: Page, scene: Scene) -> None:
     items = scene.client.get("/v1/assignments").json()["items"]
     made = next(item for item in items if item["name"] == "Homework 2, bands")
     assert made["deadline"] == "2030-02-28T11:00:00Z", "typed in Berlin, kept as an instant"
+
+
+def test_assignment_gets_a_starter_and_a_hidden_check(page: Page, student: Page, scene: Scene, tmp_path: Path) -> None:
+    made = scene.client.get("/v1/assignments").json()["items"][-1]["id"]
+    try:
+        page.goto(f"/class?tab=assignments&assignment={made}")
+        page.get_by_role("button", name="Programs").click()
+        dialog = page.get_by_role("dialog")
+        starter, check = dialog.get_by_role("region", name="Starter"), dialog.get_by_role("region", name="Hidden check")
+        for part, file, action in ((starter, "begin.py", "Save the starter"), (check, "points.py", "Save the check")):
+            (tmp_path / file).write_text(f"print('{file}')\n")
+            part.get_by_label("Files", exact=True).set_input_files(tmp_path / file)
+            expect(part.get_by_label("Command")).to_have_value(f"python {file}")
+            if part is check:
+                part.get_by_label("Points").fill("12.5")
+            part.get_by_role("button", name=action).click()
+            expect(part.get_by_role("link", name=file)).to_be_visible()
+        expect(check).to_contain_text("up to 12.5 points, at most 10 min for each run")
+        look(page, "light-desktop", "class-programs")
+        student.goto(f"/assignments?assignment={made}")
+        expect(student.get_by_role("link", name="Open")).to_be_visible()
+        assert "points.py" not in student.get_by_role("main").inner_text()
+        check.get_by_role("button", name="Replace").click()
+        check.get_by_role("button", name="Keep it").click()
+        check.get_by_role("button", name="Remove").click()
+        expect(check.get_by_role("button", name="Choose files")).to_be_visible()
+        assert scene.client.get(f"/v1/assignments/{made}").json()["hidden_check"] is None
+    finally:
+        scene.client.patch(f"/v1/assignments/{made}", json={"starter": None, "hidden_check": None}).raise_for_status()
+
+
+def test_button_that_waits_for_a_field_says_for_which(page: Page, scene: Scene) -> None:
+    page.goto("/class?tab=assignments")
+    page.get_by_role("button", name="Extensions").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Extend")).to_have_accessible_description("Choose a student.")
+    page.goto("/class?tab=grades")
+    page.get_by_role("button", name="Grade Ada Okafor").click()
+    save = dialog.get_by_role("button", name="Save")
+    expect(save).to_have_accessible_description("Enter points, a rubric line or a comment.")
+    dialog.get_by_label("Points").fill("3")
+    expect(save).to_be_enabled()
+    expect(save).to_have_accessible_description("")
+
+
+def test_address_that_leads_nowhere_keeps_the_navigation(page: Page) -> None:
+    page.goto("/no/such/page")
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Jobs").click()
+    expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
 
 
 def test_limits_of_somebody_are_changed(page: Page) -> None:

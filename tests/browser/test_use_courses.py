@@ -75,3 +75,21 @@ def test_staff_of_two_courses_look_at_one_at_a_time(page: Page, language: str) -
     # The assignments are those of the course.
     dialog.get_by_role("combobox", name="Assignment").click()
     expect(page.get_by_role("option", name="Homework 1")).to_be_visible()
+
+
+def test_instructor_archives_a_course_and_only_an_admin_opens_it_again(
+    page: Page, student: Page, language: str, scene: Scene
+) -> None:
+    ada = scene.client.get("/v1/users?text=ada@example.org").json()["items"][0]["id"]
+    scene.client.put(f"/v1/courses/{language}/members/{ada}", json={"role": "instructor"}).raise_for_status()
+    student.goto("/class")
+    student.get_by_role("tab", name="Courses").click()
+    expect(student.get_by_text("Default course")).to_have_count(0)
+    expect(student.get_by_role("button", name="Add course")).to_have_count(0)
+    student.get_by_role("button", name=f"Archive {NAME}").click()
+    student.get_by_role("dialog").get_by_role("button", name="Archive", exact=True).click()
+    expect(student.get_by_text("taught by Ada Okafor")).to_contain_text("archived")
+    expect(student.get_by_role("button", name=f"Open {NAME} again")).to_have_count(0)
+    page.goto("/class?tab=courses")
+    page.get_by_role("button", name=f"Open {NAME} again").click()
+    expect(page.get_by_role("button", name=f"Archive {NAME}")).to_be_visible()

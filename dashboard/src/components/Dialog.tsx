@@ -2,7 +2,7 @@
 
 import { Button, Code, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { Check, Copy } from "lucide-react";
-import type { ReactNode, SyntheticEvent } from "react";
+import { useId, type ReactNode, type SyntheticEvent } from "react";
 
 import { CopyButton } from "../browser/CopyButton";
 import { Failure } from "./Feedback";
@@ -39,13 +39,16 @@ interface AskProps {
   action: string;
   busy: boolean;
   ready?: boolean;
+  /** Why it cannot be sent yet, where the fields do not show it by themselves. */
+  missing?: string | null;
   error?: Error | null;
   send: () => void;
   children: ReactNode;
 }
 
 /** The fields of a dialog with the button that sends them; an error of the lab is shown beside it. */
-export function Ask({ action, busy, ready = true, error = null, send, children }: AskProps) {
+export function Ask({ action, busy, ready = true, missing = null, error = null, send, children }: AskProps) {
+  const reason = useId();
   return (
     <form
       onSubmit={(event: SyntheticEvent) => {
@@ -56,8 +59,19 @@ export function Ask({ action, busy, ready = true, error = null, send, children }
       <Stack>
         {children}
         {error !== null && <Failure error={error} />}
+        {missing !== null && (
+          <Text id={reason} size="xs" c="dimmed">
+            {missing}
+          </Text>
+        )}
         <div className="ask-send">
-          <Button type="submit" fullWidth loading={busy} disabled={!ready}>
+          <Button
+            type="submit"
+            fullWidth
+            loading={busy}
+            disabled={!ready || missing !== null}
+            aria-describedby={missing === null ? undefined : reason}
+          >
             {action}
           </Button>
         </div>

@@ -15,12 +15,15 @@ import { Banners } from "./class/Banners";
 import { CoursePicker } from "./class/course";
 import { Courses } from "./class/Courses";
 import { Users } from "./class/Users";
+import { useCourses, useTaught } from "./course/courses";
 import { Grades } from "./grades/Grades";
 
 export function Class() {
   const { tab } = useSearch({ from: "/inside/class" });
   const navigate = useNavigate({ from: "/class" });
   const { data: me } = useQuery(queries.me);
+  const [courses, taught] = [useCourses(), useTaught()];
+  const showsCourses = me?.role === "admin" || (courses.length > 1 && taught.length > 0);
   if (me?.teaches === false) return <NotFound title="Class">Only instructors can open this page.</NotFound>;
   return (
     <Stack gap="md">
@@ -43,7 +46,7 @@ export function Class() {
           <Tabs.Tab value="grades">Grades</Tabs.Tab>
           <Tabs.Tab value="banners">Banners</Tabs.Tab>
           <Tabs.Tab value="audit">Audit</Tabs.Tab>
-          {me?.role === "admin" && <Tabs.Tab value="courses">Courses</Tabs.Tab>}
+          {showsCourses && <Tabs.Tab value="courses">Courses</Tabs.Tab>}
         </TabStrip>
         <Tabs.Panel value="users">
           <Users />

@@ -239,7 +239,7 @@ function VerdictLine({ verdict, stale }: { verdict: Verdict | null; stale: boole
   if (verdict === null) return null;
   const { color, icon: Icon } = verdict.look;
   return (
-    <Group gap={8} wrap="nowrap" align="flex-start" opacity={stale ? 0.6 : 1}>
+    <Group gap={8} wrap="nowrap" align="flex-start" style={stale ? { filter: "grayscale(1)" } : undefined}>
       <Icon size={18} aria-hidden color={`var(--mantine-color-${color}-light-color)`} style={{ flex: "none" }} />
       <Text size="sm" fw={600} lh={1.3} className="numbers">
         {verdict.text}

@@ -50,19 +50,22 @@ def _list(session: Session) -> None:
     elif not found:
         print("No assignments yet.")
     else:
-        print_table(
-            ["ASSIGNMENT", "DUE", "", "HANDED IN", "RUNS THAT COUNT"],
-            (
-                [
-                    one.name,
-                    _minute(_due(one)),
-                    until(_due(one)),
-                    _handed_in(one),
-                    ", ".join((*one.templates, *one.experiments)),
-                ]
-                for one in found
-            ),
-        )
+        columns = ["ASSIGNMENT", "DUE", "", "HANDED IN", "RUNS THAT COUNT"]
+        rows = [
+            [
+                one.name,
+                _minute(_due(one)),
+                until(_due(one)),
+                _handed_in(one),
+                ", ".join((*one.templates, *one.experiments)),
+            ]
+            for one in found
+        ]
+        if session.client.me().teaches and all(one.your_submission is None for one in found):
+            # Instructors have nothing to hand in; `overview` says who of the class has.
+            for row in (columns, *rows):
+                del row[3]
+        print_table(columns, rows)
 
 
 @session_command(app)

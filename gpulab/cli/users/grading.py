@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gpulab.cli.failures import BadInput
+from gpulab.cli.failures import BadInput, ExitCode
 from gpulab.cli.jobs.run import RunCommand, without_dashes
 from gpulab.cli.session import Session, print_json, with_session
 from gpulab.cli.session import session_command as command
@@ -17,6 +17,7 @@ from gpulab.cli.users.setting import app
 
 if TYPE_CHECKING:
     from gpulab.client.programs import LocalRun
+    from gpulab.schemas.assignments import CheckRead
 
 __all__ = ["app"]
 
@@ -76,10 +77,32 @@ def set_check(
 
 
 @command(app)
-def check(session: Session, assignment: AssignmentName, user: User) -> None:
+def check(
+    session: Session,
+    assignment: AssignmentName,
+    user: User,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the check, and show what it says.")] = False,
+) -> None:
     """Run the hidden check of a submission again. For staff."""
-    done = session.client.users.check(find_assignment(session, assignment).id, find_user(session, user).id)
-    _print(session, done, f"{done.user}  is checked again")
+    homework, student = find_assignment(session, assignment).id, find_user(session, user).id
+    done = session.client.users.check(homework, student)
+    if not wait or done.check is None or done.check.job_id is None:
+        _print(session, done, f"{done.user}  is checked again")
+        return
+    session.client.job(done.check.job_id).wait()
+    done = next(one for one in session.client.users.submissions(homework) if one.user_id == student)
+    _print(session, done, f"{done.user}  {_verdict(done.check)}")
+    if done.check is not None and done.check.state == "failed":
+        raise typer.Exit(ExitCode.JOB_FAILED)
+
+
+def _verdict(check: "CheckRead | None") -> str:
+    if check is None:
+        return "is not checked any more"
+    points = "no points" if check.points is None else f"{check.points:g} of {check.max_points:g} points"
+    from gpulab.cli.tables import printable
+
+    return points if check.words is None else f"{points}: {printable(check.words)}"
 
 
 def _sent(session: Session, target: str, arguments: list[str] | None) -> "tuple[LocalRun, dict[str, Any]]":

@@ -146,6 +146,15 @@ class StarterRead(Outgoing):
     spec: dict[str, Any]
 
 
+class HiddenCheckRead(Outgoing):
+    """The program that looks at each hand-in and says points."""
+
+    spec: dict[str, Any]
+    """Its program and its command, as of the experiment `script`."""
+    max_points: float
+    time_limit_seconds: int
+
+
 class SubmissionRead(Outgoing):
     """A user's submission."""
 
@@ -188,6 +197,8 @@ class AssignmentRead(Outgoing):
     tolerance: float
     starter: StarterRead | None = None
     """The program from which students begin: a job that runs it."""
+    hidden_check: HiddenCheckRead | None = None
+    """The check that runs after each hand-in; null for students."""
     max_points: float | None = None
     """The most that a submission can get; null where nothing says it."""
     rerun_points: float | None = None

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -135,11 +136,22 @@ class Seeds:
         with self.engine.begin() as connection:
             connection.execute(leases.claim(job_id, token, actor=f"node:{NODE}", lease_seconds=60)).one()
 
-    def finish(self, job_id: UUID, state: JobState = JobState.SUCCEEDED, cause: FailureCause | None = None) -> None:
-        result = {"loss": 1.0} if state is JobState.SUCCEEDED else None
+    def conclude(self, job_id: UUID, result: Any) -> None:
+        """Run it to a success with this result."""
+        self.run(job_id)
+        self.finish(job_id, result=result)
+
+    def finish(
+        self,
+        job_id: UUID,
+        state: JobState = JobState.SUCCEEDED,
+        cause: FailureCause | None = None,
+        result: Mapping[str, Any] = MappingProxyType({"loss": 1.0}),
+    ) -> None:
+        kept = dict(result) if state is JobState.SUCCEEDED else None
         message = "it broke" if state is JobState.FAILED else ""
         statement = leases.finish(
-            self.tokens[job_id], state, actor=f"node:{NODE}", cause=cause, result=result, message=message
+            self.tokens[job_id], state, actor=f"node:{NODE}", cause=cause, result=kept, message=message
         )
         with self.engine.begin() as connection:
             connection.execute(statement).one()

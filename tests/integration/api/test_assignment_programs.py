@@ -8,10 +8,8 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import update
 
 from gpulab.states import FailureCause, JobState, Role
-from models import Job
 from tests.integration.api.seeds import SeededUser, Seeds
 
 NONE = "0" * 64
@@ -64,10 +62,7 @@ class Class:
         return UUID(page["items"][0]["check"]["job_id"])
 
     def conclude(self, job_id: UUID, result: Any) -> None:
-        self.seeds.run(job_id)
-        self.seeds.finish(job_id)
-        with self.seeds.engine.begin() as connection:
-            connection.execute(update(Job).where(Job.id == job_id).values(result=result))
+        self.seeds.conclude(job_id, result)
 
 
 @pytest.fixture
@@ -166,6 +161,23 @@ async def test_starter_is_run_by_the_class(school: Class) -> None:
     assert job["program"]["sha256"] == sha
     await school.json(school.ina, "PATCH", f"/assignments/{assignment}", json={"starter": None})
     assert (await school.json(school.olga, "GET", f"/assignments/{assignment}"))["starter"] is None
+
+
+async def test_staff_see_the_hidden_check_and_students_never_do(school: Class) -> None:
+    assignment = await school.checked_assignment()
+    for address in (f"/assignments/{assignment}", "/assignments"):
+        seen = [await school.json(user, "GET", address) for user in (school.ina, school.olga)]
+        staff, student = (answer["items"][0] if "items" in answer else answer for answer in seen)
+        assert (staff["hidden_check"]["max_points"], staff["hidden_check"]["time_limit_seconds"]) == (10, 600)
+        assert staff["hidden_check"]["spec"]["command"] == ["python", "check.py"]
+        assert "owner_id" not in staff["hidden_check"]
+        assert student["hidden_check"] is None
+    overview = await school.json(school.ina, "GET", f"/assignments/{assignment}/overview")
+    assert overview["assignment"]["hidden_check"] == staff["hidden_check"]
+    work = await school.json(school.olga, "GET", f"/assignments/{assignment}/work")
+    assert work["assignment"]["hidden_check"] is None
+    cleared = await school.json(school.ina, "PATCH", f"/assignments/{assignment}", json={"hidden_check": None})
+    assert cleared["hidden_check"] is None
 
 
 @pytest.mark.parametrize(

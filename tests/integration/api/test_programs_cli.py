@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
@@ -18,8 +19,10 @@ from gpulab.client.programs import sending
 from gpulab.errors import ConfigurationError, InvalidRequest
 from gpulab.program_files import ProgramLimits, program
 from gpulab.states import Role
+from models.tables.job import Job
 from models.tables.program import ProgramUpload
 from tests.integration.api.seeds import SeededUser, Seeds
+from tests.lab import wait_until
 
 
 class Terminal:
@@ -42,7 +45,7 @@ class Terminal:
             os.chdir(before)
         out, err = self._capsys.readouterr()
         assert found in codes, err or out
-        return err if found else out
+        return (err or out) if found else out
 
     async def json(self, *words: str) -> Any:
         return json.loads(await self("--json", "--no-follow", *words))
@@ -162,6 +165,45 @@ async def test_assignment_gets_a_starter_and_a_check(terminal: Terminal, seeds: 
     assert (terminal.folder / "grades.csv").read_text().splitlines()[1].startswith("olga,")
     notebook = await terminal("set-check", "Own code", "absent.ipynb", group="assignments", codes=(2,))
     assert "does not exist" in notebook
+
+
+@pytest.mark.parametrize(
+    ("result", "code", "said"),
+    [
+        ({"points": 4, "words": "close\x1b[31m"}, 0, "olga  4 of 5 points: close"),
+        ({"points": 6}, 1, "olga  no points: the check did not return points between 0 and 5: 6"),
+    ],
+)
+async def test_check_is_waited_for_and_says_its_points(
+    terminal: Terminal, student: Terminal, seeds: Seeds, result: Any, code: int, said: str
+) -> None:
+    seeds.node()
+    (terminal.folder / "work.py").write_text("print(1)\n")
+    (student.folder / "work.py").write_text("print(2)\n")
+    await terminal("create", "Own code", "--deadline", "2999-01-01", "--experiment", "script", group="assignments")
+    await terminal("set-check", "--points", "5", "Own code", "work.py", group="assignments")
+    assert "HANDED IN" not in await terminal("list", group="assignments")
+    assert "nothing yet" in await student("list", group="assignments")
+    job = await student.json("work.py")
+    seeds.conclude(UUID(job["id"]), {})
+    await student("hand-in", "Own code", job["id"], group="assignments")
+    first = _check(seeds)
+    assert first is not None
+    seeds.conclude(first, {"points": 1})
+    waiting = asyncio.create_task(terminal("check", "Own code", "olga", "--wait", group="assignments", codes=(code,)))
+    check = await asyncio.to_thread(wait_until, lambda: _check(seeds), timeout_seconds=30, what="the check")
+    assert check is not None
+    seeds.conclude(check, result)
+    shown = await waiting
+    assert said in shown
+    assert "\x1b" not in shown
+
+
+def _check(seeds: Seeds) -> UUID | None:
+    """The check that waits."""
+    waiting = select(Job.id).where(Job.experiment == "program-check", Job.state == "queued")
+    with seeds.engine.connect() as connection:
+        return connection.scalar(waiting)
 
 
 async def test_programs_are_listed_shown_and_downloaded(terminal: Terminal) -> None:

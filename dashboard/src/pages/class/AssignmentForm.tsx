@@ -1,6 +1,6 @@
 /** Creates and edits an assignment: what the class hands in, and until when. */
 
-import { Button, Group, MultiSelect, NumberInput, Select, Switch, Text, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, MultiSelect, NumberInput, Select, Switch, Textarea, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { Pencil, Plus } from "lucide-react";
@@ -121,7 +121,7 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
     <Ask
       action={before === undefined ? "Create" : "Save"}
       busy={send.isPending}
-      ready={ready}
+      missing={ready ? null : "Give it a name, a deadline and at least one question or experiment."}
       error={send.error}
       send={() => send.mutate(undefined)}
     >
@@ -213,11 +213,6 @@ function Form({ before, done }: { before?: AssignmentRead; done: (assignment: As
         checked={answersLater}
         onChange={(event) => setAnswersLater(event.currentTarget.checked)}
       />
-      {!ready && (
-        <Text size="xs" c="dimmed">
-          Give it a name, a deadline and at least one question or experiment.
-        </Text>
-      )}
     </Ask>
   );
 }

@@ -5,6 +5,7 @@ import { Center } from "@mantine/core";
 import { Empty } from "../../components/Feedback";
 import { ButtonLink } from "../../components/Links";
 import { EditAssignment, NewAssignment } from "./AssignmentForm";
+import { AssignmentPrograms } from "./AssignmentPrograms";
 import { Extensions } from "./Extensions";
 import { OfAssignment, useChooseAssignment } from "./OfAssignment";
 import { Students } from "./students/Students";
@@ -28,6 +29,7 @@ export function Assignments() {
             Leaderboard
           </ButtonLink>
           <Extensions key={`extensions ${assignment.id}`} assignment={assignment} />
+          <AssignmentPrograms key={`programs ${assignment.id}`} assignment={assignment} />
           <EditAssignment key={assignment.id} assignment={assignment} />
           <NewAssignment made={choose} />
         </>

@@ -1,4 +1,4 @@
-/** The courses of the lab, for admins: adding one, archiving it, opening it again. */
+/** The courses that the user teaches, all for admins: adding one, archiving it, opening it again. */
 
 import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
@@ -13,23 +13,26 @@ import { Ask, Dialog, NameInput } from "../../components/Dialog";
 import { Answer } from "../../components/Feedback";
 import { useAction } from "../../components/useAction";
 import { counted, fullTime } from "../../format";
-import { nameOf } from "../course/courses";
+import { nameOf, useTaught } from "../course/courses";
 
 export function Courses() {
   const query = useQuery(queries.courses);
+  const taught = useTaught();
+  const { data: me } = useQuery(queries.me);
+  const admin = me?.role === "admin";
   return (
     <Stack gap="sm">
       <Group justify="space-between">
         <Text size="sm" c="dimmed">
           Each course has its own people, assignments and lab hours. All courses share the GPUs.
         </Text>
-        <AddCourse />
+        {admin && <AddCourse />}
       </Group>
       <Answer query={query}>
-        {({ items }) => (
+        {() => (
           <Stack gap="xs">
-            {items.map((course) => (
-              <Course key={course.id} course={course} />
+            {taught.map((course) => (
+              <Course key={course.id} course={course} admin={admin} />
             ))}
           </Stack>
         )}
@@ -38,7 +41,7 @@ export function Courses() {
   );
 }
 
-function Course({ course }: { course: CourseRead }) {
+function Course({ course, admin }: { course: CourseRead; admin: boolean }) {
   const open = course.archived_at === null;
   const [asked, { open: ask, close }] = useDisclosure();
   const change = useAction(
@@ -66,15 +69,17 @@ function Course({ course }: { course: CourseRead }) {
           Archive
         </Button>
       ) : (
-        <Button
-          size="xs"
-          variant="default"
-          loading={change.isPending}
-          onClick={() => change.mutate(false)}
-          aria-label={`Open ${nameOf(course)} again`}
-        >
-          Open again
-        </Button>
+        admin && (
+          <Button
+            size="xs"
+            variant="default"
+            loading={change.isPending}
+            onClick={() => change.mutate(false)}
+            aria-label={`Open ${nameOf(course)} again`}
+          >
+            Open again
+          </Button>
+        )
       )}
       <Dialog title={`Archive ${nameOf(course)}`} opened={asked} close={close}>
         <Ask action="Archive" busy={change.isPending} send={() => change.mutate(true)}>

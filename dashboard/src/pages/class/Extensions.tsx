@@ -129,7 +129,7 @@ function Give({ assignment }: { assignment: AssignmentRead }) {
     <Ask
       action="Extend"
       busy={send.isPending}
-      ready={chosen !== null && later.isLater}
+      missing={chosen === null ? `Choose a ${target}.` : later.missing}
       error={send.error}
       send={() => send.mutate(undefined)}
     >

@@ -30,7 +30,8 @@ export function useLaterDeadline(assignment: AssignmentRead) {
   );
   return {
     fields,
-    isLater,
+    /** What the deadline lacks, in words. */
+    missing: isLater ? null : "Choose a deadline later than that of the assignment.",
     body: () => ({ deadline: instant(deadline), reason: reason.trim() || null }),
     clearReason: () => setReason(""),
   };

@@ -72,9 +72,16 @@ function Form({ assignment, grade, close }: EditProps & { grade: GradeRead }) {
     return said;
   }
   const complete = lines.every((line) => line.text.trim() !== "" && line.points !== "");
-  const ready = complete && (lines.length > 0 || points !== "" || comment.trim() !== "");
+  const given = lines.length > 0 || points !== "" || comment.trim() !== "";
+  const missing = complete ? null : "Each rubric line needs a text and points.";
   return (
-    <Ask action="Save" busy={send.isPending} ready={ready} error={send.error} send={() => send.mutate(undefined)}>
+    <Ask
+      action="Save"
+      busy={send.isPending}
+      missing={given ? missing : "Enter points, a rubric line or a comment."}
+      error={send.error}
+      send={() => send.mutate(undefined)}
+    >
       {lines.length === 0 ? (
         <NumberInput
           label="Points"

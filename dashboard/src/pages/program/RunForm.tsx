@@ -1,6 +1,6 @@
 /** Runs a program: a command or a notebook, with parameters, data sets and the options of a job. */
 
-import { ActionIcon, Button, Card, Group, Select, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
+import { ActionIcon, Button, Card, Group, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -13,8 +13,9 @@ import type { JobRead, ProgramRead } from "../../api/schema";
 import { dryRun, submit, type Order } from "../../api/submitting";
 import { Failure } from "../../components/Feedback";
 import { Options, optionsOf, type JobOptions } from "../submit/Options";
-import { entryPoint, lineOf, parametersOf, rowsOf, wordsOf, type Parameter } from "./command";
+import { likelyStart, lineOf, parametersOf, rowsOf, wordsOf, type Parameter, type Start } from "./command";
 import { ProgramMemory } from "./ProgramMemory";
+import { WhatToRun } from "./WhatToRun";
 
 interface RunFormProps {
   program: ProgramRead;
@@ -22,30 +23,26 @@ interface RunFormProps {
   again: JobRead | undefined;
 }
 
-interface Choice {
-  notebook: string | null;
-  command: string;
+interface Choice extends Start {
   rows: Parameter[];
   datasets: string[];
   options: JobOptions;
 }
 
-const SCRIPT = "";
 /** Each check may start the program on a worker to predict its memory. */
 const PAUSE_MILLISECONDS = 600;
 
 function first(program: ProgramRead, again: JobRead | undefined): Choice {
-  const paths = program.files.map((file) => file.path);
-  const start = entryPoint(paths);
+  const start = likelyStart(program.files.map((file) => file.path));
   const spec = again?.spec ?? {};
-  const notebook = typeof spec["notebook"] === "string" ? spec["notebook"] : start?.endsWith(".ipynb") ? start : null;
+  const notebook = typeof spec["notebook"] === "string" ? spec["notebook"] : start.notebook;
   const words = [
     ...((spec["command"] as string[] | undefined) ?? []),
     ...((spec["arguments"] as string[] | undefined) ?? []),
   ];
   return {
     notebook: again?.experiment === "script" ? null : notebook,
-    command: words.length > 0 ? lineOf(words) : lineOf(["python", start?.endsWith(".py") ? start : "main.py"]),
+    command: words.length > 0 ? lineOf(words) : start.command,
     rows: rowsOf(spec["parameters"]),
     datasets: (spec["datasets"] as string[] | undefined) ?? [],
     options: again ? optionsOf(again) : { name: program.upload?.name ?? undefined },
@@ -73,7 +70,6 @@ export function RunForm({ program, again }: RunFormProps) {
     mutationFn: () => submit(order),
     onSuccess: (job) => navigate({ to: "/jobs/$id", params: { id: job.id } }),
   });
-  const notebooks = program.files.map((file) => file.path).filter((path) => path.endsWith(".ipynb"));
   return (
     <>
       <Card component="section" aria-labelledby="run">
@@ -87,28 +83,7 @@ export function RunForm({ program, again }: RunFormProps) {
             <Title order={2} size="h4" id="run">
               Run
             </Title>
-            {notebooks.length > 0 && (
-              <Select
-                label="What to run"
-                data={[
-                  ...notebooks.map((path) => ({ value: path, label: path })),
-                  { value: SCRIPT, label: "A command" },
-                ]}
-                value={choice.notebook ?? SCRIPT}
-                onChange={(chosen) => set({ notebook: chosen === SCRIPT ? null : chosen })}
-                allowDeselect={false}
-              />
-            )}
-            {choice.notebook === null && (
-              <TextInput
-                label="Command"
-                description="Runs in the folder of the files, without a shell"
-                value={choice.command}
-                onChange={(event) => set({ command: event.currentTarget.value })}
-                styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)" } }}
-                spellCheck={false}
-              />
-            )}
+            <WhatToRun program={program} start={choice} change={set} />
             <Parameters rows={choice.rows} change={(rows) => set({ rows })} notebook={choice.notebook !== null} />
             <Datasets chosen={choice.datasets} change={(datasets) => set({ datasets })} />
             {experiment && (

@@ -54,8 +54,23 @@ export function rowsOf(parameters: unknown): Parameter[] {
   }));
 }
 
+/** What a run of a program starts: a notebook, or else a command. */
+export interface Start {
+  notebook: string | null;
+  command: string;
+}
+
+/** How a program most likely starts. */
+export function likelyStart(paths: readonly string[]): Start {
+  const file = entryPoint(paths);
+  return {
+    notebook: file?.endsWith(".ipynb") ? file : null,
+    command: lineOf(["python", file?.endsWith(".py") ? file : "main.py"]),
+  };
+}
+
 /** The file that a program most likely starts with. */
-export function entryPoint(paths: readonly string[]): string | undefined {
+function entryPoint(paths: readonly string[]): string | undefined {
   const shallow = [...paths].sort((a, b) => a.split("/").length - b.split("/").length || byName(a, b));
   const named = ["main.py", "train.py", "run.py"].find((name) => shallow.includes(name));
   return named ?? shallow.find((path) => path.endsWith(".py")) ?? shallow.find((path) => path.endsWith(".ipynb"));

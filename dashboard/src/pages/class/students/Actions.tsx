@@ -117,7 +117,7 @@ function Extend({ people, assignment, close, setBusy }: OneProps) {
       setBusy={setBusy}
       size={MAX_STUDENTS}
       action={`Extend for ${counted(people.length, "student")}`}
-      ready={later.isLater}
+      missing={later.missing}
       send={(user_ids) =>
         data(
           api.POST("/v1/assignments/{assignment_id}/students/extend", {
@@ -147,7 +147,7 @@ function Message({ people, assignment, close, setBusy }: OneProps) {
       setBusy={setBusy}
       size={MAX_STUDENTS}
       action={`Send to ${counted(people.length, "student")}`}
-      ready={words.trim() !== "" && isTime(until)}
+      missing={words.trim() === "" ? "Write a message." : isTime(until) ? null : "Choose until when it is shown."}
       send={(user_ids) =>
         data(
           api.POST("/v1/assignments/{assignment_id}/students/message", {
@@ -189,7 +189,6 @@ function Cancel({ people, assignment, close, setBusy }: OneProps) {
       setBusy={setBusy}
       size={MAX_STUDENTS}
       action={`Cancel for ${counted(people.length, "student")}`}
-      ready
       send={(user_ids) =>
         data(
           api.POST("/v1/assignments/{assignment_id}/students/cancel-waiting", {
@@ -216,7 +215,6 @@ function Check({ people, assignment, close, setBusy }: OneProps) {
       setBusy={setBusy}
       size={MAX_CHECKED_STUDENTS}
       action={`Check ${counted(people.length, "student")} again`}
-      ready
       send={(user_ids) =>
         data(
           api.POST("/v1/assignments/{assignment_id}/students/check", {
@@ -239,14 +237,14 @@ interface ConfirmProps extends Pick<ActProps, "people" | "setBusy" | "close"> {
   /** Students of one request. */
   size: number;
   action: string;
-  ready: boolean;
+  missing?: string | null;
   send: (ids: string[]) => Promise<StudentsDone>;
   said: (done: StudentsDone) => string;
   children: ReactNode;
 }
 
 /** The fields with a button that says how many are meant; afterwards what was done, and for whom it was not. */
-function Confirm({ people, setBusy, size, action, ready, send, said, close, children }: ConfirmProps) {
+function Confirm({ people, setBusy, size, action, missing = null, send, said, close, children }: ConfirmProps) {
   const [finished, setFinished] = useState(0);
   const act = useAction(
     async () => {
@@ -262,7 +260,7 @@ function Confirm({ people, setBusy, size, action, ready, send, said, close, chil
   );
   if (act.data !== undefined) return <Result done={act.data} said={said(act.data)} close={close} />;
   return (
-    <Ask action={action} busy={act.isPending} ready={ready} error={act.error} send={() => act.mutate(undefined)}>
+    <Ask action={action} busy={act.isPending} missing={missing} error={act.error} send={() => act.mutate(undefined)}>
       {children}
       {act.isPending && finished > 0 && (
         <Text size="sm" role="status">
