@@ -39,9 +39,14 @@ def test_parameters_are_numbers_and_truths_only_where_they_are_written_so() -> N
 
 
 def test_a_program_starts_with_the_usual_file() -> None:
-    body = "return given.map((paths) => module.entryPoint(paths) ?? null);"
+    body = "return given.map((paths) => Object.values(module.likelyStart(paths)));"
     programs = [["lib/main.py", "train.py"], ["b.py", "a.py", "x.txt"], ["lesson.ipynb", "data.csv"], ["data.csv"]]
-    assert run_module("pages/program/command.ts", body, programs) == ["train.py", "a.py", "lesson.ipynb", None]
+    assert run_module("pages/program/command.ts", body, programs) == [
+        [None, "python train.py"],
+        [None, "python a.py"],
+        ["lesson.ipynb", "python main.py"],
+        [None, "python main.py"],
+    ]
 
 
 def test_a_folder_is_sent_without_its_name_its_caches_and_its_history() -> None:
