@@ -163,7 +163,7 @@ test-labs: $(INSTALLED)
 test-alone: $(INSTALLED)
 	$(BIN)/pytest tests/acceptance -m alone $(PYTEST_ARGS) || [ $$? -eq 5 ]
 
-test-browser: $(INSTALLED) try-dashboard try-docs ## Use the dashboard in Chromium; screenshots in build/screenshots
+test-browser: $(INSTALLED) try-dashboard try-docs ## Use the dashboard in Chromium and Firefox; screenshots in build/screenshots
 	$(BIN)/pytest tests/browser $(PYTEST_ARGS)
 
 release: $(INSTALLED) ## Build wheel, source archive and the images' context into build/release, and check them
