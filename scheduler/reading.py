@@ -283,6 +283,7 @@ def _waiting(
             row.time_limit_seconds,
             row.submitted_at.timestamp(),
             PRIORITIES[row.priority],
+            row.course_weight,
         )
         for row in rows
     ]

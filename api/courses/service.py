@@ -11,7 +11,7 @@ from api.sql.database import Row
 from gpulab.schemas.courses import CourseCreate, CourseList, CourseRead, CourseUpdate, MemberOrder, MemberRead
 from gpulab.states import Role
 
-NAMES = ("id", "name", "term", "created_at", "archived_at", "your_role", "instructors", "students")
+NAMES = ("id", "name", "term", "weight", "created_at", "archived_at", "your_role", "instructors", "students")
 
 
 async def courses(app: App, principal: Principal) -> CourseList:
@@ -45,7 +45,7 @@ async def change(app: App, principal: Principal, course_id: UUID, order: CourseU
     archived = given.pop("archived", None)
     values = {name: value for name, value in given.items() if value is not None or name == "term"}
     if not principal.is_admin and (values or archived is False):
-        raise Forbidden("only admins may rename a course or open it again")
+        raise Forbidden("only admins may rename a course, change its weight or open it again")
     if archived is not None:
         values["archived_at"] = statements.ARCHIVED_FIRST if archived else None
     name, term = values.get("name", before.name), values.get("term", before.term)

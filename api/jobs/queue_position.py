@@ -7,6 +7,7 @@ from sqlalchemy import CTE, ColumnElement, Float, Select, case, cast, func, lite
 
 from gpulab.states import FINAL_STATES, JobState, Priority
 from models.composed import statement
+from models.tables.courses import Course
 from models.tables.event import JobEvent
 from models.tables.job import Job
 from models.tables.node import Gpu, Node
@@ -28,14 +29,17 @@ def place(job_id: UUID, *, foresight_seconds: float, silence_seconds: float) -> 
     lab = _capacity(silence_seconds)
     mine = select(Job.priority, Job.owner_id).where(Job.id == job_id, Job.state == JobState.QUEUED).cte("mine")
     cost = _share(lab) * func.least(Job.time_limit_seconds, foresight_seconds)
-    before = func.coalesce(func.sum(cost).over(partition_by=Job.owner_id, order_by=Job.id, rows=(None, -1)), 0.0)
-    tag = (func.coalesce(Usage.used_seconds, 0.0) + before) / func.coalesce(Usage.weight, 1.0)
+    course_weight = func.coalesce(Course.weight, 1.0)
+    line = (Job.owner_id, course_weight)
+    before = func.coalesce(func.sum(cost).over(partition_by=line, order_by=Job.id, rows=(None, -1)), 0.0)
+    tag = (func.coalesce(Usage.used_seconds, 0.0) + before) / (func.coalesce(Usage.weight, 1.0) * course_weight)
     tagged = (
         select(Job.id, Job.owner_id, tag.label("tag"))
         .select_from(Job)
         .join(mine, mine.c.priority == Job.priority)
         .join(lab, literal(True))
         .outerjoin(Usage, Usage.user_id == Job.owner_id)
+        .outerjoin(Course, Course.id == Job.course_id)
         .where(Job.state == JobState.QUEUED)
         .cte("tagged")
     )

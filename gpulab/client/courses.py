@@ -23,7 +23,7 @@ class Courses:
         return self._http.change(CourseRead, "POST", path_of("courses"), given(name=name, term=term))
 
     def change(self, course_id: UUID | str, **fields: Any) -> CourseRead:
-        """Change `name` and `term`, as an admin."""
+        """Change `name`, `term` and `weight`, as an admin."""
         return self._http.change(CourseRead, "PATCH", path_of("courses", course_id), fields)
 
     def archive(self, course_id: UUID | str) -> CourseRead:

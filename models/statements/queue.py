@@ -55,7 +55,9 @@ def waiting() -> Select[*tuple[Any, ...]]:
             Job.submitted_at,
             Job.wait_reason,
             Job.estimate_id,
+            func.coalesce(Course.weight, 1.0).label("course_weight"),
         )
+        .outerjoin(Course, Course.id == Job.course_id)
         .where(Job.state == JobState.QUEUED)
         .order_by(Job.id)
     )

@@ -4,6 +4,9 @@ Every job has a *tag*: its user's use, plus what their own jobs ahead of it in t
 The smallest tag is next; among equals the oldest. So users of equal use take turns, each with their oldest job, and
 a user who queues a thousand jobs stands behind the first job of every user who queued one. It is start-time fair
 queueing (Goyal, Vin, Cheng 1996) with decayed use as the virtual time at which a user begins.
+
+The weight of a course multiplies those of the users, for its runs. A user with runs of courses that differ in it has a
+line for each.
 """
 
 from collections import defaultdict
@@ -15,12 +18,12 @@ from scheduler.planning.terms import Policy, User, Waiting
 
 
 class Line:
-    """One user's jobs of one class, oldest first."""
+    """One user's jobs of one class, of courses with the same weight, oldest first."""
 
     __slots__ = ("at", "jobs", "per_second", "tag", "user")
 
     def __init__(self, user: User, jobs: list[Waiting], policy: Policy) -> None:
-        weight = weight_of(user, policy)
+        weight = weight_of(user, policy) * jobs[0].course_weight
         self.user = user
         self.jobs = jobs
         self.at = 0
@@ -34,15 +37,15 @@ class Queue:
     def __init__(self, jobs: Sequence[Waiting], policy: Policy) -> None:
         self._jobs = jobs
         self._policy = policy
-        self._classes: dict[Priority, dict[User, list[Waiting]]] = {}
+        self._classes: dict[Priority, dict[tuple[User, float], list[Waiting]]] = {}
 
     def lines(self, priority: Priority) -> list[Line]:
-        """Everybody's line in the class, none of them empty."""
+        """Everybody's lines in the class, none of them empty."""
         if priority not in self._classes:
             own = self._classes[priority] = defaultdict(list)
             for job in [job for job in self._jobs if job.priority is priority]:
-                own[job.user].append(job)
-        return [Line(user, jobs, self._policy) for user, jobs in self._classes[priority].items()]
+                own[job.user, job.course_weight].append(job)
+        return [Line(user, jobs, self._policy) for (user, _), jobs in self._classes[priority].items()]
 
     def first(self, count: int, cost_of: Callable[[Waiting], float]) -> Iterator[Waiting]:
         """The first jobs in the order in which the planner looks at them."""

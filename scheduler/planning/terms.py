@@ -78,6 +78,8 @@ class Waiting:
     time_limit_seconds: float
     submitted_time: float
     priority: Priority = Priority.NORMAL
+    course_weight: float = 1.0
+    """Of its course; multiplies the weight of its user."""
 
 
 @dataclass(frozen=True, slots=True)

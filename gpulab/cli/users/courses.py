@@ -32,11 +32,12 @@ def list_courses(session: Session) -> None:
             one.your_role,
             ", ".join(one.instructors),
             "" if one.students is None else str(one.students),
+            f"{one.weight:g}",
             f"archived {moment(one.archived_at)}" if one.archived_at else "open",
         ]
         for one in found
     ]
-    print_table(["COURSE", "TERM", "YOU ARE", "INSTRUCTORS", "STUDENTS", "STATUS"], rows)
+    print_table(["COURSE", "TERM", "YOU ARE", "INSTRUCTORS", "STUDENTS", "WEIGHT", "STATUS"], rows)
 
 
 @session_command(app)
@@ -55,13 +56,16 @@ def change(
     course: CourseName,
     name: Annotated[str | None, typer.Option(help="A new name.")] = None,
     term: Annotated[str | None, typer.Option(help="A new term; - for none.")] = None,
+    weight: Annotated[float | None, typer.Option(help="Weight of its runs in the queue; 1 at first.")] = None,
 ) -> None:
-    """Change a course's name or term. For admins."""
+    """Change a course's name, term or weight. For admins."""
     fields: dict[str, Any] = {} if name is None else {"name": name}
     if term is not None:
         fields["term"] = None if term == NO_TERM else term
+    if weight is not None:
+        fields["weight"] = weight
     if not fields:
-        raise BadInput("name what to change: --name or --term")
+        raise BadInput("name what to change: --name, --term or --weight")
     _show(session, session.client.courses.change(find_course(session, course), **fields), "changed")
 
 

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from gpulab.schemas.base import Incoming, Line, Outgoing
 
 Term = Annotated[Line, Field(max_length=100)]
+Weight = Annotated[float, Field(gt=0, le=1000)]
 CourseRole = Literal["student", "instructor"]
 
 
@@ -29,6 +30,8 @@ class CourseUpdate(Incoming):
     term: Term | None = None
     archived: bool | None = None
     """True makes everything of the course read-only, false opens it again."""
+    weight: Weight | None = None
+    """Multiplies the weights of users, in the order of the course's runs. Only admins change it."""
 
 
 class MemberOrder(Incoming):
@@ -51,6 +54,8 @@ class CourseRead(Outgoing):
     created_at: datetime
     archived_at: datetime | None
     """Since when everything of the course can only be read."""
+    weight: float = 1.0
+    """Multiplies the weights of users, in the order of the course's runs."""
     your_role: CourseRole | None
     """Null for an admin who is not a member."""
     instructors: list[str]

@@ -17,12 +17,15 @@ class Course(Base):
     __tablename__ = "courses"
     __table_args__ = (
         UniqueConstraint("name", "term", name="uq_courses_name_term", postgresql_nulls_not_distinct=True),
+        CheckConstraint("weight > 0", name="weight_positive"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
     name: Mapped[str]
     term: Mapped[str | None]
     """`Autumn 2030`."""
+    weight: Mapped[float] = mapped_column(server_default=text("1"))
+    """Multiplies the weights of users, in the order of the course's runs."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     archived_at: Mapped[datetime | None]
     """Since when everything of the course can only be read."""

@@ -216,6 +216,20 @@ async def test_two_courses_may_call_their_assignments_alike(lab: TwoCourses) -> 
     assert (await lab.call("admin", "POST", "courses", name="Vision", term="Spring 2031")).status_code == 201
 
 
+async def test_weight_of_a_course_is_an_admins_and_is_written_into_the_audit(lab: TwoCourses) -> None:
+    assert (await lab.good("vera", "GET", f"courses/{lab.vision}"))["weight"] == 1.0
+    refused = await lab.call("vera", "PATCH", f"courses/{lab.vision}", weight=2)
+    assert (refused.status_code, "weight" in refused.json()["detail"]) == (403, True)
+    for wrong in (0, -1, 1001, "NaN"):
+        answer = await lab.call("admin", "PATCH", f"courses/{lab.vision}", weight=wrong)
+        assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "weight"), answer.text
+    changed = await lab.good("admin", "PATCH", f"courses/{lab.vision}", weight=2.5)
+    assert (changed["weight"], changed["name"]) == (2.5, "Vision")
+    assert (await lab.good("ann", "GET", f"courses/{lab.vision}"))["weight"] == 2.5
+    events = (await lab.good("admin", "GET", "audit"))["items"]
+    assert "course.changed" in [event["action"] for event in events if str(lab.vision) in (event["target"] or "")]
+
+
 async def test_archived_course_is_read_only_and_its_people_go_on_elsewhere(lab: TwoCourses) -> None:
     homework = await lab.homework("vera", lab.vision)
     job_id = lab.ran("ann", lab.vision)

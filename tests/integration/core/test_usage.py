@@ -13,6 +13,7 @@ from models import Assignment, Extension, Gpu, Job, Lease, Study, StudyRun, User
 from models.settings import SchedulerSettings
 from models.statements import queue, usage
 from models.statements.memory import estimates
+from models.tables.courses import DEFAULT_COURSE_ID, Course
 from scheduler.planning.cluster import Cluster
 from scheduler.planning.order import Queue, charge
 from scheduler.planning.use import decayed
@@ -143,9 +144,11 @@ def test_place_is_the_one_in_the_planners_order(
     gpu = {"node": node, "name": "G", "healthy": True, "latest": {}, "memory_total_bytes": 16 * GIB}
     execute(insert(Gpu).values([{"uuid": f"G{n}", "index": n, **gpu} for n in range(2)]))
     users = [execute(insert(User).values(name=f"p{n}", role="student").returning(User.id))[0]["id"] for n in range(3)]
+    heavy = execute(insert(Course).values(name="heavy", weight=3.0).returning(Course.id))[0]["id"]
     for index in range(24):
         make_job(
             owner_id=users[index % 7 % 3],
+            course_id=(None, DEFAULT_COURSE_ID, heavy, heavy, DEFAULT_COURSE_ID)[index % 5],
             gpus=(None, 0, 1, 2)[index % 4],
             gpu_memory_bytes=(None, 4 * GIB, 10 * GIB)[index % 3],
             exclusive=index % 5 == 0,

@@ -62,10 +62,11 @@ def queues(draw: st.DrawFn, most: int = 25) -> list[Waiting]:
         st.booleans(),
         st.sampled_from([10.0, 60.0, 600.0]),
         st.sampled_from(Priority),
+        st.sampled_from([1.0, 1.0, 3.0]),
     )
     return [
-        job(n, user=who, gpus=g, gpu_memory_bytes=m, exclusive=e, time_limit_seconds=t, priority=p)
-        for n, (who, g, m, e, t, p) in enumerate(draw(st.lists(asked, max_size=most)), 1)
+        job(n, user=who, gpus=g, gpu_memory_bytes=m, exclusive=e, time_limit_seconds=t, priority=p, course_weight=w)
+        for n, (who, g, m, e, t, p, w) in enumerate(draw(st.lists(asked, max_size=most)), 1)
     ]
 
 

@@ -1,11 +1,13 @@
 """The planner: what fits is placed, in order, and what waits knows why."""
 
+from collections import Counter
 from copy import deepcopy
 from uuid import UUID
 
 import pytest
 
 from gpulab.states import Priority
+from scheduler.planning.order import Queue
 from scheduler.planning.plan import plan
 from scheduler.planning.room import GpuRoom, NodeRoom, Stay
 from scheduler.planning.terms import Limits, Policy, User
@@ -29,6 +31,31 @@ def test_who_used_less_goes_first_and_weight_divides_use() -> None:
     assert placed(plan(jobs, [node(slots=1)])) == [2]
     heavy.weight = 10.0
     assert placed(plan(jobs, [node(slots=1)])) == [1]
+
+
+def test_weight_of_a_course_multiplies_that_of_its_users_and_another_course_of_theirs_keeps_its_own() -> None:
+    heavy, light = User(UUID(int=1), used_seconds=90.0), User(UUID(int=2), used_seconds=40.0)
+    waiting = [
+        job(1, user=heavy),
+        job(2, user=heavy, course_weight=3.0),
+        job(3, user=light),
+    ]
+    first = Queue(waiting, Policy()).first(3, lambda _: 1.0)
+    # 90 / 3, then 40, then 90.
+    assert [one.id.int for one in first] == [2, 3, 1]
+
+
+@pytest.mark.parametrize("weight", [0.5, 1.0, 15.0])
+def test_courses_that_all_wait_share_by_weight_and_number_of_users(weight: float) -> None:
+    """One slot, turn by turn: 3 users of a course of weight 1 beside one user of another course."""
+    users = [User(UUID(int=n)) for n in range(1, 5)]
+    served: Counter[User] = Counter()
+    for _ in range(2000):
+        waiting = [job(n, user=user, course_weight=weight if n == 4 else 1.0) for n, user in enumerate(users, 1)]
+        (chosen,) = Queue(waiting, Policy()).first(1, lambda _: 1.0)
+        served[chosen.user] += 1
+        chosen.user.used_seconds += 1.0
+    assert served[users[3]] / 2000 == pytest.approx(weight / (weight + 3), abs=0.002)
 
 
 def test_users_of_equal_use_take_turns_however_many_jobs_one_has() -> None:

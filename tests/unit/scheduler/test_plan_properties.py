@@ -92,13 +92,15 @@ def test_promised_start_is_kept_if_nothing_ends_early_and_nothing_new_comes(
 
 @given(queues(), machines())
 def test_order_is_respected_among_jobs_that_ask_for_the_same(jobs: list[Waiting], rooms: list[NodeRoom]) -> None:
-    """Nobody passes a job of their own, nor, at equal use, the first job of another, by the same needs and limit."""
+    """Nobody passes a job of their own and of a course of the same weight. Nor, at equal use, the first job of another,
+    by the same needs and limit.
+    """
     needs = jobs[0].needs if jobs else None
     same = [replace(each, needs=needs, time_limit_seconds=60.0) for each in jobs]
     made = plan(same, rooms)
-    lines: dict[tuple[User, Priority], list[bool]] = defaultdict(list)
+    lines: dict[tuple[User, Priority, float], list[bool]] = defaultdict(list)
     for each in same:
-        lines[each.user, each.priority].append(each.id in made.waits)
+        lines[each.user, each.priority, each.course_weight].append(each.id in made.waits)
     assert all(waits == sorted(waits) for waits in lines.values())
     waiting_classes = [list(Priority).index(each.priority) for each in same if each.id in made.waits]
     placed_classes = [list(Priority).index(each.priority) for each in same if each.id not in made.waits]

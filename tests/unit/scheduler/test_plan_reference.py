@@ -40,10 +40,10 @@ class Plain:
             self.serve([job for job in jobs if job.priority is priority])
 
     def serve(self, jobs: list[Waiting]) -> None:
-        own: dict[User, list[Waiting]] = defaultdict(list)
+        own: dict[tuple[User, float], list[Waiting]] = defaultdict(list)
         for job in jobs:
-            own[job.user].append(job)
-        lines = [Line(user, each, self.policy) for user, each in own.items()]
+            own[job.user, job.course_weight].append(job)
+        lines = [Line(user, each, self.policy) for (user, _), each in own.items()]
         while lines:
             line = min(lines, key=lambda each: (each.tag, each.jobs[0].submitted_time))
             job = line.jobs.pop(0)

@@ -1,6 +1,6 @@
-/** The courses that the user teaches, all for admins: adding one, archiving it, opening it again. */
+/** The courses that the user teaches, all for admins: adding one, its weight, archiving it, opening it again. */
 
-import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, NumberInput, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
@@ -12,7 +12,7 @@ import type { CourseRead } from "../../api/schema";
 import { Ask, Dialog, NameInput } from "../../components/Dialog";
 import { Answer } from "../../components/Feedback";
 import { useAction } from "../../components/useAction";
-import { counted, fullTime } from "../../format";
+import { counted, fullTime, number } from "../../format";
 import { nameOf, useTaught } from "../course/courses";
 
 export function Courses() {
@@ -60,27 +60,31 @@ function Course({ course, admin }: { course: CourseRead; admin: boolean }) {
           {[
             counted(course.students ?? 0, "student"),
             course.instructors.length === 0 ? "no instructor" : `taught by ${course.instructors.join(", ")}`,
+            ...(course.weight === 1 ? [] : [`weight ${number(course.weight)}`]),
             ...(course.archived_at === null ? [] : [`archived ${fullTime(course.archived_at)}`]),
           ].join(" · ")}
         </Text>
       </div>
-      {open ? (
-        <Button size="xs" variant="default" onClick={ask} aria-label={`Archive ${nameOf(course)}`}>
-          Archive
-        </Button>
-      ) : (
-        admin && (
-          <Button
-            size="xs"
-            variant="default"
-            loading={change.isPending}
-            onClick={() => change.mutate(false)}
-            aria-label={`Open ${nameOf(course)} again`}
-          >
-            Open again
+      <Group gap="xs">
+        {admin && <ChangeWeight course={course} />}
+        {open ? (
+          <Button size="xs" variant="default" onClick={ask} aria-label={`Archive ${nameOf(course)}`}>
+            Archive
           </Button>
-        )
-      )}
+        ) : (
+          admin && (
+            <Button
+              size="xs"
+              variant="default"
+              loading={change.isPending}
+              onClick={() => change.mutate(false)}
+              aria-label={`Open ${nameOf(course)} again`}
+            >
+              Open again
+            </Button>
+          )
+        )}
+      </Group>
       <Dialog title={`Archive ${nameOf(course)}`} opened={asked} close={close}>
         <Ask action="Archive" busy={change.isPending} send={() => change.mutate(true)}>
           <Text size="sm">
@@ -90,6 +94,52 @@ function Course({ course, admin }: { course: CourseRead; admin: boolean }) {
         </Ask>
       </Dialog>
     </Group>
+  );
+}
+
+/** Between courses that wait for the same GPUs. */
+function ChangeWeight({ course }: { course: CourseRead }) {
+  const [opened, { open, close }] = useDisclosure();
+  const [weight, setWeight] = useState<number | string>(course.weight);
+  const send = useAction(
+    () =>
+      data(
+        api.PATCH("/v1/courses/{course_id}", {
+          params: { path: { course_id: course.id } },
+          body: { weight: Number(weight) },
+        }),
+      ),
+    (changed) => {
+      close();
+      return `${changed.name} has the weight ${number(changed.weight)}.`;
+    },
+    true,
+  );
+  return (
+    <>
+      <Button size="xs" variant="default" onClick={open} aria-label={`Weight of ${nameOf(course)}`}>
+        Weight
+      </Button>
+      <Dialog title={`Weight of ${nameOf(course)}`} opened={opened} close={close}>
+        <Ask
+          action="Save"
+          busy={send.isPending}
+          missing={weight === "" ? "Enter a weight." : null}
+          error={send.error}
+          send={() => send.mutate(undefined)}
+        >
+          <NumberInput
+            label="Weight"
+            description="While all wait, a user's runs of a course with weight 2 get twice the time of those with weight 1"
+            min={0.01}
+            max={1000}
+            step={0.5}
+            value={weight}
+            onChange={setWeight}
+          />
+        </Ask>
+      </Dialog>
+    </>
   );
 }
 
