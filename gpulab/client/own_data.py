@@ -1,5 +1,6 @@
 """What is a user's own: deleting runs, and all of it as one file."""
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,7 +30,8 @@ def delete_runs(http: Http, job_ids: Sequence[UUID | str]) -> JobsDeleted:
 
 def export(http: Http, user_id: UUID | str, to: Path, on_progress: Callable[[int], object] | None = None) -> Path:
     """Write all that a user has into the zip `to`. The file appears once it is whole. Raises LabUnreachable."""
-    part = to.with_name(f".{to.name}.part")
+    # Two exports to one file at once must not write into each other.
+    part = to.with_name(f".{to.name}.{os.getpid()}.part")
     to.parent.mkdir(parents=True, exist_ok=True)
     try:
         with (
