@@ -59,10 +59,10 @@ def test_run_is_followed_in_two_tabs_and_signing_out_reaches_both(firefox: Firef
     firefox.find("main", "step ")
     second = firefox.open_tab(f"/jobs/{scene.ids['running']}")
     firefox.find("main", "step ")
-    scene.go_on(300)
+    scene.go_on(315)
     for handle in (second, firefox.driver.window_handles[0]):
         firefox.driver.switch_to_window(handle)
-        firefox.find("main", "step 300")
+        firefox.find("main", "step 315")
         firefox.find(".chart canvas")
     firefox.click("header button", "admin")
     firefox.click("[role=menuitem]", "Sign out")

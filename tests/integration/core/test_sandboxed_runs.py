@@ -18,7 +18,16 @@ from tests.integration.core.sandboxed_node import Execute, Node, sandboxed_node
 from tests.lab import wait_until
 from worker.runs.attempt import StopReason
 
-SOCKETS = "import socket\nheld = []\nwhile True:\n    held += socket.socketpair()\n    held[-1].send(bytes(10_000))"
+SOCKETS = """
+import socket, time
+held = []
+while True:
+    try:
+        held += socket.socketpair()
+        held[-1].send(bytes(10_000))
+    except OSError:
+        time.sleep(0.1)  # no more open files: what it holds is seen at the next look
+"""
 DELETED_FILE = "import os\nf = open('f', 'wb')\nos.remove('f')\nwhile True:\n    f.write(bytes(1 << 20))"
 RECORDS = "f = open('/run/gpulab/records.ndjson', 'ab')\nwhile True:\n    f.write(b'{}\\n' * 10_000)"
 pytestmark = pytest.mark.skipif(capability() is not None, reason=f"{capability()}; {mend(capability() or '')}")
