@@ -14,7 +14,8 @@ depends_on: Sequence[str] | None = None
 def upgrade() -> None:
     # A constant default: no row is written anew.
     op.add_column("courses", sa.Column("weight", sa.Float(53), server_default=sa.text("1"), nullable=False))
-    op.create_check_constraint("weight_positive", "courses", "weight > 0")
+    op.create_check_constraint("weight_positive", "courses", "weight > 0", postgresql_not_valid=True)
+    op.execute("ALTER TABLE courses VALIDATE CONSTRAINT ck_courses_weight_positive")
 
 
 def downgrade() -> None:

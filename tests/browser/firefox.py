@@ -29,8 +29,8 @@ PREFERENCES = {
     "services.settings.server": "data:,#remote-settings-dummy/v1",
 }
 COMPLAINTS = ("JavaScript error: {url}", "console.error:")
-OWN = ("resource://", "RSLoader")
-"""Of Firefox itself."""
+NO_FAULTS = ("resource://", "RSLoader", "Unable to preload CSS")
+"""Of Firefox itself, and of a page that is left before it has loaded a part of itself."""
 TIMEOUT_SECONDS = 20.0
 
 
@@ -135,4 +135,4 @@ class Firefox:
         """What pages threw or logged as an error so far."""
         starts = tuple(start.format(url=self.url) for start in COMPLAINTS)
         lines = self._log.read_text(errors="replace").splitlines()
-        return [line for line in lines if line.startswith(starts) and not any(own in line for own in OWN)]
+        return [line for line in lines if line.startswith(starts) and not any(words in line for words in NO_FAULTS)]
